@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+/* Errors, half floats, time and sizes: see base.h. */
+#include "base/base.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+int stoker_fail(struct stoker_error *err, int code, const char *fmt, ...)
+{
+	va_list args;
+
+	if (err) {
+		va_start(args, fmt);
+		vsnprintf(err->message, sizeof(err->message), fmt, args);
+		va_end(args);
+	}
+	return code;
+}
+
+uint16_t f32_to_f16(float f)
+{
+	const uint32_t bits = bits_of_float(f), sign = bits >> 16 & 0x8000;
+	const uint32_t magnitude = bits & 0x7fffffff;
+
+	if (magnitude > 0x7f800000)
+		return (uint16_t)(sign | 0x7e00 | (magnitude >> 13 & 0x3ff));
+	if (magnitude >= 0x477ff000) /* 65520 and above round to infinity */
+		return (uint16_t)(sign | 0x7c00);
+	if (magnitude < 0x38800000) { /* below 2^-14: let the FPU round the subnormal */
+		const float shifted = float_of_bits(magnitude) + 0.5f;
+
+		return (uint16_t)(sign | (bits_of_float(shifted) - 0x3f000000));
+	}
+	return (uint16_t)(sign | (magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13);
+}
+
+uint64_t stoker_now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+char *stoker_human_size(uint64_t bytes, char out[16])
+{
+	static const char unit[][4] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	double value = (double)bytes;
+	unsigned u = 0;
+
+	while (value >= 1024 && u + 1 < ARRAY_SIZE(unit)) {
+		value /= 1024;
+		u++;
+	}
+	snprintf(out, 16, u ? "%.1f %s" : "%.0f %s", value, unit[u]);
+	return out;
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+/* Which instruction sets this CPU has: see isa.h. */
+#include "base/isa.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
+static const char *const names[STOKER_ISA_COUNT] = {
+#if defined(__x86_64__)
+	"scalar", "avx2", "avx512",
+#elif defined(__aarch64__)
+	"neon", "dotprod",
+#else
+	"scalar",
+#endif
+};
+
+const char *stoker_isa_name(enum stoker_isa isa)
+{
+	return names[isa];
+}
+
+static enum stoker_isa best(void)
+{
+#if defined(__x86_64__)
+	__builtin_cpu_init();
+	if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+		return STOKER_ISA_SCALAR;
+	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+	    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+	    __builtin_cpu_supports("avx512vnni"))
+		return STOKER_ISA_AVX512;
+	return STOKER_ISA_AVX2;
+#elif defined(__aarch64__)
+	return getauxval(AT_HWCAP) & HWCAP_ASIMDDP ? STOKER_ISA_DOTPROD : STOKER_ISA_SCALAR;
+#else
+	return STOKER_ISA_SCALAR;
+#endif
+}
+
+enum stoker_isa stoker_isa_detect(void)
+{
+	const enum stoker_isa found = best();
+	const char *wanted = getenv("STOKER_ISA");
+
+	for (int i = 0; wanted && i < (int)found; i++)
+		if (!strcmp(wanted, names[i]))
+			return (enum stoker_isa)i;
+	return found;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Instruction sets chosen at run time.  Files with hot loops are compiled once for each; ISA is the
+ * suffix of that build, and ISA_NAME() gives its symbols their names.
+ */
+#ifndef STOKER_ISA_H
+#define STOKER_ISA_H
+
+enum stoker_isa {
+	STOKER_ISA_SCALAR, /* what the ABI guarantees; on AArch64 that includes NEON */
+#if defined(__x86_64__)
+	STOKER_ISA_AVX2, /* AVX2, FMA, F16C */
+	STOKER_ISA_AVX512, /* AVX-512 F, BW, DQ, VL, VNNI */
+#elif defined(__aarch64__)
+	STOKER_ISA_DOTPROD, /* SDOT, UDOT */
+#endif
+	STOKER_ISA_COUNT
+};
+
+/*
+ * stoker_isa_detect() - the best set this CPU and kernel support; STOKER_ISA=scalar|avx2|avx512|
+ * dotprod in the environment lowers it (never raises it).
+ */
+enum stoker_isa stoker_isa_detect(void);
+const char *stoker_isa_name(enum stoker_isa isa);
+
+#ifndef ISA
+#define ISA scalar
+#endif
+#define ISA_PASTE2(a, b) a##_##b
+#define ISA_PASTE(a, b) ISA_PASTE2(a, b)
+#define ISA_NAME(name) ISA_PASTE(name, ISA)
+
+/* One initialiser a set, in the order of the enum. */
+#if defined(__x86_64__)
+#define ISA_EACH(name) { name##_scalar, name##_avx2, name##_avx512 }
+#define ISA_DECLARE(type, name, ...)                                                               \
+	type name##_scalar(__VA_ARGS__);                                                           \
+	type name##_avx2(__VA_ARGS__);                                                             \
+	type name##_avx512(__VA_ARGS__)
+#elif defined(__aarch64__)
+#define ISA_EACH(name) { name##_scalar, name##_dotprod }
+#define ISA_DECLARE(type, name, ...)                                                               \
+	type name##_scalar(__VA_ARGS__);                                                           \
+	type name##_dotprod(__VA_ARGS__)
+#else
+#define ISA_EACH(name) { name##_scalar }
+#define ISA_DECLARE(type, name, ...) type name##_scalar(__VA_ARGS__)
+#endif
+
+#endif

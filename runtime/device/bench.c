@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+/* Measuring a device: see stoker/bench.h. */
+#include "stoker/bench.h"
+
+#include "device/device.h"
+
+enum { FOOTPRINT = 256 << 20, PASSES = 9 };
+
+static int compare(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+int stoker_bench_product(struct stoker_device *d, struct stoker_bench_product *p, struct stoker_error *err)
+{
+	const struct stoker_format *f = stoker_format_by_name(p->format);
+	struct stoker_memory weights = { 0 }, rows = { 0 };
+	struct stoker_weight w = { .format = f, .in = p->in, .out = p->out, .count = 1 };
+	struct op_matmul op = { .count = 1, .rows = p->rows, .weight = { &w } };
+	double seconds[PASSES];
+	AUTO_FREE uint8_t *pattern = NULL;
+	uint64_t bytes, copies;
+	int ret;
+
+	if (!f || !p->in || !p->out || !p->rows || p->in % f->block_values)
+		return stoker_fail(err, -EINVAL, "%s: no product of %u x %u with %u rows", p->format, p->out, p->in,
+				   p->rows);
+	bytes = stoker_row_bytes(f, p->in) * p->out;
+	copies = MAX((uint64_t)FOOTPRINT / bytes, (uint64_t)1);
+	ret = d->ops->memory_create(d, bytes * copies, &weights, err);
+	if (!ret)
+		ret = d->ops->memory_create(d, 4 * (uint64_t)p->rows * (p->in + (uint64_t)p->out), &rows, err);
+	if (ret)
+		goto out_free;
+	/* bytes of 0x3c make small finite scales in every format */
+	pattern = malloc(bytes);
+	ret = pattern ? 0 : stoker_fail(err, -ENOMEM, "out of memory");
+	if (pattern)
+		memset(pattern, 0x3c, bytes);
+	for (uint64_t i = 0; i < copies && !ret; i++)
+		ret = d->ops->write(d, weights.at + i * bytes, pattern, bytes, err);
+	op.src = rows.at;
+	op.dst[0] = rows.at + 4 * (uint64_t)p->rows * p->in;
+	for (int pass = -1; pass < PASSES && !ret; pass++) {
+		const uint64_t started = stoker_now_ns();
+
+		ret = d->ops->begin(d, err);
+		for (uint64_t i = 0; i < copies && !ret; i++) {
+			w.at = weights.at + i * bytes;
+			d->ops->matmul(d, &op);
+			if (p->rows > 1 && stoker_now_ns() - started > 100000000) {
+				copies = i + 1; /* slow enough to be measured with fewer */
+				break;
+			}
+		}
+		if (!ret)
+			ret = d->ops->submit(d, err);
+		if (pass >= 0)
+			seconds[pass] = 1e-9 * (double)(stoker_now_ns() - started) / (double)copies;
+	}
+	if (!ret) {
+		qsort(seconds, PASSES, sizeof(*seconds), compare);
+		p->seconds = seconds[PASSES / 2];
+		p->weight_bytes = (double)bytes;
+		p->operations = 2.0 * p->in * p->out * p->rows;
+	}
+out_free:
+	d->ops->memory_destroy(d, &weights);
+	d->ops->memory_destroy(d, &rows);
+	return ret;
+}
+
+/* A product in F32 with one row does nothing but read. */
+int stoker_bench_read_bandwidth(struct stoker_device *d, double *bytes_per_second, struct stoker_error *err)
+{
+	struct stoker_bench_product p = { .format = "F32", .in = 4096, .out = 16384, .rows = 1 };
+	const int ret = stoker_bench_product(d, &p, err);
+
+	*bytes_per_second = ret ? 0 : p.weight_bytes / p.seconds;
+	return ret;
+}

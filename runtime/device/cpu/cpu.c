@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: MIT
+/* The CPU device: memory, thread scratch and the small ops.  Ops run as soon as they are recorded. */
+#include "device/cpu/cpu.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+enum {
+	SERIAL_WORK = 32768, /* float operations that are done before another thread wakes up */
+	HUGE_PAGE = 2 << 20,
+};
+
+void *cpu_reserve(struct cpu *cpu, struct buffer *buffer, size_t bytes)
+{
+	if (bytes <= buffer->bytes)
+		return buffer->data;
+	const size_t room = round_up(bytes + bytes / 4, 4096);
+	void *data = aligned_alloc(64, room);
+
+	if (!data) {
+		cpu->failed = -ENOMEM;
+		return NULL;
+	}
+	free(buffer->data);
+	buffer->data = data;
+	buffer->bytes = room;
+	return data;
+}
+
+bool cpu_reserve_scratch(struct cpu *cpu, size_t bytes)
+{
+	bytes = round_up(bytes, 4096);
+	if (bytes <= cpu->scratch_bytes)
+		return true;
+	if (!cpu_reserve(cpu, &cpu->scratch, bytes * cpu->threads))
+		return false;
+	cpu->scratch_bytes = bytes;
+	return true;
+}
+
+struct parallel {
+	struct stoker_share share;
+	const struct cpu *cpu;
+	cpu_range_fn *fn;
+	const void *context;
+};
+
+static void parallel_thread(void *argument, unsigned thread)
+{
+	struct parallel *p = argument;
+	size_t begin, end;
+
+	while (stoker_share_take(&p->share, &begin, &end))
+		p->fn(p->context, p->cpu, thread, begin, end);
+}
+
+void cpu_parallel(struct cpu *cpu, size_t count, size_t chunk, size_t work, cpu_range_fn *fn,
+		  const void *context)
+{
+	struct parallel p = { .share = { .count = count, .chunk = MAX(chunk, (size_t)1) },
+			      .cpu = cpu, .fn = fn, .context = context };
+
+	if (work < SERIAL_WORK || count <= p.share.chunk || cpu->threads == 1)
+		fn(context, cpu, 0, 0, count);
+	else
+		stoker_pool_run(cpu->pool, parallel_thread, &p);
+}
+
+struct quantize_job {
+	const float *x;
+	struct q8_rows q;
+};
+
+static void quantize_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
+			   size_t end)
+{
+	const struct quantize_job *j = context;
+
+	(void)thread;
+	for (size_t r = begin; r < end; r++)
+		cpu->kernels->quantize(j->x + r * j->q.k, &j->q, r);
+}
+
+bool cpu_quantize(struct cpu *cpu, struct buffer *into, const float *x, size_t rows, size_t k,
+		  struct q8_rows *q)
+{
+	const size_t groups = rows * (k / ACTIVATION_GROUP), codes = round_up(rows * k, 64);
+	uint8_t *at = cpu_reserve(cpu, into, codes + 28 * groups + 64);
+
+	if (!at)
+		return false;
+	float *f = (float *)(void *)(at + codes);
+
+	*q = (struct q8_rows){
+		.k = k, .codes = (int8_t *)at, .d = f, .xs32 = f + groups, .xs16 = f + 2 * groups,
+		.corr32 = (int32_t *)(f + 4 * groups), .corr16 = (int32_t *)(f + 5 * groups),
+	};
+	const struct quantize_job job = { .x = x, .q = *q };
+
+	cpu_parallel(cpu, rows, 8, 4 * rows * k, quantize_range, &job);
+	return true;
+}
+
+/* --- memory ------------------------------------------------------------------------------------ */
+
+static int memory_create(struct stoker_device *d, uint64_t bytes, struct stoker_memory *m,
+			 struct stoker_error *err)
+{
+	const uint64_t size = round_up(MAX(bytes, (uint64_t)1), 4096);
+	char human[16];
+	void *p;
+
+	(void)d;
+	*m = (struct stoker_memory){ 0 };
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		return stoker_fail(err, -ENOMEM, "cpu: no memory for %s",
+				   stoker_human_size(bytes, human));
+	if (size >= 4 * HUGE_PAGE)
+		madvise(p, size, MADV_HUGEPAGE);
+	*m = (struct stoker_memory){ .at = (uintptr_t)p, .bytes = size, .host = p };
+	return 0;
+}
+
+static void memory_destroy(struct stoker_device *d, struct stoker_memory *m)
+{
+	(void)d;
+	if (m->host)
+		munmap(m->host, m->bytes);
+	*m = (struct stoker_memory){ 0 };
+}
+
+static int write_memory(struct stoker_device *d, stoker_address dst, const void *src, uint64_t bytes,
+			struct stoker_error *err)
+{
+	(void)d;
+	(void)err;
+	memcpy(host(dst), src, bytes);
+	return 0;
+}
+
+static int read_memory(struct stoker_device *d, void *dst, stoker_address src, uint64_t bytes,
+		       struct stoker_error *err)
+{
+	(void)d;
+	(void)err;
+	memcpy(dst, host(src), bytes);
+	return 0;
+}
+
+static int begin(struct stoker_device *d, struct stoker_error *err)
+{
+	(void)err;
+	cpu_of(d)->failed = 0;
+	return 0;
+}
+
+static int submit(struct stoker_device *d, struct stoker_error *err)
+{
+	const int failed = cpu_of(d)->failed;
+
+	return failed ? stoker_fail(err, failed, "cpu: no memory for working buffers") : 0;
+}
+
+/* --- small ops --------------------------------------------------------------------------------- */
+
+static void embed_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
+			size_t end)
+{
+	const struct op_embed *op = context;
+	const struct stoker_weight *t = op->table;
+	const uint32_t *ids = host(op->ids);
+
+	(void)thread;
+	for (size_t r = begin; r < end; r++) {
+		const uint8_t *row = (const uint8_t *)host(t->at) +
+				     ids[r] * stoker_row_bytes(t->format, t->in);
+		float *dst = (float *)host(op->dst) + r * t->in;
+
+		stoker_decode(t->format, cpu->isa, row, dst, t->in);
+		if (op->scale != 1)
+			cpu->kernels->scale(dst, op->scale, t->in);
+	}
+}
+
+static void embed(struct stoker_device *d, const struct op_embed *op)
+{
+	cpu_parallel(cpu_of(d), op->rows, 16, (size_t)op->rows * op->table->in, embed_range, op);
+}
+
+static void norm_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
+		       size_t end)
+{
+	const struct op_norm *op = context;
+	const float *weight = host(op->weight);
+
+	(void)thread;
+	for (size_t i = begin; i < end; i++) {
+		const size_t row = i / op->groups, group = i % op->groups;
+		const float *x = (const float *)host(op->src) + row * op->src_stride + group * op->width;
+		float *y = (float *)host(op->dst) + row * op->dst_stride + group * op->width;
+		const float square = cpu->kernels->dot(x, x, op->width);
+		const float s = op->kind == NORM_RMS ? 1 / sqrtf(square / (float)op->width + op->eps) :
+						       1 / fmaxf(sqrtf(square), op->eps);
+
+		for (uint32_t c = 0; c < op->width; c++)
+			y[c] = weight ? x[c] * s * weight[c] : x[c] * s;
+	}
+}
+
+static void norm(struct stoker_device *d, const struct op_norm *op)
+{
+	const size_t count = (size_t)op->rows * op->groups;
+
+	cpu_parallel(cpu_of(d), count, op->groups * 4, 2 * count * op->width, norm_range, op);
+}
+
+static void rope_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
+		       size_t end)
+{
+	const struct op_rope *op = context;
+	const float *frequency = host(op->frequency);
+
+	(void)cpu;
+	(void)thread;
+	for (size_t r = begin; r < end; r++)
+		for (uint32_t i = 0; i < op->pairs; i++) {
+			const float angle = (float)(op->position + r) * frequency[i];
+			const float c = cosf(angle) * op->magnitude, s = sinf(angle) * op->magnitude;
+			const size_t at = op->interleaved ? 2 * i : i;
+			const size_t apart = op->interleaved ? 1 : op->pairs;
+			float *x = (float *)host(op->x) + r * op->stride + at;
+
+			for (uint32_t h = 0; h < op->heads; h++, x += op->head_stride) {
+				const float a = x[0], b = x[apart];
+
+				x[0] = a * c - b * s;
+				x[apart] = a * s + b * c;
+			}
+		}
+}
+
+static void rope(struct stoker_device *d, const struct op_rope *op)
+{
+	cpu_parallel(cpu_of(d), op->rows, 8, (size_t)op->rows * op->pairs * (20 + 6 * op->heads),
+		     rope_range, op);
+}
+
+static void glu_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
+		      size_t end)
+{
+	const struct op_glu *op = context;
+
+	(void)thread;
+	for (size_t r = begin; r < end; r++)
+		cpu->kernels->glu(op->activation,
+				  op->gate ? (const float *)host(op->gate) + r * op->gate_stride : NULL,
+				  (const float *)host(op->up) + r * op->up_stride,
+				  (float *)host(op->dst) + r * op->width, op->width);
+}
+
+static void glu(struct stoker_device *d, const struct op_glu *op)
+{
+	cpu_parallel(cpu_of(d), op->rows, 4, 10 * (size_t)op->rows * op->width, glu_range, op);
+}
+
+static void binary_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
+			 size_t end)
+{
+	const struct op_binary *op = context;
+	float gates[256];
+
+	(void)thread;
+	for (size_t r = begin; r < end; r++) {
+		const float *a = (const float *)host(op->a) + r * op->a_stride;
+		const float *b = (const float *)host(op->b) + r * op->b_stride;
+		float *dst = (float *)host(op->dst) + r * op->dst_stride;
+		float s = op->scale;
+
+		if (op->kind == BINARY_ADD_GATED)
+			cpu->kernels->sigmoid((const float *)host(op->gate) + r, &s, 1);
+		for (uint32_t c = 0; c < op->width; c += (uint32_t)ARRAY_SIZE(gates)) {
+			const uint32_t n = MIN(op->width - c, (uint32_t)ARRAY_SIZE(gates));
+
+			if (op->kind == BINARY_MUL_SIGMOID || op->kind == BINARY_MUL_SILU)
+				cpu->kernels->sigmoid(b + c, gates, n);
+			for (uint32_t i = 0; i < n; i++)
+				switch (op->kind) {
+				case BINARY_ADD:
+				case BINARY_ADD_GATED:
+					dst[c + i] = a[c + i] + s * b[c + i];
+					break;
+				case BINARY_MUL_SIGMOID:
+					dst[c + i] = a[c + i] * gates[i];
+					break;
+				case BINARY_MUL_SILU:
+					dst[c + i] = a[c + i] * b[c + i] * gates[i];
+					break;
+				case BINARY_MUL:
+					dst[c + i] = a[c + i] * b[c + i];
+					break;
+				}
+		}
+	}
+}
+
+static void binary(struct stoker_device *d, const struct op_binary *op)
+{
+	cpu_parallel(cpu_of(d), op->rows, 8, 2 * (size_t)op->rows * op->width, binary_range, op);
+}
+
+static void scale_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
+			size_t end)
+{
+	const struct op_scale *op = context;
+	float *x = host(op->x);
+
+	(void)cpu;
+	(void)thread;
+	for (size_t i = begin; i < end; i++) {
+		x[i] *= op->scale;
+		if (op->cap > 0)
+			x[i] = op->cap * tanhf(x[i] / op->cap);
+	}
+}
+
+static void scale(struct stoker_device *d, const struct op_scale *op)
+{
+	cpu_parallel(cpu_of(d), op->count, 16384, op->count * (op->cap > 0 ? 20 : 1), scale_range, op);
+}
+
+static void copy(struct stoker_device *d, const struct op_copy *op)
+{
+	(void)d;
+	for (size_t r = 0; r < op->rows; r++)
+		memcpy((float *)host(op->dst) + r * op->dst_stride,
+		       (const float *)host(op->src) + r * op->src_stride, op->width * sizeof(float));
+}
+
+static void argmax(struct stoker_device *d, const struct op_argmax *op)
+{
+	(void)d;
+	for (size_t r = 0; r < op->rows; r++) {
+		const float *x = (const float *)host(op->src) + r * op->width;
+		uint32_t best = 0;
+
+		for (uint32_t i = 1; i < op->width; i++)
+			if (x[i] > x[best])
+				best = i;
+		((uint32_t *)host(op->ids))[r] = best;
+	}
+}
+
+static void destroy(struct stoker_device *d)
+{
+	struct cpu *cpu = cpu_of(d);
+
+	stoker_pool_destroy(&cpu->pool);
+	free(cpu->scratch.data);
+	free(cpu->activations.data);
+	free(cpu->hidden.data);
+	free(cpu->expert_rows.data);
+	free(cpu->lists.data);
+	free(cpu);
+}
+
+static const struct stoker_device_ops cpu_ops = {
+	.name = "cpu",
+	.destroy = destroy,
+	.memory_create = memory_create,
+	.memory_destroy = memory_destroy,
+	.write = write_memory,
+	.read = read_memory,
+	.begin = begin,
+	.submit = submit,
+	.embed = embed,
+	.matmul = cpu_matmul,
+	.matmul_heads = cpu_matmul_heads,
+	.norm = norm,
+	.rope = rope,
+	.kv_store = cpu_kv_store,
+	.attention = cpu_attention,
+	.route = cpu_route,
+	.experts = cpu_experts,
+	.glu = glu,
+	.binary = binary,
+	.scale = scale,
+	.conv = cpu_conv,
+	.delta_net = cpu_delta_net,
+	.copy = copy,
+	.argmax = argmax,
+};
+
+int stoker_cpu_open(unsigned threads, bool exact, struct stoker_device **device,
+		    struct stoker_error *err)
+{
+	static const struct cpu_kernels *const kernels[STOKER_ISA_COUNT] = {
+		&cpu_kernels_scalar,
+#if defined(__x86_64__)
+		&cpu_kernels_avx2, &cpu_kernels_avx512,
+#elif defined(__aarch64__)
+		&cpu_kernels_dotprod,
+#endif
+	};
+	struct cpu *cpu = calloc(1, sizeof(*cpu));
+	int ret;
+
+	if (!cpu)
+		return stoker_fail(err, -ENOMEM, "cpu: out of memory");
+	ret = stoker_pool_create(threads, &cpu->pool, err);
+	if (ret) {
+		free(cpu);
+		return ret;
+	}
+	cpu->base.ops = &cpu_ops;
+	cpu->base.exact = exact;
+	cpu->isa = stoker_isa_detect();
+	cpu->kernels = kernels[cpu->isa];
+	cpu->threads = stoker_pool_threads(cpu->pool);
+	snprintf(cpu->base.description, sizeof(cpu->base.description), "cpu: %u thread%s, %s%s",
+		 cpu->threads, cpu->threads == 1 ? "" : "s", stoker_isa_name(cpu->isa),
+		 exact ? ", exact" : "");
+	*device = &cpu->base;
+	return 0;
+}

@@ -1,0 +1,812 @@
+// SPDX-License-Identifier: MIT
+/* The CPU device's loops, compiled once an instruction set: see kernels.h. */
+#include "device/cpu/kernels.h"
+
+#include <math.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#if defined(__AVX512VNNI__) && defined(__AVX512VL__) && defined(__AVX512BW__)
+#define HAVE_VNNI512 1
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+#define ISA_ENUM_scalar STOKER_ISA_SCALAR
+#define ISA_ENUM_avx2 STOKER_ISA_AVX2
+#define ISA_ENUM_avx512 STOKER_ISA_AVX512
+#define ISA_ENUM_dotprod STOKER_ISA_DOTPROD
+#define ISA_ENUM_NAME2(isa) ISA_ENUM_##isa
+#define ISA_ENUM_NAME(isa) ISA_ENUM_NAME2(isa)
+#define THIS_ISA ISA_ENUM_NAME(ISA)
+
+/* 16 floats; the compiler splits it into what the machine has. */
+typedef float v16 __attribute__((vector_size(64)));
+typedef float v16_unaligned __attribute__((vector_size(64), aligned(4), may_alias));
+typedef int32_t i16x32 __attribute__((vector_size(64)));
+
+INLINE v16 load16(const float *p)
+{
+	return *(const v16_unaligned *)p;
+}
+
+INLINE void store16(float *p, v16 v)
+{
+	*(v16_unaligned *)p = v;
+}
+
+INLINE v16 splat(float f)
+{
+	return f - (v16){ 0 };
+}
+
+/* mask ? a : b, lane by lane; comparisons give masks of all ones or none */
+INLINE v16 select16(i16x32 mask, v16 a, v16 b)
+{
+	i16x32 x, y;
+
+	memcpy(&x, &a, sizeof(x));
+	memcpy(&y, &b, sizeof(y));
+	x = (mask & x) | (~mask & y);
+	memcpy(&a, &x, sizeof(a));
+	return a;
+}
+
+INLINE v16 min16(v16 a, v16 b)
+{
+	return select16(a < b, a, b);
+}
+
+INLINE v16 max16(v16 a, v16 b)
+{
+	return select16(a > b, a, b);
+}
+
+INLINE float sum16(v16 v)
+{
+	float s = 0;
+
+	for (int i = 0; i < 8; i++)
+		v[i] += v[i + 8];
+	for (int i = 0; i < 4; i++)
+		v[i] += v[i + 4];
+	s = (v[0] + v[2]) + (v[1] + v[3]);
+	return s;
+}
+
+static float dot(const float *a, const float *b, size_t n)
+{
+	v16 s0 = { 0 }, s1 = { 0 };
+	float tail = 0;
+	size_t i = 0;
+
+	for (; i + 32 <= n; i += 32) {
+		s0 += load16(a + i) * load16(b + i);
+		s1 += load16(a + i + 16) * load16(b + i + 16);
+	}
+	for (; i + 16 <= n; i += 16)
+		s0 += load16(a + i) * load16(b + i);
+	for (; i < n; i++)
+		tail += a[i] * b[i];
+	return sum16(s0 + s1) + tail;
+}
+
+static void axpy(float *y, float a, const float *x, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		y[i] += a * x[i];
+}
+
+static void scale(float *y, float a, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		y[i] *= a;
+}
+
+static float max(const float *x, size_t n)
+{
+	float m = -INFINITY;
+	size_t i = 0;
+
+	if (n >= 16) {
+		v16 best = load16(x);
+
+		for (i = 16; i + 16 <= n; i += 16)
+			best = max16(load16(x + i), best);
+		for (int j = 0; j < 16; j++)
+			m = best[j] > m ? best[j] : m;
+	}
+	for (; i < n; i++)
+		m = x[i] > m ? x[i] : m;
+	return m;
+}
+
+/*
+ * exp(x) = 2^n * e^r with r in [-ln2/2, ln2/2] and a degree-6 Taylor polynomial in r: relative error
+ * below 2e-7.  Arguments under -87 give 0, over 88 the largest power.
+ */
+INLINE v16 exp16(v16 x)
+{
+	const v16 low = splat(-87.0f), high = splat(88.0f);
+	const v16 magic = splat(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
+	const i16x32 tiny = x < low;
+	v16 n, r, p;
+
+	x = min16(max16(x, low), high);
+	n = (x * 1.44269504f + magic) - magic;
+	r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+	p = r * (1.0f / 720) + 1.0f / 120;
+	p = p * r + 1.0f / 24;
+	p = p * r + 1.0f / 6;
+	p = p * r + 0.5f;
+	p = p * r + 1.0f;
+	p = p * r + 1.0f;
+	const i16x32 exponent = (__builtin_convertvector(n, i16x32) + 127) << 23;
+	v16 power;
+
+	memcpy(&power, &exponent, sizeof(power));
+	p *= power;
+	return select16(tiny, (v16){ 0 }, p);
+}
+
+INLINE v16 sigmoid16(v16 x)
+{
+	return 1.0f / (1.0f + exp16(-x));
+}
+
+static float exp_sum(float *x, float top, size_t n)
+{
+	v16 total = { 0 };
+	size_t i = 0;
+	float sum;
+
+	for (; i + 16 <= n; i += 16) {
+		const v16 e = exp16(load16(x + i) - top);
+
+		store16(x + i, e);
+		total += e;
+	}
+	sum = sum16(total);
+	if (i < n) {
+		float part[16] = { 0 };
+
+		memcpy(part, x + i, (n - i) * sizeof(float));
+		const v16 e = exp16(load16(part) - top);
+
+		store16(part, e);
+		for (size_t j = 0; j < n - i; j++)
+			sum += part[j];
+		memcpy(x + i, part, (n - i) * sizeof(float));
+	}
+	return sum;
+}
+
+INLINE v16 activate(enum stoker_activation kind, v16 g, v16 u)
+{
+	v16 zero = { 0 }, limit = splat(7.0f);
+
+	switch (kind) {
+	case ACTIVATION_SILU:
+		return g * sigmoid16(g) * u;
+	case ACTIVATION_GELU: {
+		/* 0.5 g (1 + tanh y) = g sigmoid(2 y) */
+		const v16 y = 0.79788456080286536f * (g + 0.044715f * g * g * g);
+
+		return g * sigmoid16(2 * y) * u;
+	}
+	case ACTIVATION_RELU:
+		return max16(g, zero) * u;
+	case ACTIVATION_SWIGLU_OAI:
+		g = min16(g, limit);
+		u = max16(min16(u, limit), -limit);
+		return g * sigmoid16(1.702f * g) * (u + 1.0f);
+	case ACTIVATION_SILU_ONLY:
+		return u * sigmoid16(u);
+	}
+	return zero;
+}
+
+INLINE void glu_kind(enum stoker_activation kind, const float *gate, const float *up, float *dst,
+		     size_t n)
+{
+	size_t i = 0;
+
+	for (; i + 16 <= n; i += 16)
+		store16(dst + i, activate(kind, gate ? load16(gate + i) : (v16){ 0 }, load16(up + i)));
+	if (i < n) {
+		float g[16] = { 0 }, u[16] = { 0 };
+
+		if (gate)
+			memcpy(g, gate + i, (n - i) * sizeof(float));
+		memcpy(u, up + i, (n - i) * sizeof(float));
+		store16(g, activate(kind, load16(g), load16(u)));
+		memcpy(dst + i, g, (n - i) * sizeof(float));
+	}
+}
+
+static void glu(enum stoker_activation kind, const float *gate, const float *up, float *dst, size_t n)
+{
+	switch (kind) {
+	case ACTIVATION_SILU:
+		glu_kind(ACTIVATION_SILU, gate, up, dst, n);
+		break;
+	case ACTIVATION_GELU:
+		glu_kind(ACTIVATION_GELU, gate, up, dst, n);
+		break;
+	case ACTIVATION_RELU:
+		glu_kind(ACTIVATION_RELU, gate, up, dst, n);
+		break;
+	case ACTIVATION_SWIGLU_OAI:
+		glu_kind(ACTIVATION_SWIGLU_OAI, gate, up, dst, n);
+		break;
+	case ACTIVATION_SILU_ONLY:
+		glu_kind(ACTIVATION_SILU_ONLY, NULL, up, dst, n);
+		break;
+	}
+}
+
+static void sigmoid(const float *x, float *dst, size_t n)
+{
+	size_t i = 0;
+
+	for (; i + 16 <= n; i += 16)
+		store16(dst + i, sigmoid16(load16(x + i)));
+	if (i < n) {
+		float part[16] = { 0 };
+
+		memcpy(part, x + i, (n - i) * sizeof(float));
+		store16(part, sigmoid16(load16(part)));
+		memcpy(dst + i, part, (n - i) * sizeof(float));
+	}
+}
+
+static void kv_load(enum stoker_kv_format format, const uint8_t *src, float *dst, size_t n)
+{
+	switch (format) {
+	case STOKER_KV_F32:
+		memcpy(dst, src, n * sizeof(float));
+		break;
+	case STOKER_KV_F16:
+		ISA_NAME(widen_f16)(src, n, dst);
+		break;
+	case STOKER_KV_Q8_0:
+		for (size_t b = 0; b < n / 32; b++, src += 34) {
+			const float d = f16_to_f32(load_u16(src));
+
+			for (int i = 0; i < 32; i++)
+				dst[32 * b + (size_t)i] = d * (float)(int8_t)src[2 + i];
+		}
+		break;
+	}
+}
+
+static void kv_save(enum stoker_kv_format format, const float *src, uint8_t *dst, size_t n)
+{
+	switch (format) {
+	case STOKER_KV_F32:
+		memcpy(dst, src, n * sizeof(float));
+		break;
+	case STOKER_KV_F16:
+		for (size_t i = 0; i < n; i++)
+			store_u16(dst + 2 * i, f32_to_f16(src[i]));
+		break;
+	case STOKER_KV_Q8_0:
+		for (size_t b = 0; b < n / 32; b++)
+			encode_q8_0(src + 32 * b, dst + 34 * b);
+		break;
+	}
+}
+
+static void quantize(const float *x, const struct q8_rows *q, size_t row)
+{
+	const size_t groups = q->k / ACTIVATION_GROUP;
+	int8_t *codes = q->codes + row * q->k;
+
+	for (size_t g = 0; g < groups; g++, x += 32, codes += 32) {
+		const v16 a = load16(x), b = load16(x + 16);
+		const v16 m = max16(max16(a, -a), max16(b, -b));
+		float most = 0;
+		int32_t sum[2] = { 0, 0 };
+
+		for (int i = 0; i < 16; i++)
+			most = m[i] > most ? m[i] : most;
+		const float d = most / 127, inverse = most > 0 ? 127 / most : 0;
+		const v16 magic = splat(12582912.0f);
+		const i16x32 ca = __builtin_convertvector((a * inverse + magic) - magic, i16x32);
+		const i16x32 cb = __builtin_convertvector((b * inverse + magic) - magic, i16x32);
+
+		for (int i = 0; i < 16; i++) {
+			codes[i] = (int8_t)ca[i];
+			codes[i + 16] = (int8_t)cb[i];
+			sum[0] += ca[i];
+			sum[1] += cb[i];
+		}
+		q->d[row * groups + g] = d;
+		for (size_t h = 0; h < 2; h++) {
+			q->xs16[2 * (row * groups + g) + h] = d * (float)sum[h];
+			q->corr16[2 * (row * groups + g) + h] = -128 * sum[h];
+		}
+		q->xs32[row * groups + g] = d * (float)(sum[0] + sum[1]);
+		q->corr32[row * groups + g] = -128 * (sum[0] + sum[1]);
+	}
+}
+
+/* A tile of quantized weights in scratch memory. */
+struct tile {
+	uint8_t *codes; /* [k / 4][16][4]; with VNNI each code is flipped to unsigned */
+	float *scale, *offset; /* [k / group][16] */
+};
+
+static void *carve(uint8_t **at, size_t bytes)
+{
+	void *p = *at;
+
+	*at += round_up(bytes, 64);
+	return p;
+}
+
+#if HAVE_VNNI512
+/* Transposes 16 rows of 16 dwords and flips the codes' sign bits. */
+INLINE void transpose_dwords(const int8_t *src, size_t stride, uint8_t *dst)
+{
+	const __m512i flip = _mm512_set1_epi8((char)0x80);
+	__m512i a[16], b[16];
+
+	for (int i = 0; i < 16; i++)
+		a[i] = _mm512_xor_si512(_mm512_loadu_si512(src + (size_t)i * stride), flip);
+	for (int i = 0; i < 16; i += 2) {
+		b[i] = _mm512_unpacklo_epi32(a[i], a[i + 1]);
+		b[i + 1] = _mm512_unpackhi_epi32(a[i], a[i + 1]);
+	}
+	/* four rows of four dwords in each 128-bit lane: a[4q + j] holds columns 4 lane + j */
+	for (int q = 0; q < 16; q += 4) {
+		a[q] = _mm512_unpacklo_epi64(b[q], b[q + 2]);
+		a[q + 1] = _mm512_unpackhi_epi64(b[q], b[q + 2]);
+		a[q + 2] = _mm512_unpacklo_epi64(b[q + 1], b[q + 3]);
+		a[q + 3] = _mm512_unpackhi_epi64(b[q + 1], b[q + 3]);
+	}
+	for (int j = 0; j < 4; j++) {
+		const __m512i l = _mm512_shuffle_i32x4(a[j], a[4 + j], 0x88);
+		const __m512i m = _mm512_shuffle_i32x4(a[8 + j], a[12 + j], 0x88);
+		const __m512i n = _mm512_shuffle_i32x4(a[j], a[4 + j], 0xdd);
+		const __m512i o = _mm512_shuffle_i32x4(a[8 + j], a[12 + j], 0xdd);
+
+		_mm512_store_si512(dst + 64 * j, _mm512_shuffle_i32x4(l, m, 0x88));
+		_mm512_store_si512(dst + 64 * (4 + j), _mm512_shuffle_i32x4(n, o, 0x88));
+		_mm512_store_si512(dst + 64 * (8 + j), _mm512_shuffle_i32x4(l, m, 0xdd));
+		_mm512_store_si512(dst + 64 * (12 + j), _mm512_shuffle_i32x4(n, o, 0xdd));
+	}
+}
+#endif
+
+static struct tile build_tile(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
+			      unsigned rows, size_t k, void *scratch)
+{
+	uint8_t *at = scratch;
+	const size_t groups = k / f->group;
+	int8_t *codes = carve(&at, TILE_ROWS * k + 64);
+	float *scales = carve(&at, TILE_ROWS * groups * sizeof(float));
+	float *offsets = carve(&at, TILE_ROWS * groups * sizeof(float));
+	struct tile t = {
+		.codes = carve(&at, TILE_ROWS * k),
+		.scale = carve(&at, TILE_ROWS * groups * sizeof(float)),
+		.offset = carve(&at, TILE_ROWS * groups * sizeof(float)),
+	};
+	size_t c = 0;
+
+	for (unsigned r = 0; r < rows; r++)
+		f->unpack[THIS_ISA](w + r * row_bytes, k / f->block_values, codes + r * k,
+				    scales + r * groups, offsets + r * groups);
+	for (unsigned r = rows; r < TILE_ROWS; r++) {
+		memset(codes + r * k, 0, k);
+		memset(scales + r * groups, 0, groups * sizeof(float));
+		memset(offsets + r * groups, 0, groups * sizeof(float));
+	}
+#if HAVE_VNNI512
+	for (; c + 64 <= k; c += 64)
+		transpose_dwords(codes + c, k, t.codes + 16 * c);
+#endif
+	for (; c < k; c += 4)
+		for (unsigned r = 0; r < TILE_ROWS; r++)
+			for (unsigned j = 0; j < 4; j++)
+#if HAVE_VNNI512
+				t.codes[16 * c + 4 * r + j] = (uint8_t)codes[r * k + c + j] ^ 0x80;
+#else
+				t.codes[16 * c + 4 * r + j] = (uint8_t)codes[r * k + c + j];
+#endif
+	for (size_t g = 0; g < groups; g++)
+		for (unsigned r = 0; r < TILE_ROWS; r++)
+			t.scale[16 * g + r] = scales[r * groups + g];
+	for (size_t g = 0; f->affine && g < groups; g++)
+		for (unsigned r = 0; r < TILE_ROWS; r++)
+			t.offset[16 * g + r] = offsets[r * groups + g];
+	return t;
+}
+
+/*
+ * acc[16] = the 16 rows' products with @count codes of one activation row.  @corr is -128 times the
+ * sum of those codes, for kernels whose weight codes are unsigned.
+ */
+#if HAVE_VNNI512
+INLINE v16 tile_dot(const uint8_t *tile, const int8_t *x, int count, int32_t corr)
+{
+	__m512i acc = _mm512_set1_epi32(corr);
+
+	for (int j = 0; j < count; j += 4)
+		acc = _mm512_dpbusd_epi32(acc, _mm512_load_si512(tile + 16 * j),
+					  _mm512_set1_epi32((int)load_u32(x + j)));
+	return (v16)_mm512_cvtepi32_ps(acc);
+}
+#elif defined(__AVX2__)
+INLINE v16 tile_dot(const uint8_t *tile, const int8_t *x, int count, int32_t corr)
+{
+	const __m256i ones = _mm256_set1_epi16(1);
+	__m256i acc[2] = { _mm256_setzero_si256(), _mm256_setzero_si256() };
+	v16 out;
+
+	(void)corr;
+	for (int j = 0; j < count; j += 4) {
+		const __m256i b = _mm256_set1_epi32((int)load_u32(x + j));
+
+		for (int h = 0; h < 2; h++) {
+			/* |w| <= 128 and |x| <= 127: pairs of products fit 16 bits */
+			const __m256i w = _mm256_load_si256((const __m256i *)(tile + 16 * j + 32 * h));
+			const __m256i p = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(b, w));
+
+			acc[h] = _mm256_add_epi32(acc[h], _mm256_madd_epi16(p, ones));
+		}
+	}
+	const __m256 low = _mm256_cvtepi32_ps(acc[0]), high = _mm256_cvtepi32_ps(acc[1]);
+
+	memcpy(&out, &low, 32);
+	memcpy((char *)&out + 32, &high, 32);
+	return out;
+}
+#elif defined(__ARM_FEATURE_DOTPROD)
+INLINE v16 tile_dot(const uint8_t *tile, const int8_t *x, int count, int32_t corr)
+{
+	int32x4_t acc[4] = { vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0) };
+	v16 out;
+
+	(void)corr;
+	for (int j = 0; j < count; j += 4) {
+		const int8x16_t b = vreinterpretq_s8_u32(vdupq_n_u32(load_u32(x + j)));
+
+		for (int q = 0; q < 4; q++)
+			acc[q] = vdotq_s32(acc[q], vld1q_s8((const int8_t *)tile + 16 * j + 16 * q), b);
+	}
+	for (int q = 0; q < 4; q++) {
+		const float32x4_t f = vcvtq_f32_s32(acc[q]);
+
+		memcpy((char *)&out + 16 * q, &f, 16);
+	}
+	return out;
+}
+#else
+INLINE v16 tile_dot(const uint8_t *tile, const int8_t *x, int count, int32_t corr)
+{
+	int32_t acc[TILE_ROWS] = { 0 };
+	v16 out;
+
+	(void)corr;
+	for (int j = 0; j < count; j += 4)
+		for (int r = 0; r < TILE_ROWS; r++)
+			for (int i = 0; i < 4; i++)
+				acc[r] += (int8_t)tile[16 * j + 4 * r + i] * x[j + i];
+	for (int r = 0; r < TILE_ROWS; r++)
+		out[r] = (float)acc[r];
+	return out;
+}
+#endif
+
+INLINE size_t row_of(const uint32_t *index, size_t i)
+{
+	return index ? index[i] : i;
+}
+
+INLINE void store_rows(float *dst, v16 v, unsigned rows)
+{
+	if (rows == TILE_ROWS)
+		store16(dst, v);
+	else
+		for (unsigned r = 0; r < rows; r++)
+			dst[r] = v[r];
+}
+
+/* @n activation rows from @first on against one tile; everything about it is constant when inlined. */
+INLINE void gemm_block(const struct tile *t, int group, bool affine, unsigned rows,
+		       const struct q8_rows *x, const struct gemm_rows *r, size_t first, int n)
+{
+	const size_t groups = x->k / ACTIVATION_GROUP;
+	const int8_t *codes[8];
+	size_t at[8];
+	v16 acc[8];
+
+	for (int i = 0; i < n; i++) {
+		const size_t row = row_of(r->src, first + (size_t)i);
+
+		codes[i] = x->codes + row * x->k;
+		at[i] = row * groups;
+		acc[i] = (v16){ 0 };
+	}
+	for (size_t g = 0; g < groups; g++) {
+		const uint8_t *tile = t->codes + 512 * g;
+
+		if (group == 32) {
+			const v16 s = load16(t->scale + 16 * g);
+
+			for (int i = 0; i < n; i++) {
+				const v16 p = tile_dot(tile, codes[i] + 32 * g, 32, x->corr32[at[i] + g]);
+
+				acc[i] += p * (s * x->d[at[i] + g]);
+			}
+			if (affine) {
+				const v16 o = load16(t->offset + 16 * g);
+
+				for (int i = 0; i < n; i++)
+					acc[i] += o * x->xs32[at[i] + g];
+			}
+			continue;
+		}
+		for (size_t h = 2 * g; h < 2 * g + 2; h++) {
+			const v16 s = load16(t->scale + 16 * h);
+
+			for (int i = 0; i < n; i++) {
+				const v16 p = tile_dot(t->codes + 256 * h, codes[i] + 16 * h, 16,
+						       x->corr16[2 * at[i] + h]);
+
+				acc[i] += p * (s * x->d[at[i] + g]);
+			}
+			if (affine) {
+				const v16 o = load16(t->offset + 16 * h);
+
+				for (int i = 0; i < n; i++)
+					acc[i] += o * x->xs16[2 * at[i] + h];
+			}
+		}
+	}
+	for (int i = 0; i < n; i++)
+		store_rows(r->out + row_of(r->dst, first + (size_t)i) * r->out_stride, acc[i], rows);
+}
+
+INLINE void gemm_all(const struct tile *t, int group, bool affine, unsigned rows,
+		     const struct q8_rows *x, const struct gemm_rows *r)
+{
+	size_t i = 0;
+
+	for (; i + 8 <= r->count; i += 8)
+		gemm_block(t, group, affine, rows, x, r, i, 8);
+	for (; i + 4 <= r->count; i += 4)
+		gemm_block(t, group, affine, rows, x, r, i, 4);
+	for (; i < r->count; i++)
+		gemm_block(t, group, affine, rows, x, r, i, 1);
+}
+
+static void gemm_q8(const struct stoker_format *f, const uint8_t *w, size_t row_bytes, unsigned rows,
+		    const struct q8_rows *x, const struct gemm_rows *r, void *scratch)
+{
+	const struct tile t = build_tile(f, w, row_bytes, rows, x->k, scratch);
+
+	if (f->group == 32 && f->affine)
+		gemm_all(&t, 32, true, rows, x, r);
+	else if (f->group == 32)
+		gemm_all(&t, 32, false, rows, x, r);
+	else if (f->affine)
+		gemm_all(&t, 16, true, rows, x, r);
+	else
+		gemm_all(&t, 16, false, rows, x, r);
+}
+
+/* Values of a row to float, in the codes' own way: exact. */
+static void decode_row(const struct stoker_format *f, const uint8_t *w, size_t k, float *dst,
+		       int8_t *codes, float *scales, float *offsets)
+{
+	if (!f->group) {
+		f->widen[THIS_ISA](w, k, dst);
+		return;
+	}
+	f->unpack[THIS_ISA](w, k / f->block_values, codes, scales, offsets);
+	for (size_t g = 0; g < k / f->group; g++) {
+		const float s = scales[g], o = f->affine ? offsets[g] : 0;
+		float *d = dst + g * f->group;
+		const int8_t *c = codes + g * f->group;
+
+		for (unsigned i = 0; i < f->group; i++)
+			d[i] = s * (float)c[i] + o;
+	}
+}
+
+INLINE void gemm_float_block(const float *tile, unsigned rows, const float *x, size_t k,
+			     const struct gemm_rows *r, size_t first, int n)
+{
+	const float *src[8];
+	v16 acc[8];
+
+	for (int i = 0; i < n; i++) {
+		src[i] = x + row_of(r->src, first + (size_t)i) * k;
+		acc[i] = (v16){ 0 };
+	}
+	for (size_t c = 0; c < k; c++) {
+		const v16 w = load16(tile + 16 * c);
+
+		for (int i = 0; i < n; i++)
+			acc[i] += w * src[i][c];
+	}
+	for (int i = 0; i < n; i++)
+		store_rows(r->out + row_of(r->dst, first + (size_t)i) * r->out_stride, acc[i], rows);
+}
+
+static void gemm_float(const struct stoker_format *f, const uint8_t *w, size_t row_bytes, unsigned rows,
+		       const float *x, size_t k, const struct gemm_rows *r, void *scratch)
+{
+	uint8_t *at = scratch;
+	float *row = carve(&at, k * sizeof(float));
+	float *scales = carve(&at, (k / 16 + 1) * sizeof(float));
+	float *offsets = carve(&at, (k / 16 + 1) * sizeof(float));
+	int8_t *codes = carve(&at, k);
+	float *tile = carve(&at, TILE_ROWS * k * sizeof(float));
+	size_t i = 0;
+
+	for (unsigned j = 0; j < TILE_ROWS; j++) {
+		if (j < rows)
+			decode_row(f, w + j * row_bytes, k, row, codes, scales, offsets);
+		else
+			memset(row, 0, k * sizeof(float));
+		for (size_t c = 0; c < k; c++)
+			tile[16 * c + j] = row[c];
+	}
+	for (; i + 8 <= r->count; i += 8)
+		gemm_float_block(tile, rows, x, k, r, i, 8);
+	for (; i + 4 <= r->count; i += 4)
+		gemm_float_block(tile, rows, x, k, r, i, 4);
+	for (; i < r->count; i++)
+		gemm_float_block(tile, rows, x, k, r, i, 1);
+}
+
+static void gemv_float(const struct stoker_format *f, const uint8_t *w, size_t row_bytes, size_t rows,
+		       const float *x, size_t k, float *out, void *scratch)
+{
+	uint8_t *at = scratch;
+	float *row = carve(&at, k * sizeof(float));
+	float *scales = carve(&at, (k / 16 + 1) * sizeof(float));
+	float *offsets = carve(&at, (k / 16 + 1) * sizeof(float));
+	int8_t *codes = carve(&at, k);
+
+	for (size_t i = 0; i < rows; i++) {
+		decode_row(f, w + i * row_bytes, k, row, codes, scales, offsets);
+		out[i] = dot(row, x, k);
+	}
+}
+
+/* sum over groups of combined[g] * (codes . x) for one row; combined is weight scale * d. */
+#if HAVE_VNNI512
+/* Codes are signed; with flipped ones the caller adds 128 * combined * sum to make up for it. */
+INLINE float codes_dot(const int8_t *codes, const int8_t *x, const float *combined, size_t k, int group)
+{
+	const __m512i flip = _mm512_set1_epi8((char)0x80);
+	/* lane i of 16 belongs to group i / (group / 4) of this vector */
+	const __m512i lane = group == 32 ?
+				     _mm512_set_epi32(1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0) :
+				     _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
+	const int step = 64 / group;
+	__m512 acc0 = _mm512_setzero_ps(), acc1 = _mm512_setzero_ps();
+	size_t c = 0;
+
+	for (; c + 64 <= k; c += 64, combined += step) {
+		const __m512i w = _mm512_xor_si512(_mm512_loadu_si512(codes + c), flip);
+		const __m512i p = _mm512_dpbusd_epi32(_mm512_setzero_si512(), w, _mm512_loadu_si512(x + c));
+		const __m512 s = _mm512_permutexvar_ps(
+			lane, _mm512_castps128_ps512(group == 32 ?
+				_mm_castpd_ps(_mm_load_sd((const double *)(const void *)combined)) :
+				_mm_loadu_ps(combined)));
+		const __m512 f = _mm512_cvtepi32_ps(p);
+
+		if (c & 64)
+			acc1 = _mm512_fmadd_ps(f, s, acc1);
+		else
+			acc0 = _mm512_fmadd_ps(f, s, acc0);
+	}
+	float total = _mm512_reduce_add_ps(_mm512_add_ps(acc0, acc1));
+
+	for (; c < k; c += (size_t)group, combined++) {
+		int32_t sum = 0;
+
+		for (int i = 0; i < group; i++)
+			sum += (uint8_t)(codes[c + (size_t)i] ^ -128) * x[c + (size_t)i];
+		total += *combined * (float)sum;
+	}
+	return total;
+}
+#elif defined(__AVX2__)
+INLINE float codes_dot(const int8_t *codes, const int8_t *x, const float *combined, size_t k, int group)
+{
+	const __m256i ones = _mm256_set1_epi16(1);
+	__m256 acc = _mm256_setzero_ps();
+
+	for (size_t c = 0; c < k; c += 32, combined += 32 / group) {
+		const __m256i w = _mm256_loadu_si256((const __m256i *)(codes + c));
+		const __m256i b = _mm256_loadu_si256((const __m256i *)(x + c));
+		const __m256i p = _mm256_madd_epi16(
+			_mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(b, w)), ones);
+		const __m256 s = group == 32 ? _mm256_set1_ps(combined[0]) :
+					       _mm256_set_m128(_mm_set1_ps(combined[1]),
+							       _mm_set1_ps(combined[0]));
+
+		acc = _mm256_fmadd_ps(_mm256_cvtepi32_ps(p), s, acc);
+	}
+	const __m128 half = _mm_add_ps(_mm256_castps256_ps128(acc), _mm256_extractf128_ps(acc, 1));
+	const __m128 quarter = _mm_add_ps(half, _mm_movehl_ps(half, half));
+
+	return _mm_cvtss_f32(_mm_add_ss(quarter, _mm_movehdup_ps(quarter)));
+}
+#else
+INLINE float codes_dot(const int8_t *codes, const int8_t *x, const float *combined, size_t k, int group)
+{
+	float total = 0;
+
+	for (size_t c = 0; c < k; c += (size_t)group, combined++) {
+		int32_t sum = 0;
+
+		for (int i = 0; i < group; i++)
+			sum += codes[c + (size_t)i] * x[c + (size_t)i];
+		total += *combined * (float)sum;
+	}
+	return total;
+}
+#endif
+
+INLINE void gemv_group(const struct stoker_format *f, const uint8_t *w, size_t row_bytes, size_t rows,
+		       const struct q8_rows *x, size_t row, float *out, void *scratch, int group)
+{
+	uint8_t *at = scratch;
+	const size_t k = x->k, groups = k / (size_t)group, per_d = ACTIVATION_GROUP / (size_t)group;
+	int8_t *codes = carve(&at, k + 64);
+	float *scales = carve(&at, (groups + 16) * sizeof(float));
+	float *offsets = carve(&at, (groups + 16) * sizeof(float));
+	const int8_t *xc = x->codes + row * k;
+	const float *d = x->d + row * (k / ACTIVATION_GROUP);
+	const float *xs = group == 32 ? x->xs32 + row * groups : x->xs16 + row * groups;
+
+	for (size_t i = 0; i < rows; i++) {
+		float total = 0;
+
+		f->unpack[THIS_ISA](w + i * row_bytes, k / f->block_values, codes, scales, offsets);
+		if (f->affine)
+			total += dot(offsets, xs, groups);
+#if HAVE_VNNI512
+		total -= 128 * dot(scales, xs, groups);
+#endif
+		for (size_t g = 0; g < groups; g++)
+			scales[g] *= d[g / per_d];
+		out[i] = total + codes_dot(codes, xc, scales, k, group);
+	}
+}
+
+static void gemv_q8(const struct stoker_format *f, const uint8_t *w, size_t row_bytes, size_t rows,
+		    const struct q8_rows *x, size_t row, float *out, void *scratch)
+{
+	if (f->group == 32)
+		gemv_group(f, w, row_bytes, rows, x, row, out, scratch, 32);
+	else
+		gemv_group(f, w, row_bytes, rows, x, row, out, scratch, 16);
+}
+
+const struct cpu_kernels ISA_NAME(cpu_kernels) = {
+	.quantize = quantize,
+	.gemm_q8 = gemm_q8,
+	.gemm_float = gemm_float,
+	.gemv_q8 = gemv_q8,
+	.gemv_float = gemv_float,
+	.dot = dot,
+	.axpy = axpy,
+	.scale = scale,
+	.max = max,
+	.exp_sum = exp_sum,
+	.glu = glu,
+	.sigmoid = sigmoid,
+	.kv_load = kv_load,
+	.kv_save = kv_save,
+};

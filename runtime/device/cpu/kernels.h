@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Loops of the CPU device that are compiled once an instruction set.
+ *
+ * Matrix products work on tiles of 16 weight rows.  A tile's codes are laid out [in / 4][16][4], so
+ * that one vector holds four consecutive codes of each of the 16 rows, and its scales
+ * [in / group][16]; building it costs one pass over the weights and serves every activation row.
+ */
+#ifndef STOKER_CPU_KERNELS_H
+#define STOKER_CPU_KERNELS_H
+
+#include "device/device.h"
+
+enum { TILE_ROWS = 16, ACTIVATION_GROUP = 32 };
+
+/*
+ * Activation rows quantized to 8 bits: x = d * code, one d for 32 values.  The sums let kernels add
+ * offsets and use unsigned weight codes: xs = d * (sum of codes), corr = -128 * (sum of codes), both
+ * for groups of 16 and of 32.
+ */
+struct q8_rows {
+	size_t k; /* values a row, a multiple of 32 */
+	int8_t *codes; /* [rows][k] */
+	float *d; /* [rows][k / 32] */
+	float *xs32, *xs16;
+	int32_t *corr32, *corr16;
+};
+
+/* Which rows of the activations a product takes, and where its results go. */
+struct gemm_rows {
+	size_t count;
+	const uint32_t *src, *dst; /* row numbers, NULL: 0, 1, 2 ... */
+	float *out; /* of row 0 */
+	size_t out_stride;
+};
+
+struct cpu_kernels {
+	void (*quantize)(const float *x, const struct q8_rows *q, size_t row);
+	/*
+	 * out[r][0 .. rows) = W x_r for up to 16 rows of W at @w; @scratch has
+	 * stoker_gemm_scratch(k) bytes, 64-byte aligned.
+	 */
+	void (*gemm_q8)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
+			unsigned rows, const struct q8_rows *x, const struct gemm_rows *r, void *scratch);
+	void (*gemm_float)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
+			   unsigned rows, const float *x, size_t k, const struct gemm_rows *r,
+			   void *scratch);
+	/* One activation row, any number of weight rows. */
+	void (*gemv_q8)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
+			size_t rows, const struct q8_rows *x, size_t row, float *out, void *scratch);
+	void (*gemv_float)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
+			   size_t rows, const float *x, size_t k, float *out, void *scratch);
+
+	float (*dot)(const float *a, const float *b, size_t n);
+	void (*axpy)(float *y, float a, const float *x, size_t n); /* y += a x */
+	void (*scale)(float *y, float a, size_t n);
+	float (*max)(const float *x, size_t n);
+	float (*exp_sum)(float *x, float max, size_t n); /* x = exp(x - max), returns the sum */
+	void (*glu)(enum stoker_activation kind, const float *gate, const float *up, float *dst,
+		    size_t n);
+	void (*sigmoid)(const float *x, float *dst, size_t n);
+	void (*kv_load)(enum stoker_kv_format format, const uint8_t *src, float *dst, size_t n);
+	void (*kv_save)(enum stoker_kv_format format, const float *src, uint8_t *dst, size_t n);
+};
+
+extern const struct cpu_kernels cpu_kernels_scalar;
+#if defined(__x86_64__)
+extern const struct cpu_kernels cpu_kernels_avx2, cpu_kernels_avx512;
+#elif defined(__aarch64__)
+extern const struct cpu_kernels cpu_kernels_dotprod;
+#endif
+
+/* Scratch that a product over @k values needs: row-major codes or floats, a tile, two scale tables. */
+static inline size_t stoker_gemm_scratch(size_t k)
+{
+	return 2 * (TILE_ROWS * k * sizeof(float)) + 4 * (TILE_ROWS * (k / 16 + 4) * sizeof(float)) + 4096;
+}
+
+#endif

@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: MIT
+/* Matrix products and the feed-forward of a mixture of experts on the CPU. */
+#include "device/cpu/cpu.h"
+
+enum {
+	GEMV_ROWS = 4, /* up to this many activation rows a tile isn't worth building */
+	GEMV_CHUNK = 32,
+};
+
+/* A product's input: floats, and their 8-bit form when the weight's format uses it. */
+struct input {
+	const float *x;
+	struct q8_rows q;
+	bool quantized;
+};
+
+/* Rows [first, first + rows) of one matrix for the activation rows of @r. */
+static void product(const struct cpu *cpu, unsigned thread, const struct stoker_weight *w,
+		    uint32_t expert, size_t first, size_t rows, const struct input *in,
+		    const struct gemm_rows *r)
+{
+	const size_t row_bytes = stoker_row_bytes(w->format, w->in);
+	const uint8_t *at = (const uint8_t *)host(w->at) + expert * w->stride +
+			    first * row_bytes;
+	void *scratch = cpu_scratch(cpu, thread);
+	const bool q8 = in->quantized && cpu_uses_q8(cpu, w);
+
+	if (r->count > GEMV_ROWS) {
+		for (size_t i = 0; i < rows; i += TILE_ROWS) {
+			const unsigned n = (unsigned)MIN(rows - i, (size_t)TILE_ROWS);
+			struct gemm_rows tile = *r;
+
+			tile.out += first + i;
+			if (q8)
+				cpu->kernels->gemm_q8(w->format, at + i * row_bytes, row_bytes, n,
+						      &in->q, &tile, scratch);
+			else
+				cpu->kernels->gemm_float(w->format, at + i * row_bytes, row_bytes, n,
+							 in->x, w->in, &tile, scratch);
+		}
+	} else {
+		for (size_t i = 0; i < r->count; i++) {
+			const size_t src = r->src ? r->src[i] : i, dst = r->dst ? r->dst[i] : i;
+			float *out = r->out + dst * r->out_stride + first;
+
+			if (q8)
+				cpu->kernels->gemv_q8(w->format, at, row_bytes, rows, &in->q, src, out,
+						      scratch);
+			else
+				cpu->kernels->gemv_float(w->format, at, row_bytes, rows,
+							 in->x + src * w->in, w->in, out, scratch);
+		}
+	}
+	if (!w->bias && !w->scale)
+		return;
+	const float s = w->scale ? ((const float *)host(w->scale))[expert] : 1;
+	const float *bias = w->bias ? (const float *)host(w->bias) + (size_t)expert * w->out : NULL;
+
+	for (size_t i = 0; i < r->count; i++) {
+		float *out = r->out + (r->dst ? r->dst[i] : i) * r->out_stride;
+
+		for (size_t c = first; c < first + rows; c++)
+			out[c] = out[c] * s + (bias ? bias[c] : 0);
+	}
+}
+
+struct matmul_job {
+	const struct op_matmul *op;
+	struct input in;
+	size_t chunk;
+};
+
+static void matmul_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
+			 size_t end)
+{
+	const struct matmul_job *j = context;
+
+	for (size_t item = begin; item < end; item++) {
+		size_t at = item;
+
+		for (uint32_t i = 0; i < j->op->count; i++) {
+			const struct stoker_weight *w = j->op->weight[i];
+			const size_t items = (w->out + j->chunk - 1) / j->chunk;
+
+			if (at >= items) {
+				at -= items;
+				continue;
+			}
+			const struct gemm_rows r = { .count = j->op->rows, .out = host(j->op->dst[i]),
+						     .out_stride = w->out };
+
+			product(cpu, thread, w, 0, at * j->chunk, MIN(j->chunk, w->out - at * j->chunk),
+				&j->in, &r);
+			break;
+		}
+	}
+}
+
+void cpu_matmul(struct stoker_device *d, const struct op_matmul *op)
+{
+	struct cpu *cpu = cpu_of(d);
+	struct matmul_job job = { .op = op, .in = { .x = host(op->src) },
+				  .chunk = op->rows > GEMV_ROWS ? TILE_ROWS : GEMV_CHUNK };
+	const uint32_t in = op->weight[0]->in;
+	size_t items = 0, work = 0;
+
+	for (uint32_t i = 0; i < op->count; i++) {
+		assert(op->weight[i]->in == in);
+		job.in.quantized |= cpu_uses_q8(cpu, op->weight[i]);
+		items += (op->weight[i]->out + job.chunk - 1) / job.chunk;
+		work += (size_t)op->weight[i]->out * in * op->rows;
+	}
+	if (cpu->failed || !cpu_reserve_scratch(cpu, stoker_gemm_scratch(in)))
+		return;
+	if (job.in.quantized &&
+	    !cpu_quantize(cpu, &cpu->activations, job.in.x, op->rows, in, &job.in.q))
+		return;
+	cpu_parallel(cpu, items, 1, work, matmul_range, &job);
+}
+
+/* Slots are (row, choice) pairs sorted by expert; each has a row in the intermediate buffers. */
+struct experts_job {
+	const struct op_experts *op;
+	struct input in; /* of the present product */
+	const struct stoker_weight *weight;
+	size_t chunk;
+	uint32_t active; /* experts with at least one slot */
+	const uint32_t *expert, *first; /* [active], [active + 1] */
+	const uint32_t *row; /* activation row of each slot */
+	const uint32_t *slot; /* of (row, choice) */
+	float *gate, *up, *down; /* [slots][width] */
+	bool indexed; /* the product reads activation rows by @row, otherwise by slot */
+	float *out;
+};
+
+/* The rows from @first on as rows 0, 1, 2 ... */
+static struct q8_rows q8_rows_from(const struct q8_rows *q, size_t first)
+{
+	const size_t groups = first * (q->k / ACTIVATION_GROUP);
+
+	return (struct q8_rows){
+		.k = q->k,
+		.codes = q->codes + first * q->k,
+		.d = q->d + groups,
+		.xs32 = q->xs32 + groups,
+		.xs16 = q->xs16 + 2 * groups,
+		.corr32 = q->corr32 + groups,
+		.corr16 = q->corr16 + 2 * groups,
+	};
+}
+
+static void experts_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
+			  size_t end)
+{
+	const struct experts_job *j = context;
+	const size_t items = (j->weight->out + j->chunk - 1) / j->chunk;
+
+	for (size_t item = begin; item < end; item++) {
+		const size_t e = item / items, at = item % items * j->chunk;
+		const uint32_t first = j->first[e];
+		struct input in = j->in;
+		struct gemm_rows r = { .count = j->first[e + 1] - first,
+				       .out = j->out + (size_t)first * j->weight->out,
+				       .out_stride = j->weight->out };
+		if (j->indexed) {
+			r.src = j->row + first;
+		} else {
+			/* slots of one expert are neighbours */
+			in.x += (size_t)first * j->weight->in;
+			if (in.quantized)
+				in.q = q8_rows_from(&in.q, first);
+		}
+		product(cpu, thread, j->weight, j->expert[e], at, MIN(j->chunk, j->weight->out - at), &in,
+			&r);
+	}
+}
+
+static void experts_product(struct cpu *cpu, struct experts_job *j, const struct stoker_weight *w,
+			    float *out, size_t slots)
+{
+	const size_t items = (w->out + j->chunk - 1) / j->chunk;
+
+	j->weight = w;
+	j->out = out;
+	cpu_parallel(cpu, items * j->active, 1, slots * w->in * w->out, experts_range, j);
+}
+
+static void activate_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
+			   size_t end)
+{
+	const struct experts_job *j = context;
+	const size_t width = j->op->down->in;
+
+	(void)thread;
+	for (size_t s = begin; s < end; s++)
+		cpu->kernels->glu(j->op->activation, j->gate + s * width, j->up + s * width,
+				  j->gate + s * width, width);
+}
+
+static void combine_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
+			  size_t end)
+{
+	const struct experts_job *j = context;
+	const size_t width = j->op->down->out;
+	const float *weights = host(j->op->weights);
+
+	(void)thread;
+	for (size_t row = begin; row < end; row++) {
+		float *dst = (float *)host(j->op->dst) + row * width;
+
+		memset(dst, 0, width * sizeof(float));
+		for (uint32_t k = 0; k < j->op->used; k++) {
+			const size_t n = row * j->op->used + k;
+
+			cpu->kernels->axpy(dst, weights[n], j->down + j->slot[n] * width, width);
+		}
+	}
+}
+
+/* Counting sort of the choices by expert. */
+static bool sort_slots(struct cpu *cpu, const struct op_experts *op, struct experts_job *j)
+{
+	const uint32_t slots = op->rows * op->used, experts = op->up->count;
+	const uint32_t *ids = host(op->ids);
+	uint32_t *list = cpu_reserve(cpu, &cpu->lists,
+				     (2 * (size_t)slots + 3 * ((size_t)experts + 1)) * sizeof(*list));
+
+	if (!list)
+		return false;
+	uint32_t *row = list, *slot = row + slots, *next = slot + slots;
+	uint32_t *expert = next + experts + 1, *first = expert + experts + 1;
+
+	memset(next, 0, (experts + 1) * sizeof(*next));
+	for (uint32_t i = 0; i < slots; i++)
+		next[ids[i] + 1]++;
+	for (uint32_t e = 0; e < experts; e++) {
+		if (next[e + 1]) {
+			expert[j->active] = e;
+			first[j->active++] = next[e];
+		}
+		next[e + 1] += next[e];
+	}
+	first[j->active] = slots;
+	for (uint32_t i = 0; i < slots; i++) {
+		slot[i] = next[ids[i]]++;
+		row[slot[i]] = i / op->used;
+	}
+	j->row = row;
+	j->slot = slot;
+	j->expert = expert;
+	j->first = first;
+	return true;
+}
+
+void cpu_experts(struct stoker_device *d, const struct op_experts *op)
+{
+	struct cpu *cpu = cpu_of(d);
+	const size_t slots = (size_t)op->rows * op->used, width = op->down->in;
+	struct experts_job j = { .op = op, .indexed = true,
+				 .chunk = op->rows > GEMV_ROWS ? TILE_ROWS : GEMV_CHUNK };
+
+	if (cpu->failed ||
+	    !cpu_reserve_scratch(cpu, stoker_gemm_scratch(MAX(op->up->in, op->down->in))) ||
+	    !sort_slots(cpu, op, &j))
+		return;
+	j.gate = cpu_reserve(cpu, &cpu->expert_rows, slots * (2 * width + op->down->out) * sizeof(float));
+	if (!j.gate)
+		return;
+	j.up = j.gate + slots * width;
+	j.down = j.up + slots * width;
+	j.in.x = host(op->src);
+	j.in.quantized = cpu_uses_q8(cpu, op->up);
+	if (j.in.quantized &&
+	    !cpu_quantize(cpu, &cpu->activations, j.in.x, op->rows, op->up->in, &j.in.q))
+		return;
+	if (op->gate->at)
+		experts_product(cpu, &j, op->gate, j.gate, slots);
+	experts_product(cpu, &j, op->up, j.up, slots);
+	cpu_parallel(cpu, slots, 4, 10 * slots * width, activate_range, &j);
+
+	j.indexed = false;
+	j.in = (struct input){ .x = j.gate, .quantized = cpu_uses_q8(cpu, op->down) };
+	if (j.in.quantized && !cpu_quantize(cpu, &cpu->hidden, j.in.x, slots, width, &j.in.q))
+		return;
+	experts_product(cpu, &j, op->down, j.down, slots);
+	cpu_parallel(cpu, op->rows, 4, slots * op->down->out, combine_range, &j);
+}
+
+struct heads_job {
+	const struct op_matmul_heads *op;
+	struct input in; /* [head][row][in] */
+	size_t chunk;
+};
+
+static void heads_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
+			size_t end)
+{
+	const struct heads_job *j = context;
+	const struct op_matmul_heads *op = j->op;
+	const struct stoker_weight *w = op->weight;
+	const size_t items = (w->out + j->chunk - 1) / j->chunk;
+
+	for (size_t item = begin; item < end; item++) {
+		const uint32_t head = (uint32_t)(item / items);
+		const size_t at = item % items * j->chunk, first = (size_t)head * op->rows;
+		const struct gemm_rows r = {
+			.count = op->rows, .out_stride = op->dst_stride,
+			.out = (float *)host(op->dst) + (size_t)head * op->dst_head_stride,
+		};
+		struct input in = { .x = j->in.x + first * w->in, .quantized = j->in.quantized };
+
+		if (in.quantized)
+			in.q = q8_rows_from(&j->in.q, first);
+		product(cpu, thread, w, head, at, MIN(j->chunk, w->out - at), &in, &r);
+	}
+}
+
+void cpu_matmul_heads(struct stoker_device *d, const struct op_matmul_heads *op)
+{
+	struct cpu *cpu = cpu_of(d);
+	const struct stoker_weight *w = op->weight;
+	const size_t rows = (size_t)w->count * op->rows;
+	struct heads_job j = { .op = op, .chunk = op->rows > GEMV_ROWS ? TILE_ROWS : GEMV_CHUNK };
+	float *x;
+
+	if (cpu->failed || !cpu_reserve_scratch(cpu, stoker_gemm_scratch(w->in)))
+		return;
+	x = cpu_reserve(cpu, &cpu->hidden, rows * w->in * sizeof(float));
+	if (!x)
+		return;
+	for (size_t h = 0; h < w->count; h++)
+		for (size_t r = 0; r < op->rows; r++)
+			memcpy(x + (h * op->rows + r) * w->in,
+			       (const float *)host(op->src) + r * op->src_stride + h * op->src_head_stride,
+			       w->in * sizeof(float));
+	j.in = (struct input){ .x = x, .quantized = cpu_uses_q8(cpu, w) };
+	if (j.in.quantized && !cpu_quantize(cpu, &cpu->activations, x, rows, w->in, &j.in.q))
+		return;
+	cpu_parallel(cpu, w->count * ((w->out + j.chunk - 1) / j.chunk), 1,
+		     rows * w->in * w->out, heads_range, &j);
+}

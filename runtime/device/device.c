@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+/* Opening devices by name. */
+#include "device/device.h"
+
+int stoker_device_open(const struct stoker_device_params *params, struct stoker_device **device,
+		       struct stoker_error *err)
+{
+	static const struct stoker_device_params defaults;
+	const struct stoker_device_params *p = params ? params : &defaults;
+
+	*device = NULL;
+	if (p->name && strcmp(p->name, "cpu"))
+		return stoker_fail(err, -ENODEV, "no device called \"%s\"; there is \"cpu\"", p->name);
+	return stoker_cpu_open(p->threads, p->exact != 0, device, err);
+}
+
+void stoker_device_close(struct stoker_device **device)
+{
+	struct stoker_device *d = *device;
+
+	*device = NULL;
+	if (d)
+		d->ops->destroy(d);
+}
+
+const char *stoker_device_description(const struct stoker_device *device)
+{
+	return device->description;
+}

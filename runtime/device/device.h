@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A device: memory, and the table of ops that model code calls.
+ *
+ * Ops are recorded between begin() and submit() and run in order; a device may run one as soon as
+ * it is recorded (the CPU does).  Operands are addresses as the device's kernels see them, so that
+ * address arithmetic is the same everywhere: buffer device addresses on Vulkan, pointers on the
+ * CPU.  Activations are rows of floats; a stride is the distance of two rows in floats.
+ * The structs describing an op are read while recording and need not outlive the call.
+ */
+#ifndef STOKER_DEVICE_INTERNAL_H
+#define STOKER_DEVICE_INTERNAL_H
+
+#include "base/base.h"
+#include "quant/format.h"
+#include "stoker/device.h"
+
+typedef uint64_t stoker_address; /* 0: none */
+
+/*
+ * A matrix of @out rows of @in values each, or @count of them @stride bytes apart (experts, heads).
+ * y = W x * scale + bias; @bias and @scale may be 0.
+ */
+struct stoker_weight {
+	const struct stoker_format *format;
+	stoker_address at; /* 0: there is no such matrix */
+	uint64_t stride;
+	uint32_t in, out, count;
+	stoker_address bias; /* float[count][out] */
+	stoker_address scale; /* float[count], the second level of NVFP4 */
+};
+
+struct stoker_memory {
+	stoker_address at;
+	uint64_t bytes;
+	void *host; /* where the host sees it, NULL when it can't */
+	void *private; /* the device's own */
+};
+
+enum { STOKER_MATMUL_MAX = 4 };
+
+/* dst[i][rows][out_i] = W_i src[rows][in]: matrices that share their input. */
+struct op_matmul {
+	uint32_t count, rows;
+	const struct stoker_weight *weight[STOKER_MATMUL_MAX];
+	stoker_address dst[STOKER_MATMUL_MAX]; /* rows of out_i floats */
+	stoker_address src;
+};
+
+/* dst[row][h] = W_h src[row][h] for each of the weight's @count heads. */
+struct op_matmul_heads {
+	const struct stoker_weight *weight;
+	stoker_address dst, src;
+	uint32_t rows, dst_stride, dst_head_stride, src_stride, src_head_stride;
+};
+
+/* dst[row] = table[ids[row]] * scale */
+struct op_embed {
+	stoker_address dst, ids; /* uint32_t[rows] */
+	const struct stoker_weight *table;
+	uint32_t rows;
+	float scale;
+};
+
+enum norm_kind { NORM_RMS, NORM_L2 };
+
+/* RMS: x / sqrt(mean x^2 + eps) * weight; L2: x / max(|x|, eps).  @weight 0 is all ones. */
+struct op_norm {
+	stoker_address dst, src, weight;
+	enum norm_kind kind;
+	uint32_t rows, groups, width; /* @groups of @width values in each row */
+	uint32_t dst_stride, src_stride;
+	float eps;
+};
+
+/*
+ * Turns pairs of values of each head by position * frequency.  Pairs are neighbours (interleaved)
+ * or half of 2 * @pairs apart.  cos and sin are multiplied by @magnitude.
+ */
+struct op_rope {
+	stoker_address x, frequency; /* float[pairs] */
+	uint32_t rows, heads, head_stride, stride, pairs, position; /* of row 0 */
+	bool interleaved;
+	float magnitude;
+};
+
+enum stoker_kv_format { STOKER_KV_F32, STOKER_KV_F16, STOKER_KV_Q8_0 };
+
+/* Rows of @width floats to cache rows first, first + 1, ... in the cache's format. */
+struct op_kv_store {
+	stoker_address cache, src;
+	enum stoker_kv_format format;
+	uint32_t rows, width, stride, first;
+};
+
+/*
+ * Softmax attention over cache rows 0 .. position + row.  Head h uses key-value head
+ * h / (heads / kv_heads).  Cache rows are kv_heads * key_size (value_size) values; with
+ * @shared_value values are the first value_size of each key (multi-head latent attention).
+ * @window > 0 sees that many last positions; @sinks adds one logit a head to the denominator;
+ * @softcap > 0 caps scores by c * tanh(s / c).
+ */
+struct op_attention {
+	stoker_address dst, q, keys, values, sinks;
+	enum stoker_kv_format format;
+	uint32_t rows, position, heads, kv_heads, key_size, value_size, window;
+	uint32_t q_stride, q_head_stride, dst_stride;
+	bool shared_value;
+	float scale, softcap;
+};
+
+enum stoker_gating { GATING_NONE, GATING_SOFTMAX, GATING_SIGMOID, GATING_SOFTMAX_CHOSEN };
+
+/*
+ * Chooses @used of @experts for each row, best first.  @bias counts for the choice only.  With
+ * @groups > 1 only the groups_used groups with the best sums of two scores are eligible.
+ */
+struct op_route {
+	stoker_address ids, weights, logits, bias; /* uint32_t and float [rows][used] */
+	uint32_t rows, experts, used, groups, groups_used;
+	enum stoker_gating gating;
+	bool normalize;
+	float scale;
+};
+
+enum stoker_activation {
+	ACTIVATION_SILU, /* silu(gate) * up */
+	ACTIVATION_GELU, /* gelu(gate) * up, tanh form */
+	ACTIVATION_RELU, /* relu(gate) * up */
+	ACTIVATION_SWIGLU_OAI, /* min(g, 7) * sigmoid(1.702 min(g, 7)) * (clamp(u, -7, 7) + 1) */
+	ACTIVATION_SILU_ONLY, /* silu(up), no gate */
+};
+
+/* dst[row] = sum over k of weights[row][k] * down_e(act(gate_e src[row], up_e src[row])) */
+struct op_experts {
+	stoker_address dst, src, ids, weights;
+	const struct stoker_weight *gate, *up, *down; /* gate->at may be 0 */
+	uint32_t rows, used;
+	enum stoker_activation activation;
+};
+
+/* dst[row][i] = act(gate[row][i], up[row][i]) */
+struct op_glu {
+	stoker_address dst, gate, up;
+	uint32_t rows, width, gate_stride, up_stride;
+	enum stoker_activation activation;
+};
+
+enum binary_kind {
+	BINARY_ADD, /* a + scale * b */
+	BINARY_MUL_SIGMOID, /* a * sigmoid(b) */
+	BINARY_MUL_SILU, /* a * silu(b) */
+	BINARY_MUL, /* a * b */
+	BINARY_ADD_GATED, /* a + sigmoid(g[row]) * b, @gate one float a row */
+};
+
+struct op_binary {
+	stoker_address dst, a, b, gate;
+	enum binary_kind kind;
+	uint32_t rows, width, dst_stride, a_stride, b_stride;
+	float scale;
+};
+
+/* x = cap * tanh(x * scale / cap), or x * scale where cap is 0 */
+struct op_scale {
+	stoker_address x;
+	uint64_t count;
+	float scale, cap;
+};
+
+/*
+ * Depthwise causal convolution: y_t = sum_j w[j] u_(t - taps + 1 + j).  @state holds the last
+ * taps - 1 inputs of each channel and is updated.
+ */
+struct op_conv {
+	stoker_address dst, src, weight, state; /* weight float[channels][taps] */
+	uint32_t rows, channels, taps, dst_stride, src_stride;
+	bool silu;
+};
+
+/*
+ * Gated delta rule, one state S of size x size a value head:
+ *	S *= exp(softplus(alpha + dt) * a);  S += k (sigmoid(beta) (v - S^T k))^T;  o = S^T q / sqrt(size)
+ * Value head h uses key head h % key_heads, or h / (value_heads / key_heads) with @grouped.
+ */
+struct op_delta_net {
+	stoker_address dst, q, k, v, alpha, beta, dt, a, state;
+	uint32_t rows, key_heads, value_heads, size;
+	uint32_t qkv_stride, dst_stride;
+	bool grouped;
+};
+
+/* dst[row][0..width) = src[row][0..width) */
+struct op_copy {
+	stoker_address dst, src;
+	uint32_t rows, width, dst_stride, src_stride;
+};
+
+/* ids[row] = position of the largest value, the first of equals */
+struct op_argmax {
+	stoker_address ids, src;
+	uint32_t rows, width;
+};
+
+struct stoker_device_ops {
+	const char *name;
+	void (*destroy)(struct stoker_device *d);
+	int (*memory_create)(struct stoker_device *d, uint64_t bytes, struct stoker_memory *m,
+			     struct stoker_error *err);
+	void (*memory_destroy)(struct stoker_device *d, struct stoker_memory *m);
+	int (*write)(struct stoker_device *d, stoker_address dst, const void *src, uint64_t bytes,
+		     struct stoker_error *err);
+	int (*read)(struct stoker_device *d, void *dst, stoker_address src, uint64_t bytes,
+		    struct stoker_error *err);
+	int (*begin)(struct stoker_device *d, struct stoker_error *err);
+	/* Runs what was recorded and waits; reports what went wrong since begin(). */
+	int (*submit)(struct stoker_device *d, struct stoker_error *err);
+
+	void (*embed)(struct stoker_device *d, const struct op_embed *op);
+	void (*matmul)(struct stoker_device *d, const struct op_matmul *op);
+	void (*matmul_heads)(struct stoker_device *d, const struct op_matmul_heads *op);
+	void (*norm)(struct stoker_device *d, const struct op_norm *op);
+	void (*rope)(struct stoker_device *d, const struct op_rope *op);
+	void (*kv_store)(struct stoker_device *d, const struct op_kv_store *op);
+	void (*attention)(struct stoker_device *d, const struct op_attention *op);
+	void (*route)(struct stoker_device *d, const struct op_route *op);
+	void (*experts)(struct stoker_device *d, const struct op_experts *op);
+	void (*glu)(struct stoker_device *d, const struct op_glu *op);
+	void (*binary)(struct stoker_device *d, const struct op_binary *op);
+	void (*scale)(struct stoker_device *d, const struct op_scale *op);
+	void (*conv)(struct stoker_device *d, const struct op_conv *op);
+	void (*delta_net)(struct stoker_device *d, const struct op_delta_net *op);
+	void (*copy)(struct stoker_device *d, const struct op_copy *op);
+	void (*argmax)(struct stoker_device *d, const struct op_argmax *op);
+};
+
+/* Implementations embed this first. */
+struct stoker_device {
+	const struct stoker_device_ops *ops;
+	char description[128]; /* "cpu: 2 threads, avx512" */
+	bool exact;
+};
+
+/* Bytes of a cache row of @width values. */
+static inline uint64_t stoker_kv_row_bytes(enum stoker_kv_format format, uint32_t width)
+{
+	switch (format) {
+	case STOKER_KV_F32:
+		return 4 * (uint64_t)width;
+	case STOKER_KV_F16:
+		return 2 * (uint64_t)width;
+	case STOKER_KV_Q8_0:
+		return (uint64_t)width / 32 * 34;
+	}
+	return 0;
+}
+
+int stoker_cpu_open(unsigned threads, bool exact, struct stoker_device **device,
+		    struct stoker_error *err);
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* What the library's other parts need of a container beyond the public API. */
+#ifndef STOKER_GGUF_INTERNAL_H
+#define STOKER_GGUF_INTERNAL_H
+
+#include "base/base.h"
+#include "quant/format.h"
+#include "stoker/gguf.h"
+
+/* Where tensor data begins in file @file. */
+uint64_t stoker_gguf_data(const struct stoker_gguf *gguf, uint32_t file);
+
+/* A key's value as stored (for an array: element type, count, elements). */
+const uint8_t *stoker_gguf_raw(const struct stoker_gguf_key *key, size_t *bytes);
+
+#endif

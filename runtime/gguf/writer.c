@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Writing GGUF version 3.  The head is built in memory; tensor data streams after it into
+ * "PATH.part", which takes its final name when everything is there.
+ */
+#include "gguf/gguf.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { ALIGNMENT = 32 };
+
+struct bytes {
+	uint8_t *data;
+	size_t used, room;
+};
+
+struct stoker_gguf_writer {
+	char *path, *part;
+	int fd, failed;
+	struct bytes keys, rows;
+	uint64_t key_count, tensor_count;
+	uint64_t *sizes; /* of each tensor */
+	uint64_t next_offset;
+	bool head_written;
+	uint64_t current, done; /* tensor being written, bytes of it written */
+};
+
+static void append(struct stoker_gguf_writer *w, struct bytes *b, const void *data, size_t n)
+{
+	if (w->failed)
+		return;
+	if (b->used + n > b->room) {
+		const size_t room = 2 * (b->used + n) + 256;
+		uint8_t *more = realloc(b->data, room);
+
+		if (!more) {
+			w->failed = -ENOMEM;
+			return;
+		}
+		b->data = more;
+		b->room = room;
+	}
+	if (n)
+		memcpy(b->data + b->used, data, n);
+	b->used += n;
+}
+
+static void append_u32(struct stoker_gguf_writer *w, struct bytes *b, uint32_t v)
+{
+	append(w, b, &v, sizeof(v));
+}
+
+static void append_u64(struct stoker_gguf_writer *w, struct bytes *b, uint64_t v)
+{
+	append(w, b, &v, sizeof(v));
+}
+
+static void append_string(struct stoker_gguf_writer *w, struct bytes *b, const char *s, size_t n)
+{
+	append_u64(w, b, n);
+	append(w, b, s, n);
+}
+
+static void begin_key(struct stoker_gguf_writer *w, const char *key, enum stoker_gguf_type type)
+{
+	append_string(w, &w->keys, key, strlen(key));
+	append_u32(w, &w->keys, type);
+	w->key_count++;
+}
+
+static void begin_array(struct stoker_gguf_writer *w, const char *key, enum stoker_gguf_type type,
+			uint64_t count)
+{
+	begin_key(w, key, STOKER_GGUF_ARRAY);
+	append_u32(w, &w->keys, type);
+	append_u64(w, &w->keys, count);
+}
+
+int stoker_gguf_writer_open(const char *path, struct stoker_gguf_writer **out,
+			    struct stoker_error *err)
+{
+	struct stoker_gguf_writer *w = calloc(1, sizeof(*w));
+	int ret = -ENOMEM;
+
+	*out = NULL;
+	if (!w)
+		return stoker_fail(err, -ENOMEM, "%s: out of memory", path);
+	w->fd = -1;
+	w->path = strdup(path);
+	if (!w->path || asprintf(&w->part, "%s.part", path) < 0) {
+		w->part = NULL;
+		goto err_free;
+	}
+	w->fd = open(w->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (w->fd < 0) {
+		ret = -errno;
+		goto err_free;
+	}
+	*out = w;
+	return 0;
+err_free:
+	stoker_fail(err, ret, "%s: %s", w->part ? w->part : path, strerror(-ret));
+	free(w->path);
+	free(w->part);
+	free(w);
+	return ret;
+}
+
+void stoker_gguf_put_u32(struct stoker_gguf_writer *w, const char *key, uint32_t value)
+{
+	begin_key(w, key, STOKER_GGUF_U32);
+	append_u32(w, &w->keys, value);
+}
+
+void stoker_gguf_put_f32(struct stoker_gguf_writer *w, const char *key, float value)
+{
+	begin_key(w, key, STOKER_GGUF_F32);
+	append(w, &w->keys, &value, sizeof(value));
+}
+
+void stoker_gguf_put_bool(struct stoker_gguf_writer *w, const char *key, int value)
+{
+	const uint8_t byte = value != 0;
+
+	begin_key(w, key, STOKER_GGUF_BOOL);
+	append(w, &w->keys, &byte, 1);
+}
+
+void stoker_gguf_put_string(struct stoker_gguf_writer *w, const char *key, const char *value)
+{
+	begin_key(w, key, STOKER_GGUF_STRING);
+	append_string(w, &w->keys, value, strlen(value));
+}
+
+void stoker_gguf_put_strings(struct stoker_gguf_writer *w, const char *key,
+			     const struct stoker_string *values, uint64_t count)
+{
+	begin_array(w, key, STOKER_GGUF_STRING, count);
+	for (uint64_t i = 0; i < count; i++)
+		append_string(w, &w->keys, values[i].data, values[i].length);
+}
+
+void stoker_gguf_put_i32s(struct stoker_gguf_writer *w, const char *key, const int32_t *values,
+			  uint64_t count)
+{
+	begin_array(w, key, STOKER_GGUF_I32, count);
+	append(w, &w->keys, values, count * sizeof(*values));
+}
+
+void stoker_gguf_put_f32s(struct stoker_gguf_writer *w, const char *key, const float *values,
+			  uint64_t count)
+{
+	begin_array(w, key, STOKER_GGUF_F32, count);
+	append(w, &w->keys, values, count * sizeof(*values));
+}
+
+void stoker_gguf_put_key(struct stoker_gguf_writer *w, const struct stoker_gguf *from,
+			 const struct stoker_gguf_key *key)
+{
+	size_t bytes;
+	const uint8_t *raw = stoker_gguf_raw(key, &bytes);
+
+	(void)from;
+	begin_key(w, key->name, key->type);
+	append(w, &w->keys, raw, bytes);
+}
+
+void stoker_gguf_put_tensor(struct stoker_gguf_writer *w, const char *name,
+			    const struct stoker_format *format, uint32_t dimensions, const uint64_t *ne)
+{
+	uint64_t values = 1, *sizes;
+
+	append_string(w, &w->rows, name, strlen(name));
+	append_u32(w, &w->rows, dimensions);
+	for (uint32_t i = 0; i < dimensions; i++) {
+		append_u64(w, &w->rows, ne[i]);
+		values *= ne[i];
+	}
+	append_u32(w, &w->rows, format->id);
+	append_u64(w, &w->rows, w->next_offset);
+	sizes = realloc(w->sizes, (w->tensor_count + 1) * sizeof(*sizes));
+	if (!sizes) {
+		w->failed = -ENOMEM;
+		return;
+	}
+	w->sizes = sizes;
+	sizes[w->tensor_count++] = stoker_row_bytes(format, values);
+	w->next_offset = round_up(w->next_offset + stoker_row_bytes(format, values), ALIGNMENT);
+}
+
+static int write_all(struct stoker_gguf_writer *w, const void *data, size_t n, struct stoker_error *err)
+{
+	size_t done = 0;
+
+	while (done < n && !w->failed) {
+		const ssize_t wrote = write(w->fd, (const char *)data + done, n - done);
+
+		if (wrote < 0 && errno == EINTR)
+			continue;
+		if (wrote < 0)
+			w->failed = stoker_fail(err, -errno, "%s: %s", w->part, strerror(errno));
+		else
+			done += (size_t)wrote;
+	}
+	return w->failed;
+}
+
+static int write_padding(struct stoker_gguf_writer *w, uint64_t after, struct stoker_error *err)
+{
+	static const uint8_t zeros[ALIGNMENT];
+
+	return write_all(w, zeros, (size_t)(round_up(after, ALIGNMENT) - after), err);
+}
+
+static int write_head(struct stoker_gguf_writer *w, struct stoker_error *err)
+{
+	struct bytes head = { 0 };
+	size_t length;
+
+	append(w, &head, "GGUF", 4);
+	append_u32(w, &head, 3);
+	append_u64(w, &head, w->tensor_count);
+	append_u64(w, &head, w->key_count);
+	length = head.used + w->keys.used + w->rows.used;
+	write_all(w, head.data, head.used, err);
+	write_all(w, w->keys.data, w->keys.used, err);
+	write_all(w, w->rows.data, w->rows.used, err);
+	write_padding(w, length, err);
+	free(head.data);
+	w->head_written = true;
+	return w->failed;
+}
+
+int stoker_gguf_write(struct stoker_gguf_writer *w, const void *data, size_t bytes,
+		      struct stoker_error *err)
+{
+	if (!w->head_written)
+		write_head(w, err);
+	if (w->failed)
+		return w->failed;
+	if (w->current >= w->tensor_count || bytes > w->sizes[w->current] - w->done)
+		return stoker_fail(err, -EINVAL, "%s: more data than tensor %llu holds", w->part,
+				   (unsigned long long)w->current);
+	write_all(w, data, bytes, err);
+	w->done += bytes;
+	if (w->done == w->sizes[w->current]) {
+		write_padding(w, w->done, err);
+		w->current++;
+		w->done = 0;
+	}
+	return w->failed;
+}
+
+int stoker_gguf_writer_finish(struct stoker_gguf_writer **writer, int keep, struct stoker_error *err)
+{
+	struct stoker_gguf_writer *w = *writer;
+	int ret = 0;
+
+	if (!w)
+		return 0;
+	*writer = NULL;
+	if (keep && !w->head_written)
+		write_head(w, err);
+	ret = w->failed;
+	if (keep && ret == -ENOMEM)
+		stoker_fail(err, ret, "%s: out of memory", w->path);
+	if (keep && !ret && w->current != w->tensor_count)
+		ret = stoker_fail(err, -EINVAL, "%s: %llu of %llu tensors written", w->path,
+				  (unsigned long long)w->current, (unsigned long long)w->tensor_count);
+	if (close(w->fd) && !ret)
+		ret = stoker_fail(err, -errno, "%s: %s", w->part, strerror(errno));
+	if (keep && !ret && rename(w->part, w->path))
+		ret = stoker_fail(err, -errno, "%s: %s", w->path, strerror(errno));
+	if (!keep || ret)
+		unlink(w->part);
+	free(w->keys.data);
+	free(w->rows.data);
+	free(w->sizes);
+	free(w->path);
+	free(w->part);
+	free(w);
+	return ret;
+}

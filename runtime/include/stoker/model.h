@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * stoker/model.h - loading models.
+ *
+ * A model is constant once loaded: any number of sessions on any threads may share it.  It keeps
+ * its device in use until it is freed.
+ */
+#ifndef STOKER_MODEL_H
+#define STOKER_MODEL_H
+
+#include <stdint.h>
+
+#include "stoker/device.h"
+#include "stoker/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct stoker_model;
+
+/**
+ * struct stoker_model_params - how to load; all zero is a good default
+ * @progress: told how many bytes of how many are read, from the loading thread; a nonzero return
+ *	cancels with -ECANCELED; may be NULL
+ * @context: handed to @progress
+ */
+struct stoker_model_params {
+	int (*progress)(void *context, uint64_t done, uint64_t total);
+	void *context;
+};
+
+/**
+ * stoker_model_load() - read a GGUF model into a device's memory
+ * @device: where it will compute; has to outlive the model
+ * @path: the file, or the first of a split model
+ * @params: may be NULL
+ * @model: receives the model; release it with stoker_model_free()
+ * @err: may be NULL
+ *
+ * Blocks until everything is read.
+ *
+ * Return: 0; -ENOTSUP for an architecture or format that isn't known; -EINVAL for a malformed or
+ * contradictory file; -ENOMEM; -ECANCELED; -EIO or another -errno of reading.
+ */
+STOKER_API int stoker_model_load(struct stoker_device *device, const char *path,
+				 const struct stoker_model_params *params,
+				 struct stoker_model **model, struct stoker_error *err);
+
+/** stoker_model_free() - release a model without sessions and clear the pointer; NULL is fine. */
+STOKER_API void stoker_model_free(struct stoker_model **model);
+
+/**
+ * struct stoker_model_info - what a model is
+ * @architecture: GGUF's name, "qwen3moe"
+ * @name: of the model, empty when the file has none
+ * @layers: that run (draft layers of the file are not counted)
+ * @vocabulary: size of a row of logits
+ * @context: positions it was trained for
+ * @experts: of a layer, 0 for dense models
+ * @experts_used: of them for each token
+ * @bytes: of weights in device memory
+ * @parameters: number of weights
+ */
+struct stoker_model_info {
+	const char *architecture, *name;
+	uint32_t layers, vocabulary, context, experts, experts_used;
+	uint64_t bytes, parameters;
+};
+
+/** stoker_model_info() - fill @info; strings live as long as the model. */
+STOKER_API void stoker_model_info(const struct stoker_model *model, struct stoker_model_info *info);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/** stoker/stoker.h - the whole public API of libstoker-rt. */
+#ifndef STOKER_STOKER_H
+#define STOKER_STOKER_H
+
+#include "stoker/bench.h"
+#include "stoker/device.h"
+#include "stoker/error.h"
+#include "stoker/format.h"
+#include "stoker/gguf.h"
+#include "stoker/model.h"
+#include "stoker/session.h"
+#include "stoker/text.h"
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * stoker/text.h - tokenizers and chat templates.
+ *
+ * A vocabulary is read from GGUF metadata ("tokenizer.ggml.*") and needs no tensors.  Kinds: byte
+ * pair encoding over bytes ("gpt2"), SentencePiece ("llama"), WordPiece ("bert").
+ *
+ * Thread-safety: a vocabulary is constant and may be shared.
+ */
+#ifndef STOKER_TEXT_H
+#define STOKER_TEXT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "stoker/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct stoker_vocabulary;
+
+/**
+ * stoker_vocabulary_load() - read the tokenizer of a GGUF file
+ * @path: a model or a vocabulary-only file
+ * @vocabulary: receives it; release it with stoker_vocabulary_free()
+ *
+ * Return: 0; -ENOTSUP for a tokenizer kind or pre-tokenizer that isn't known; -EINVAL; -ENOMEM;
+ * -errno of reading.
+ */
+STOKER_API int stoker_vocabulary_load(const char *path, struct stoker_vocabulary **vocabulary,
+				      struct stoker_error *err);
+
+/** stoker_vocabulary_free() - release and clear; NULL is fine. */
+STOKER_API void stoker_vocabulary_free(struct stoker_vocabulary **vocabulary);
+
+/** stoker_vocabulary_size() - number of tokens. */
+STOKER_API uint32_t stoker_vocabulary_size(const struct stoker_vocabulary *vocabulary);
+
+/** stoker_vocabulary_bos() - the token that begins a text, or -1. */
+STOKER_API int64_t stoker_vocabulary_bos(const struct stoker_vocabulary *vocabulary);
+
+/** stoker_vocabulary_is_end() - nonzero for tokens that end a text or a turn. */
+STOKER_API int stoker_vocabulary_is_end(const struct stoker_vocabulary *vocabulary,
+					uint32_t token);
+
+/** Flags of stoker_tokenize(). */
+enum {
+	STOKER_TOKENIZE_ADD = 1, /* begin and end as the file's flags say (BOS, EOS) */
+	STOKER_TOKENIZE_SPECIAL = 2, /* recognise control tokens spelled out in the text */
+};
+
+/**
+ * stoker_tokenize() - text to token ids
+ * @text: @bytes of any content; invalid UTF-8 is encoded byte by byte
+ * @flags: STOKER_TOKENIZE_*
+ * @tokens: receives an array to be released with free()
+ * @count: receives its length
+ *
+ * Return: 0, -ENOMEM, -EINVAL when the vocabulary can't express the text.
+ */
+STOKER_API int stoker_tokenize(const struct stoker_vocabulary *vocabulary, const char *text,
+			       size_t bytes, unsigned flags, uint32_t **tokens, size_t *count,
+			       struct stoker_error *err);
+
+/**
+ * stoker_token_text() - what a token adds to a text
+ * @special: nonzero spells control tokens out, otherwise they are empty
+ * @out: receives up to @room bytes, no NUL; may end inside a UTF-8 character
+ *
+ * Return: the token's whole length in bytes, which may exceed @room.
+ */
+STOKER_API size_t stoker_token_text(const struct stoker_vocabulary *vocabulary, uint32_t token,
+				    int special, char *out, size_t room);
+
+/**
+ * struct stoker_message - one turn of a conversation
+ * @role: "system", "user" or "assistant"
+ * @content: NUL-terminated
+ */
+struct stoker_message {
+	const char *role, *content;
+};
+
+/**
+ * stoker_chat_format() - the chat family of the file's own template
+ *
+ * Return: its name, "chatml" for instance; NULL when the file has no template or an unknown one.
+ */
+STOKER_API const char *stoker_chat_format(const struct stoker_vocabulary *vocabulary);
+
+/**
+ * stoker_chat_apply() - messages to prompt text
+ * @messages: @count turns, an optional system message first
+ * @answer: nonzero appends what begins the assistant's turn
+ * @prompt: receives a string to be released with free(); tokenize it with
+ *	STOKER_TOKENIZE_ADD | STOKER_TOKENIZE_SPECIAL
+ *
+ * Return: 0; -ENOTSUP when the template isn't recognised; -EINVAL for an unknown role; -ENOMEM.
+ */
+STOKER_API int stoker_chat_apply(const struct stoker_vocabulary *vocabulary,
+				 const struct stoker_message *messages, size_t count, int answer,
+				 char **prompt, struct stoker_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

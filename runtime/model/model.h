@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A loaded model: hyperparameters, weights by layer, and the forward pass.
+ *
+ * Architectures differ less than their names suggest.  Each file of one (llama.c, qwen.c, ...) fills
+ * struct stoker_model from metadata and tensor names; forward.c runs it.
+ */
+#ifndef STOKER_MODEL_INTERNAL_H
+#define STOKER_MODEL_INTERNAL_H
+
+#include "base/base.h"
+#include <stdatomic.h>
+
+#include "device/device.h"
+#include "gguf/gguf.h"
+#include "stoker/model.h"
+
+enum {
+	STOKER_MAX_LAYERS = 1024,
+	STOKER_MAX_EXPERTS = 4096,
+	STOKER_MAX_WIDTH = 1 << 20,
+};
+
+/* Rotation of the first 2 * pairs values of a head. */
+struct rope {
+	stoker_address frequency; /* float[pairs], all scaling included */
+	stoker_address long_frequency; /* for contexts over @short_context, 0: the same */
+	uint32_t short_context;
+	uint32_t pairs; /* 0: none */
+	bool interleaved;
+	float magnitude;
+};
+
+enum mixer {
+	MIXER_ATTENTION,
+	MIXER_LATENT_ATTENTION, /* deepseek2.c */
+	MIXER_SHORT_CONV, /* lfm2.c */
+	MIXER_DELTA_NET, /* qwen35.c */
+};
+
+struct layer {
+	enum mixer mixer;
+	stoker_address attn_norm, ffn_norm, post_attn_norm, post_ffn_norm; /* the posts may be 0 */
+
+	/* attention */
+	struct stoker_weight q, k, v, o;
+	stoker_address q_norm, k_norm, sinks;
+	bool norm_whole; /* q and k are normed before the split into heads */
+	bool output_gate; /* q has a gate behind each head's query */
+	uint32_t heads, kv_heads, key_size, value_size, window;
+	float attn_scale;
+	struct rope rope;
+
+	/* latent attention: keys and values are compressed to @latent values and @rotated ones */
+	struct stoker_weight q_a, q_b, kv_a, k_b, v_b, kv_b;
+	stoker_address q_a_norm, kv_a_norm;
+	uint32_t latent, rotated;
+
+	/* short convolution and delta net */
+	struct stoker_weight conv_in, conv_out, gate, alpha, beta;
+	stoker_address conv, dt, a, ssm_norm;
+	uint32_t taps, channels, key_heads, value_heads, state_size;
+	bool grouped_heads; /* value heads of a key head are neighbours */
+
+	/* feed-forward: dense, or experts when expert_count > 0 */
+	struct stoker_weight ffn_gate, ffn_up, ffn_down;
+	struct stoker_weight router, gate_exps, up_exps, down_exps;
+	struct stoker_weight shared_gate_inp, shared_gate, shared_up, shared_down;
+	stoker_address router_bias; /* counts for the choice only */
+	uint32_t expert_count;
+	bool router_first; /* reads the layer's input */
+};
+
+struct model_file {
+	struct stoker_memory memory;
+	uint64_t first; /* file offset of memory.at */
+};
+
+struct stoker_model {
+	struct stoker_device *device;
+	struct stoker_gguf *gguf;
+	const struct architecture *architecture;
+	char *name;
+
+	uint32_t embedding, layer_count, vocabulary, context, experts_used;
+	float norm_eps, embedding_scale, residual_scale, logit_scale, logit_softcap;
+	enum stoker_activation activation;
+	enum stoker_gating gating;
+	bool normalize_weights;
+	float weights_scale;
+	uint32_t groups, groups_used;
+
+	struct stoker_weight token_embd, output;
+	stoker_address output_norm;
+	struct layer *layers;
+
+	struct model_file *files; /* one for each of the container */
+	struct stoker_memory *extra; /* computed or converted vectors */
+	size_t extra_count;
+	uint64_t parameters;
+
+	/* while loading */
+	struct stoker_error *err;
+	int failed;
+};
+
+struct architecture {
+	const char *name; /* general.architecture */
+	void (*load)(struct stoker_model *m);
+};
+
+extern const struct architecture stoker_architectures[];
+extern const size_t stoker_architecture_count;
+
+/* --- for architecture files; the first failure sticks in m->failed, later calls do nothing ------ */
+
+void model_fail(struct stoker_model *m, int code, const char *fmt, ...) PRINTF(3, 4);
+
+/* Metadata "{architecture}.{key}". */
+bool model_has(const struct stoker_model *m, const char *key);
+uint32_t model_u32(struct stoker_model *m, const char *key); /* required */
+uint32_t model_u32_or(struct stoker_model *m, const char *key, uint32_t fallback);
+/* The same for every layer, or an array with an entry a layer. */
+uint32_t model_layer_u32_or(struct stoker_model *m, const char *key, uint32_t layer, uint32_t fallback);
+float model_f32(struct stoker_model *m, const char *key);
+float model_f32_or(struct stoker_model *m, const char *key, float fallback);
+bool model_bool_or(struct stoker_model *m, const char *key, bool fallback);
+bool model_string_is(struct stoker_model *m, const char *key, const char *value);
+
+/*
+ * "NAME.weight" of shape [in, out, count] with "NAME.bias" and "NAME.scale" where they exist.
+ * False and w->at 0 when there is no such tensor, which is a failure unless @optional.
+ */
+enum presence { REQUIRED, OPTIONAL };
+bool model_weight(struct stoker_model *m, struct stoker_weight *w, enum presence presence, uint32_t in,
+		  uint32_t out, uint32_t count, const char *fmt, ...) PRINTF(7, 8);
+/* A vector of @count floats; @fmt is the tensor's whole name. */
+stoker_address model_vector(struct stoker_model *m, enum presence presence, uint64_t count,
+			    const char *fmt, ...) PRINTF(4, 5);
+/* Device memory with a copy of @count floats. */
+stoker_address model_constant(struct stoker_model *m, const float *values, uint64_t count);
+/* @rows rows of @w from @first on, as a matrix of their own. */
+struct stoker_weight weight_rows(const struct stoker_weight *w, uint32_t first, uint32_t rows);
+
+/* Frequencies from rope.* metadata with @base; @factors divides them, 0 for none. */
+struct rope model_rope(struct stoker_model *m, uint32_t dimensions, bool interleaved, float base,
+		       const char *factors, bool scaled);
+
+/* The parts most architectures share; @il is the layer. */
+void load_common(struct stoker_model *m);
+void load_attention(struct stoker_model *m, uint32_t il, bool interleaved);
+void load_dense_ffn(struct stoker_model *m, uint32_t il, uint32_t width);
+/* @width of an expert; @shared of the shared expert, 0 for none. */
+void load_experts(struct stoker_model *m, uint32_t il, uint32_t width, uint32_t shared);
+
+void load_llama(struct stoker_model *m);
+void load_qwen(struct stoker_model *m);
+void load_olmoe(struct stoker_model *m);
+void load_deepseek2(struct stoker_model *m);
+void load_gpt_oss(struct stoker_model *m);
+void load_glm4moe(struct stoker_model *m);
+void load_lfm2(struct stoker_model *m);
+void load_qwen35(struct stoker_model *m);
+void load_smallthinker(struct stoker_model *m);
+void load_granite(struct stoker_model *m);
+void load_gemma3(struct stoker_model *m);
+void load_phi3(struct stoker_model *m);
+
+/* --- the forward pass -------------------------------------------------------------------------- */
+
+/* A layer's memory of earlier tokens; which members are used depends on its mixer. */
+struct layer_state {
+	stoker_address keys, values; /* cache rows */
+	stoker_address conv; /* last taps - 1 inputs of each channel */
+	stoker_address delta; /* [value_heads][state_size][state_size] */
+};
+
+struct forward {
+	const struct stoker_model *model;
+	struct layer_state *states;
+	enum stoker_kv_format kv;
+	uint32_t rows, position; /* of row 0 */
+	uint32_t logit_rows; /* the last of them get logits */
+	uint32_t context; /* positions the states have room for */
+	const _Atomic bool *cancel;
+	/* device memory */
+	stoker_address tokens, logits, x, h, a, mix, router, weights, ids;
+	uint32_t ids_stride; /* ids of one layer: rows * used, layers this far apart */
+};
+
+/* Records and runs the model on @f->rows tokens. */
+int stoker_forward(const struct forward *f, struct stoker_error *err);
+
+/* Floats that forward() needs in @mix for each row. */
+uint64_t stoker_forward_mix(const struct stoker_model *m);
+/* Bytes of state for @context positions; fills in the addresses as offsets from @base when @s. */
+uint64_t stoker_layer_state(const struct layer *l, enum stoker_kv_format kv, uint32_t context,
+			    stoker_address base, struct layer_state *s);
+
+#endif

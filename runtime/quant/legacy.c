@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The simple formats: blocks of 32 values with one half-float scale d and, in the _1 forms, a
+ * minimum m.  Four-bit codes keep values 0..15 in the low nibbles and 16..31 in the high ones.
+ */
+#include "quant/format.h"
+
+static inline void nibbles(const uint8_t *qs, int8_t *codes, int bias)
+{
+	for (int i = 0; i < 16; i++) {
+		codes[i] = (int8_t)((qs[i] & 15) - bias);
+		codes[i + 16] = (int8_t)((qs[i] >> 4) - bias);
+	}
+}
+
+/* Adds bit i of @high as bit 4 of code i. */
+static inline void nibbles_and_bit(const uint8_t *qs, uint32_t high, int8_t *codes, int bias)
+{
+	for (int i = 0; i < 16; i++) {
+		codes[i] = (int8_t)(((qs[i] & 15) | (high >> i & 1) << 4) - (unsigned)bias);
+		codes[i + 16] = (int8_t)((qs[i] >> 4 | (high >> (i + 16) & 1) << 4) - (unsigned)bias);
+	}
+}
+
+/* Q4_0: d, 16 bytes of nibbles; d * (q - 8). */
+UNPACK(q4_0)
+{
+	(void)offset;
+	for (size_t b = 0; b < blocks; b++, src += 18, codes += 32) {
+		scale[b] = f16_to_f32(load_u16(src));
+		nibbles(src + 2, codes, 8);
+	}
+}
+
+/* Q4_1: d, m, 16 bytes of nibbles; d * q + m. */
+UNPACK(q4_1)
+{
+	for (size_t b = 0; b < blocks; b++, src += 20, codes += 32) {
+		scale[b] = f16_to_f32(load_u16(src));
+		offset[b] = f16_to_f32(load_u16(src + 2));
+		nibbles(src + 4, codes, 0);
+	}
+}
+
+/* Q5_0: d, 32 fifth bits, 16 bytes of nibbles; d * (q - 16). */
+UNPACK(q5_0)
+{
+	(void)offset;
+	for (size_t b = 0; b < blocks; b++, src += 22, codes += 32) {
+		scale[b] = f16_to_f32(load_u16(src));
+		nibbles_and_bit(src + 6, load_u32(src + 2), codes, 16);
+	}
+}
+
+/* Q5_1: d, m, 32 fifth bits, 16 bytes of nibbles; d * q + m. */
+UNPACK(q5_1)
+{
+	for (size_t b = 0; b < blocks; b++, src += 24, codes += 32) {
+		scale[b] = f16_to_f32(load_u16(src));
+		offset[b] = f16_to_f32(load_u16(src + 2));
+		nibbles_and_bit(src + 8, load_u32(src + 4), codes, 0);
+	}
+}
+
+/* Q8_0: d, 32 signed bytes. */
+UNPACK(q8_0)
+{
+	(void)offset;
+	for (size_t b = 0; b < blocks; b++, src += 34, codes += 32) {
+		scale[b] = f16_to_f32(load_u16(src));
+		memcpy(codes, src + 2, 32);
+	}
+}

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: MIT
+/* A session: device memory for the cache and the working buffers, and batches of tokens. */
+#include "session/session.h"
+
+#include <pthread.h>
+
+#include "model/model.h"
+
+enum { DEFAULT_CONTEXT = 4096, DEFAULT_BATCH = 512, MAX_CONTEXT = 1 << 24, MAX_BATCH = 1 << 16 };
+
+struct stoker_session {
+	struct stoker_model *model;
+	uint32_t context, batch, position;
+	struct stoker_memory cache, scratch;
+	struct layer_state *states;
+	struct forward forward;
+	float *logits; /* host copy: logit_rows rows */
+	size_t logits_room, logit_rows;
+	uint32_t last_rows; /* of the last batch */
+	bool recurrent;
+	_Atomic bool cancel;
+};
+
+static int choose_kv(const struct stoker_model *m, enum stoker_kv_type type, enum stoker_kv_format *kv,
+		     struct stoker_error *err)
+{
+	if (type == STOKER_KV_TYPE_DEFAULT)
+		type = m->device->exact ? STOKER_KV_TYPE_F32 : STOKER_KV_TYPE_F16;
+	*kv = type == STOKER_KV_TYPE_F32 ? STOKER_KV_F32 :
+	      type == STOKER_KV_TYPE_F16 ? STOKER_KV_F16 :
+					   STOKER_KV_Q8_0;
+	for (uint32_t i = 0; *kv == STOKER_KV_Q8_0 && i < m->layer_count; i++) {
+		const struct layer *l = &m->layers[i];
+		const uint32_t sizes = l->mixer == MIXER_ATTENTION ? l->key_size | l->value_size :
+				       l->k_b.at ? l->latent | l->rotated :
+						   l->key_size | l->value_size;
+
+		if (sizes % 32)
+			return stoker_fail(err, -EINVAL,
+					   "KV type Q8_0 needs head sizes in multiples of 32, layer %u has %u and %u",
+					   i, l->key_size, l->value_size);
+	}
+	return 0;
+}
+
+/* Lays out the working buffers; with base 0 it only counts. */
+static uint64_t place_scratch(struct stoker_session *s, stoker_address base)
+{
+	const struct stoker_model *m = s->model;
+	struct forward *f = &s->forward;
+	const uint64_t rows = s->batch, dim = m->embedding;
+	uint32_t experts = 1;
+	stoker_address at = base;
+
+	for (uint32_t i = 0; i < m->layer_count; i++)
+		experts = MAX(experts, m->layers[i].expert_count);
+	const struct {
+		stoker_address *part;
+		uint64_t count;
+	} parts[] = {
+		{ &f->tokens, rows },
+		{ &f->x, rows * dim },
+		{ &f->h, rows * dim },
+		{ &f->a, rows * dim },
+		{ &f->router, rows * experts },
+		{ &f->weights, rows * MAX(m->experts_used, 1u) },
+		{ &f->ids, rows * m->experts_used * m->layer_count },
+		{ &f->mix, rows * stoker_forward_mix(m) },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		*parts[i].part = at;
+		at += round_up(parts[i].count * 4, 64);
+	}
+	f->ids_stride = (uint32_t)(rows * m->experts_used);
+	f->logits = at; /* last: grows with the rows that are asked for */
+	return at - base;
+}
+
+int stoker_session_create(struct stoker_model *model, const struct stoker_session_params *params,
+			  struct stoker_session **out, struct stoker_error *err)
+{
+	static const struct stoker_session_params defaults;
+	const struct stoker_session_params *p = params ? params : &defaults;
+	struct stoker_session *s = calloc(1, sizeof(*s));
+	const struct stoker_device_ops *ops = model->device->ops;
+	uint64_t bytes = 0;
+	int ret = -ENOMEM;
+
+	*out = NULL;
+	if (!s)
+		return stoker_fail(err, -ENOMEM, "out of memory");
+	s->model = model;
+	s->context = p->context ? p->context : MIN(model->context, (uint32_t)DEFAULT_CONTEXT);
+	s->batch = MIN(p->batch ? p->batch : DEFAULT_BATCH, MAX(s->context, 1u));
+	s->states = calloc(model->layer_count, sizeof(*s->states));
+	if (!s->states)
+		goto err_memory;
+	ret = -EINVAL;
+	if (s->context == 0 || s->context > MAX_CONTEXT || s->batch > MAX_BATCH) {
+		stoker_fail(err, ret, "context %u and batch %u, limits 1 to %d and %d", s->context, s->batch,
+			    MAX_CONTEXT, MAX_BATCH);
+		goto err_free;
+	}
+	ret = choose_kv(model, p->kv, &s->forward.kv, err);
+	if (ret)
+		goto err_free;
+	for (uint32_t i = 0; i < model->layer_count; i++) {
+		const struct layer *l = &model->layers[i];
+
+		s->recurrent |= l->mixer == MIXER_SHORT_CONV || l->mixer == MIXER_DELTA_NET;
+		bytes += stoker_layer_state(l, s->forward.kv, s->context, 0, NULL);
+	}
+	ret = ops->memory_create(model->device, bytes, &s->cache, err);
+	if (ret)
+		goto err_free;
+	ret = ops->memory_create(model->device,
+				 place_scratch(s, 0) + (uint64_t)s->batch * model->vocabulary * 4,
+				 &s->scratch, err);
+	if (ret)
+		goto err_free;
+	place_scratch(s, s->scratch.at);
+	bytes = s->cache.at;
+	for (uint32_t i = 0; i < model->layer_count; i++)
+		bytes += stoker_layer_state(&model->layers[i], s->forward.kv, s->context, bytes,
+					    &s->states[i]);
+	s->forward.model = model;
+	s->forward.states = s->states;
+	s->forward.context = s->context;
+	s->forward.cancel = &s->cancel;
+	ret = stoker_session_truncate(s, 0);
+	if (ret)
+		goto err_free;
+	*out = s;
+	return 0;
+err_memory:
+	stoker_fail(err, -ENOMEM, "out of memory");
+err_free:
+	stoker_session_free(&s);
+	return ret;
+}
+
+void stoker_session_free(struct stoker_session **session)
+{
+	struct stoker_session *s = *session;
+
+	if (!s)
+		return;
+	*session = NULL;
+	s->model->device->ops->memory_destroy(s->model->device, &s->cache);
+	s->model->device->ops->memory_destroy(s->model->device, &s->scratch);
+	free(s->states);
+	free(s->logits);
+	free(s);
+}
+
+int stoker_session_truncate(struct stoker_session *s, uint32_t position)
+{
+	static const float zeros[1024];
+	const struct stoker_model *m = s->model;
+
+	if (position > s->position)
+		return -EINVAL;
+	if (s->recurrent && position > 0)
+		return position == s->position ? 0 : -ENOTSUP;
+	s->position = position;
+	for (uint32_t i = 0; s->recurrent && i < m->layer_count; i++) {
+		const struct layer_state *state = &s->states[i];
+		const struct layer *l = &m->layers[i];
+		stoker_address at = state->conv;
+		uint64_t left = stoker_layer_state(l, s->forward.kv, s->context, 0, NULL);
+
+		if (l->mixer != MIXER_SHORT_CONV && l->mixer != MIXER_DELTA_NET)
+			continue;
+		for (uint64_t n; left; left -= n, at += n) {
+			n = MIN(left, (uint64_t)sizeof(zeros));
+			const int ret = m->device->ops->write(m->device, at, zeros, n, NULL);
+
+			if (ret)
+				return ret;
+		}
+	}
+	return 0;
+}
+
+static int check_tokens(const struct stoker_session *s, const uint32_t *tokens, size_t count,
+			enum stoker_logits logits, struct stoker_error *err)
+{
+	if (count == 0)
+		return stoker_fail(err, -EINVAL, "no tokens to evaluate");
+	if (count > s->context - s->position)
+		return stoker_fail(err, -ENOSPC, "%zu tokens after %u don't fit into the context of %u", count,
+				   s->position, s->context);
+	if (logits == STOKER_LOGITS_ALL && count > s->batch)
+		return stoker_fail(err, -EINVAL, "logits of %zu tokens asked for, the batch size is %u", count,
+				   s->batch);
+	for (size_t i = 0; i < count; i++)
+		if (tokens[i] >= s->model->vocabulary)
+			return stoker_fail(err, -EINVAL, "token %u at %zu, the vocabulary has %u", tokens[i], i,
+					   s->model->vocabulary);
+	return 0;
+}
+
+/* The device is one at a time; who comes second waits. */
+static pthread_mutex_t *device_turn(void)
+{
+	static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+
+	return &turn;
+}
+
+int stoker_session_eval(struct stoker_session *s, const uint32_t *tokens, size_t count,
+			enum stoker_logits logits, struct stoker_error *err)
+{
+	const struct stoker_model *m = s->model;
+	struct forward *f = &s->forward;
+	int ret = check_tokens(s, tokens, count, logits, err);
+
+	s->logit_rows = 0;
+	for (size_t done = 0; done < count && !ret; done += f->rows) {
+		const bool last = count - done <= s->batch;
+
+		f->rows = (uint32_t)MIN(count - done, (size_t)s->batch);
+		f->position = s->position;
+		f->logit_rows = logits == STOKER_LOGITS_ALL ? f->rows : logits == STOKER_LOGITS_LAST && last;
+		pthread_mutex_lock(device_turn());
+		ret = m->device->ops->write(m->device, f->tokens, tokens + done, f->rows * sizeof(*tokens),
+					    err);
+		if (!ret)
+			ret = stoker_forward(f, err);
+		pthread_mutex_unlock(device_turn());
+		if (!ret) {
+			s->position += f->rows;
+			s->last_rows = f->rows;
+		}
+	}
+	if (ret == -ECANCELED) {
+		atomic_store(&s->cancel, false);
+		if (s->recurrent)
+			stoker_session_truncate(s, 0);
+	}
+	if (ret || !f->logit_rows)
+		return ret;
+	const size_t values = (size_t)f->logit_rows * m->vocabulary;
+
+	if (values > s->logits_room) {
+		float *more = realloc(s->logits, values * sizeof(*more));
+
+		if (!more)
+			return stoker_fail(err, -ENOMEM, "no memory for %zu logits", values);
+		s->logits = more;
+		s->logits_room = values;
+	}
+	s->logit_rows = f->logit_rows;
+	return m->device->ops->read(m->device, s->logits, f->logits, values * sizeof(float), err);
+}
+
+const float *stoker_session_logits(const struct stoker_session *s, size_t row)
+{
+	return row < s->logit_rows ? s->logits + row * s->model->vocabulary : NULL;
+}
+
+uint32_t stoker_session_position(const struct stoker_session *s)
+{
+	return s->position;
+}
+
+uint32_t stoker_session_context(const struct stoker_session *s)
+{
+	return s->context;
+}
+
+void stoker_session_bytes(const struct stoker_session *s, uint64_t *cache, uint64_t *scratch)
+{
+	*cache = s->cache.bytes;
+	*scratch = s->scratch.bytes;
+}
+
+uint32_t stoker_session_experts(const struct stoker_session *s, uint32_t layer, uint32_t row,
+				uint32_t *ids)
+{
+	const struct stoker_model *m = s->model;
+	const uint32_t used = m->experts_used;
+	const uint64_t at = (uint64_t)layer * s->forward.ids_stride + (uint64_t)row * used;
+
+	if (layer >= m->layer_count || !m->layers[layer].expert_count || row >= s->last_rows)
+		return 0;
+	if (m->device->ops->read(m->device, ids, s->forward.ids + at * sizeof(*ids), used * sizeof(*ids),
+				 NULL))
+		return 0;
+	return used;
+}
+
+void stoker_session_cancel(struct stoker_session *s)
+{
+	atomic_store(&s->cancel, true);
+}
+
+uint32_t stoker_session_vocabulary(const struct stoker_session *s)
+{
+	return s->model->vocabulary;
+}

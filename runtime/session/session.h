@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* What generation needs of a session beyond the public API. */
+#ifndef STOKER_SESSION_INTERNAL_H
+#define STOKER_SESSION_INTERNAL_H
+
+#include "base/base.h"
+#include "stoker/session.h"
+
+/* Values in a row of logits. */
+uint32_t stoker_session_vocabulary(const struct stoker_session *session);
+
+#endif

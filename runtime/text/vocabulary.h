@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* A tokenizer's tables, shared by the three algorithms. */
+#ifndef STOKER_TEXT_VOCABULARY_H
+#define STOKER_TEXT_VOCABULARY_H
+
+#include "base/base.h"
+#include "gguf/gguf.h"
+#include "stoker/text.h"
+
+enum vocabulary_kind { VOCABULARY_BPE, VOCABULARY_SPM, VOCABULARY_WPM };
+
+enum token_type {
+	TOKEN_UNDEFINED,
+	TOKEN_NORMAL,
+	TOKEN_UNKNOWN,
+	TOKEN_CONTROL,
+	TOKEN_USER_DEFINED,
+	TOKEN_UNUSED,
+	TOKEN_BYTE,
+};
+
+struct token {
+	struct stoker_string text;
+	float score;
+	uint8_t type; /* enum token_type */
+	bool end; /* of a text or a turn */
+};
+
+/* Open addressing from strings to 32-bit values; UINT32_MAX marks an empty place. */
+struct string_map {
+	struct stoker_string *keys;
+	uint32_t *values;
+	size_t mask;
+};
+
+struct words; /* compiled pre-tokenizer, words.c */
+
+struct stoker_vocabulary {
+	enum vocabulary_kind kind;
+	struct stoker_gguf *gguf; /* owns the strings */
+	struct token *tokens;
+	uint32_t count;
+	struct string_map ids;
+	struct string_map ranks; /* "left right" of byte-pair merges */
+	struct stoker_string *merges;
+	struct words *words;
+	uint32_t *specials; /* control, unknown and user-defined tokens, longest first */
+	uint32_t special_count;
+	int64_t bos, eos, unknown, separator;
+	bool add_bos, add_eos, add_space_prefix, ignore_merges, lowercase, strip_accents;
+	char *chat_template; /* NULL: none */
+};
+
+/* A growing list of token ids. */
+struct token_list {
+	uint32_t *ids;
+	size_t count, room;
+	bool failed;
+};
+
+void token_list_add(struct token_list *list, uint32_t id);
+
+#define NO_TOKEN UINT32_MAX
+uint32_t string_map_get(const struct string_map *map, const char *text, size_t length);
+/* The token spelled @text, or NO_TOKEN. */
+static inline uint32_t find_token(const struct stoker_vocabulary *v, const char *text, size_t length)
+{
+	return string_map_get(&v->ids, text, length);
+}
+
+/* The token for a byte by its spelling "<0xXX>", or NO_TOKEN. */
+uint32_t find_byte_token(const struct stoker_vocabulary *v, uint8_t byte);
+
+/* Encode one stretch of text without special tokens. */
+int encode_bpe(const struct stoker_vocabulary *v, const char *text, size_t bytes,
+	       struct token_list *out, struct stoker_error *err);
+int encode_spm(const struct stoker_vocabulary *v, const char *text, size_t bytes, bool prefix,
+	       struct token_list *out, struct stoker_error *err);
+int encode_wpm(const struct stoker_vocabulary *v, const char *text, size_t bytes,
+	       struct token_list *out, struct stoker_error *err);
+
+/* Byte <-> the printable character that stands for it in byte-level vocabularies. */
+unsigned byte_character(uint8_t byte); /* code point */
+int character_byte(unsigned code_point); /* -1: not one of them */
+
+/* Length and code point of the UTF-8 character at @text; length 0 when it is malformed. */
+size_t utf8_decode(const char *text, size_t bytes, uint32_t *code_point);
+size_t utf8_encode(uint32_t code_point, char out[4]);
+
+/*
+ * Joins neighbours in a text cut into @count pieces, the best pair first, until no pair has a rank.
+ * @lengths are the pieces' bytes; on return they are the joined pieces' and the new number of
+ * pieces is in @count.  @rank: false when the pair can't be joined; the smallest rank goes first,
+ * the leftmost among equals.
+ */
+typedef bool pair_rank_fn(const struct stoker_vocabulary *v, const char *left, size_t left_bytes,
+			  size_t right_bytes, float *rank);
+int merge_pieces(const struct stoker_vocabulary *v, const char *text, uint32_t *lengths, size_t *count,
+		 pair_rank_fn *rank, struct stoker_error *err);
+
+/* words.c: the pre-tokenizer called @name (tokenizer.ggml.pre). */
+struct pretokenizer;
+int words_create(const char *name, struct words **words, const struct pretokenizer **found,
+		 struct stoker_error *err);
+void words_destroy(struct words **words);
+/* Cuts valid UTF-8 into words; *lengths is to be released with free(). */
+int words_split(const struct words *words, const char *text, size_t bytes, size_t **lengths,
+		size_t *count, struct stoker_error *err);
+bool pretokenizer_ignores_merges(const struct pretokenizer *p);
+bool pretokenizer_adds_bos(const struct pretokenizer *p);
+
+#endif

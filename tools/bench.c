@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+/* stoker bench: speed of models, and of single operations beside the machine's limits. */
+#include "tool.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct bench {
+	struct compute_options compute;
+	const char *model, *format;
+	uint64_t prompt, decode, repeat, depth;
+	bool json;
+};
+
+static int ascending(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+struct figure {
+	const char *test;
+	uint64_t tokens;
+	double low, median, high; /* tokens/s */
+};
+
+/* One repetition: @prompt tokens at once, or @decode tokens one by one. Returns seconds, < 0: failed. */
+static double measure(struct stoker_session *s, const uint32_t *tokens, uint64_t depth, uint64_t count,
+		      bool single, struct stoker_error *err)
+{
+	double started;
+
+	stoker_session_truncate(s, 0);
+	if (depth && stoker_session_eval(s, tokens, depth, STOKER_LOGITS_NONE, err))
+		return -1;
+	started = now_seconds();
+	if (!single)
+		return stoker_session_eval(s, tokens, count, STOKER_LOGITS_LAST, err) ? -1 : now_seconds() - started;
+	for (uint64_t i = 0; i < count; i++)
+		if (stoker_session_eval(s, tokens + i, 1, STOKER_LOGITS_LAST, err))
+			return -1;
+	return now_seconds() - started;
+}
+
+static int repeat(const struct bench *b, struct stoker_session *s, const uint32_t *tokens, uint64_t count,
+		  bool single, struct figure *figure)
+{
+	double *rates = calloc(b->repeat, sizeof(*rates));
+	struct stoker_error err;
+	int status = rates ? EXIT_OK : failf("out of memory");
+
+	for (uint64_t i = 0; i <= b->repeat && !status; i++) {
+		const double seconds = measure(s, tokens, b->depth, count, single, &err);
+
+		if (seconds < 0)
+			status = interrupted() ? EXIT_INTERRUPTED : fail(&err);
+		else if (i) /* the first one warms up */
+			rates[i - 1] = (double)count / seconds;
+	}
+	if (!status) {
+		qsort(rates, b->repeat, sizeof(*rates), ascending);
+		*figure = (struct figure){ .test = single ? "decode" : "prompt", .tokens = count, .low = rates[0],
+					   .median = rates[b->repeat / 2], .high = rates[b->repeat - 1] };
+	}
+	free(rates);
+	return status;
+}
+
+static void add_figure(struct json_object *list, const struct figure *f)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "test", json_object_new_string(f->test));
+	json_object_object_add(o, "tokens", json_object_new_int64((int64_t)f->tokens));
+	json_object_object_add(o, "min", json_object_new_double(f->low));
+	json_object_object_add(o, "median", json_object_new_double(f->median));
+	json_object_object_add(o, "max", json_object_new_double(f->high));
+	json_object_array_add(list, o);
+}
+
+static int bench_model(const struct bench *b)
+{
+	const uint64_t most = b->prompt > b->decode ? b->prompt : b->decode;
+	const struct stoker_session_params params = { .context = (uint32_t)(most + b->depth) };
+	struct json_object *list = json_object_new_array();
+	struct stoker_device *device = NULL;
+	struct stoker_model *model = NULL;
+	struct stoker_session *session = NULL;
+	struct stoker_model_info info;
+	struct stoker_error err;
+	struct figure figure;
+	uint32_t *tokens = calloc(most + b->depth + 1, sizeof(*tokens));
+	int status = tokens ? open_device(&b->compute, &device) : failf("out of memory");
+
+	if (!status)
+		status = load_model(device, b->model, &model);
+	if (!status && stoker_session_create(model, &params, &session, &err))
+		status = fail(&err);
+	if (!status) {
+		stoker_model_info(model, &info);
+		cancel_on_interrupt(session);
+		for (uint64_t i = 0; i < most + b->depth; i++)
+			tokens[i] = (uint32_t)(i * 2654435761u % info.vocabulary);
+		if (!b->json)
+			printf("%s\n%s, %.1f M parameters\n", stoker_device_description(device), info.architecture,
+			       1e-6 * (double)info.parameters);
+	}
+	for (int single = 0; single < 2 && !status; single++) {
+		const uint64_t count = single ? b->decode : b->prompt;
+
+		if (!count)
+			continue;
+		status = repeat(b, session, tokens, count, single, &figure);
+		if (status)
+			break;
+		add_figure(list, &figure);
+		if (!b->json)
+			printf("%s %-5llu %10.2f tokens/s (%.2f to %.2f)\n", figure.test,
+			       (unsigned long long)figure.tokens, figure.median, figure.low, figure.high);
+	}
+	if (!status && b->json) {
+		struct json_object *root = json_object_new_object();
+
+		json_object_object_add(root, "device", json_object_new_string(stoker_device_description(device)));
+		json_object_object_add(root, "model", json_object_new_string(b->model));
+		json_object_object_add(root, "tokens_per_second", json_object_get(list));
+		status = print_json(stdout, root);
+	}
+	json_object_put(list);
+	cancel_on_interrupt(NULL);
+	stoker_session_free(&session);
+	stoker_model_free(&model);
+	stoker_device_close(&device);
+	free(tokens);
+	return status;
+}
+
+static void print_product(const struct bench *b, const struct stoker_bench_product *p, double bandwidth,
+			  struct json_object *list)
+{
+	if (!b->json) {
+		printf("%-8s %6u x %-6u %4u rows %10.3f ms %8.2f GB/s (%3.0f %% of reading) %9.2f GFLOP/s\n", p->format,
+		       p->out, p->in, p->rows, 1e3 * p->seconds, 1e-9 * p->weight_bytes / p->seconds,
+		       100 * p->weight_bytes / p->seconds / bandwidth, 1e-9 * p->operations / p->seconds);
+		return;
+	}
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "format", json_object_new_string(p->format));
+	json_object_object_add(o, "in", json_object_new_int64(p->in));
+	json_object_object_add(o, "out", json_object_new_int64(p->out));
+	json_object_object_add(o, "rows", json_object_new_int64(p->rows));
+	json_object_object_add(o, "seconds", json_object_new_double(p->seconds));
+	json_object_object_add(o, "bytes_per_second", json_object_new_double(p->weight_bytes / p->seconds));
+	json_object_object_add(o, "operations_per_second", json_object_new_double(p->operations / p->seconds));
+	json_object_array_add(list, o);
+}
+
+static int bench_ops(const struct bench *b)
+{
+	static const uint32_t row_counts[] = { 1, 8, 64 };
+	struct json_object *root = json_object_new_object(), *list = json_object_new_array();
+	struct stoker_device *device = NULL;
+	struct stoker_error err;
+	double bandwidth = 1;
+	int status = open_device(&b->compute, &device);
+
+	if (!status && stoker_bench_read_bandwidth(device, &bandwidth, &err))
+		status = fail(&err);
+	if (!status && !b->json)
+		printf("%s\nreading memory: %.2f GB/s\n", stoker_device_description(device), 1e-9 * bandwidth);
+	for (const struct stoker_format *f = NULL; !status && (f = stoker_format_next(f));) {
+		if (b->format && strcasecmp(b->format, stoker_format_name(f)))
+			continue;
+		for (size_t i = 0; i < sizeof(row_counts) / sizeof(*row_counts) && !status; i++) {
+			struct stoker_bench_product p = { .format = stoker_format_name(f), .in = 2048, .out = 8192,
+							  .rows = row_counts[i] };
+
+			if (stoker_bench_product(device, &p, &err))
+				status = fail(&err);
+			else
+				print_product(b, &p, bandwidth, list);
+		}
+	}
+	json_object_object_add(root, "read_bytes_per_second", json_object_new_double(bandwidth));
+	json_object_object_add(root, "products", list);
+	if (b->json && !status)
+		status = print_json(stdout, root);
+	else
+		json_object_put(root);
+	stoker_device_close(&device);
+	return status;
+}
+
+int verb_bench(int argc, char **argv)
+{
+	struct bench b = { .prompt = 512, .decode = 128, .repeat = 5 };
+	const struct option options[] = {
+		{ "model", 'm', OPTION_STRING, &b.model, "FILE", "the model, for \"bench model\"" },
+		{ "prompt", 'p', OPTION_UINT, &b.prompt, "N", "tokens of the prompt (512), 0: none" },
+		{ "tokens", 'n', OPTION_UINT, &b.decode, "N", "tokens to decode one by one (128), 0: none" },
+		{ "depth", 'd', OPTION_UINT, &b.depth, "N", "tokens in the context beforehand (0)" },
+		{ "repeat", 'r', OPTION_UINT, &b.repeat, "N", "repetitions, of which the median counts (5)" },
+		{ "format", 0, OPTION_STRING, &b.format, "TYPE", "only this format, for \"bench ops\"" },
+		{ "json", 0, OPTION_FLAG, &b.json, NULL, "print JSON" },
+		COMPUTE_OPTIONS(&b.compute),
+		{ 0 },
+	};
+	const struct usage usage = { "bench model|ops [OPTION]...",
+				     "Measures a model's speed, or matrix products in every format.", options, 1, 1 };
+	int status;
+
+	if (parse_options(&usage, argc, argv, &status) < 0)
+		return status;
+	if (!strcmp(argv[1], "model") && b.model && b.repeat)
+		return bench_model(&b);
+	if (!strcmp(argv[1], "ops"))
+		return bench_ops(&b);
+	fputs("stoker: \"bench model -m FILE\" or \"bench ops\"\n", stderr);
+	return EXIT_USAGE;
+}

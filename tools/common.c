@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT
+/* Devices, models, files and output for the verbs. */
+#include "tool.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+int failf(const char *fmt, ...)
+{
+	va_list args;
+
+	fputs("stoker: ", stderr);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fputc('\n', stderr);
+	return EXIT_FAILED;
+}
+
+int fail(const struct stoker_error *err)
+{
+	return failf("%s", err->message);
+}
+
+double now_seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+uint64_t peak_memory(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_SELF, &usage) ? 0 : (uint64_t)usage.ru_maxrss * 1024;
+}
+
+const char *human_size(uint64_t bytes, char out[16])
+{
+	static const char *const unit[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+	double value = (double)bytes;
+	unsigned u = 0;
+
+	for (; value >= 1024 && u < 4; u++)
+		value /= 1024;
+	snprintf(out, 16, u ? "%.1f %s" : "%.0f %s", value, unit[u]);
+	return out;
+}
+
+int open_device(const struct compute_options *c, struct stoker_device **device)
+{
+	const struct stoker_device_params params = { .name = c->device, .threads = (unsigned)c->threads,
+						     .exact = c->exact };
+	struct stoker_error err;
+
+	return stoker_device_open(&params, device, &err) ? fail(&err) : EXIT_OK;
+}
+
+int parse_kv(const char *text, enum stoker_kv_type *type)
+{
+	static const char *const names[] = { "default", "f32", "f16", "q8_0" };
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!strcasecmp(text, names[i])) {
+			*type = (enum stoker_kv_type)i;
+			return EXIT_OK;
+		}
+	return failf("no cache type \"%s\"; there are f32, f16 and q8_0", text);
+}
+
+struct bar {
+	const char *path;
+	double started;
+	bool terminal, shown;
+};
+
+static int show_progress(void *context, uint64_t done, uint64_t total)
+{
+	struct bar *b = context;
+	char have[16], all[16];
+
+	if (interrupted())
+		return 1;
+	if (!b->terminal || now_seconds() - b->started < 1)
+		return 0;
+	fprintf(stderr, "\rloading %s: %3.0f %%, %s of %s ", b->path, 100.0 * (double)done / (double)total,
+		human_size(done, have), human_size(total, all));
+	b->shown = true;
+	return 0;
+}
+
+int load_model(struct stoker_device *device, const char *path, struct stoker_model **model)
+{
+	struct bar bar = { .path = path, .started = now_seconds(), .terminal = isatty(2) };
+	const struct stoker_model_params params = { .progress = show_progress, .context = &bar };
+	struct stoker_error err;
+	int ret;
+
+	cancel_on_interrupt(NULL);
+	ret = stoker_model_load(device, path, &params, model, &err);
+	if (bar.shown)
+		fputs("\r\033[K", stderr);
+	if (ret == -ECANCELED)
+		return EXIT_INTERRUPTED;
+	return ret ? fail(&err) : EXIT_OK;
+}
+
+char *read_file(const char *path, size_t *bytes)
+{
+	FILE *in = strcmp(path, "-") ? fopen(path, "rbe") : stdin;
+	char *data = NULL, *more;
+	size_t room = 0, got;
+
+	*bytes = 0;
+	if (!in) {
+		failf("%s: %s", path, strerror(errno));
+		return NULL;
+	}
+	do {
+		if (room - *bytes < 2) {
+			room = 2 * room + 65536;
+			more = realloc(data, room);
+			if (!more) {
+				failf("%s: out of memory", path);
+				goto err_close;
+			}
+			data = more;
+		}
+		got = fread(data + *bytes, 1, room - *bytes - 1, in);
+		*bytes += got;
+	} while (got);
+	if (ferror(in)) {
+		failf("%s: %s", path, strerror(errno));
+		goto err_close;
+	}
+	data[*bytes] = 0;
+	if (in != stdin)
+		fclose(in);
+	return data;
+err_close:
+	if (in != stdin)
+		fclose(in);
+	free(data);
+	return NULL;
+}
+
+int parse_tokens(const char *text, uint32_t **tokens, size_t *count)
+{
+	char *file = NULL, *end;
+	size_t bytes, room = 0;
+	int status = EXIT_OK;
+
+	*tokens = NULL;
+	*count = 0;
+	if (*text == '@') {
+		text = file = read_file(text + 1, &bytes);
+		if (!file)
+			return EXIT_FAILED;
+	}
+	for (;;) {
+		text += strcspn(text, "0123456789");
+		if (!*text)
+			break;
+		errno = 0;
+		const unsigned long long id = strtoull(text, &end, 10);
+
+		if (errno || id > UINT32_MAX) {
+			status = failf("token %.20s is out of range", text);
+			break;
+		}
+		if (*count == room) {
+			room = 2 * room + 256;
+			uint32_t *more = realloc(*tokens, room * sizeof(*more));
+
+			if (!more) {
+				status = failf("out of memory");
+				break;
+			}
+			*tokens = more;
+		}
+		(*tokens)[(*count)++] = (uint32_t)id;
+		text = end;
+	}
+	free(file);
+	if (status) {
+		free(*tokens);
+		*tokens = NULL;
+	}
+	return status;
+}
+
+int print_json(FILE *out, struct json_object *object)
+{
+	const char *text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY |
+								  JSON_C_TO_STRING_SPACED |
+								  JSON_C_TO_STRING_NOSLASHESCAPE);
+	const bool ok = text && fputs(text, out) >= 0 && fputc('\n', out) != EOF && !fflush(out);
+
+	json_object_put(object);
+	return ok ? EXIT_OK : failf("can't write JSON: %s", strerror(errno));
+}
+
+/* --- interrupts -------------------------------------------------------------------------------- */
+
+static struct stoker_session *volatile to_cancel;
+static volatile sig_atomic_t interrupts;
+
+static void on_interrupt(int signal_number)
+{
+	if (interrupts++) {
+		signal(signal_number, SIG_DFL);
+		raise(signal_number);
+	}
+	if (to_cancel)
+		stoker_session_cancel(to_cancel);
+}
+
+void cancel_on_interrupt(struct stoker_session *session)
+{
+	struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = SA_RESTART };
+
+	to_cancel = session;
+	interrupts = 0;
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
+bool interrupted(void)
+{
+	return interrupts > 0;
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+/* Command-line options of the verbs. */
+#include "tool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void print_help(const struct usage *u)
+{
+	printf("Usage: stoker %s\n\n%s\n\nOptions:\n", u->synopsis, u->description);
+	for (const struct option *o = u->options; o->name; o++) {
+		char left[64];
+
+		snprintf(left, sizeof(left), "%c%c%s --%s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
+			 o->letter ? "," : " ", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
+		printf("  %-26s %s\n", left, o->help);
+	}
+	printf("  %-26s %s\n", "-h, --help", "print this");
+}
+
+static int complain(const struct usage *u, const char *what, const char *about)
+{
+	fprintf(stderr, "stoker: %s%s\nUsage: stoker %s\n", what, about, u->synopsis);
+	return EXIT_USAGE;
+}
+
+static bool set_value(const struct option *o, const char *text)
+{
+	struct string_list *list = o->value;
+	char *end;
+
+	errno = 0;
+	switch (o->kind) {
+	case OPTION_FLAG:
+		*(bool *)o->value = true;
+		return true;
+	case OPTION_STRING:
+		*(const char **)o->value = text;
+		return true;
+	case OPTION_UINT:
+		*(uint64_t *)o->value = strtoull(text, &end, 10);
+		return !errno && end != text && !*end && *text != '-' && *(uint64_t *)o->value <= UINT32_MAX;
+	case OPTION_FLOAT:
+		*(double *)o->value = strtod(text, &end);
+		return !errno && end != text && !*end;
+	case OPTION_LIST:
+		if (list->count == sizeof(list->items) / sizeof(*list->items))
+			return false;
+		list->items[list->count++] = text;
+		return true;
+	}
+	return false;
+}
+
+static const struct option *find_option(const struct usage *u, const char *argument, const char **value)
+{
+	for (const struct option *o = u->options; o->name; o++) {
+		const size_t n = strlen(o->name);
+
+		*value = NULL;
+		if (!strncmp(argument, "--", 2) && !strncmp(argument + 2, o->name, n)) {
+			if (argument[2 + n] == 0)
+				return o;
+			if (argument[2 + n] == '=') {
+				*value = argument + n + 3;
+				return o;
+			}
+		} else if (argument[1] == o->letter && o->letter) {
+			if (argument[2])
+				*value = argument + 2;
+			return o;
+		}
+	}
+	return NULL;
+}
+
+int parse_options(const struct usage *u, int argc, char **argv, int *status)
+{
+	int operands = 0;
+	bool only_operands = false;
+
+	for (int i = 1; i < argc; i++) {
+		const struct option *o;
+		const char *value;
+
+		if (only_operands || argv[i][0] != '-' || !argv[i][1]) {
+			argv[++operands] = argv[i];
+			continue;
+		}
+		if (!strcmp(argv[i], "--")) {
+			only_operands = true;
+			continue;
+		}
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+			print_help(u);
+			*status = EXIT_OK;
+			return -1;
+		}
+		o = find_option(u, argv[i], &value);
+		if (!o || (o->kind == OPTION_FLAG && value)) {
+			*status = complain(u, "unknown option ", argv[i]);
+			return -1;
+		}
+		if (o->kind != OPTION_FLAG && !value) {
+			if (i + 1 == argc) {
+				*status = complain(u, "a value has to follow ", argv[i]);
+				return -1;
+			}
+			value = argv[++i];
+		}
+		if (!set_value(o, value)) {
+			*status = complain(u, "bad value for an option: ", value);
+			return -1;
+		}
+	}
+	if ((size_t)operands < u->operands_min || (size_t)operands > u->operands_max) {
+		*status = complain(u, (size_t)operands < u->operands_min ? "something is missing" :
+									   "there is too much: ",
+				   (size_t)operands < u->operands_min ? "" : argv[operands]);
+		return -1;
+	}
+	return operands;
+}

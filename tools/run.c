@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: MIT
+/* stoker run: text from a prompt, or a conversation. */
+#include "tool.h"
+
+#include <editline/readline.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct run {
+	struct compute_options compute;
+	const char *model, *prompt, *file, *system, *kv;
+	uint64_t tokens, context, seed, top_k, repeat_last;
+	double temperature, top_p, min_p, repeat_penalty;
+	struct string_list stop;
+	bool chat, stats, json, ignore_end;
+
+	struct stoker_device *on;
+	struct stoker_model *loaded;
+	struct stoker_vocabulary *vocabulary;
+	struct stoker_session *session;
+	struct stoker_sampler *sampler;
+	double load_seconds;
+};
+
+/* What one generation took. */
+struct timing {
+	size_t prompt_tokens;
+	double prompt_seconds, text_seconds;
+	struct stoker_generate_result result;
+};
+
+struct text {
+	char *data;
+	size_t length, room;
+	bool print;
+};
+
+static int take_text(void *context, const char *utf8, size_t bytes)
+{
+	struct text *t = context;
+
+	if (t->print && (fwrite(utf8, 1, bytes, stdout) != bytes || fflush(stdout)))
+		return 1;
+	if (t->length + bytes + 1 > t->room) {
+		const size_t room = 2 * (t->length + bytes) + 256;
+		char *more = realloc(t->data, room);
+
+		if (!more)
+			return 1;
+		t->data = more;
+		t->room = room;
+	}
+	memcpy(t->data + t->length, utf8, bytes);
+	t->length += bytes;
+	t->data[t->length] = 0;
+	return 0;
+}
+
+/* Reads @count tokens and generates; text goes to @text. */
+static int generate(struct run *r, const uint32_t *tokens, size_t count, struct text *text,
+		    struct timing *timing)
+{
+	const struct stoker_generate_params params = {
+		.max_tokens = (uint32_t)r->tokens, .stop = r->stop.items, .stop_count = r->stop.count,
+		.ignore_end = r->ignore_end, .text = take_text, .context = text,
+	};
+	struct stoker_error err;
+	const double started = now_seconds();
+	int ret;
+
+	timing->prompt_tokens = count;
+	for (size_t i = 0; i < count; i++)
+		stoker_sampler_accept(r->sampler, tokens[i]);
+	ret = stoker_session_eval(r->session, tokens, count, STOKER_LOGITS_LAST, &err);
+	timing->prompt_seconds = now_seconds() - started;
+	if (!ret)
+		ret = stoker_generate(r->session, r->sampler, r->vocabulary, &params, &timing->result, &err);
+	timing->text_seconds = now_seconds() - started - timing->prompt_seconds;
+	if (ret == -ECANCELED)
+		return EXIT_INTERRUPTED;
+	return ret ? fail(&err) : EXIT_OK;
+}
+
+static double rate(double count, double seconds)
+{
+	return seconds > 0 ? count / seconds : 0;
+}
+
+static void print_stats(const struct run *r, const struct timing *t)
+{
+	struct stoker_model_info info;
+	char size[16], cache_size[16], scratch_size[16], peak[16];
+	uint64_t cache, scratch;
+
+	stoker_model_info(r->loaded, &info);
+	stoker_session_bytes(r->session, &cache, &scratch);
+	fprintf(stderr,
+		"device   %s\n"
+		"model    %s, %.1f M parameters, %s resident\n"
+		"memory   cache %s for %u positions, working buffers %s, peak %s\n"
+		"load     %.2f s\n"
+		"prompt   %zu tokens, %.1f tokens/s, first token after %.3f s\n",
+		stoker_device_description(r->on), info.architecture, 1e-6 * (double)info.parameters,
+		human_size(info.bytes, size), human_size(cache, cache_size), stoker_session_context(r->session),
+		human_size(scratch, scratch_size), human_size(peak_memory(), peak), r->load_seconds,
+		t->prompt_tokens, rate((double)t->prompt_tokens, t->prompt_seconds), t->prompt_seconds);
+	fprintf(stderr, "text     %u tokens, %.1f tokens/s\n", t->result.tokens,
+		rate(t->result.tokens, t->text_seconds));
+}
+
+static int print_result(const struct run *r, const struct text *text, const struct timing *t)
+{
+	static const char *const finish[] = { "length", "end", "stop", "context", "caller" };
+	struct json_object *root = json_object_new_object();
+
+	json_object_object_add(root, "text", json_object_new_string_len(text->data ? text->data : "",
+									(int)text->length));
+	json_object_object_add(root, "finish", json_object_new_string(finish[t->result.finish]));
+	json_object_object_add(root, "device", json_object_new_string(stoker_device_description(r->on)));
+	json_object_object_add(root, "prompt_tokens", json_object_new_int64((int64_t)t->prompt_tokens));
+	json_object_object_add(root, "prompt_tokens_per_second",
+			       json_object_new_double(rate((double)t->prompt_tokens, t->prompt_seconds)));
+	json_object_object_add(root, "first_token_seconds", json_object_new_double(t->prompt_seconds));
+	json_object_object_add(root, "tokens", json_object_new_int64(t->result.tokens));
+	json_object_object_add(root, "tokens_per_second",
+			       json_object_new_double(rate(t->result.tokens, t->text_seconds)));
+	json_object_object_add(root, "load_seconds", json_object_new_double(r->load_seconds));
+	json_object_object_add(root, "peak_memory_bytes", json_object_new_int64((int64_t)peak_memory()));
+	return print_json(stdout, root);
+}
+
+static int once(struct run *r, const char *prompt, size_t bytes)
+{
+	struct text text = { .print = !r->json };
+	struct timing timing = { 0 };
+	struct stoker_error err;
+	uint32_t *tokens = NULL;
+	size_t count;
+	int status = EXIT_OK;
+
+	if (stoker_tokenize(r->vocabulary, prompt, bytes, STOKER_TOKENIZE_ADD | STOKER_TOKENIZE_SPECIAL,
+			    &tokens, &count, &err))
+		return fail(&err);
+	if (!count)
+		status = failf("the prompt is empty and the model has no token that begins a text");
+	if (!r->json && bytes && !status) {
+		fwrite(prompt, 1, bytes, stdout);
+		fflush(stdout);
+	}
+	if (!status)
+		status = generate(r, tokens, count, &text, &timing);
+	if (!r->json)
+		putchar('\n');
+	else if (!status)
+		status = print_result(r, &text, &timing);
+	if ((!status || status == EXIT_INTERRUPTED) && r->stats)
+		print_stats(r, &timing);
+	free(tokens);
+	free(text.data);
+	return status;
+}
+
+/* --- conversation ------------------------------------------------------------------------------ */
+
+struct conversation {
+	struct stoker_message messages[512];
+	size_t count;
+	uint32_t *tokens; /* what the session holds, for reuse of the common beginning */
+	size_t token_count;
+};
+
+static char *read_turn(bool terminal)
+{
+	char *line = NULL;
+	size_t room = 0;
+	ssize_t n;
+
+	if (terminal)
+		return readline("> ");
+	n = getline(&line, &room, stdin);
+	if (n <= 0) {
+		free(line);
+		return NULL;
+	}
+	if (line[n - 1] == '\n')
+		line[n - 1] = 0;
+	return line;
+}
+
+/* The session keeps what the new prompt has in common with what it holds. */
+static int turn(struct run *r, struct conversation *c, struct text *text, struct timing *timing)
+{
+	uint32_t *tokens = NULL;
+	size_t count = 0, same = 0;
+	struct stoker_error err;
+	char *prompt = NULL;
+	int status;
+
+	if (stoker_chat_apply(r->vocabulary, c->messages, c->count, 1, &prompt, &err))
+		return fail(&err);
+	if (stoker_tokenize(r->vocabulary, prompt, strlen(prompt),
+			    STOKER_TOKENIZE_ADD | STOKER_TOKENIZE_SPECIAL, &tokens, &count, &err)) {
+		free(prompt);
+		return fail(&err);
+	}
+	free(prompt);
+	while (same < c->token_count && same + 1 < count && tokens[same] == c->tokens[same])
+		same++;
+	if (stoker_session_truncate(r->session, (uint32_t)same)) {
+		stoker_session_truncate(r->session, 0);
+		same = 0;
+	}
+	status = generate(r, tokens + same, count - same, text, timing);
+	free(c->tokens);
+	c->tokens = tokens;
+	c->token_count = count; /* the answer is tokenized anew with the next turn */
+	if (stoker_session_position(r->session) < count)
+		c->token_count = 0;
+	return status;
+}
+
+static int converse(struct run *r)
+{
+	const bool terminal = isatty(0) && isatty(1);
+	struct conversation c = { .count = 0 };
+	struct timing timing = { 0 };
+	int status = EXIT_OK;
+	char *line;
+
+	if (r->system)
+		c.messages[c.count++] = (struct stoker_message){ "system", strdup(r->system) };
+	if (terminal)
+		fprintf(stderr, "%s, template %s; end with Ctrl-D\n", stoker_device_description(r->on),
+			stoker_chat_format(r->vocabulary));
+	while (c.count + 2 < sizeof(c.messages) / sizeof(*c.messages) && (line = read_turn(terminal))) {
+		struct text text = { .print = true };
+
+		if (!*line) {
+			free(line);
+			continue;
+		}
+		if (terminal)
+			add_history(line);
+		c.messages[c.count++] = (struct stoker_message){ "user", line };
+		cancel_on_interrupt(r->session);
+		status = turn(r, &c, &text, &timing);
+		putchar('\n');
+		if (status == EXIT_INTERRUPTED)
+			status = EXIT_OK; /* only the answer is cut short */
+		c.messages[c.count++] =
+			(struct stoker_message){ "assistant", text.data ? text.data : strdup("") };
+		if (status)
+			break;
+	}
+	if (r->stats && timing.prompt_tokens)
+		print_stats(r, &timing);
+	for (size_t i = 0; i < c.count; i++)
+		free((char *)c.messages[i].content);
+	free(c.tokens);
+	return status;
+}
+
+/* --- the verb ---------------------------------------------------------------------------------- */
+
+static int start(struct run *r)
+{
+	const struct stoker_sampler_params sampling = {
+		.temperature = (float)r->temperature, .top_k = (uint32_t)r->top_k, .top_p = (float)r->top_p,
+		.min_p = (float)r->min_p, .repeat_penalty = (float)r->repeat_penalty,
+		.repeat_last = (uint32_t)r->repeat_last, .seed = r->seed,
+	};
+	struct stoker_session_params params = { .context = (uint32_t)r->context };
+	const double started = now_seconds();
+	struct stoker_error err;
+	int status;
+
+	if (r->kv && parse_kv(r->kv, &params.kv))
+		return EXIT_USAGE;
+	if (stoker_sampler_create(&sampling, &r->sampler, &err)) {
+		fail(&err);
+		return EXIT_USAGE;
+	}
+	if (stoker_vocabulary_load(r->model, &r->vocabulary, &err))
+		return fail(&err);
+	if (r->chat && !stoker_chat_format(r->vocabulary))
+		return failf("%s: no chat template that is known; run without --chat", r->model);
+	status = open_device(&r->compute, &r->on);
+	if (!status)
+		status = load_model(r->on, r->model, &r->loaded);
+	if (!status && stoker_session_create(r->loaded, &params, &r->session, &err))
+		status = fail(&err);
+	r->load_seconds = now_seconds() - started;
+	return status;
+}
+
+int verb_run(int argc, char **argv)
+{
+	struct run r = { .tokens = 0, .temperature = 0.8, .top_k = 40, .top_p = 0.95, .min_p = 0.05,
+			 .repeat_penalty = 1, .seed = 0 };
+	const struct option options[] = {
+		{ "model", 'm', OPTION_STRING, &r.model, "FILE", "the model" },
+		{ "prompt", 'p', OPTION_STRING, &r.prompt, "TEXT", "text to continue" },
+		{ "file", 'f', OPTION_STRING, &r.file, "FILE", "read the prompt from a file, - for standard input" },
+		{ "tokens", 'n', OPTION_UINT, &r.tokens, "N", "generate at most N tokens (until the end)" },
+		{ "chat", 0, OPTION_FLAG, &r.chat, NULL, "hold a conversation, a line a turn" },
+		{ "system", 0, OPTION_STRING, &r.system, "TEXT", "system message of the conversation" },
+		{ "ctx", 'c', OPTION_UINT, &r.context, "N", "context size (the model's, at most 4096)" },
+		{ "kv", 0, OPTION_STRING, &r.kv, "TYPE", "cache type: f16 (default), f32, q8_0" },
+		{ "temp", 0, OPTION_FLOAT, &r.temperature, "T", "temperature (0.8), 0 is greedy" },
+		{ "top-k", 0, OPTION_UINT, &r.top_k, "K", "keep the K most likely tokens (40), 0: all" },
+		{ "top-p", 0, OPTION_FLOAT, &r.top_p, "P", "keep tokens up to this probability (0.95)" },
+		{ "min-p", 0, OPTION_FLOAT, &r.min_p, "P", "keep tokens this likely beside the best (0.05)" },
+		{ "repeat-penalty", 0, OPTION_FLOAT, &r.repeat_penalty, "X", "discourage recent tokens (1: off)" },
+		{ "repeat-last", 0, OPTION_UINT, &r.repeat_last, "N", "how many tokens are recent (64)" },
+		{ "seed", 's', OPTION_UINT, &r.seed, "N", "the same seed gives the same text (0)" },
+		{ "stop", 0, OPTION_LIST, &r.stop, "TEXT", "end before this text; may be given several times" },
+		{ "ignore-eos", 0, OPTION_FLAG, &r.ignore_end, NULL, "go on after the model ends its text" },
+		{ "stats", 0, OPTION_FLAG, &r.stats, NULL, "print speed and memory at the end" },
+		{ "json", 0, OPTION_FLAG, &r.json, NULL, "print one JSON object instead of the text" },
+		COMPUTE_OPTIONS(&r.compute),
+		{ 0 },
+	};
+	const struct usage usage = { "run -m FILE [-p TEXT] [OPTION]...",
+				     "Continues a prompt, from -p, -f or standard input; with --chat holds a conversation.",
+				     options, 0, 0 };
+	char *text = NULL;
+	size_t bytes = 0;
+	int status;
+
+	if (parse_options(&usage, argc, argv, &status) < 0)
+		return status;
+	if (!r.model) {
+		fputs("stoker: --model is needed\n", stderr);
+		return EXIT_USAGE;
+	}
+	if (!r.chat && !r.prompt) {
+		text = read_file(r.file ? r.file : "-", &bytes);
+		if (!text)
+			return EXIT_FAILED;
+	}
+	status = start(&r);
+	if (!status) {
+		cancel_on_interrupt(r.session);
+		status = r.chat ? converse(&r) : once(&r, text ? text : r.prompt, text ? bytes : strlen(r.prompt));
+	}
+	cancel_on_interrupt(NULL);
+	stoker_sampler_free(&r.sampler);
+	stoker_session_free(&r.session);
+	stoker_model_free(&r.loaded);
+	stoker_device_close(&r.on);
+	stoker_vocabulary_free(&r.vocabulary);
+	free(text);
+	return status;
+}

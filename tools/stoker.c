@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+/* The program: finds the verb. */
+#include "tool.h"
+
+#include <string.h>
+
+static const struct verb verbs[] = {
+	{ "run", "write text with a model, or hold a conversation", verb_run },
+	{ "info", "show the devices of this machine", verb_info },
+	{ "inspect", "show what a GGUF file holds", verb_inspect },
+	{ "tokenize", "text to token ids", verb_tokenize },
+	{ "eval", "logits of a list of tokens, for verification", verb_eval },
+	{ "perplexity", "how well a model predicts a text", verb_perplexity },
+	{ "bench", "measure models and operations", verb_bench },
+	{ "quantize", "write a model in another tensor format", verb_quantize },
+	{ "synth", "write a model with random weights, for measuring", verb_synth },
+};
+
+static void print_help(FILE *out)
+{
+	fputs("Usage: stoker VERB [OPTION]... [OPERAND]...\n\n"
+	      "Runs quantized language models on this machine.\n\nVerbs:\n", out);
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
+		fprintf(out, "  %-12s %s\n", verbs[i].name, verbs[i].summary);
+	fputs("\n\"stoker VERB --help\" and stoker-VERB(1) tell more.\n", out);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		print_help(stderr);
+		return EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		print_help(stdout);
+		return EXIT_OK;
+	}
+	if (!strcmp(argv[1], "--version")) {
+		puts("stoker " STOKER_VERSION);
+		return EXIT_OK;
+	}
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
+		if (!strcmp(argv[1], verbs[i].name))
+			return verbs[i].run(argc - 1, argv + 1);
+	fprintf(stderr, "stoker: no verb \"%s\"; \"stoker --help\" lists them\n", argv[1]);
+	return EXIT_USAGE;
+}

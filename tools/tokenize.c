@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+/* stoker tokenize: standard input to token ids on one line. */
+#include "tool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int print_ids(const struct stoker_vocabulary *v, const uint32_t *ids, size_t count, bool json)
+{
+	if (!json) {
+		for (size_t i = 0; i < count; i++)
+			printf("%s%u", i ? " " : "", ids[i]);
+		putchar('\n');
+		return fflush(stdout) ? failf("can't write: %s", strerror(errno)) : EXIT_OK;
+	}
+	struct json_object *root = json_object_new_object(), *list = json_object_new_array();
+
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *token = json_object_new_object();
+		char text[512];
+		const size_t n = stoker_token_text(v, ids[i], 1, text, sizeof(text));
+
+		json_object_object_add(token, "id", json_object_new_int64(ids[i]));
+		json_object_object_add(token, "text",
+				       json_object_new_string_len(text, (int)(n < sizeof(text) ? n : sizeof(text))));
+		json_object_array_add(list, token);
+	}
+	json_object_object_add(root, "tokens", list);
+	return print_json(stdout, root);
+}
+
+int verb_tokenize(int argc, char **argv)
+{
+	const char *model = NULL, *file = "-";
+	bool special = false, json = false;
+	const struct option options[] = {
+		{ "model", 'm', OPTION_STRING, &model, "FILE", "a model or a vocabulary-only GGUF file" },
+		{ "file", 'f', OPTION_STRING, &file, "FILE", "read this instead of standard input" },
+		{ "special", 0, OPTION_FLAG, &special, NULL, "recognise special tokens, add BOS and EOS" },
+		{ "json", 0, OPTION_FLAG, &json, NULL, "ids and texts as JSON" },
+		{ 0 },
+	};
+	const struct usage usage = { "tokenize -m FILE [OPTION]... < TEXT",
+				     "Prints the token ids of standard input, taken byte for byte.", options, 0, 0 };
+	struct stoker_vocabulary *v = NULL;
+	struct stoker_error err;
+	uint32_t *ids = NULL;
+	size_t bytes, count;
+	char *text = NULL;
+	int status;
+
+	if (parse_options(&usage, argc, argv, &status) < 0)
+		return status;
+	if (!model) {
+		fputs("stoker: --model is needed\n", stderr);
+		return EXIT_USAGE;
+	}
+	if (stoker_vocabulary_load(model, &v, &err))
+		return fail(&err);
+	text = read_file(file, &bytes);
+	status = text ? EXIT_OK : EXIT_FAILED;
+	if (!status && stoker_tokenize(v, text, bytes,
+				       special ? STOKER_TOKENIZE_ADD | STOKER_TOKENIZE_SPECIAL : 0, &ids, &count,
+				       &err))
+		status = fail(&err);
+	if (!status)
+		status = print_ids(v, ids, count, json);
+	free(ids);
+	free(text);
+	stoker_vocabulary_free(&v);
+	return status;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* What the verbs of the program share. */
+#ifndef STOKER_TOOL_H
+#define STOKER_TOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <json-c/json.h>
+#include <stoker/stoker.h>
+
+/* Exit statuses, in stoker(1) too. */
+enum { EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 130 };
+
+struct verb {
+	const char *name, *summary;
+	int (*run)(int argc, char **argv);
+};
+
+/*
+ * Options.  Each is "--NAME VALUE", "--NAME=VALUE", or "-L VALUE"; flags take no value.  What is left
+ * over are operands.
+ */
+enum option_kind { OPTION_FLAG, OPTION_STRING, OPTION_UINT, OPTION_FLOAT, OPTION_LIST };
+
+struct option {
+	const char *name; /* without dashes */
+	char letter; /* 0: none */
+	enum option_kind kind;
+	void *value; /* bool, const char *, uint64_t, double, struct string_list */
+	const char *argument, *help;
+};
+
+struct string_list {
+	const char *items[32];
+	size_t count;
+};
+
+struct usage {
+	const char *synopsis, *description;
+	const struct option *options; /* ends with a NULL name */
+	size_t operands_min, operands_max;
+};
+
+/*
+ * Parses, and handles --help.  Returns the number of operands, moved to the front of argv[1...], or
+ * -1 after printing help (*status 0) or a complaint (*status EXIT_USAGE).
+ */
+int parse_options(const struct usage *usage, int argc, char **argv, int *status);
+
+/* Prints "stoker: MESSAGE" and returns EXIT_FAILED. */
+int fail(const struct stoker_error *err);
+int failf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* The options that say where and how to compute. */
+struct compute_options {
+	const char *device;
+	uint64_t threads;
+	bool exact;
+};
+
+#define COMPUTE_OPTIONS(c)                                                                         \
+	{ "device", 0, OPTION_STRING, &(c)->device, "NAME", "compute on this device (cpu)" },      \
+	{ "threads", 't', OPTION_UINT, &(c)->threads, "N", "CPU threads, 0: as many as allowed" }, \
+	{ "exact", 0, OPTION_FLAG, &(c)->exact, NULL, "32-bit float activations, for verification" }
+
+int open_device(const struct compute_options *c, struct stoker_device **device);
+
+/* Loads with a progress bar on a terminal once it takes over a second. */
+int load_model(struct stoker_device *device, const char *path, struct stoker_model **model);
+
+/* "f32", "f16" or "q8_0"; nonzero after a complaint. */
+int parse_kv(const char *text, enum stoker_kv_type *type);
+
+/* The whole of a file, "-" for standard input; a NUL follows the data. */
+char *read_file(const char *path, size_t *bytes);
+
+/* "1,2,3" or "@FILE" with numbers separated by anything else. */
+int parse_tokens(const char *text, uint32_t **tokens, size_t *count);
+
+/* Pretty JSON and a newline to @out; drops the reference. */
+int print_json(FILE *out, struct json_object *object);
+
+double now_seconds(void);
+/* Highest resident memory of this process so far, in bytes. */
+uint64_t peak_memory(void);
+const char *human_size(uint64_t bytes, char out[16]);
+
+/* SIGINT cancels @session; a second one ends the process.  NULL restores the default. */
+void cancel_on_interrupt(struct stoker_session *session);
+bool interrupted(void);
+
+int verb_bench(int argc, char **argv);
+int verb_eval(int argc, char **argv);
+int verb_info(int argc, char **argv);
+int verb_inspect(int argc, char **argv);
+int verb_perplexity(int argc, char **argv);
+int verb_quantize(int argc, char **argv);
+int verb_run(int argc, char **argv);
+int verb_synth(int argc, char **argv);
+int verb_tokenize(int argc, char **argv);
+
+#endif
