@@ -37,7 +37,7 @@ LDFLAGS += -pthread $(SANITIZER_FLAGS)
 # --- the library --------------------------------------------------------------------------------
 
 # Hot loops are compiled once an instruction set (runtime/base/isa.h).
-ISA_SOURCES := runtime/device/cpu/kernels.c \
+ISA_SOURCES := $(addprefix runtime/device/cpu/,kernels.c fused.c) \
 	$(addprefix runtime/quant/,float.c legacy.c kquant.c iquant.c ternary.c fp4.c)
 SOURCES := $(filter-out $(ISA_SOURCES),$(wildcard runtime/*/*.c runtime/*/*/*.c))
 
@@ -72,7 +72,7 @@ define isa_rule
 $$(BUILD)/%.$(1).o: %.c $$(BUILD)/flags
 	@mkdir -p $$(@D)
 	$$(CC) $$(CPPFLAGS) $$(LIBRARY_FLAGS) $$(CFLAGS) -O3 -DISA=$(1) $$(ISA_FLAGS_$(1)) \
-		$$(if $$(findstring kernels,$$<),-ffp-contract=fast) -MMD -MP -c $$< -o $$@
+		$$(if $$(findstring cpu/,$$<),-ffp-contract=fast) -MMD -MP -c $$< -o $$@
 endef
 $(foreach isa,$(ISAS),$(eval $(call isa_rule,$(isa))))
 

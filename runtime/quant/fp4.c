@@ -3,7 +3,7 @@
  * MXFP4 (OCP Microscaling 1.0: 32 E2M1 values, one E8M0 scale) and NVFP4 (64 values, one unsigned
  * E4M3 scale for each 16).  Codes hold twice the E2M1 value, scales half of theirs, all exact.
  */
-#include "quant/format.h"
+#include "quant/simd.h"
 
 static const int8_t doubled_e2m1[16] = { 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12 };
 
@@ -30,10 +30,7 @@ UNPACK(mxfp4)
 	(void)offset;
 	for (size_t b = 0; b < blocks; b++, src += 17, codes += 32) {
 		scale[b] = half_e8m0(src[0]);
-		for (int i = 0; i < 16; i++) {
-			codes[i] = doubled_e2m1[src[1 + i] & 15];
-			codes[i + 16] = doubled_e2m1[src[1 + i] >> 4];
-		}
+		table_nibbles(doubled_e2m1, src + 1, codes);
 	}
 }
 
@@ -41,12 +38,17 @@ UNPACK(mxfp4)
 UNPACK(nvfp4)
 {
 	(void)offset;
-	for (size_t b = 0; b < blocks; b++, src += 36, codes += 64, scale += 4)
-		for (int s = 0; s < 4; s++) {
+	for (size_t b = 0; b < blocks; b++, src += 36, codes += 64, scale += 4) {
+		for (int s = 0; s < 4; s++)
 			scale[s] = half_ue4m3(src[s]);
-			for (int i = 0; i < 8; i++) {
-				codes[16 * s + i] = doubled_e2m1[src[4 + 8 * s + i] & 15];
-				codes[16 * s + 8 + i] = doubled_e2m1[src[4 + 8 * s + i] >> 4];
-			}
+		/* a sub-block is 8 low nibbles, then 8 high ones: two of them share 16 bytes */
+		for (int half = 0; half < 2; half++) {
+			const u8x16 q = load_bytes(src + 4 + 16 * half);
+			const u64x2 low = (u64x2)look_up(doubled_e2m1, q & 15);
+			const u64x2 high = (u64x2)look_up(doubled_e2m1, q >> 4);
+
+			store_codes(codes + 32 * half, (u8x16)(u64x2){ low[0], high[0] }, 0);
+			store_codes(codes + 32 * half + 16, (u8x16)(u64x2){ low[1], high[1] }, 0);
 		}
+	}
 }

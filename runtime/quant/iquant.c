@@ -3,13 +3,11 @@
  * IQ formats: groups of 4 or 8 values are codebook entries with separate sign bits; IQ4 looks
  * single values up in a non-linear table.  Block layouts are given as byte offsets.
  */
-#include "quant/format.h"
 #include "quant/iq_grids.h"
+#include "quant/simd.h"
 
 static const int8_t iq4_values[16] = { -127, -104, -83, -65, -49, -35, -22, -10,
 				       1,    13,   25,	38,  53,  69,  89,  113 };
-static const int8_t iq2_values[4] = { 8, 25, 43, 0 };
-static const int8_t iq3xxs_values[8] = { 4, 12, 20, 28, 36, 44, 52, 62 };
 
 /* Seven sign bits; the eighth makes their number even. */
 static inline uint8_t even_signs(unsigned bits)
@@ -17,13 +15,44 @@ static inline uint8_t even_signs(unsigned bits)
 	return (uint8_t)(bits | (unsigned)__builtin_parity(bits) << 7);
 }
 
+typedef int8_t i8x8 __attribute__((vector_size(8)));
+typedef uint16_t u16x8 __attribute__((vector_size(16)));
+
+/* Bytes of all ones where a bit of @bits is set. */
+static inline i8x8 spread_bits(uint8_t bits)
+{
+	const uint64_t copies = bits * 0x0101010101010101u;
+	const i8x8 select = { 1, 2, 4, 8, 16, 32, 64, -128 };
+	i8x8 spread;
+
+	memcpy(&spread, &copies, sizeof(spread));
+	return (spread & select) == select;
+}
+
+static inline void store_signed(int8_t *codes, i8x8 v, uint8_t signs)
+{
+	const i8x8 negative = spread_bits(signs);
+
+	v = (v ^ negative) - negative;
+	memcpy(codes, &v, sizeof(v));
+}
+
+/* Values 8, 25, 43 of codes 0, 1, 2: 8 + 17 c + (c >> 1). */
 static inline void grid8_iq2(uint16_t entry, uint8_t signs, int8_t *codes)
 {
-	for (int j = 0; j < 8; j++) {
-		const int8_t v = iq2_values[entry >> (2 * j) & 3];
+	const u16x8 shift = { 0, 2, 4, 6, 8, 10, 12, 14 };
+	const u16x8 c = ((u16x8){ 0 } + entry) >> shift & 3;
 
-		codes[j] = (int8_t)(signs >> j & 1 ? -v : v);
-	}
+	store_signed(codes, __builtin_convertvector(8 + 17 * c + (c >> 1), i8x8), signs);
+}
+
+/* Eight values of two entries with 3 bits each, 0 to 7. */
+static inline u16x8 grid4_pair(uint16_t first, uint16_t second)
+{
+	const u16x8 shift = { 0, 3, 6, 9, 0, 3, 6, 9 };
+	const u16x8 e = { first, first, first, first, second, second, second, second };
+
+	return e >> shift & 7;
 }
 
 /* IQ2_XXS: d, then for each 32 values four entry numbers and a word of signs and scale. */
@@ -92,12 +121,13 @@ UNPACK(iq3_xxs)
 			const uint32_t w = load_u32(src + 66 + 4 * k);
 
 			*scale++ = d * (0.5f + (float)(w >> 28)) * 0.5f;
-			for (int j = 0; j < 32; j++) {
-				const uint16_t entry = iq3xxs_grid[src[2 + 8 * k + j / 4]];
-				const int8_t v = iq3xxs_values[entry >> (3 * (j % 4)) & 7];
-				const uint8_t signs = even_signs(w >> (7 * (j / 8)) & 127);
+			for (int l = 0; l < 4; l++, codes += 8) {
+				const uint8_t *entry = src + 2 + 8 * k + 2 * l;
+				const u16x8 c = grid4_pair(iq3xxs_grid[entry[0]], iq3xxs_grid[entry[1]]);
 
-				*codes++ = (int8_t)(signs >> (j % 8) & 1 ? -v : v);
+				/* 4, 12, 20 ... 52 and then 62 */
+				store_signed(codes, __builtin_convertvector(4 + 8 * c + ((c + 1) >> 3 << 1), i8x8),
+					     even_signs(w >> (7 * l) & 127));
 			}
 		}
 	}
@@ -114,13 +144,13 @@ UNPACK(iq3_s)
 			const int s = src[106 + k / 2] >> (4 * (k & 1)) & 15;
 
 			*scale++ = d * (float)(1 + 2 * s);
-			for (int j = 0; j < 32; j++) {
-				const int high = src[66 + k] >> (j / 4) & 1;
-				const uint16_t entry = iq3s_grid[src[2 + 8 * k + j / 4] | high << 8];
-				const int v = 2 * (entry >> (3 * (j % 4)) & 7) + 1;
-				const int negative = src[74 + 4 * k + j / 8] >> (j % 8) & 1;
+			for (int l = 0; l < 4; l++, codes += 8) {
+				const uint8_t *entry = src + 2 + 8 * k + 2 * l;
+				const int high = src[66 + k] >> (2 * l);
+				const u16x8 c = grid4_pair(iq3s_grid[entry[0] | (high & 1) << 8],
+							   iq3s_grid[entry[1] | (high & 2) << 7]);
 
-				*codes++ = (int8_t)(negative ? -v : v);
+				store_signed(codes, __builtin_convertvector(2 * c + 1, i8x8), src[74 + 4 * k + l]);
 			}
 		}
 	}
@@ -129,8 +159,11 @@ UNPACK(iq3_s)
 /* Ternary entry plus or minus 1/8, as eighths. */
 static inline void grid8_iq1(uint16_t entry, int delta, int8_t *codes)
 {
-	for (int j = 0; j < 8; j++)
-		codes[j] = (int8_t)(8 * ((entry >> (2 * j) & 3) - 1) + delta);
+	const u16x8 shift = { 0, 2, 4, 6, 8, 10, 12, 14 };
+	const u16x8 c = ((u16x8){ 0 } + entry) >> shift & 3;
+	const i8x8 v = __builtin_convertvector(8 * c, i8x8) + (int8_t)(delta - 8);
+
+	memcpy(codes, &v, sizeof(v));
 }
 
 /* IQ1_S: d, 32 low bytes of entries, 8 words of high bits, scale and the sign of the delta. */
@@ -176,21 +209,13 @@ UNPACK(iq1_m)
 	}
 }
 
-static inline void iq4_nibbles(const uint8_t *qs, int8_t *codes)
-{
-	for (int i = 0; i < 16; i++) {
-		codes[i] = iq4_values[qs[i] & 15];
-		codes[i + 16] = iq4_values[qs[i] >> 4];
-	}
-}
-
 /* IQ4_NL: d, 16 bytes of nibbles. */
 UNPACK(iq4_nl)
 {
 	(void)offset;
 	for (size_t b = 0; b < blocks; b++, src += 18, codes += 32) {
 		scale[b] = f16_to_f32(load_u16(src));
-		iq4_nibbles(src + 2, codes);
+		table_nibbles(iq4_values, src + 2, codes);
 	}
 }
 
@@ -206,7 +231,7 @@ UNPACK(iq4_xs)
 			const int low = src[4 + k / 2] >> (4 * (k & 1)) & 15;
 
 			*scale++ = d * (float)((low | (high >> (2 * k) & 3) << 4) - 32);
-			iq4_nibbles(src + 8 + 16 * k, codes);
+			table_nibbles(iq4_values, src + 8 + 16 * k, codes);
 		}
 	}
 }

@@ -3,23 +3,32 @@
  * The simple formats: blocks of 32 values with one half-float scale d and, in the _1 forms, a
  * minimum m.  Four-bit codes keep values 0..15 in the low nibbles and 16..31 in the high ones.
  */
-#include "quant/format.h"
+#include "quant/simd.h"
 
-static inline void nibbles(const uint8_t *qs, int8_t *codes, int bias)
+static inline void nibbles(const uint8_t *qs, int8_t *codes, uint8_t bias)
 {
-	for (int i = 0; i < 16; i++) {
-		codes[i] = (int8_t)((qs[i] & 15) - bias);
-		codes[i + 16] = (int8_t)((qs[i] >> 4) - bias);
-	}
+	const u8x16 q = load_bytes(qs);
+
+	store_codes(codes, q & 15, bias);
+	store_codes(codes + 16, q >> 4, bias);
+}
+
+/* Sixteen bits to bytes of 0 or 16. */
+static inline u8x16 fifth_bits(uint32_t bits)
+{
+	const u8x16 select = { 1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128 };
+	const u64x2 spread = { (bits & 255) * 0x0101010101010101u, (bits >> 8 & 255) * 0x0101010101010101u };
+
+	return (u8x16)(((u8x16)spread & select) == select) & 16;
 }
 
 /* Adds bit i of @high as bit 4 of code i. */
-static inline void nibbles_and_bit(const uint8_t *qs, uint32_t high, int8_t *codes, int bias)
+static inline void nibbles_and_bit(const uint8_t *qs, uint32_t high, int8_t *codes, uint8_t bias)
 {
-	for (int i = 0; i < 16; i++) {
-		codes[i] = (int8_t)(((qs[i] & 15) | (high >> i & 1) << 4) - (unsigned)bias);
-		codes[i + 16] = (int8_t)((qs[i] >> 4 | (high >> (i + 16) & 1) << 4) - (unsigned)bias);
-	}
+	const u8x16 q = load_bytes(qs);
+
+	store_codes(codes, (q & 15) | fifth_bits(high), bias);
+	store_codes(codes + 16, q >> 4 | fifth_bits(high >> 16), bias);
 }
 
 /* Q4_0: d, 16 bytes of nibbles; d * (q - 8). */

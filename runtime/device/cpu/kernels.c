@@ -619,24 +619,23 @@ static void decode_row(const struct stoker_format *f, const uint8_t *w, size_t k
 	}
 }
 
-INLINE void gemm_float_block(const float *tile, unsigned rows, const float *x, size_t k,
-			     const struct gemm_rows *r, size_t first, int n)
+/* One weight row with four activation rows, so that each of its vectors is loaded once. */
+INLINE void dot4(const float *w, const float *const x[4], size_t k, float out[4])
 {
-	const float *src[8];
-	v16 acc[8];
+	v16 acc[4] = { 0 };
+	size_t c = 0;
 
-	for (int i = 0; i < n; i++) {
-		src[i] = x + row_of(r->src, first + (size_t)i) * k;
-		acc[i] = (v16){ 0 };
-	}
-	for (size_t c = 0; c < k; c++) {
-		const v16 w = load16(tile + 16 * c);
+	for (; c + 16 <= k; c += 16) {
+		const v16 v = load16(w + c);
 
-		for (int i = 0; i < n; i++)
-			acc[i] += w * src[i][c];
+		for (int i = 0; i < 4; i++)
+			acc[i] += v * load16(x[i] + c);
 	}
-	for (int i = 0; i < n; i++)
-		store_rows(r->out + row_of(r->dst, first + (size_t)i) * r->out_stride, acc[i], rows);
+	for (int i = 0; i < 4; i++) {
+		out[i] = sum16(acc[i]);
+		for (size_t t = c; t < k; t++)
+			out[i] += w[t] * x[i][t];
+	}
 }
 
 static void gemm_float(const struct stoker_format *f, const uint8_t *w, size_t row_bytes, unsigned rows,
@@ -647,23 +646,24 @@ static void gemm_float(const struct stoker_format *f, const uint8_t *w, size_t r
 	float *scales = carve(&at, (k / 16 + 1) * sizeof(float));
 	float *offsets = carve(&at, (k / 16 + 1) * sizeof(float));
 	int8_t *codes = carve(&at, k);
-	float *tile = carve(&at, TILE_ROWS * k * sizeof(float));
-	size_t i = 0;
 
-	for (unsigned j = 0; j < TILE_ROWS; j++) {
-		if (j < rows)
-			decode_row(f, w + j * row_bytes, k, row, codes, scales, offsets);
-		else
-			memset(row, 0, k * sizeof(float));
-		for (size_t c = 0; c < k; c++)
-			tile[16 * c + j] = row[c];
+	for (unsigned j = 0; j < rows; j++) {
+		size_t i = 0;
+
+		decode_row(f, w + j * row_bytes, k, row, codes, scales, offsets);
+		for (; i + 4 <= r->count; i += 4) {
+			const float *src[4];
+			float y[4];
+
+			for (size_t n = 0; n < 4; n++)
+				src[n] = x + row_of(r->src, i + n) * k;
+			dot4(row, src, k, y);
+			for (size_t n = 0; n < 4; n++)
+				r->out[row_of(r->dst, i + n) * r->out_stride + j] = y[n];
+		}
+		for (; i < r->count; i++)
+			r->out[row_of(r->dst, i) * r->out_stride + j] = dot(row, x + row_of(r->src, i) * k, k);
 	}
-	for (; i + 8 <= r->count; i += 8)
-		gemm_float_block(tile, rows, x, k, r, i, 8);
-	for (; i + 4 <= r->count; i += 4)
-		gemm_float_block(tile, rows, x, k, r, i, 4);
-	for (; i < r->count; i++)
-		gemm_float_block(tile, rows, x, k, r, i, 1);
 }
 
 static void gemv_float(const struct stoker_format *f, const uint8_t *w, size_t row_bytes, size_t rows,
@@ -788,7 +788,12 @@ INLINE void gemv_group(const struct stoker_format *f, const uint8_t *w, size_t r
 static void gemv_q8(const struct stoker_format *f, const uint8_t *w, size_t row_bytes, size_t rows,
 		    const struct q8_rows *x, size_t row, float *out, void *scratch)
 {
-	if (f->group == 32)
+	row_dot_fn *fused = ISA_NAME(cpu_fused_dot)(f);
+
+	if (fused)
+		for (size_t i = 0; i < rows; i++)
+			out[i] = fused(w + i * row_bytes, x, row);
+	else if (f->group == 32)
 		gemv_group(f, w, row_bytes, rows, x, row, out, scratch, 32);
 	else
 		gemv_group(f, w, row_bytes, rows, x, row, out, scratch, 16);

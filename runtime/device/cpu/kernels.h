@@ -26,6 +26,13 @@ struct q8_rows {
 	int32_t *corr32, *corr16;
 };
 
+/*
+ * The product of one whole weight row and an activation row without unpacking to memory; for the
+ * formats that are used most.  cpu_fused_dot() gives NULL where there is none: fused.c.
+ */
+typedef float row_dot_fn(const uint8_t *w, const struct q8_rows *x, size_t row);
+ISA_DECLARE(row_dot_fn *, cpu_fused_dot, const struct stoker_format *format);
+
 /* Which rows of the activations a product takes, and where its results go. */
 struct gemm_rows {
 	size_t count;
