@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+# Tests: unit and op suites (CUnit), the program end to end, fuzzers.
+
+TEST_SOURCES := $(wildcard tests/unit/*.c tests/ops/*.c)
+TEST_OBJECTS := $(TEST_SOURCES:%.c=$(BUILD)/%.o)
+$(TEST_OBJECTS): LIBRARY_FLAGS := $(BASE_FLAGS) -Iruntime -Itests/unit -Wno-conversion \
+	$(shell $(PKG_CONFIG) --cflags json-c $(TEST_PACKAGES) 2>/dev/null)
+
+$(BUILD)/unit: $(TEST_OBJECTS) $(STATIC)
+	$(CC) $(LDFLAGS) $^ $(shell $(PKG_CONFIG) --libs json-c) -lcunit $(LDLIBS) -o $@
+
+.PHONY: test unit e2e
+test: unit e2e
+unit: $(BUILD)/unit
+	$(BUILD)/unit
+e2e: all
+	tests/e2e/tool.sh $(BUILD)
+	tests/e2e/install.sh $(BUILD)
+
+# The suites under a sanitizer; the program's own tests run under it too.
+.PHONY: asan tsan ubsan
+asan:
+	$(MAKE) SANITIZE=address unit
+	$(MAKE) SANITIZE=address BUILD=$(BUILD) e2e-tool
+ubsan:
+	$(MAKE) SANITIZE=undefined unit
+	$(MAKE) SANITIZE=undefined BUILD=$(BUILD) e2e-tool
+tsan:
+	$(MAKE) SANITIZE=thread unit
+.PHONY: e2e-tool
+e2e-tool: all
+	tests/e2e/tool.sh $(BUILD)
+
+# libFuzzer targets, with ASan and UBSan: make fuzz RUNS=50000
+RUNS ?= 50000
+FUZZERS := $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_FLAGS := -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined \
+	-fno-sanitize-recover=all -ffp-contract=off -Wno-psabi -Iruntime -Iruntime/include
+.PHONY: fuzz
+fuzz: $(FUZZERS:%=$(BUILD)/fuzz/%)
+	for f in $(FUZZERS); do tests/fuzz/run.sh $(BUILD)/fuzz/$$f $(RUNS) || exit 1; done
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(SOURCES) $(ISA_SOURCES) | $(BUILD)/flags
+	@mkdir -p $(@D)
+	clang $(FUZZ_FLAGS) -DISA=scalar -DSTOKER_ONE_ISA $< $(SOURCES) $(ISA_SOURCES) $(LDLIBS) -o $@
+
+-include $(TEST_OBJECTS:.o=.d)

@@ -26,9 +26,10 @@ struct figure {
 	double low, median, high; /* tokens/s */
 };
 
-/* One repetition: @prompt tokens at once, or @decode tokens one by one. Returns seconds, < 0: failed. */
-static double measure(struct stoker_session *s, const uint32_t *tokens, uint64_t depth, uint64_t count,
-		      bool single, struct stoker_error *err)
+/* One repetition: @prompt tokens at once, or @decode tokens one by one. Returns seconds, < 0:
+ * failed. */
+static double measure(struct stoker_session *s, const uint32_t *tokens, uint64_t depth,
+		      uint64_t count, bool single, struct stoker_error *err)
 {
 	double started;
 
@@ -37,15 +38,17 @@ static double measure(struct stoker_session *s, const uint32_t *tokens, uint64_t
 		return -1;
 	started = now_seconds();
 	if (!single)
-		return stoker_session_eval(s, tokens, count, STOKER_LOGITS_LAST, err) ? -1 : now_seconds() - started;
+		return stoker_session_eval(s, tokens, count, STOKER_LOGITS_LAST, err)
+			       ? -1
+			       : now_seconds() - started;
 	for (uint64_t i = 0; i < count; i++)
 		if (stoker_session_eval(s, tokens + i, 1, STOKER_LOGITS_LAST, err))
 			return -1;
 	return now_seconds() - started;
 }
 
-static int repeat(const struct bench *b, struct stoker_session *s, const uint32_t *tokens, uint64_t count,
-		  bool single, struct figure *figure)
+static int repeat(const struct bench *b, struct stoker_session *s, const uint32_t *tokens,
+		  uint64_t count, bool single, struct figure *figure)
 {
 	double *rates = calloc(b->repeat, sizeof(*rates));
 	struct stoker_error err;
@@ -61,8 +64,11 @@ static int repeat(const struct bench *b, struct stoker_session *s, const uint32_
 	}
 	if (!status) {
 		qsort(rates, b->repeat, sizeof(*rates), ascending);
-		*figure = (struct figure){ .test = single ? "decode" : "prompt", .tokens = count, .low = rates[0],
-					   .median = rates[b->repeat / 2], .high = rates[b->repeat - 1] };
+		*figure = (struct figure){ .test = single ? "decode" : "prompt",
+					   .tokens = count,
+					   .low = rates[0],
+					   .median = rates[b->repeat / 2],
+					   .high = rates[b->repeat - 1] };
 	}
 	free(rates);
 	return status;
@@ -104,8 +110,8 @@ static int bench_model(const struct bench *b)
 		for (uint64_t i = 0; i < most + b->depth; i++)
 			tokens[i] = (uint32_t)(i * 2654435761u % info.vocabulary);
 		if (!b->json)
-			printf("%s\n%s, %.1f M parameters\n", stoker_device_description(device), info.architecture,
-			       1e-6 * (double)info.parameters);
+			printf("%s\n%s, %.1f M parameters\n", stoker_device_description(device),
+			       info.architecture, 1e-6 * (double)info.parameters);
 	}
 	for (int single = 0; single < 2 && !status; single++) {
 		const uint64_t count = single ? b->decode : b->prompt;
@@ -118,12 +124,14 @@ static int bench_model(const struct bench *b)
 		add_figure(list, &figure);
 		if (!b->json)
 			printf("%s %-5llu %10.2f tokens/s (%.2f to %.2f)\n", figure.test,
-			       (unsigned long long)figure.tokens, figure.median, figure.low, figure.high);
+			       (unsigned long long)figure.tokens, figure.median, figure.low,
+			       figure.high);
 	}
 	if (!status && b->json) {
 		struct json_object *root = json_object_new_object();
 
-		json_object_object_add(root, "device", json_object_new_string(stoker_device_description(device)));
+		json_object_object_add(root, "device",
+				       json_object_new_string(stoker_device_description(device)));
 		json_object_object_add(root, "model", json_object_new_string(b->model));
 		json_object_object_add(root, "tokens_per_second", json_object_get(list));
 		status = print_json(stdout, root);
@@ -137,13 +145,16 @@ static int bench_model(const struct bench *b)
 	return status;
 }
 
-static void print_product(const struct bench *b, const struct stoker_bench_product *p, double bandwidth,
-			  struct json_object *list)
+static void print_product(const struct bench *b, const struct stoker_bench_product *p,
+			  double bandwidth, struct json_object *list)
 {
 	if (!b->json) {
-		printf("%-8s %6u x %-6u %4u rows %10.3f ms %8.2f GB/s (%3.0f %% of reading) %9.2f GFLOP/s\n", p->format,
-		       p->out, p->in, p->rows, 1e3 * p->seconds, 1e-9 * p->weight_bytes / p->seconds,
-		       100 * p->weight_bytes / p->seconds / bandwidth, 1e-9 * p->operations / p->seconds);
+		printf("%-8s %6u x %-6u %4u rows %10.3f ms %8.2f GB/s (%3.0f %% of reading) %9.2f "
+		       "GFLOP/s\n",
+		       p->format, p->out, p->in, p->rows, 1e3 * p->seconds,
+		       1e-9 * p->weight_bytes / p->seconds,
+		       100 * p->weight_bytes / p->seconds / bandwidth,
+		       1e-9 * p->operations / p->seconds);
 		return;
 	}
 	struct json_object *o = json_object_new_object();
@@ -153,8 +164,10 @@ static void print_product(const struct bench *b, const struct stoker_bench_produ
 	json_object_object_add(o, "out", json_object_new_int64(p->out));
 	json_object_object_add(o, "rows", json_object_new_int64(p->rows));
 	json_object_object_add(o, "seconds", json_object_new_double(p->seconds));
-	json_object_object_add(o, "bytes_per_second", json_object_new_double(p->weight_bytes / p->seconds));
-	json_object_object_add(o, "operations_per_second", json_object_new_double(p->operations / p->seconds));
+	json_object_object_add(o, "bytes_per_second",
+			       json_object_new_double(p->weight_bytes / p->seconds));
+	json_object_object_add(o, "operations_per_second",
+			       json_object_new_double(p->operations / p->seconds));
 	json_object_array_add(list, o);
 }
 
@@ -170,12 +183,15 @@ static int bench_ops(const struct bench *b)
 	if (!status && stoker_bench_read_bandwidth(device, &bandwidth, &err))
 		status = fail(&err);
 	if (!status && !b->json)
-		printf("%s\nreading memory: %.2f GB/s\n", stoker_device_description(device), 1e-9 * bandwidth);
+		printf("%s\nreading memory: %.2f GB/s\n", stoker_device_description(device),
+		       1e-9 * bandwidth);
 	for (const struct stoker_format *f = NULL; !status && (f = stoker_format_next(f));) {
 		if (b->format && strcasecmp(b->format, stoker_format_name(f)))
 			continue;
 		for (size_t i = 0; i < sizeof(row_counts) / sizeof(*row_counts) && !status; i++) {
-			struct stoker_bench_product p = { .format = stoker_format_name(f), .in = 2048, .out = 8192,
+			struct stoker_bench_product p = { .format = stoker_format_name(f),
+							  .in = 2048,
+							  .out = 8192,
 							  .rows = row_counts[i] };
 
 			if (stoker_bench_product(device, &p, &err))
@@ -199,17 +215,24 @@ int verb_bench(int argc, char **argv)
 	struct bench b = { .prompt = 512, .decode = 128, .repeat = 5 };
 	const struct option options[] = {
 		{ "model", 'm', OPTION_STRING, &b.model, "FILE", "the model, for \"bench model\"" },
-		{ "prompt", 'p', OPTION_UINT, &b.prompt, "N", "tokens of the prompt (512), 0: none" },
-		{ "tokens", 'n', OPTION_UINT, &b.decode, "N", "tokens to decode one by one (128), 0: none" },
-		{ "depth", 'd', OPTION_UINT, &b.depth, "N", "tokens in the context beforehand (0)" },
-		{ "repeat", 'r', OPTION_UINT, &b.repeat, "N", "repetitions, of which the median counts (5)" },
-		{ "format", 0, OPTION_STRING, &b.format, "TYPE", "only this format, for \"bench ops\"" },
+		{ "prompt", 'p', OPTION_UINT, &b.prompt, "N",
+		  "tokens of the prompt (512), 0: none" },
+		{ "tokens", 'n', OPTION_UINT, &b.decode, "N",
+		  "tokens to decode one by one (128), 0: none" },
+		{ "depth", 'd', OPTION_UINT, &b.depth, "N",
+		  "tokens in the context beforehand (0)" },
+		{ "repeat", 'r', OPTION_UINT, &b.repeat, "N",
+		  "repetitions, of which the median counts (5)" },
+		{ "format", 0, OPTION_STRING, &b.format, "TYPE",
+		  "only this format, for \"bench ops\"" },
 		{ "json", 0, OPTION_FLAG, &b.json, NULL, "print JSON" },
 		COMPUTE_OPTIONS(&b.compute),
 		{ 0 },
 	};
-	const struct usage usage = { "bench model|ops [OPTION]...",
-				     "Measures a model's speed, or matrix products in every format.", options, 1, 1 };
+	const struct usage usage = {
+		"bench model|ops [OPTION]...",
+		"Measures a model's speed, or matrix products in every format.", options, 1, 1
+	};
 	int status;
 
 	if (parse_options(&usage, argc, argv, &status) < 0)

@@ -58,7 +58,8 @@ const char *human_size(uint64_t bytes, char out[16])
 
 int open_device(const struct compute_options *c, struct stoker_device **device)
 {
-	const struct stoker_device_params params = { .name = c->device, .threads = (unsigned)c->threads,
+	const struct stoker_device_params params = { .name = c->device,
+						     .threads = (unsigned)c->threads,
 						     .exact = c->exact };
 	struct stoker_error err;
 
@@ -92,8 +93,9 @@ static int show_progress(void *context, uint64_t done, uint64_t total)
 		return 1;
 	if (!b->terminal || now_seconds() - b->started < 1)
 		return 0;
-	fprintf(stderr, "\rloading %s: %3.0f %%, %s of %s ", b->path, 100.0 * (double)done / (double)total,
-		human_size(done, have), human_size(total, all));
+	fprintf(stderr, "\rloading %s: %3.0f %%, %s of %s ", b->path,
+		100.0 * (double)done / (double)total, human_size(done, have),
+		human_size(total, all));
 	b->shown = true;
 	return 0;
 }
@@ -200,16 +202,17 @@ int parse_tokens(const char *text, uint32_t **tokens, size_t *count)
 
 int print_json(FILE *out, struct json_object *object)
 {
-	const char *text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY |
-								  JSON_C_TO_STRING_SPACED |
-								  JSON_C_TO_STRING_NOSLASHESCAPE);
+	const char *text = json_object_to_json_string_ext(
+		object,
+		JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE);
 	const bool ok = text && fputs(text, out) >= 0 && fputc('\n', out) != EOF && !fflush(out);
 
 	json_object_put(object);
 	return ok ? EXIT_OK : failf("can't write JSON: %s", strerror(errno));
 }
 
-/* --- interrupts -------------------------------------------------------------------------------- */
+/* --- interrupts --------------------------------------------------------------------------------
+ */
 
 static struct stoker_session *volatile to_cancel;
 static volatile sig_atomic_t interrupts;

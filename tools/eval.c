@@ -14,7 +14,8 @@ struct eval {
 };
 
 /* ids[layer][token], layers without experts left out. */
-static struct json_object *read_experts(const struct stoker_session *s, const struct stoker_model_info *info,
+static struct json_object *read_experts(const struct stoker_session *s,
+					const struct stoker_model_info *info,
 					struct json_object *into, uint32_t rows)
 {
 	uint32_t *ids = calloc(info->experts_used + 1, sizeof(*ids));
@@ -50,9 +51,9 @@ static uint32_t largest(const float *logits, uint32_t n)
 	return best;
 }
 
-static int evaluate(const struct eval *e, struct stoker_session *s, const struct stoker_model_info *info,
-		    const uint32_t *tokens, size_t count, FILE *out, struct json_object *experts,
-		    struct json_object *greedy)
+static int evaluate(const struct eval *e, struct stoker_session *s,
+		    const struct stoker_model_info *info, const uint32_t *tokens, size_t count,
+		    FILE *out, struct json_object *experts, struct json_object *greedy)
 {
 	struct stoker_error err;
 	uint32_t next = 0;
@@ -66,7 +67,8 @@ static int evaluate(const struct eval *e, struct stoker_session *s, const struct
 			const float *logits = stoker_session_logits(s, row);
 
 			next = largest(logits, info->vocabulary);
-			if (out && fwrite(logits, sizeof(float), info->vocabulary, out) != info->vocabulary)
+			if (out && fwrite(logits, sizeof(float), info->vocabulary, out) !=
+					   info->vocabulary)
 				return failf("%s: %s", e->logits, strerror(errno));
 		}
 		if (info->experts)
@@ -105,11 +107,12 @@ static int write_json(const struct eval *e, struct json_object *experts, struct 
 	return status;
 }
 
-static int run(const struct eval *e, struct stoker_model *model, const uint32_t *tokens, size_t count,
-	       enum stoker_kv_type kv)
+static int run(const struct eval *e, struct stoker_model *model, const uint32_t *tokens,
+	       size_t count, enum stoker_kv_type kv)
 {
 	const struct stoker_session_params params = { .context = (uint32_t)(count + e->greedy),
-						      .batch = (uint32_t)e->batch, .kv = kv };
+						      .batch = (uint32_t)e->batch,
+						      .kv = kv };
 	struct json_object *experts = json_object_new_array(), *greedy = json_object_new_array();
 	struct stoker_session *session = NULL;
 	struct stoker_model_info info;
@@ -145,9 +148,12 @@ int verb_eval(int argc, char **argv)
 	const struct option options[] = {
 		{ "model", 'm', OPTION_STRING, &e.model, "FILE", "the model" },
 		{ "tokens", 0, OPTION_STRING, &e.tokens, "LIST", "ids: 1,2,3 or @FILE" },
-		{ "logits", 0, OPTION_STRING, &e.logits, "FILE", "write a row of float32 for each position" },
-		{ "greedy", 0, OPTION_UINT, &e.greedy, "N", "then continue with the N most likely tokens" },
-		{ "json", 0, OPTION_STRING, &e.json, "FILE", "write greedy_next and experts.ids there, - for stdout" },
+		{ "logits", 0, OPTION_STRING, &e.logits, "FILE",
+		  "write a row of float32 for each position" },
+		{ "greedy", 0, OPTION_UINT, &e.greedy, "N",
+		  "then continue with the N most likely tokens" },
+		{ "json", 0, OPTION_STRING, &e.json, "FILE",
+		  "write greedy_next and experts.ids there, - for stdout" },
 		{ "batch", 0, OPTION_UINT, &e.batch, "N", "tokens at once (512)" },
 		{ "single", 0, OPTION_FLAG, &e.single, NULL, "one token at a time" },
 		{ "kv", 0, OPTION_STRING, &e.kv, "TYPE", "cache type: f32, f16, q8_0" },
@@ -155,7 +161,8 @@ int verb_eval(int argc, char **argv)
 		{ 0 },
 	};
 	const struct usage usage = { "eval -m FILE --tokens LIST [OPTION]...",
-				     "Computes the logits of every position of a list of tokens.", options, 0, 0 };
+				     "Computes the logits of every position of a list of tokens.",
+				     options, 0, 0 };
 	struct stoker_device *device = NULL;
 	struct stoker_model *model = NULL;
 	enum stoker_kv_type kv = STOKER_KV_TYPE_DEFAULT;
@@ -177,7 +184,8 @@ int verb_eval(int argc, char **argv)
 	if (!status)
 		status = load_model(device, e.model, &model);
 	if (!status)
-		status = count ? run(&e, model, tokens, count, kv) : failf("no tokens in %s", e.tokens);
+		status = count ? run(&e, model, tokens, count, kv)
+			       : failf("no tokens in %s", e.tokens);
 	stoker_model_free(&model);
 	stoker_device_close(&device);
 	free(tokens);

@@ -26,7 +26,9 @@ int verb_info(int argc, char **argv)
 		{ "json", 0, OPTION_FLAG, &json, NULL, "print JSON" },
 		{ 0 },
 	};
-	const struct usage usage = { "info [--json]", "Shows the devices of this machine and its memory.", options, 0, 0 };
+	const struct usage usage = { "info [--json]",
+				     "Shows the devices of this machine and its memory.", options,
+				     0, 0 };
 	const uint64_t total = meminfo("MemTotal"), available = meminfo("MemAvailable");
 	struct stoker_device *device;
 	struct stoker_error err;
@@ -39,7 +41,8 @@ int verb_info(int argc, char **argv)
 		return fail(&err);
 	status = EXIT_OK;
 	if (json) {
-		struct json_object *root = json_object_new_object(), *list = json_object_new_array();
+		struct json_object *root = json_object_new_object(),
+				   *list = json_object_new_array();
 		struct json_object *cpu = json_object_new_object();
 
 		json_object_object_add(cpu, "name", json_object_new_string("cpu"));
@@ -49,11 +52,13 @@ int verb_info(int argc, char **argv)
 		json_object_object_add(root, "version", json_object_new_string(STOKER_VERSION));
 		json_object_object_add(root, "devices", list);
 		json_object_object_add(root, "memory_bytes", json_object_new_int64((int64_t)total));
-		json_object_object_add(root, "memory_available_bytes", json_object_new_int64((int64_t)available));
+		json_object_object_add(root, "memory_available_bytes",
+				       json_object_new_int64((int64_t)available));
 		status = print_json(stdout, root);
 	} else {
 		printf("stoker %s\n%s\nmemory: %s, %s available\n", STOKER_VERSION,
-		       stoker_device_description(device), human_size(total, all), human_size(available, left));
+		       stoker_device_description(device), human_size(total, all),
+		       human_size(available, left));
 	}
 	stoker_device_close(&device);
 	return status;

@@ -28,7 +28,8 @@ static struct json_object *value_of(const struct stoker_gguf *g, const struct st
 			v = json_object_new_string_len(strings[i].data, (int)strings[i].length);
 		else if (key->type == STOKER_GGUF_STRING && !stoker_gguf_string(g, key, &single))
 			v = json_object_new_string_len(single.data, (int)single.length);
-		else if (key->element_type == STOKER_GGUF_BOOL && !stoker_gguf_i64(g, key, i, &integer))
+		else if (key->element_type == STOKER_GGUF_BOOL &&
+			 !stoker_gguf_i64(g, key, i, &integer))
 			v = json_object_new_boolean(integer != 0);
 		else if (!stoker_gguf_i64(g, key, i, &integer))
 			v = json_object_new_int64(integer);
@@ -50,9 +51,11 @@ static void print_text(const struct stoker_gguf *g)
 	for (size_t i = 0; i < stoker_gguf_key_count(g); i++) {
 		const struct stoker_gguf_key *key = stoker_gguf_key(g, i);
 		struct json_object *v = value_of(g, key, SHOWN_ELEMENTS);
-		const char *text = json_object_to_json_string_ext(v, JSON_C_TO_STRING_NOSLASHESCAPE);
+		const char *text =
+			json_object_to_json_string_ext(v, JSON_C_TO_STRING_NOSLASHESCAPE);
 
-		printf("%-48s %.*s%s", key->name, SHOWN_BYTES, text, strnlen(text, SHOWN_BYTES + 1) > SHOWN_BYTES ? "..." : "");
+		printf("%-48s %.*s%s", key->name, SHOWN_BYTES, text,
+		       strnlen(text, SHOWN_BYTES + 1) > SHOWN_BYTES ? "..." : "");
 		if (key->count > SHOWN_ELEMENTS)
 			printf(" of %llu", (unsigned long long)key->count);
 		putchar('\n');
@@ -65,15 +68,16 @@ static void print_text(const struct stoker_gguf *g)
 		int n = 0;
 
 		for (uint32_t d = 0; d < t->dimensions; d++)
-			n += snprintf(shape + n, sizeof(shape) - (size_t)n, "%s%llu", d ? ", " : "[",
-				      (unsigned long long)t->ne[d]);
+			n += snprintf(shape + n, sizeof(shape) - (size_t)n, "%s%llu",
+				      d ? ", " : "[", (unsigned long long)t->ne[d]);
 		snprintf(shape + n, sizeof(shape) - (size_t)n, "]");
 		printf("%-40s %-8s %-26s %10s\n", t->name, stoker_format_name(t->format), shape,
 		       human_size(t->bytes, size));
 		total += t->bytes;
 	}
-	printf("\nGGUF version %u, %u file%s, %zu keys, %zu tensors, %s of tensor data\n", stoker_gguf_version(g),
-	       stoker_gguf_file_count(g), stoker_gguf_file_count(g) == 1 ? "" : "s", stoker_gguf_key_count(g),
+	printf("\nGGUF version %u, %u file%s, %zu keys, %zu tensors, %s of tensor data\n",
+	       stoker_gguf_version(g), stoker_gguf_file_count(g),
+	       stoker_gguf_file_count(g) == 1 ? "" : "s", stoker_gguf_key_count(g),
 	       stoker_gguf_tensor_count(g), human_size(total, size));
 }
 
@@ -94,7 +98,8 @@ static int print_everything(const struct stoker_gguf *g)
 		for (uint32_t d = 0; d < t->dimensions; d++)
 			json_object_array_add(ne, json_object_new_int64((int64_t)t->ne[d]));
 		json_object_object_add(o, "name", json_object_new_string(t->name));
-		json_object_object_add(o, "format", json_object_new_string(stoker_format_name(t->format)));
+		json_object_object_add(o, "format",
+				       json_object_new_string(stoker_format_name(t->format)));
 		json_object_object_add(o, "ne", ne);
 		json_object_object_add(o, "file", json_object_new_int64(t->file));
 		json_object_object_add(o, "offset", json_object_new_int64((int64_t)t->offset));
@@ -115,7 +120,8 @@ int verb_inspect(int argc, char **argv)
 		{ "json", 0, OPTION_FLAG, &json, NULL, "everything, as JSON" },
 		{ 0 },
 	};
-	const struct usage usage = { "inspect [--json] FILE", "Prints the metadata and tensor table of a GGUF file.",
+	const struct usage usage = { "inspect [--json] FILE",
+				     "Prints the metadata and tensor table of a GGUF file.",
 				     options, 1, 1 };
 	struct stoker_gguf *g;
 	struct stoker_error err;

@@ -12,8 +12,9 @@ static void print_help(const struct usage *u)
 	for (const struct option *o = u->options; o->name; o++) {
 		char left[64];
 
-		snprintf(left, sizeof(left), "%c%c%s --%s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
-			 o->letter ? "," : " ", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
+		snprintf(left, sizeof(left), "%c%c%s --%s%s%s", o->letter ? '-' : ' ',
+			 o->letter ? o->letter : ' ', o->letter ? "," : " ", o->name,
+			 o->argument ? " " : "", o->argument ? o->argument : "");
 		printf("  %-26s %s\n", left, o->help);
 	}
 	printf("  %-26s %s\n", "-h, --help", "print this");
@@ -40,7 +41,8 @@ static bool set_value(const struct option *o, const char *text)
 		return true;
 	case OPTION_UINT:
 		*(uint64_t *)o->value = strtoull(text, &end, 10);
-		return !errno && end != text && !*end && *text != '-' && *(uint64_t *)o->value <= UINT32_MAX;
+		return !errno && end != text && !*end && *text != '-' &&
+		       *(uint64_t *)o->value <= UINT32_MAX;
 	case OPTION_FLOAT:
 		*(double *)o->value = strtod(text, &end);
 		return !errno && end != text && !*end;
@@ -53,7 +55,8 @@ static bool set_value(const struct option *o, const char *text)
 	return false;
 }
 
-static const struct option *find_option(const struct usage *u, const char *argument, const char **value)
+static const struct option *find_option(const struct usage *u, const char *argument,
+					const char **value)
 {
 	for (const struct option *o = u->options; o->name; o++) {
 		const size_t n = strlen(o->name);
@@ -115,8 +118,9 @@ int parse_options(const struct usage *u, int argc, char **argv, int *status)
 		}
 	}
 	if ((size_t)operands < u->operands_min || (size_t)operands > u->operands_max) {
-		*status = complain(u, (size_t)operands < u->operands_min ? "something is missing" :
-									   "there is too much: ",
+		*status = complain(u,
+				   (size_t)operands < u->operands_min ? "something is missing"
+								      : "there is too much: ",
 				   (size_t)operands < u->operands_min ? "" : argv[operands]);
 		return -1;
 	}

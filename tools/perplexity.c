@@ -36,30 +36,31 @@ static void add_token(struct score *s, const float *logits, uint32_t count, uint
 
 /* Tokens [begin, end) of the text in one context; those from @scored on count. */
 static int score_window(struct stoker_session *session, const struct stoker_model_info *info,
-			const struct stoker_vocabulary *v, uint32_t *window, size_t count, size_t scored,
-			struct score *s)
+			const struct stoker_vocabulary *v, uint32_t *window, size_t count,
+			size_t scored, struct score *s)
 {
 	struct stoker_error err;
 
 	stoker_session_truncate(session, 0);
 	/* position i predicts token i + 1 */
-	if (scored > 1 && stoker_session_eval(session, window, scored - 1, STOKER_LOGITS_NONE, &err))
+	if (scored > 1 &&
+	    stoker_session_eval(session, window, scored - 1, STOKER_LOGITS_NONE, &err))
 		return interrupted() ? EXIT_INTERRUPTED : fail(&err);
 	for (size_t i = scored ? scored - 1 : 0, n; i + 1 < count; i += n) {
 		n = count - 1 - i < 128 ? count - 1 - i : 128;
 		if (stoker_session_eval(session, window + i, n, STOKER_LOGITS_ALL, &err))
 			return interrupted() ? EXIT_INTERRUPTED : fail(&err);
 		for (size_t row = 0; row < n; row++)
-			add_token(s, stoker_session_logits(session, row), info->vocabulary, window[i + row + 1],
-				  v);
+			add_token(s, stoker_session_logits(session, row), info->vocabulary,
+				  window[i + row + 1], v);
 	}
 	return EXIT_OK;
 }
 
 /*
- * Without a stride: separate contexts, the second half of each counts, and the first token of each is
- * the one that begins a text where the file asks for it.  With a stride: every token after the first
- * counts, with at least context - stride tokens before it once there are so many.
+ * Without a stride: separate contexts, the second half of each counts, and the first token of each
+ * is the one that begins a text where the file asks for it.  With a stride: every token after the
+ * first counts, with at least context - stride tokens before it once there are so many.
  */
 static int score_text(const struct perplexity *p, struct stoker_session *session,
 		      const struct stoker_model_info *info, const struct stoker_vocabulary *v,
@@ -70,7 +71,8 @@ static int score_text(const struct perplexity *p, struct stoker_session *session
 	int status = EXIT_OK;
 
 	if (!p->stride && count < context)
-		return failf("the text has %zu tokens, one context needs %zu; use --stride", count, context);
+		return failf("the text has %zu tokens, one context needs %zu; use --stride", count,
+			     context);
 	for (size_t at = 0; at + 1 < count && !status; at += step) {
 		/* the window ends where its last scored token is */
 		const size_t end = at + step < count ? at + step : count;
@@ -101,8 +103,9 @@ static int report(const struct perplexity *p, const struct score *s, double seco
 	const double bits = s->nats / M_LN2 / (double)s->bytes;
 
 	if (!p->json) {
-		printf("perplexity %.4f, %.4f bits a byte, over %llu tokens (%llu bytes)\n", exp(per_token), bits,
-		       (unsigned long long)s->tokens, (unsigned long long)s->bytes);
+		printf("perplexity %.4f, %.4f bits a byte, over %llu tokens (%llu bytes)\n",
+		       exp(per_token), bits, (unsigned long long)s->tokens,
+		       (unsigned long long)s->bytes);
 		return EXIT_OK;
 	}
 	struct json_object *root = json_object_new_object();
@@ -124,14 +127,16 @@ int verb_perplexity(int argc, char **argv)
 		{ "file", 'f', OPTION_STRING, &p.file, "FILE", "the text, - for standard input" },
 		{ "ctx", 'c', OPTION_UINT, &p.context, "N", "tokens in a context (512)" },
 		{ "stride", 0, OPTION_UINT, &p.stride, "N",
-		  "score every token, N at a time; without it the second half of separate contexts" },
+		  "score every token, N at a time; without it the second half of separate "
+		  "contexts" },
 		{ "kv", 0, OPTION_STRING, &p.kv, "TYPE", "cache type: f16 (default), f32, q8_0" },
 		{ "json", 0, OPTION_FLAG, &p.json, NULL, "print JSON" },
 		COMPUTE_OPTIONS(&p.compute),
 		{ 0 },
 	};
 	const struct usage usage = { "perplexity -m FILE -f TEXT [OPTION]...",
-				     "Prints a model's perplexity and bits a byte on a text.", options, 0, 0 };
+				     "Prints a model's perplexity and bits a byte on a text.",
+				     options, 0, 0 };
 	struct stoker_session_params params = { 0 };
 	struct stoker_device *device = NULL;
 	struct stoker_model *model = NULL;
@@ -148,7 +153,9 @@ int verb_perplexity(int argc, char **argv)
 	if (parse_options(&usage, argc, argv, &status) < 0)
 		return status;
 	if (!p.model || !p.file || p.context < 2 || p.stride > p.context) {
-		fputs("stoker: --model, --file, a context of at least 2 and a stride within it are needed\n", stderr);
+		fputs("stoker: --model, --file, a context of at least 2 and a stride within it are "
+		      "needed\n",
+		      stderr);
 		return EXIT_USAGE;
 	}
 	if (p.kv && parse_kv(p.kv, &params.kv))

@@ -19,10 +19,12 @@ static const struct recipe {
 	const char *name, *base, *better;
 	uint32_t file_type;
 } recipes[] = {
-	{ "F32", "F32", NULL, 0 },	{ "F16", "F16", NULL, 1 },	   { "BF16", "BF16", NULL, 32 },
-	{ "Q8_0", "Q8_0", NULL, 7 },	{ "Q4_0", "Q4_0", NULL, 2 },	   { "Q4_K", "Q4_K", NULL, 14 },
-	{ "Q4_K_M", "Q4_K", "Q6_K", 15 }, { "Q5_K", "Q5_K", NULL, 16 },	   { "Q5_K_M", "Q5_K", "Q6_K", 17 },
-	{ "Q6_K", "Q6_K", NULL, 18 },	{ "MXFP4", "MXFP4", NULL, 38 },
+	{ "F32", "F32", NULL, 0 },	  { "F16", "F16", NULL, 1 },
+	{ "BF16", "BF16", NULL, 32 },	  { "Q8_0", "Q8_0", NULL, 7 },
+	{ "Q4_0", "Q4_0", NULL, 2 },	  { "Q4_K", "Q4_K", NULL, 14 },
+	{ "Q4_K_M", "Q4_K", "Q6_K", 15 }, { "Q5_K", "Q5_K", NULL, 16 },
+	{ "Q5_K_M", "Q5_K", "Q6_K", 17 }, { "Q6_K", "Q6_K", NULL, 18 },
+	{ "MXFP4", "MXFP4", NULL, 38 },
 };
 
 static bool ends_with(const char *name, const char *end)
@@ -36,11 +38,12 @@ static bool ends_with(const char *name, const char *end)
 static bool is_quantized(const struct stoker_gguf_tensor *t)
 {
 	return t->dimensions >= 2 && t->ne[1] > 1 && ends_with(t->name, ".weight") &&
-	       !strstr(t->name, "_norm") && !strstr(t->name, "ffn_gate_inp") && !strstr(t->name, "conv") &&
-	       !strstr(t->name, "rope_");
+	       !strstr(t->name, "_norm") && !strstr(t->name, "ffn_gate_inp") &&
+	       !strstr(t->name, "conv") && !strstr(t->name, "rope_");
 }
 
-/* Layers at both ends and every third between get the better format, as llama.cpp's _M mixtures do. */
+/* Layers at both ends and every third between get the better format, as llama.cpp's _M mixtures do.
+ */
 static bool is_better_layer(const char *name, uint32_t layers)
 {
 	unsigned i;
@@ -50,11 +53,12 @@ static bool is_better_layer(const char *name, uint32_t layers)
 	return i < layers / 8 || i >= 7 * layers / 8 || (i - layers / 8) % 3 == 2;
 }
 
-static const struct stoker_format *choose(const struct recipe *r, const struct stoker_gguf_tensor *t,
-					  uint32_t layers, bool tied)
+static const struct stoker_format *
+choose(const struct recipe *r, const struct stoker_gguf_tensor *t, uint32_t layers, bool tied)
 {
 	const struct stoker_format *f = stoker_format_by_name(r->base);
-	const bool output = !strcmp(t->name, "output.weight") || (tied && !strcmp(t->name, "token_embd.weight"));
+	const bool output = !strcmp(t->name, "output.weight") ||
+			    (tied && !strcmp(t->name, "token_embd.weight"));
 	const bool sensitive = strstr(t->name, "attn_v.") || strstr(t->name, "attn_qkv.") ||
 			       strstr(t->name, "ffn_down");
 
@@ -85,7 +89,8 @@ static void *convert(void *argument)
 	struct work *w = argument;
 	const size_t n = w->end - w->begin;
 
-	stoker_format_decode(w->from, w->src + stoker_format_bytes(w->from, w->begin), w->values + w->begin, n);
+	stoker_format_decode(w->from, w->src + stoker_format_bytes(w->from, w->begin),
+			     w->values + w->begin, n);
 	w->failed = stoker_format_encode(w->to, w->values + w->begin,
 					 w->dst + stoker_format_bytes(w->to, w->begin), n);
 	return NULL;
@@ -120,8 +125,8 @@ static int convert_chunk(const struct work *whole, size_t values, unsigned threa
 }
 
 static int write_tensor(const struct stoker_gguf *in, const struct stoker_gguf_tensor *t,
-			const struct stoker_format *to, struct stoker_gguf_writer *out, unsigned threads,
-			struct stoker_error *err)
+			const struct stoker_format *to, struct stoker_gguf_writer *out,
+			unsigned threads, struct stoker_error *err)
 {
 	const uint64_t total = t->ne[0] * t->ne[1] * t->ne[2] * t->ne[3];
 	const uint64_t chunk = total < CHUNK_VALUES ? total : CHUNK_VALUES;
@@ -149,7 +154,8 @@ static int write_tensor(const struct stoker_gguf *in, const struct stoker_gguf_t
 		}
 		ret = convert_chunk(&w, n, threads);
 		if (ret)
-			snprintf(err->message, sizeof(err->message), "%s: holds values that aren't finite", t->name);
+			snprintf(err->message, sizeof(err->message),
+				 "%s: holds values that aren't finite", t->name);
 		else
 			ret = stoker_gguf_write(out, dst, stoker_format_bytes(to, n), err);
 	}
@@ -159,13 +165,14 @@ static int write_tensor(const struct stoker_gguf *in, const struct stoker_gguf_t
 	return ret;
 }
 
-static void copy_keys(const struct stoker_gguf *in, struct stoker_gguf_writer *out, uint32_t file_type)
+static void copy_keys(const struct stoker_gguf *in, struct stoker_gguf_writer *out,
+		      uint32_t file_type)
 {
 	for (size_t i = 0; i < stoker_gguf_key_count(in); i++) {
 		const struct stoker_gguf_key *key = stoker_gguf_key(in, i);
 
-		if (!strcmp(key->name, "general.file_type") || !strcmp(key->name, "general.alignment") ||
-		    !strncmp(key->name, "split.", 6))
+		if (!strcmp(key->name, "general.file_type") ||
+		    !strcmp(key->name, "general.alignment") || !strncmp(key->name, "split.", 6))
 			continue;
 		stoker_gguf_put_key(out, in, key);
 	}
@@ -184,8 +191,8 @@ static uint32_t layer_count(const struct stoker_gguf *in)
 	return count;
 }
 
-static int quantize(const struct stoker_gguf *in, struct stoker_gguf_writer *out, const struct recipe *r,
-		    unsigned threads)
+static int quantize(const struct stoker_gguf *in, struct stoker_gguf_writer *out,
+		    const struct recipe *r, unsigned threads)
 {
 	const size_t count = stoker_gguf_tensor_count(in);
 	const bool tied = !stoker_gguf_find_tensor(in, "output.weight");
@@ -196,7 +203,8 @@ static int quantize(const struct stoker_gguf *in, struct stoker_gguf_writer *out
 	for (size_t i = 0; i < count; i++) {
 		const struct stoker_gguf_tensor *t = stoker_gguf_tensor(in, i);
 
-		stoker_gguf_put_tensor(out, t->name, choose(r, t, layers, tied), t->dimensions, t->ne);
+		stoker_gguf_put_tensor(out, t->name, choose(r, t, layers, tied), t->dimensions,
+				       t->ne);
 	}
 	for (size_t i = 0; i < count; i++) {
 		const struct stoker_gguf_tensor *t = stoker_gguf_tensor(in, i);
@@ -217,13 +225,15 @@ int verb_quantize(int argc, char **argv)
 {
 	uint64_t threads = 0;
 	const struct option options[] = {
-		{ "threads", 't', OPTION_UINT, &threads, "N", "threads, 0: as many as there are CPUs" },
+		{ "threads", 't', OPTION_UINT, &threads, "N",
+		  "threads, 0: as many as there are CPUs" },
 		{ 0 },
 	};
-	const struct usage usage = {
-		"quantize [OPTION]... IN OUT TYPE",
-		"Writes a model in another format: F32 F16 BF16 Q8_0 Q6_K Q5_K Q5_K_M Q4_K Q4_K_M Q4_0 MXFP4.\n"
-		"The _M types keep the matrices that matter most in Q6_K.", options, 3, 3 };
+	const struct usage usage = { "quantize [OPTION]... IN OUT TYPE",
+				     "Writes a model in another format: F32 F16 BF16 Q8_0 Q6_K "
+				     "Q5_K Q5_K_M Q4_K Q4_K_M Q4_0 MXFP4.\n"
+				     "The _M types keep the matrices that matter most in Q6_K.",
+				     options, 3, 3 };
 	const struct recipe *recipe = NULL;
 	struct stoker_gguf_writer *out = NULL;
 	struct stoker_gguf *in = NULL;
@@ -236,7 +246,8 @@ int verb_quantize(int argc, char **argv)
 		if (!strcasecmp(recipes[i].name, argv[3]))
 			recipe = &recipes[i];
 	if (!recipe) {
-		fprintf(stderr, "stoker: no type \"%s\"; \"stoker quantize --help\" lists them\n", argv[3]);
+		fprintf(stderr, "stoker: no type \"%s\"; \"stoker quantize --help\" lists them\n",
+			argv[3]);
 		return EXIT_USAGE;
 	}
 	if (!threads)

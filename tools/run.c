@@ -63,8 +63,12 @@ static int generate(struct run *r, const uint32_t *tokens, size_t count, struct 
 		    struct timing *timing)
 {
 	const struct stoker_generate_params params = {
-		.max_tokens = (uint32_t)r->tokens, .stop = r->stop.items, .stop_count = r->stop.count,
-		.ignore_end = r->ignore_end, .text = take_text, .context = text,
+		.max_tokens = (uint32_t)r->tokens,
+		.stop = r->stop.items,
+		.stop_count = r->stop.count,
+		.ignore_end = r->ignore_end,
+		.text = take_text,
+		.context = text,
 	};
 	struct stoker_error err;
 	const double started = now_seconds();
@@ -76,7 +80,8 @@ static int generate(struct run *r, const uint32_t *tokens, size_t count, struct 
 	ret = stoker_session_eval(r->session, tokens, count, STOKER_LOGITS_LAST, &err);
 	timing->prompt_seconds = now_seconds() - started;
 	if (!ret)
-		ret = stoker_generate(r->session, r->sampler, r->vocabulary, &params, &timing->result, &err);
+		ret = stoker_generate(r->session, r->sampler, r->vocabulary, &params,
+				      &timing->result, &err);
 	timing->text_seconds = now_seconds() - started - timing->prompt_seconds;
 	if (ret == -ECANCELED)
 		return EXIT_INTERRUPTED;
@@ -103,9 +108,10 @@ static void print_stats(const struct run *r, const struct timing *t)
 		"load     %.2f s\n"
 		"prompt   %zu tokens, %.1f tokens/s, first token after %.3f s\n",
 		stoker_device_description(r->on), info.architecture, 1e-6 * (double)info.parameters,
-		human_size(info.bytes, size), human_size(cache, cache_size), stoker_session_context(r->session),
-		human_size(scratch, scratch_size), human_size(peak_memory(), peak), r->load_seconds,
-		t->prompt_tokens, rate((double)t->prompt_tokens, t->prompt_seconds), t->prompt_seconds);
+		human_size(info.bytes, size), human_size(cache, cache_size),
+		stoker_session_context(r->session), human_size(scratch, scratch_size),
+		human_size(peak_memory(), peak), r->load_seconds, t->prompt_tokens,
+		rate((double)t->prompt_tokens, t->prompt_seconds), t->prompt_seconds);
 	fprintf(stderr, "text     %u tokens, %.1f tokens/s\n", t->result.tokens,
 		rate(t->result.tokens, t->text_seconds));
 }
@@ -115,19 +121,25 @@ static int print_result(const struct run *r, const struct text *text, const stru
 	static const char *const finish[] = { "length", "end", "stop", "context", "caller" };
 	struct json_object *root = json_object_new_object();
 
-	json_object_object_add(root, "text", json_object_new_string_len(text->data ? text->data : "",
-									(int)text->length));
+	json_object_object_add(root, "text",
+			       json_object_new_string_len(text->data ? text->data : "",
+							  (int)text->length));
 	json_object_object_add(root, "finish", json_object_new_string(finish[t->result.finish]));
-	json_object_object_add(root, "device", json_object_new_string(stoker_device_description(r->on)));
-	json_object_object_add(root, "prompt_tokens", json_object_new_int64((int64_t)t->prompt_tokens));
-	json_object_object_add(root, "prompt_tokens_per_second",
-			       json_object_new_double(rate((double)t->prompt_tokens, t->prompt_seconds)));
-	json_object_object_add(root, "first_token_seconds", json_object_new_double(t->prompt_seconds));
+	json_object_object_add(root, "device",
+			       json_object_new_string(stoker_device_description(r->on)));
+	json_object_object_add(root, "prompt_tokens",
+			       json_object_new_int64((int64_t)t->prompt_tokens));
+	json_object_object_add(
+		root, "prompt_tokens_per_second",
+		json_object_new_double(rate((double)t->prompt_tokens, t->prompt_seconds)));
+	json_object_object_add(root, "first_token_seconds",
+			       json_object_new_double(t->prompt_seconds));
 	json_object_object_add(root, "tokens", json_object_new_int64(t->result.tokens));
 	json_object_object_add(root, "tokens_per_second",
 			       json_object_new_double(rate(t->result.tokens, t->text_seconds)));
 	json_object_object_add(root, "load_seconds", json_object_new_double(r->load_seconds));
-	json_object_object_add(root, "peak_memory_bytes", json_object_new_int64((int64_t)peak_memory()));
+	json_object_object_add(root, "peak_memory_bytes",
+			       json_object_new_int64((int64_t)peak_memory()));
 	return print_json(stdout, root);
 }
 
@@ -140,8 +152,8 @@ static int once(struct run *r, const char *prompt, size_t bytes)
 	size_t count;
 	int status = EXIT_OK;
 
-	if (stoker_tokenize(r->vocabulary, prompt, bytes, STOKER_TOKENIZE_ADD | STOKER_TOKENIZE_SPECIAL,
-			    &tokens, &count, &err))
+	if (stoker_tokenize(r->vocabulary, prompt, bytes,
+			    STOKER_TOKENIZE_ADD | STOKER_TOKENIZE_SPECIAL, &tokens, &count, &err))
 		return fail(&err);
 	if (!count)
 		status = failf("the prompt is empty and the model has no token that begins a text");
@@ -162,7 +174,8 @@ static int once(struct run *r, const char *prompt, size_t bytes)
 	return status;
 }
 
-/* --- conversation ------------------------------------------------------------------------------ */
+/* --- conversation ------------------------------------------------------------------------------
+ */
 
 struct conversation {
 	struct stoker_message messages[512];
@@ -232,9 +245,10 @@ static int converse(struct run *r)
 	if (r->system)
 		c.messages[c.count++] = (struct stoker_message){ "system", strdup(r->system) };
 	if (terminal)
-		fprintf(stderr, "%s, template %s; end with Ctrl-D\n", stoker_device_description(r->on),
-			stoker_chat_format(r->vocabulary));
-	while (c.count + 2 < sizeof(c.messages) / sizeof(*c.messages) && (line = read_turn(terminal))) {
+		fprintf(stderr, "%s, template %s; end with Ctrl-D\n",
+			stoker_device_description(r->on), stoker_chat_format(r->vocabulary));
+	while (c.count + 2 < sizeof(c.messages) / sizeof(*c.messages) &&
+	       (line = read_turn(terminal))) {
 		struct text text = { .print = true };
 
 		if (!*line) {
@@ -262,14 +276,19 @@ static int converse(struct run *r)
 	return status;
 }
 
-/* --- the verb ---------------------------------------------------------------------------------- */
+/* --- the verb ----------------------------------------------------------------------------------
+ */
 
 static int start(struct run *r)
 {
 	const struct stoker_sampler_params sampling = {
-		.temperature = (float)r->temperature, .top_k = (uint32_t)r->top_k, .top_p = (float)r->top_p,
-		.min_p = (float)r->min_p, .repeat_penalty = (float)r->repeat_penalty,
-		.repeat_last = (uint32_t)r->repeat_last, .seed = r->seed,
+		.temperature = (float)r->temperature,
+		.top_k = (uint32_t)r->top_k,
+		.top_p = (float)r->top_p,
+		.min_p = (float)r->min_p,
+		.repeat_penalty = (float)r->repeat_penalty,
+		.repeat_last = (uint32_t)r->repeat_last,
+		.seed = r->seed,
 	};
 	struct stoker_session_params params = { .context = (uint32_t)r->context };
 	const double started = now_seconds();
@@ -297,33 +316,51 @@ static int start(struct run *r)
 
 int verb_run(int argc, char **argv)
 {
-	struct run r = { .tokens = 0, .temperature = 0.8, .top_k = 40, .top_p = 0.95, .min_p = 0.05,
-			 .repeat_penalty = 1, .seed = 0 };
+	struct run r = { .tokens = 0,
+			 .temperature = 0.8,
+			 .top_k = 40,
+			 .top_p = 0.95,
+			 .min_p = 0.05,
+			 .repeat_penalty = 1,
+			 .seed = 0 };
 	const struct option options[] = {
 		{ "model", 'm', OPTION_STRING, &r.model, "FILE", "the model" },
 		{ "prompt", 'p', OPTION_STRING, &r.prompt, "TEXT", "text to continue" },
-		{ "file", 'f', OPTION_STRING, &r.file, "FILE", "read the prompt from a file, - for standard input" },
-		{ "tokens", 'n', OPTION_UINT, &r.tokens, "N", "generate at most N tokens (until the end)" },
+		{ "file", 'f', OPTION_STRING, &r.file, "FILE",
+		  "read the prompt from a file, - for standard input" },
+		{ "tokens", 'n', OPTION_UINT, &r.tokens, "N",
+		  "generate at most N tokens (until the end)" },
 		{ "chat", 0, OPTION_FLAG, &r.chat, NULL, "hold a conversation, a line a turn" },
-		{ "system", 0, OPTION_STRING, &r.system, "TEXT", "system message of the conversation" },
-		{ "ctx", 'c', OPTION_UINT, &r.context, "N", "context size (the model's, at most 4096)" },
+		{ "system", 0, OPTION_STRING, &r.system, "TEXT",
+		  "system message of the conversation" },
+		{ "ctx", 'c', OPTION_UINT, &r.context, "N",
+		  "context size (the model's, at most 4096)" },
 		{ "kv", 0, OPTION_STRING, &r.kv, "TYPE", "cache type: f16 (default), f32, q8_0" },
 		{ "temp", 0, OPTION_FLOAT, &r.temperature, "T", "temperature (0.8), 0 is greedy" },
-		{ "top-k", 0, OPTION_UINT, &r.top_k, "K", "keep the K most likely tokens (40), 0: all" },
-		{ "top-p", 0, OPTION_FLOAT, &r.top_p, "P", "keep tokens up to this probability (0.95)" },
-		{ "min-p", 0, OPTION_FLOAT, &r.min_p, "P", "keep tokens this likely beside the best (0.05)" },
-		{ "repeat-penalty", 0, OPTION_FLOAT, &r.repeat_penalty, "X", "discourage recent tokens (1: off)" },
-		{ "repeat-last", 0, OPTION_UINT, &r.repeat_last, "N", "how many tokens are recent (64)" },
+		{ "top-k", 0, OPTION_UINT, &r.top_k, "K",
+		  "keep the K most likely tokens (40), 0: all" },
+		{ "top-p", 0, OPTION_FLOAT, &r.top_p, "P",
+		  "keep tokens up to this probability (0.95)" },
+		{ "min-p", 0, OPTION_FLOAT, &r.min_p, "P",
+		  "keep tokens this likely beside the best (0.05)" },
+		{ "repeat-penalty", 0, OPTION_FLOAT, &r.repeat_penalty, "X",
+		  "discourage recent tokens (1: off)" },
+		{ "repeat-last", 0, OPTION_UINT, &r.repeat_last, "N",
+		  "how many tokens are recent (64)" },
 		{ "seed", 's', OPTION_UINT, &r.seed, "N", "the same seed gives the same text (0)" },
-		{ "stop", 0, OPTION_LIST, &r.stop, "TEXT", "end before this text; may be given several times" },
-		{ "ignore-eos", 0, OPTION_FLAG, &r.ignore_end, NULL, "go on after the model ends its text" },
+		{ "stop", 0, OPTION_LIST, &r.stop, "TEXT",
+		  "end before this text; may be given several times" },
+		{ "ignore-eos", 0, OPTION_FLAG, &r.ignore_end, NULL,
+		  "go on after the model ends its text" },
 		{ "stats", 0, OPTION_FLAG, &r.stats, NULL, "print speed and memory at the end" },
-		{ "json", 0, OPTION_FLAG, &r.json, NULL, "print one JSON object instead of the text" },
+		{ "json", 0, OPTION_FLAG, &r.json, NULL,
+		  "print one JSON object instead of the text" },
 		COMPUTE_OPTIONS(&r.compute),
 		{ 0 },
 	};
 	const struct usage usage = { "run -m FILE [-p TEXT] [OPTION]...",
-				     "Continues a prompt, from -p, -f or standard input; with --chat holds a conversation.",
+				     "Continues a prompt, from -p, -f or standard input; with "
+				     "--chat holds a conversation.",
 				     options, 0, 0 };
 	char *text = NULL;
 	size_t bytes = 0;
@@ -343,7 +380,8 @@ int verb_run(int argc, char **argv)
 	status = start(&r);
 	if (!status) {
 		cancel_on_interrupt(r.session);
-		status = r.chat ? converse(&r) : once(&r, text ? text : r.prompt, text ? bytes : strlen(r.prompt));
+		status = r.chat ? converse(&r)
+				: once(&r, text ? text : r.prompt, text ? bytes : strlen(r.prompt));
 	}
 	cancel_on_interrupt(NULL);
 	stoker_sampler_free(&r.sampler);

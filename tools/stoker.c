@@ -19,7 +19,8 @@ static const struct verb verbs[] = {
 static void print_help(FILE *out)
 {
 	fputs("Usage: stoker VERB [OPTION]... [OPERAND]...\n\n"
-	      "Runs quantized language models on this machine.\n\nVerbs:\n", out);
+	      "Runs quantized language models on this machine.\n\nVerbs:\n",
+	      out);
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
 		fprintf(out, "  %-12s %s\n", verbs[i].name, verbs[i].summary);
 	fputs("\n\"stoker VERB --help\" and stoker-VERB(1) tell more.\n", out);

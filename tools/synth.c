@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * stoker synth: a model with random weights.  Rows are put together from a pool of encoded blocks, so
- * that files larger than memory are written as fast as the drive takes them.
+ * stoker synth: a model with random weights.  Rows are put together from a pool of encoded blocks,
+ * so that files larger than memory are written as fast as the drive takes them.
  */
 #include "tool.h"
 
@@ -15,7 +15,8 @@ enum { POOL_VALUES = 1 << 16, OUT_BYTES = 1 << 20 };
 
 struct synth {
 	const char *arch, *type;
-	uint64_t layers, width, heads, kv_heads, head_size, ff, experts, used, expert_ff, vocab, context, seed;
+	uint64_t layers, width, heads, kv_heads, head_size, ff, experts, used, expert_ff, vocab,
+		context, seed;
 };
 
 struct builder {
@@ -47,10 +48,11 @@ static float next_normal(uint64_t *state)
 }
 
 /* A tensor of values around @mean with standard deviation @spread. */
-static void tensor(struct builder *b, const char *type, float mean, float spread, uint64_t in, uint64_t out,
-		   uint64_t count, const char *name)
+static void tensor(struct builder *b, const char *type, float mean, float spread, uint64_t in,
+		   uint64_t out, uint64_t count, const char *name)
 {
-	const struct stoker_format *f = stoker_format_by_name(in % 256 && strcmp(type, "F32") && in % 32 ? "F16" : type);
+	const struct stoker_format *f =
+		stoker_format_by_name(in % 256 && strcmp(type, "F32") && in % 32 ? "F16" : type);
 	const uint64_t ne[3] = { in, out, count }, total = in * out * count;
 
 	if (in % stoker_format_block_values(f))
@@ -69,11 +71,13 @@ static void tensor(struct builder *b, const char *type, float mean, float spread
 		b->values[i] = mean + spread * next_normal(&b->random);
 	stoker_format_encode(f, b->values, b->pool, POOL_VALUES);
 	for (uint64_t done = 0; done < needed && !b->ret;) {
-		const uint64_t fit = OUT_BYTES / block_bytes, n = needed - done < fit ? needed - done : fit;
+		const uint64_t fit = OUT_BYTES / block_bytes,
+			       n = needed - done < fit ? needed - done : fit;
 
 		for (uint64_t i = 0; i < n; i++)
 			memcpy(b->chunk + i * block_bytes,
-			       b->pool + next_random(&b->random) % blocks * block_bytes, block_bytes);
+			       b->pool + next_random(&b->random) % blocks * block_bytes,
+			       block_bytes);
 		b->ret = stoker_gguf_write(b->out, b->chunk, n * block_bytes, &b->err);
 		done += n;
 		if (interrupted())
@@ -113,7 +117,8 @@ static void tensors(struct builder *b)
 		}
 		ones(b, s->width, NAME("ffn_norm"));
 		if (s->experts) {
-			tensor(b, "F32", 0, 1 / sqrtf((float)s->width), s->width, s->experts, 1, NAME("ffn_gate_inp"));
+			tensor(b, "F32", 0, 1 / sqrtf((float)s->width), s->width, s->experts, 1,
+			       NAME("ffn_gate_inp"));
 			matrix(b, s->width, s->expert_ff, s->experts, NAME("ffn_gate_exps"));
 			matrix(b, s->width, s->expert_ff, s->experts, NAME("ffn_up_exps"));
 			matrix(b, s->expert_ff, s->width, s->experts, NAME("ffn_down_exps"));
@@ -136,7 +141,8 @@ static void tensors(struct builder *b)
  */
 static int put_vocabulary(struct stoker_gguf_writer *out, uint64_t vocab)
 {
-	struct stoker_string *tokens = calloc(vocab, sizeof(*tokens)), *merges = calloc(vocab, sizeof(*merges));
+	struct stoker_string *tokens = calloc(vocab, sizeof(*tokens)),
+			     *merges = calloc(vocab, sizeof(*merges));
 	int32_t *types = calloc(vocab, sizeof(*types));
 	char *text = calloc(vocab, 24);
 	uint64_t count = 0, merge_count = 0, prefix = 'a';
@@ -230,7 +236,9 @@ static int check(struct synth *s)
 	if (!f || !stoker_format_can_encode(f))
 		return failf("type \"%s\" can't be written", s->type);
 	if (strcmp(s->arch, "qwen3moe") && strcmp(s->arch, "qwen3") && strcmp(s->arch, "llama"))
-		return failf("architecture \"%s\" can't be made; there are qwen3moe, qwen3 and llama", s->arch);
+		return failf(
+			"architecture \"%s\" can't be made; there are qwen3moe, qwen3 and llama",
+			s->arch);
 	if (!strcmp(s->arch, "qwen3moe") && !s->experts)
 		return failf("qwen3moe needs experts");
 	if (!strcmp(s->arch, "qwen3"))
@@ -241,13 +249,18 @@ static int check(struct synth *s)
 		s->ff = 3 * s->width;
 	if (!strcmp(s->arch, "llama"))
 		s->expert_ff = s->ff;
-	if (!s->layers || !s->width || !s->heads || !s->kv_heads || s->heads % s->kv_heads || !s->head_size ||
-	    s->head_size % 2 || s->vocab < 300 || s->vocab > 400000 || s->used > s->experts || s->layers > 1000 ||
-	    (s->experts && (!s->used || !s->expert_ff || s->expert_ff % 32)) || s->width % 32 || s->ff % 32)
-		return failf("these sizes don't make a model: %llu layers, width %llu (a multiple of 32), %llu heads over %llu of %llu, vocabulary %llu (300 to 400000), %llu of %llu experts",
-			     (unsigned long long)s->layers, (unsigned long long)s->width, (unsigned long long)s->heads,
-			     (unsigned long long)s->kv_heads, (unsigned long long)s->head_size,
-			     (unsigned long long)s->vocab, (unsigned long long)s->used, (unsigned long long)s->experts);
+	if (!s->layers || !s->width || !s->heads || !s->kv_heads || s->heads % s->kv_heads ||
+	    !s->head_size || s->head_size % 2 || s->vocab < 300 || s->vocab > 400000 ||
+	    s->used > s->experts || s->layers > 1000 ||
+	    (s->experts && (!s->used || !s->expert_ff || s->expert_ff % 32)) || s->width % 32 ||
+	    s->ff % 32)
+		return failf("these sizes don't make a model: %llu layers, width %llu (a multiple "
+			     "of 32), %llu heads over %llu of %llu, vocabulary %llu (300 to "
+			     "400000), %llu of %llu experts",
+			     (unsigned long long)s->layers, (unsigned long long)s->width,
+			     (unsigned long long)s->heads, (unsigned long long)s->kv_heads,
+			     (unsigned long long)s->head_size, (unsigned long long)s->vocab,
+			     (unsigned long long)s->used, (unsigned long long)s->experts);
 	return EXIT_OK;
 }
 
@@ -287,9 +300,19 @@ static int write_model(const struct synth *s, const char *path)
 
 int verb_synth(int argc, char **argv)
 {
-	struct synth s = { .arch = "qwen3moe", .type = "Q4_0", .layers = 8, .width = 1024, .heads = 16, .kv_heads = 4,
-			   .head_size = 128, .experts = 64, .used = 8, .expert_ff = 512, .vocab = 32000,
-			   .context = 4096, .seed = 1 };
+	struct synth s = { .arch = "qwen3moe",
+			   .type = "Q4_0",
+			   .layers = 8,
+			   .width = 1024,
+			   .heads = 16,
+			   .kv_heads = 4,
+			   .head_size = 128,
+			   .experts = 64,
+			   .used = 8,
+			   .expert_ff = 512,
+			   .vocab = 32000,
+			   .context = 4096,
+			   .seed = 1 };
 	const struct option options[] = {
 		{ "arch", 0, OPTION_STRING, &s.arch, "NAME", "qwen3moe (default), qwen3 or llama" },
 		{ "type", 0, OPTION_STRING, &s.type, "TYPE", "format of the matrices (Q4_0)" },
@@ -297,19 +320,24 @@ int verb_synth(int argc, char **argv)
 		{ "width", 0, OPTION_UINT, &s.width, "N", "embedding length (1024)" },
 		{ "heads", 0, OPTION_UINT, &s.heads, "N", "attention heads (16)" },
 		{ "kv-heads", 0, OPTION_UINT, &s.kv_heads, "N", "key-value heads (4)" },
-		{ "head-size", 0, OPTION_UINT, &s.head_size, "N", "size of a head (128), 0: width / heads" },
-		{ "ff", 0, OPTION_UINT, &s.ff, "N", "feed-forward length, dense models (3 * width)" },
+		{ "head-size", 0, OPTION_UINT, &s.head_size, "N",
+		  "size of a head (128), 0: width / heads" },
+		{ "ff", 0, OPTION_UINT, &s.ff, "N",
+		  "feed-forward length, dense models (3 * width)" },
 		{ "experts", 0, OPTION_UINT, &s.experts, "N", "experts (64)" },
 		{ "used", 0, OPTION_UINT, &s.used, "N", "experts a token (8)" },
-		{ "expert-ff", 0, OPTION_UINT, &s.expert_ff, "N", "feed-forward length of an expert (512)" },
+		{ "expert-ff", 0, OPTION_UINT, &s.expert_ff, "N",
+		  "feed-forward length of an expert (512)" },
 		{ "vocab", 0, OPTION_UINT, &s.vocab, "N", "tokens (32000)" },
 		{ "ctx", 0, OPTION_UINT, &s.context, "N", "context length it claims (4096)" },
 		{ "seed", 's', OPTION_UINT, &s.seed, "N", "the same seed gives the same file (1)" },
 		{ 0 },
 	};
-	const struct usage usage = { "synth [OPTION]... OUT",
-				     "Writes a model with random weights, whose router spreads evenly over its experts.",
-				     options, 1, 1 };
+	const struct usage usage = {
+		"synth [OPTION]... OUT",
+		"Writes a model with random weights, whose router spreads evenly over its experts.",
+		options, 1, 1
+	};
 	int status;
 
 	if (parse_options(&usage, argc, argv, &status) < 0)

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int print_ids(const struct stoker_vocabulary *v, const uint32_t *ids, size_t count, bool json)
+static int print_ids(const struct stoker_vocabulary *v, const uint32_t *ids, size_t count,
+		     bool json)
 {
 	if (!json) {
 		for (size_t i = 0; i < count; i++)
@@ -23,7 +24,8 @@ static int print_ids(const struct stoker_vocabulary *v, const uint32_t *ids, siz
 
 		json_object_object_add(token, "id", json_object_new_int64(ids[i]));
 		json_object_object_add(token, "text",
-				       json_object_new_string_len(text, (int)(n < sizeof(text) ? n : sizeof(text))));
+				       json_object_new_string_len(
+					       text, (int)(n < sizeof(text) ? n : sizeof(text))));
 		json_object_array_add(list, token);
 	}
 	json_object_object_add(root, "tokens", list);
@@ -35,14 +37,18 @@ int verb_tokenize(int argc, char **argv)
 	const char *model = NULL, *file = "-";
 	bool special = false, json = false;
 	const struct option options[] = {
-		{ "model", 'm', OPTION_STRING, &model, "FILE", "a model or a vocabulary-only GGUF file" },
-		{ "file", 'f', OPTION_STRING, &file, "FILE", "read this instead of standard input" },
-		{ "special", 0, OPTION_FLAG, &special, NULL, "recognise special tokens, add BOS and EOS" },
+		{ "model", 'm', OPTION_STRING, &model, "FILE",
+		  "a model or a vocabulary-only GGUF file" },
+		{ "file", 'f', OPTION_STRING, &file, "FILE",
+		  "read this instead of standard input" },
+		{ "special", 0, OPTION_FLAG, &special, NULL,
+		  "recognise special tokens, add BOS and EOS" },
 		{ "json", 0, OPTION_FLAG, &json, NULL, "ids and texts as JSON" },
 		{ 0 },
 	};
 	const struct usage usage = { "tokenize -m FILE [OPTION]... < TEXT",
-				     "Prints the token ids of standard input, taken byte for byte.", options, 0, 0 };
+				     "Prints the token ids of standard input, taken byte for byte.",
+				     options, 0, 0 };
 	struct stoker_vocabulary *v = NULL;
 	struct stoker_error err;
 	uint32_t *ids = NULL;
@@ -61,8 +67,8 @@ int verb_tokenize(int argc, char **argv)
 	text = read_file(file, &bytes);
 	status = text ? EXIT_OK : EXIT_FAILED;
 	if (!status && stoker_tokenize(v, text, bytes,
-				       special ? STOKER_TOKENIZE_ADD | STOKER_TOKENIZE_SPECIAL : 0, &ids, &count,
-				       &err))
+				       special ? STOKER_TOKENIZE_ADD | STOKER_TOKENIZE_SPECIAL : 0,
+				       &ids, &count, &err))
 		status = fail(&err);
 	if (!status)
 		status = print_ids(v, ids, count, json);

@@ -20,14 +20,14 @@ struct verb {
 };
 
 /*
- * Options.  Each is "--NAME VALUE", "--NAME=VALUE", or "-L VALUE"; flags take no value.  What is left
- * over are operands.
+ * Options.  Each is "--NAME VALUE", "--NAME=VALUE", or "-L VALUE"; flags take no value.  What is
+ * left over are operands.
  */
 enum option_kind { OPTION_FLAG, OPTION_STRING, OPTION_UINT, OPTION_FLOAT, OPTION_LIST };
 
 struct option {
 	const char *name; /* without dashes */
-	char letter; /* 0: none */
+	char letter;	  /* 0: none */
 	enum option_kind kind;
 	void *value; /* bool, const char *, uint64_t, double, struct string_list */
 	const char *argument, *help;
@@ -61,10 +61,14 @@ struct compute_options {
 	bool exact;
 };
 
-#define COMPUTE_OPTIONS(c)                                                                         \
-	{ "device", 0, OPTION_STRING, &(c)->device, "NAME", "compute on this device (cpu)" },      \
-	{ "threads", 't', OPTION_UINT, &(c)->threads, "N", "CPU threads, 0: as many as allowed" }, \
-	{ "exact", 0, OPTION_FLAG, &(c)->exact, NULL, "32-bit float activations, for verification" }
+#define COMPUTE_OPTIONS(c)                                                                    \
+	{ "device", 0, OPTION_STRING, &(c)->device, "NAME", "compute on this device (cpu)" }, \
+		{ "threads",	 't', OPTION_UINT,                                            \
+		  &(c)->threads, "N", "CPU threads, 0: as many as allowed" },                 \
+	{                                                                                     \
+		"exact", 0, OPTION_FLAG, &(c)->exact, NULL,                                   \
+			"32-bit float activations, for verification"                          \
+	}
 
 int open_device(const struct compute_options *c, struct stoker_device **device);
 

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+# What people type: set-up, demo, checks, installation.
+
+DEMO_MODEL := tools/demo-model/stoker-demo-Q4_K.gguf
+DEMO_PROMPT ?= In the beginning
+DEVICE ?= cpu
+
+.PHONY: setup demo check lint bench bench-peer install uninstall clean help summary man
+setup:
+	@tools/setup/install-packages.sh build
+
+demo: setup
+	$(MAKE) all
+	$(TOOL) run -m $(DEMO_MODEL) --device $(DEVICE) -p "$(DEMO_PROMPT)" -n 120 --temp 0.7 --stats
+
+check: setup
+	$(MAKE) summary
+	$(MAKE) all test
+
+# Which optional features this build has.
+summary:
+	@echo "stoker $(VERSION): $(CC) for $(MACHINE), instruction sets $(ISAS)"
+	@echo "reference vectors: $(if $(wildcard $(or $(STOKER_VECTORS),../shared/vectors)/models),yes,no, their tests are skipped)"
+
+# --- lint -----------------------------------------------------------------------------------------
+
+C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
+lint:
+	@tools/setup/install-packages.sh lint
+	$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
+	tests/lint/layers.sh
+	shellcheck $$(git ls-files '*.sh') .ci/run tools/completion/stoker.bash
+	codespell -q 3 -L ser,caf,nd,te,fo,thi,ba README.md tools runtime tests \
+		-S '*.txt,*.gguf,*.f32,*.json,pretokenizers.h,iq_grids.h,./build'
+	cppcheck -q --std=c11 --error-exitcode=1 --inline-suppr --suppressions-list=tests/lint/cppcheck.txt \
+		-Iruntime -Iruntime/include -DISA=scalar $(SOURCES) $(TOOL_SOURCES)
+
+# --- benchmarks -----------------------------------------------------------------------------------
+
+bench: all
+	$(TOOL) bench ops
+	$(TOOL) bench model -m $(DEMO_MODEL)
+
+# make bench-peer PEER=FOLDER: FOLDER holds llama.cpp's llama-bench
+bench-peer: all
+	tests/bench/peer.sh $(BUILD) "$(PEER)"
+
+# --- installation -----------------------------------------------------------------------------------
+
+VERBS := run info inspect tokenize eval perplexity bench quantize synth
+MAN_PAGES := $(BUILD)/man/stoker.1 $(VERBS:%=$(BUILD)/man/stoker-%.1)
+man: $(MAN_PAGES)
+all: man
+
+# The pages are made of --help, so that neither can be out of date.
+$(BUILD)/man/stoker.1: $(TOOL) tools/man/exit-status.txt
+	@mkdir -p $(@D)
+	help2man -N -n "run quantized language models" -i tools/man/exit-status.txt -o $@ $(TOOL)
+$(BUILD)/man/stoker-%.1: $(TOOL) tools/man/exit-status.txt
+	@mkdir -p $(@D)
+	help2man -N -n "$$($(TOOL) --help | sed -n 's/^  $*  *//p')" --version-string "stoker $(VERSION)" \
+		-i tools/man/exit-status.txt -o $@ "$(TOOL) $*"
+
+LIBDIR := $(DESTDIR)$(PREFIX)/lib
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include/stoker \
+		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions
+	install -m 755 $(TOOL) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(STATIC) $(LIBDIR)
+	install -m 755 $(SHARED) $(LIBDIR)
+	ln -sf $(notdir $(SHARED)) $(LIBDIR)/libstoker-rt.so.$(SOVERSION)
+	ln -sf $(notdir $(SHARED)) $(LIBDIR)/libstoker-rt.so
+	sed 's|^prefix=.*|prefix=$(PREFIX)|' $(BUILD)/stoker-rt.pc > $(LIBDIR)/pkgconfig/stoker-rt.pc
+	install -m 644 runtime/include/stoker/*.h $(DESTDIR)$(PREFIX)/include/stoker
+	install -m 644 $(MAN_PAGES) $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 tools/completion/stoker.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/stoker
+	install -m 644 tools/completion/_stoker $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+
+uninstall:
+	rm -rf $(DESTDIR)$(PREFIX)/include/stoker
+	rm -f $(DESTDIR)$(PREFIX)/bin/stoker $(LIBDIR)/libstoker-rt.* $(LIBDIR)/pkgconfig/stoker-rt.pc \
+		$(DESTDIR)$(PREFIX)/share/man/man1/stoker.1 $(VERBS:%=$(DESTDIR)$(PREFIX)/share/man/man1/stoker-%.1) \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/stoker \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_stoker
+
+clean:
+	rm -rf build
+
+help:
+	@echo 'make             the library, the stoker program, man pages'
+	@echo 'make demo        install what is missing, build, write text with the bundled model'
+	@echo 'make check       install what is missing, build, run the tests'
+	@echo 'make test        the tests alone (unit: CUnit suites, e2e: the program)'
+	@echo 'make asan ubsan tsan   the tests under a sanitizer'
+	@echo 'make fuzz RUNS=N libFuzzer targets, N inputs each (clang)'
+	@echo 'make lint        formatting, layering, shellcheck, codespell, cppcheck'
+	@echo 'make bench       speed of this machine; bench-peer PEER=FOLDER beside llama.cpp'
+	@echo 'make install DESTDIR= PREFIX=/usr/local, make uninstall'
+	@echo 'make clean       remove build/'

@@ -5,16 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__aarch64__)
+#if STOKER_ARM
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
 #endif
 
 static const char *const names[STOKER_ISA_COUNT] = {
-#if defined(__x86_64__)
-	"scalar", "avx2", "avx512",
-#elif defined(__aarch64__)
-	"neon", "dotprod",
+#if STOKER_X86
+	"scalar",
+	"avx2",
+	"avx512",
+#elif STOKER_ARM
+	"neon",
+	"dotprod",
 #else
 	"scalar",
 #endif
@@ -27,7 +30,7 @@ const char *stoker_isa_name(enum stoker_isa isa)
 
 static enum stoker_isa best(void)
 {
-#if defined(__x86_64__)
+#if STOKER_X86
 	__builtin_cpu_init();
 	if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
 		return STOKER_ISA_SCALAR;
@@ -36,7 +39,7 @@ static enum stoker_isa best(void)
 	    __builtin_cpu_supports("avx512vnni"))
 		return STOKER_ISA_AVX512;
 	return STOKER_ISA_AVX2;
-#elif defined(__aarch64__)
+#elif STOKER_ARM
 	return getauxval(AT_HWCAP) & HWCAP_ASIMDDP ? STOKER_ISA_DOTPROD : STOKER_ISA_SCALAR;
 #else
 	return STOKER_ISA_SCALAR;

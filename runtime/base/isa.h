@@ -6,12 +6,19 @@
 #ifndef STOKER_ISA_H
 #define STOKER_ISA_H
 
+/* STOKER_ONE_ISA builds without a choice, for fuzzers. */
+#if defined(__x86_64__) && !defined(STOKER_ONE_ISA)
+#define STOKER_X86 1
+#elif defined(__aarch64__) && !defined(STOKER_ONE_ISA)
+#define STOKER_ARM 1
+#endif
+
 enum stoker_isa {
 	STOKER_ISA_SCALAR, /* what the ABI guarantees; on AArch64 that includes NEON */
-#if defined(__x86_64__)
-	STOKER_ISA_AVX2, /* AVX2, FMA, F16C */
+#if STOKER_X86
+	STOKER_ISA_AVX2,   /* AVX2, FMA, F16C */
 	STOKER_ISA_AVX512, /* AVX-512 F, BW, DQ, VL, VNNI */
-#elif defined(__aarch64__)
+#elif STOKER_ARM
 	STOKER_ISA_DOTPROD, /* SDOT, UDOT */
 #endif
 	STOKER_ISA_COUNT
@@ -32,19 +39,28 @@ const char *stoker_isa_name(enum stoker_isa isa);
 #define ISA_NAME(name) ISA_PASTE(name, ISA)
 
 /* One initialiser a set, in the order of the enum. */
-#if defined(__x86_64__)
-#define ISA_EACH(name) { name##_scalar, name##_avx2, name##_avx512 }
-#define ISA_DECLARE(type, name, ...)                                                               \
-	type name##_scalar(__VA_ARGS__);                                                           \
-	type name##_avx2(__VA_ARGS__);                                                             \
+#if STOKER_X86
+#define ISA_EACH(name)                                    \
+	{                                                 \
+		name##_scalar, name##_avx2, name##_avx512 \
+	}
+#define ISA_DECLARE(type, name, ...)     \
+	type name##_scalar(__VA_ARGS__); \
+	type name##_avx2(__VA_ARGS__);   \
 	type name##_avx512(__VA_ARGS__)
-#elif defined(__aarch64__)
-#define ISA_EACH(name) { name##_scalar, name##_dotprod }
-#define ISA_DECLARE(type, name, ...)                                                               \
-	type name##_scalar(__VA_ARGS__);                                                           \
+#elif STOKER_ARM
+#define ISA_EACH(name)                        \
+	{                                     \
+		name##_scalar, name##_dotprod \
+	}
+#define ISA_DECLARE(type, name, ...)     \
+	type name##_scalar(__VA_ARGS__); \
 	type name##_dotprod(__VA_ARGS__)
 #else
-#define ISA_EACH(name) { name##_scalar }
+#define ISA_EACH(name)        \
+	{                     \
+		name##_scalar \
+	}
 #define ISA_DECLARE(type, name, ...) type name##_scalar(__VA_ARGS__)
 #endif
 

@@ -162,7 +162,8 @@ static void place(pthread_t thread, unsigned index, unsigned threads)
 
 	if (numa_available() < 0 || (node_count = numa_num_configured_nodes()) < 2)
 		return;
-	if (sched_getaffinity(0, sizeof(allowed), &allowed) || (unsigned)CPU_COUNT(&allowed) < threads)
+	if (sched_getaffinity(0, sizeof(allowed), &allowed) ||
+	    (unsigned)CPU_COUNT(&allowed) < threads)
 		return;
 	wanted = (int)(index % (unsigned)node_count);
 	CPU_ZERO(&one);
@@ -205,8 +206,8 @@ int stoker_pool_create(unsigned threads, struct stoker_pool **out, struct stoker
 		if (ret) {
 			free(w);
 			stoker_pool_destroy(&p);
-			return stoker_fail(err, -ret, "can't start thread %u of %u: %s", i + 1, threads,
-					   strerror(ret));
+			return stoker_fail(err, -ret, "can't start thread %u of %u: %s", i + 1,
+					   threads, strerror(ret));
 		}
 		place(p->workers[i - 1], i, threads);
 		p->threads++;

@@ -13,7 +13,8 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-int stoker_bench_product(struct stoker_device *d, struct stoker_bench_product *p, struct stoker_error *err)
+int stoker_bench_product(struct stoker_device *d, struct stoker_bench_product *p,
+			 struct stoker_error *err)
 {
 	const struct stoker_format *f = stoker_format_by_name(p->format);
 	struct stoker_memory weights = { 0 }, rows = { 0 };
@@ -25,13 +26,14 @@ int stoker_bench_product(struct stoker_device *d, struct stoker_bench_product *p
 	int ret;
 
 	if (!f || !p->in || !p->out || !p->rows || p->in % f->block_values)
-		return stoker_fail(err, -EINVAL, "%s: no product of %u x %u with %u rows", p->format, p->out, p->in,
-				   p->rows);
+		return stoker_fail(err, -EINVAL, "%s: no product of %u x %u with %u rows",
+				   p->format, p->out, p->in, p->rows);
 	bytes = stoker_row_bytes(f, p->in) * p->out;
 	copies = MAX((uint64_t)FOOTPRINT / bytes, (uint64_t)1);
 	ret = d->ops->memory_create(d, bytes * copies, &weights, err);
 	if (!ret)
-		ret = d->ops->memory_create(d, 4 * (uint64_t)p->rows * (p->in + (uint64_t)p->out), &rows, err);
+		ret = d->ops->memory_create(d, 4 * (uint64_t)p->rows * (p->in + (uint64_t)p->out),
+					    &rows, err);
 	if (ret)
 		goto out_free;
 	/* bytes of 0x3c make small finite scales in every format */
@@ -73,7 +75,8 @@ out_free:
 }
 
 /* A product in F32 with one row does nothing but read. */
-int stoker_bench_read_bandwidth(struct stoker_device *d, double *bytes_per_second, struct stoker_error *err)
+int stoker_bench_read_bandwidth(struct stoker_device *d, double *bytes_per_second,
+				struct stoker_error *err)
 {
 	struct stoker_bench_product p = { .format = "F32", .in = 4096, .out = 16384, .rows = 1 };
 	const int ret = stoker_bench_product(d, &p, err);

@@ -10,7 +10,8 @@ int stoker_device_open(const struct stoker_device_params *params, struct stoker_
 
 	*device = NULL;
 	if (p->name && strcmp(p->name, "cpu"))
-		return stoker_fail(err, -ENODEV, "no device called \"%s\"; there is \"cpu\"", p->name);
+		return stoker_fail(err, -ENODEV, "no device called \"%s\"; there is \"cpu\"",
+				   p->name);
 	return stoker_cpu_open(p->threads, p->exact != 0, device, err);
 }
 

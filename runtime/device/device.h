@@ -26,14 +26,14 @@ struct stoker_weight {
 	stoker_address at; /* 0: there is no such matrix */
 	uint64_t stride;
 	uint32_t in, out, count;
-	stoker_address bias; /* float[count][out] */
+	stoker_address bias;  /* float[count][out] */
 	stoker_address scale; /* float[count], the second level of NVFP4 */
 };
 
 struct stoker_memory {
 	stoker_address at;
 	uint64_t bytes;
-	void *host; /* where the host sees it, NULL when it can't */
+	void *host;    /* where the host sees it, NULL when it can't */
 	void *private; /* the device's own */
 };
 
@@ -78,7 +78,7 @@ struct op_norm {
  * or half of 2 * @pairs apart.  cos and sin are multiplied by @magnitude.
  */
 struct op_rope {
-	stoker_address x, frequency; /* float[pairs] */
+	stoker_address x, frequency;				    /* float[pairs] */
 	uint32_t rows, heads, head_stride, stride, pairs, position; /* of row 0 */
 	bool interleaved;
 	float magnitude;
@@ -124,11 +124,11 @@ struct op_route {
 };
 
 enum stoker_activation {
-	ACTIVATION_SILU, /* silu(gate) * up */
-	ACTIVATION_GELU, /* gelu(gate) * up, tanh form */
-	ACTIVATION_RELU, /* relu(gate) * up */
+	ACTIVATION_SILU,       /* silu(gate) * up */
+	ACTIVATION_GELU,       /* gelu(gate) * up, tanh form */
+	ACTIVATION_RELU,       /* relu(gate) * up */
 	ACTIVATION_SWIGLU_OAI, /* min(g, 7) * sigmoid(1.702 min(g, 7)) * (clamp(u, -7, 7) + 1) */
-	ACTIVATION_SILU_ONLY, /* silu(up), no gate */
+	ACTIVATION_SILU_ONLY,  /* silu(up), no gate */
 };
 
 /* dst[row] = sum over k of weights[row][k] * down_e(act(gate_e src[row], up_e src[row])) */
@@ -147,11 +147,11 @@ struct op_glu {
 };
 
 enum binary_kind {
-	BINARY_ADD, /* a + scale * b */
+	BINARY_ADD,	    /* a + scale * b */
 	BINARY_MUL_SIGMOID, /* a * sigmoid(b) */
-	BINARY_MUL_SILU, /* a * silu(b) */
-	BINARY_MUL, /* a * b */
-	BINARY_ADD_GATED, /* a + sigmoid(g[row]) * b, @gate one float a row */
+	BINARY_MUL_SILU,    /* a * silu(b) */
+	BINARY_MUL,	    /* a * b */
+	BINARY_ADD_GATED,   /* a + sigmoid(g[row]) * b, @gate one float a row */
 };
 
 struct op_binary {
@@ -180,8 +180,9 @@ struct op_conv {
 
 /*
  * Gated delta rule, one state S of size x size a value head:
- *	S *= exp(softplus(alpha + dt) * a);  S += k (sigmoid(beta) (v - S^T k))^T;  o = S^T q / sqrt(size)
- * Value head h uses key head h % key_heads, or h / (value_heads / key_heads) with @grouped.
+ *	S *= exp(softplus(alpha + dt) * a);  S += k (sigmoid(beta) (v - S^T k))^T;  o = S^T q /
+ *sqrt(size) Value head h uses key head h % key_heads, or h / (value_heads / key_heads) with
+ *@grouped.
  */
 struct op_delta_net {
 	stoker_address dst, q, k, v, alpha, beta, dt, a, state;

@@ -17,7 +17,7 @@ enum {
 	MAX_TENSORS = 1 << 20,
 	MAX_DIMENSIONS = 4,
 	MAX_NAME = 65535, /* GGUF's own limit for keys */
-	MAX_DEPTH = 4, /* arrays of arrays */
+	MAX_DEPTH = 4,	  /* arrays of arrays */
 	READ_AHEAD = 1 << 20,
 };
 
@@ -59,9 +59,10 @@ struct parser {
 };
 
 static const uint8_t scalar_bytes[] = {
-	[STOKER_GGUF_U8] = 1,  [STOKER_GGUF_I8] = 1,   [STOKER_GGUF_U16] = 2, [STOKER_GGUF_I16] = 2,
-	[STOKER_GGUF_U32] = 4, [STOKER_GGUF_I32] = 4,  [STOKER_GGUF_F32] = 4, [STOKER_GGUF_BOOL] = 1,
-	[STOKER_GGUF_U64] = 8, [STOKER_GGUF_I64] = 8,  [STOKER_GGUF_F64] = 8, [STOKER_GGUF_STRING] = 0,
+	[STOKER_GGUF_U8] = 1,	 [STOKER_GGUF_I8] = 1,	 [STOKER_GGUF_U16] = 2,
+	[STOKER_GGUF_I16] = 2,	 [STOKER_GGUF_U32] = 4,	 [STOKER_GGUF_I32] = 4,
+	[STOKER_GGUF_F32] = 4,	 [STOKER_GGUF_BOOL] = 1, [STOKER_GGUF_U64] = 8,
+	[STOKER_GGUF_I64] = 8,	 [STOKER_GGUF_F64] = 8,	 [STOKER_GGUF_STRING] = 0,
 	[STOKER_GGUF_ARRAY] = 0,
 };
 
@@ -80,24 +81,27 @@ static const uint8_t *take(struct parser *p, uint64_t n, const char *what)
 		return NULL;
 	}
 	if (p->at + n > f->head_bytes) {
-		const size_t want = (size_t)MIN(f->bytes, round_up(p->at + n, READ_AHEAD) + f->head_bytes);
+		const size_t want =
+			(size_t)MIN(f->bytes, round_up(p->at + n, READ_AHEAD) + f->head_bytes);
 		uint8_t *head = realloc(f->head, want);
 
 		if (!head) {
-			p->failed = stoker_fail(p->err, -ENOMEM, "%s: no memory for %zu bytes of metadata",
-						f->path, want);
+			p->failed = stoker_fail(p->err, -ENOMEM,
+						"%s: no memory for %zu bytes of metadata", f->path,
+						want);
 			return NULL;
 		}
 		f->head = head;
 		while (f->head_bytes < want) {
-			const ssize_t got = pread(f->fd, f->head + f->head_bytes, want - f->head_bytes,
-						  (off_t)f->head_bytes);
+			const ssize_t got = pread(f->fd, f->head + f->head_bytes,
+						  want - f->head_bytes, (off_t)f->head_bytes);
 
 			if (got < 0 && errno == EINTR)
 				continue;
 			if (got <= 0) {
-				p->failed = stoker_fail(p->err, got ? -errno : -EIO, "%s: %s", f->path,
-							got ? strerror(errno) : "file became shorter");
+				p->failed =
+					stoker_fail(p->err, got ? -errno : -EIO, "%s: %s", f->path,
+						    got ? strerror(errno) : "file became shorter");
 				return NULL;
 			}
 			f->head_bytes += (size_t)got;
@@ -126,7 +130,8 @@ static const char *take_name(struct parser *p, const char *what)
 	char *name;
 
 	if (!p->failed && (length == 0 || length > MAX_NAME)) {
-		p->failed = stoker_fail(p->err, -EINVAL, "%s: %s at byte %llu is %llu bytes long, limit %d",
+		p->failed = stoker_fail(p->err, -EINVAL,
+					"%s: %s at byte %llu is %llu bytes long, limit %d",
 					p->file->path, what, (unsigned long long)p->at,
 					(unsigned long long)length, MAX_NAME);
 	}
@@ -135,10 +140,10 @@ static const char *take_name(struct parser *p, const char *what)
 		return NULL;
 	for (uint64_t i = 0; i < length; i++)
 		if (src[i] < ' ' || src[i] == 127) {
-			p->failed = stoker_fail(p->err, -EINVAL,
-						"%s: %s at byte %llu holds the control character 0x%02x",
-						p->file->path, what, (unsigned long long)(p->at - length),
-						src[i]);
+			p->failed = stoker_fail(
+				p->err, -EINVAL,
+				"%s: %s at byte %llu holds the control character 0x%02x",
+				p->file->path, what, (unsigned long long)(p->at - length), src[i]);
 			return NULL;
 		}
 	name = strndup((const char *)src, length);
@@ -158,19 +163,22 @@ static void skip_value(struct parser *p, uint64_t type, const char *key, unsigne
 		take(p, take_uint(p, 8, key), key);
 	} else if (type == STOKER_GGUF_ARRAY) {
 		const uint64_t element = take_uint(p, 4, key), count = take_uint(p, 8, key);
-		const uint64_t least = element == STOKER_GGUF_STRING ? 8 :
-				       element == STOKER_GGUF_ARRAY  ? 12 :
-				       element < ARRAY_SIZE(scalar_bytes) ? scalar_bytes[element] : 1;
+		const uint64_t least = element == STOKER_GGUF_STRING	    ? 8
+				       : element == STOKER_GGUF_ARRAY	    ? 12
+				       : element < ARRAY_SIZE(scalar_bytes) ? scalar_bytes[element]
+									    : 1;
 		uint64_t bytes;
 
 		if (p->failed)
 			return;
 		if (depth >= MAX_DEPTH) {
-			p->failed = stoker_fail(p->err, -EINVAL, "%s: key %s: arrays nest deeper than %d",
+			p->failed = stoker_fail(p->err, -EINVAL,
+						"%s: key %s: arrays nest deeper than %d",
 						p->file->path, key, MAX_DEPTH);
 		} else if (!stoker_mul(least, count, &bytes) || bytes > p->file->bytes - p->at) {
 			p->failed = stoker_fail(p->err, -EINVAL,
-						"%s: key %s: %llu array elements don't fit in the file's %llu bytes",
+						"%s: key %s: %llu array elements don't fit in the "
+						"file's %llu bytes",
 						p->file->path, key, (unsigned long long)count,
 						(unsigned long long)p->file->bytes);
 		} else if (element < ARRAY_SIZE(scalar_bytes) && scalar_bytes[element]) {
@@ -245,15 +253,19 @@ static void parse_tensor(struct parser *p, struct stoker_gguf_tensor *t)
 	if (p->failed)
 		return;
 	if (t->dimensions < 1 || t->dimensions > MAX_DIMENSIONS) {
-		p->failed = stoker_fail(p->err, -EINVAL, "%s: tensor %s has %u dimensions, limit %d", path,
-					t->name, t->dimensions, MAX_DIMENSIONS);
+		p->failed = stoker_fail(p->err, -EINVAL,
+					"%s: tensor %s has %u dimensions, limit %d", path, t->name,
+					t->dimensions, MAX_DIMENSIONS);
 		return;
 	}
 	for (unsigned i = 0; i < MAX_DIMENSIONS; i++) {
 		t->ne[i] = i < t->dimensions ? take_uint(p, 8, t->name) : 1;
-		if (!p->failed && (t->ne[i] == 0 || t->ne[i] > INT32_MAX || !stoker_mul(values, t->ne[i], &values)))
-			p->failed = stoker_fail(p->err, -EINVAL, "%s: tensor %s: dimension %u is %llu, limits 1 and %d",
-						path, t->name, i, (unsigned long long)t->ne[i], INT32_MAX);
+		if (!p->failed && (t->ne[i] == 0 || t->ne[i] > INT32_MAX ||
+				   !stoker_mul(values, t->ne[i], &values)))
+			p->failed = stoker_fail(
+				p->err, -EINVAL,
+				"%s: tensor %s: dimension %u is %llu, limits 1 and %d", path,
+				t->name, i, (unsigned long long)t->ne[i], INT32_MAX);
 	}
 	const uint32_t id = (uint32_t)take_uint(p, 4, t->name);
 
@@ -263,15 +275,17 @@ static void parse_tensor(struct parser *p, struct stoker_gguf_tensor *t)
 		return;
 	t->format = stoker_format_by_id(id);
 	if (!t->format)
-		p->failed = stoker_fail(p->err, -ENOTSUP, "%s: tensor %s has unsupported type %u", path,
-					t->name, id);
+		p->failed = stoker_fail(p->err, -ENOTSUP, "%s: tensor %s has unsupported type %u",
+					path, t->name, id);
 	else if (t->ne[0] % t->format->block_values)
-		p->failed = stoker_fail(p->err, -EINVAL,
-					"%s: tensor %s: rows of %llu values don't divide into %s blocks of %u",
-					path, t->name, (unsigned long long)t->ne[0], t->format->name,
-					t->format->block_values);
+		p->failed = stoker_fail(
+			p->err, -EINVAL,
+			"%s: tensor %s: rows of %llu values don't divide into %s blocks of %u",
+			path, t->name, (unsigned long long)t->ne[0], t->format->name,
+			t->format->block_values);
 	else if (values / t->format->block_values > UINT64_MAX / t->format->block_bytes)
-		p->failed = stoker_fail(p->err, -EINVAL, "%s: tensor %s: size overflows", path, t->name);
+		p->failed = stoker_fail(p->err, -EINVAL, "%s: tensor %s: size overflows", path,
+					t->name);
 	else
 		t->bytes = stoker_row_bytes(t->format, values);
 }
@@ -286,15 +300,18 @@ static void place_tensors(struct parser *p, size_t first)
 		uint64_t end;
 
 		if (t->offset % p->gguf->alignment)
-			p->failed = stoker_fail(p->err, -EINVAL, "%s: tensor %s: offset %llu isn't aligned to %u",
+			p->failed = stoker_fail(p->err, -EINVAL,
+						"%s: tensor %s: offset %llu isn't aligned to %u",
 						f->path, t->name, (unsigned long long)t->offset,
 						p->gguf->alignment);
 		else if (!stoker_add(f->data, t->offset, &t->offset) ||
 			 !stoker_add(t->offset, t->bytes, &end) || end > f->bytes)
 			p->failed = stoker_fail(p->err, -EINVAL,
-						"%s: tensor %s: %llu bytes at %llu end beyond the file's %llu bytes",
+						"%s: tensor %s: %llu bytes at %llu end beyond the "
+						"file's %llu bytes",
 						f->path, t->name, (unsigned long long)t->bytes,
-						(unsigned long long)t->offset, (unsigned long long)f->bytes);
+						(unsigned long long)t->offset,
+						(unsigned long long)f->bytes);
 	}
 }
 
@@ -333,16 +350,20 @@ static int parse_file(struct stoker_gguf *g, struct file *file, struct stoker_er
 	if (magic && memcmp(magic, "GGUF", 4))
 		return stoker_fail(err, -EINVAL, "%s: not a GGUF file", file->path);
 	const uint32_t version = (uint32_t)take_uint(&p, 4, "version");
-	const uint64_t tensors = take_uint(&p, 8, "tensor count"), keys = take_uint(&p, 8, "key count");
+	const uint64_t tensors = take_uint(&p, 8, "tensor count"),
+		       keys = take_uint(&p, 8, "key count");
 
 	if (p.failed)
 		return p.failed;
 	if (version != 2 && version != 3)
-		return stoker_fail(err, -ENOTSUP, "%s: GGUF version %u%s, supported are 2 and 3 (little-endian)",
-				   file->path, version, version == 0x03000000 ? " (big-endian)" : "");
+		return stoker_fail(err, -ENOTSUP,
+				   "%s: GGUF version %u%s, supported are 2 and 3 (little-endian)",
+				   file->path, version,
+				   version == 0x03000000 ? " (big-endian)" : "");
 	if (keys > MAX_KEYS || tensors > MAX_TENSORS)
-		return stoker_fail(err, -EINVAL, "%s: %llu keys and %llu tensors, limits %d and %d", file->path,
-				   (unsigned long long)keys, (unsigned long long)tensors, MAX_KEYS, MAX_TENSORS);
+		return stoker_fail(err, -EINVAL, "%s: %llu keys and %llu tensors, limits %d and %d",
+				   file->path, (unsigned long long)keys,
+				   (unsigned long long)tensors, MAX_KEYS, MAX_TENSORS);
 	g->version = version;
 	g->keys = grow(&p, g->keys, g->key_count, keys, sizeof(*g->keys));
 	g->tensors = grow(&p, g->tensors, g->tensor_count, tensors, sizeof(*g->tensors));
@@ -358,10 +379,12 @@ static int parse_file(struct stoker_gguf *g, struct file *file, struct stoker_er
 	const struct stoker_gguf_key *key = stoker_gguf_find(g, "general.alignment");
 	uint64_t alignment = 32;
 
-	if (key && (stoker_gguf_u64(g, key, 0, &alignment) || alignment == 0 || alignment % 8 || alignment > 1 << 30))
-		return stoker_fail(err, -EINVAL,
-				   "%s: general.alignment is %llu, it has to be a multiple of 8 up to %d",
-				   file->path, (unsigned long long)alignment, 1 << 30);
+	if (key && (stoker_gguf_u64(g, key, 0, &alignment) || alignment == 0 || alignment % 8 ||
+		    alignment > 1 << 30))
+		return stoker_fail(
+			err, -EINVAL,
+			"%s: general.alignment is %llu, it has to be a multiple of 8 up to %d",
+			file->path, (unsigned long long)alignment, 1 << 30);
 	g->alignment = (uint32_t)alignment;
 	file->data = round_up(p.at, alignment);
 	place_tensors(&p, first_tensor);
@@ -399,7 +422,8 @@ static char *split_path(const char *first, uint32_t index, uint32_t count)
 	const size_t suffix = strlen(expected);
 
 	if (length < suffix || strcmp(first + length - suffix, expected) ||
-	    asprintf(&path, "%.*s-%05u-of-%05u.gguf", (int)(length - suffix), first, index + 1, count) < 0)
+	    asprintf(&path, "%.*s-%05u-of-%05u.gguf", (int)(length - suffix), first, index + 1,
+		     count) < 0)
 		return NULL;
 	return path;
 }
@@ -417,9 +441,10 @@ static int open_splits(struct stoker_gguf *g, uint32_t count, struct stoker_erro
 		int ret;
 
 		if (!path)
-			return stoker_fail(err, -EINVAL,
-					   "%s: first of %u files but not named ...-00001-of-%05u.gguf",
-					   files[0].path, count, count);
+			return stoker_fail(
+				err, -EINVAL,
+				"%s: first of %u files but not named ...-00001-of-%05u.gguf",
+				files[0].path, count, count);
 		g->file_count = i + 1;
 		files[i].fd = -1;
 		ret = open_file(&files[i], path, err);
@@ -463,8 +488,9 @@ int stoker_gguf_open(const char *path, struct stoker_gguf **out, struct stoker_e
 	if (key)
 		stoker_gguf_u64(g, key, 0, &number);
 	if (split > 1 && number != 0) {
-		ret = stoker_fail(err, -EINVAL, "%s: this is file %llu of a split model, open the first one", path,
-				  (unsigned long long)number + 1);
+		ret = stoker_fail(err, -EINVAL,
+				  "%s: this is file %llu of a split model, open the first one",
+				  path, (unsigned long long)number + 1);
 		goto err_close;
 	}
 	if (split > 1)
@@ -510,7 +536,8 @@ uint32_t stoker_gguf_file_count(const struct stoker_gguf *gguf)
 	return gguf->file_count;
 }
 
-const char *stoker_gguf_file(const struct stoker_gguf *gguf, uint32_t index, int *fd, uint64_t *bytes)
+const char *stoker_gguf_file(const struct stoker_gguf *gguf, uint32_t index, int *fd,
+			     uint64_t *bytes)
 {
 	if (fd)
 		*fd = gguf->files[index].fd;
@@ -551,8 +578,8 @@ static const uint8_t *element(const struct stoker_gguf_key *public, uint64_t ind
 	return key->value + (array ? 12 + index * scalar_bytes[public->element_type] : 0);
 }
 
-int stoker_gguf_i64(const struct stoker_gguf *gguf, const struct stoker_gguf_key *key, uint64_t index,
-		    int64_t *value)
+int stoker_gguf_i64(const struct stoker_gguf *gguf, const struct stoker_gguf_key *key,
+		    uint64_t index, int64_t *value)
 {
 	uint64_t bits = 0;
 
@@ -579,8 +606,8 @@ int stoker_gguf_i64(const struct stoker_gguf *gguf, const struct stoker_gguf_key
 	return key->element_type == STOKER_GGUF_U64 && *value < 0 ? -EINVAL : 0;
 }
 
-int stoker_gguf_u64(const struct stoker_gguf *gguf, const struct stoker_gguf_key *key, uint64_t index,
-		    uint64_t *value)
+int stoker_gguf_u64(const struct stoker_gguf *gguf, const struct stoker_gguf_key *key,
+		    uint64_t index, uint64_t *value)
 {
 	int64_t number;
 	const int ret = stoker_gguf_i64(gguf, key, index, &number);
@@ -591,8 +618,8 @@ int stoker_gguf_u64(const struct stoker_gguf *gguf, const struct stoker_gguf_key
 	return number < 0 ? -EINVAL : 0;
 }
 
-int stoker_gguf_f64(const struct stoker_gguf *gguf, const struct stoker_gguf_key *key, uint64_t index,
-		    double *value)
+int stoker_gguf_f64(const struct stoker_gguf *gguf, const struct stoker_gguf_key *key,
+		    uint64_t index, double *value)
 {
 	int64_t number;
 	float single;
@@ -664,7 +691,8 @@ const struct stoker_gguf_tensor *stoker_gguf_tensor(const struct stoker_gguf *gg
 	return &gguf->tensors[index];
 }
 
-const struct stoker_gguf_tensor *stoker_gguf_find_tensor(const struct stoker_gguf *gguf, const char *name)
+const struct stoker_gguf_tensor *stoker_gguf_find_tensor(const struct stoker_gguf *gguf,
+							 const char *name)
 {
 	for (size_t i = 0; i < gguf->tensor_count; i++)
 		if (!strcmp(gguf->tensors[i].name, name))
@@ -679,8 +707,8 @@ int stoker_gguf_read(const struct stoker_gguf *gguf, const struct stoker_gguf_te
 	size_t done = 0;
 
 	if (bytes > tensor->bytes || offset > tensor->bytes - bytes)
-		return stoker_fail(err, -ERANGE, "%s: tensor %s: %zu bytes at %llu, it has %llu", file->path,
-				   tensor->name, bytes, (unsigned long long)offset,
+		return stoker_fail(err, -ERANGE, "%s: tensor %s: %zu bytes at %llu, it has %llu",
+				   file->path, tensor->name, bytes, (unsigned long long)offset,
 				   (unsigned long long)tensor->bytes);
 	while (done < bytes) {
 		const ssize_t got = pread(file->fd, (char *)dst + done, bytes - done,
@@ -689,8 +717,9 @@ int stoker_gguf_read(const struct stoker_gguf *gguf, const struct stoker_gguf_te
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
-			return stoker_fail(err, got ? -errno : -EIO, "%s: tensor %s: %s", file->path,
-					   tensor->name, got ? strerror(errno) : "file became shorter");
+			return stoker_fail(err, got ? -errno : -EIO, "%s: tensor %s: %s",
+					   file->path, tensor->name,
+					   got ? strerror(errno) : "file became shorter");
 		done += (size_t)got;
 	}
 	return 0;

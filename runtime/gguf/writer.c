@@ -168,7 +168,8 @@ void stoker_gguf_put_key(struct stoker_gguf_writer *w, const struct stoker_gguf 
 }
 
 void stoker_gguf_put_tensor(struct stoker_gguf_writer *w, const char *name,
-			    const struct stoker_format *format, uint32_t dimensions, const uint64_t *ne)
+			    const struct stoker_format *format, uint32_t dimensions,
+			    const uint64_t *ne)
 {
 	uint64_t values = 1, *sizes;
 
@@ -190,7 +191,8 @@ void stoker_gguf_put_tensor(struct stoker_gguf_writer *w, const char *name,
 	w->next_offset = round_up(w->next_offset + stoker_row_bytes(format, values), ALIGNMENT);
 }
 
-static int write_all(struct stoker_gguf_writer *w, const void *data, size_t n, struct stoker_error *err)
+static int write_all(struct stoker_gguf_writer *w, const void *data, size_t n,
+		     struct stoker_error *err)
 {
 	size_t done = 0;
 
@@ -253,7 +255,8 @@ int stoker_gguf_write(struct stoker_gguf_writer *w, const void *data, size_t byt
 	return w->failed;
 }
 
-int stoker_gguf_writer_finish(struct stoker_gguf_writer **writer, int keep, struct stoker_error *err)
+int stoker_gguf_writer_finish(struct stoker_gguf_writer **writer, int keep,
+			      struct stoker_error *err)
 {
 	struct stoker_gguf_writer *w = *writer;
 	int ret = 0;
@@ -268,7 +271,8 @@ int stoker_gguf_writer_finish(struct stoker_gguf_writer **writer, int keep, stru
 		stoker_fail(err, ret, "%s: out of memory", w->path);
 	if (keep && !ret && w->current != w->tensor_count)
 		ret = stoker_fail(err, -EINVAL, "%s: %llu of %llu tensors written", w->path,
-				  (unsigned long long)w->current, (unsigned long long)w->tensor_count);
+				  (unsigned long long)w->current,
+				  (unsigned long long)w->tensor_count);
 	if (close(w->fd) && !ret)
 		ret = stoker_fail(err, -errno, "%s: %s", w->part, strerror(errno));
 	if (keep && !ret && rename(w->part, w->path))

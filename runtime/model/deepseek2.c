@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * deepseek2: multi-head latent attention (arXiv:2405.04434) and experts with a selection bias.  With
+ * deepseek2: multi-head latent attention (arXiv:2405.04434) and experts with a selection bias. With
  * attn_k_b and attn_v_b the cache holds the compressed vector; older files have attn_kv_b, which
  * expands it to ordinary keys and values.
  */
@@ -21,15 +21,17 @@ static void load_latent_attention(struct stoker_model *m, uint32_t il)
 	l->mixer = MIXER_LATENT_ATTENTION;
 	l->heads = model_layer_u32_or(m, "attention.head_count", il, 0);
 	l->key_size = model_u32(m, absorbed ? "attention.key_length_mla" : "attention.key_length");
-	l->value_size = model_u32(m, absorbed ? "attention.value_length_mla" : "attention.value_length");
+	l->value_size =
+		model_u32(m, absorbed ? "attention.value_length_mla" : "attention.value_length");
 	l->latent = latent;
 	l->rotated = rotated;
 	if (m->failed)
 		return;
 	if (!l->heads || !latent || rotated >= l->key_size || !l->value_size ||
 	    (uint64_t)l->heads * (l->key_size + l->value_size + latent) > STOKER_MAX_WIDTH) {
-		model_fail(m, -EINVAL, "layer %u: %u heads of %u keys (%u rotated) and %u values, latent %u", il,
-			   l->heads, l->key_size, rotated, l->value_size, latent);
+		model_fail(m, -EINVAL,
+			   "layer %u: %u heads of %u keys (%u rotated) and %u values, latent %u",
+			   il, l->heads, l->key_size, rotated, l->value_size, latent);
 		return;
 	}
 	const uint32_t plain = l->key_size - rotated;
@@ -38,22 +40,26 @@ static void load_latent_attention(struct stoker_model *m, uint32_t il)
 	if (q_rank) {
 		model_weight(m, &l->q_a, REQUIRED, dim, q_rank, 1, "blk.%u.attn_q_a", il);
 		l->q_a_norm = model_vector(m, REQUIRED, q_rank, "blk.%u.attn_q_a_norm.weight", il);
-		model_weight(m, &l->q_b, REQUIRED, q_rank, l->heads * l->key_size, 1, "blk.%u.attn_q_b", il);
+		model_weight(m, &l->q_b, REQUIRED, q_rank, l->heads * l->key_size, 1,
+			     "blk.%u.attn_q_b", il);
 	} else {
-		model_weight(m, &l->q, REQUIRED, dim, l->heads * l->key_size, 1, "blk.%u.attn_q", il);
+		model_weight(m, &l->q, REQUIRED, dim, l->heads * l->key_size, 1, "blk.%u.attn_q",
+			     il);
 	}
 	model_weight(m, &l->kv_a, REQUIRED, dim, latent + rotated, 1, "blk.%u.attn_kv_a_mqa", il);
 	l->kv_a_norm = model_vector(m, REQUIRED, latent, "blk.%u.attn_kv_a_norm.weight", il);
 	if (absorbed) {
 		l->kv_heads = 1;
 		model_weight(m, &l->k_b, REQUIRED, plain, latent, l->heads, "blk.%u.attn_k_b", il);
-		model_weight(m, &l->v_b, REQUIRED, latent, l->value_size, l->heads, "blk.%u.attn_v_b", il);
+		model_weight(m, &l->v_b, REQUIRED, latent, l->value_size, l->heads,
+			     "blk.%u.attn_v_b", il);
 	} else {
 		l->kv_heads = l->heads;
 		model_weight(m, &l->kv_b, REQUIRED, latent, l->heads * (plain + l->value_size), 1,
 			     "blk.%u.attn_kv_b", il);
 	}
-	model_weight(m, &l->o, REQUIRED, l->heads * l->value_size, dim, 1, "blk.%u.attn_output", il);
+	model_weight(m, &l->o, REQUIRED, l->heads * l->value_size, dim, 1, "blk.%u.attn_output",
+		     il);
 
 	/* YaRN scales the logits here instead of cos and sin */
 	const float factor = model_f32_or(m, "rope.scaling.factor", 1);
@@ -63,8 +69,9 @@ static void load_latent_attention(struct stoker_model *m, uint32_t il)
 	if (factor > 1 && !model_string_is(m, "rope.scaling.type", "none"))
 		mu = 1 + 0.1f * (multiplier != 0 ? multiplier : 1) * logf(factor);
 	l->attn_scale = mu * mu / sqrtf((float)l->key_size);
-	l->rope = il ? m->layers[0].rope :
-		       model_rope(m, rotated, true, model_f32_or(m, "rope.freq_base", 10000), NULL, true);
+	l->rope = il ? m->layers[0].rope
+		     : model_rope(m, rotated, true, model_f32_or(m, "rope.freq_base", 10000), NULL,
+				  true);
 }
 
 void load_deepseek2(struct stoker_model *m)
@@ -84,13 +91,15 @@ void load_deepseek2(struct stoker_model *m)
 		m->weights_scale = scale;
 	for (uint32_t i = 0; i < m->layer_count && !m->failed; i++) {
 		load_latent_attention(m, i);
-		m->layers[i].ffn_norm = model_vector(m, REQUIRED, m->embedding, "blk.%u.ffn_norm.weight", i);
+		m->layers[i].ffn_norm =
+			model_vector(m, REQUIRED, m->embedding, "blk.%u.ffn_norm.weight", i);
 		if (i < dense || !model_u32_or(m, "expert_count", 0)) {
 			load_dense_ffn(m, i, model_layer_u32_or(m, "feed_forward_length", i, 0));
 		} else {
 			const uint32_t hidden = model_u32(m, "expert_feed_forward_length");
 
-			load_experts(m, i, hidden, hidden * model_u32_or(m, "expert_shared_count", 0));
+			load_experts(m, i, hidden,
+				     hidden * model_u32_or(m, "expert_shared_count", 0));
 		}
 	}
 }

@@ -15,12 +15,18 @@ static stoker_address carve(stoker_address *at, const struct forward *f, uint64_
 	return part;
 }
 
-static void norm(const struct forward *f, stoker_address dst, stoker_address src, stoker_address weight,
-		 uint32_t groups, uint32_t width, uint32_t stride)
+static void norm(const struct forward *f, stoker_address dst, stoker_address src,
+		 stoker_address weight, uint32_t groups, uint32_t width, uint32_t stride)
 {
-	const struct op_norm op = { .dst = dst, .src = src, .weight = weight, .rows = f->rows,
-				    .groups = groups, .width = width, .dst_stride = stride,
-				    .src_stride = stride, .eps = f->model->norm_eps };
+	const struct op_norm op = { .dst = dst,
+				    .src = src,
+				    .weight = weight,
+				    .rows = f->rows,
+				    .groups = groups,
+				    .width = width,
+				    .dst_stride = stride,
+				    .src_stride = stride,
+				    .eps = f->model->norm_eps };
 
 	f->model->device->ops->norm(f->model->device, &op);
 }
@@ -28,8 +34,9 @@ static void norm(const struct forward *f, stoker_address dst, stoker_address src
 static void matmul(const struct forward *f, const struct stoker_weight *w, stoker_address dst,
 		   stoker_address src)
 {
-	const struct op_matmul op = { .count = 1, .rows = f->rows, .weight = { w }, .dst = { dst },
-				      .src = src };
+	const struct op_matmul op = {
+		.count = 1, .rows = f->rows, .weight = { w }, .dst = { dst }, .src = src
+	};
 
 	f->model->device->ops->matmul(f->model->device, &op);
 }
@@ -37,31 +44,51 @@ static void matmul(const struct forward *f, const struct stoker_weight *w, stoke
 static void add(const struct forward *f, stoker_address dst, stoker_address b, float scale)
 {
 	const uint32_t n = f->model->embedding;
-	const struct op_binary op = { .dst = dst, .a = dst, .b = b, .kind = BINARY_ADD, .rows = f->rows,
-				      .width = n, .dst_stride = n, .a_stride = n, .b_stride = n,
+	const struct op_binary op = { .dst = dst,
+				      .a = dst,
+				      .b = b,
+				      .kind = BINARY_ADD,
+				      .rows = f->rows,
+				      .width = n,
+				      .dst_stride = n,
+				      .a_stride = n,
+				      .b_stride = n,
 				      .scale = scale };
 
 	f->model->device->ops->binary(f->model->device, &op);
 }
 
-static void multiply(const struct forward *f, enum binary_kind kind, stoker_address dst, stoker_address a,
-		     uint32_t a_stride, stoker_address b, uint32_t b_stride, uint32_t rows, uint32_t width)
+static void multiply(const struct forward *f, enum binary_kind kind, stoker_address dst,
+		     stoker_address a, uint32_t a_stride, stoker_address b, uint32_t b_stride,
+		     uint32_t rows, uint32_t width)
 {
-	const struct op_binary op = { .dst = dst, .a = a, .b = b, .kind = kind, .rows = rows,
-				      .width = width, .dst_stride = width, .a_stride = a_stride,
+	const struct op_binary op = { .dst = dst,
+				      .a = a,
+				      .b = b,
+				      .kind = kind,
+				      .rows = rows,
+				      .width = width,
+				      .dst_stride = width,
+				      .a_stride = a_stride,
 				      .b_stride = b_stride };
 
 	f->model->device->ops->binary(f->model->device, &op);
 }
 
-static void rotate(const struct forward *f, const struct rope *rope, stoker_address x, uint32_t heads,
-		   uint32_t head_stride, uint32_t stride)
+static void rotate(const struct forward *f, const struct rope *rope, stoker_address x,
+		   uint32_t heads, uint32_t head_stride, uint32_t stride)
 {
 	const bool is_long = rope->long_frequency && f->context > rope->short_context;
-	const struct op_rope op = { .x = x, .frequency = is_long ? rope->long_frequency : rope->frequency,
-				    .rows = f->rows, .heads = heads, .head_stride = head_stride,
-				    .stride = stride, .pairs = rope->pairs, .position = f->position,
-				    .interleaved = rope->interleaved, .magnitude = rope->magnitude };
+	const struct op_rope op = { .x = x,
+				    .frequency = is_long ? rope->long_frequency : rope->frequency,
+				    .rows = f->rows,
+				    .heads = heads,
+				    .head_stride = head_stride,
+				    .stride = stride,
+				    .pairs = rope->pairs,
+				    .position = f->position,
+				    .interleaved = rope->interleaved,
+				    .magnitude = rope->magnitude };
 
 	if (rope->pairs)
 		f->model->device->ops->rope(f->model->device, &op);
@@ -69,17 +96,26 @@ static void rotate(const struct forward *f, const struct rope *rope, stoker_addr
 
 static void store(const struct forward *f, stoker_address cache, stoker_address src, uint32_t width)
 {
-	const struct op_kv_store op = { .cache = cache, .src = src, .format = f->kv, .rows = f->rows,
-					.width = width, .stride = width, .first = f->position };
+	const struct op_kv_store op = { .cache = cache,
+					.src = src,
+					.format = f->kv,
+					.rows = f->rows,
+					.width = width,
+					.stride = width,
+					.first = f->position };
 
 	f->model->device->ops->kv_store(f->model->device, &op);
 }
 
-static void copy(const struct forward *f, stoker_address dst, uint32_t dst_stride, stoker_address src,
-		 uint32_t src_stride, uint32_t rows, uint32_t width)
+static void copy(const struct forward *f, stoker_address dst, uint32_t dst_stride,
+		 stoker_address src, uint32_t src_stride, uint32_t rows, uint32_t width)
 {
-	const struct op_copy op = { .dst = dst, .src = src, .rows = rows, .width = width,
-				    .dst_stride = dst_stride, .src_stride = src_stride };
+	const struct op_copy op = { .dst = dst,
+				    .src = src,
+				    .rows = rows,
+				    .width = width,
+				    .dst_stride = dst_stride,
+				    .src_stride = src_stride };
 
 	f->model->device->ops->copy(f->model->device, &op);
 }
@@ -89,7 +125,8 @@ static stoker_address floats(stoker_address at, uint64_t n)
 	return at + n * sizeof(float);
 }
 
-/* --- mixers: h -> a ------------------------------------------------------------------------------ */
+/* --- mixers: h -> a ------------------------------------------------------------------------------
+ */
 
 static void attention(const struct forward *f, const struct layer *l, const struct layer_state *s)
 {
@@ -100,8 +137,11 @@ static void attention(const struct forward *f, const struct layer *l, const stru
 	stoker_address q = carve(&at, f, l->q.out), k = carve(&at, f, k_width);
 	const stoker_address v = carve(&at, f, v_width), o = carve(&at, f, o_width);
 	const stoker_address gate = floats(q, l->key_size);
-	const struct op_matmul project = { .count = 3, .rows = f->rows, .weight = { &l->q, &l->k, &l->v },
-					   .dst = { q, k, v }, .src = f->h };
+	const struct op_matmul project = { .count = 3,
+					   .rows = f->rows,
+					   .weight = { &l->q, &l->k, &l->v },
+					   .dst = { q, k, v },
+					   .src = f->h };
 
 	ops->matmul(f->model->device, &project);
 	if (l->output_gate) {
@@ -111,8 +151,8 @@ static void attention(const struct forward *f, const struct layer *l, const stru
 		q = queries;
 	}
 	if (l->q_norm)
-		norm(f, q, q, l->q_norm, l->norm_whole ? 1 : l->heads, l->norm_whole ? q_width : l->key_size,
-		     q_width);
+		norm(f, q, q, l->q_norm, l->norm_whole ? 1 : l->heads,
+		     l->norm_whole ? q_width : l->key_size, q_width);
 	if (l->k_norm)
 		norm(f, k, k, l->k_norm, l->norm_whole ? 1 : l->kv_heads,
 		     l->norm_whole ? k_width : l->key_size, k_width);
@@ -122,11 +162,23 @@ static void attention(const struct forward *f, const struct layer *l, const stru
 	store(f, s->values, v, v_width);
 
 	const struct op_attention attend = {
-		.dst = o, .q = q, .keys = s->keys, .values = s->values, .sinks = l->sinks,
-		.format = f->kv, .rows = f->rows, .position = f->position, .heads = l->heads,
-		.kv_heads = l->kv_heads, .key_size = l->key_size, .value_size = l->value_size,
-		.window = l->window, .q_stride = q_width, .q_head_stride = l->key_size,
-		.dst_stride = o_width, .scale = l->attn_scale,
+		.dst = o,
+		.q = q,
+		.keys = s->keys,
+		.values = s->values,
+		.sinks = l->sinks,
+		.format = f->kv,
+		.rows = f->rows,
+		.position = f->position,
+		.heads = l->heads,
+		.kv_heads = l->kv_heads,
+		.key_size = l->key_size,
+		.value_size = l->value_size,
+		.window = l->window,
+		.q_stride = q_width,
+		.q_head_stride = l->key_size,
+		.dst_stride = o_width,
+		.scale = l->attn_scale,
 	};
 
 	ops->attention(f->model->device, &attend);
@@ -137,8 +189,8 @@ static void attention(const struct forward *f, const struct layer *l, const stru
 }
 
 /* Ordinary keys and values expanded from the latent vector, for files with attn_kv_b. */
-static void expand_latent(const struct forward *f, const struct layer *l, const struct layer_state *s,
-			  stoker_address kv, stoker_address *at)
+static void expand_latent(const struct forward *f, const struct layer *l,
+			  const struct layer_state *s, stoker_address kv, stoker_address *at)
 {
 	const uint32_t plain = l->key_size - l->rotated, both = plain + l->value_size;
 	const uint32_t z_width = l->latent + l->rotated;
@@ -151,13 +203,14 @@ static void expand_latent(const struct forward *f, const struct layer *l, const 
 	copy(f, k, l->key_size, expanded, both, f->rows * l->heads, plain);
 	copy(f, v, l->value_size, floats(expanded, plain), both, f->rows * l->heads, l->value_size);
 	for (uint32_t h = 0; h < l->heads; h++)
-		copy(f, floats(k, h * l->key_size + plain), k_width, floats(kv, l->latent), z_width, f->rows,
-		     l->rotated);
+		copy(f, floats(k, h * l->key_size + plain), k_width, floats(kv, l->latent), z_width,
+		     f->rows, l->rotated);
 	store(f, s->keys, k, k_width);
 	store(f, s->values, v, v_width);
 }
 
-static void latent_attention(const struct forward *f, const struct layer *l, const struct layer_state *s)
+static void latent_attention(const struct forward *f, const struct layer *l,
+			     const struct layer_state *s)
 {
 	const struct stoker_device_ops *ops = f->model->device->ops;
 	const uint32_t q_width = l->heads * l->key_size, z_width = l->latent + l->rotated;
@@ -166,10 +219,21 @@ static void latent_attention(const struct forward *f, const struct layer *l, con
 	const stoker_address q = carve(&at, f, q_width), z = carve(&at, f, z_width);
 	const stoker_address o = carve(&at, f, o_width);
 	struct op_attention attend = {
-		.dst = o, .q = q, .keys = s->keys, .values = s->values, .format = f->kv, .rows = f->rows,
-		.position = f->position, .heads = l->heads, .kv_heads = l->kv_heads,
-		.key_size = l->key_size, .value_size = l->value_size, .q_stride = q_width,
-		.q_head_stride = l->key_size, .dst_stride = o_width, .scale = l->attn_scale,
+		.dst = o,
+		.q = q,
+		.keys = s->keys,
+		.values = s->values,
+		.format = f->kv,
+		.rows = f->rows,
+		.position = f->position,
+		.heads = l->heads,
+		.kv_heads = l->kv_heads,
+		.key_size = l->key_size,
+		.value_size = l->value_size,
+		.q_stride = q_width,
+		.q_head_stride = l->key_size,
+		.dst_stride = o_width,
+		.scale = l->attn_scale,
 	};
 
 	if (l->q_a.at) {
@@ -194,17 +258,26 @@ static void latent_attention(const struct forward *f, const struct layer *l, con
 	/* queries move into the latent space, where all heads share one key */
 	const stoker_address moved = carve(&at, f, l->heads * z_width);
 	const stoker_address seen = carve(&at, f, l->heads * l->latent);
-	const struct op_matmul_heads into = { .weight = &l->k_b, .dst = moved, .src = q, .rows = f->rows,
-					      .dst_stride = l->heads * z_width, .dst_head_stride = z_width,
-					      .src_stride = q_width, .src_head_stride = l->key_size };
-	const struct op_matmul_heads out = { .weight = &l->v_b, .dst = o, .src = seen, .rows = f->rows,
-					     .dst_stride = o_width, .dst_head_stride = l->value_size,
+	const struct op_matmul_heads into = { .weight = &l->k_b,
+					      .dst = moved,
+					      .src = q,
+					      .rows = f->rows,
+					      .dst_stride = l->heads * z_width,
+					      .dst_head_stride = z_width,
+					      .src_stride = q_width,
+					      .src_head_stride = l->key_size };
+	const struct op_matmul_heads out = { .weight = &l->v_b,
+					     .dst = o,
+					     .src = seen,
+					     .rows = f->rows,
+					     .dst_stride = o_width,
+					     .dst_head_stride = l->value_size,
 					     .src_stride = l->heads * l->latent,
 					     .src_head_stride = l->latent };
 
 	ops->matmul_heads(f->model->device, &into);
-	copy(f, floats(moved, l->latent), z_width, floats(q, plain), l->key_size, f->rows * l->heads,
-	     l->rotated);
+	copy(f, floats(moved, l->latent), z_width, floats(q, plain), l->key_size,
+	     f->rows * l->heads, l->rotated);
 	store(f, s->keys, z, z_width);
 	attend.dst = seen;
 	attend.q = moved;
@@ -223,9 +296,16 @@ static void latent_attention(const struct forward *f, const struct layer *l, con
 static void convolve(const struct forward *f, const struct layer *l, const struct layer_state *s,
 		     stoker_address dst, stoker_address src, bool silu)
 {
-	const struct op_conv op = { .dst = dst, .src = src, .weight = l->conv, .state = s->conv,
-				    .rows = f->rows, .channels = l->channels, .taps = l->taps,
-				    .dst_stride = l->channels, .src_stride = l->channels, .silu = silu };
+	const struct op_conv op = { .dst = dst,
+				    .src = src,
+				    .weight = l->conv,
+				    .state = s->conv,
+				    .rows = f->rows,
+				    .channels = l->channels,
+				    .taps = l->taps,
+				    .dst_stride = l->channels,
+				    .src_stride = l->channels,
+				    .silu = silu };
 
 	f->model->device->ops->conv(f->model->device, &op);
 }
@@ -250,21 +330,39 @@ static void delta_net(const struct forward *f, const struct layer *l, const stru
 	const uint32_t keys = l->key_heads * l->state_size, inner = l->value_heads * l->state_size;
 	stoker_address at = f->mix;
 	const stoker_address qkv = carve(&at, f, l->channels), gate = carve(&at, f, inner);
-	const stoker_address alpha = carve(&at, f, l->value_heads), beta = carve(&at, f, l->value_heads);
+	const stoker_address alpha = carve(&at, f, l->value_heads),
+			     beta = carve(&at, f, l->value_heads);
 	const stoker_address o = carve(&at, f, inner);
-	const struct op_matmul project = { .count = 4, .rows = f->rows,
+	const struct op_matmul project = { .count = 4,
+					   .rows = f->rows,
 					   .weight = { &l->conv_in, &l->gate, &l->alpha, &l->beta },
-					   .dst = { qkv, gate, alpha, beta }, .src = f->h };
-	const struct op_norm unit = { .dst = qkv, .src = qkv, .kind = NORM_L2, .rows = f->rows,
-				      .groups = 2 * l->key_heads, .width = l->state_size,
-				      .dst_stride = l->channels, .src_stride = l->channels,
+					   .dst = { qkv, gate, alpha, beta },
+					   .src = f->h };
+	const struct op_norm unit = { .dst = qkv,
+				      .src = qkv,
+				      .kind = NORM_L2,
+				      .rows = f->rows,
+				      .groups = 2 * l->key_heads,
+				      .width = l->state_size,
+				      .dst_stride = l->channels,
+				      .src_stride = l->channels,
 				      .eps = f->model->norm_eps };
-	const struct op_delta_net delta = { .dst = o, .q = qkv, .k = floats(qkv, keys),
-					    .v = floats(qkv, 2 * keys), .alpha = alpha, .beta = beta,
-					    .dt = l->dt, .a = l->a, .state = s->delta, .rows = f->rows,
-					    .key_heads = l->key_heads, .value_heads = l->value_heads,
-					    .size = l->state_size, .qkv_stride = l->channels,
-					    .dst_stride = inner, .grouped = l->grouped_heads };
+	const struct op_delta_net delta = { .dst = o,
+					    .q = qkv,
+					    .k = floats(qkv, keys),
+					    .v = floats(qkv, 2 * keys),
+					    .alpha = alpha,
+					    .beta = beta,
+					    .dt = l->dt,
+					    .a = l->a,
+					    .state = s->delta,
+					    .rows = f->rows,
+					    .key_heads = l->key_heads,
+					    .value_heads = l->value_heads,
+					    .size = l->state_size,
+					    .qkv_stride = l->channels,
+					    .dst_stride = inner,
+					    .grouped = l->grouped_heads };
 
 	ops->matmul(f->model->device, &project);
 	convolve(f, l, s, qkv, qkv, true);
@@ -275,33 +373,52 @@ static void delta_net(const struct forward *f, const struct layer *l, const stru
 	matmul(f, &l->conv_out, f->a, o);
 }
 
-/* --- feed-forward: h -> a ------------------------------------------------------------------------ */
+/* --- feed-forward: h -> a ------------------------------------------------------------------------
+ */
 
-static void gated(const struct forward *f, const struct stoker_weight *gate, const struct stoker_weight *up,
-		  const struct stoker_weight *down, stoker_address dst)
+static void gated(const struct forward *f, const struct stoker_weight *gate,
+		  const struct stoker_weight *up, const struct stoker_weight *down,
+		  stoker_address dst)
 {
 	const struct stoker_device_ops *ops = f->model->device->ops;
 	stoker_address at = f->mix;
 	const stoker_address u = carve(&at, f, up->out), g = carve(&at, f, up->out);
-	const struct op_matmul both = { .count = gate->at ? 2 : 1, .rows = f->rows, .weight = { up, gate },
-					.dst = { u, g }, .src = f->h };
-	const struct op_glu glu = { .dst = g, .gate = gate->at ? g : 0, .up = u, .rows = f->rows,
-				    .width = up->out, .gate_stride = up->out, .up_stride = up->out,
-				    .activation = gate->at ? f->model->activation : ACTIVATION_SILU_ONLY };
+	const struct op_matmul both = { .count = gate->at ? 2 : 1,
+					.rows = f->rows,
+					.weight = { up, gate },
+					.dst = { u, g },
+					.src = f->h };
+	const struct op_glu glu = { .dst = g,
+				    .gate = gate->at ? g : 0,
+				    .up = u,
+				    .rows = f->rows,
+				    .width = up->out,
+				    .gate_stride = up->out,
+				    .up_stride = up->out,
+				    .activation = gate->at ? f->model->activation
+							   : ACTIVATION_SILU_ONLY };
 
 	ops->matmul(f->model->device, &both);
 	ops->glu(f->model->device, &glu);
 	matmul(f, down, dst, g);
 }
 
-static void route(const struct forward *f, const struct layer *l, stoker_address ids, stoker_address input)
+static void route(const struct forward *f, const struct layer *l, stoker_address ids,
+		  stoker_address input)
 {
 	const struct stoker_model *m = f->model;
-	const struct op_route op = { .ids = ids, .weights = f->weights, .logits = f->router,
-				     .bias = l->router_bias, .rows = f->rows, .experts = l->expert_count,
-				     .used = m->experts_used, .groups = m->groups,
-				     .groups_used = m->groups_used, .gating = m->gating,
-				     .normalize = m->normalize_weights, .scale = m->weights_scale };
+	const struct op_route op = { .ids = ids,
+				     .weights = f->weights,
+				     .logits = f->router,
+				     .bias = l->router_bias,
+				     .rows = f->rows,
+				     .experts = l->expert_count,
+				     .used = m->experts_used,
+				     .groups = m->groups,
+				     .groups_used = m->groups_used,
+				     .gating = m->gating,
+				     .normalize = m->normalize_weights,
+				     .scale = m->weights_scale };
 
 	matmul(f, &l->router, f->router, input);
 	m->device->ops->route(m->device, &op);
@@ -322,9 +439,16 @@ static void shared_expert(const struct forward *f, const struct layer *l)
 		add(f, f->a, out, 1);
 		return;
 	}
-	const struct op_binary op = { .dst = f->a, .a = f->a, .b = out, .gate = gate,
-				      .kind = BINARY_ADD_GATED, .rows = f->rows, .width = dim,
-				      .dst_stride = dim, .a_stride = dim, .b_stride = dim };
+	const struct op_binary op = { .dst = f->a,
+				      .a = f->a,
+				      .b = out,
+				      .gate = gate,
+				      .kind = BINARY_ADD_GATED,
+				      .rows = f->rows,
+				      .width = dim,
+				      .dst_stride = dim,
+				      .a_stride = dim,
+				      .b_stride = dim };
 
 	matmul(f, &l->shared_gate_inp, gate, f->h);
 	f->model->device->ops->binary(f->model->device, &op);
@@ -332,9 +456,15 @@ static void shared_expert(const struct forward *f, const struct layer *l)
 
 static void feed_forward(const struct forward *f, const struct layer *l, stoker_address ids)
 {
-	const struct op_experts op = { .dst = f->a, .src = f->h, .ids = ids, .weights = f->weights,
-				       .gate = &l->gate_exps, .up = &l->up_exps, .down = &l->down_exps,
-				       .rows = f->rows, .used = f->model->experts_used,
+	const struct op_experts op = { .dst = f->a,
+				       .src = f->h,
+				       .ids = ids,
+				       .weights = f->weights,
+				       .gate = &l->gate_exps,
+				       .up = &l->up_exps,
+				       .down = &l->down_exps,
+				       .rows = f->rows,
+				       .used = f->model->experts_used,
 				       .activation = f->model->activation };
 
 	if (!l->expert_count) {
@@ -348,7 +478,8 @@ static void feed_forward(const struct forward *f, const struct layer *l, stoker_
 		shared_expert(f, l);
 }
 
-/* --- the whole ----------------------------------------------------------------------------------- */
+/* --- the whole -----------------------------------------------------------------------------------
+ */
 
 static void run_layer(const struct forward *f, uint32_t il)
 {
@@ -389,12 +520,14 @@ static void output(const struct forward *f)
 {
 	const struct stoker_model *m = f->model;
 	struct forward last = *f;
-	const struct op_scale scale = { .x = f->logits, .count = (uint64_t)f->logit_rows * m->vocabulary,
-					.scale = m->logit_scale, .cap = m->logit_softcap };
+	const struct op_scale scale = { .x = f->logits,
+					.count = (uint64_t)f->logit_rows * m->vocabulary,
+					.scale = m->logit_scale,
+					.cap = m->logit_softcap };
 
 	last.rows = f->logit_rows;
-	norm(&last, f->h, floats(f->x, (uint64_t)(f->rows - f->logit_rows) * m->embedding), m->output_norm, 1,
-	     m->embedding, m->embedding);
+	norm(&last, f->h, floats(f->x, (uint64_t)(f->rows - f->logit_rows) * m->embedding),
+	     m->output_norm, 1, m->embedding, m->embedding);
 	matmul(&last, &m->output, f->logits, f->h);
 	if (m->logit_scale != 1 || m->logit_softcap > 0)
 		m->device->ops->scale(m->device, &scale);
@@ -403,8 +536,11 @@ static void output(const struct forward *f)
 int stoker_forward(const struct forward *f, struct stoker_error *err)
 {
 	const struct stoker_model *m = f->model;
-	const struct op_embed embed = { .dst = f->x, .ids = f->tokens, .table = &m->token_embd,
-					.rows = f->rows, .scale = m->embedding_scale };
+	const struct op_embed embed = { .dst = f->x,
+					.ids = f->tokens,
+					.table = &m->token_embd,
+					.rows = f->rows,
+					.scale = m->embedding_scale };
 	int ret = m->device->ops->begin(m->device, err);
 
 	if (ret)
@@ -436,8 +572,10 @@ uint64_t stoker_forward_mix(const struct stoker_model *m)
 			break;
 		case MIXER_LATENT_ATTENTION:
 			mixer = heads * l->key_size + z + heads * l->value_size + l->q_a.out;
-			mixer += l->k_b.at ? heads * (z + l->latent) :
-					     l->latent + 2 * heads * ((uint64_t)l->key_size + l->value_size);
+			mixer += l->k_b.at ? heads * (z + l->latent)
+					   : l->latent + 2 * heads *
+								 ((uint64_t)l->key_size +
+								  l->value_size);
 			break;
 		case MIXER_SHORT_CONV:
 			mixer = 4 * (uint64_t)m->embedding;
@@ -463,9 +601,10 @@ uint64_t stoker_layer_state(const struct layer *l, enum stoker_kv_format kv, uin
 		values = context * stoker_kv_row_bytes(kv, l->kv_heads * l->value_size);
 		break;
 	case MIXER_LATENT_ATTENTION:
-		keys = context * stoker_kv_row_bytes(kv, l->k_b.at ? l->latent + l->rotated :
-								    l->heads * l->key_size);
-		values = l->k_b.at ? 0 : context * stoker_kv_row_bytes(kv, l->heads * l->value_size);
+		keys = context * stoker_kv_row_bytes(kv, l->k_b.at ? l->latent + l->rotated
+								   : l->heads * l->key_size);
+		values = l->k_b.at ? 0
+				   : context * stoker_kv_row_bytes(kv, l->heads * l->value_size);
 		break;
 	case MIXER_DELTA_NET:
 		delta = (uint64_t)l->value_heads * l->state_size * l->state_size * sizeof(float);
@@ -480,7 +619,9 @@ uint64_t stoker_layer_state(const struct layer *l, enum stoker_kv_format kv, uin
 	conv = round_up(conv, 64);
 	delta = round_up(delta, 64);
 	if (s)
-		*s = (struct layer_state){ .keys = base, .values = base + keys, .conv = base + keys + values,
+		*s = (struct layer_state){ .keys = base,
+					   .values = base + keys,
+					   .conv = base + keys + values,
 					   .delta = base + keys + values + conv };
 	return keys + values + conv + delta;
 }

@@ -19,17 +19,19 @@ void load_gemma3(struct stoker_model *m)
 
 		load_attention(m, i, false);
 		l->ffn_norm = model_vector(m, REQUIRED, m->embedding, "blk.%u.ffn_norm.weight", i);
-		l->post_attn_norm =
-			model_vector(m, REQUIRED, m->embedding, "blk.%u.post_attention_norm.weight", i);
-		l->post_ffn_norm = model_vector(m, REQUIRED, m->embedding, "blk.%u.post_ffw_norm.weight", i);
-		if (m->layer_count == 62) /* the 27 B model scales by the embedding's share of a head */
+		l->post_attn_norm = model_vector(m, REQUIRED, m->embedding,
+						 "blk.%u.post_attention_norm.weight", i);
+		l->post_ffn_norm =
+			model_vector(m, REQUIRED, m->embedding, "blk.%u.post_ffw_norm.weight", i);
+		if (m->layer_count ==
+		    62) /* the 27 B model scales by the embedding's share of a head */
 			l->attn_scale = 1 / sqrtf((float)m->embedding / (float)l->heads);
 		load_dense_ffn(m, i, model_layer_u32_or(m, "feed_forward_length", i, 0));
 	}
 	if (m->failed || !window)
 		return;
-	local = model_rope(m, 2 * m->layers[0].rope.pairs, false, model_f32_or(m, "rope.freq_base_swa", 10000),
-			   NULL, false);
+	local = model_rope(m, 2 * m->layers[0].rope.pairs, false,
+			   model_f32_or(m, "rope.freq_base_swa", 10000), NULL, false);
 	for (uint32_t i = 0; i < m->layer_count; i++)
 		if (period == 0 || i % period < period - 1) {
 			m->layers[i].window = window;

@@ -16,8 +16,8 @@ void load_glm4moe(struct stoker_model *m)
 		const uint32_t hidden = model_u32(m, "expert_feed_forward_length");
 
 		load_attention(m, i, false);
-		m->layers[i].ffn_norm =
-			model_vector(m, REQUIRED, m->embedding, "blk.%u.post_attention_norm.weight", i);
+		m->layers[i].ffn_norm = model_vector(m, REQUIRED, m->embedding,
+						     "blk.%u.post_attention_norm.weight", i);
 		if (i < dense)
 			load_dense_ffn(m, i, model_layer_u32_or(m, "feed_forward_length", i, 0));
 		else

@@ -14,7 +14,8 @@ void load_lfm2(struct stoker_model *m)
 		model_fail(m, -EINVAL, "key %s.shortconv.l_cache is %u, limits 1 and 64",
 			   m->architecture->name, taps);
 	if (experts)
-		m->gating = model_u32(m, "expert_gating_func") == 1 ? GATING_SOFTMAX : GATING_SIGMOID;
+		m->gating = model_u32(m, "expert_gating_func") == 1 ? GATING_SOFTMAX
+								    : GATING_SIGMOID;
 	m->normalize_weights = true;
 	for (uint32_t i = 0; i < m->layer_count && !m->failed; i++) {
 		struct layer *l = &m->layers[i];
@@ -28,8 +29,10 @@ void load_lfm2(struct stoker_model *m)
 			l->taps = taps;
 			l->channels = dim;
 			l->attn_norm = model_vector(m, REQUIRED, dim, "blk.%u.attn_norm.weight", i);
-			model_weight(m, &l->conv_in, REQUIRED, dim, 3 * dim, 1, "blk.%u.shortconv.in_proj", i);
-			model_weight(m, &l->conv_out, REQUIRED, dim, dim, 1, "blk.%u.shortconv.out_proj", i);
+			model_weight(m, &l->conv_in, REQUIRED, dim, 3 * dim, 1,
+				     "blk.%u.shortconv.in_proj", i);
+			model_weight(m, &l->conv_out, REQUIRED, dim, dim, 1,
+				     "blk.%u.shortconv.out_proj", i);
 			l->conv = model_vector(m, REQUIRED, (uint64_t)taps * dim,
 					       "blk.%u.shortconv.conv.weight", i);
 		}

@@ -15,7 +15,8 @@ static void load_layers(struct stoker_model *m, uint32_t shared)
 		load_attention(m, i, true);
 		l->ffn_norm = model_vector(m, REQUIRED, m->embedding, "blk.%u.ffn_norm.weight", i);
 		if (experts)
-			load_experts(m, i, model_u32_or(m, "expert_feed_forward_length", hidden), shared);
+			load_experts(m, i, model_u32_or(m, "expert_feed_forward_length", hidden),
+				     shared);
 		else
 			load_dense_ffn(m, i, hidden);
 		if ((experts ? l->gate_exps.at : l->ffn_gate.at) == 0)

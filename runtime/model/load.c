@@ -20,10 +20,12 @@ void model_fail(struct stoker_model *m, int code, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	m->failed = stoker_fail(m->err, code, "%s: %s", stoker_gguf_file(m->gguf, 0, NULL, NULL), text);
+	m->failed =
+		stoker_fail(m->err, code, "%s: %s", stoker_gguf_file(m->gguf, 0, NULL, NULL), text);
 }
 
-/* --- metadata ---------------------------------------------------------------------------------- */
+/* --- metadata ----------------------------------------------------------------------------------
+ */
 
 static const struct stoker_gguf_key *find_key(const struct stoker_model *m, const char *key,
 					      char name[MAX_NAME])
@@ -44,8 +46,8 @@ static uint32_t u32_of(struct stoker_model *m, const struct stoker_gguf_key *key
 	uint64_t value = 0;
 
 	if (stoker_gguf_u64(m->gguf, key, index, &value) || value > UINT32_MAX)
-		model_fail(m, -EINVAL, "key %s: no number from 0 to 2^32 - 1 (entry %llu)", key->name,
-			   (unsigned long long)index);
+		model_fail(m, -EINVAL, "key %s: no number from 0 to 2^32 - 1 (entry %llu)",
+			   key->name, (unsigned long long)index);
 	return (uint32_t)value;
 }
 
@@ -67,7 +69,8 @@ uint32_t model_u32(struct stoker_model *m, const char *key)
 	return k ? u32_of(m, k, 0) : 0;
 }
 
-uint32_t model_layer_u32_or(struct stoker_model *m, const char *key, uint32_t layer, uint32_t fallback)
+uint32_t model_layer_u32_or(struct stoker_model *m, const char *key, uint32_t layer,
+			    uint32_t fallback)
 {
 	char name[MAX_NAME];
 	const struct stoker_gguf_key *k = find_key(m, key, name);
@@ -115,7 +118,8 @@ bool model_string_is(struct stoker_model *m, const char *key, const char *value)
 	       !memcmp(s.data, value, s.length);
 }
 
-/* --- tensors ----------------------------------------------------------------------------------- */
+/* --- tensors -----------------------------------------------------------------------------------
+ */
 
 static stoker_address address_of(const struct stoker_model *m, const struct stoker_gguf_tensor *t)
 {
@@ -169,11 +173,13 @@ static bool check_shape(struct stoker_model *m, const struct stoker_gguf_tensor 
 		return true;
 	shape_text(t->ne, t->dimensions, is);
 	shape_text(wanted, count > 1 ? 3 : out > 1 ? 2 : 1, should);
-	model_fail(m, -EINVAL, "tensor %s has shape [%s], the metadata asks for [%s]", t->name, is, should);
+	model_fail(m, -EINVAL, "tensor %s has shape [%s], the metadata asks for [%s]", t->name, is,
+		   should);
 	return false;
 }
 
-static stoker_address vector_of(struct stoker_model *m, const struct stoker_gguf_tensor *t, uint64_t count)
+static stoker_address vector_of(struct stoker_model *m, const struct stoker_gguf_tensor *t,
+				uint64_t count)
 {
 	AUTO_FREE uint8_t *raw = NULL;
 	AUTO_FREE float *values = NULL;
@@ -183,8 +189,9 @@ static stoker_address vector_of(struct stoker_model *m, const struct stoker_gguf
 		char is[80];
 
 		shape_text(t->ne, t->dimensions, is);
-		model_fail(m, -EINVAL, "tensor %s has shape [%s], the metadata asks for %llu values",
-			   t->name, is, (unsigned long long)count);
+		model_fail(m, -EINVAL,
+			   "tensor %s has shape [%s], the metadata asks for %llu values", t->name,
+			   is, (unsigned long long)count);
 		return 0;
 	}
 	if (t->format == stoker_format_by_name("F32"))
@@ -223,8 +230,8 @@ stoker_address model_vector(struct stoker_model *m, enum presence presence, uint
 	return 0;
 }
 
-bool model_weight(struct stoker_model *m, struct stoker_weight *w, enum presence presence, uint32_t in,
-		  uint32_t out, uint32_t count, const char *fmt, ...)
+bool model_weight(struct stoker_model *m, struct stoker_weight *w, enum presence presence,
+		  uint32_t in, uint32_t out, uint32_t count, const char *fmt, ...)
 {
 	const struct stoker_gguf_tensor *t;
 	char stem[MAX_NAME - 16], name[MAX_NAME];
@@ -245,8 +252,12 @@ bool model_weight(struct stoker_model *m, struct stoker_weight *w, enum presence
 	}
 	if (!check_shape(m, t, in, out, count))
 		return false;
-	*w = (struct stoker_weight){ .format = t->format, .at = address_of(m, t), .in = in, .out = out,
-				     .count = count, .stride = stoker_row_bytes(t->format, in) * out };
+	*w = (struct stoker_weight){ .format = t->format,
+				     .at = address_of(m, t),
+				     .in = in,
+				     .out = out,
+				     .count = count,
+				     .stride = stoker_row_bytes(t->format, in) * out };
 	snprintf(name, sizeof(name), "%s.bias", stem);
 	t = stoker_gguf_find_tensor(m->gguf, name);
 	if (t)
@@ -269,9 +280,11 @@ struct stoker_weight weight_rows(const struct stoker_weight *w, uint32_t first, 
 	return part;
 }
 
-/* --- rotary positions -------------------------------------------------------------------------- */
+/* --- rotary positions --------------------------------------------------------------------------
+ */
 
-/* YaRN (arXiv:2309.00071): the dimension whose wavelength fits @rotations times into the context. */
+/* YaRN (arXiv:2309.00071): the dimension whose wavelength fits @rotations times into the context.
+ */
 static double yarn_dimension(uint32_t dimensions, double context, double rotations, double base)
 {
 	return dimensions * log(context / (rotations * 2 * M_PI)) / (2 * log(base));
@@ -284,7 +297,8 @@ static bool read_factors(struct stoker_model *m, const char *name, uint32_t pair
 	if (!t || m->failed)
 		return false;
 	if (t->ne[0] != pairs || t->bytes != pairs * sizeof(float)) {
-		model_fail(m, -EINVAL, "tensor %s holds %llu values, rope.dimension_count asks for %u F32",
+		model_fail(m, -EINVAL,
+			   "tensor %s holds %llu values, rope.dimension_count asks for %u F32",
 			   name, (unsigned long long)t->ne[0], pairs);
 		return false;
 	}
@@ -302,14 +316,16 @@ struct rope model_rope(struct stoker_model *m, uint32_t dimensions, bool interle
 	const double context = model_u32_or(m, "rope.scaling.original_context_length", m->context);
 	const bool yarn = scaled && model_string_is(m, "rope.scaling.type", "yarn");
 	const bool none = !scaled || model_string_is(m, "rope.scaling.type", "none");
-	double factor = none ? 1 : (double)model_f32_or(m, "rope.scaling.factor",
-							model_f32_or(m, "rope.scale_linear", 1));
+	double factor = none ? 1
+			     : (double)model_f32_or(m, "rope.scaling.factor",
+						    model_f32_or(m, "rope.scale_linear", 1));
 	AUTO_FREE float *factors = calloc(rope.pairs + 1, sizeof(*factors));
 	AUTO_FREE float *frequency = calloc(rope.pairs + 1, sizeof(*frequency));
 	double low = 0, high = 0;
 
 	if (dimensions == 0 || dimensions % 2 || !(base > 0) || !factors || !frequency) {
-		model_fail(m, -EINVAL, "rope.dimension_count %u and rope.freq_base %g can't be used",
+		model_fail(m, -EINVAL,
+			   "rope.dimension_count %u and rope.freq_base %g can't be used",
 			   dimensions, (double)base);
 		return rope;
 	}
@@ -317,7 +333,8 @@ struct rope model_rope(struct stoker_model *m, uint32_t dimensions, bool interle
 		factor = 1;
 	if (yarn) {
 		low = fmax(0, floor(yarn_dimension(dimensions, context, 32, (double)base)));
-		high = fmin(dimensions - 1, ceil(yarn_dimension(dimensions, context, 1, (double)base)));
+		high = fmin(dimensions - 1,
+			    ceil(yarn_dimension(dimensions, context, 1, (double)base)));
 		/* with a log multiplier the attention scale carries it, see deepseek2.c */
 		if (model_f32_or(m, "rope.scaling.yarn_log_multiplier", 0) == 0 && factor > 1)
 			rope.magnitude = (float)(1 + 0.1 * log(factor));
@@ -325,16 +342,21 @@ struct rope model_rope(struct stoker_model *m, uint32_t dimensions, bool interle
 	if (scaled)
 		rope.magnitude *= model_f32_or(m, "rope.scaling.attn_factor", 1);
 	for (int pass = 0; pass < 2; pass++) {
-		const bool has = pass == 0 ? factors_name && read_factors(m, factors_name, rope.pairs, factors) :
-					     factors_name && !strcmp(factors_name, "rope_factors_short.weight") &&
-						     read_factors(m, "rope_factors_long.weight", rope.pairs, factors);
+		const bool has =
+			pass == 0
+				? factors_name && read_factors(m, factors_name, rope.pairs, factors)
+				: factors_name &&
+					  !strcmp(factors_name, "rope_factors_short.weight") &&
+					  read_factors(m, "rope_factors_long.weight", rope.pairs,
+						       factors);
 
 		if (pass == 1 && !has)
 			break;
 		for (uint32_t i = 0; i < rope.pairs; i++) {
 			const double ramp =
 				1 - fmin(fmax((i - low) / fmax(0.001, high - low), 0), 1);
-			double f = pow((double)base, -2.0 * i / dimensions) / (has ? (double)factors[i] : 1);
+			double f = pow((double)base, -2.0 * i / dimensions) /
+				   (has ? (double)factors[i] : 1);
 
 			f = yarn ? f / factor * (1 - ramp) + f * ramp : f / factor;
 			frequency[i] = (float)f;
@@ -349,19 +371,21 @@ struct rope model_rope(struct stoker_model *m, uint32_t dimensions, bool interle
 	return rope;
 }
 
-/* --- parts that architectures share ------------------------------------------------------------ */
+/* --- parts that architectures share ------------------------------------------------------------
+ */
 
 static uint32_t width(struct stoker_model *m, const char *key, uint32_t value)
 {
 	if (!m->failed && (value == 0 || value > STOKER_MAX_WIDTH))
-		model_fail(m, -EINVAL, "key %s.%s is %u, limits 1 and %d", m->architecture->name, key,
-			   value, STOKER_MAX_WIDTH);
+		model_fail(m, -EINVAL, "key %s.%s is %u, limits 1 and %d", m->architecture->name,
+			   key, value, STOKER_MAX_WIDTH);
 	return value;
 }
 
 void load_common(struct stoker_model *m)
 {
-	const struct stoker_gguf_tensor *embd = stoker_gguf_find_tensor(m->gguf, "token_embd.weight");
+	const struct stoker_gguf_tensor *embd =
+		stoker_gguf_find_tensor(m->gguf, "token_embd.weight");
 	const struct stoker_gguf_key *tokens = stoker_gguf_find(m->gguf, "tokenizer.ggml.tokens");
 	const uint32_t blocks = model_u32(m, "block_count");
 	const uint32_t drafts = model_u32_or(m, "nextn_predict_layers", 0);
@@ -376,7 +400,8 @@ void load_common(struct stoker_model *m)
 	m->activation = ACTIVATION_SILU;
 	m->gating = GATING_SOFTMAX;
 	if (!m->failed && (drafts >= blocks || blocks - drafts > STOKER_MAX_LAYERS))
-		model_fail(m, -EINVAL, "key %s.block_count is %u with %u draft blocks, limits 1 and %d",
+		model_fail(m, -EINVAL,
+			   "key %s.block_count is %u with %u draft blocks, limits 1 and %d",
 			   m->architecture->name, blocks, drafts, STOKER_MAX_LAYERS);
 	if (!embd)
 		model_fail(m, -EINVAL, "tensor token_embd.weight is missing");
@@ -390,7 +415,8 @@ void load_common(struct stoker_model *m)
 	}
 	m->vocabulary = (uint32_t)embd->ne[1];
 	if (tokens && tokens->count > m->vocabulary)
-		model_fail(m, -EINVAL, "tokenizer.ggml.tokens has %llu entries, token_embd.weight %u rows",
+		model_fail(m, -EINVAL,
+			   "tokenizer.ggml.tokens has %llu entries, token_embd.weight %u rows",
 			   (unsigned long long)tokens->count, m->vocabulary);
 	model_weight(m, &m->token_embd, REQUIRED, m->embedding, m->vocabulary, 1, "token_embd");
 	m->output_norm = model_vector(m, OPTIONAL, m->embedding, "output_norm.weight");
@@ -408,13 +434,15 @@ void load_attention(struct stoker_model *m, uint32_t il, bool interleaved)
 	const uint32_t dim = m->embedding;
 	struct stoker_weight fused;
 
-	l->heads = width(m, "attention.head_count", model_layer_u32_or(m, "attention.head_count", il, 0));
+	l->heads = width(m, "attention.head_count",
+			 model_layer_u32_or(m, "attention.head_count", il, 0));
 	l->kv_heads = model_layer_u32_or(m, "attention.head_count_kv", il, l->heads);
 	if (m->failed)
 		return;
 	if (l->kv_heads == 0 || l->heads % l->kv_heads) {
-		model_fail(m, -EINVAL, "layer %u: %u attention heads don't divide into %u key-value heads",
-			   il, l->heads, l->kv_heads);
+		model_fail(m, -EINVAL,
+			   "layer %u: %u attention heads don't divide into %u key-value heads", il,
+			   l->heads, l->kv_heads);
 		return;
 	}
 	l->key_size = width(m, "attention.key_length",
@@ -422,20 +450,23 @@ void load_attention(struct stoker_model *m, uint32_t il, bool interleaved)
 	l->value_size = width(m, "attention.value_length",
 			      model_u32_or(m, "attention.value_length", dim / l->heads));
 	const uint32_t rotated = model_u32_or(m, "rope.dimension_count", l->key_size);
-	const uint64_t q = (uint64_t)l->heads * l->key_size, k = (uint64_t)l->kv_heads * l->key_size;
+	const uint64_t q = (uint64_t)l->heads * l->key_size,
+		       k = (uint64_t)l->kv_heads * l->key_size;
 	const uint64_t v = (uint64_t)l->kv_heads * l->value_size;
 
 	if (m->failed)
 		return;
 	if (rotated > l->key_size || q + k + v > STOKER_MAX_WIDTH ||
 	    (uint64_t)l->heads * l->value_size > STOKER_MAX_WIDTH) {
-		model_fail(m, -EINVAL, "layer %u: %u heads of %u keys and %u values with %u rotated dimensions",
+		model_fail(m, -EINVAL,
+			   "layer %u: %u heads of %u keys and %u values with %u rotated dimensions",
 			   il, l->heads, l->key_size, l->value_size, rotated);
 		return;
 	}
 	l->attn_scale = 1 / sqrtf((float)l->key_size);
 	l->attn_norm = model_vector(m, REQUIRED, dim, "blk.%u.attn_norm.weight", il);
-	if (model_weight(m, &fused, OPTIONAL, dim, (uint32_t)(q + k + v), 1, "blk.%u.attn_qkv", il)) {
+	if (model_weight(m, &fused, OPTIONAL, dim, (uint32_t)(q + k + v), 1, "blk.%u.attn_qkv",
+			 il)) {
 		l->q = weight_rows(&fused, 0, (uint32_t)q);
 		l->k = weight_rows(&fused, (uint32_t)q, (uint32_t)k);
 		l->v = weight_rows(&fused, (uint32_t)(q + k), (uint32_t)v);
@@ -446,15 +477,20 @@ void load_attention(struct stoker_model *m, uint32_t il, bool interleaved)
 		model_weight(m, &l->k, REQUIRED, dim, (uint32_t)k, 1, "blk.%u.attn_k", il);
 		model_weight(m, &l->v, REQUIRED, dim, (uint32_t)v, 1, "blk.%u.attn_v", il);
 	}
-	model_weight(m, &l->o, REQUIRED, l->heads * l->value_size, dim, 1, "blk.%u.attn_output", il);
-	l->q_norm = model_vector(m, OPTIONAL, l->norm_whole ? q : l->key_size, "blk.%u.attn_q_norm.weight", il);
-	l->k_norm = model_vector(m, OPTIONAL, l->norm_whole ? k : l->key_size, "blk.%u.attn_k_norm.weight", il);
-	l->rope = il > 0 && m->layers[0].rope.pairs == rotated / 2 ?
-			  m->layers[0].rope :
-			  model_rope(m, rotated, interleaved, model_f32_or(m, "rope.freq_base", 10000),
-				     model_string_is(m, "rope.scaling.type", "longrope") ?
-					     "rope_factors_short.weight" :
-					     "rope_freqs.weight", true);
+	model_weight(m, &l->o, REQUIRED, l->heads * l->value_size, dim, 1, "blk.%u.attn_output",
+		     il);
+	l->q_norm = model_vector(m, OPTIONAL, l->norm_whole ? q : l->key_size,
+				 "blk.%u.attn_q_norm.weight", il);
+	l->k_norm = model_vector(m, OPTIONAL, l->norm_whole ? k : l->key_size,
+				 "blk.%u.attn_k_norm.weight", il);
+	l->rope = il > 0 && m->layers[0].rope.pairs == rotated / 2
+			  ? m->layers[0].rope
+			  : model_rope(m, rotated, interleaved,
+				       model_f32_or(m, "rope.freq_base", 10000),
+				       model_string_is(m, "rope.scaling.type", "longrope")
+					       ? "rope_factors_short.weight"
+					       : "rope_freqs.weight",
+				       true);
 }
 
 void load_dense_ffn(struct stoker_model *m, uint32_t il, uint32_t hidden)
@@ -476,17 +512,19 @@ void load_experts(struct stoker_model *m, uint32_t il, uint32_t hidden, uint32_t
 	width(m, "expert_feed_forward_length", hidden);
 	if (!m->failed && (experts == 0 || experts > STOKER_MAX_EXPERTS || m->experts_used == 0 ||
 			   m->experts_used > experts))
-		model_fail(m, -EINVAL, "expert_used_count %u of expert_count %u, limit %d", m->experts_used,
-			   experts, STOKER_MAX_EXPERTS);
+		model_fail(m, -EINVAL, "expert_used_count %u of expert_count %u, limit %d",
+			   m->experts_used, experts, STOKER_MAX_EXPERTS);
 	if (!m->failed && m->groups > 1 &&
-	    (m->groups > 64 || experts % m->groups || m->groups_used == 0 || m->groups_used > m->groups ||
-	     m->experts_used > experts / m->groups * m->groups_used))
-		model_fail(m, -EINVAL, "expert_group_used_count %u of expert_group_count %u for %u experts",
+	    (m->groups > 64 || experts % m->groups || m->groups_used == 0 ||
+	     m->groups_used > m->groups || m->experts_used > experts / m->groups * m->groups_used))
+		model_fail(m, -EINVAL,
+			   "expert_group_used_count %u of expert_group_count %u for %u experts",
 			   m->groups_used, m->groups, experts);
 	l->expert_count = experts;
 	model_weight(m, &l->router, REQUIRED, m->embedding, experts, 1, "blk.%u.ffn_gate_inp", il);
 	l->router_bias = model_vector(m, OPTIONAL, experts, "blk.%u.exp_probs_b.bias", il);
-	if (model_weight(m, &both, OPTIONAL, m->embedding, 2 * hidden, experts, "blk.%u.ffn_gate_up_exps", il)) {
+	if (model_weight(m, &both, OPTIONAL, m->embedding, 2 * hidden, experts,
+			 "blk.%u.ffn_gate_up_exps", il)) {
 		if (both.bias)
 			model_fail(m, -ENOTSUP, "blk.%u.ffn_gate_up_exps.bias isn't supported", il);
 		l->gate_exps = weight_rows(&both, 0, hidden);
@@ -494,19 +532,25 @@ void load_experts(struct stoker_model *m, uint32_t il, uint32_t hidden, uint32_t
 	} else {
 		model_weight(m, &l->gate_exps, OPTIONAL, m->embedding, hidden, experts,
 			     "blk.%u.ffn_gate_exps", il);
-		model_weight(m, &l->up_exps, REQUIRED, m->embedding, hidden, experts, "blk.%u.ffn_up_exps",
-			     il);
+		model_weight(m, &l->up_exps, REQUIRED, m->embedding, hidden, experts,
+			     "blk.%u.ffn_up_exps", il);
 	}
-	model_weight(m, &l->down_exps, REQUIRED, hidden, m->embedding, experts, "blk.%u.ffn_down_exps", il);
+	model_weight(m, &l->down_exps, REQUIRED, hidden, m->embedding, experts,
+		     "blk.%u.ffn_down_exps", il);
 	if (!shared)
 		return;
-	model_weight(m, &l->shared_gate, REQUIRED, m->embedding, shared, 1, "blk.%u.ffn_gate_shexp", il);
-	model_weight(m, &l->shared_up, REQUIRED, m->embedding, shared, 1, "blk.%u.ffn_up_shexp", il);
-	model_weight(m, &l->shared_down, REQUIRED, shared, m->embedding, 1, "blk.%u.ffn_down_shexp", il);
-	model_weight(m, &l->shared_gate_inp, OPTIONAL, m->embedding, 1, 1, "blk.%u.ffn_gate_inp_shexp", il);
+	model_weight(m, &l->shared_gate, REQUIRED, m->embedding, shared, 1, "blk.%u.ffn_gate_shexp",
+		     il);
+	model_weight(m, &l->shared_up, REQUIRED, m->embedding, shared, 1, "blk.%u.ffn_up_shexp",
+		     il);
+	model_weight(m, &l->shared_down, REQUIRED, shared, m->embedding, 1, "blk.%u.ffn_down_shexp",
+		     il);
+	model_weight(m, &l->shared_gate_inp, OPTIONAL, m->embedding, 1, 1,
+		     "blk.%u.ffn_gate_inp_shexp", il);
 }
 
-/* --- loading ----------------------------------------------------------------------------------- */
+/* --- loading -----------------------------------------------------------------------------------
+ */
 
 static int find_architecture(struct stoker_model *m, const char *path)
 {
@@ -514,14 +558,15 @@ static int find_architecture(struct stoker_model *m, const char *path)
 	struct stoker_string s;
 
 	if (!key || stoker_gguf_string(m->gguf, key, &s))
-		return stoker_fail(m->err, -EINVAL, "%s: key general.architecture is missing", path);
+		return stoker_fail(m->err, -EINVAL, "%s: key general.architecture is missing",
+				   path);
 	for (size_t i = 0; i < stoker_architecture_count; i++)
 		if (strlen(stoker_architectures[i].name) == s.length &&
 		    !memcmp(stoker_architectures[i].name, s.data, s.length))
 			m->architecture = &stoker_architectures[i];
 	if (!m->architecture)
-		return stoker_fail(m->err, -ENOTSUP, "%s: architecture \"%.*s\" isn't supported", path,
-				   (int)MIN(s.length, (size_t)64), s.data);
+		return stoker_fail(m->err, -ENOTSUP, "%s: architecture \"%.*s\" isn't supported",
+				   path, (int)MIN(s.length, (size_t)64), s.data);
 	return 0;
 }
 
@@ -537,7 +582,8 @@ static int reserve_files(struct stoker_model *m)
 		uint64_t bytes;
 
 		stoker_gguf_file(m->gguf, i, NULL, &bytes);
-		m->files[i].first = stoker_gguf_data(m->gguf, i) / STOKER_READ_ALIGN * STOKER_READ_ALIGN;
+		m->files[i].first =
+			stoker_gguf_data(m->gguf, i) / STOKER_READ_ALIGN * STOKER_READ_ALIGN;
 		if (m->files[i].first < bytes)
 			ret = m->device->ops->memory_create(
 				m->device, round_up(bytes - m->files[i].first, STOKER_READ_ALIGN),

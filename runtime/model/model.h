@@ -2,8 +2,8 @@
 /*
  * A loaded model: hyperparameters, weights by layer, and the forward pass.
  *
- * Architectures differ less than their names suggest.  Each file of one (llama.c, qwen.c, ...) fills
- * struct stoker_model from metadata and tensor names; forward.c runs it.
+ * Architectures differ less than their names suggest.  Each file of one (llama.c, qwen.c, ...)
+ * fills struct stoker_model from metadata and tensor names; forward.c runs it.
  */
 #ifndef STOKER_MODEL_INTERNAL_H
 #define STOKER_MODEL_INTERNAL_H
@@ -23,7 +23,7 @@ enum {
 
 /* Rotation of the first 2 * pairs values of a head. */
 struct rope {
-	stoker_address frequency; /* float[pairs], all scaling included */
+	stoker_address frequency;      /* float[pairs], all scaling included */
 	stoker_address long_frequency; /* for contexts over @short_context, 0: the same */
 	uint32_t short_context;
 	uint32_t pairs; /* 0: none */
@@ -34,8 +34,8 @@ struct rope {
 enum mixer {
 	MIXER_ATTENTION,
 	MIXER_LATENT_ATTENTION, /* deepseek2.c */
-	MIXER_SHORT_CONV, /* lfm2.c */
-	MIXER_DELTA_NET, /* qwen35.c */
+	MIXER_SHORT_CONV,	/* lfm2.c */
+	MIXER_DELTA_NET,	/* qwen35.c */
 };
 
 struct layer {
@@ -45,7 +45,7 @@ struct layer {
 	/* attention */
 	struct stoker_weight q, k, v, o;
 	stoker_address q_norm, k_norm, sinks;
-	bool norm_whole; /* q and k are normed before the split into heads */
+	bool norm_whole;  /* q and k are normed before the split into heads */
 	bool output_gate; /* q has a gate behind each head's query */
 	uint32_t heads, kv_heads, key_size, value_size, window;
 	float attn_scale;
@@ -94,7 +94,7 @@ struct stoker_model {
 	stoker_address output_norm;
 	struct layer *layers;
 
-	struct model_file *files; /* one for each of the container */
+	struct model_file *files;    /* one for each of the container */
 	struct stoker_memory *extra; /* computed or converted vectors */
 	size_t extra_count;
 	uint64_t parameters;
@@ -112,7 +112,8 @@ struct architecture {
 extern const struct architecture stoker_architectures[];
 extern const size_t stoker_architecture_count;
 
-/* --- for architecture files; the first failure sticks in m->failed, later calls do nothing ------ */
+/* --- for architecture files; the first failure sticks in m->failed, later calls do nothing ------
+ */
 
 void model_fail(struct stoker_model *m, int code, const char *fmt, ...) PRINTF(3, 4);
 
@@ -121,7 +122,8 @@ bool model_has(const struct stoker_model *m, const char *key);
 uint32_t model_u32(struct stoker_model *m, const char *key); /* required */
 uint32_t model_u32_or(struct stoker_model *m, const char *key, uint32_t fallback);
 /* The same for every layer, or an array with an entry a layer. */
-uint32_t model_layer_u32_or(struct stoker_model *m, const char *key, uint32_t layer, uint32_t fallback);
+uint32_t model_layer_u32_or(struct stoker_model *m, const char *key, uint32_t layer,
+			    uint32_t fallback);
 float model_f32(struct stoker_model *m, const char *key);
 float model_f32_or(struct stoker_model *m, const char *key, float fallback);
 bool model_bool_or(struct stoker_model *m, const char *key, bool fallback);
@@ -132,8 +134,8 @@ bool model_string_is(struct stoker_model *m, const char *key, const char *value)
  * False and w->at 0 when there is no such tensor, which is a failure unless @optional.
  */
 enum presence { REQUIRED, OPTIONAL };
-bool model_weight(struct stoker_model *m, struct stoker_weight *w, enum presence presence, uint32_t in,
-		  uint32_t out, uint32_t count, const char *fmt, ...) PRINTF(7, 8);
+bool model_weight(struct stoker_model *m, struct stoker_weight *w, enum presence presence,
+		  uint32_t in, uint32_t out, uint32_t count, const char *fmt, ...) PRINTF(7, 8);
 /* A vector of @count floats; @fmt is the tensor's whole name. */
 stoker_address model_vector(struct stoker_model *m, enum presence presence, uint64_t count,
 			    const char *fmt, ...) PRINTF(4, 5);
@@ -166,13 +168,14 @@ void load_granite(struct stoker_model *m);
 void load_gemma3(struct stoker_model *m);
 void load_phi3(struct stoker_model *m);
 
-/* --- the forward pass -------------------------------------------------------------------------- */
+/* --- the forward pass --------------------------------------------------------------------------
+ */
 
 /* A layer's memory of earlier tokens; which members are used depends on its mixer. */
 struct layer_state {
 	stoker_address keys, values; /* cache rows */
-	stoker_address conv; /* last taps - 1 inputs of each channel */
-	stoker_address delta; /* [value_heads][state_size][state_size] */
+	stoker_address conv;	     /* last taps - 1 inputs of each channel */
+	stoker_address delta;	     /* [value_heads][state_size][state_size] */
 };
 
 struct forward {
@@ -180,8 +183,8 @@ struct forward {
 	struct layer_state *states;
 	enum stoker_kv_format kv;
 	uint32_t rows, position; /* of row 0 */
-	uint32_t logit_rows; /* the last of them get logits */
-	uint32_t context; /* positions the states have room for */
+	uint32_t logit_rows;	 /* the last of them get logits */
+	uint32_t context;	 /* positions the states have room for */
 	const _Atomic bool *cancel;
 	/* device memory */
 	stoker_address tokens, logits, x, h, a, mix, router, weights, ids;

@@ -14,12 +14,14 @@ void load_phi3(struct stoker_model *m)
 
 		load_attention(m, i, false);
 		if (i == 0 && !m->failed)
-			rope = model_rope(m, 2 * l->rope.pairs, false, model_f32_or(m, "rope.freq_base", 10000),
+			rope = model_rope(m, 2 * l->rope.pairs, false,
+					  model_f32_or(m, "rope.freq_base", 10000),
 					  "rope_factors_short.weight", true);
 		l->rope = rope;
 		l->ffn_norm = model_vector(m, REQUIRED, m->embedding, "blk.%u.ffn_norm.weight", i);
 		if (!hidden || hidden > STOKER_MAX_WIDTH / 2) {
-			model_fail(m, -EINVAL, "key phi3.feed_forward_length is %u, limits 1 and %d", hidden,
+			model_fail(m, -EINVAL,
+				   "key phi3.feed_forward_length is %u, limits 1 and %d", hidden,
 				   STOKER_MAX_WIDTH / 2);
 			return;
 		}
@@ -28,6 +30,7 @@ void load_phi3(struct stoker_model *m)
 			return;
 		l->ffn_gate = weight_rows(&both, 0, hidden);
 		l->ffn_up = weight_rows(&both, hidden, hidden);
-		model_weight(m, &l->ffn_down, REQUIRED, hidden, m->embedding, 1, "blk.%u.ffn_down", i);
+		model_weight(m, &l->ffn_down, REQUIRED, hidden, m->embedding, 1, "blk.%u.ffn_down",
+			     i);
 	}
 }

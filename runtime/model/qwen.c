@@ -15,14 +15,18 @@ void load_qwen(struct stoker_model *m)
 
 		load_attention(m, i, false);
 		if (third && !m->failed && (!l->q_norm || !l->k_norm))
-			model_fail(m, -EINVAL, "tensor blk.%u.attn_q_norm.weight or attn_k_norm.weight is missing",
-				   i);
+			model_fail(
+				m, -EINVAL,
+				"tensor blk.%u.attn_q_norm.weight or attn_k_norm.weight is missing",
+				i);
 		l->ffn_norm = model_vector(m, REQUIRED, m->embedding, "blk.%u.ffn_norm.weight", i);
 		if (experts)
 			load_experts(m, i,
 				     model_u32_or(m, "expert_feed_forward_length",
 						  m->experts_used ? hidden / m->experts_used : 0),
-				     third ? 0 : model_u32_or(m, "expert_shared_feed_forward_length", hidden));
+				     third ? 0
+					   : model_u32_or(m, "expert_shared_feed_forward_length",
+							  hidden));
 		else
 			load_dense_ffn(m, i, hidden);
 	}
@@ -34,7 +38,8 @@ void load_olmoe(struct stoker_model *m)
 	for (uint32_t i = 0; i < m->layer_count && !m->failed; i++) {
 		m->layers[i].norm_whole = true;
 		load_attention(m, i, false);
-		m->layers[i].ffn_norm = model_vector(m, REQUIRED, m->embedding, "blk.%u.ffn_norm.weight", i);
+		m->layers[i].ffn_norm =
+			model_vector(m, REQUIRED, m->embedding, "blk.%u.ffn_norm.weight", i);
 		load_experts(m, i, model_u32(m, "feed_forward_length"), 0);
 	}
 }

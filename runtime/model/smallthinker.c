@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* smallthinker: the router reads the layer's input, every fourth layer has neither window nor RoPE. */
+/* smallthinker: the router reads the layer's input, every fourth layer has neither window nor RoPE.
+ */
 #include "model/model.h"
 
 enum {

@@ -101,7 +101,8 @@ void encode_q4_0(const float *x, uint8_t *block)
 static void affine_scale(const float *x, int n, int limit, float first, int steps, float *scale,
 			 float *minimum)
 {
-	float low = 0, high = x[0], square = 0, best_error = INFINITY, weight[32], total = 0, sum = 0;
+	float low = 0, high = x[0], square = 0, best_error = INFINITY, weight[32], total = 0,
+	      sum = 0;
 
 	for (int i = 0; i < n; i++) {
 		low = fminf(low, x[i]);
@@ -205,8 +206,8 @@ void encode_q4_k(const float *x, uint8_t *block)
 	kquant_codes(x, 15, -1.0f, 20, block, codes);
 	for (int pair = 0; pair < 4; pair++)
 		for (int i = 0; i < 32; i++)
-			block[16 + 32 * pair + i] = (uint8_t)(codes[64 * pair + i] |
-							      codes[64 * pair + 32 + i] << 4);
+			block[16 + 32 * pair + i] =
+				(uint8_t)(codes[64 * pair + i] | codes[64 * pair + 32 + i] << 4);
 }
 
 void encode_q5_k(const float *x, uint8_t *block)

@@ -17,7 +17,8 @@ void ISA_NAME(widen_f16)(const uint8_t *src, size_t n, float *dst)
 
 #if defined(__F16C__)
 	for (; i + 8 <= n; i += 8)
-		_mm256_storeu_ps(dst + i, _mm256_cvtph_ps(_mm_loadu_si128((const void *)(src + 2 * i))));
+		_mm256_storeu_ps(dst + i,
+				 _mm256_cvtph_ps(_mm_loadu_si128((const void *)(src + 2 * i))));
 #endif
 	for (; i < n; i++)
 		dst[i] = f16_to_f32(load_u16(src + 2 * i));

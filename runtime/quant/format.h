@@ -31,19 +31,19 @@ struct stoker_format {
 	uint32_t id;
 	uint16_t block_values, block_bytes;
 	uint8_t group; /* codes that share a scale: 16 or 32; 0 in float formats */
-	bool affine; /* unpack writes offsets */
+	bool affine;   /* unpack writes offsets */
 	stoker_unpack_fn *unpack[STOKER_ISA_COUNT];
 	stoker_widen_fn *widen[STOKER_ISA_COUNT];
 	stoker_encode_fn *encode;
 };
 
-#define DECLARE_UNPACK(name)                                                                       \
+#define DECLARE_UNPACK(name) \
 	ISA_DECLARE(void, unpack_##name, const uint8_t *, size_t, int8_t *, float *, float *)
 #define DECLARE_WIDEN(name) ISA_DECLARE(void, widen_##name, const uint8_t *, size_t, float *)
 /* How a family file writes such a function. */
-#define UNPACK(name)                                                                               \
-	void ISA_NAME(unpack_##name)(const uint8_t *restrict src, size_t blocks,                   \
-				     int8_t *restrict codes, float *restrict scale,                \
+#define UNPACK(name)                                                                \
+	void ISA_NAME(unpack_##name)(const uint8_t *restrict src, size_t blocks,    \
+				     int8_t *restrict codes, float *restrict scale, \
 				     float *restrict offset)
 
 DECLARE_WIDEN(f32);

@@ -123,10 +123,13 @@ UNPACK(iq3_xxs)
 			*scale++ = d * (0.5f + (float)(w >> 28)) * 0.5f;
 			for (int l = 0; l < 4; l++, codes += 8) {
 				const uint8_t *entry = src + 2 + 8 * k + 2 * l;
-				const u16x8 c = grid4_pair(iq3xxs_grid[entry[0]], iq3xxs_grid[entry[1]]);
+				const u16x8 c =
+					grid4_pair(iq3xxs_grid[entry[0]], iq3xxs_grid[entry[1]]);
 
 				/* 4, 12, 20 ... 52 and then 62 */
-				store_signed(codes, __builtin_convertvector(4 + 8 * c + ((c + 1) >> 3 << 1), i8x8),
+				store_signed(codes,
+					     __builtin_convertvector(
+						     4 + 8 * c + ((c + 1) >> 3 << 1), i8x8),
 					     even_signs(w >> (7 * l) & 127));
 			}
 		}
@@ -150,7 +153,8 @@ UNPACK(iq3_s)
 				const u16x8 c = grid4_pair(iq3s_grid[entry[0] | (high & 1) << 8],
 							   iq3s_grid[entry[1] | (high & 2) << 7]);
 
-				store_signed(codes, __builtin_convertvector(2 * c + 1, i8x8), src[74 + 4 * k + l]);
+				store_signed(codes, __builtin_convertvector(2 * c + 1, i8x8),
+					     src[74 + 4 * k + l]);
 			}
 		}
 	}

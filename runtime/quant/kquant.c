@@ -19,8 +19,8 @@ UNPACK(q2_k)
 		for (int half = 0; half < 2; half++)
 			for (int part = 0; part < 4; part++)
 				for (int i = 0; i < 32; i++)
-					codes[128 * half + 32 * part + i] = (int8_t)(
-						src[16 + 32 * half + i] >> (2 * part) & 3);
+					codes[128 * half + 32 * part + i] =
+						(int8_t)(src[16 + 32 * half + i] >> (2 * part) & 3);
 	}
 }
 
@@ -42,8 +42,7 @@ UNPACK(q3_k)
 			for (int i = 0; i < 32; i++) {
 				const int q = src[32 + 32 * (part / 4) + i] >> (2 * (part % 4)) & 3;
 
-				codes[32 * part + i] =
-					(int8_t)(q - 4 + 4 * (src[i] >> part & 1));
+				codes[32 * part + i] = (int8_t)(q - 4 + 4 * (src[i] >> part & 1));
 			}
 	}
 }
@@ -92,7 +91,8 @@ UNPACK(q6_k)
 
 			for (int i = 0; i < 32; i++) {
 				c[i] = (int8_t)(((ql[i] & 15) | (qh[i] & 3) << 4) - 32);
-				c[i + 32] = (int8_t)(((ql[i + 32] & 15) | (qh[i] >> 2 & 3) << 4) - 32);
+				c[i + 32] =
+					(int8_t)(((ql[i + 32] & 15) | (qh[i] >> 2 & 3) << 4) - 32);
 				c[i + 64] = (int8_t)((ql[i] >> 4 | (qh[i] >> 4 & 3) << 4) - 32);
 				c[i + 96] = (int8_t)((ql[i + 32] >> 4 | qh[i] >> 6 << 4) - 32);
 			}

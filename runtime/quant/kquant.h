@@ -14,8 +14,8 @@ static inline void bytes_to_floats(uint32_t bytes, float factor, float *out)
 
 /*
  * A block starts with d, dmin and 12 bytes that hold eight 6-bit scales and eight minima: the first
- * four of each as the low bits of bytes 0-3 and 4-7, the others with their low nibbles in bytes 8-11
- * and their high bits on top of the first eight bytes.
+ * four of each as the low bits of bytes 0-3 and 4-7, the others with their low nibbles in bytes
+ * 8-11 and their high bits on top of the first eight bytes.
  */
 static inline void kquant_scales(const uint8_t *block, float *scale, float *offset)
 {

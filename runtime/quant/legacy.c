@@ -17,7 +17,8 @@ static inline void nibbles(const uint8_t *qs, int8_t *codes, uint8_t bias)
 static inline u8x16 fifth_bits(uint32_t bits)
 {
 	const u8x16 select = { 1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128 };
-	const u64x2 spread = { (bits & 255) * 0x0101010101010101u, (bits >> 8 & 255) * 0x0101010101010101u };
+	const u64x2 spread = { (bits & 255) * 0x0101010101010101u,
+			       (bits >> 8 & 255) * 0x0101010101010101u };
 
 	return (u8x16)(((u8x16)spread & select) == select) & 16;
 }

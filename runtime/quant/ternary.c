@@ -43,8 +43,9 @@ UNPACK(tq2_0)
 		for (int half = 0; half < 2; half++)
 			for (int part = 0; part < 4; part++)
 				for (int i = 0; i < 32; i++)
-					codes[128 * half + 32 * part + i] = (int8_t)(
-						(src[32 * half + i] >> (2 * part) & 3) - 1);
+					codes[128 * half + 32 * part + i] =
+						(int8_t)((src[32 * half + i] >> (2 * part) & 3) -
+							 1);
 		same_scale(scale, f16_to_f32(load_u16(src + 64)));
 	}
 }

@@ -69,15 +69,16 @@ static int check_stops(const struct stoker_generate_params *p, struct stoker_err
 {
 	for (size_t i = 0; i < p->stop_count; i++)
 		if (strlen(p->stop[i]) > MAX_STOP || !*p->stop[i])
-			return stoker_fail(err, -EINVAL, "stop string %zu has %zu bytes, limits 1 and %d", i + 1,
+			return stoker_fail(err, -EINVAL,
+					   "stop string %zu has %zu bytes, limits 1 and %d", i + 1,
 					   strlen(p->stop[i]), MAX_STOP);
 	return 0;
 }
 
 int stoker_generate(struct stoker_session *session, struct stoker_sampler *sampler,
 		    const struct stoker_vocabulary *vocabulary,
-		    const struct stoker_generate_params *params, struct stoker_generate_result *result,
-		    struct stoker_error *err)
+		    const struct stoker_generate_params *params,
+		    struct stoker_generate_result *result, struct stoker_error *err)
 {
 	struct stoker_generate_result r = { .finish = STOKER_FINISH_LENGTH };
 	struct pending text = { .length = 0 };
@@ -92,7 +93,8 @@ int stoker_generate(struct stoker_session *session, struct stoker_sampler *sampl
 			ret = stoker_fail(err, -EINVAL, "the session has no logits to sample from");
 			break;
 		}
-		ret = stoker_sampler_sample(sampler, logits, stoker_session_vocabulary(session), &token);
+		ret = stoker_sampler_sample(sampler, logits, stoker_session_vocabulary(session),
+					    &token);
 		if (ret) {
 			stoker_fail(err, ret, "out of memory");
 			break;
@@ -104,7 +106,9 @@ int stoker_generate(struct stoker_session *session, struct stoker_sampler *sampl
 		r.tokens++;
 		const size_t room = sizeof(text.data) - text.length;
 
-		text.length += MIN(stoker_token_text(vocabulary, token, 0, text.data + text.length, room), room);
+		text.length +=
+			MIN(stoker_token_text(vocabulary, token, 0, text.data + text.length, room),
+			    room);
 		const size_t stop = find_stop(params, &text);
 
 		if (stop < text.length) {
@@ -112,7 +116,8 @@ int stoker_generate(struct stoker_session *session, struct stoker_sampler *sampl
 			r.finish = STOKER_FINISH_STOP;
 			break;
 		}
-		const size_t hold = MAX(maybe_stop(params, &text), unfinished(text.data, text.length));
+		const size_t hold =
+			MAX(maybe_stop(params, &text), unfinished(text.data, text.length));
 
 		if (pass_on(params, &text, text.length - hold)) {
 			r.finish = STOKER_FINISH_CALLER;

@@ -13,7 +13,7 @@ struct candidate {
 
 struct stoker_sampler {
 	struct stoker_sampler_params params;
-	uint64_t random; /* state of the generator */
+	uint64_t random;  /* state of the generator */
 	uint32_t *recent; /* ring of params.repeat_last tokens */
 	uint32_t recent_count, recent_next;
 	struct candidate *candidates;
@@ -42,10 +42,12 @@ int stoker_sampler_create(const struct stoker_sampler_params *params, struct sto
 		return stoker_fail(err, -EINVAL, "temperature %g, it has to be 0 or more",
 				   (double)p.temperature);
 	if (!(p.top_p >= 0 && p.top_p <= 1) || !(p.min_p >= 0 && p.min_p <= 1))
-		return stoker_fail(err, -EINVAL, "top-p %g and min-p %g, limits 0 and 1", (double)p.top_p,
-				   (double)p.min_p);
-	if (!(p.repeat_penalty >= 0) || !isfinite(p.repeat_penalty) || p.repeat_last > MAX_REPEAT_LAST)
-		return stoker_fail(err, -EINVAL, "repeat penalty %g over %u tokens, limits 0 and %d",
+		return stoker_fail(err, -EINVAL, "top-p %g and min-p %g, limits 0 and 1",
+				   (double)p.top_p, (double)p.min_p);
+	if (!(p.repeat_penalty >= 0) || !isfinite(p.repeat_penalty) ||
+	    p.repeat_last > MAX_REPEAT_LAST)
+		return stoker_fail(err, -EINVAL,
+				   "repeat penalty %g over %u tokens, limits 0 and %d",
 				   (double)p.repeat_penalty, p.repeat_last, MAX_REPEAT_LAST);
 	s = calloc(1, sizeof(*s));
 	if (!s)
@@ -104,8 +106,8 @@ static void penalize(const struct stoker_sampler *s, struct candidate *c, uint32
 		for (uint32_t j = 0; j < i && !earlier; j++)
 			earlier = s->recent[j] == token;
 		if (!earlier)
-			c[token].logit = c[token].logit > 0 ? c[token].logit / penalty :
-							      c[token].logit * penalty;
+			c[token].logit = c[token].logit > 0 ? c[token].logit / penalty
+							    : c[token].logit * penalty;
 	}
 }
 
@@ -121,7 +123,8 @@ static float cut(const struct stoker_sampler_params *p, struct candidate *c, uin
 		total += c[i].logit;
 	}
 	for (uint32_t i = 0; i < n; i++) {
-		if (i && (c[i].logit < p->min_p || (p->top_p > 0 && p->top_p < 1 && kept >= p->top_p * total)))
+		if (i && (c[i].logit < p->min_p ||
+			  (p->top_p > 0 && p->top_p < 1 && kept >= p->top_p * total)))
 			n = i;
 		else
 			kept += c[i].logit;
@@ -130,7 +133,8 @@ static float cut(const struct stoker_sampler_params *p, struct candidate *c, uin
 	return kept;
 }
 
-int stoker_sampler_sample(struct stoker_sampler *s, const float *logits, uint32_t count, uint32_t *token)
+int stoker_sampler_sample(struct stoker_sampler *s, const float *logits, uint32_t count,
+			  uint32_t *token)
 {
 	struct candidate *c = s->candidates;
 	uint32_t best = 0;
@@ -143,7 +147,8 @@ int stoker_sampler_sample(struct stoker_sampler *s, const float *logits, uint32_
 		s->room = count;
 	}
 	for (uint32_t i = 0; i < count; i++)
-		c[i] = (struct candidate){ .logit = isnan(logits[i]) ? -INFINITY : logits[i], .token = i };
+		c[i] = (struct candidate){ .logit = isnan(logits[i]) ? -INFINITY : logits[i],
+					   .token = i };
 	penalize(s, c, count);
 	for (uint32_t i = 1; i < count; i++)
 		if (c[i].logit > c[best].logit)

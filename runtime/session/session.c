@@ -21,23 +21,24 @@ struct stoker_session {
 	_Atomic bool cancel;
 };
 
-static int choose_kv(const struct stoker_model *m, enum stoker_kv_type type, enum stoker_kv_format *kv,
-		     struct stoker_error *err)
+static int choose_kv(const struct stoker_model *m, enum stoker_kv_type type,
+		     enum stoker_kv_format *kv, struct stoker_error *err)
 {
 	if (type == STOKER_KV_TYPE_DEFAULT)
 		type = m->device->exact ? STOKER_KV_TYPE_F32 : STOKER_KV_TYPE_F16;
-	*kv = type == STOKER_KV_TYPE_F32 ? STOKER_KV_F32 :
-	      type == STOKER_KV_TYPE_F16 ? STOKER_KV_F16 :
-					   STOKER_KV_Q8_0;
+	*kv = type == STOKER_KV_TYPE_F32   ? STOKER_KV_F32
+	      : type == STOKER_KV_TYPE_F16 ? STOKER_KV_F16
+					   : STOKER_KV_Q8_0;
 	for (uint32_t i = 0; *kv == STOKER_KV_Q8_0 && i < m->layer_count; i++) {
 		const struct layer *l = &m->layers[i];
-		const uint32_t sizes = l->mixer == MIXER_ATTENTION ? l->key_size | l->value_size :
-				       l->k_b.at ? l->latent | l->rotated :
-						   l->key_size | l->value_size;
+		const uint32_t sizes = l->mixer == MIXER_ATTENTION ? l->key_size | l->value_size
+				       : l->k_b.at		   ? l->latent | l->rotated
+								   : l->key_size | l->value_size;
 
 		if (sizes % 32)
 			return stoker_fail(err, -EINVAL,
-					   "KV type Q8_0 needs head sizes in multiples of 32, layer %u has %u and %u",
+					   "KV type Q8_0 needs head sizes in multiples of 32, "
+					   "layer %u has %u and %u",
 					   i, l->key_size, l->value_size);
 	}
 	return 0;
@@ -98,8 +99,8 @@ int stoker_session_create(struct stoker_model *model, const struct stoker_sessio
 		goto err_memory;
 	ret = -EINVAL;
 	if (s->context == 0 || s->context > MAX_CONTEXT || s->batch > MAX_BATCH) {
-		stoker_fail(err, ret, "context %u and batch %u, limits 1 to %d and %d", s->context, s->batch,
-			    MAX_CONTEXT, MAX_BATCH);
+		stoker_fail(err, ret, "context %u and batch %u, limits 1 to %d and %d", s->context,
+			    s->batch, MAX_CONTEXT, MAX_BATCH);
 		goto err_free;
 	}
 	ret = choose_kv(model, p->kv, &s->forward.kv, err);
@@ -189,15 +190,17 @@ static int check_tokens(const struct stoker_session *s, const uint32_t *tokens, 
 	if (count == 0)
 		return stoker_fail(err, -EINVAL, "no tokens to evaluate");
 	if (count > s->context - s->position)
-		return stoker_fail(err, -ENOSPC, "%zu tokens after %u don't fit into the context of %u", count,
+		return stoker_fail(err, -ENOSPC,
+				   "%zu tokens after %u don't fit into the context of %u", count,
 				   s->position, s->context);
 	if (logits == STOKER_LOGITS_ALL && count > s->batch)
-		return stoker_fail(err, -EINVAL, "logits of %zu tokens asked for, the batch size is %u", count,
+		return stoker_fail(err, -EINVAL,
+				   "logits of %zu tokens asked for, the batch size is %u", count,
 				   s->batch);
 	for (size_t i = 0; i < count; i++)
 		if (tokens[i] >= s->model->vocabulary)
-			return stoker_fail(err, -EINVAL, "token %u at %zu, the vocabulary has %u", tokens[i], i,
-					   s->model->vocabulary);
+			return stoker_fail(err, -EINVAL, "token %u at %zu, the vocabulary has %u",
+					   tokens[i], i, s->model->vocabulary);
 	return 0;
 }
 
@@ -222,10 +225,11 @@ int stoker_session_eval(struct stoker_session *s, const uint32_t *tokens, size_t
 
 		f->rows = (uint32_t)MIN(count - done, (size_t)s->batch);
 		f->position = s->position;
-		f->logit_rows = logits == STOKER_LOGITS_ALL ? f->rows : logits == STOKER_LOGITS_LAST && last;
+		f->logit_rows = logits == STOKER_LOGITS_ALL ? f->rows
+							    : logits == STOKER_LOGITS_LAST && last;
 		pthread_mutex_lock(device_turn());
-		ret = m->device->ops->write(m->device, f->tokens, tokens + done, f->rows * sizeof(*tokens),
-					    err);
+		ret = m->device->ops->write(m->device, f->tokens, tokens + done,
+					    f->rows * sizeof(*tokens), err);
 		if (!ret)
 			ret = stoker_forward(f, err);
 		pthread_mutex_unlock(device_turn());
@@ -285,8 +289,8 @@ uint32_t stoker_session_experts(const struct stoker_session *s, uint32_t layer, 
 
 	if (layer >= m->layer_count || !m->layers[layer].expert_count || row >= s->last_rows)
 		return 0;
-	if (m->device->ops->read(m->device, ids, s->forward.ids + at * sizeof(*ids), used * sizeof(*ids),
-				 NULL))
+	if (m->device->ops->read(m->device, ids, s->forward.ids + at * sizeof(*ids),
+				 used * sizeof(*ids), NULL))
 		return 0;
 	return used;
 }

@@ -67,7 +67,9 @@ static int read_direct(const struct range *r)
 		return 1;
 	}
 	for (unsigned i = 0; i < DEPTH && next < r->bytes; i++) {
-		chunks[i] = (struct chunk){ .at = next, .bytes = (uint32_t)MIN(r->bytes - next, (uint64_t)CHUNK) };
+		chunks[i] =
+			(struct chunk){ .at = next,
+					.bytes = (uint32_t)MIN(r->bytes - next, (uint64_t)CHUNK) };
 		queue_read(&ring, r, fd, &chunks[i]);
 		next += chunks[i].bytes;
 		in_flight++;
@@ -80,7 +82,8 @@ static int read_direct(const struct range *r)
 			continue;
 		if (waited < 0) {
 			/* buffers may still be written to: only waiting on would be safe */
-			ret = stoker_fail(r->err, waited, "%s: io_uring: %s", r->path, strerror(-waited));
+			ret = stoker_fail(r->err, waited, "%s: io_uring: %s", r->path,
+					  strerror(-waited));
 			break;
 		}
 		struct chunk *c = io_uring_cqe_get_data(cqe);
@@ -115,12 +118,15 @@ static int read_direct(const struct range *r)
 		} else {
 			done += c->bytes;
 			if (r->progress && r->progress(r->context, done, r->bytes)) {
-				ret = stoker_fail(r->err, -ECANCELED, "%s: reading cancelled", r->path);
+				ret = stoker_fail(r->err, -ECANCELED, "%s: reading cancelled",
+						  r->path);
 				continue;
 			}
 			if (next >= r->bytes)
 				continue;
-			*c = (struct chunk){ .at = next, .bytes = (uint32_t)MIN(r->bytes - next, (uint64_t)CHUNK) };
+			*c = (struct chunk){
+				.at = next, .bytes = (uint32_t)MIN(r->bytes - next, (uint64_t)CHUNK)
+			};
 			next += c->bytes;
 		}
 		queue_read(&ring, r, fd, c);
@@ -149,7 +155,8 @@ static void *read_buffered_thread(void *argument)
 		const uint64_t end = MIN(at + CHUNK, r->bytes), begin = at;
 
 		while (at < end) {
-			const ssize_t got = pread(r->fd, r->dst + at, end - at, (off_t)(r->offset + at));
+			const ssize_t got =
+				pread(r->fd, r->dst + at, end - at, (off_t)(r->offset + at));
 
 			if (got < 0 && errno == EINTR)
 				continue;
@@ -172,7 +179,8 @@ static int read_buffered(const struct range *r)
 	unsigned started = 0;
 	int failed;
 
-	while (started < THREADS && !pthread_create(&threads[started], NULL, read_buffered_thread, &b))
+	while (started < THREADS &&
+	       !pthread_create(&threads[started], NULL, read_buffered_thread, &b))
 		started++;
 	if (!started)
 		read_buffered_thread(&b);
@@ -188,7 +196,8 @@ static int read_buffered(const struct range *r)
 		return short_read(r, atomic_load(&b.failed_at));
 	if (failed)
 		return stoker_fail(r->err, failed, "%s: read at byte %llu: %s", r->path,
-				   (unsigned long long)atomic_load(&b.failed_at), strerror(-failed));
+				   (unsigned long long)atomic_load(&b.failed_at),
+				   strerror(-failed));
 	if (r->progress)
 		r->progress(r->context, r->bytes, r->bytes);
 	return 0;
@@ -197,8 +206,14 @@ static int read_buffered(const struct range *r)
 int stoker_read_range(int fd, const char *path, uint64_t offset, uint64_t bytes, void *dst,
 		      stoker_progress_fn *progress, void *context, struct stoker_error *err)
 {
-	const struct range r = { .fd = fd, .path = path, .offset = offset, .bytes = bytes, .dst = dst,
-				 .progress = progress, .context = context, .err = err };
+	const struct range r = { .fd = fd,
+				 .path = path,
+				 .offset = offset,
+				 .bytes = bytes,
+				 .dst = dst,
+				 .progress = progress,
+				 .context = context,
+				 .err = err };
 	const int ret = read_direct(&r);
 
 	return ret == 1 ? read_buffered(&r) : ret;

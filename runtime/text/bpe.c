@@ -65,15 +65,17 @@ static void add_piece(const struct stoker_vocabulary *v, const char *text, size_
 }
 
 /* @mapped and @lengths have room for the word: two bytes and one length a byte. */
-static int encode_word(const struct stoker_vocabulary *v, const char *word, size_t bytes, char *mapped,
-		       uint32_t *lengths, struct token_list *out, struct stoker_error *err)
+static int encode_word(const struct stoker_vocabulary *v, const char *word, size_t bytes,
+		       char *mapped, uint32_t *lengths, struct token_list *out,
+		       struct stoker_error *err)
 {
 	size_t count = 0, total = 0, at = 0;
 	uint32_t whole;
 	int ret;
 
 	for (size_t i = 0; i < bytes; i++) {
-		lengths[count] = (uint32_t)utf8_encode(byte_character((uint8_t)word[i]), mapped + total);
+		lengths[count] =
+			(uint32_t)utf8_encode(byte_character((uint8_t)word[i]), mapped + total);
 		total += lengths[count++];
 	}
 	whole = v->ignore_merges ? find_token(v, mapped, total) : NO_TOKEN;
@@ -108,8 +110,8 @@ static size_t make_valid(const char *text, size_t bytes, char *out)
 	return length;
 }
 
-int encode_bpe(const struct stoker_vocabulary *v, const char *text, size_t bytes, struct token_list *out,
-	       struct stoker_error *err)
+int encode_bpe(const struct stoker_vocabulary *v, const char *text, size_t bytes,
+	       struct token_list *out, struct stoker_error *err)
 {
 	AUTO_FREE char *valid = malloc(3 * bytes + 1);
 	AUTO_FREE size_t *words = NULL;

@@ -17,11 +17,15 @@ struct family {
 	const char *marks[3]; /* all of them occur in the template */
 	struct affixes system, user, assistant;
 	const char *begin, *answer; /* before everything; what the assistant's turn begins with */
-	bool trim; /* white space around contents */
-	bool system_in_user; /* the system text goes before the first user text */
+	bool trim;		    /* white space around contents */
+	bool system_in_user;	    /* the system text goes before the first user text */
 };
 
-#define SAME(before, after) { before, after }, { before, after }, { before, after }
+#define SAME(before, after)                   \
+	{ before, after }, { before, after }, \
+	{                                     \
+		before, after                 \
+	}
 
 /* clang-format off */
 static const struct family families[] = {
@@ -124,7 +128,8 @@ const char *stoker_chat_format(const struct stoker_vocabulary *v)
 	return f ? f->name : NULL;
 }
 
-static void put_affix(FILE *out, const struct stoker_vocabulary *v, const char *text, const char *role)
+static void put_affix(FILE *out, const struct stoker_vocabulary *v, const char *text,
+		      const char *role)
 {
 	for (; text && *text; text++) {
 		if (*text == '\1')
@@ -161,9 +166,10 @@ int stoker_chat_apply(const struct stoker_vocabulary *v, const struct stoker_mes
 
 	*prompt = NULL;
 	if (!f)
-		return stoker_fail(err, -ENOTSUP, "%s", v->chat_template ?
-							 "the file's chat template isn't of a known family" :
-							 "the file has no chat template");
+		return stoker_fail(err, -ENOTSUP, "%s",
+				   v->chat_template
+					   ? "the file's chat template isn't of a known family"
+					   : "the file has no chat template");
 	out = open_memstream(prompt, &length);
 	if (!out)
 		return stoker_fail(err, -ENOMEM, "out of memory");
@@ -171,14 +177,17 @@ int stoker_chat_apply(const struct stoker_vocabulary *v, const struct stoker_mes
 	for (size_t i = 0; i < count; i++) {
 		const char *role = messages[i].role;
 		const bool is_system = !strcmp(role, "system"), is_user = !strcmp(role, "user");
-		const struct affixes *a = is_system ? &f->system : is_user ? &f->user : &f->assistant;
+		const struct affixes *a = is_system ? &f->system
+					  : is_user ? &f->user
+						    : &f->assistant;
 
 		if (!is_system && !is_user && strcmp(role, "assistant")) {
 			fclose(out);
 			free(*prompt);
 			*prompt = NULL;
 			return stoker_fail(err, -EINVAL,
-					   "message %zu has the role \"%.40s\"; known are system, user, assistant",
+					   "message %zu has the role \"%.40s\"; known are system, "
+					   "user, assistant",
 					   i + 1, role);
 		}
 		if (is_system && f->system_in_user) {

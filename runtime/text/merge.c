@@ -3,7 +3,7 @@
 #include "text/vocabulary.h"
 
 struct piece {
-	uint32_t at, length; /* length 0: joined to its left neighbour */
+	uint32_t at, length;	 /* length 0: joined to its left neighbour */
 	uint32_t previous, next; /* NO_TOKEN: none */
 };
 
@@ -96,8 +96,8 @@ static bool join(struct merging *m, const struct pair *p)
 	return consider(m, a->previous, p->left) && consider(m, p->left, a->next);
 }
 
-int merge_pieces(const struct stoker_vocabulary *v, const char *text, uint32_t *lengths, size_t *count,
-		 pair_rank_fn *rank, struct stoker_error *err)
+int merge_pieces(const struct stoker_vocabulary *v, const char *text, uint32_t *lengths,
+		 size_t *count, pair_rank_fn *rank, struct stoker_error *err)
 {
 	struct merging m = { .v = v, .text = text, .rank = rank };
 	const size_t n = *count;
@@ -108,7 +108,8 @@ int merge_pieces(const struct stoker_vocabulary *v, const char *text, uint32_t *
 	if (!m.pieces)
 		return stoker_fail(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < n; at += lengths[i++])
-		m.pieces[i] = (struct piece){ .at = at, .length = lengths[i],
+		m.pieces[i] = (struct piece){ .at = at,
+					      .length = lengths[i],
 					      .previous = i ? (uint32_t)i - 1 : NO_TOKEN,
 					      .next = i + 1 < n ? (uint32_t)i + 1 : NO_TOKEN };
 	for (uint32_t i = 0; ok && i + 1 < n; i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pre-tokenizers of byte-pair vocabularies: the expressions that cut text into words, by the name in
- * tokenizer.ggml.pre.  Expressions apply one after the other, each to what the last one left.
+ * Pre-tokenizers of byte-pair vocabularies: the expressions that cut text into words, by the name
+ * in tokenizer.ggml.pre.  Expressions apply one after the other, each to what the last one left.
  * Whitespace is \p{WSpace}, Unicode's White_Space, which PCRE2's \s isn't quite.
  */
 #ifndef STOKER_TEXT_PRETOKENIZERS_H
@@ -15,8 +15,8 @@ enum { MAX_PRETOKENIZER_EXPRESSIONS = 6 };
 struct pretokenizer {
 	const char *name;
 	const char *const *expressions; /* NULL-terminated */
-	bool ignore_merges; /* a word that is a token as a whole isn't merged up */
-	bool add_bos; /* unless the file says otherwise */
+	bool ignore_merges;		/* a word that is a token as a whole isn't merged up */
+	bool add_bos;			/* unless the file says otherwise */
 };
 
 /* clang-format off */

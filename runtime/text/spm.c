@@ -65,7 +65,8 @@ int encode_spm(const struct stoker_vocabulary *v, const char *text, size_t bytes
 		return stoker_fail(err, -ENOMEM, "out of memory");
 	length = escape(text, bytes, prefix, escaped);
 	for (size_t i = 0; i < length; i += lengths[count++])
-		lengths[count] = (uint32_t)MIN((size_t)by_lead[(uint8_t)escaped[i] >> 4], length - i);
+		lengths[count] =
+			(uint32_t)MIN((size_t)by_lead[(uint8_t)escaped[i] >> 4], length - i);
 	ret = merge_pieces(v, escaped, lengths, &count, score_rank, err);
 	for (size_t i = 0; i < count && !ret; at += lengths[i++])
 		add_piece(v, escaped + at, lengths[i], out);

@@ -6,12 +6,18 @@
 
 enum { MAX_TOKENS = 1 << 24 };
 
-/* --- UTF-8 and small tables -------------------------------------------------------------------- */
+/* --- UTF-8 and small tables --------------------------------------------------------------------
+ */
 
 size_t utf8_decode(const char *text, size_t bytes, uint32_t *code_point)
 {
 	const unsigned char *s = (const unsigned char *)text;
-	const size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+	const size_t n = s[0] < 0x80   ? 1
+			 : s[0] < 0xc2 ? 0
+			 : s[0] < 0xe0 ? 2
+			 : s[0] < 0xf0 ? 3
+			 : s[0] < 0xf5 ? 4
+				       : 0;
 	uint32_t c = n == 1 ? s[0] : s[0] & (0x7fu >> n);
 
 	if (n == 0 || n > bytes)
@@ -110,7 +116,8 @@ uint32_t find_byte_token(const struct stoker_vocabulary *v, uint8_t byte)
 	return find_token(v, name, 6);
 }
 
-/* --- loading ----------------------------------------------------------------------------------- */
+/* --- loading -----------------------------------------------------------------------------------
+ */
 
 struct loading {
 	struct stoker_vocabulary *v;
@@ -164,11 +171,14 @@ static int load_tokens(const struct loading *l)
 	struct stoker_vocabulary *v = l->v;
 	AUTO_FREE struct stoker_string *texts = NULL;
 
-	if (!tokens || tokens->type != STOKER_GGUF_ARRAY || tokens->element_type != STOKER_GGUF_STRING)
-		return stoker_fail(l->err, -EINVAL, "%s: key tokenizer.ggml.tokens is missing or no array of strings",
-				   l->path);
+	if (!tokens || tokens->type != STOKER_GGUF_ARRAY ||
+	    tokens->element_type != STOKER_GGUF_STRING)
+		return stoker_fail(
+			l->err, -EINVAL,
+			"%s: key tokenizer.ggml.tokens is missing or no array of strings", l->path);
 	if (tokens->count == 0 || tokens->count > MAX_TOKENS)
-		return stoker_fail(l->err, -EINVAL, "%s: tokenizer.ggml.tokens has %llu entries, limits 1 and %d",
+		return stoker_fail(l->err, -EINVAL,
+				   "%s: tokenizer.ggml.tokens has %llu entries, limits 1 and %d",
 				   l->path, (unsigned long long)tokens->count, MAX_TOKENS);
 	if ((scores && scores->count < tokens->count) || (types && types->count < tokens->count))
 		return stoker_fail(l->err, -EINVAL,
@@ -188,12 +198,17 @@ static int load_tokens(const struct loading *l)
 		int64_t type = TOKEN_NORMAL;
 
 		if (scores && stoker_gguf_f64(v->gguf, scores, i, &score))
-			return stoker_fail(l->err, -EINVAL, "%s: tokenizer.ggml.scores holds no numbers", l->path);
+			return stoker_fail(l->err, -EINVAL,
+					   "%s: tokenizer.ggml.scores holds no numbers", l->path);
 		if (types && stoker_gguf_i64(v->gguf, types, i, &type))
-			return stoker_fail(l->err, -EINVAL, "%s: tokenizer.ggml.token_type holds no integers",
+			return stoker_fail(l->err, -EINVAL,
+					   "%s: tokenizer.ggml.token_type holds no integers",
 					   l->path);
-		v->tokens[i] = (struct token){ .text = texts[i], .score = (float)score,
-					       .type = (uint8_t)(type >= 0 && type <= TOKEN_BYTE ? type : 0) };
+		v->tokens[i] = (struct token){
+			.text = texts[i],
+			.score = (float)score,
+			.type = (uint8_t)(type >= 0 && type <= TOKEN_BYTE ? type : 0)
+		};
 		if (texts[i].length && v->ids.values[place] == UINT32_MAX) {
 			v->ids.keys[place] = texts[i];
 			v->ids.values[place] = i;
@@ -207,16 +222,18 @@ static int load_merges(const struct loading *l)
 	const struct stoker_gguf_key *merges = tokenizer_key(l, "ggml.merges");
 	struct stoker_vocabulary *v = l->v;
 
-	if (!merges || merges->type != STOKER_GGUF_ARRAY || merges->element_type != STOKER_GGUF_STRING ||
-	    merges->count > MAX_TOKENS)
-		return stoker_fail(l->err, -EINVAL, "%s: key tokenizer.ggml.merges is missing or no array of strings",
-				   l->path);
+	if (!merges || merges->type != STOKER_GGUF_ARRAY ||
+	    merges->element_type != STOKER_GGUF_STRING || merges->count > MAX_TOKENS)
+		return stoker_fail(
+			l->err, -EINVAL,
+			"%s: key tokenizer.ggml.merges is missing or no array of strings", l->path);
 	v->merges = calloc(merges->count + 1, sizeof(*v->merges));
 	if (!v->merges || string_map_create(&v->ranks, merges->count))
 		return stoker_fail(l->err, -ENOMEM, "%s: out of memory", l->path);
 	stoker_gguf_strings(v->gguf, merges, v->merges);
 	for (uint32_t i = 0; i < merges->count; i++) {
-		const size_t place = string_map_place(&v->ranks, v->merges[i].data, v->merges[i].length);
+		const size_t place =
+			string_map_place(&v->ranks, v->merges[i].data, v->merges[i].length);
 
 		if (v->ranks.values[place] == UINT32_MAX) {
 			v->ranks.keys[place] = v->merges[i];
@@ -229,7 +246,8 @@ static int load_merges(const struct loading *l)
 static bool named(const struct token *t, const char *const *names, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (t->text.length == strlen(names[i]) && !memcmp(t->text.data, names[i], t->text.length))
+		if (t->text.length == strlen(names[i]) &&
+		    !memcmp(t->text.data, names[i], t->text.length))
 			return true;
 	return false;
 }
@@ -245,11 +263,28 @@ static struct token *token_named(struct stoker_vocabulary *v, const char *name)
 static void mark_ends(const struct loading *l)
 {
 	static const char *const ends[] = {
-		"<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<|flush|>", "<|calls|>",
-		"<end_of_turn>", "<|endoftext|>", "</s>", "<|eom_id|>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]",
-		"<|end_of_text|>", "<end_of_utterance>", "<eos>", "<｜end▁of▁sentence｜>",
+		"<|eot_id|>",
+		"<|im_end|>",
+		"<|end|>",
+		"<|return|>",
+		"<|call|>",
+		"<|flush|>",
+		"<|calls|>",
+		"<end_of_turn>",
+		"<|endoftext|>",
+		"</s>",
+		"<|eom_id|>",
+		"<EOT>",
+		"_<EOT>",
+		"[EOT]",
+		"[EOS]",
+		"<|end_of_text|>",
+		"<end_of_utterance>",
+		"<eos>",
+		"<｜end▁of▁sentence｜>",
 	};
-	static const char *const channel[] = { "<|channel|>", "<|message|>", "<|start|>", "<|constrain|>" };
+	static const char *const channel[] = { "<|channel|>", "<|message|>", "<|start|>",
+					       "<|constrain|>" };
 	const int64_t turn[] = { l->v->eos, id_or(l, "ggml.eot_token_id", -1),
 				 id_or(l, "ggml.eom_token_id", -1) };
 	struct stoker_vocabulary *v = l->v;
@@ -295,8 +330,9 @@ static int list_specials(const struct loading *l)
 		for (uint32_t i = 0; i < v->count; i++) {
 			const uint8_t type = v->tokens[i].type;
 
-			if (v->tokens[i].text.length && (type == TOKEN_CONTROL || type == TOKEN_UNKNOWN ||
-							 type == TOKEN_USER_DEFINED)) {
+			if (v->tokens[i].text.length &&
+			    (type == TOKEN_CONTROL || type == TOKEN_UNKNOWN ||
+			     type == TOKEN_USER_DEFINED)) {
 				if (pass)
 					v->specials[n] = i;
 				n++;
@@ -358,10 +394,12 @@ static int load_kind(const struct loading *l)
 		v->strip_accents = flag_or(l, "ggml.normalizer.strip_accents", v->lowercase);
 		return 0;
 	}
-	return stoker_fail(l->err, -ENOTSUP, "%s: tokenizer.ggml.model \"%s\" isn't supported", l->path, name);
+	return stoker_fail(l->err, -ENOTSUP, "%s: tokenizer.ggml.model \"%s\" isn't supported",
+			   l->path, name);
 }
 
-int stoker_vocabulary_load(const char *path, struct stoker_vocabulary **out, struct stoker_error *err)
+int stoker_vocabulary_load(const char *path, struct stoker_vocabulary **out,
+			   struct stoker_error *err)
 {
 	struct stoker_vocabulary *v = calloc(1, sizeof(*v));
 	const struct loading l = { .v = v, .path = path, .err = err };
@@ -426,7 +464,8 @@ int stoker_vocabulary_is_end(const struct stoker_vocabulary *v, uint32_t token)
 	return token < v->count && v->tokens[token].end;
 }
 
-/* --- text to tokens ---------------------------------------------------------------------------- */
+/* --- text to tokens ----------------------------------------------------------------------------
+ */
 
 /* A stretch of the text: either plain, or one special token. */
 struct fragment {
@@ -482,8 +521,8 @@ static bool cut_at(struct fragments *f, struct fragments *into, const struct tok
 	return true;
 }
 
-static bool partition(const struct stoker_vocabulary *v, const char *text, size_t bytes, bool special,
-		      struct fragments *out)
+static bool partition(const struct stoker_vocabulary *v, const char *text, size_t bytes,
+		      bool special, struct fragments *out)
 {
 	struct fragments now = { 0 }, next = { 0 };
 	bool ok = add_fragment(&now, text, bytes, NO_TOKEN);
@@ -506,8 +545,8 @@ static bool partition(const struct stoker_vocabulary *v, const char *text, size_
 	return ok;
 }
 
-int stoker_tokenize(const struct stoker_vocabulary *v, const char *text, size_t bytes, unsigned flags,
-		    uint32_t **tokens, size_t *count, struct stoker_error *err)
+int stoker_tokenize(const struct stoker_vocabulary *v, const char *text, size_t bytes,
+		    unsigned flags, uint32_t **tokens, size_t *count, struct stoker_error *err)
 {
 	struct token_list list = { 0 };
 	struct fragments f = { 0 };
@@ -516,10 +555,12 @@ int stoker_tokenize(const struct stoker_vocabulary *v, const char *text, size_t 
 	*tokens = NULL;
 	*count = 0;
 	if (bytes > UINT32_MAX / 4)
-		return stoker_fail(err, -EINVAL, "text of %zu bytes, limit %u", bytes, UINT32_MAX / 4);
+		return stoker_fail(err, -EINVAL, "text of %zu bytes, limit %u", bytes,
+				   UINT32_MAX / 4);
 	if (!partition(v, text, bytes, flags & STOKER_TOKENIZE_SPECIAL, &f))
 		ret = stoker_fail(err, -ENOMEM, "out of memory");
-	if ((flags & STOKER_TOKENIZE_ADD) && v->bos >= 0 && (v->add_bos || v->kind == VOCABULARY_WPM))
+	if ((flags & STOKER_TOKENIZE_ADD) && v->bos >= 0 &&
+	    (v->add_bos || v->kind == VOCABULARY_WPM))
 		token_list_add(&list, (uint32_t)v->bos);
 	for (size_t i = 0; i < f.count && !ret; i++) {
 		const struct fragment *part = &f.list[i];
@@ -529,7 +570,8 @@ int stoker_tokenize(const struct stoker_vocabulary *v, const char *text, size_t 
 		else if (v->kind == VOCABULARY_BPE)
 			ret = encode_bpe(v, part->text, part->bytes, &list, err);
 		else if (v->kind == VOCABULARY_SPM)
-			ret = encode_spm(v, part->text, part->bytes, v->add_space_prefix, &list, err);
+			ret = encode_spm(v, part->text, part->bytes, v->add_space_prefix, &list,
+					 err);
 		else
 			ret = encode_wpm(v, part->text, part->bytes, &list, err);
 	}
@@ -549,7 +591,8 @@ int stoker_tokenize(const struct stoker_vocabulary *v, const char *text, size_t 
 	return 0;
 }
 
-/* --- tokens to text ---------------------------------------------------------------------------- */
+/* --- tokens to text ----------------------------------------------------------------------------
+ */
 
 static size_t emit(const char *text, size_t length, char *out, size_t room)
 {
@@ -566,11 +609,14 @@ static size_t emit_bytes(const struct stoker_string *s, char *out, size_t room)
 	for (size_t i = 0; i < s->length;) {
 		uint32_t c;
 		const size_t n = MAX(utf8_decode(s->data + i, s->length - i, &c), (size_t)1);
-		const int byte = utf8_decode(s->data + i, s->length - i, &c) ? character_byte(c) : -1;
+		const int byte = utf8_decode(s->data + i, s->length - i, &c) ? character_byte(c)
+									     : -1;
 		const char one = (char)byte;
 
-		length += byte >= 0 ? emit(&one, 1, out + MIN(length, room), room - MIN(length, room)) :
-				      emit(s->data + i, n, out + MIN(length, room), room - MIN(length, room));
+		length += byte >= 0
+				  ? emit(&one, 1, out + MIN(length, room), room - MIN(length, room))
+				  : emit(s->data + i, n, out + MIN(length, room),
+					 room - MIN(length, room));
 		i += n;
 	}
 	return length;
@@ -607,14 +653,15 @@ size_t stoker_token_text(const struct stoker_vocabulary *v, uint32_t token, int 
 	case TOKEN_USER_DEFINED:
 		return emit(t->text.data, t->text.length, out, room);
 	case TOKEN_BYTE:
-		snprintf(name, sizeof(name), "%.*s", (int)MIN(t->text.length, (size_t)7), t->text.data);
+		snprintf(name, sizeof(name), "%.*s", (int)MIN(t->text.length, (size_t)7),
+			 t->text.data);
 		if (sscanf(name, "<0x%2X>", &byte) != 1)
 			return 0;
 		name[0] = (char)byte;
 		return emit(name, 1, out, room);
 	case TOKEN_NORMAL:
-		return v->kind == VOCABULARY_BPE ? emit_bytes(&t->text, out, room) :
-						   emit_spaces(&t->text, out, room);
+		return v->kind == VOCABULARY_BPE ? emit_bytes(&t->text, out, room)
+						 : emit_spaces(&t->text, out, room);
 	default:
 		return 0;
 	}

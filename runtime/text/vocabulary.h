@@ -23,7 +23,7 @@ struct token {
 	struct stoker_string text;
 	float score;
 	uint8_t type; /* enum token_type */
-	bool end; /* of a text or a turn */
+	bool end;     /* of a text or a turn */
 };
 
 /* Open addressing from strings to 32-bit values; UINT32_MAX marks an empty place. */
@@ -63,7 +63,8 @@ void token_list_add(struct token_list *list, uint32_t id);
 #define NO_TOKEN UINT32_MAX
 uint32_t string_map_get(const struct string_map *map, const char *text, size_t length);
 /* The token spelled @text, or NO_TOKEN. */
-static inline uint32_t find_token(const struct stoker_vocabulary *v, const char *text, size_t length)
+static inline uint32_t find_token(const struct stoker_vocabulary *v, const char *text,
+				  size_t length)
 {
 	return string_map_get(&v->ids, text, length);
 }
@@ -80,7 +81,7 @@ int encode_wpm(const struct stoker_vocabulary *v, const char *text, size_t bytes
 	       struct token_list *out, struct stoker_error *err);
 
 /* Byte <-> the printable character that stands for it in byte-level vocabularies. */
-unsigned byte_character(uint8_t byte); /* code point */
+unsigned byte_character(uint8_t byte);	 /* code point */
 int character_byte(unsigned code_point); /* -1: not one of them */
 
 /* Length and code point of the UTF-8 character at @text; length 0 when it is malformed. */
@@ -95,8 +96,8 @@ size_t utf8_encode(uint32_t code_point, char out[4]);
  */
 typedef bool pair_rank_fn(const struct stoker_vocabulary *v, const char *left, size_t left_bytes,
 			  size_t right_bytes, float *rank);
-int merge_pieces(const struct stoker_vocabulary *v, const char *text, uint32_t *lengths, size_t *count,
-		 pair_rank_fn *rank, struct stoker_error *err);
+int merge_pieces(const struct stoker_vocabulary *v, const char *text, uint32_t *lengths,
+		 size_t *count, pair_rank_fn *rank, struct stoker_error *err);
 
 /* words.c: the pre-tokenizer called @name (tokenizer.ggml.pre). */
 struct pretokenizer;

@@ -39,12 +39,15 @@ int words_create(const char *name, struct words **out, const struct pretokenizer
 	if (!w)
 		return stoker_fail(err, -ENOMEM, "out of memory");
 	for (; p->expressions[w->count]; w->count++) {
-		pcre2_code *c = pcre2_compile((PCRE2_SPTR)p->expressions[w->count], PCRE2_ZERO_TERMINATED,
-					      PCRE2_UTF | PCRE2_UCP | PCRE2_DOLLAR_ENDONLY, &code, &at, NULL);
+		pcre2_code *c = pcre2_compile((PCRE2_SPTR)p->expressions[w->count],
+					      PCRE2_ZERO_TERMINATED,
+					      PCRE2_UTF | PCRE2_UCP | PCRE2_DOLLAR_ENDONLY, &code,
+					      &at, NULL);
 
 		if (!c) {
 			words_destroy(&w);
-			return stoker_fail(err, -EINVAL, "pre-tokenizer %s: expression doesn't compile at %zu",
+			return stoker_fail(err, -EINVAL,
+					   "pre-tokenizer %s: expression doesn't compile at %zu",
 					   p->name, (size_t)at);
 		}
 		pcre2_jit_compile(c, PCRE2_JIT_COMPLETE); /* where it can't, matching interprets */
@@ -95,15 +98,16 @@ static int split_chunk(const pcre2_code *expression, pcre2_match_data *match, co
 	size_t at = 0, from = 0;
 
 	while (at < bytes) {
-		const int n = pcre2_match(expression, (PCRE2_SPTR)text, bytes, from, PCRE2_NO_UTF_CHECK, match,
-					  NULL);
+		const int n = pcre2_match(expression, (PCRE2_SPTR)text, bytes, from,
+					  PCRE2_NO_UTF_CHECK, match, NULL);
 		const PCRE2_SIZE *range = pcre2_get_ovector_pointer(match);
 
 		if (n == PCRE2_ERROR_NOMATCH)
 			break;
 		if (n < 0)
 			return n;
-		if (range[1] == range[0]) { /* nothing matched here: look behind the next character */
+		if (range[1] ==
+		    range[0]) { /* nothing matched here: look behind the next character */
 			uint32_t c;
 			const size_t step = utf8_decode(text + range[0], bytes - range[0], &c);
 
@@ -137,7 +141,8 @@ int words_split(const struct words *words, const char *text, size_t bytes, size_
 		}
 		next.count = 0;
 		for (size_t i = 0; i < now.count && !code; at += now.data[i++])
-			code = split_chunk(words->expressions[e], match, text + at, now.data[i], &next);
+			code = split_chunk(words->expressions[e], match, text + at, now.data[i],
+					   &next);
 		pcre2_match_data_free(match);
 		now = next;
 		next = done;
@@ -151,6 +156,7 @@ int words_split(const struct words *words, const char *text, size_t bytes, size_
 	*lengths = NULL;
 	if (code == PCRE2_ERROR_NOMEMORY)
 		return stoker_fail(err, -ENOMEM, "out of memory");
-	return stoker_fail(err, -EINVAL, "text of %zu bytes is too much for the pre-tokenizer (PCRE2 error %d)",
+	return stoker_fail(err, -EINVAL,
+			   "text of %zu bytes is too much for the pre-tokenizer (PCRE2 error %d)",
 			   bytes, code);
 }

@@ -8,8 +8,9 @@
 static bool is_ideograph(uint32_t c)
 {
 	static const uint32_t ranges[][2] = {
-		{ 0x4e00, 0x9fff },   { 0x3400, 0x4dbf },   { 0x20000, 0x2a6df }, { 0x2a700, 0x2b73f },
-		{ 0x2b740, 0x2b81f }, { 0x2b920, 0x2ceaf }, { 0xf900, 0xfaff },	  { 0x2f800, 0x2fa1f },
+		{ 0x4e00, 0x9fff },   { 0x3400, 0x4dbf },   { 0x20000, 0x2a6df },
+		{ 0x2a700, 0x2b73f }, { 0x2b740, 0x2b81f }, { 0x2b920, 0x2ceaf },
+		{ 0xf900, 0xfaff },   { 0x2f800, 0x2fa1f },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++)
@@ -22,8 +23,8 @@ static bool stands_alone(uint32_t c)
 {
 	const utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)c);
 
-	return (category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO) || is_ideograph(c) ||
-	       (c < 128 && strchr("$+<=>^~|`", (int)c) && c);
+	return (category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO) ||
+	       is_ideograph(c) || (c < 128 && strchr("$+<=>^~|`", (int)c) && c);
 }
 
 static bool is_space(uint32_t c)
@@ -40,7 +41,8 @@ static bool is_dropped(const struct stoker_vocabulary *v, uint32_t c)
 
 	return c == 0 || c == 0xfffd ||
 	       (category >= UTF8PROC_CATEGORY_CC && category <= UTF8PROC_CATEGORY_CO) ||
-	       (v->strip_accents && category >= UTF8PROC_CATEGORY_MN && category <= UTF8PROC_CATEGORY_ME);
+	       (v->strip_accents && category >= UTF8PROC_CATEGORY_MN &&
+		category <= UTF8PROC_CATEGORY_ME);
 }
 
 /* The first character of the canonical decomposition. */
@@ -48,15 +50,15 @@ static uint32_t without_accent(uint32_t c)
 {
 	utf8proc_int32_t parts[32];
 	int boundary = 0;
-	const utf8proc_ssize_t n = utf8proc_decompose_char((utf8proc_int32_t)c, parts, ARRAY_SIZE(parts),
-							   UTF8PROC_DECOMPOSE, &boundary);
+	const utf8proc_ssize_t n = utf8proc_decompose_char(
+		(utf8proc_int32_t)c, parts, ARRAY_SIZE(parts), UTF8PROC_DECOMPOSE, &boundary);
 
 	return n > 0 && n <= (utf8proc_ssize_t)ARRAY_SIZE(parts) ? (uint32_t)parts[0] : c;
 }
 
 /* @word begins with U+2581; either all of its pieces are found or it is unknown. */
-static void encode_word(const struct stoker_vocabulary *v, const char *word, size_t bytes, size_t longest,
-			struct token_list *out)
+static void encode_word(const struct stoker_vocabulary *v, const char *word, size_t bytes,
+			size_t longest, struct token_list *out)
 {
 	const size_t before = out->count;
 
@@ -78,8 +80,8 @@ static void encode_word(const struct stoker_vocabulary *v, const char *word, siz
 	}
 }
 
-int encode_wpm(const struct stoker_vocabulary *v, const char *text, size_t bytes, struct token_list *out,
-	       struct stoker_error *err)
+int encode_wpm(const struct stoker_vocabulary *v, const char *text, size_t bytes,
+	       struct token_list *out, struct stoker_error *err)
 {
 	AUTO_FREE char *word = malloc(4 * bytes + 8);
 	const size_t prefix = 3; /* U+2581 */

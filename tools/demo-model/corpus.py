@@ -108,7 +108,7 @@ def opticks(path):
     paragraphs = reflow(text).split("\n\n")
     documents, current = [], []
     for p in paragraphs:
-        if re.match(r"^(PROP|DEFIN|AXIOM|Exper|Obs|Qu|THE )", p) and sum(map(len, current)) > 1500:
+        if re.match(r"^(PROP|DEF|AXIOM|Exper|Obs|Qu|THE )", p) and sum(map(len, current)) > 1500:
             documents.append("\n\n".join(current))
             current = []
         current.append(p)

@@ -8,7 +8,7 @@
 #include <math.h>
 
 enum {
-	TILE = 64, /* cache rows widened at a time */
+	TILE = 64,	/* cache rows widened at a time */
 	QUERY_ROWS = 8, /* rows that share a widened tile */
 };
 
@@ -17,15 +17,14 @@ void cpu_kv_store(struct stoker_device *d, const struct op_kv_store *op)
 	const uint64_t row_bytes = stoker_kv_row_bytes(op->format, op->width);
 
 	for (uint32_t r = 0; r < op->rows; r++)
-		cpu_of(d)->kernels->kv_save(op->format,
-					    (const float *)host(op->src) + (size_t)r * op->stride,
-					    (uint8_t *)host(op->cache) + (op->first + r) * row_bytes,
-					    op->width);
+		cpu_of(d)->kernels->kv_save(
+			op->format, (const float *)host(op->src) + (size_t)r * op->stride,
+			(uint8_t *)host(op->cache) + (op->first + r) * row_bytes, op->width);
 }
 
 struct attention_job {
 	const struct op_attention *op;
-	uint32_t group; /* heads of one key-value head that a job takes */
+	uint32_t group;	 /* heads of one key-value head that a job takes */
 	uint32_t splits; /* jobs for each key-value head and block of rows */
 	uint32_t row_blocks;
 };
@@ -39,8 +38,8 @@ struct query {
 };
 
 static void attend_tile(const struct cpu *cpu, const struct op_attention *op, struct query *query,
-			const float *keys, const float *values, size_t key_stride, size_t value_stride,
-			uint32_t at, uint32_t count)
+			const float *keys, const float *values, size_t key_stride,
+			size_t value_stride, uint32_t at, uint32_t count)
 {
 	const struct cpu_kernels *k = cpu->kernels;
 	const uint32_t begin = MAX(query->first, at), end = MIN(query->end, at + count);
@@ -67,10 +66,12 @@ static void attend_tile(const struct cpu *cpu, const struct op_attention *op, st
 	}
 	query->sum += k->exp_sum(scores, top, n);
 	for (uint32_t i = 0; i < n; i++)
-		k->axpy(query->out, scores[i], values + (begin - at + i) * value_stride, op->value_size);
+		k->axpy(query->out, scores[i], values + (begin - at + i) * value_stride,
+			op->value_size);
 }
 
-static void attend(const struct cpu *cpu, const struct attention_job *j, unsigned thread, size_t item)
+static void attend(const struct cpu *cpu, const struct attention_job *j, unsigned thread,
+		   size_t item)
 {
 	const struct op_attention *op = j->op;
 	const uint32_t row_block = (uint32_t)(item % j->row_blocks);
@@ -79,11 +80,12 @@ static void attend(const struct cpu *cpu, const struct attention_job *j, unsigne
 	const uint32_t heads_per_kv = op->heads / op->kv_heads;
 	const uint32_t head0 = kv * heads_per_kv + split * j->group;
 	const uint32_t heads = MIN(j->group, heads_per_kv - split * j->group);
-	const uint32_t row0 = row_block * QUERY_ROWS, rows = MIN(op->rows - row0, (uint32_t)QUERY_ROWS);
+	const uint32_t row0 = row_block * QUERY_ROWS,
+		       rows = MIN(op->rows - row0, (uint32_t)QUERY_ROWS);
 	const uint64_t key_row = stoker_kv_row_bytes(op->format, op->kv_heads * op->key_size);
-	const uint64_t value_row = op->shared_value ?
-					   key_row :
-					   stoker_kv_row_bytes(op->format, op->kv_heads * op->value_size);
+	const uint64_t value_row =
+		op->shared_value ? key_row
+				 : stoker_kv_row_bytes(op->format, op->kv_heads * op->value_size);
 	const uint8_t *keys = (const uint8_t *)host(op->keys) +
 			      stoker_kv_row_bytes(op->format, kv * op->key_size);
 	const uint8_t *values = (const uint8_t *)host(op->values) +
@@ -123,11 +125,13 @@ static void attend(const struct cpu *cpu, const struct attention_job *j, unsigne
 		} else {
 			for (uint32_t i = 0; i < count; i++) {
 				cpu->kernels->kv_load(op->format, keys + (at + i) * key_row,
-						      key_tile + (size_t)i * op->key_size, op->key_size);
+						      key_tile + (size_t)i * op->key_size,
+						      op->key_size);
 				if (!op->shared_value)
-					cpu->kernels->kv_load(op->format, values + (at + i) * value_row,
-							      value_tile + (size_t)i * op->value_size,
-							      op->value_size);
+					cpu->kernels->kv_load(
+						op->format, values + (at + i) * value_row,
+						value_tile + (size_t)i * op->value_size,
+						op->value_size);
 			}
 			if (op->shared_value) {
 				v = key_tile;
@@ -141,8 +145,8 @@ static void attend(const struct cpu *cpu, const struct attention_job *j, unsigne
 		cpu->kernels->scale(queries[i].out, 1 / queries[i].sum, op->value_size);
 }
 
-static void attention_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
-			    size_t end)
+static void attention_range(const void *context, const struct cpu *cpu, unsigned thread,
+			    size_t begin, size_t end)
 {
 	for (size_t i = begin; i < end; i++)
 		attend(cpu, context, thread, i);
@@ -152,7 +156,8 @@ void cpu_attention(struct stoker_device *d, const struct op_attention *op)
 {
 	struct cpu *cpu = cpu_of(d);
 	const uint32_t per_kv = op->heads / op->kv_heads;
-	struct attention_job j = { .op = op, .row_blocks = (op->rows + QUERY_ROWS - 1) / QUERY_ROWS };
+	struct attention_job j = { .op = op,
+				   .row_blocks = (op->rows + QUERY_ROWS - 1) / QUERY_ROWS };
 
 	/* few key-value heads and few rows: split the heads so that every thread has work */
 	j.splits = 1;
@@ -161,11 +166,13 @@ void cpu_attention(struct stoker_device *d, const struct op_attention *op)
 	j.group = (per_kv + j.splits - 1) / j.splits;
 	j.splits = (per_kv + j.group - 1) / j.group;
 	if (cpu->failed ||
-	    !cpu_reserve_scratch(cpu, (size_t)TILE * (op->key_size + op->value_size) * sizeof(float) +
-					      (size_t)j.group * QUERY_ROWS * sizeof(struct query)))
+	    !cpu_reserve_scratch(cpu,
+				 (size_t)TILE * (op->key_size + op->value_size) * sizeof(float) +
+					 (size_t)j.group * QUERY_ROWS * sizeof(struct query)))
 		return;
 	const size_t work = (size_t)op->rows * op->heads * (op->position + op->rows) *
 			    (op->key_size + op->value_size);
 
-	cpu_parallel(cpu, (size_t)op->kv_heads * j.splits * j.row_blocks, 1, work, attention_range, &j);
+	cpu_parallel(cpu, (size_t)op->kv_heads * j.splits * j.row_blocks, 1, work, attention_range,
+		     &j);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* The CPU device: memory, thread scratch and the small ops.  Ops run as soon as they are recorded. */
+/* The CPU device: memory, thread scratch and the small ops.  Ops run as soon as they are recorded.
+ */
 #include "device/cpu/cpu.h"
 
 #include <math.h>
@@ -59,7 +60,9 @@ void cpu_parallel(struct cpu *cpu, size_t count, size_t chunk, size_t work, cpu_
 		  const void *context)
 {
 	struct parallel p = { .share = { .count = count, .chunk = MAX(chunk, (size_t)1) },
-			      .cpu = cpu, .fn = fn, .context = context };
+			      .cpu = cpu,
+			      .fn = fn,
+			      .context = context };
 
 	if (work < SERIAL_WORK || count <= p.share.chunk || cpu->threads == 1)
 		fn(context, cpu, 0, 0, count);
@@ -72,8 +75,8 @@ struct quantize_job {
 	struct q8_rows q;
 };
 
-static void quantize_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
-			   size_t end)
+static void quantize_range(const void *context, const struct cpu *cpu, unsigned thread,
+			   size_t begin, size_t end)
 {
 	const struct quantize_job *j = context;
 
@@ -93,8 +96,13 @@ bool cpu_quantize(struct cpu *cpu, struct buffer *into, const float *x, size_t r
 	float *f = (float *)(void *)(at + codes);
 
 	*q = (struct q8_rows){
-		.k = k, .codes = (int8_t *)at, .d = f, .xs32 = f + groups, .xs16 = f + 2 * groups,
-		.corr32 = (int32_t *)(f + 4 * groups), .corr16 = (int32_t *)(f + 5 * groups),
+		.k = k,
+		.codes = (int8_t *)at,
+		.d = f,
+		.xs32 = f + groups,
+		.xs16 = f + 2 * groups,
+		.corr32 = (int32_t *)(f + 4 * groups),
+		.corr16 = (int32_t *)(f + 5 * groups),
 	};
 	const struct quantize_job job = { .x = x, .q = *q };
 
@@ -102,7 +110,8 @@ bool cpu_quantize(struct cpu *cpu, struct buffer *into, const float *x, size_t r
 	return true;
 }
 
-/* --- memory ------------------------------------------------------------------------------------ */
+/* --- memory ------------------------------------------------------------------------------------
+ */
 
 static int memory_create(struct stoker_device *d, uint64_t bytes, struct stoker_memory *m,
 			 struct stoker_error *err)
@@ -131,8 +140,8 @@ static void memory_destroy(struct stoker_device *d, struct stoker_memory *m)
 	*m = (struct stoker_memory){ 0 };
 }
 
-static int write_memory(struct stoker_device *d, stoker_address dst, const void *src, uint64_t bytes,
-			struct stoker_error *err)
+static int write_memory(struct stoker_device *d, stoker_address dst, const void *src,
+			uint64_t bytes, struct stoker_error *err)
 {
 	(void)d;
 	(void)err;
@@ -163,7 +172,8 @@ static int submit(struct stoker_device *d, struct stoker_error *err)
 	return failed ? stoker_fail(err, failed, "cpu: no memory for working buffers") : 0;
 }
 
-/* --- small ops --------------------------------------------------------------------------------- */
+/* --- small ops ---------------------------------------------------------------------------------
+ */
 
 static void embed_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
 			size_t end)
@@ -174,8 +184,8 @@ static void embed_range(const void *context, const struct cpu *cpu, unsigned thr
 
 	(void)thread;
 	for (size_t r = begin; r < end; r++) {
-		const uint8_t *row = (const uint8_t *)host(t->at) +
-				     ids[r] * stoker_row_bytes(t->format, t->in);
+		const uint8_t *row =
+			(const uint8_t *)host(t->at) + ids[r] * stoker_row_bytes(t->format, t->in);
 		float *dst = (float *)host(op->dst) + r * t->in;
 
 		stoker_decode(t->format, cpu->isa, row, dst, t->in);
@@ -198,11 +208,13 @@ static void norm_range(const void *context, const struct cpu *cpu, unsigned thre
 	(void)thread;
 	for (size_t i = begin; i < end; i++) {
 		const size_t row = i / op->groups, group = i % op->groups;
-		const float *x = (const float *)host(op->src) + row * op->src_stride + group * op->width;
+		const float *x =
+			(const float *)host(op->src) + row * op->src_stride + group * op->width;
 		float *y = (float *)host(op->dst) + row * op->dst_stride + group * op->width;
 		const float square = cpu->kernels->dot(x, x, op->width);
-		const float s = op->kind == NORM_RMS ? 1 / sqrtf(square / (float)op->width + op->eps) :
-						       1 / fmaxf(sqrtf(square), op->eps);
+		const float s = op->kind == NORM_RMS
+					? 1 / sqrtf(square / (float)op->width + op->eps)
+					: 1 / fmaxf(sqrtf(square), op->eps);
 
 		for (uint32_t c = 0; c < op->width; c++)
 			y[c] = weight ? x[c] * s * weight[c] : x[c] * s;
@@ -227,7 +239,8 @@ static void rope_range(const void *context, const struct cpu *cpu, unsigned thre
 	for (size_t r = begin; r < end; r++)
 		for (uint32_t i = 0; i < op->pairs; i++) {
 			const float angle = (float)(op->position + r) * frequency[i];
-			const float c = cosf(angle) * op->magnitude, s = sinf(angle) * op->magnitude;
+			const float c = cosf(angle) * op->magnitude,
+				    s = sinf(angle) * op->magnitude;
 			const size_t at = op->interleaved ? 2 * i : i;
 			const size_t apart = op->interleaved ? 1 : op->pairs;
 			float *x = (float *)host(op->x) + r * op->stride + at;
@@ -255,7 +268,8 @@ static void glu_range(const void *context, const struct cpu *cpu, unsigned threa
 	(void)thread;
 	for (size_t r = begin; r < end; r++)
 		cpu->kernels->glu(op->activation,
-				  op->gate ? (const float *)host(op->gate) + r * op->gate_stride : NULL,
+				  op->gate ? (const float *)host(op->gate) + r * op->gate_stride
+					   : NULL,
 				  (const float *)host(op->up) + r * op->up_stride,
 				  (float *)host(op->dst) + r * op->width, op->width);
 }
@@ -327,7 +341,8 @@ static void scale_range(const void *context, const struct cpu *cpu, unsigned thr
 
 static void scale(struct stoker_device *d, const struct op_scale *op)
 {
-	cpu_parallel(cpu_of(d), op->count, 16384, op->count * (op->cap > 0 ? 20 : 1), scale_range, op);
+	cpu_parallel(cpu_of(d), op->count, 16384, op->count * (op->cap > 0 ? 20 : 1), scale_range,
+		     op);
 }
 
 static void copy(struct stoker_device *d, const struct op_copy *op)
@@ -335,7 +350,8 @@ static void copy(struct stoker_device *d, const struct op_copy *op)
 	(void)d;
 	for (size_t r = 0; r < op->rows; r++)
 		memcpy((float *)host(op->dst) + r * op->dst_stride,
-		       (const float *)host(op->src) + r * op->src_stride, op->width * sizeof(float));
+		       (const float *)host(op->src) + r * op->src_stride,
+		       op->width * sizeof(float));
 }
 
 static void argmax(struct stoker_device *d, const struct op_argmax *op)
@@ -397,9 +413,10 @@ int stoker_cpu_open(unsigned threads, bool exact, struct stoker_device **device,
 {
 	static const struct cpu_kernels *const kernels[STOKER_ISA_COUNT] = {
 		&cpu_kernels_scalar,
-#if defined(__x86_64__)
-		&cpu_kernels_avx2, &cpu_kernels_avx512,
-#elif defined(__aarch64__)
+#if STOKER_X86
+		&cpu_kernels_avx2,
+		&cpu_kernels_avx512,
+#elif STOKER_ARM
 		&cpu_kernels_dotprod,
 #endif
 	};

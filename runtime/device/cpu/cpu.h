@@ -18,7 +18,7 @@ struct cpu {
 	const struct cpu_kernels *kernels;
 	enum stoker_isa isa;
 	unsigned threads;
-	int failed; /* first failure since begin() */
+	int failed;	       /* first failure since begin() */
 	struct buffer scratch; /* threads * scratch_bytes */
 	size_t scratch_bytes;
 	struct buffer activations, hidden, expert_rows, lists;

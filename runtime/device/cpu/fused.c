@@ -15,7 +15,8 @@ static inline __m512 pair_scale(__m512 table, int pair)
 
 static inline __m512 dot_codes(__m512i unsigned_codes, const int8_t *x, __m512 scale, __m512 acc)
 {
-	const __m512i p = _mm512_dpbusd_epi32(_mm512_setzero_si512(), unsigned_codes, _mm512_loadu_si512(x));
+	const __m512i p =
+		_mm512_dpbusd_epi32(_mm512_setzero_si512(), unsigned_codes, _mm512_loadu_si512(x));
 
 	return _mm512_fmadd_ps(_mm512_cvtepi32_ps(p), scale, acc);
 }
@@ -23,8 +24,9 @@ static inline __m512 dot_codes(__m512i unsigned_codes, const int8_t *x, __m512 s
 /* The half floats at the start of 16 blocks of @stride bytes; the mask leaves blocks out. */
 static inline __m512 block_scales(const uint8_t *w, int stride, __mmask16 mask)
 {
-	const __m512i at = _mm512_mullo_epi32(
-		_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), _mm512_set1_epi32(stride));
+	const __m512i at = _mm512_mullo_epi32(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6,
+							       5, 4, 3, 2, 1, 0),
+					      _mm512_set1_epi32(stride));
 	const __m512i words = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), mask, at, w, 1);
 
 	return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(words));
@@ -32,24 +34,27 @@ static inline __m512 block_scales(const uint8_t *w, int stride, __mmask16 mask)
 
 static inline __m512i two_nibble_blocks(const uint8_t *w, size_t stride)
 {
-	const __m128i a = _mm_loadu_si128((const void *)w), b = _mm_loadu_si128((const void *)(w + stride));
+	const __m128i a = _mm_loadu_si128((const void *)w),
+		      b = _mm_loadu_si128((const void *)(w + stride));
 	const __m256i low = _mm256_set_m128i(_mm_srli_epi16(a, 4), a);
 	const __m256i high = _mm256_set_m128i(_mm_srli_epi16(b, 4), b);
 
-	return _mm512_and_si512(_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1), _mm512_set1_epi8(15));
+	return _mm512_and_si512(_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1),
+				_mm512_set1_epi8(15));
 }
 
 static inline __m512i two_byte_blocks(const uint8_t *w, size_t stride)
 {
-	const __m256i low = _mm256_loadu_si256((const void *)w), high = _mm256_loadu_si256((const void *)(w + stride));
+	const __m256i low = _mm256_loadu_si256((const void *)w),
+		      high = _mm256_loadu_si256((const void *)(w + stride));
 
 	return _mm512_xor_si512(_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1),
 				_mm512_set1_epi8((char)0x80));
 }
 
 /* Q4_0 and Q8_0: a half float, then the codes, whose unsigned form is @bias too large. */
-static inline float dot_simple(const uint8_t *w, const struct q8_rows *x, size_t row, int stride, float bias,
-			       bool nibbles)
+static inline float dot_simple(const uint8_t *w, const struct q8_rows *x, size_t row, int stride,
+			       float bias, bool nibbles)
 {
 	const size_t blocks = x->k / 32;
 	const int8_t *codes = x->codes + row * x->k;
@@ -67,13 +72,15 @@ static inline float dot_simple(const uint8_t *w, const struct q8_rows *x, size_t
 		for (; i + 4 <= n; i += 4) {
 			const uint8_t *at = w + i * (size_t)stride + 2;
 
-			acc0 = dot_codes(nibbles ? two_nibble_blocks(at, (size_t)stride) :
-						   two_byte_blocks(at, (size_t)stride),
-					 codes + 32 * (b + i), pair_scale(both, (int)(i / 2)), acc0);
+			acc0 = dot_codes(nibbles ? two_nibble_blocks(at, (size_t)stride)
+						 : two_byte_blocks(at, (size_t)stride),
+					 codes + 32 * (b + i), pair_scale(both, (int)(i / 2)),
+					 acc0);
 			at += 2 * stride;
-			acc1 = dot_codes(nibbles ? two_nibble_blocks(at, (size_t)stride) :
-						   two_byte_blocks(at, (size_t)stride),
-					 codes + 32 * (b + i + 2), pair_scale(both, (int)(i / 2) + 1), acc1);
+			acc1 = dot_codes(nibbles ? two_nibble_blocks(at, (size_t)stride)
+						 : two_byte_blocks(at, (size_t)stride),
+					 codes + 32 * (b + i + 2),
+					 pair_scale(both, (int)(i / 2) + 1), acc1);
 		}
 		for (; i < n; i++) {
 			float s[16];
@@ -81,15 +88,18 @@ static inline float dot_simple(const uint8_t *w, const struct q8_rows *x, size_t
 
 			_mm512_storeu_ps(s, both);
 			for (size_t j = 0; j < 32; j++) {
-				const uint8_t q = w[i * (size_t)stride + 2 + (nibbles ? j % 16 : j)];
+				const uint8_t q =
+					w[i * (size_t)stride + 2 + (nibbles ? j % 16 : j)];
 				const int code = nibbles ? (j < 16 ? q & 15 : q >> 4) : q ^ 0x80;
 
 				sum += code * codes[32 * (b + i) + j];
 			}
-			acc0 = _mm512_add_ps(acc0, _mm512_maskz_mov_ps(1, _mm512_set1_ps(s[i] * (float)sum)));
+			acc0 = _mm512_add_ps(
+				acc0, _mm512_maskz_mov_ps(1, _mm512_set1_ps(s[i] * (float)sum)));
 		}
 	}
-	return _mm512_reduce_add_ps(_mm512_fnmadd_ps(_mm512_set1_ps(bias), shift, _mm512_add_ps(acc0, acc1)));
+	return _mm512_reduce_add_ps(
+		_mm512_fnmadd_ps(_mm512_set1_ps(bias), shift, _mm512_add_ps(acc0, acc1)));
 }
 
 static float dot_q4_0(const uint8_t *w, const struct q8_rows *x, size_t row)
@@ -106,17 +116,16 @@ static float dot_q8_0(const uint8_t *w, const struct q8_rows *x, size_t row)
 static inline __m512 kquant_numbers(const uint8_t *w)
 {
 	const uint32_t a = load_u32(w + 4), b = load_u32(w + 8), c = load_u32(w + 12);
-	const __m128i bytes = _mm_set_epi32((int)((c >> 4 & 0x0f0f0f0f) | (b >> 6 & 0x03030303) << 4),
-					    (int)(b & 0x3f3f3f3f),
-					    (int)((c & 0x0f0f0f0f) | (a >> 6 & 0x03030303) << 4),
-					    (int)(a & 0x3f3f3f3f));
+	const __m128i bytes = _mm_set_epi32(
+		(int)((c >> 4 & 0x0f0f0f0f) | (b >> 6 & 0x03030303) << 4), (int)(b & 0x3f3f3f3f),
+		(int)((c & 0x0f0f0f0f) | (a >> 6 & 0x03030303) << 4), (int)(a & 0x3f3f3f3f));
 
 	return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
 }
 
 /*
- * Q4_K: each 32 bytes hold two sub-blocks, low nibbles first, so 64 bytes give sub-blocks 0 and 2 and
- * then 1 and 3; activations are shuffled to match.
+ * Q4_K: each 32 bytes hold two sub-blocks, low nibbles first, so 64 bytes give sub-blocks 0 and 2
+ * and then 1 and 3; activations are shuffled to match.
  */
 static float dot_q4_k(const uint8_t *w, const struct q8_rows *x, size_t row)
 {
@@ -127,7 +136,8 @@ static float dot_q4_k(const uint8_t *w, const struct q8_rows *x, size_t row)
 	__m512 acc0 = _mm512_setzero_ps(), acc1 = _mm512_setzero_ps();
 	__m256 shift = _mm256_setzero_ps();
 
-	for (size_t block = 0; block < x->k / 256; block++, w += 144, codes += 256, d += 8, xs += 8) {
+	for (size_t block = 0; block < x->k / 256;
+	     block++, w += 144, codes += 256, d += 8, xs += 8) {
 		const __m512 numbers = kquant_numbers(w);
 		const __m256 scale = _mm256_mul_ps(_mm512_castps512_ps256(numbers),
 						   _mm256_set1_ps(f16_to_f32(load_u16(w))));
@@ -142,20 +152,25 @@ static float dot_q4_k(const uint8_t *w, const struct q8_rows *x, size_t row)
 			const __m512i x01 = _mm512_loadu_si512(codes + 128 * half);
 			const __m512i x23 = _mm512_loadu_si512(codes + 128 * half + 64);
 			const __m512i first = _mm512_add_epi32(even, _mm512_set1_epi32(4 * half));
-			const __m512i p02 = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_and_si512(q, low),
-								_mm512_shuffle_i64x2(x01, x23, 0x44));
-			const __m512i p13 = _mm512_dpbusd_epi32(
-				_mm512_setzero_si512(), _mm512_and_si512(_mm512_srli_epi16(q, 4), low),
-				_mm512_shuffle_i64x2(x01, x23, 0xee));
+			const __m512i p02 = _mm512_dpbusd_epi32(
+				_mm512_setzero_si512(), _mm512_and_si512(q, low),
+				_mm512_shuffle_i64x2(x01, x23, 0x44));
+			const __m512i p13 =
+				_mm512_dpbusd_epi32(_mm512_setzero_si512(),
+						    _mm512_and_si512(_mm512_srli_epi16(q, 4), low),
+						    _mm512_shuffle_i64x2(x01, x23, 0xee));
 
-			acc0 = _mm512_fmadd_ps(_mm512_cvtepi32_ps(p02), _mm512_permutexvar_ps(first, both), acc0);
+			acc0 = _mm512_fmadd_ps(_mm512_cvtepi32_ps(p02),
+					       _mm512_permutexvar_ps(first, both), acc0);
 			acc1 = _mm512_fmadd_ps(
 				_mm512_cvtepi32_ps(p13),
-				_mm512_permutexvar_ps(_mm512_add_epi32(first, _mm512_set1_epi32(1)), both), acc1);
+				_mm512_permutexvar_ps(_mm512_add_epi32(first, _mm512_set1_epi32(1)),
+						      both),
+				acc1);
 		}
 	}
-	return _mm512_reduce_add_ps(_mm512_sub_ps(_mm512_add_ps(acc0, acc1),
-						  _mm512_zextps256_ps512(shift)));
+	return _mm512_reduce_add_ps(
+		_mm512_sub_ps(_mm512_add_ps(acc0, acc1), _mm512_zextps256_ps512(shift)));
 }
 
 row_dot_fn *ISA_NAME(cpu_fused_dot)(const struct stoker_format *format)

@@ -125,8 +125,8 @@ static float max(const float *x, size_t n)
 }
 
 /*
- * exp(x) = 2^n * e^r with r in [-ln2/2, ln2/2] and a degree-6 Taylor polynomial in r: relative error
- * below 2e-7.  Arguments under -87 give 0, over 88 the largest power.
+ * exp(x) = 2^n * e^r with r in [-ln2/2, ln2/2] and a degree-6 Taylor polynomial in r: relative
+ * error below 2e-7.  Arguments under -87 give 0, over 88 the largest power.
  */
 INLINE v16 exp16(v16 x)
 {
@@ -215,7 +215,8 @@ INLINE void glu_kind(enum stoker_activation kind, const float *gate, const float
 	size_t i = 0;
 
 	for (; i + 16 <= n; i += 16)
-		store16(dst + i, activate(kind, gate ? load16(gate + i) : (v16){ 0 }, load16(up + i)));
+		store16(dst + i,
+			activate(kind, gate ? load16(gate + i) : (v16){ 0 }, load16(up + i)));
 	if (i < n) {
 		float g[16] = { 0 }, u[16] = { 0 };
 
@@ -227,7 +228,8 @@ INLINE void glu_kind(enum stoker_activation kind, const float *gate, const float
 	}
 }
 
-static void glu(enum stoker_activation kind, const float *gate, const float *up, float *dst, size_t n)
+static void glu(enum stoker_activation kind, const float *gate, const float *up, float *dst,
+		size_t n)
 {
 	switch (kind) {
 	case ACTIVATION_SILU:
@@ -336,7 +338,7 @@ static void quantize(const float *x, const struct q8_rows *q, size_t row)
 
 /* A tile of quantized weights in scratch memory. */
 struct tile {
-	uint8_t *codes; /* [k / 4][16][4]; with VNNI each code is flipped to unsigned */
+	uint8_t *codes;	       /* [k / 4][16][4]; with VNNI each code is flipped to unsigned */
 	float *scale, *offset; /* [k / group][16] */
 };
 
@@ -453,8 +455,10 @@ INLINE v16 tile_dot(const uint8_t *tile, const int8_t *x, int count, int32_t cor
 
 		for (int h = 0; h < 2; h++) {
 			/* |w| <= 128 and |x| <= 127: pairs of products fit 16 bits */
-			const __m256i w = _mm256_load_si256((const __m256i *)(tile + 16 * j + 32 * h));
-			const __m256i p = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(b, w));
+			const __m256i w =
+				_mm256_load_si256((const __m256i *)(tile + 16 * j + 32 * h));
+			const __m256i p =
+				_mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(b, w));
 
 			acc[h] = _mm256_add_epi32(acc[h], _mm256_madd_epi16(p, ones));
 		}
@@ -476,7 +480,8 @@ INLINE v16 tile_dot(const uint8_t *tile, const int8_t *x, int count, int32_t cor
 		const int8x16_t b = vreinterpretq_s8_u32(vdupq_n_u32(load_u32(x + j)));
 
 		for (int q = 0; q < 4; q++)
-			acc[q] = vdotq_s32(acc[q], vld1q_s8((const int8_t *)tile + 16 * j + 16 * q), b);
+			acc[q] = vdotq_s32(acc[q], vld1q_s8((const int8_t *)tile + 16 * j + 16 * q),
+					   b);
 	}
 	for (int q = 0; q < 4; q++) {
 		const float32x4_t f = vcvtq_f32_s32(acc[q]);
@@ -516,7 +521,8 @@ INLINE void store_rows(float *dst, v16 v, unsigned rows)
 			dst[r] = v[r];
 }
 
-/* @n activation rows from @first on against one tile; everything about it is constant when inlined. */
+/* @n activation rows from @first on against one tile; everything about it is constant when inlined.
+ */
 INLINE void gemm_block(const struct tile *t, int group, bool affine, unsigned rows,
 		       const struct q8_rows *x, const struct gemm_rows *r, size_t first, int n)
 {
@@ -539,7 +545,8 @@ INLINE void gemm_block(const struct tile *t, int group, bool affine, unsigned ro
 			const v16 s = load16(t->scale + 16 * g);
 
 			for (int i = 0; i < n; i++) {
-				const v16 p = tile_dot(tile, codes[i] + 32 * g, 32, x->corr32[at[i] + g]);
+				const v16 p =
+					tile_dot(tile, codes[i] + 32 * g, 32, x->corr32[at[i] + g]);
 
 				acc[i] += p * (s * x->d[at[i] + g]);
 			}
@@ -569,7 +576,8 @@ INLINE void gemm_block(const struct tile *t, int group, bool affine, unsigned ro
 		}
 	}
 	for (int i = 0; i < n; i++)
-		store_rows(r->out + row_of(r->dst, first + (size_t)i) * r->out_stride, acc[i], rows);
+		store_rows(r->out + row_of(r->dst, first + (size_t)i) * r->out_stride, acc[i],
+			   rows);
 }
 
 INLINE void gemm_all(const struct tile *t, int group, bool affine, unsigned rows,
@@ -585,8 +593,9 @@ INLINE void gemm_all(const struct tile *t, int group, bool affine, unsigned rows
 		gemm_block(t, group, affine, rows, x, r, i, 1);
 }
 
-static void gemm_q8(const struct stoker_format *f, const uint8_t *w, size_t row_bytes, unsigned rows,
-		    const struct q8_rows *x, const struct gemm_rows *r, void *scratch)
+static void gemm_q8(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
+		    unsigned rows, const struct q8_rows *x, const struct gemm_rows *r,
+		    void *scratch)
 {
 	const struct tile t = build_tile(f, w, row_bytes, rows, x->k, scratch);
 
@@ -638,8 +647,9 @@ INLINE void dot4(const float *w, const float *const x[4], size_t k, float out[4]
 	}
 }
 
-static void gemm_float(const struct stoker_format *f, const uint8_t *w, size_t row_bytes, unsigned rows,
-		       const float *x, size_t k, const struct gemm_rows *r, void *scratch)
+static void gemm_float(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
+		       unsigned rows, const float *x, size_t k, const struct gemm_rows *r,
+		       void *scratch)
 {
 	uint8_t *at = scratch;
 	float *row = carve(&at, k * sizeof(float));
@@ -662,12 +672,13 @@ static void gemm_float(const struct stoker_format *f, const uint8_t *w, size_t r
 				r->out[row_of(r->dst, i + n) * r->out_stride + j] = y[n];
 		}
 		for (; i < r->count; i++)
-			r->out[row_of(r->dst, i) * r->out_stride + j] = dot(row, x + row_of(r->src, i) * k, k);
+			r->out[row_of(r->dst, i) * r->out_stride + j] =
+				dot(row, x + row_of(r->src, i) * k, k);
 	}
 }
 
-static void gemv_float(const struct stoker_format *f, const uint8_t *w, size_t row_bytes, size_t rows,
-		       const float *x, size_t k, float *out, void *scratch)
+static void gemv_float(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
+		       size_t rows, const float *x, size_t k, float *out, void *scratch)
 {
 	uint8_t *at = scratch;
 	float *row = carve(&at, k * sizeof(float));
@@ -684,24 +695,27 @@ static void gemv_float(const struct stoker_format *f, const uint8_t *w, size_t r
 /* sum over groups of combined[g] * (codes . x) for one row; combined is weight scale * d. */
 #if HAVE_VNNI512
 /* Codes are signed; with flipped ones the caller adds 128 * combined * sum to make up for it. */
-INLINE float codes_dot(const int8_t *codes, const int8_t *x, const float *combined, size_t k, int group)
+INLINE float codes_dot(const int8_t *codes, const int8_t *x, const float *combined, size_t k,
+		       int group)
 {
 	const __m512i flip = _mm512_set1_epi8((char)0x80);
 	/* lane i of 16 belongs to group i / (group / 4) of this vector */
-	const __m512i lane = group == 32 ?
-				     _mm512_set_epi32(1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0) :
-				     _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
+	const __m512i lane =
+		group == 32 ? _mm512_set_epi32(1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0)
+			    : _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
 	const int step = 64 / group;
 	__m512 acc0 = _mm512_setzero_ps(), acc1 = _mm512_setzero_ps();
 	size_t c = 0;
 
 	for (; c + 64 <= k; c += 64, combined += step) {
 		const __m512i w = _mm512_xor_si512(_mm512_loadu_si512(codes + c), flip);
-		const __m512i p = _mm512_dpbusd_epi32(_mm512_setzero_si512(), w, _mm512_loadu_si512(x + c));
+		const __m512i p =
+			_mm512_dpbusd_epi32(_mm512_setzero_si512(), w, _mm512_loadu_si512(x + c));
 		const __m512 s = _mm512_permutexvar_ps(
-			lane, _mm512_castps128_ps512(group == 32 ?
-				_mm_castpd_ps(_mm_load_sd((const double *)(const void *)combined)) :
-				_mm_loadu_ps(combined)));
+			lane, _mm512_castps128_ps512(
+				      group == 32 ? _mm_castpd_ps(_mm_load_sd(
+							    (const double *)(const void *)combined))
+						  : _mm_loadu_ps(combined)));
 		const __m512 f = _mm512_cvtepi32_ps(p);
 
 		if (c & 64)
@@ -721,7 +735,8 @@ INLINE float codes_dot(const int8_t *codes, const int8_t *x, const float *combin
 	return total;
 }
 #elif defined(__AVX2__)
-INLINE float codes_dot(const int8_t *codes, const int8_t *x, const float *combined, size_t k, int group)
+INLINE float codes_dot(const int8_t *codes, const int8_t *x, const float *combined, size_t k,
+		       int group)
 {
 	const __m256i ones = _mm256_set1_epi16(1);
 	__m256 acc = _mm256_setzero_ps();
@@ -731,8 +746,8 @@ INLINE float codes_dot(const int8_t *codes, const int8_t *x, const float *combin
 		const __m256i b = _mm256_loadu_si256((const __m256i *)(x + c));
 		const __m256i p = _mm256_madd_epi16(
 			_mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(b, w)), ones);
-		const __m256 s = group == 32 ? _mm256_set1_ps(combined[0]) :
-					       _mm256_set_m128(_mm_set1_ps(combined[1]),
+		const __m256 s = group == 32 ? _mm256_set1_ps(combined[0])
+					     : _mm256_set_m128(_mm_set1_ps(combined[1]),
 							       _mm_set1_ps(combined[0]));
 
 		acc = _mm256_fmadd_ps(_mm256_cvtepi32_ps(p), s, acc);
@@ -743,7 +758,8 @@ INLINE float codes_dot(const int8_t *codes, const int8_t *x, const float *combin
 	return _mm_cvtss_f32(_mm_add_ss(quarter, _mm_movehdup_ps(quarter)));
 }
 #else
-INLINE float codes_dot(const int8_t *codes, const int8_t *x, const float *combined, size_t k, int group)
+INLINE float codes_dot(const int8_t *codes, const int8_t *x, const float *combined, size_t k,
+		       int group)
 {
 	float total = 0;
 
@@ -758,8 +774,9 @@ INLINE float codes_dot(const int8_t *codes, const int8_t *x, const float *combin
 }
 #endif
 
-INLINE void gemv_group(const struct stoker_format *f, const uint8_t *w, size_t row_bytes, size_t rows,
-		       const struct q8_rows *x, size_t row, float *out, void *scratch, int group)
+INLINE void gemv_group(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
+		       size_t rows, const struct q8_rows *x, size_t row, float *out, void *scratch,
+		       int group)
 {
 	uint8_t *at = scratch;
 	const size_t k = x->k, groups = k / (size_t)group, per_d = ACTIVATION_GROUP / (size_t)group;

@@ -15,13 +15,13 @@ enum { TILE_ROWS = 16, ACTIVATION_GROUP = 32 };
 
 /*
  * Activation rows quantized to 8 bits: x = d * code, one d for 32 values.  The sums let kernels add
- * offsets and use unsigned weight codes: xs = d * (sum of codes), corr = -128 * (sum of codes), both
- * for groups of 16 and of 32.
+ * offsets and use unsigned weight codes: xs = d * (sum of codes), corr = -128 * (sum of codes),
+ * both for groups of 16 and of 32.
  */
 struct q8_rows {
-	size_t k; /* values a row, a multiple of 32 */
+	size_t k;      /* values a row, a multiple of 32 */
 	int8_t *codes; /* [rows][k] */
-	float *d; /* [rows][k / 32] */
+	float *d;      /* [rows][k / 32] */
 	float *xs32, *xs16;
 	int32_t *corr32, *corr16;
 };
@@ -37,7 +37,7 @@ ISA_DECLARE(row_dot_fn *, cpu_fused_dot, const struct stoker_format *format);
 struct gemm_rows {
 	size_t count;
 	const uint32_t *src, *dst; /* row numbers, NULL: 0, 1, 2 ... */
-	float *out; /* of row 0 */
+	float *out;		   /* of row 0 */
 	size_t out_stride;
 };
 
@@ -48,13 +48,15 @@ struct cpu_kernels {
 	 * stoker_gemm_scratch(k) bytes, 64-byte aligned.
 	 */
 	void (*gemm_q8)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
-			unsigned rows, const struct q8_rows *x, const struct gemm_rows *r, void *scratch);
+			unsigned rows, const struct q8_rows *x, const struct gemm_rows *r,
+			void *scratch);
 	void (*gemm_float)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 			   unsigned rows, const float *x, size_t k, const struct gemm_rows *r,
 			   void *scratch);
 	/* One activation row, any number of weight rows. */
 	void (*gemv_q8)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
-			size_t rows, const struct q8_rows *x, size_t row, float *out, void *scratch);
+			size_t rows, const struct q8_rows *x, size_t row, float *out,
+			void *scratch);
 	void (*gemv_float)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 			   size_t rows, const float *x, size_t k, float *out, void *scratch);
 
@@ -71,16 +73,18 @@ struct cpu_kernels {
 };
 
 extern const struct cpu_kernels cpu_kernels_scalar;
-#if defined(__x86_64__)
+#if STOKER_X86
 extern const struct cpu_kernels cpu_kernels_avx2, cpu_kernels_avx512;
-#elif defined(__aarch64__)
+#elif STOKER_ARM
 extern const struct cpu_kernels cpu_kernels_dotprod;
 #endif
 
-/* Scratch that a product over @k values needs: row-major codes or floats, a tile, two scale tables. */
+/* Scratch that a product over @k values needs: row-major codes or floats, a tile, two scale tables.
+ */
 static inline size_t stoker_gemm_scratch(size_t k)
 {
-	return 2 * (TILE_ROWS * k * sizeof(float)) + 4 * (TILE_ROWS * (k / 16 + 4) * sizeof(float)) + 4096;
+	return 2 * (TILE_ROWS * k * sizeof(float)) +
+	       4 * (TILE_ROWS * (k / 16 + 4) * sizeof(float)) + 4096;
 }
 
 #endif

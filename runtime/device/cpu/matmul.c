@@ -20,8 +20,7 @@ static void product(const struct cpu *cpu, unsigned thread, const struct stoker_
 		    const struct gemm_rows *r)
 {
 	const size_t row_bytes = stoker_row_bytes(w->format, w->in);
-	const uint8_t *at = (const uint8_t *)host(w->at) + expert * w->stride +
-			    first * row_bytes;
+	const uint8_t *at = (const uint8_t *)host(w->at) + expert * w->stride + first * row_bytes;
 	void *scratch = cpu_scratch(cpu, thread);
 	const bool q8 = in->quantized && cpu_uses_q8(cpu, w);
 
@@ -35,8 +34,8 @@ static void product(const struct cpu *cpu, unsigned thread, const struct stoker_
 				cpu->kernels->gemm_q8(w->format, at + i * row_bytes, row_bytes, n,
 						      &in->q, &tile, scratch);
 			else
-				cpu->kernels->gemm_float(w->format, at + i * row_bytes, row_bytes, n,
-							 in->x, w->in, &tile, scratch);
+				cpu->kernels->gemm_float(w->format, at + i * row_bytes, row_bytes,
+							 n, in->x, w->in, &tile, scratch);
 		}
 	} else {
 		for (size_t i = 0; i < r->count; i++) {
@@ -44,8 +43,8 @@ static void product(const struct cpu *cpu, unsigned thread, const struct stoker_
 			float *out = r->out + dst * r->out_stride + first;
 
 			if (q8)
-				cpu->kernels->gemv_q8(w->format, at, row_bytes, rows, &in->q, src, out,
-						      scratch);
+				cpu->kernels->gemv_q8(w->format, at, row_bytes, rows, &in->q, src,
+						      out, scratch);
 			else
 				cpu->kernels->gemv_float(w->format, at, row_bytes, rows,
 							 in->x + src * w->in, w->in, out, scratch);
@@ -86,11 +85,12 @@ static void matmul_range(const void *context, const struct cpu *cpu, unsigned th
 				at -= items;
 				continue;
 			}
-			const struct gemm_rows r = { .count = j->op->rows, .out = host(j->op->dst[i]),
+			const struct gemm_rows r = { .count = j->op->rows,
+						     .out = host(j->op->dst[i]),
 						     .out_stride = w->out };
 
-			product(cpu, thread, w, 0, at * j->chunk, MIN(j->chunk, w->out - at * j->chunk),
-				&j->in, &r);
+			product(cpu, thread, w, 0, at * j->chunk,
+				MIN(j->chunk, w->out - at * j->chunk), &j->in, &r);
 			break;
 		}
 	}
@@ -99,7 +99,8 @@ static void matmul_range(const void *context, const struct cpu *cpu, unsigned th
 void cpu_matmul(struct stoker_device *d, const struct op_matmul *op)
 {
 	struct cpu *cpu = cpu_of(d);
-	struct matmul_job job = { .op = op, .in = { .x = host(op->src) },
+	struct matmul_job job = { .op = op,
+				  .in = { .x = host(op->src) },
 				  .chunk = op->rows > GEMV_ROWS ? TILE_ROWS : GEMV_CHUNK };
 	const uint32_t in = op->weight[0]->in;
 	size_t items = 0, work = 0;
@@ -124,11 +125,11 @@ struct experts_job {
 	struct input in; /* of the present product */
 	const struct stoker_weight *weight;
 	size_t chunk;
-	uint32_t active; /* experts with at least one slot */
+	uint32_t active;		/* experts with at least one slot */
 	const uint32_t *expert, *first; /* [active], [active + 1] */
-	const uint32_t *row; /* activation row of each slot */
-	const uint32_t *slot; /* of (row, choice) */
-	float *gate, *up, *down; /* [slots][width] */
+	const uint32_t *row;		/* activation row of each slot */
+	const uint32_t *slot;		/* of (row, choice) */
+	float *gate, *up, *down;	/* [slots][width] */
 	bool indexed; /* the product reads activation rows by @row, otherwise by slot */
 	float *out;
 };
@@ -170,8 +171,8 @@ static void experts_range(const void *context, const struct cpu *cpu, unsigned t
 			if (in.quantized)
 				in.q = q8_rows_from(&in.q, first);
 		}
-		product(cpu, thread, j->weight, j->expert[e], at, MIN(j->chunk, j->weight->out - at), &in,
-			&r);
+		product(cpu, thread, j->weight, j->expert[e], at,
+			MIN(j->chunk, j->weight->out - at), &in, &r);
 	}
 }
 
@@ -185,8 +186,8 @@ static void experts_product(struct cpu *cpu, struct experts_job *j, const struct
 	cpu_parallel(cpu, items * j->active, 1, slots * w->in * w->out, experts_range, j);
 }
 
-static void activate_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
-			   size_t end)
+static void activate_range(const void *context, const struct cpu *cpu, unsigned thread,
+			   size_t begin, size_t end)
 {
 	const struct experts_job *j = context;
 	const size_t width = j->op->down->in;
@@ -222,8 +223,8 @@ static bool sort_slots(struct cpu *cpu, const struct op_experts *op, struct expe
 {
 	const uint32_t slots = op->rows * op->used, experts = op->up->count;
 	const uint32_t *ids = host(op->ids);
-	uint32_t *list = cpu_reserve(cpu, &cpu->lists,
-				     (2 * (size_t)slots + 3 * ((size_t)experts + 1)) * sizeof(*list));
+	uint32_t *list = cpu_reserve(
+		cpu, &cpu->lists, (2 * (size_t)slots + 3 * ((size_t)experts + 1)) * sizeof(*list));
 
 	if (!list)
 		return false;
@@ -256,14 +257,16 @@ void cpu_experts(struct stoker_device *d, const struct op_experts *op)
 {
 	struct cpu *cpu = cpu_of(d);
 	const size_t slots = (size_t)op->rows * op->used, width = op->down->in;
-	struct experts_job j = { .op = op, .indexed = true,
+	struct experts_job j = { .op = op,
+				 .indexed = true,
 				 .chunk = op->rows > GEMV_ROWS ? TILE_ROWS : GEMV_CHUNK };
 
 	if (cpu->failed ||
 	    !cpu_reserve_scratch(cpu, stoker_gemm_scratch(MAX(op->up->in, op->down->in))) ||
 	    !sort_slots(cpu, op, &j))
 		return;
-	j.gate = cpu_reserve(cpu, &cpu->expert_rows, slots * (2 * width + op->down->out) * sizeof(float));
+	j.gate = cpu_reserve(cpu, &cpu->expert_rows,
+			     slots * (2 * width + op->down->out) * sizeof(float));
 	if (!j.gate)
 		return;
 	j.up = j.gate + slots * width;
@@ -304,7 +307,8 @@ static void heads_range(const void *context, const struct cpu *cpu, unsigned thr
 		const uint32_t head = (uint32_t)(item / items);
 		const size_t at = item % items * j->chunk, first = (size_t)head * op->rows;
 		const struct gemm_rows r = {
-			.count = op->rows, .out_stride = op->dst_stride,
+			.count = op->rows,
+			.out_stride = op->dst_stride,
 			.out = (float *)host(op->dst) + (size_t)head * op->dst_head_stride,
 		};
 		struct input in = { .x = j->in.x + first * w->in, .quantized = j->in.quantized };
@@ -331,11 +335,12 @@ void cpu_matmul_heads(struct stoker_device *d, const struct op_matmul_heads *op)
 	for (size_t h = 0; h < w->count; h++)
 		for (size_t r = 0; r < op->rows; r++)
 			memcpy(x + (h * op->rows + r) * w->in,
-			       (const float *)host(op->src) + r * op->src_stride + h * op->src_head_stride,
+			       (const float *)host(op->src) + r * op->src_stride +
+				       h * op->src_head_stride,
 			       w->in * sizeof(float));
 	j.in = (struct input){ .x = x, .quantized = cpu_uses_q8(cpu, w) };
 	if (j.in.quantized && !cpu_quantize(cpu, &cpu->activations, x, rows, w->in, &j.in.q))
 		return;
-	cpu_parallel(cpu, w->count * ((w->out + j.chunk - 1) / j.chunk), 1,
-		     rows * w->in * w->out, heads_range, &j);
+	cpu_parallel(cpu, w->count * ((w->out + j.chunk - 1) / j.chunk), 1, rows * w->in * w->out,
+		     heads_range, &j);
 }

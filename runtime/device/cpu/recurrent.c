@@ -35,8 +35,8 @@ void cpu_conv(struct stoker_device *d, const struct op_conv *op)
 	struct cpu *cpu = cpu_of(d);
 
 	if (cpu_reserve_scratch(cpu, (op->taps + (size_t)op->rows) * sizeof(float)))
-		cpu_parallel(cpu, op->channels, 16, (size_t)op->rows * op->channels * (op->taps + 8),
-			     conv_range, op);
+		cpu_parallel(cpu, op->channels, 16,
+			     (size_t)op->rows * op->channels * (op->taps + 8), conv_range, op);
 }
 
 static float softplus(float x)
@@ -54,14 +54,17 @@ static void delta_range(const void *context, const struct cpu *cpu, unsigned thr
 	float *change = cpu_scratch(cpu, thread);
 
 	for (size_t h = begin; h < end; h++) {
-		const size_t key_head = op->grouped ? h / (op->value_heads / op->key_heads) :
-						      h % op->key_heads;
+		const size_t key_head = op->grouped ? h / (op->value_heads / op->key_heads)
+						    : h % op->key_heads;
 		float *state = (float *)host(op->state) + h * size * size; /* [key][value] */
-		const float a = ((const float *)host(op->a))[h], dt = ((const float *)host(op->dt))[h];
+		const float a = ((const float *)host(op->a))[h],
+			    dt = ((const float *)host(op->dt))[h];
 
 		for (size_t r = 0; r < op->rows; r++) {
-			const float *q = (const float *)host(op->q) + r * op->qkv_stride + key_head * size;
-			const float *k = (const float *)host(op->k) + r * op->qkv_stride + key_head * size;
+			const float *q =
+				(const float *)host(op->q) + r * op->qkv_stride + key_head * size;
+			const float *k =
+				(const float *)host(op->k) + r * op->qkv_stride + key_head * size;
 			const float *v = (const float *)host(op->v) + r * op->qkv_stride + h * size;
 			float *out = (float *)host(op->dst) + r * op->dst_stride + h * size;
 			const size_t gate = r * op->value_heads + h;
@@ -90,5 +93,6 @@ void cpu_delta_net(struct stoker_device *d, const struct op_delta_net *op)
 
 	if (cpu_reserve_scratch(cpu, op->size * sizeof(float)))
 		cpu_parallel(cpu, op->value_heads, 1,
-			     (size_t)op->rows * op->value_heads * op->size * op->size * 4, delta_range, op);
+			     (size_t)op->rows * op->value_heads * op->size * op->size * 4,
+			     delta_range, op);
 }

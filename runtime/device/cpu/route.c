@@ -38,8 +38,8 @@ static void mask_groups(const struct op_route *op, float *score)
 	}
 }
 
-static void route_row(const struct cpu *cpu, const struct op_route *op, size_t row, float *probability,
-		      float *score)
+static void route_row(const struct cpu *cpu, const struct op_route *op, size_t row,
+		      float *probability, float *score)
 {
 	const float *logits = (const float *)host(op->logits) + row * op->experts;
 	const float *bias = host(op->bias);

@@ -49,8 +49,8 @@ struct stoker_bench_product {
  *
  * Return: 0, -EINVAL for impossible sizes, -ENOMEM.
  */
-STOKER_API int stoker_bench_product(struct stoker_device *device, struct stoker_bench_product *product,
-				    struct stoker_error *err);
+STOKER_API int stoker_bench_product(struct stoker_device *device,
+				    struct stoker_bench_product *product, struct stoker_error *err);
 
 #ifdef __cplusplus
 }

@@ -4,7 +4,8 @@
  *
  * Every call that can fail returns 0 (or a count) on success and a negative errno on failure.  Most
  * take an optional struct stoker_error that receives one sentence naming the file, key, tensor or
- * limit and the figures on both sides.  The library never prints, exits or installs signal handlers.
+ * limit and the figures on both sides.  The library never prints, exits or installs signal
+ * handlers.
  */
 #ifndef STOKER_ERROR_H
 #define STOKER_ERROR_H

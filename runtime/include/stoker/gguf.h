@@ -145,8 +145,8 @@ STOKER_API int stoker_gguf_f64(const struct stoker_gguf *gguf, const struct stok
 			       uint64_t index, double *value);
 
 /** stoker_gguf_string() - a string scalar. Return: 0 or -EINVAL. */
-STOKER_API int stoker_gguf_string(const struct stoker_gguf *gguf,
-				  const struct stoker_gguf_key *key, struct stoker_string *value);
+STOKER_API int stoker_gguf_string(const struct stoker_gguf *gguf, const struct stoker_gguf_key *key,
+				  struct stoker_string *value);
 
 /**
  * stoker_gguf_strings() - an array of strings
@@ -167,8 +167,8 @@ STOKER_API const struct stoker_gguf_tensor *stoker_gguf_tensor(const struct stok
 							       size_t index);
 
 /** stoker_gguf_find_tensor() - the tensor called @name, or NULL. */
-STOKER_API const struct stoker_gguf_tensor *
-stoker_gguf_find_tensor(const struct stoker_gguf *gguf, const char *name);
+STOKER_API const struct stoker_gguf_tensor *stoker_gguf_find_tensor(const struct stoker_gguf *gguf,
+								    const char *name);
 
 /**
  * stoker_gguf_read() - read a part of a tensor's data, synchronously
@@ -197,7 +197,8 @@ struct stoker_gguf_writer;
 STOKER_API int stoker_gguf_writer_open(const char *path, struct stoker_gguf_writer **writer,
 				       struct stoker_error *err);
 
-/** stoker_gguf_put_u32() - add a metadata entry; failures are kept for stoker_gguf_writer_finish(). */
+/** stoker_gguf_put_u32() - add a metadata entry; failures are kept for stoker_gguf_writer_finish().
+ */
 STOKER_API void stoker_gguf_put_u32(struct stoker_gguf_writer *w, const char *key, uint32_t value);
 /** stoker_gguf_put_f32() - likewise. */
 STOKER_API void stoker_gguf_put_f32(struct stoker_gguf_writer *w, const char *key, float value);

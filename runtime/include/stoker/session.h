@@ -73,7 +73,8 @@ enum stoker_logits {
  * -ENOMEM.
  */
 STOKER_API int stoker_session_eval(struct stoker_session *session, const uint32_t *tokens,
-				   size_t count, enum stoker_logits logits, struct stoker_error *err);
+				   size_t count, enum stoker_logits logits,
+				   struct stoker_error *err);
 
 /**
  * stoker_session_logits() - of the last call
@@ -159,11 +160,11 @@ STOKER_API int stoker_sampler_sample(struct stoker_sampler *sampler, const float
 
 /** enum stoker_finish - why generation ended */
 enum stoker_finish {
-	STOKER_FINISH_LENGTH, /* max_tokens reached */
-	STOKER_FINISH_END, /* the model ended its text */
-	STOKER_FINISH_STOP, /* a stop string came up */
+	STOKER_FINISH_LENGTH,  /* max_tokens reached */
+	STOKER_FINISH_END,     /* the model ended its text */
+	STOKER_FINISH_STOP,    /* a stop string came up */
 	STOKER_FINISH_CONTEXT, /* the context is full */
-	STOKER_FINISH_CALLER, /* the callback asked to stop */
+	STOKER_FINISH_CALLER,  /* the callback asked to stop */
 };
 
 /**

@@ -42,12 +42,11 @@ STOKER_API uint32_t stoker_vocabulary_size(const struct stoker_vocabulary *vocab
 STOKER_API int64_t stoker_vocabulary_bos(const struct stoker_vocabulary *vocabulary);
 
 /** stoker_vocabulary_is_end() - nonzero for tokens that end a text or a turn. */
-STOKER_API int stoker_vocabulary_is_end(const struct stoker_vocabulary *vocabulary,
-					uint32_t token);
+STOKER_API int stoker_vocabulary_is_end(const struct stoker_vocabulary *vocabulary, uint32_t token);
 
 /** Flags of stoker_tokenize(). */
 enum {
-	STOKER_TOKENIZE_ADD = 1, /* begin and end as the file's flags say (BOS, EOS) */
+	STOKER_TOKENIZE_ADD = 1,     /* begin and end as the file's flags say (BOS, EOS) */
 	STOKER_TOKENIZE_SPECIAL = 2, /* recognise control tokens spelled out in the text */
 };
 

@@ -1,0 +1,109 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# The program end to end.  usage: tool.sh BUILD
+set -u
+stoker=$1/stoker
+containers=tests/data/containers
+demo=tools/demo-model/stoker-demo-Q4_K.gguf
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+passed=0 failed=0 skipped=0
+
+ok() {
+	passed=$((passed + 1))
+	echo "ok: $1"
+}
+bad() {
+	failed=$((failed + 1))
+	echo "FAILED: $1"
+	sed 's/^/    /' "$scratch/err" | head -5
+}
+# expect STATUS TEXT NAME COMMAND...: exit status, and TEXT on standard output or error
+expect() {
+	local status=$1 text=$2 name=$3
+	shift 3
+	"$@" >"$scratch/out" 2>"$scratch/err" </dev/null
+	local got=$?
+	if [ $got = "$status" ] && { [ -z "$text" ] || grep -qF -- "$text" "$scratch/out" "$scratch/err"; }; then
+		ok "$name"
+	else
+		bad "$name (status $got, expected $status and \"$text\")"
+	fi
+}
+prompt=1,39,37,232,145,172,175,207,8,141,43,117
+
+expect 2 "Usage: stoker VERB" "no verb" "$stoker"
+expect 0 "perplexity" "help" "$stoker" --help
+expect 2 "no verb" "unknown verb" "$stoker" juggle
+expect 0 "stoker 0" "version" "$stoker" --version
+for verb in run info inspect tokenize eval perplexity bench quantize synth; do
+	expect 0 "Usage: stoker $verb" "$verb --help" "$stoker" $verb --help
+	expect 2 "unknown option --juggle" "$verb: unknown option" "$stoker" $verb --juggle
+done
+expect 0 "cpu" "info" "$stoker" info
+expect 0 '"devices"' "info --json" "$stoker" info --json
+expect 0 "token_embd.weight" "inspect" "$stoker" inspect $containers/plain.gguf
+expect 0 "2 files" "inspect a split model" "$stoker" inspect $containers/split-00001-of-00002.gguf
+expect 1 "open the first one" "the second file of a split model" "$stoker" inspect $containers/split-00002-of-00002.gguf
+expect 0 '"tensors"' "inspect --json" "$stoker" inspect --json $containers/extra-keys.gguf
+expect 1 "No such file" "missing file" "$stoker" inspect /nonexistent.gguf
+expect 1 "not a GGUF file" "wrong file" "$stoker" inspect Makefile
+expect 2 "is needed" "run without a model" "$stoker" run -p x
+expect 1 "no device called" "unknown device" "$stoker" eval -m $containers/plain.gguf --tokens 1 --device abacus
+expect 1 "vocabulary has 292" "token out of range" "$stoker" eval -m $containers/plain.gguf --tokens 1,292
+expect 0 '264' "eval" "$stoker" eval -m $containers/plain.gguf --tokens $prompt --greedy 16 --json - --exact \
+	--logits "$scratch/logits"
+if [ "$(stat -c %s "$scratch/logits" 2>/dev/null)" = $((12 * 292 * 4)) ]; then ok "eval --logits"; else bad "eval --logits"; fi
+expect 1 "No such file" "eval: unwritable output" "$stoker" eval -m $containers/plain.gguf --tokens 1 --logits /nonexistent/x
+
+# every malformed file: status 1 and one line
+head -c 9000 $containers/plain.gguf >"$scratch/cut.gguf"
+expect 1 "end beyond the file" "truncated model" "$stoker" eval -m "$scratch/cut.gguf" --tokens 1
+sed 's/llama\.embedding_length/llama.embedding_lengtX/' $containers/plain.gguf >"$scratch/key.gguf"
+expect 1 "key llama.embedding_length is missing" "missing key" "$stoker" eval -m "$scratch/key.gguf" --tokens 1
+sed 's/blk\.0\.attn_norm/blk.0.attn_norX/' $containers/plain.gguf >"$scratch/tensor.gguf"
+expect 1 "tensor blk.0.attn_norm.weight is missing" "missing tensor" "$stoker" eval -m "$scratch/tensor.gguf" --tokens 1
+if [ "$(wc -l <"$scratch/err")" = 1 ]; then ok "one line of complaint"; else bad "one line of complaint"; fi
+
+# synth, quantize, bench
+expect 0 "" "synth" "$stoker" synth --layers 2 --width 256 --heads 4 --kv-heads 2 --head-size 64 --experts 8 --used 2 \
+	--expert-ff 256 --vocab 600 --type F16 "$scratch/synth.gguf"
+for type in Q8_0 Q4_0 Q4_K Q4_K_M Q5_K Q6_K MXFP4 BF16; do
+	expect 0 "" "quantize $type" "$stoker" quantize "$scratch/synth.gguf" "$scratch/q.gguf" $type
+	expect 0 "greedy_next" "eval $type" "$stoker" eval -m "$scratch/q.gguf" --tokens 1,2,3 --greedy 2
+done
+expect 2 "no type" "quantize: unknown type" "$stoker" quantize "$scratch/synth.gguf" "$scratch/x.gguf" Q9
+expect 0 "tokens/s" "bench model" "$stoker" bench model -m "$scratch/synth.gguf" -p 8 -n 4 -r 1
+expect 0 "tokens_per_second" "bench model --json" "$stoker" bench model -m "$scratch/synth.gguf" -p 8 -n 4 -r 1 --json
+if [ -e /dev/full ]; then
+	ln -s /dev/full "$scratch/full.gguf.part"
+	expect 1 "No space left" "disk full" "$stoker" quantize "$scratch/synth.gguf" "$scratch/full.gguf" Q8_0
+fi
+if ls "$scratch"/*.part >/dev/null 2>&1; then bad "no leftovers"; else ok "no leftovers"; fi
+
+if [ -e $demo ]; then
+	expect 0 "text     12 tokens" "run" "$stoker" run -m $demo -p "In the beginning" -n 12 --ignore-eos --stats
+	one=$("$stoker" run -m $demo -p "And God said" -n 20 --seed 5 2>/dev/null)
+	two=$("$stoker" run -m $demo -p "And God said" -n 20 --seed 5 2>/dev/null)
+	three=$("$stoker" run -m $demo -p "And God said" -n 20 --seed 6 2>/dev/null)
+	if [ "$one" = "$two" ] && [ "$one" != "$three" ]; then ok "seeds reproduce"; else bad "seeds reproduce"; fi
+	piped=$(printf 'And God said' | "$stoker" run -m $demo -n 20 --seed 5 2>/dev/null)
+	if [ "$one" = "$piped" ]; then ok "prompt from standard input"; else bad "prompt from standard input"; fi
+	expect 0 '"finish": "length"' "run --json" "$stoker" run -m $demo -p "In the" -n 3 --temp 0 --ignore-eos --json
+	expect 0 '"finish": "stop"' "stop string" "$stoker" run -m $demo -p "And God said, Let there be light" -n 200 --stop "e" --json
+	expect 1 "no chat template" "chat without a template" "$stoker" run -m $demo --chat
+	text=$(printf 'In the beginning God' | "$stoker" tokenize -m $demo)
+	if [[ $text =~ ^[0-9]+(\ [0-9]+)+$ ]]; then ok "tokenize"; else bad "tokenize"; fi
+	head -c 4000 tools/demo-model/heldout/kjv.txt >"$scratch/text"
+	expect 0 "bits a byte" "perplexity" "$stoker" perplexity -m $demo -f "$scratch/text" --stride 256
+	"$stoker" run -m $demo -p "In the beginning" --ignore-eos -n 100000 -c 100000 >"$scratch/out" 2>"$scratch/err" &
+	sleep 2
+	kill -INT $!
+	wait $!
+	if [ $? = 130 ]; then ok "Ctrl-C"; else bad "Ctrl-C"; fi
+else
+	skipped=$((skipped + 1))
+	echo "skipped: the bundled model isn't here"
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ]

@@ -1,0 +1,644 @@
+// SPDX-License-Identifier: MIT
+/* Every op of the CPU device against plain definitions, on each instruction set. */
+#include "unit.h"
+
+#include "device/device.h"
+
+enum { MAX = 1 << 20 };
+
+static struct stoker_device *device;
+static const struct stoker_device_ops *ops;
+static float *pool;
+static size_t pool_used;
+
+/* Floats that live until the next test. */
+static float *room(size_t n)
+{
+	float *p = pool + pool_used;
+
+	pool_used += round_up(n, 16);
+	CU_ASSERT_FATAL(pool_used <= MAX);
+	return p;
+}
+
+static float *noise(size_t n)
+{
+	float *p = room(n);
+
+	for (size_t i = 0; i < n; i++)
+		p[i] = random_float();
+	return p;
+}
+
+static stoker_address at(const void *p)
+{
+	return (uintptr_t)p;
+}
+
+/* The largest difference, relative to the largest wanted value. */
+static double off_by(const float *got, const double *wanted, size_t n)
+{
+	double worst = 0, size = 1e-9;
+
+	for (size_t i = 0; i < n; i++) {
+		const double e = fabs((double)got[i] - wanted[i]);
+
+		worst = e <= worst ? worst : e;
+		size = fmax(size, fabs(wanted[i]));
+	}
+	return worst / size;
+}
+
+static double *doubles(size_t n)
+{
+	return (double *)(void *)room(2 * n);
+}
+
+static void run_all_sets(void (*test)(bool exact))
+{
+	const enum stoker_isa best = stoker_isa_detect();
+
+	pool = aligned_alloc(64, MAX * sizeof(float));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(pool);
+	for (int isa = 0; isa <= (int)best; isa++)
+		for (int exact = 0; exact < 2; exact++) {
+			const struct stoker_device_params params = { .threads = 2, .exact = exact };
+
+			setenv("STOKER_ISA", stoker_isa_name((enum stoker_isa)isa), 1);
+			CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, NULL), 0);
+			unsetenv("STOKER_ISA");
+			ops = device->ops;
+			pool_used = 0;
+			random_seed(5);
+			CU_ASSERT_EQUAL(ops->begin(device, NULL), 0);
+			test(exact);
+			CU_ASSERT_EQUAL(ops->submit(device, NULL), 0);
+			stoker_device_close(&device);
+		}
+	free(pool);
+}
+
+/* --- products ------------------------------------------------------------------------------------
+ */
+
+static struct stoker_weight weights(const struct stoker_format *f, uint32_t in, uint32_t out,
+				    uint32_t count, double *values)
+{
+	const size_t total = (size_t)in * out * count;
+	uint8_t *blocks = (uint8_t *)room(total + 64);
+	float *decoded = room(total);
+
+	random_blocks(f, blocks, total / f->block_values);
+	stoker_format_decode(f, blocks, decoded, total);
+	for (size_t i = 0; i < total; i++)
+		values[i] = (double)decoded[i];
+	return (struct stoker_weight){ .format = f,
+				       .at = at(blocks),
+				       .in = in,
+				       .out = out,
+				       .count = count,
+				       .stride = stoker_row_bytes(f, in) * out };
+}
+
+/* 8-bit activations err by up to half a step of 1/127 of each group's largest value. */
+static double product_limit(const struct stoker_format *f, bool exact)
+{
+	return exact || !f->group ? 2e-6 : 0.02;
+}
+
+static void matmul(bool exact)
+{
+	static const uint32_t row_counts[] = { 1, 3, 5, 13 };
+
+	for (const struct stoker_format *f = NULL; (f = stoker_format_next(f));)
+		for (size_t c = 0; c < ARRAY_SIZE(row_counts); c++) {
+			const uint32_t rows = row_counts[c], out = 37;
+			const uint32_t in = f->block_values == 256 ? 512
+					    : f->block_values > 1  ? 96 * 2
+								   : 75;
+
+			pool_used = 0;
+			double *values = doubles((size_t)in * out),
+			       *wanted = doubles((size_t)rows * out);
+			struct stoker_weight w = weights(f, in, out, 1, values);
+			const float *x = noise((size_t)rows * in), *bias = noise(out);
+			float *got = room((size_t)rows * out);
+
+			w.bias = c % 2 ? at(bias) : 0;
+			for (uint32_t r = 0; r < rows; r++)
+				for (uint32_t o = 0; o < out; o++) {
+					double sum = w.bias ? (double)bias[o] : 0;
+
+					for (uint32_t i = 0; i < in; i++)
+						sum += values[(size_t)o * in + i] *
+						       (double)x[(size_t)r * in + i];
+					wanted[(size_t)r * out + o] = sum;
+				}
+			const struct op_matmul op = { .count = 1,
+						      .rows = rows,
+						      .weight = { &w },
+						      .dst = { at(got) },
+						      .src = at(x) };
+
+			ops->matmul(device, &op);
+			if (!(off_by(got, wanted, (size_t)rows * out) < product_limit(f, exact))) {
+				printf("\n    %s, %u rows, %s: off by %.2e", f->name, rows,
+				       device->description,
+				       off_by(got, wanted, (size_t)rows * out));
+				CU_FAIL("matmul");
+			}
+		}
+}
+
+static double act(enum stoker_activation kind, double g, double u)
+{
+	switch (kind) {
+	case ACTIVATION_SILU:
+		return g / (1 + exp(-g)) * u;
+	case ACTIVATION_GELU:
+		return 0.5 * g * (1 + tanh(0.7978845608028654 * (g + 0.044715 * g * g * g))) * u;
+	case ACTIVATION_RELU:
+		return fmax(g, 0) * u;
+	case ACTIVATION_SWIGLU_OAI:
+		g = fmin(g, 7);
+		u = fmax(fmin(u, 7), -7);
+		return g / (1 + exp(-1.702 * g)) * (u + 1);
+	case ACTIVATION_SILU_ONLY:
+		return u / (1 + exp(-u));
+	}
+	return NAN;
+}
+
+static void experts(bool exact)
+{
+	const struct stoker_format *f = stoker_format_by_name("Q8_0");
+	const uint32_t in = 64, hidden = 96, count = 5, used = 2;
+
+	for (uint32_t rows = 1; rows <= 17; rows += 4) {
+		pool_used = 0;
+		double *gv = doubles((size_t)in * hidden * count),
+		       *uv = doubles((size_t)in * hidden * count);
+		double *dv = doubles((size_t)in * hidden * count),
+		       *wanted = doubles((size_t)rows * in);
+		const struct stoker_weight gate = weights(f, in, hidden, count, gv);
+		const struct stoker_weight up = weights(f, in, hidden, count, uv);
+		const struct stoker_weight down = weights(f, hidden, in, count, dv);
+		const float *x = noise((size_t)rows * in), *weight = noise((size_t)rows * used);
+		uint32_t *ids = (uint32_t *)room((size_t)rows * used);
+		float *got = room((size_t)rows * in);
+
+		for (uint32_t r = 0; r < rows; r++) {
+			double *y = wanted + (size_t)r * in;
+
+			memset(y, 0, in * sizeof(*y));
+			for (uint32_t k = 0; k < used; k++) {
+				const uint32_t e = (r * (k + 1) + k) % count;
+				const size_t base = (size_t)e * in * hidden;
+
+				ids[r * used + k] = e;
+				for (uint32_t h = 0; h < hidden; h++) {
+					double g = 0, u = 0;
+
+					for (uint32_t i = 0; i < in; i++) {
+						g += gv[base + (size_t)h * in + i] *
+						     (double)x[(size_t)r * in + i];
+						u += uv[base + (size_t)h * in + i] *
+						     (double)x[(size_t)r * in + i];
+					}
+					g = act(ACTIVATION_SILU, g, u) *
+					    (double)weight[r * used + k];
+					for (uint32_t o = 0; o < in; o++)
+						y[o] += dv[base + (size_t)o * hidden + h] * g;
+				}
+			}
+		}
+		const struct op_experts op = { .dst = at(got),
+					       .src = at(x),
+					       .ids = at(ids),
+					       .weights = at(weight),
+					       .gate = &gate,
+					       .up = &up,
+					       .down = &down,
+					       .rows = rows,
+					       .used = used };
+
+		ops->experts(device, &op);
+		CU_ASSERT(off_by(got, wanted, (size_t)rows * in) < (exact ? 1e-5 : 0.03));
+	}
+}
+
+/* --- the rest ------------------------------------------------------------------------------------
+ */
+
+static void attention(bool exact)
+{
+	static const struct {
+		uint32_t heads, kv_heads, key, value, window, position, rows;
+		bool sinks, shared;
+		float softcap;
+		enum stoker_kv_format format;
+		double limit;
+	} cases[] = {
+		{ 4, 2, 16, 16, 0, 0, 9, false, false, 0, STOKER_KV_F32, 1e-5 },
+		{ 4, 4, 24, 8, 0, 130, 1, false, false, 0, STOKER_KV_F32, 1e-5 },
+		{ 6, 2, 32, 32, 70, 150, 5, true, false, 0, STOKER_KV_F32, 1e-5 },
+		{ 3, 1, 48, 32, 0, 64, 3, false, true, 0, STOKER_KV_F32, 1e-5 },
+		{ 2, 1, 32, 32, 0, 100, 2, false, false, 5, STOKER_KV_F32, 1e-5 },
+		{ 4, 2, 32, 32, 63, 127, 4, false, false, 0, STOKER_KV_F16, 2e-3 },
+		{ 4, 2, 32, 32, 0, 65, 4, true, false, 0, STOKER_KV_Q8_0, 2e-2 },
+		{ 5, 1, 64, 32, 0, 65, 9, false, true, 0, STOKER_KV_F16, 2e-3 },
+	};
+
+	(void)exact;
+	for (size_t c = 0; c < ARRAY_SIZE(cases); c++) {
+		const uint32_t heads = cases[c].heads, kv = cases[c].kv_heads, ks = cases[c].key;
+		const uint32_t vs = cases[c].value, rows = cases[c].rows,
+			       total = cases[c].position + rows;
+
+		pool_used = 0;
+		const float *q = noise((size_t)rows * heads * ks),
+			    *k = noise((size_t)total * kv * ks);
+		const float *v = cases[c].shared ? NULL : noise((size_t)total * kv * vs),
+			    *sinks = noise(heads);
+		uint8_t *keys = (uint8_t *)room((size_t)total * kv * ks),
+			*values = (uint8_t *)room((size_t)total * kv * vs + 1);
+		double *wanted = doubles((size_t)rows * heads * vs), *score = doubles(total);
+		float *got = room((size_t)rows * heads * vs);
+		const struct op_kv_store store_k = { .cache = at(keys),
+						     .src = at(k),
+						     .format = cases[c].format,
+						     .rows = total,
+						     .width = kv * ks,
+						     .stride = kv * ks };
+		const struct op_kv_store store_v = { .cache = at(values),
+						     .src = at(v),
+						     .format = cases[c].format,
+						     .rows = total,
+						     .width = kv * vs,
+						     .stride = kv * vs };
+		const struct op_attention op = {
+			.dst = at(got),
+			.q = at(q),
+			.keys = at(keys),
+			.values = cases[c].shared ? at(keys) : at(values),
+			.sinks = cases[c].sinks ? at(sinks) : 0,
+			.format = cases[c].format,
+			.rows = rows,
+			.position = cases[c].position,
+			.heads = heads,
+			.kv_heads = kv,
+			.key_size = ks,
+			.value_size = vs,
+			.window = cases[c].window,
+			.q_stride = heads * ks,
+			.q_head_stride = ks,
+			.dst_stride = heads * vs,
+			.shared_value = cases[c].shared,
+			.scale = 0.3f,
+			.softcap = cases[c].softcap,
+		};
+
+		ops->kv_store(device, &store_k);
+		if (v)
+			ops->kv_store(device, &store_v);
+		ops->attention(device, &op);
+		for (uint32_t r = 0; r < rows; r++)
+			for (uint32_t h = 0; h < heads; h++) {
+				const uint32_t last = cases[c].position + r,
+					       head = h / (heads / kv);
+				const uint32_t first = cases[c].window && last + 1 > cases[c].window
+							       ? last + 1 - cases[c].window
+							       : 0;
+				double top = cases[c].sinks ? (double)sinks[h] : -INFINITY, sum = 0;
+				double *y = wanted + ((size_t)r * heads + h) * vs;
+
+				for (uint32_t p = first; p <= last; p++) {
+					score[p] = 0;
+					for (uint32_t i = 0; i < ks; i++)
+						score[p] +=
+							0.3f *
+							(double)q[((size_t)r * heads + h) * ks +
+								  i] *
+							(double)k[((size_t)p * kv + head) * ks + i];
+					if (cases[c].softcap > 0)
+						score[p] =
+							(double)cases[c].softcap *
+							tanh(score[p] / (double)cases[c].softcap);
+					top = fmax(top, score[p]);
+				}
+				memset(y, 0, vs * sizeof(*y));
+				sum = cases[c].sinks ? exp((double)sinks[h] - top) : 0;
+				for (uint32_t p = first; p <= last; p++)
+					sum += exp(score[p] - top);
+				for (uint32_t p = first; p <= last; p++)
+					for (uint32_t i = 0; i < vs; i++)
+						y[i] += exp(score[p] - top) / sum *
+							(double)(v ? v[((size_t)p * kv + head) *
+									       vs +
+								       i]
+								   : k[((size_t)p * kv + head) *
+									       ks +
+								       i]);
+			}
+		if (!(off_by(got, wanted, (size_t)rows * heads * vs) < cases[c].limit)) {
+			printf("\n    attention case %zu, %s: off by %.2e", c, device->description,
+			       off_by(got, wanted, (size_t)rows * heads * vs));
+			CU_FAIL("attention");
+		}
+	}
+}
+
+static void norms_and_rope(bool exact)
+{
+	(void)exact;
+	for (uint32_t width = 3; width < 200; width += 29) {
+		const uint32_t rows = 3, groups = 2, stride = groups * width + 5;
+
+		pool_used = 0;
+		const float *x = noise((size_t)rows * stride), *weight = noise(width);
+		float *got = room((size_t)rows * stride);
+		const struct op_norm op = { .dst = at(got),
+					    .src = at(x),
+					    .weight = at(weight),
+					    .rows = rows,
+					    .groups = groups,
+					    .width = width,
+					    .dst_stride = stride,
+					    .src_stride = stride,
+					    .eps = 1e-5f };
+
+		ops->norm(device, &op);
+		for (uint32_t r = 0; r < rows; r++)
+			for (uint32_t g = 0; g < groups; g++) {
+				const size_t base = (size_t)r * stride + g * width;
+				double square = 0;
+
+				for (uint32_t i = 0; i < width; i++)
+					square += (double)x[base + i] * (double)x[base + i];
+				for (uint32_t i = 0; i < width; i++)
+					CU_ASSERT_DOUBLE_EQUAL(got[base + i],
+							       (double)x[base + i] *
+								       (double)weight[i] /
+								       sqrt(square / width + 1e-5),
+							       1e-5);
+			}
+	}
+	for (int interleaved = 0; interleaved < 2; interleaved++) {
+		const uint32_t rows = 5, heads = 3, size = 14, pairs = 5, first = 1000;
+
+		pool_used = 0;
+		float *x = noise((size_t)rows * heads * size),
+		      *before = room((size_t)rows * heads * size);
+		const float *frequency = noise(pairs);
+
+		memcpy(before, x, (size_t)rows * heads * size * sizeof(float));
+		const struct op_rope op = { .x = at(x),
+					    .frequency = at(frequency),
+					    .rows = rows,
+					    .heads = heads,
+					    .head_stride = size,
+					    .stride = heads * size,
+					    .pairs = pairs,
+					    .position = first,
+					    .interleaved = interleaved,
+					    .magnitude = 1.25f };
+
+		ops->rope(device, &op);
+		for (uint32_t r = 0; r < rows; r++)
+			for (uint32_t h = 0; h < heads; h++)
+				for (uint32_t i = 0; i < size; i++) {
+					const size_t base = ((size_t)r * heads + h) * size;
+					const uint32_t pair = interleaved ? i / 2 : i % pairs;
+					const bool second = interleaved ? i % 2 : i >= pairs;
+					const uint32_t a = interleaved ? 2 * pair : pair;
+					const uint32_t b = interleaved ? 2 * pair + 1
+								       : pair + pairs;
+					const double angle =
+						(double)((float)(first + r) * frequency[pair]);
+
+					double y = (double)before[base + i];
+
+					if (i < 2 * pairs) {
+						const double u = 1.25 * (double)before[base + a];
+						const double w = 1.25 * (double)before[base + b];
+
+						y = second ? u * sin(angle) + w * cos(angle)
+							   : u * cos(angle) - w * sin(angle);
+					}
+					CU_ASSERT_DOUBLE_EQUAL(x[base + i], y, 1e-4);
+				}
+	}
+}
+
+static void routing(bool exact)
+{
+	static const float logits[2][8] = { { 1, 5, 2, 4, 3, 0, -1, 4.5f },
+					    { NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN } };
+	static const float bias[8] = { 0, 0, 0, 0, 0, 10, 0, 0 };
+	uint32_t ids[6];
+	float weights_out[6];
+	struct op_route op = { .ids = at(ids),
+			       .weights = at(weights_out),
+			       .logits = at(logits),
+			       .rows = 2,
+			       .experts = 8,
+			       .used = 3,
+			       .gating = GATING_SOFTMAX,
+			       .normalize = true,
+			       .scale = 2 };
+
+	(void)exact;
+	ops->route(device, &op);
+	CU_ASSERT(ids[0] == 1 && ids[1] == 7 && ids[2] == 3);
+	CU_ASSERT_DOUBLE_EQUAL(weights_out[0], 2 / (1 + exp(-0.5) + exp(-1)), 1e-5);
+	for (int i = 0; i < 3; i++)
+		CU_ASSERT(ids[3 + i] < 8);
+	op.gating = GATING_SIGMOID;
+	op.bias = at(bias);
+	op.normalize = false;
+	op.scale = 1;
+	op.rows = 1;
+	ops->route(device, &op);
+	CU_ASSERT(ids[0] == 5 && ids[1] == 1 && ids[2] == 7);
+	CU_ASSERT_DOUBLE_EQUAL(weights_out[0], 0.5, 1e-6);
+	/* groups 0-1, 2-3, 4-5, 6-7: the best two are the first (6) and the second (6) */
+	op.gating = GATING_NONE;
+	op.bias = 0;
+	op.groups = 4;
+	op.groups_used = 2;
+	ops->route(device, &op);
+	CU_ASSERT(ids[0] == 1 && ids[1] == 3 && ids[2] == 2);
+	op.groups = 0;
+	op.gating = GATING_SOFTMAX_CHOSEN;
+	ops->route(device, &op);
+	CU_ASSERT_DOUBLE_EQUAL(weights_out[1], exp(-0.5) / (1 + exp(-0.5) + exp(-1)), 1e-5);
+}
+
+static void activations(bool exact)
+{
+	(void)exact;
+	for (int kind = ACTIVATION_SILU; kind <= ACTIVATION_SILU_ONLY; kind++) {
+		const uint32_t width = 61, rows = 2;
+
+		pool_used = 0;
+		float *gate = noise(2 * width * rows), *up = noise(width * rows),
+		      *got = room(width * rows);
+
+		for (uint32_t i = 0; i < width; i++) {
+			gate[i] *= 20; /* beyond what exp() can take, too */
+			up[i] *= i % 3 ? 1 : 200;
+		}
+		const struct op_glu op = { .dst = at(got),
+					   .gate = at(gate),
+					   .up = at(up),
+					   .rows = rows,
+					   .width = width,
+					   .gate_stride = 2 * width,
+					   .up_stride = width,
+					   .activation = (enum stoker_activation)kind };
+
+		ops->glu(device, &op);
+		for (uint32_t r = 0; r < rows; r++)
+			for (uint32_t i = 0; i < width; i++) {
+				const double wanted = act((enum stoker_activation)kind,
+							  (double)gate[r * 2 * width + i],
+							  (double)up[r * width + i]);
+
+				CU_ASSERT_DOUBLE_EQUAL(got[r * width + i], wanted,
+						       1e-5 * fmax(1, fabs(wanted)));
+			}
+	}
+}
+
+/* A convolution and a delta rule over rows at once equal the same over one row after the other. */
+static void recurrence(bool exact)
+{
+	const uint32_t rows = 7, channels = 19, taps = 4, heads = 4, key_heads = 2, size = 12;
+	const uint32_t width = (2 * key_heads + heads) * size;
+
+	(void)exact;
+	pool_used = 0;
+	const float *x = noise((size_t)rows * channels), *w = noise((size_t)channels * taps);
+	float *state = room((size_t)channels * (taps - 1)), *got = room((size_t)rows * channels);
+	struct op_conv conv = { .dst = at(got),
+				.src = at(x),
+				.weight = at(w),
+				.state = at(state),
+				.rows = rows,
+				.channels = channels,
+				.taps = taps,
+				.dst_stride = channels,
+				.src_stride = channels };
+
+	memset(state, 0, (size_t)channels * (taps - 1) * sizeof(float));
+	ops->conv(device, &conv);
+	for (uint32_t t = 0; t < rows; t++)
+		for (uint32_t c = 0; c < channels; c++) {
+			double y = 0;
+
+			for (uint32_t j = 0; j < taps; j++)
+				if (t + j + 1 >= taps)
+					y += (double)w[c * taps + j] *
+					     (double)x[(t + j + 1 - taps) * channels + c];
+			CU_ASSERT_DOUBLE_EQUAL(got[t * channels + c], y, 1e-5);
+		}
+	const float *qkv = noise((size_t)rows * width), *alpha = noise((size_t)rows * heads);
+	const float *beta = noise((size_t)rows * heads), *dt = noise(heads), *a = noise(heads);
+	float *s = room((size_t)heads * size * size), *out = room((size_t)rows * heads * size);
+	double *reference = doubles((size_t)size * size), wanted[64], change[64];
+	const struct op_delta_net op = { .dst = at(out),
+					 .q = at(qkv),
+					 .k = at(qkv + key_heads * size),
+					 .v = at(qkv + 2 * key_heads * size),
+					 .alpha = at(alpha),
+					 .beta = at(beta),
+					 .dt = at(dt),
+					 .a = at(a),
+					 .state = at(s),
+					 .rows = rows,
+					 .key_heads = key_heads,
+					 .value_heads = heads,
+					 .size = size,
+					 .qkv_stride = width,
+					 .dst_stride = heads * size };
+
+	memset(s, 0, (size_t)heads * size * size * sizeof(float));
+	ops->delta_net(device, &op);
+	for (uint32_t h = 0; h < heads; h++) {
+		memset(reference, 0, (size_t)size * size * sizeof(*reference));
+		for (uint32_t t = 0; t < rows; t++) {
+			const float *q = qkv + (size_t)t * width + h % key_heads * size,
+				    *k = q + key_heads * size;
+			const float *v = qkv + (size_t)t * width + (2 * key_heads + h) * size;
+			const double decay =
+				exp(log1p(exp((double)alpha[t * heads + h] + (double)dt[h])) *
+				    (double)a[h]);
+			const double b = 1 / (1 + exp(-(double)beta[t * heads + h]));
+
+			for (uint32_t i = 0; i < size * size; i++)
+				reference[i] *= decay;
+			for (uint32_t j = 0; j < size; j++) {
+				change[j] = (double)v[j];
+				for (uint32_t i = 0; i < size; i++)
+					change[j] -= reference[i * size + j] * (double)k[i];
+				change[j] *= b;
+			}
+			for (uint32_t j = 0; j < size; j++) {
+				wanted[j] = 0;
+				for (uint32_t i = 0; i < size; i++) {
+					reference[i * size + j] += (double)k[i] * change[j];
+					wanted[j] +=
+						reference[i * size + j] * (double)q[i] / sqrt(size);
+				}
+				CU_ASSERT_DOUBLE_EQUAL(out[((size_t)t * heads + h) * size + j],
+						       wanted[j], 1e-4 * fmax(1, fabs(wanted[j])));
+			}
+		}
+	}
+}
+
+static void test_matmul(void)
+{
+	run_all_sets(matmul);
+}
+
+static void test_experts(void)
+{
+	run_all_sets(experts);
+}
+
+static void test_attention(void)
+{
+	run_all_sets(attention);
+}
+
+static void test_norms_and_rope(void)
+{
+	run_all_sets(norms_and_rope);
+}
+
+static void test_routing(void)
+{
+	run_all_sets(routing);
+}
+
+static void test_activations(void)
+{
+	run_all_sets(activations);
+}
+
+static void test_recurrence(void)
+{
+	run_all_sets(recurrence);
+}
+
+void suite_ops(void)
+{
+	TEST(test_matmul);
+	TEST(test_experts);
+	TEST(test_attention);
+	TEST(test_norms_and_rope);
+	TEST(test_routing);
+	TEST(test_activations);
+	TEST(test_recurrence);
+}

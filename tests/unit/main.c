@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+/* Runs the unit suites; with arguments only those named. */
+#include "unit.h"
+
+#include <CUnit/Basic.h>
+#include <unistd.h>
+
+#include "quant/format.h"
+
+static uint64_t state;
+static unsigned skips;
+
+void random_seed(uint64_t seed)
+{
+	state = seed;
+}
+
+uint32_t random_u32(void)
+{
+	state = state * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(state >> 33) ^ (uint32_t)(state >> 12);
+}
+
+float random_float(void)
+{
+	return (float)(int32_t)random_u32() * 0x1p-31f;
+}
+
+void skip(const char *what, const char *why)
+{
+	printf("\n    skipped: %s: %s", what, why);
+	skips++;
+}
+
+const char *vectors_folder(const char *what)
+{
+	const char *folder = getenv("STOKER_VECTORS");
+
+	if (!folder)
+		folder = "../shared/vectors";
+	if (!access(folder, R_OK | X_OK))
+		return folder;
+	skip(what, "no reference vectors (folder ../shared/vectors or $STOKER_VECTORS)");
+	return NULL;
+}
+
+void *load_file(const char *path, size_t *bytes)
+{
+	FILE *f = fopen(path, "rbe");
+	char *data = NULL;
+	long size;
+
+	if (!f)
+		return NULL;
+	if (!fseek(f, 0, SEEK_END) && (size = ftell(f)) >= 0 && !fseek(f, 0, SEEK_SET)) {
+		data = malloc((size_t)size + 1);
+		if (data && fread(data, 1, (size_t)size, f) == (size_t)size) {
+			data[size] = 0;
+			*bytes = (size_t)size;
+		} else {
+			free(data);
+			data = NULL;
+		}
+	}
+	fclose(f);
+	return data;
+}
+
+/* Where a format keeps its half floats; the rest of a block may be anything. */
+static const struct {
+	const char *name;
+	int halves[2];
+} half_fields[] = {
+	{ "Q4_0", { 0, -1 } },	 { "Q4_1", { 0, 2 } },	  { "Q5_0", { 0, -1 } },
+	{ "Q5_1", { 0, 2 } },	 { "Q8_0", { 0, -1 } },	  { "Q2_K", { 80, 82 } },
+	{ "Q3_K", { 108, -1 } }, { "Q4_K", { 0, 2 } },	  { "Q5_K", { 0, 2 } },
+	{ "Q6_K", { 208, -1 } }, { "IQ1_S", { 0, -1 } },  { "IQ2_XXS", { 0, -1 } },
+	{ "IQ2_XS", { 0, -1 } }, { "IQ2_S", { 0, -1 } },  { "IQ3_XXS", { 0, -1 } },
+	{ "IQ3_S", { 0, -1 } },	 { "IQ4_NL", { 0, -1 } }, { "IQ4_XS", { 0, -1 } },
+	{ "TQ1_0", { 52, -1 } }, { "TQ2_0", { 64, -1 } },
+};
+
+void random_blocks(const struct stoker_format *format, uint8_t *blocks, size_t count)
+{
+	for (size_t b = 0; b < count; b++) {
+		uint8_t *block = blocks + b * format->block_bytes;
+
+		for (unsigned i = 0; i < format->block_bytes; i++)
+			block[i] = (uint8_t)random_u32();
+		for (size_t i = 0; i < ARRAY_SIZE(half_fields); i++)
+			for (int h = 0; !strcmp(half_fields[i].name, format->name) && h < 2; h++)
+				if (half_fields[i].halves[h] >= 0)
+					store_u16(block + half_fields[i].halves[h],
+						  f32_to_f16(0.02f * random_float()));
+		if (!strcmp(format->name, "MXFP4"))
+			block[0] = (uint8_t)(120 + random_u32() % 8);
+		if (!strcmp(format->name, "NVFP4"))
+			for (int i = 0; i < 4; i++)
+				block[i] = (uint8_t)(random_u32() % 64);
+		if (!strcmp(format->name,
+			    "IQ1_M")) /* the scale's exponent is in the last word's top bits */
+			block[55] = (uint8_t)(block[55] & 15) | 0x20;
+		if (!format->group) {
+			const float v = random_float();
+
+			format->encode(&v, block);
+		}
+	}
+}
+
+static const struct {
+	const char *name;
+	void (*add)(void);
+} suites[] = {
+	{ "base", suite_base },	      { "formats", suite_formats }, { "gguf", suite_gguf },
+	{ "text", suite_text },	      { "ops", suite_ops },	    { "session", suite_session },
+	{ "vectors", suite_vectors },
+};
+
+int main(int argc, char **argv)
+{
+	unsigned failures;
+
+	if (CU_initialize_registry())
+		return 1;
+	for (size_t i = 0; i < ARRAY_SIZE(suites); i++) {
+		bool wanted = argc < 2;
+
+		for (int a = 1; a < argc; a++)
+			wanted = wanted || !strcmp(argv[a], suites[i].name);
+		if (!wanted)
+			continue;
+		CU_add_suite(suites[i].name, NULL, NULL);
+		suites[i].add();
+	}
+	CU_basic_set_mode(CU_BRM_VERBOSE);
+	CU_basic_run_tests();
+	failures = CU_get_number_of_failures() + CU_get_number_of_failure_records();
+	printf("%u tests of reference data skipped\n", skips);
+	CU_cleanup_registry();
+	return failures ? 1 : 0;
+}

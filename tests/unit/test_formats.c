@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+/* Tensor formats: reference values, instruction sets against each other, quantizers. */
+#include "unit.h"
+
+#include "quant/format.h"
+
+static bool supported(enum stoker_isa isa)
+{
+	return isa <= stoker_isa_detect();
+}
+
+static void test_registry(void)
+{
+	unsigned count = 0;
+
+	for (const struct stoker_format *f = NULL; (f = stoker_format_next(f)); count++) {
+		CU_ASSERT_PTR_EQUAL(stoker_format_by_id(f->id), f);
+		CU_ASSERT_PTR_EQUAL(stoker_format_by_name(f->name), f);
+	}
+	CU_ASSERT_EQUAL(count, 26);
+	CU_ASSERT_PTR_NULL(stoker_format_by_id(4));
+	CU_ASSERT_PTR_NULL(stoker_format_by_name("Q9_9"));
+	CU_ASSERT_PTR_EQUAL(stoker_format_by_name("q4_k"), stoker_format_by_id(12));
+}
+
+static void test_instruction_sets_agree(void)
+{
+	enum { BLOCKS = 33 };
+	static uint8_t blocks[BLOCKS * 256 * 4];
+	static float scalar[BLOCKS * 256], other[BLOCKS * 256];
+
+	random_seed(2);
+	for (const struct stoker_format *f = NULL; (f = stoker_format_next(f));) {
+		const size_t values = (size_t)BLOCKS * f->block_values;
+
+		random_blocks(f, blocks, BLOCKS);
+		stoker_format_decode(f, blocks, scalar, values);
+		for (int isa = 1; isa < STOKER_ISA_COUNT; isa++) {
+			if (!supported((enum stoker_isa)isa))
+				continue;
+			stoker_decode(f, (enum stoker_isa)isa, blocks, other, values);
+			if (memcmp(scalar, other, values * sizeof(float)))
+				CU_FAIL("instruction sets disagree");
+		}
+	}
+}
+
+/* Relative rms error that each quantizer keeps on normal-like values. */
+static void test_quantizers(void)
+{
+	static const struct {
+		const char *name;
+		double limit;
+	} limits[] = { { "F16", 4e-4 },	 { "BF16", 3e-3 }, { "Q8_0", 0.006 }, { "Q6_K", 0.02 },
+		       { "Q5_K", 0.04 }, { "Q4_K", 0.08 }, { "Q4_0", 0.10 },  { "MXFP4", 0.14 } };
+	static float x[4096], y[4096];
+	static uint8_t blocks[4096 * 4];
+
+	random_seed(3);
+	for (size_t i = 0; i < ARRAY_SIZE(x); i++)
+		x[i] = random_float() + random_float() + random_float();
+	for (size_t l = 0; l < ARRAY_SIZE(limits); l++) {
+		const struct stoker_format *f = stoker_format_by_name(limits[l].name);
+		double error = 0, square = 0;
+
+		CU_ASSERT_EQUAL(stoker_format_encode(f, x, blocks, ARRAY_SIZE(x)), 0);
+		stoker_format_decode(f, blocks, y, ARRAY_SIZE(x));
+		for (size_t i = 0; i < ARRAY_SIZE(x); i++) {
+			error += (double)(x[i] - y[i]) * (double)(x[i] - y[i]);
+			square += (double)x[i] * (double)x[i];
+		}
+		if (sqrt(error / square) > limits[l].limit) {
+			printf("\n    %s: relative rms error %.4f, limit %.4f", f->name,
+			       sqrt(error / square), limits[l].limit);
+			CU_FAIL("quantizer too coarse");
+		}
+	}
+}
+
+static void test_quantizer_edges(void)
+{
+	float x[256] = { 0 }, y[256];
+	uint8_t block[1024];
+
+	for (const struct stoker_format *f = NULL; (f = stoker_format_next(f));) {
+		if (!f->encode) {
+			CU_ASSERT_EQUAL(stoker_format_encode(f, x, block, 256), -ENOTSUP);
+			continue;
+		}
+		CU_ASSERT_EQUAL(stoker_format_encode(f, x, block, 256), 0);
+		stoker_format_decode(f, block, y, 256);
+		for (int i = 0; i < 256; i++)
+			CU_ASSERT_EQUAL(y[i], 0);
+		x[7] = INFINITY;
+		CU_ASSERT_EQUAL(stoker_format_encode(f, x, block, 256), -EINVAL);
+		x[7] = 0;
+		if (f->block_values > 1)
+			CU_ASSERT_EQUAL(stoker_format_encode(f, x, block, 255), -EINVAL);
+	}
+}
+
+static void test_reference_blocks(void)
+{
+	const char *folder = vectors_folder("formats");
+	unsigned checked = 0;
+
+	for (const struct stoker_format *f = NULL; folder && (f = stoker_format_next(f));) {
+		AUTO_FREE uint8_t *blocks = NULL;
+		AUTO_FREE float *wanted = NULL;
+		AUTO_FREE float *got = NULL;
+		size_t block_bytes, value_bytes;
+		char path[512];
+
+		snprintf(path, sizeof(path), "%s/formats/%s.blocks", folder, f->name);
+		blocks = load_file(path, &block_bytes);
+		snprintf(path, sizeof(path), "%s/formats/%s.f32", folder, f->name);
+		wanted = load_file(path, &value_bytes);
+		if (!blocks || !wanted)
+			continue; /* there is no file for F32 */
+		got = malloc(value_bytes);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(got);
+		for (int isa = 0; isa < STOKER_ISA_COUNT; isa++) {
+			if (!supported((enum stoker_isa)isa))
+				continue;
+			stoker_decode(f, (enum stoker_isa)isa, blocks, got, value_bytes / 4);
+			if (memcmp(got, wanted, value_bytes)) {
+				printf("\n    %s differs", f->name);
+				CU_FAIL("not bit-equal");
+			}
+		}
+		checked++;
+	}
+	if (folder)
+		CU_ASSERT_EQUAL(checked, 25);
+}
+
+void suite_formats(void)
+{
+	TEST(test_registry);
+	TEST(test_instruction_sets_agree);
+	TEST(test_quantizers);
+	TEST(test_quantizer_edges);
+	TEST(test_reference_blocks);
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+/* The container: round trips, and a malformed file for each check. */
+#include "unit.h"
+
+#include <unistd.h>
+
+static char path[64];
+
+static void write_sample(void)
+{
+	static const char *const words[] = { "alpha", "", "gamma" };
+	const uint64_t shape[3] = { 64, 3, 2 };
+	struct stoker_string strings[3];
+	struct stoker_gguf_writer *w;
+	const int32_t numbers[] = { -1, 2, 3 };
+	float values[384];
+	uint8_t blocks[1024];
+
+	snprintf(path, sizeof(path), "/tmp/stoker-test-%d.gguf", getpid());
+	for (int i = 0; i < 3; i++)
+		strings[i] = (struct stoker_string){ words[i], strlen(words[i]) };
+	for (int i = 0; i < 384; i++)
+		values[i] = (float)i;
+	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_open(path, &w, NULL), 0);
+	stoker_gguf_put_string(w, "general.architecture", "llama");
+	stoker_gguf_put_u32(w, "a.number", 7);
+	stoker_gguf_put_f32(w, "a.float", 0.5f);
+	stoker_gguf_put_bool(w, "a.flag", 1);
+	stoker_gguf_put_strings(w, "a.strings", strings, 3);
+	stoker_gguf_put_i32s(w, "a.numbers", numbers, 3);
+	stoker_gguf_put_tensor(w, "first", stoker_format_by_name("F32"), 3, shape);
+	stoker_gguf_put_tensor(w, "twice", stoker_format_by_name("Q8_0"), 2, shape);
+	CU_ASSERT_EQUAL(stoker_gguf_write(w, values, 1000, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_gguf_write(w, values + 250, 537, NULL), -EINVAL);
+	CU_ASSERT_EQUAL(stoker_gguf_write(w, values + 250, 536, NULL), 0);
+	stoker_format_encode(stoker_format_by_name("Q8_0"), values, blocks, 192);
+	CU_ASSERT_EQUAL(stoker_gguf_write(w, blocks, 204, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_gguf_writer_finish(&w, 1, NULL), 0);
+}
+
+static void test_round_trip(void)
+{
+	const struct stoker_gguf_tensor *t;
+	struct stoker_string strings[3];
+	struct stoker_gguf *g;
+	uint64_t number = 0;
+	int64_t signed_number = 0;
+	double real = 0;
+	float value;
+
+	write_sample();
+	CU_ASSERT_EQUAL_FATAL(stoker_gguf_open(path, &g, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_gguf_version(g), 3);
+	CU_ASSERT_EQUAL(stoker_gguf_key_count(g), 6);
+	CU_ASSERT_EQUAL(stoker_gguf_u64(g, stoker_gguf_find(g, "a.number"), 0, &number), 0);
+	CU_ASSERT_EQUAL(number, 7);
+	CU_ASSERT_EQUAL(stoker_gguf_u64(g, stoker_gguf_find(g, "a.float"), 0, &number), -EINVAL);
+	CU_ASSERT_EQUAL(stoker_gguf_f64(g, stoker_gguf_find(g, "a.float"), 0, &real), 0);
+	CU_ASSERT_EQUAL(real, 0.5);
+	CU_ASSERT_EQUAL(stoker_gguf_i64(g, stoker_gguf_find(g, "a.numbers"), 0, &signed_number), 0);
+	CU_ASSERT_EQUAL(signed_number, -1);
+	CU_ASSERT_EQUAL(stoker_gguf_u64(g, stoker_gguf_find(g, "a.numbers"), 0, &number), -EINVAL);
+	CU_ASSERT_EQUAL(stoker_gguf_u64(g, stoker_gguf_find(g, "a.numbers"), 3, &number), -ERANGE);
+	CU_ASSERT_EQUAL(stoker_gguf_strings(g, stoker_gguf_find(g, "a.strings"), strings), 0);
+	CU_ASSERT(strings[1].length == 0 && strings[2].length == 5 &&
+		  !memcmp(strings[2].data, "gamma", 5));
+	CU_ASSERT_PTR_NULL(stoker_gguf_find(g, "a.nothing"));
+	t = stoker_gguf_find_tensor(g, "first");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(t);
+	CU_ASSERT(t->bytes == 1536 && t->ne[2] == 2 && t->ne[3] == 1);
+	CU_ASSERT_EQUAL(stoker_gguf_read(g, t, 4 * 383, &value, 4, NULL), 0);
+	CU_ASSERT_EQUAL(value, 383);
+	CU_ASSERT_EQUAL(stoker_gguf_read(g, t, 4 * 383 + 1, &value, 4, NULL), -ERANGE);
+	stoker_gguf_close(&g);
+	CU_ASSERT_PTR_NULL(g);
+	unlink(path);
+}
+
+/* Writes @bytes as a file and opens it; the message has to contain @mention. */
+static void expect_error(const uint8_t *data, size_t bytes, int code, const char *mention)
+{
+	struct stoker_gguf *g = NULL;
+	struct stoker_error err = { "" };
+	FILE *f = fopen(path, "wbe");
+	int ret;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	fwrite(data, 1, bytes, f);
+	fclose(f);
+	ret = stoker_gguf_open(path, &g, &err);
+	if (ret != code || !strstr(err.message, mention) || g) {
+		printf("\n    got %d \"%s\", expected %d \"%s\"", ret, err.message, code, mention);
+		CU_FAIL("wrong verdict");
+	}
+	stoker_gguf_close(&g);
+}
+
+static uint8_t *find(uint8_t *data, size_t bytes, const char *text)
+{
+	uint8_t *at = memmem(data, bytes, text, strlen(text));
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+	return at;
+}
+
+static void test_malformed(void)
+{
+	AUTO_FREE uint8_t *good = NULL;
+	AUTO_FREE uint8_t *bad = NULL;
+	uint8_t *tensor, *key;
+	size_t bytes;
+
+	write_sample();
+	good = load_file(path, &bytes);
+	bad = malloc(bytes);
+	CU_ASSERT_FATAL(good && bad);
+#define RESET() memcpy(bad, good, bytes)
+	RESET();
+	bad[0] = 'X';
+	expect_error(bad, bytes, -EINVAL, "not a GGUF file");
+	RESET();
+	bad[4] = 1;
+	expect_error(bad, bytes, -ENOTSUP, "version 1");
+	RESET();
+	memcpy(bad + 4, "\0\0\0\3", 4);
+	expect_error(bad, bytes, -ENOTSUP, "big-endian");
+	RESET();
+	memset(bad + 8, 255, 8);
+	expect_error(bad, bytes, -EINVAL, "limits");
+	RESET();
+	memset(bad + 24, 255, 7);
+	expect_error(bad, bytes, -EINVAL, "metadata key");
+	RESET();
+	find(bad, bytes, "a.number")[2] = '\n';
+	expect_error(bad, bytes, -EINVAL, "control character");
+	RESET();
+	key = find(bad, bytes, "a.number");
+	memcpy(key, "a.strinx", 8);
+	key[8] = 77;
+	expect_error(bad, bytes, -EINVAL, "unknown value type 77");
+	RESET();
+	memset(find(bad, bytes, "a.numbers") + 9 + 4 + 4, 255, 8);
+	expect_error(bad, bytes, -EINVAL, "a.numbers");
+	RESET();
+	memcpy(find(bad, bytes, "twice"), "first", 5);
+	expect_error(bad, bytes, -EINVAL, "tensor first appears twice");
+	RESET();
+	tensor = find(bad, bytes, "first") + 5;
+	tensor[0] = 9;
+	expect_error(bad, bytes, -EINVAL, "9 dimensions");
+	RESET();
+	memset(find(bad, bytes, "first") + 9, 0, 8);
+	expect_error(bad, bytes, -EINVAL, "dimension 0 is 0");
+	RESET();
+	memset(find(bad, bytes, "first") + 9, 255, 4);
+	expect_error(bad, bytes, -EINVAL, "first");
+	RESET();
+	find(bad, bytes, "first")[5 + 4 + 24] = 4;
+	expect_error(bad, bytes, -ENOTSUP, "unsupported type 4");
+	RESET();
+	find(bad, bytes, "twice")[5 + 4] = 63;
+	expect_error(bad, bytes, -EINVAL, "blocks of 32");
+	RESET();
+	find(bad, bytes, "twice")[5 + 4 + 16 + 4] ^= 1;
+	expect_error(bad, bytes, -EINVAL, "isn't aligned to 32");
+	RESET();
+	expect_error(bad, bytes - 64, -EINVAL, "end beyond");
+	for (size_t cut = 0; cut < 400; cut += 7)
+		expect_error(good, cut, -EINVAL, "");
+	unlink(path);
+#undef RESET
+}
+
+static void test_writer_failures(void)
+{
+	const uint64_t shape[1] = { 4 };
+	struct stoker_gguf_writer *w;
+	struct stoker_error err;
+
+	CU_ASSERT_EQUAL(stoker_gguf_writer_open("/nonexistent/x.gguf", &w, &err), -ENOENT);
+	CU_ASSERT_PTR_NULL(w);
+	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_open(path, &w, &err), 0);
+	stoker_gguf_put_tensor(w, "t", stoker_format_by_name("F32"), 1, shape);
+	CU_ASSERT_EQUAL(stoker_gguf_writer_finish(&w, 1, &err), -EINVAL);
+	CU_ASSERT_EQUAL(access(path, F_OK), -1);
+}
+
+void suite_gguf(void)
+{
+	TEST(test_round_trip);
+	TEST(test_malformed);
+	TEST(test_writer_failures);
+}

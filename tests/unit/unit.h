@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* What the unit suites share. */
+#ifndef STOKER_TEST_UNIT_H
+#define STOKER_TEST_UNIT_H
+
+#include <CUnit/CUnit.h>
+#include <json-c/json.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "base/base.h"
+#include "stoker/stoker.h"
+
+void suite_base(void);
+void suite_formats(void);
+void suite_gguf(void);
+void suite_text(void);
+void suite_ops(void);
+void suite_session(void);
+void suite_vectors(void);
+
+/* One test of the suite that was added last. */
+#define TEST(function)                                                                             \
+	CU_ADD_TEST(CU_get_suite_by_index(CU_get_registry()->uiNumberOfSuites, CU_get_registry()), \
+		    function)
+
+/* The folder of reference vectors, or NULL after saying that @what is skipped. */
+const char *vectors_folder(const char *what);
+void skip(const char *what, const char *why);
+
+/* A file's contents; NULL when it can't be read. */
+void *load_file(const char *path, size_t *bytes);
+
+/* Small, repeatable random numbers. */
+uint32_t random_u32(void);
+float random_float(void); /* from -1 to 1 */
+void random_seed(uint64_t seed);
+
+/* Blocks of random codes whose scales are finite and moderate. */
+struct stoker_format;
+void random_blocks(const struct stoker_format *format, uint8_t *blocks, size_t count);
+
+#endif

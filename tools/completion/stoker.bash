@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT
+# bash completion for stoker(1): verbs, and options as "stoker VERB --help" lists them.
+# shellcheck shell=bash
+_stoker() {
+	local word=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]}
+	if ((COMP_CWORD == 1)); then
+		mapfile -t COMPREPLY < <(compgen -W "$(stoker --help | sed -n 's/^  \([a-z]*\) .*/\1/p')" -- "$word")
+	elif [[ $word == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(stoker "$verb" --help 2>/dev/null | grep -oE -- '--[a-z-]+')" -- "$word")
+	elif [[ $verb == bench && $COMP_CWORD == 2 ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "model ops" -- "$word")
+	else
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		compopt -o filenames 2>/dev/null
+	fi
+}
+complete -F _stoker stoker

@@ -1,0 +1,45 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Installs the distribution packages that building and testing need, and nothing when all are there.
+# For Debian 12 and 13 and Ubuntu 24.04; elsewhere it names the packages and leaves it to you.
+# usage: install-packages.sh [build|lint]
+set -eu
+
+build="gcc make pkg-config libc6-dev liburing-dev libpcre2-dev libutf8proc-dev libnuma-dev
+       libjson-c-dev libedit-dev libcunit1-dev help2man"
+lint="clang clang-format clang-tidy cppcheck shellcheck codespell"
+
+case "${1:-build}" in
+build) wanted=$build ;;
+lint) wanted="$build $lint" ;;
+*) echo "usage: $0 [build|lint]" >&2; exit 2 ;;
+esac
+
+if ! command -v dpkg-query >/dev/null; then
+	echo "setup: no dpkg here; make sure that the equivalents of these Debian packages are installed:" >&2
+	echo "$wanted" >&2
+	exit 0
+fi
+
+missing=
+for package in $wanted; do
+	state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+	[ "$state" = installed ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+echo "setup: installing$missing"
+sudo=
+if [ "$(id -u)" != 0 ]; then
+	command -v sudo >/dev/null || {
+		echo "setup: please run as root: apt-get install$missing" >&2
+		exit 1
+	}
+	sudo=sudo
+fi
+export DEBIAN_FRONTEND=noninteractive
+# shellcheck disable=SC2086 # lists of words
+$sudo apt-get install -y --no-install-recommends -qq $missing >/dev/null 2>&1 || {
+	$sudo apt-get update -qq
+	$sudo apt-get install -y --no-install-recommends -qq $missing >/dev/null
+}
