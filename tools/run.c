@@ -118,7 +118,9 @@ static void print_stats(const struct run *r, const struct timing *t)
 
 static int print_result(const struct run *r, const struct text *text, const struct timing *t)
 {
-	static const char *const finish[] = { "length", "end", "stop", "context", "caller" };
+	static const char *const finish[] = {
+		"length", "end", "stop", "context", "caller", "failed"
+	};
 	struct json_object *root = json_object_new_object();
 
 	json_object_object_add(root, "text",

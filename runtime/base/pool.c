@@ -6,6 +6,7 @@
 #include <numa.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -177,11 +178,12 @@ static void place(pthread_t thread, unsigned index, unsigned threads)
 int stoker_pool_create(unsigned threads, struct stoker_pool **out, struct stoker_error *err)
 {
 	struct stoker_pool *p = calloc(1, sizeof(*p));
+	sigset_t all, before;
 	int ret;
 
 	*out = NULL;
 	if (!threads)
-		threads = stoker_usable_cpus();
+		threads = MIN(stoker_usable_cpus(), (unsigned)STOKER_POOL_MAX_THREADS);
 	if (threads > STOKER_POOL_MAX_THREADS) {
 		free(p);
 		return stoker_fail(err, -EINVAL, "%u threads asked for, limit %d", threads,
@@ -195,6 +197,9 @@ int stoker_pool_create(unsigned threads, struct stoker_pool **out, struct stoker
 	}
 	pthread_mutex_init(&p->turn, NULL);
 	p->threads = 1;
+	/* the program's signals are its own threads' business */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
 	for (unsigned i = 1; i < threads; i++) {
 		struct worker *w = malloc(sizeof(*w));
 
@@ -204,6 +209,7 @@ int stoker_pool_create(unsigned threads, struct stoker_pool **out, struct stoker
 			ret = pthread_create(&p->workers[i - 1], NULL, work, w);
 		}
 		if (ret) {
+			pthread_sigmask(SIG_SETMASK, &before, NULL);
 			free(w);
 			stoker_pool_destroy(&p);
 			return stoker_fail(err, -ret, "can't start thread %u of %u: %s", i + 1,
@@ -212,6 +218,7 @@ int stoker_pool_create(unsigned threads, struct stoker_pool **out, struct stoker
 		place(p->workers[i - 1], i, threads);
 		p->threads++;
 	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	*out = p;
 	return 0;
 }

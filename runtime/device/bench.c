@@ -30,6 +30,7 @@ int stoker_bench_product(struct stoker_device *d, struct stoker_bench_product *p
 				   p->format, p->out, p->in, p->rows);
 	bytes = stoker_row_bytes(f, p->in) * p->out;
 	copies = MAX((uint64_t)FOOTPRINT / bytes, (uint64_t)1);
+	pthread_mutex_lock(&d->turn);
 	ret = d->ops->memory_create(d, bytes * copies, &weights, err);
 	if (!ret)
 		ret = d->ops->memory_create(d, 4 * (uint64_t)p->rows * (p->in + (uint64_t)p->out),
@@ -69,6 +70,7 @@ int stoker_bench_product(struct stoker_device *d, struct stoker_bench_product *p
 		p->operations = 2.0 * p->in * p->out * p->rows;
 	}
 out_free:
+	pthread_mutex_unlock(&d->turn);
 	d->ops->memory_destroy(d, &weights);
 	d->ops->memory_destroy(d, &rows);
 	return ret;

@@ -11,6 +11,8 @@
 #ifndef STOKER_DEVICE_INTERNAL_H
 #define STOKER_DEVICE_INTERNAL_H
 
+#include <pthread.h>
+
 #include "base/base.h"
 #include "quant/format.h"
 #include "stoker/device.h"
@@ -197,7 +199,7 @@ struct op_copy {
 	uint32_t rows, width, dst_stride, src_stride;
 };
 
-/* ids[row] = position of the largest value, the first of equals */
+/* ids[row] = position of the largest value, the first of equals; NaN is no value */
 struct op_argmax {
 	stoker_address ids, src;
 	uint32_t rows, width;
@@ -238,6 +240,7 @@ struct stoker_device_ops {
 /* Implementations embed this first. */
 struct stoker_device {
 	const struct stoker_device_ops *ops;
+	pthread_mutex_t turn;  /* held from begin() to the last read of what was computed */
 	char description[128]; /* "cpu: 2 threads, avx512" */
 	bool exact;
 };

@@ -465,7 +465,8 @@ static void feed_forward(const struct forward *f, const struct layer *l, stoker_
 				       .down = &l->down_exps,
 				       .rows = f->rows,
 				       .used = f->model->experts_used,
-				       .activation = f->model->activation };
+				       .activation = l->gate_exps.at ? f->model->activation
+								     : ACTIVATION_SILU_ONLY };
 
 	if (!l->expert_count) {
 		gated(f, &l->ffn_gate, &l->ffn_up, &l->ffn_down, f->a);

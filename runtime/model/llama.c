@@ -19,8 +19,6 @@ static void load_layers(struct stoker_model *m, uint32_t shared)
 				     shared);
 		else
 			load_dense_ffn(m, i, hidden);
-		if ((experts ? l->gate_exps.at : l->ffn_gate.at) == 0)
-			m->activation = ACTIVATION_SILU_ONLY;
 	}
 }
 

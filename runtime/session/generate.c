@@ -2,7 +2,7 @@
 /* Generation: sample, decode, watch for stop strings, pass on whole UTF-8 characters. */
 #include "session/session.h"
 
-#include <stdio.h>
+#include "text/vocabulary.h"
 
 enum { MAX_STOP = 256, MAX_TOKEN_TEXT = 4096 };
 
@@ -54,15 +54,24 @@ static size_t maybe_stop(const struct stoker_generate_params *p, const struct pe
 	return most;
 }
 
+/* Passes on the first @bytes; what isn't UTF-8 goes out as U+FFFD. */
 static int pass_on(const struct stoker_generate_params *p, struct pending *t, size_t bytes)
 {
-	int stop = 0;
+	char clean[3 * sizeof(t->data)];
+	size_t length = 0;
 
-	if (bytes && p->text)
-		stop = p->text(p->context, t->data, bytes);
+	for (size_t i = 0; i < bytes;) {
+		uint32_t c;
+		const size_t n = utf8_decode(t->data + i, bytes - i, &c);
+
+		if (n)
+			memcpy(clean + length, t->data + i, n);
+		length += n ? n : utf8_encode(0xfffd, clean + length);
+		i += n ? n : 1;
+	}
 	memmove(t->data, t->data + bytes, t->length - bytes);
 	t->length -= bytes;
-	return stop;
+	return length && p->text ? p->text(p->context, clean, length) : 0;
 }
 
 static int check_stops(const struct stoker_generate_params *p, struct stoker_error *err)
@@ -75,6 +84,26 @@ static int check_stops(const struct stoker_generate_params *p, struct stoker_err
 	return 0;
 }
 
+/* What became of one token. */
+static int take_token(const struct stoker_generate_params *p, const struct stoker_vocabulary *v,
+		      uint32_t token, struct pending *text, enum stoker_finish *finish)
+{
+	const size_t room = sizeof(text->data) - text->length;
+	size_t stop, hold;
+
+	text->length += MIN(stoker_token_text(v, token, 0, text->data + text->length, room), room);
+	stop = find_stop(p, text);
+	if (stop < text->length) {
+		text->length = stop;
+		*finish = STOKER_FINISH_STOP;
+		return 1;
+	}
+	hold = MAX(maybe_stop(p, text), unfinished(text->data, text->length));
+	if (pass_on(p, text, text->length - hold))
+		*finish = STOKER_FINISH_CALLER;
+	return 0;
+}
+
 int stoker_generate(struct stoker_session *session, struct stoker_sampler *sampler,
 		    const struct stoker_vocabulary *vocabulary,
 		    const struct stoker_generate_params *params,
@@ -83,10 +112,10 @@ int stoker_generate(struct stoker_session *session, struct stoker_sampler *sampl
 	struct stoker_generate_result r = { .finish = STOKER_FINISH_LENGTH };
 	struct pending text = { .length = 0 };
 	int ret = check_stops(params, err);
-	bool stopped = false;
 
-	while (!ret && !stopped && (!params->max_tokens || r.tokens < params->max_tokens)) {
-		const float *logits = stoker_session_logits(session, 0);
+	while (!ret && r.finish == STOKER_FINISH_LENGTH &&
+	       (!params->max_tokens || r.tokens < params->max_tokens)) {
+		const float *logits = stoker_session_last_logits(session);
 		uint32_t token;
 
 		if (!logits) {
@@ -96,7 +125,9 @@ int stoker_generate(struct stoker_session *session, struct stoker_sampler *sampl
 		ret = stoker_sampler_sample(sampler, logits, stoker_session_vocabulary(session),
 					    &token);
 		if (ret) {
-			stoker_fail(err, ret, "out of memory");
+			stoker_fail(err, ret,
+				    ret == -EDOM ? "the model gives no finite logits"
+						 : "out of memory");
 			break;
 		}
 		if (!params->ignore_end && stoker_vocabulary_is_end(vocabulary, token)) {
@@ -104,33 +135,17 @@ int stoker_generate(struct stoker_session *session, struct stoker_sampler *sampl
 			break;
 		}
 		r.tokens++;
-		const size_t room = sizeof(text.data) - text.length;
-
-		text.length +=
-			MIN(stoker_token_text(vocabulary, token, 0, text.data + text.length, room),
-			    room);
-		const size_t stop = find_stop(params, &text);
-
-		if (stop < text.length) {
-			text.length = stop;
-			r.finish = STOKER_FINISH_STOP;
+		if (take_token(params, vocabulary, token, &text, &r.finish))
 			break;
-		}
-		const size_t hold =
-			MAX(maybe_stop(params, &text), unfinished(text.data, text.length));
-
-		if (pass_on(params, &text, text.length - hold)) {
-			r.finish = STOKER_FINISH_CALLER;
-			stopped = true;
-		} else if (stoker_session_position(session) == stoker_session_context(session)) {
-			r.finish = STOKER_FINISH_CONTEXT;
-			stopped = true;
-		} else if (!params->max_tokens || r.tokens < params->max_tokens) {
+		if (stoker_session_position(session) < stoker_session_context(session))
 			ret = stoker_session_eval(session, &token, 1, STOKER_LOGITS_LAST, err);
-		}
+		else if (r.finish == STOKER_FINISH_LENGTH)
+			r.finish = STOKER_FINISH_CONTEXT;
 	}
-	if (r.finish != STOKER_FINISH_CALLER)
-		pass_on(params, &text, text.length);
+	if (ret)
+		r.finish = STOKER_FINISH_FAILED;
+	else if (r.finish != STOKER_FINISH_CALLER && pass_on(params, &text, text.length))
+		r.finish = STOKER_FINISH_CALLER;
 	if (result)
 		*result = r;
 	return ret;

@@ -93,7 +93,9 @@ static int by_logit(const void *a, const void *b)
 	return x->token < y->token ? -1 : x->token > y->token;
 }
 
-static void penalize(const struct stoker_sampler *s, struct candidate *c, uint32_t count)
+/* A token that comes up several times is penalised once: its logit has changed by then. */
+static void penalize(const struct stoker_sampler *s, struct candidate *c, const float *logits,
+		     uint32_t count)
 {
 	const float penalty = s->params.repeat_penalty;
 
@@ -101,14 +103,27 @@ static void penalize(const struct stoker_sampler *s, struct candidate *c, uint32
 		return;
 	for (uint32_t i = 0; i < s->recent_count; i++) {
 		const uint32_t token = s->recent[i];
-		bool earlier = token >= count;
 
-		for (uint32_t j = 0; j < i && !earlier; j++)
-			earlier = s->recent[j] == token;
-		if (!earlier)
+		if (token < count && c[token].logit == logits[token])
 			c[token].logit = c[token].logit > 0 ? c[token].logit / penalty
 							    : c[token].logit * penalty;
 	}
+}
+
+/*
+ * Drops what min-p would drop, and what is too unlikely to be drawn at all, before anything is
+ * sorted: of a vocabulary of 150,000 tokens a few hundred are left.
+ */
+static uint32_t keep_likely(const struct stoker_sampler_params *p, struct candidate *c,
+			    uint32_t count, float top)
+{
+	const float share = fmaxf(p->min_p, 1e-9f), least = top + p->temperature * logf(share);
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (c[i].logit >= least)
+			c[n++] = c[i];
+	return n;
 }
 
 /* Candidates are sorted: cuts the list and returns the weights' sum; logits become weights. */
@@ -149,12 +164,15 @@ int stoker_sampler_sample(struct stoker_sampler *s, const float *logits, uint32_
 	for (uint32_t i = 0; i < count; i++)
 		c[i] = (struct candidate){ .logit = isnan(logits[i]) ? -INFINITY : logits[i],
 					   .token = i };
-	penalize(s, c, count);
+	penalize(s, c, logits, count);
 	for (uint32_t i = 1; i < count; i++)
 		if (c[i].logit > c[best].logit)
 			best = i;
+	if (!isfinite(c[best].logit))
+		return -EDOM;
 	*token = best;
-	if (s->params.temperature > 0 && isfinite(c[best].logit)) {
+	if (s->params.temperature > 0) {
+		count = keep_likely(&s->params, c, count, c[best].logit);
 		qsort(c, count, sizeof(*c), by_logit);
 		float left = cut(&s->params, c, &count) *
 			     ((float)(next_random(&s->random) >> 40) * 0x1p-24f);

@@ -11,7 +11,8 @@ enum { DEFAULT_CONTEXT = 4096, DEFAULT_BATCH = 512, MAX_CONTEXT = 1 << 24, MAX_B
 struct stoker_session {
 	struct stoker_model *model;
 	uint32_t context, batch, position;
-	struct stoker_memory cache, scratch;
+	struct stoker_memory cache, scratch,
+		logit_memory; /* the last grows with the rows asked for */
 	struct layer_state *states;
 	struct forward forward;
 	float *logits; /* host copy: logit_rows rows */
@@ -26,6 +27,8 @@ static int choose_kv(const struct stoker_model *m, enum stoker_kv_type type,
 {
 	if (type == STOKER_KV_TYPE_DEFAULT)
 		type = m->device->exact ? STOKER_KV_TYPE_F32 : STOKER_KV_TYPE_F16;
+	if ((unsigned)type > STOKER_KV_TYPE_Q8_0)
+		return stoker_fail(err, -EINVAL, "KV type %d isn't known", (int)type);
 	*kv = type == STOKER_KV_TYPE_F32   ? STOKER_KV_F32
 	      : type == STOKER_KV_TYPE_F16 ? STOKER_KV_F16
 					   : STOKER_KV_Q8_0;
@@ -74,7 +77,6 @@ static uint64_t place_scratch(struct stoker_session *s, stoker_address base)
 		at += round_up(parts[i].count * 4, 64);
 	}
 	f->ids_stride = (uint32_t)(rows * m->experts_used);
-	f->logits = at; /* last: grows with the rows that are asked for */
 	return at - base;
 }
 
@@ -115,9 +117,7 @@ int stoker_session_create(struct stoker_model *model, const struct stoker_sessio
 	ret = ops->memory_create(model->device, bytes, &s->cache, err);
 	if (ret)
 		goto err_free;
-	ret = ops->memory_create(model->device,
-				 place_scratch(s, 0) + (uint64_t)s->batch * model->vocabulary * 4,
-				 &s->scratch, err);
+	ret = ops->memory_create(model->device, place_scratch(s, 0), &s->scratch, err);
 	if (ret)
 		goto err_free;
 	place_scratch(s, s->scratch.at);
@@ -150,6 +150,7 @@ void stoker_session_free(struct stoker_session **session)
 	*session = NULL;
 	s->model->device->ops->memory_destroy(s->model->device, &s->cache);
 	s->model->device->ops->memory_destroy(s->model->device, &s->scratch);
+	s->model->device->ops->memory_destroy(s->model->device, &s->logit_memory);
 	free(s->states);
 	free(s->logits);
 	free(s);
@@ -165,6 +166,7 @@ int stoker_session_truncate(struct stoker_session *s, uint32_t position)
 	if (s->recurrent && position > 0)
 		return position == s->position ? 0 : -ENOTSUP;
 	s->position = position;
+	s->logit_rows = s->last_rows = 0;
 	for (uint32_t i = 0; s->recurrent && i < m->layer_count; i++) {
 		const struct layer_state *state = &s->states[i];
 		const struct layer *l = &m->layers[i];
@@ -187,6 +189,8 @@ int stoker_session_truncate(struct stoker_session *s, uint32_t position)
 static int check_tokens(const struct stoker_session *s, const uint32_t *tokens, size_t count,
 			enum stoker_logits logits, struct stoker_error *err)
 {
+	if ((unsigned)logits > STOKER_LOGITS_ALL)
+		return stoker_fail(err, -EINVAL, "logits %d aren't known", (int)logits);
 	if (count == 0)
 		return stoker_fail(err, -EINVAL, "no tokens to evaluate");
 	if (count > s->context - s->position)
@@ -204,21 +208,62 @@ static int check_tokens(const struct stoker_session *s, const uint32_t *tokens, 
 	return 0;
 }
 
-/* The device is one at a time; who comes second waits. */
-static pthread_mutex_t *device_turn(void)
+/* Room for @rows rows of logits on the device and here. */
+static int reserve_logits(struct stoker_session *s, size_t rows, struct stoker_error *err)
 {
-	static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+	const struct stoker_model *m = s->model;
+	const size_t bytes = rows * m->vocabulary * sizeof(float);
+	struct stoker_memory memory;
+	float *more;
+	int ret;
 
-	return &turn;
+	if (bytes > s->logits_room) {
+		more = realloc(s->logits, bytes);
+		if (!more)
+			return stoker_fail(err, -ENOMEM, "no memory for %zu rows of logits", rows);
+		s->logits = more;
+		s->logits_room = bytes;
+	}
+	if (bytes > s->logit_memory.bytes) {
+		ret = m->device->ops->memory_create(m->device, bytes, &memory, err);
+		if (ret)
+			return ret;
+		m->device->ops->memory_destroy(m->device, &s->logit_memory);
+		s->logit_memory = memory;
+		s->forward.logits = memory.at;
+	}
+	return 0;
+}
+
+/* One batch, from writing its tokens to reading its logits. */
+static int run_batch(struct stoker_session *s, const uint32_t *tokens, struct stoker_error *err)
+{
+	struct stoker_device *d = s->model->device;
+	struct forward *f = &s->forward;
+	int ret;
+
+	pthread_mutex_lock(&d->turn);
+	ret = d->ops->write(d, f->tokens, tokens, f->rows * sizeof(*tokens), err);
+	if (!ret)
+		ret = stoker_forward(f, err);
+	if (!ret && f->logit_rows)
+		ret = d->ops->read(d, s->logits, f->logits,
+				   (uint64_t)f->logit_rows * s->model->vocabulary * sizeof(float),
+				   err);
+	pthread_mutex_unlock(&d->turn);
+	return ret;
 }
 
 int stoker_session_eval(struct stoker_session *s, const uint32_t *tokens, size_t count,
 			enum stoker_logits logits, struct stoker_error *err)
 {
-	const struct stoker_model *m = s->model;
 	struct forward *f = &s->forward;
 	int ret = check_tokens(s, tokens, count, logits, err);
 
+	if (!ret && logits != STOKER_LOGITS_NONE)
+		ret = reserve_logits(s, logits == STOKER_LOGITS_ALL ? count : 1, err);
+	if (ret)
+		return ret;
 	s->logit_rows = 0;
 	for (size_t done = 0; done < count && !ret; done += f->rows) {
 		const bool last = count - done <= s->batch;
@@ -227,36 +272,24 @@ int stoker_session_eval(struct stoker_session *s, const uint32_t *tokens, size_t
 		f->position = s->position;
 		f->logit_rows = logits == STOKER_LOGITS_ALL ? f->rows
 							    : logits == STOKER_LOGITS_LAST && last;
-		pthread_mutex_lock(device_turn());
-		ret = m->device->ops->write(m->device, f->tokens, tokens + done,
-					    f->rows * sizeof(*tokens), err);
-		if (!ret)
-			ret = stoker_forward(f, err);
-		pthread_mutex_unlock(device_turn());
+		ret = run_batch(s, tokens + done, err);
 		if (!ret) {
 			s->position += f->rows;
 			s->last_rows = f->rows;
 		}
 	}
-	if (ret == -ECANCELED) {
+	if (ret == -ECANCELED)
 		atomic_store(&s->cancel, false);
-		if (s->recurrent)
-			stoker_session_truncate(s, 0);
-	}
-	if (ret || !f->logit_rows)
-		return ret;
-	const size_t values = (size_t)f->logit_rows * m->vocabulary;
+	if (ret && s->recurrent)
+		stoker_session_truncate(s, 0); /* states have moved on halfway */
+	if (!ret)
+		s->logit_rows = f->logit_rows;
+	return ret;
+}
 
-	if (values > s->logits_room) {
-		float *more = realloc(s->logits, values * sizeof(*more));
-
-		if (!more)
-			return stoker_fail(err, -ENOMEM, "no memory for %zu logits", values);
-		s->logits = more;
-		s->logits_room = values;
-	}
-	s->logit_rows = f->logit_rows;
-	return m->device->ops->read(m->device, s->logits, f->logits, values * sizeof(float), err);
+const float *stoker_session_last_logits(const struct stoker_session *s)
+{
+	return s->logit_rows ? stoker_session_logits(s, s->logit_rows - 1) : NULL;
 }
 
 const float *stoker_session_logits(const struct stoker_session *s, size_t row)
@@ -277,7 +310,7 @@ uint32_t stoker_session_context(const struct stoker_session *s)
 void stoker_session_bytes(const struct stoker_session *s, uint64_t *cache, uint64_t *scratch)
 {
 	*cache = s->cache.bytes;
-	*scratch = s->scratch.bytes;
+	*scratch = s->scratch.bytes + s->logit_memory.bytes;
 }
 
 uint32_t stoker_session_experts(const struct stoker_session *s, uint32_t layer, uint32_t row,
@@ -289,10 +322,12 @@ uint32_t stoker_session_experts(const struct stoker_session *s, uint32_t layer, 
 
 	if (layer >= m->layer_count || !m->layers[layer].expert_count || row >= s->last_rows)
 		return 0;
-	if (m->device->ops->read(m->device, ids, s->forward.ids + at * sizeof(*ids),
-				 used * sizeof(*ids), NULL))
-		return 0;
-	return used;
+	pthread_mutex_lock(&m->device->turn);
+	const int ret = m->device->ops->read(m->device, ids, s->forward.ids + at * sizeof(*ids),
+					     used * sizeof(*ids), NULL);
+
+	pthread_mutex_unlock(&m->device->turn);
+	return ret ? 0 : used;
 }
 
 void stoker_session_cancel(struct stoker_session *s)

@@ -8,5 +8,7 @@
 
 /* Values in a row of logits. */
 uint32_t stoker_session_vocabulary(const struct stoker_session *session);
+/* The logits of the last position, or NULL. */
+const float *stoker_session_last_logits(const struct stoker_session *session);
 
 #endif

@@ -150,6 +150,34 @@ static void matmul(bool exact)
 		}
 }
 
+/* A value that isn't finite spoils the whole product instead of becoming some number. */
+static void not_finite(bool exact)
+{
+	static const float values[] = { NAN, INFINITY, -INFINITY };
+	const struct stoker_format *f = stoker_format_by_name("Q8_0");
+
+	(void)exact;
+	for (uint32_t rows = 1; rows < 8; rows += 5)
+		for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+			pool_used = 0;
+			double *unused = doubles(64 * 20);
+			const struct stoker_weight w = weights(f, 64, 20, 1, unused);
+			float *x = noise(64 * rows), *got = room(20 * rows);
+			const struct op_matmul op = { .count = 1,
+						      .rows = rows,
+						      .weight = { &w },
+						      .dst = { at(got) },
+						      .src = at(x) };
+
+			x[37] = values[i];
+			ops->matmul(device, &op);
+			for (int o = 0; o < 20; o++)
+				CU_ASSERT(!isfinite(got[o]));
+			for (uint32_t o = 20; o < 20 * rows; o++)
+				CU_ASSERT(isfinite(got[o]));
+		}
+}
+
 static double act(enum stoker_activation kind, double g, double u)
 {
 	switch (kind) {
@@ -470,6 +498,7 @@ static void routing(bool exact)
 	CU_ASSERT(ids[0] == 1 && ids[1] == 3 && ids[2] == 2);
 	op.groups = 0;
 	op.gating = GATING_SOFTMAX_CHOSEN;
+	op.normalize = true; /* which it already is */
 	ops->route(device, &op);
 	CU_ASSERT_DOUBLE_EQUAL(weights_out[1], exp(-0.5) / (1 + exp(-0.5) + exp(-1)), 1e-5);
 }
@@ -602,6 +631,11 @@ static void test_matmul(void)
 	run_all_sets(matmul);
 }
 
+static void test_not_finite(void)
+{
+	run_all_sets(not_finite);
+}
+
 static void test_experts(void)
 {
 	run_all_sets(experts);
@@ -635,6 +669,7 @@ static void test_recurrence(void)
 void suite_ops(void)
 {
 	TEST(test_matmul);
+	TEST(test_not_finite);
 	TEST(test_experts);
 	TEST(test_attention);
 	TEST(test_norms_and_rope);

@@ -291,6 +291,72 @@ static void test_sampler(void)
 	CU_ASSERT_EQUAL(stoker_sampler_create(&p, &s, NULL), -EINVAL);
 }
 
+struct collected {
+	char text[4096];
+	size_t length;
+};
+
+static int collect(void *context, const char *utf8, size_t bytes)
+{
+	struct collected *c = context;
+
+	memcpy(c->text + c->length, utf8, MIN(bytes, sizeof(c->text) - c->length));
+	c->length += MIN(bytes, sizeof(c->text) - c->length);
+	return 0;
+}
+
+/* One call for twelve tokens, or twelve calls for one: the same text, whatever logits came before.
+ */
+static void test_generation_goes_on(void)
+{
+	struct collected once = { .length = 0 }, pieces = { .length = 0 };
+	struct stoker_vocabulary *v;
+	struct loaded l;
+
+	CU_ASSERT_EQUAL_FATAL(stoker_vocabulary_load(CONTAINERS "plain.gguf", &v, NULL), 0);
+	for (int round = 0; round < 2; round++) {
+		struct collected *c = round ? &pieces : &once;
+		const struct stoker_generate_params p = {
+			.max_tokens = round ? 1 : 12, .ignore_end = 1, .text = collect, .context = c
+		};
+		struct stoker_generate_result result;
+		struct stoker_sampler *sampler;
+
+		if (!load(&l, CONTAINERS "plain.gguf", true, NULL))
+			continue;
+		CU_ASSERT_EQUAL_FATAL(stoker_sampler_create(NULL, &sampler, NULL), 0);
+		CU_ASSERT_EQUAL(stoker_session_eval(l.session, prompt, 12,
+						    round ? STOKER_LOGITS_LAST : STOKER_LOGITS_ALL,
+						    NULL),
+				0);
+		for (int i = 0; i < (round ? 12 : 1); i++) {
+			CU_ASSERT_EQUAL(stoker_generate(l.session, sampler, v, &p, &result, NULL),
+					0);
+			CU_ASSERT_EQUAL(result.finish, STOKER_FINISH_LENGTH);
+		}
+		CU_ASSERT_EQUAL(stoker_session_position(l.session), 24);
+		stoker_session_truncate(l.session, 0);
+		CU_ASSERT_EQUAL(stoker_generate(l.session, sampler, v, &p, &result, NULL), -EINVAL);
+		CU_ASSERT_EQUAL(result.finish, STOKER_FINISH_FAILED);
+		stoker_sampler_free(&sampler);
+		unload(&l);
+	}
+	CU_ASSERT(once.length > 0 && once.length == pieces.length &&
+		  !memcmp(once.text, pieces.text, once.length));
+	stoker_vocabulary_free(&v);
+}
+
+static void test_no_finite_logits(void)
+{
+	const float nothing[3] = { NAN, -INFINITY, NAN };
+	struct stoker_sampler *s;
+	uint32_t token;
+
+	CU_ASSERT_EQUAL_FATAL(stoker_sampler_create(NULL, &s, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_sampler_sample(s, nothing, 3, &token), -EDOM);
+	stoker_sampler_free(&s);
+}
+
 void suite_session(void)
 {
 	TEST(test_containers);
@@ -300,4 +366,6 @@ void suite_session(void)
 	TEST(test_cancel);
 	TEST(test_cache_types);
 	TEST(test_sampler);
+	TEST(test_generation_goes_on);
+	TEST(test_no_finite_logits);
 }

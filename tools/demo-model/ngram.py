@@ -38,7 +38,7 @@ class KneserNey:
         self.counts, self.totals, self.kinds, self.discounts = counts, [None], [None], [None]
         for n in range(1, order + 1):
             totals, kinds = collections.Counter(), collections.defaultdict(lambda: [0, 0, 0])
-            of = collections.Counter(min(c, 4) for c in counts[n].values())
+            of = collections.Counter(c for c in counts[n].values() if c <= 4)
             y = of[1] / (of[1] + 2 * of[2])
             self.discounts.append([1 - 2 * y * of[2] / of[1], 2 - 3 * y * of[3] / of[2], 3 - 4 * y * of[4] / of[3]])
             for gram, c in counts[n].items():

@@ -165,6 +165,7 @@ void cpu_attention(struct stoker_device *d, const struct op_attention *op)
 		j.splits++;
 	j.group = (per_kv + j.splits - 1) / j.splits;
 	j.splits = (per_kv + j.group - 1) / j.group;
+	assert(!op->shared_value || op->kv_heads == 1);
 	if (cpu->failed ||
 	    !cpu_reserve_scratch(cpu,
 				 (size_t)TILE * (op->key_size + op->value_size) * sizeof(float) +

@@ -362,7 +362,7 @@ static void argmax(struct stoker_device *d, const struct op_argmax *op)
 		uint32_t best = 0;
 
 		for (uint32_t i = 1; i < op->width; i++)
-			if (x[i] > x[best])
+			if (x[i] > x[best] || (isnan(x[best]) && !isnan(x[i])))
 				best = i;
 		((uint32_t *)host(op->ids))[r] = best;
 	}
@@ -372,6 +372,7 @@ static void destroy(struct stoker_device *d)
 {
 	struct cpu *cpu = cpu_of(d);
 
+	pthread_mutex_destroy(&d->turn);
 	stoker_pool_destroy(&cpu->pool);
 	free(cpu->scratch.data);
 	free(cpu->activations.data);
@@ -430,6 +431,7 @@ int stoker_cpu_open(unsigned threads, bool exact, struct stoker_device **device,
 		free(cpu);
 		return ret;
 	}
+	pthread_mutex_init(&cpu->base.turn, NULL);
 	cpu->base.ops = &cpu_ops;
 	cpu->base.exact = exact;
 	cpu->isa = stoker_isa_detect();

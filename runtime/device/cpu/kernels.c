@@ -126,13 +126,14 @@ static float max(const float *x, size_t n)
 
 /*
  * exp(x) = 2^n * e^r with r in [-ln2/2, ln2/2] and a degree-6 Taylor polynomial in r: relative
- * error below 2e-7.  Arguments under -87 give 0, over 88 the largest power.
+ * error below 2e-7.  Arguments under -87 give 0, over 88 the largest power, NaN gives NaN.
  */
 INLINE v16 exp16(v16 x)
 {
 	const v16 low = splat(-87.0f), high = splat(88.0f);
 	const v16 magic = splat(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
-	const i16x32 tiny = x < low;
+	const i16x32 tiny = x < low, nan = x != x;
+	const v16 given = x;
 	v16 n, r, p;
 
 	x = min16(max16(x, low), high);
@@ -149,7 +150,7 @@ INLINE v16 exp16(v16 x)
 
 	memcpy(&power, &exponent, sizeof(power));
 	p *= power;
-	return select16(tiny, (v16){ 0 }, p);
+	return select16(nan, given, select16(tiny, (v16){ 0 }, p));
 }
 
 INLINE v16 sigmoid16(v16 x)
@@ -302,6 +303,20 @@ static void kv_save(enum stoker_kv_format format, const float *src, uint8_t *dst
 	}
 }
 
+/* Below this, 127 / largest value isn't finite; such activations count as zero. */
+static const float smallest_group = 1e-36f;
+
+static void store_group(const struct q8_rows *q, size_t at, float d, const int32_t sum[2])
+{
+	q->d[at] = d;
+	for (size_t h = 0; h < 2; h++) {
+		q->xs16[2 * at + h] = d * (float)sum[h];
+		q->corr16[2 * at + h] = -128 * sum[h];
+	}
+	q->xs32[at] = d * (float)(sum[0] + sum[1]);
+	q->corr32[at] = -128 * (sum[0] + sum[1]);
+}
+
 static void quantize(const float *x, const struct q8_rows *q, size_t row)
 {
 	const size_t groups = q->k / ACTIVATION_GROUP;
@@ -310,12 +325,23 @@ static void quantize(const float *x, const struct q8_rows *q, size_t row)
 	for (size_t g = 0; g < groups; g++, x += 32, codes += 32) {
 		const v16 a = load16(x), b = load16(x + 16);
 		const v16 m = max16(max16(a, -a), max16(b, -b));
-		float most = 0;
+		const v16 broken = a * 0 + b * 0; /* NaN where a value isn't finite */
+		float most = 0, d = 0, inverse = 0;
 		int32_t sum[2] = { 0, 0 };
 
 		for (int i = 0; i < 16; i++)
 			most = m[i] > most ? m[i] : most;
-		const float d = most / 127, inverse = most > 0 ? 127 / most : 0;
+		if (isnan(sum16(broken))) {
+			/* nothing finite may come of it: d carries the NaN into every product */
+			memset(codes, 0, 32);
+			d = NAN;
+			store_group(q, row * groups + g, d, sum);
+			continue;
+		}
+		if (most >= smallest_group) {
+			d = most / 127;
+			inverse = 127 / most;
+		}
 		const v16 magic = splat(12582912.0f);
 		const i16x32 ca = __builtin_convertvector((a * inverse + magic) - magic, i16x32);
 		const i16x32 cb = __builtin_convertvector((b * inverse + magic) - magic, i16x32);
@@ -326,13 +352,7 @@ static void quantize(const float *x, const struct q8_rows *q, size_t row)
 			sum[0] += ca[i];
 			sum[1] += cb[i];
 		}
-		q->d[row * groups + g] = d;
-		for (size_t h = 0; h < 2; h++) {
-			q->xs16[2 * (row * groups + g) + h] = d * (float)sum[h];
-			q->corr16[2 * (row * groups + g) + h] = -128 * sum[h];
-		}
-		q->xs32[row * groups + g] = d * (float)(sum[0] + sum[1]);
-		q->corr32[row * groups + g] = -128 * (sum[0] + sum[1]);
+		store_group(q, row * groups + g, d, sum);
 	}
 }
 

@@ -34,7 +34,7 @@ void cpu_conv(struct stoker_device *d, const struct op_conv *op)
 {
 	struct cpu *cpu = cpu_of(d);
 
-	if (cpu_reserve_scratch(cpu, (op->taps + (size_t)op->rows) * sizeof(float)))
+	if (!cpu->failed && cpu_reserve_scratch(cpu, (op->taps + (size_t)op->rows) * sizeof(float)))
 		cpu_parallel(cpu, op->channels, 16,
 			     (size_t)op->rows * op->channels * (op->taps + 8), conv_range, op);
 }
@@ -91,7 +91,7 @@ void cpu_delta_net(struct stoker_device *d, const struct op_delta_net *op)
 {
 	struct cpu *cpu = cpu_of(d);
 
-	if (cpu_reserve_scratch(cpu, op->size * sizeof(float)))
+	if (!cpu->failed && cpu_reserve_scratch(cpu, op->size * sizeof(float)))
 		cpu_parallel(cpu, op->value_heads, 1,
 			     (size_t)op->rows * op->value_heads * op->size * op->size * 4,
 			     delta_range, op);

@@ -58,7 +58,7 @@ static void route_row(const struct cpu *cpu, const struct op_route *op, size_t r
 	}
 	for (uint32_t e = 0; e < op->experts; e++) {
 		score[e] = probability[e] + (bias ? bias[e] : 0);
-		if (isnan(score[e]))
+		if (isnan(logits[e]) || isnan(score[e]))
 			score[e] = -INFINITY;
 	}
 	if (op->groups > 1)
@@ -78,6 +78,7 @@ static void route_row(const struct cpu *cpu, const struct op_route *op, size_t r
 	if (op->gating == GATING_SOFTMAX_CHOSEN) {
 		sum = cpu->kernels->exp_sum(weights, weights[0], op->used);
 		cpu->kernels->scale(weights, 1 / sum, op->used);
+		sum = 1;
 	}
 	if (op->normalize)
 		cpu->kernels->scale(weights, 1 / fmaxf(sum, smallest_sum), op->used);

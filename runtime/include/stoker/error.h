@@ -22,7 +22,8 @@ extern "C" {
 
 /**
  * struct stoker_error - one human sentence about a failure
- * @message: NUL-terminated UTF-8, empty after success; truncated rather than split over lines
+ * @message: NUL-terminated UTF-8, set by a call that fails and left
+ *	alone by one that succeeds; truncated rather than split over lines
  *
  * The caller owns it, usually on the stack; it needs no initialisation and no release.
  */

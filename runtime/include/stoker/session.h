@@ -69,8 +69,8 @@ enum stoker_logits {
  * Blocks until done; splits long input into batches.
  *
  * Return: 0; -ENOSPC when the context is full; -EINVAL for a bad token; -ECANCELED, after which the
- * session holds the batches that were finished, or nothing for models with recurrent layers;
- * -ENOMEM.
+ * session holds the batches that were finished, or nothing for models with recurrent layers, as
+ * after any failure while computing; -ENOMEM.
  */
 STOKER_API int stoker_session_eval(struct stoker_session *session, const uint32_t *tokens,
 				   size_t count, enum stoker_logits logits,
@@ -80,7 +80,8 @@ STOKER_API int stoker_session_eval(struct stoker_session *session, const uint32_
  * stoker_session_logits() - of the last call
  * @row: 0 is the first position that got logits
  *
- * Return: vocabulary floats, valid until the next call on the session.
+ * Return: vocabulary floats, valid until the next call on the session; NULL beyond what the last
+ * call asked for, and after stoker_session_truncate().
  */
 STOKER_API const float *stoker_session_logits(const struct stoker_session *session, size_t row);
 
@@ -106,9 +107,9 @@ STOKER_API int stoker_session_truncate(struct stoker_session *session, uint32_t 
  * stoker_session_experts() - which experts the last batch of the last call used
  * @layer: of the model
  * @row: token of the batch
- * @ids: receives up to experts_used ids, best first
+ * @ids: room for struct stoker_model_info's experts_used ids, receives them best first
  *
- * Return: number of ids, 0 for a dense layer.
+ * Return: number of ids, 0 for a dense layer or a row that wasn't in the batch.
  */
 STOKER_API uint32_t stoker_session_experts(const struct stoker_session *session, uint32_t layer,
 					   uint32_t row, uint32_t *ids);
@@ -153,7 +154,7 @@ STOKER_API void stoker_sampler_accept(struct stoker_sampler *sampler, uint32_t t
  * @logits: @count floats
  * @token: receives the choice
  *
- * Return: 0 or -ENOMEM.
+ * Return: 0, -EDOM when no logit is a finite number, -ENOMEM.
  */
 STOKER_API int stoker_sampler_sample(struct stoker_sampler *sampler, const float *logits,
 				     uint32_t count, uint32_t *token);
@@ -165,6 +166,7 @@ enum stoker_finish {
 	STOKER_FINISH_STOP,    /* a stop string came up */
 	STOKER_FINISH_CONTEXT, /* the context is full */
 	STOKER_FINISH_CALLER,  /* the callback asked to stop */
+	STOKER_FINISH_FAILED,  /* an error or a cancellation, see the return value */
 };
 
 /**
@@ -173,7 +175,7 @@ enum stoker_finish {
  * @stop: strings that end the text; they are not passed on
  * @stop_count: number of them
  * @ignore_end: nonzero goes on after end-of-text tokens
- * @text: receives complete UTF-8 characters as they come; nonzero stops
+ * @text: receives whole characters as they come, what isn't UTF-8 as U+FFFD; nonzero stops
  * @context: handed to @text
  */
 struct stoker_generate_params {
@@ -197,7 +199,12 @@ struct stoker_generate_result {
  * @vocabulary: of the session's model
  * @result: receives how it ended, also on failure; may be NULL
  *
- * Return: 0 or what stoker_session_eval() returns.
+ * Every token whose text was passed on is in the context on return, with logits for what follows,
+ * so that another call goes on where this one ended; the token that ended the text and the one that
+ * completed a stop string are not.  Only @err and @result may be NULL.
+ *
+ * Return: 0; -EINVAL for a bad stop string or a session without logits; -EDOM when the model gives
+ * no finite logits; what stoker_session_eval() returns.
  */
 STOKER_API int stoker_generate(struct stoker_session *session, struct stoker_sampler *sampler,
 			       const struct stoker_vocabulary *vocabulary,
