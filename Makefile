@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Stoker's build: `make help` lists what it can do.
 
+comma := ,
 VERSION := 0.1.0
 SOVERSION := 0
 PREFIX ?= /usr/local
@@ -90,7 +91,7 @@ $(STATIC): $(OBJECTS)
 
 $(SHARED): $(OBJECTS) runtime/stoker-rt.map
 	$(CC) -shared $(LDFLAGS) -Wl,-soname,libstoker-rt.so.$(SOVERSION) \
-		-Wl,--version-script=runtime/stoker-rt.map -Wl,-z,defs $(OBJECTS) $(LDLIBS) -o $@
+		-Wl,--version-script=runtime/stoker-rt.map $(if $(SANITIZE),,-Wl$(comma)-z$(comma)defs) $(OBJECTS) $(LDLIBS) -o $@
 	ln -sf $(@F) $(BUILD)/libstoker-rt.so.$(SOVERSION)
 	ln -sf $(@F) $(BUILD)/libstoker-rt.so
 

@@ -237,6 +237,10 @@ int verb_bench(int argc, char **argv)
 
 	if (parse_options(&usage, argc, argv, &status) < 0)
 		return status;
+	if (b.depth + (b.prompt > b.decode ? b.prompt : b.decode) > UINT32_MAX) {
+		fputs("stoker: too many tokens\n", stderr);
+		return EXIT_USAGE;
+	}
 	if (!strcmp(argv[1], "model") && b.model && b.repeat)
 		return bench_model(&b);
 	if (!strcmp(argv[1], "ops"))

@@ -179,6 +179,9 @@ int verb_eval(int argc, char **argv)
 	if (e.kv && parse_kv(e.kv, &kv))
 		return EXIT_USAGE;
 	status = parse_tokens(e.tokens, &tokens, &count);
+	if (!status && count + e.greedy > UINT32_MAX)
+		status = failf("%zu and %llu tokens are too many", count,
+			       (unsigned long long)e.greedy);
 	if (!status)
 		status = open_device(&e.compute, &device);
 	if (!status)

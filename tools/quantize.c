@@ -172,8 +172,10 @@ static void copy_keys(const struct stoker_gguf *in, struct stoker_gguf_writer *o
 		const struct stoker_gguf_key *key = stoker_gguf_key(in, i);
 
 		if (!strcmp(key->name, "general.file_type") ||
-		    !strcmp(key->name, "general.alignment") || !strncmp(key->name, "split.", 6))
-			continue;
+		    !strcmp(key->name, "general.alignment") ||
+		    !strcmp(key->name, "general.quantization_version") ||
+		    !strncmp(key->name, "split.", 6) || stoker_gguf_find(in, key->name) != key)
+			continue; /* written anew, or repeated by a later file of a split model */
 		stoker_gguf_put_key(out, in, key);
 	}
 	stoker_gguf_put_u32(out, "general.quantization_version", 2);
@@ -197,7 +199,7 @@ static int quantize(const struct stoker_gguf *in, struct stoker_gguf_writer *out
 	const size_t count = stoker_gguf_tensor_count(in);
 	const bool tied = !stoker_gguf_find_tensor(in, "output.weight");
 	const uint32_t layers = layer_count(in);
-	struct stoker_error err;
+	struct stoker_error err = { "out of memory" };
 
 	copy_keys(in, out, r->file_type);
 	for (size_t i = 0; i < count; i++) {

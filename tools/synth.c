@@ -266,7 +266,7 @@ static int check(struct synth *s)
 
 static int write_model(const struct synth *s, const char *path)
 {
-	struct builder b = { .s = s, .random = s->seed };
+	struct builder b = { .s = s, .random = s->seed, .err = { "out of memory" } };
 	int status = EXIT_OK;
 
 	b.values = malloc(POOL_VALUES * sizeof(float));

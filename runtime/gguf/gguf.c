@@ -19,6 +19,9 @@ enum {
 	MAX_NAME = 65535, /* GGUF's own limit for keys */
 	MAX_DEPTH = 4,	  /* arrays of arrays */
 	READ_AHEAD = 1 << 20,
+	MAX_HEAD = 1 << 30,
+	LEAST_KEY = 8 + 1 + 4 + 1, /* bytes of the smallest entry: name, type, value */
+	LEAST_TENSOR = 8 + 1 + 4 + 8 + 4 + 8,
 };
 
 struct file {
@@ -45,6 +48,8 @@ struct stoker_gguf {
 	size_t key_count;
 	struct stoker_gguf_tensor *tensors;
 	size_t tensor_count;
+	const struct key **sorted_keys; /* by name; where names repeat, the first file's first */
+	const struct stoker_gguf_tensor **sorted_tensors;
 	char **names; /* of keys and tensors, NUL-terminated copies */
 	size_t name_count;
 };
@@ -78,6 +83,11 @@ static const uint8_t *take(struct parser *p, uint64_t n, const char *what)
 					"%s: %s at byte %llu needs %llu bytes, the file has %llu",
 					f->path, what, (unsigned long long)p->at,
 					(unsigned long long)n, (unsigned long long)f->bytes);
+		return NULL;
+	}
+	if (p->at + n > MAX_HEAD) {
+		p->failed = stoker_fail(p->err, -EINVAL, "%s: metadata reaches beyond byte %d",
+					f->path, MAX_HEAD);
 		return NULL;
 	}
 	if (p->at + n > f->head_bytes) {
@@ -206,8 +216,10 @@ static int check_unique(struct parser *p, const char *what, size_t count,
 {
 	const char **sorted = calloc(count + 1, sizeof(*sorted));
 
-	if (!sorted)
-		return stoker_fail(p->err, -ENOMEM, "%s: out of memory", p->file->path);
+	if (!sorted) {
+		p->failed = stoker_fail(p->err, -ENOMEM, "%s: out of memory", p->file->path);
+		return p->failed;
+	}
 	for (size_t i = 0; i < count; i++)
 		sorted[i] = name(p->gguf, i);
 	qsort(sorted, count, sizeof(*sorted), compare_names);
@@ -364,6 +376,11 @@ static int parse_file(struct stoker_gguf *g, struct file *file, struct stoker_er
 		return stoker_fail(err, -EINVAL, "%s: %llu keys and %llu tensors, limits %d and %d",
 				   file->path, (unsigned long long)keys,
 				   (unsigned long long)tensors, MAX_KEYS, MAX_TENSORS);
+	if (keys * LEAST_KEY + tensors * LEAST_TENSOR > file->bytes)
+		return stoker_fail(err, -EINVAL,
+				   "%s: %llu keys and %llu tensors don't fit in %llu bytes",
+				   file->path, (unsigned long long)keys,
+				   (unsigned long long)tensors, (unsigned long long)file->bytes);
 	g->version = version;
 	g->keys = grow(&p, g->keys, g->key_count, keys, sizeof(*g->keys));
 	g->tensors = grow(&p, g->tensors, g->tensor_count, tensors, sizeof(*g->tensors));
@@ -403,7 +420,7 @@ static int open_file(struct file *file, const char *path, struct stoker_error *e
 	file->path = strdup(path);
 	if (!file->path)
 		return stoker_fail(err, -ENOMEM, "%s: out of memory", path);
-	file->fd = open(path, O_RDONLY | O_CLOEXEC);
+	file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not block */
 	if (file->fd < 0 || fstat(file->fd, &st))
 		return stoker_fail(err, -errno, "%s: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
@@ -456,6 +473,37 @@ static int open_splits(struct stoker_gguf *g, uint32_t count, struct stoker_erro
 	return 0;
 }
 
+static int by_key(const void *a, const void *b)
+{
+	const struct key *x = *(const struct key *const *)a, *y = *(const struct key *const *)b;
+	const int order = strcmp(x->public.name, y->public.name);
+
+	return order ? order : x < y ? -1 : x > y;
+}
+
+static int by_tensor(const void *a, const void *b)
+{
+	const struct stoker_gguf_tensor *x = *(const struct stoker_gguf_tensor *const *)a;
+	const struct stoker_gguf_tensor *y = *(const struct stoker_gguf_tensor *const *)b;
+
+	return strcmp(x->name, y->name);
+}
+
+static int sort_names(struct stoker_gguf *g, struct stoker_error *err)
+{
+	g->sorted_keys = calloc(g->key_count + 1, sizeof(*g->sorted_keys));
+	g->sorted_tensors = calloc(g->tensor_count + 1, sizeof(*g->sorted_tensors));
+	if (!g->sorted_keys || !g->sorted_tensors)
+		return stoker_fail(err, -ENOMEM, "%s: out of memory", g->files[0].path);
+	for (size_t i = 0; i < g->key_count; i++)
+		g->sorted_keys[i] = &g->keys[i];
+	for (size_t i = 0; i < g->tensor_count; i++)
+		g->sorted_tensors[i] = &g->tensors[i];
+	qsort(g->sorted_keys, g->key_count, sizeof(*g->sorted_keys), by_key);
+	qsort(g->sorted_tensors, g->tensor_count, sizeof(*g->sorted_tensors), by_tensor);
+	return 0;
+}
+
 int stoker_gguf_open(const char *path, struct stoker_gguf **out, struct stoker_error *err)
 {
 	struct stoker_gguf *g = calloc(1, sizeof(*g));
@@ -495,6 +543,8 @@ int stoker_gguf_open(const char *path, struct stoker_gguf **out, struct stoker_e
 	}
 	if (split > 1)
 		ret = open_splits(g, (uint32_t)split, err);
+	if (!ret)
+		ret = sort_names(g, err);
 	if (ret)
 		goto err_close;
 	*out = g;
@@ -520,6 +570,8 @@ void stoker_gguf_close(struct stoker_gguf **gguf)
 	for (size_t i = 0; i < g->name_count; i++)
 		free(g->names[i]);
 	free(g->names);
+	free(g->sorted_keys);
+	free(g->sorted_tensors);
 	free(g->keys);
 	free(g->tensors);
 	free(g->files);
@@ -561,12 +613,32 @@ const struct stoker_gguf_key *stoker_gguf_key(const struct stoker_gguf *gguf, si
 	return &gguf->keys[index].public;
 }
 
-const struct stoker_gguf_key *stoker_gguf_find(const struct stoker_gguf *gguf, const char *name)
+/* While the file is still being parsed there is no sorted list. */
+static const struct stoker_gguf_key *find_unsorted(const struct stoker_gguf *gguf, const char *name)
 {
 	for (size_t i = 0; i < gguf->key_count; i++)
 		if (!strcmp(gguf->keys[i].public.name, name))
 			return &gguf->keys[i].public;
 	return NULL;
+}
+
+const struct stoker_gguf_key *stoker_gguf_find(const struct stoker_gguf *gguf, const char *name)
+{
+	size_t low = 0, high = gguf->key_count;
+
+	if (!gguf->sorted_keys)
+		return find_unsorted(gguf, name);
+	while (low < high) { /* the first of equals */
+		const size_t middle = low + (high - low) / 2;
+
+		if (strcmp(gguf->sorted_keys[middle]->public.name, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == gguf->key_count || strcmp(gguf->sorted_keys[low]->public.name, name))
+		return NULL;
+	return &gguf->sorted_keys[low]->public;
 }
 
 /* The bytes of element @index; scalars only. */
@@ -694,10 +766,12 @@ const struct stoker_gguf_tensor *stoker_gguf_tensor(const struct stoker_gguf *gg
 const struct stoker_gguf_tensor *stoker_gguf_find_tensor(const struct stoker_gguf *gguf,
 							 const char *name)
 {
-	for (size_t i = 0; i < gguf->tensor_count; i++)
-		if (!strcmp(gguf->tensors[i].name, name))
-			return &gguf->tensors[i];
-	return NULL;
+	const struct stoker_gguf_tensor wanted = { .name = name }, *key = &wanted;
+	const struct stoker_gguf_tensor **found = bsearch(&key, gguf->sorted_tensors,
+							  gguf->tensor_count,
+							  sizeof(*gguf->sorted_tensors), by_tensor);
+
+	return found ? *found : NULL;
 }
 
 int stoker_gguf_read(const struct stoker_gguf *gguf, const struct stoker_gguf_tensor *tensor,

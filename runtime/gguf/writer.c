@@ -241,7 +241,7 @@ int stoker_gguf_write(struct stoker_gguf_writer *w, const void *data, size_t byt
 	if (!w->head_written)
 		write_head(w, err);
 	if (w->failed)
-		return w->failed;
+		return stoker_fail(err, w->failed, "%s: %s", w->part, strerror(-w->failed));
 	if (w->current >= w->tensor_count || bytes > w->sizes[w->current] - w->done)
 		return stoker_fail(err, -EINVAL, "%s: more data than tensor %llu holds", w->part,
 				   (unsigned long long)w->current);

@@ -25,10 +25,15 @@ static void load_latent_attention(struct stoker_model *m, uint32_t il)
 		model_u32(m, absorbed ? "attention.value_length_mla" : "attention.value_length");
 	l->latent = latent;
 	l->rotated = rotated;
+	model_width(m, "attention.head_count", l->heads);
+	model_width(m, "attention.key_length", l->key_size);
+	model_width(m, "attention.value_length", l->value_size);
+	model_width(m, "attention.kv_lora_rank", latent);
 	if (m->failed)
 		return;
-	if (!l->heads || !latent || rotated >= l->key_size || !l->value_size ||
-	    (uint64_t)l->heads * (l->key_size + l->value_size + latent) > STOKER_MAX_WIDTH) {
+	if (rotated >= l->key_size || (uint64_t)l->heads * l->key_size > STOKER_MAX_WIDTH ||
+	    (uint64_t)l->heads * l->value_size > STOKER_MAX_WIDTH ||
+	    (uint64_t)l->heads * ((uint64_t)latent + rotated) > STOKER_MAX_WIDTH) {
 		model_fail(m, -EINVAL,
 			   "layer %u: %u heads of %u keys (%u rotated) and %u values, latent %u",
 			   il, l->heads, l->key_size, rotated, l->value_size, latent);

@@ -91,7 +91,7 @@ float model_f32_or(struct stoker_model *m, const char *key, float fallback)
 	const struct stoker_gguf_key *k = find_key(m, key, name);
 	double value = (double)fallback;
 
-	if (k && (stoker_gguf_f64(m->gguf, k, 0, &value) || !isfinite(value)))
+	if (k && (stoker_gguf_f64(m->gguf, k, 0, &value) || !isfinite((float)value)))
 		model_fail(m, -EINVAL, "key %s is not a finite number", name);
 	return (float)value;
 }
@@ -296,7 +296,8 @@ static bool read_factors(struct stoker_model *m, const char *name, uint32_t pair
 
 	if (!t || m->failed)
 		return false;
-	if (t->ne[0] != pairs || t->bytes != pairs * sizeof(float)) {
+	if (t->ne[0] != pairs || t->bytes != pairs * sizeof(float) ||
+	    t->format != stoker_format_by_name("F32")) {
 		model_fail(m, -EINVAL,
 			   "tensor %s holds %llu values, rope.dimension_count asks for %u F32",
 			   name, (unsigned long long)t->ne[0], pairs);
@@ -374,7 +375,7 @@ struct rope model_rope(struct stoker_model *m, uint32_t dimensions, bool interle
 /* --- parts that architectures share ------------------------------------------------------------
  */
 
-static uint32_t width(struct stoker_model *m, const char *key, uint32_t value)
+uint32_t model_width(struct stoker_model *m, const char *key, uint32_t value)
 {
 	if (!m->failed && (value == 0 || value > STOKER_MAX_WIDTH))
 		model_fail(m, -EINVAL, "key %s.%s is %u, limits 1 and %d", m->architecture->name,
@@ -391,7 +392,7 @@ void load_common(struct stoker_model *m)
 	const uint32_t drafts = model_u32_or(m, "nextn_predict_layers", 0);
 
 	m->context = model_u32(m, "context_length");
-	m->embedding = width(m, "embedding_length", model_u32(m, "embedding_length"));
+	m->embedding = model_width(m, "embedding_length", model_u32(m, "embedding_length"));
 	m->norm_eps = model_f32(m, "attention.layer_norm_rms_epsilon");
 	m->experts_used = model_u32_or(m, "expert_used_count", 0);
 	m->groups = model_u32_or(m, "expert_group_count", 0);
@@ -434,8 +435,8 @@ void load_attention(struct stoker_model *m, uint32_t il, bool interleaved)
 	const uint32_t dim = m->embedding;
 	struct stoker_weight fused;
 
-	l->heads = width(m, "attention.head_count",
-			 model_layer_u32_or(m, "attention.head_count", il, 0));
+	l->heads = model_width(m, "attention.head_count",
+			       model_layer_u32_or(m, "attention.head_count", il, 0));
 	l->kv_heads = model_layer_u32_or(m, "attention.head_count_kv", il, l->heads);
 	if (m->failed)
 		return;
@@ -445,10 +446,10 @@ void load_attention(struct stoker_model *m, uint32_t il, bool interleaved)
 			   l->heads, l->kv_heads);
 		return;
 	}
-	l->key_size = width(m, "attention.key_length",
-			    model_u32_or(m, "attention.key_length", dim / l->heads));
-	l->value_size = width(m, "attention.value_length",
-			      model_u32_or(m, "attention.value_length", dim / l->heads));
+	l->key_size = model_width(m, "attention.key_length",
+				  model_u32_or(m, "attention.key_length", dim / l->heads));
+	l->value_size = model_width(m, "attention.value_length",
+				    model_u32_or(m, "attention.value_length", dim / l->heads));
 	const uint32_t rotated = model_u32_or(m, "rope.dimension_count", l->key_size);
 	const uint64_t q = (uint64_t)l->heads * l->key_size,
 		       k = (uint64_t)l->kv_heads * l->key_size;
@@ -465,8 +466,14 @@ void load_attention(struct stoker_model *m, uint32_t il, bool interleaved)
 	}
 	l->attn_scale = 1 / sqrtf((float)l->key_size);
 	l->attn_norm = model_vector(m, REQUIRED, dim, "blk.%u.attn_norm.weight", il);
-	if (model_weight(m, &fused, OPTIONAL, dim, (uint32_t)(q + k + v), 1, "blk.%u.attn_qkv",
-			 il)) {
+	if (l->output_gate && l->key_size != l->value_size) {
+		model_fail(m, -EINVAL,
+			   "layer %u: gated attention with %u keys and %u values a head", il,
+			   l->key_size, l->value_size);
+		return;
+	}
+	if (!l->output_gate && model_weight(m, &fused, OPTIONAL, dim, (uint32_t)(q + k + v), 1,
+					    "blk.%u.attn_qkv", il)) {
 		l->q = weight_rows(&fused, 0, (uint32_t)q);
 		l->k = weight_rows(&fused, (uint32_t)q, (uint32_t)k);
 		l->v = weight_rows(&fused, (uint32_t)(q + k), (uint32_t)v);
@@ -497,7 +504,7 @@ void load_dense_ffn(struct stoker_model *m, uint32_t il, uint32_t hidden)
 {
 	struct layer *l = &m->layers[il];
 
-	width(m, "feed_forward_length", hidden);
+	model_width(m, "feed_forward_length", hidden);
 	model_weight(m, &l->ffn_gate, OPTIONAL, m->embedding, hidden, 1, "blk.%u.ffn_gate", il);
 	model_weight(m, &l->ffn_up, REQUIRED, m->embedding, hidden, 1, "blk.%u.ffn_up", il);
 	model_weight(m, &l->ffn_down, REQUIRED, hidden, m->embedding, 1, "blk.%u.ffn_down", il);
@@ -509,7 +516,7 @@ void load_experts(struct stoker_model *m, uint32_t il, uint32_t hidden, uint32_t
 	const uint32_t experts = model_u32(m, "expert_count");
 	struct stoker_weight both;
 
-	width(m, "expert_feed_forward_length", hidden);
+	model_width(m, "expert_feed_forward_length", hidden);
 	if (!m->failed && (experts == 0 || experts > STOKER_MAX_EXPERTS || m->experts_used == 0 ||
 			   m->experts_used > experts))
 		model_fail(m, -EINVAL, "expert_used_count %u of expert_count %u, limit %d",
@@ -646,6 +653,25 @@ static void count_parameters(struct stoker_model *m)
 		model_fail(m, -ENOMEM, "out of memory");
 }
 
+/* What has to hold whatever the architecture. */
+static void check_layers(struct stoker_model *m)
+{
+	bool experts = false;
+
+	for (uint32_t i = 0; i < m->layer_count && !m->failed; i++) {
+		const struct layer *l = &m->layers[i];
+		const uint32_t turned = l->mixer == MIXER_LATENT_ATTENTION ? l->rotated
+									   : l->key_size;
+
+		experts = experts || l->expert_count;
+		if (2 * l->rope.pairs > turned && l->heads)
+			model_fail(m, -EINVAL, "layer %u: %u rotated dimensions of %u", i,
+				   2 * l->rope.pairs, turned);
+	}
+	if (!experts)
+		m->experts_used = 0;
+}
+
 int stoker_model_load(struct stoker_device *device, const char *path,
 		      const struct stoker_model_params *params, struct stoker_model **out,
 		      struct stoker_error *err)
@@ -665,6 +691,7 @@ int stoker_model_load(struct stoker_device *device, const char *path,
 		ret = reserve_files(m);
 	if (!ret) {
 		m->architecture->load(m);
+		check_layers(m);
 		count_parameters(m);
 		ret = m->failed;
 	}

@@ -19,6 +19,7 @@ enum {
 	STOKER_MAX_LAYERS = 1024,
 	STOKER_MAX_EXPERTS = 4096,
 	STOKER_MAX_WIDTH = 1 << 20,
+	STOKER_MAX_STATE = 1 << 10, /* of a delta net, squared a head */
 };
 
 /* Rotation of the first 2 * pairs values of a head. */
@@ -142,6 +143,8 @@ stoker_address model_vector(struct stoker_model *m, enum presence presence, uint
 /* Device memory with a copy of @count floats. */
 stoker_address model_constant(struct stoker_model *m, const float *values, uint64_t count);
 /* @rows rows of @w from @first on, as a matrix of their own. */
+/* @value, which is a failure unless it is from 1 to STOKER_MAX_WIDTH; @key is for the message. */
+uint32_t model_width(struct stoker_model *m, const char *key, uint32_t value);
 struct stoker_weight weight_rows(const struct stoker_weight *w, uint32_t first, uint32_t rows);
 
 /* Frequencies from rope.* metadata with @base; @factors divides them, 0 for none. */

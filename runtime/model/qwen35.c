@@ -18,9 +18,9 @@ static void load_delta_net(struct stoker_model *m, uint32_t il)
 	const uint64_t inner = (uint64_t)l->value_heads * l->state_size;
 	const uint64_t channels = 2 * (uint64_t)l->key_heads * l->state_size + inner;
 
-	if (l->taps == 0 || l->taps > 64 || !l->key_heads || l->value_heads % l->key_heads ||
-	    inner != model_u32(m, "ssm.inner_size") || channels == 0 ||
-	    channels > STOKER_MAX_WIDTH) {
+	if (l->state_size > STOKER_MAX_STATE || l->taps == 0 || l->taps > 64 || !l->key_heads ||
+	    l->value_heads % l->key_heads || inner != model_u32(m, "ssm.inner_size") ||
+	    channels == 0 || channels > STOKER_MAX_WIDTH) {
 		model_fail(m, -EINVAL,
 			   "ssm.inner_size %u, time_step_rank %u, state_size %u, group_count %u "
 			   "and conv_kernel %u don't fit together",

@@ -47,6 +47,23 @@ static void queue_read(struct io_uring *ring, const struct range *r, int fd, str
 	io_uring_sqe_set_data(sqe, c);
 }
 
+/* Sends one more read off; where the kernel won't take it, what is in flight is still waited for.
+ */
+static int requeue(struct io_uring *ring, const struct range *r, int fd, struct chunk *c,
+		   unsigned *in_flight)
+{
+	int sent;
+
+	queue_read(ring, r, fd, c);
+	do
+		sent = io_uring_submit(ring);
+	while (sent == -EINTR || sent == -EAGAIN || sent == -EBUSY);
+	if (sent < 0)
+		return stoker_fail(r->err, sent, "%s: io_uring: %s", r->path, strerror(-sent));
+	++*in_flight;
+	return 0;
+}
+
 /* Returns 1 when direct reads aren't possible here and nothing has been lost by trying. */
 static int read_direct(const struct range *r)
 {
@@ -74,7 +91,12 @@ static int read_direct(const struct range *r)
 		next += chunks[i].bytes;
 		in_flight++;
 	}
-	io_uring_submit(&ring);
+	if (io_uring_submit(&ring) != (int)in_flight) {
+		/* the ring's end takes back what it has: nothing of it was waited for yet */
+		io_uring_queue_exit(&ring);
+		close(fd);
+		return 1;
+	}
 	while (in_flight) {
 		const int waited = io_uring_wait_cqe(&ring, &cqe);
 
@@ -94,9 +116,7 @@ static int read_direct(const struct range *r)
 		if (ret)
 			continue;
 		if (got == -EINTR || got == -EAGAIN) {
-			queue_read(&ring, r, fd, c);
-			in_flight++;
-			io_uring_submit(&ring);
+			ret = requeue(&ring, r, fd, c, &in_flight);
 			continue;
 		}
 		if (got == -EINVAL || got == -EOPNOTSUPP) {
@@ -129,9 +149,7 @@ static int read_direct(const struct range *r)
 			};
 			next += c->bytes;
 		}
-		queue_read(&ring, r, fd, c);
-		in_flight++;
-		io_uring_submit(&ring);
+		ret = requeue(&ring, r, fd, c, &in_flight);
 	}
 	io_uring_queue_exit(&ring);
 	close(fd);

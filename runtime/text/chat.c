@@ -190,9 +190,19 @@ int stoker_chat_apply(const struct stoker_vocabulary *v, const struct stoker_mes
 					   "user, assistant",
 					   i + 1, role);
 		}
-		if (is_system && f->system_in_user) {
+		if (is_system && f->system_in_user && i + 1 < count &&
+		    !strcmp(messages[i + 1].role, "user")) {
 			system = messages[i].content;
 			continue;
+		}
+		if (is_system && f->system_in_user) {
+			fclose(out);
+			free(*prompt);
+			*prompt = NULL;
+			return stoker_fail(err, -EINVAL,
+					   "message %zu: with this template a system message goes "
+					   "before a user's",
+					   i + 1);
 		}
 		put_affix(out, v, a->before, role);
 		if (is_user && system) {

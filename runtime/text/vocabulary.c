@@ -62,13 +62,25 @@ void token_list_add(struct token_list *list, uint32_t id)
 }
 
 /* FNV-1a, 64 bits. */
+#define HASH_BEGIN 0xcbf29ce484222325u
+
+static uint64_t hash_step(uint64_t h, char c)
+{
+	return (h ^ (uint8_t)c) * 0x100000001b3u;
+}
+
+static uint64_t hash_end(uint64_t h)
+{
+	return h ^ h >> 32;
+}
+
 static uint64_t hash(const char *text, size_t length)
 {
-	uint64_t h = 0xcbf29ce484222325u;
+	uint64_t h = HASH_BEGIN;
 
 	for (size_t i = 0; i < length; i++)
-		h = (h ^ (uint8_t)text[i]) * 0x100000001b3u;
-	return h ^ h >> 32;
+		h = hash_step(h, text[i]);
+	return hash_end(h);
 }
 
 static int string_map_create(struct string_map *map, size_t count)
@@ -87,9 +99,10 @@ static int string_map_create(struct string_map *map, size_t count)
 }
 
 /* Where @text is, or where it belongs. */
-static size_t string_map_place(const struct string_map *map, const char *text, size_t length)
+static size_t string_map_place(const struct string_map *map, uint64_t h, const char *text,
+			       size_t length)
 {
-	size_t i = hash(text, length) & map->mask;
+	size_t i = h & map->mask;
 
 	while (map->values[i] != UINT32_MAX &&
 	       (map->keys[i].length != length || memcmp(map->keys[i].data, text, length)))
@@ -97,9 +110,26 @@ static size_t string_map_place(const struct string_map *map, const char *text, s
 	return i;
 }
 
+static uint32_t string_map_find(const struct string_map *map, uint64_t h, const char *text,
+				size_t length)
+{
+	return map->values ? map->values[string_map_place(map, h, text, length)] : UINT32_MAX;
+}
+
 uint32_t string_map_get(const struct string_map *map, const char *text, size_t length)
 {
-	return map->values ? map->values[string_map_place(map, text, length)] : UINT32_MAX;
+	return string_map_find(map, hash(text, length), text, length);
+}
+
+/* The first of equal keys stays. */
+static void string_map_put(struct string_map *map, struct stoker_string key, uint32_t value)
+{
+	const size_t i = string_map_place(map, hash(key.data, key.length), key.data, key.length);
+
+	if (map->values[i] == UINT32_MAX) {
+		map->keys[i] = key;
+		map->values[i] = value;
+	}
 }
 
 static void string_map_free(struct string_map *map)
@@ -193,7 +223,6 @@ static int load_tokens(const struct loading *l)
 		return stoker_fail(l->err, -ENOMEM, "%s: out of memory", l->path);
 	stoker_gguf_strings(v->gguf, tokens, texts);
 	for (uint32_t i = 0; i < v->count; i++) {
-		const size_t place = string_map_place(&v->ids, texts[i].data, texts[i].length);
 		double score = 0;
 		int64_t type = TOKEN_NORMAL;
 
@@ -209,10 +238,9 @@ static int load_tokens(const struct loading *l)
 			.score = (float)score,
 			.type = (uint8_t)(type >= 0 && type <= TOKEN_BYTE ? type : 0)
 		};
-		if (texts[i].length && v->ids.values[place] == UINT32_MAX) {
-			v->ids.keys[place] = texts[i];
-			v->ids.values[place] = i;
-		}
+		if (texts[i].length)
+			string_map_put(&v->ids, texts[i], i);
+		v->longest = MAX(v->longest, MIN(texts[i].length, (size_t)MAX_SPELLING));
 	}
 	return 0;
 }
@@ -231,15 +259,8 @@ static int load_merges(const struct loading *l)
 	if (!v->merges || string_map_create(&v->ranks, merges->count))
 		return stoker_fail(l->err, -ENOMEM, "%s: out of memory", l->path);
 	stoker_gguf_strings(v->gguf, merges, v->merges);
-	for (uint32_t i = 0; i < merges->count; i++) {
-		const size_t place =
-			string_map_place(&v->ranks, v->merges[i].data, v->merges[i].length);
-
-		if (v->ranks.values[place] == UINT32_MAX) {
-			v->ranks.keys[place] = v->merges[i];
-			v->ranks.values[place] = i;
-		}
-	}
+	for (uint32_t i = 0; i < merges->count; i++)
+		string_map_put(&v->ranks, v->merges[i], i);
 	return 0;
 }
 
@@ -521,25 +542,65 @@ static bool cut_at(struct fragments *f, struct fragments *into, const struct tok
 	return true;
 }
 
+/*
+ * The special tokens that occur in a text, longest first, possibly several times: one pass that
+ * looks every stretch up that is as long as some special token.
+ */
+static void find_specials(const struct stoker_vocabulary *v, const char *text, size_t bytes,
+			  bool special, struct token_list *found)
+{
+	bool lengths[MAX_SPELLING + 1] = { false };
+	size_t most = 0;
+
+	for (uint32_t i = 0; i < v->special_count; i++) {
+		const struct token *t = &v->tokens[v->specials[i]];
+
+		if (t->text.length > MAX_SPELLING || (!special && t->type != TOKEN_USER_DEFINED))
+			continue;
+		lengths[t->text.length] = true;
+		most = MAX(most, t->text.length);
+	}
+	for (size_t at = 0; most && at < bytes && !found->failed; at++) {
+		uint64_t h = HASH_BEGIN;
+
+		for (size_t n = 1; n <= most && at + n <= bytes; n++) {
+			h = hash_step(h, text[at + n - 1]);
+			if (!lengths[n])
+				continue;
+			const uint32_t id = string_map_find(&v->ids, hash_end(h), text + at, n);
+
+			if (id == NO_TOKEN)
+				continue;
+			const uint8_t type = v->tokens[id].type;
+
+			if (type == TOKEN_USER_DEFINED ||
+			    (special && (type == TOKEN_CONTROL || type == TOKEN_UNKNOWN)))
+				token_list_add(found, id);
+		}
+	}
+	if (found->count)
+		qsort_r(found->ids, found->count, sizeof(*found->ids), longer_first, (void *)v);
+}
+
 static bool partition(const struct stoker_vocabulary *v, const char *text, size_t bytes,
 		      bool special, struct fragments *out)
 {
 	struct fragments now = { 0 }, next = { 0 };
+	struct token_list found = { 0 };
 	bool ok = add_fragment(&now, text, bytes, NO_TOKEN);
 
-	for (uint32_t i = 0; i < v->special_count && ok; i++) {
-		const struct token *t = &v->tokens[v->specials[i]];
-
-		if (!special && t->type != TOKEN_USER_DEFINED)
+	find_specials(v, text, bytes, special, &found);
+	ok = ok && !found.failed;
+	for (size_t i = 0; i < found.count && ok; i++) {
+		if (i && found.ids[i] == found.ids[i - 1])
 			continue;
-		if (!memmem(text, bytes, t->text.data, t->text.length))
-			continue;
-		ok = cut_at(&now, &next, t, v->specials[i]);
+		ok = cut_at(&now, &next, &v->tokens[found.ids[i]], found.ids[i]);
 		const struct fragments swap = now;
 
 		now = next;
 		next = swap;
 	}
+	free(found.ids);
 	free(next.list);
 	*out = now;
 	return ok;

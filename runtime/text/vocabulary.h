@@ -46,6 +46,7 @@ struct stoker_vocabulary {
 	struct words *words;
 	uint32_t *specials; /* control, unknown and user-defined tokens, longest first */
 	uint32_t special_count;
+	size_t longest; /* token in bytes, no more than MAX_SPELLING */
 	int64_t bos, eos, unknown, separator;
 	bool add_bos, add_eos, add_space_prefix, ignore_merges, lowercase, strip_accents;
 	char *chat_template; /* NULL: none */
@@ -59,6 +60,9 @@ struct token_list {
 };
 
 void token_list_add(struct token_list *list, uint32_t id);
+
+/* Longer tokens are found neither as special ones nor as pieces of words. */
+enum { MAX_SPELLING = 256 };
 
 #define NO_TOKEN UINT32_MAX
 uint32_t string_map_get(const struct string_map *map, const char *text, size_t length);

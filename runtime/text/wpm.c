@@ -58,14 +58,14 @@ static uint32_t without_accent(uint32_t c)
 
 /* @word begins with U+2581; either all of its pieces are found or it is unknown. */
 static void encode_word(const struct stoker_vocabulary *v, const char *word, size_t bytes,
-			size_t longest, struct token_list *out)
+			struct token_list *out)
 {
 	const size_t before = out->count;
 
 	for (size_t at = 0, n; at < bytes; at += n) {
 		uint32_t id = NO_TOKEN;
 
-		for (n = MIN(bytes - at, longest); n; n--) {
+		for (n = MIN(bytes - at, v->longest); n; n--) {
 			id = find_token(v, word + at, n);
 			if (id != NO_TOKEN)
 				break;
@@ -85,13 +85,11 @@ int encode_wpm(const struct stoker_vocabulary *v, const char *text, size_t bytes
 {
 	AUTO_FREE char *word = malloc(4 * bytes + 8);
 	const size_t prefix = 3; /* U+2581 */
-	size_t length = prefix, longest = 0;
+	size_t length = prefix;
 
 	if (!word)
 		return stoker_fail(err, -ENOMEM, "out of memory");
 	memcpy(word, "\xe2\x96\x81", prefix);
-	for (uint32_t i = 0; i < v->count; i++)
-		longest = MAX(longest, v->tokens[i].text.length);
 	for (size_t i = 0; i < bytes;) {
 		uint32_t c;
 		size_t n = utf8_decode(text + i, bytes - i, &c);
@@ -110,17 +108,17 @@ int encode_wpm(const struct stoker_vocabulary *v, const char *text, size_t bytes
 		const bool alone = !space && !dropped && stands_alone(c);
 
 		if ((space || alone) && length > prefix) {
-			encode_word(v, word, length, longest, out);
+			encode_word(v, word, length, out);
 			length = prefix;
 		}
 		if (!space && !dropped)
 			length += utf8_encode(c, word + length);
 		if (alone) {
-			encode_word(v, word, length, longest, out);
+			encode_word(v, word, length, out);
 			length = prefix;
 		}
 	}
 	if (length > prefix)
-		encode_word(v, word, length, longest, out);
+		encode_word(v, word, length, out);
 	return 0;
 }

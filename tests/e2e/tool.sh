@@ -72,6 +72,14 @@ for type in Q8_0 Q4_0 Q4_K Q4_K_M Q5_K Q6_K MXFP4 BF16; do
 	expect 0 "" "quantize $type" "$stoker" quantize "$scratch/synth.gguf" "$scratch/q.gguf" $type
 	expect 0 "greedy_next" "eval $type" "$stoker" eval -m "$scratch/q.gguf" --tokens 1,2,3 --greedy 2
 done
+expect 0 "" "quantize a quantized file" "$stoker" quantize "$scratch/q.gguf" "$scratch/again.gguf" Q8_0
+expect 0 "Q8_0" "inspect what was quantized twice" "$stoker" inspect "$scratch/again.gguf"
+mkfifo "$scratch/pipe.gguf"
+expect 1 "not a regular file" "a pipe" "$stoker" inspect "$scratch/pipe.gguf"
+if [ -e /dev/full ]; then
+	"$stoker" inspect "$scratch/q.gguf" >/dev/full 2>"$scratch/err"
+	if [ $? = 1 ]; then ok "full standard output"; else bad "full standard output"; fi
+fi
 expect 2 "no type" "quantize: unknown type" "$stoker" quantize "$scratch/synth.gguf" "$scratch/x.gguf" Q9
 expect 0 "tokens/s" "bench model" "$stoker" bench model -m "$scratch/synth.gguf" -p 8 -n 4 -r 1
 expect 0 "tokens_per_second" "bench model --json" "$stoker" bench model -m "$scratch/synth.gguf" -p 8 -n 4 -r 1 --json
