@@ -4,6 +4,7 @@
 #include "device/cpu/cpu.h"
 
 #include <math.h>
+#include <numa.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
@@ -128,6 +129,9 @@ static int memory_create(struct stoker_device *d, uint64_t bytes, struct stoker_
 				   stoker_human_size(bytes, human));
 	if (size >= 4 * HUGE_PAGE)
 		madvise(p, size, MADV_HUGEPAGE);
+	/* threads of every node read all of it */
+	if (numa_available() >= 0 && numa_num_configured_nodes() > 1)
+		numa_interleave_memory(p, size, numa_all_nodes_ptr);
 	*m = (struct stoker_memory){ .at = (uintptr_t)p, .bytes = size, .host = p };
 	return 0;
 }
