@@ -2,7 +2,7 @@
 # What people type: set-up, demo, checks, installation.
 
 DEMO_MODEL := tools/demo-model/stoker-demo-Q4_K.gguf
-DEMO_PROMPT ?= In the beginning
+DEMO_PROMPT ?= And God said unto Moses,
 DEVICE ?= cpu
 
 .PHONY: setup demo check lint bench bench-peer install uninstall clean help summary man
@@ -11,7 +11,7 @@ setup:
 
 demo: setup
 	$(MAKE) all
-	$(TOOL) run -m $(DEMO_MODEL) --device $(DEVICE) -p "$(DEMO_PROMPT)" -n 120 --temp 0.7 --stats
+	$(TOOL) run -m $(DEMO_MODEL) --device $(DEVICE) -p "$(DEMO_PROMPT)" -n 100 --temp 0.7 --repeat-penalty 1.1 --stats
 
 check: setup
 	$(MAKE) summary
