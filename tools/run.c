@@ -165,9 +165,10 @@ static int once(struct run *r, const char *prompt, size_t bytes)
 	}
 	if (!status)
 		status = generate(r, tokens, count, &text, &timing);
-	if (!r->json)
+	if (!r->json) {
 		putchar('\n');
-	else if (!status)
+		fflush(stdout); /* the figures below go to standard error */
+	} else if (!status)
 		status = print_result(r, &text, &timing);
 	if ((!status || status == EXIT_INTERRUPTED) && r->stats)
 		print_stats(r, &timing);
