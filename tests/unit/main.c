@@ -113,8 +113,8 @@ static const struct {
 	void (*add)(void);
 } suites[] = {
 	{ "base", suite_base },	      { "formats", suite_formats }, { "gguf", suite_gguf },
-	{ "text", suite_text },	      { "ops", suite_ops },	    { "session", suite_session },
-	{ "vectors", suite_vectors },
+	{ "store", suite_store },     { "text", suite_text },	    { "ops", suite_ops },
+	{ "session", suite_session }, { "vectors", suite_vectors },
 };
 
 int main(int argc, char **argv)
