@@ -173,6 +173,58 @@ static float dot_q4_k(const uint8_t *w, const struct q8_rows *x, size_t row)
 		_mm512_sub_ps(_mm512_add_ps(acc0, acc1), _mm512_zextps256_ps512(shift)));
 }
 
+/*
+ * Q6_K: in each half of a block 64 bytes hold the low nibbles of codes 0-63 and, above them, of
+ * codes 64-127; 32 bytes hold the two high bits of four codes 32 apart.
+ */
+static float dot_q6_k(const uint8_t *w, const struct q8_rows *x, size_t row)
+{
+	const __m512i low = _mm512_set1_epi8(15), two = _mm512_set1_epi8(3);
+	const __m512i shift01 = _mm512_inserti64x4(_mm512_setzero_si512(), _mm256_set1_epi16(2), 1);
+	const __m512i shift23 = _mm512_add_epi16(shift01, _mm512_set1_epi16(4));
+	const __m512i quads = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
+	const __m512i twice = _mm512_set_epi32(7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0);
+	const int8_t *codes = x->codes + row * x->k;
+	const float *d = x->d + row * (x->k / 32), *xs = x->xs16 + row * (x->k / 16);
+	__m512 acc0 = _mm512_setzero_ps(), acc1 = _mm512_setzero_ps(), shift = _mm512_setzero_ps();
+
+	for (size_t block = 0; block < x->k / 256;
+	     block++, w += 210, codes += 256, d += 8, xs += 16) {
+		const __m512 scale =
+			_mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(
+					      _mm_loadu_si128((const void *)(w + 192)))),
+				      _mm512_set1_ps(f16_to_f32(load_u16(w + 208))));
+		const __m512 both = _mm512_mul_ps(
+			scale,
+			_mm512_permutexvar_ps(twice, _mm512_castps256_ps512(_mm256_loadu_ps(d))));
+
+		shift = _mm512_fmadd_ps(scale, _mm512_loadu_ps(xs), shift);
+		for (int half = 0; half < 2; half++) {
+			const __m512i q = _mm512_loadu_si512(w + 64 * half);
+			const __m512i h = _mm512_broadcast_i64x4(
+				_mm256_loadu_si256((const void *)(w + 128 + 32 * half)));
+			const __m512i h01 = _mm512_and_si512(_mm512_srlv_epi16(h, shift01), two);
+			const __m512i h23 = _mm512_and_si512(_mm512_srlv_epi16(h, shift23), two);
+			const __m512i first = _mm512_or_si512(_mm512_and_si512(q, low),
+							      _mm512_slli_epi16(h01, 4));
+			const __m512i second =
+				_mm512_or_si512(_mm512_and_si512(_mm512_srli_epi16(q, 4), low),
+						_mm512_slli_epi16(h23, 4));
+			const __m512i lanes = _mm512_add_epi32(quads, _mm512_set1_epi32(8 * half));
+
+			acc0 = dot_codes(first, codes + 128 * half,
+					 _mm512_permutexvar_ps(lanes, both), acc0);
+			acc1 = dot_codes(
+				second, codes + 128 * half + 64,
+				_mm512_permutexvar_ps(_mm512_add_epi32(lanes, _mm512_set1_epi32(4)),
+						      both),
+				acc1);
+		}
+	}
+	return _mm512_reduce_add_ps(
+		_mm512_fnmadd_ps(_mm512_set1_ps(32), shift, _mm512_add_ps(acc0, acc1)));
+}
+
 row_dot_fn *ISA_NAME(cpu_fused_dot)(const struct stoker_format *format)
 {
 	switch (format->id) {
@@ -182,6 +234,8 @@ row_dot_fn *ISA_NAME(cpu_fused_dot)(const struct stoker_format *format)
 		return dot_q8_0;
 	case 12:
 		return dot_q4_k;
+	case 14:
+		return dot_q6_k;
 	default:
 		return NULL;
 	}
