@@ -78,10 +78,11 @@ endef
 $(foreach isa,$(ISAS),$(eval $(call isa_rule,$(isa))))
 
 # A change of compiler or flags rebuilds everything.
+ALL_FLAGS = $(CC) $(CPPFLAGS) $(BASE_FLAGS) $(CFLAGS) $(LDFLAGS) $(foreach isa,$(ISAS),$(ISA_FLAGS_$(isa)))
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@echo '$(CC) $(CPPFLAGS) $(LIBRARY_FLAGS) $(CFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
-		echo '$(CC) $(CPPFLAGS) $(LIBRARY_FLAGS) $(CFLAGS) $(LDFLAGS)' > $@
+	@echo '$(ALL_FLAGS)' | cmp -s - $@ || \
+		echo '$(ALL_FLAGS)' > $@
 .PHONY: FORCE
 FORCE:
 

@@ -222,7 +222,7 @@ int verb_bench(int argc, char **argv)
 		{ "depth", 'd', OPTION_UINT, &b.depth, "N",
 		  "tokens in the context beforehand (0)" },
 		{ "repeat", 'r', OPTION_UINT, &b.repeat, "N",
-		  "repetitions, of which the median counts (5)" },
+		  "repetitions of \"bench model\", of which the median counts (5)" },
 		{ "format", 0, OPTION_STRING, &b.format, "TYPE",
 		  "only this format, for \"bench ops\"" },
 		{ "json", 0, OPTION_FLAG, &b.json, NULL, "print JSON" },
@@ -241,8 +241,16 @@ int verb_bench(int argc, char **argv)
 		fputs("stoker: too many tokens\n", stderr);
 		return EXIT_USAGE;
 	}
-	if (!strcmp(argv[1], "model") && b.model && b.repeat)
+	if (!b.repeat || (!b.prompt && !b.decode)) {
+		fputs("stoker: nothing to measure: --repeat, --prompt and --tokens\n", stderr);
+		return EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "model") && b.model)
 		return bench_model(&b);
+	if (!strcmp(argv[1], "ops") && b.format && !stoker_format_by_name(b.format)) {
+		fprintf(stderr, "stoker: no format \"%s\"\n", b.format);
+		return EXIT_USAGE;
+	}
 	if (!strcmp(argv[1], "ops"))
 		return bench_ops(&b);
 	fputs("stoker: \"bench model -m FILE\" or \"bench ops\"\n", stderr);

@@ -169,9 +169,13 @@ int parse_tokens(const char *text, uint32_t **tokens, size_t *count)
 			return EXIT_FAILED;
 	}
 	for (;;) {
-		text += strcspn(text, "0123456789");
+		text += strspn(text, ", \t\r\n");
 		if (!*text)
 			break;
+		if (*text < '0' || *text > '9') {
+			status = failf("\"%.20s\" is no token id", text);
+			break;
+		}
 		errno = 0;
 		const unsigned long long id = strtoull(text, &end, 10);
 

@@ -147,7 +147,8 @@ int verb_eval(int argc, char **argv)
 	struct eval e = { .batch = 512 };
 	const struct option options[] = {
 		{ "model", 'm', OPTION_STRING, &e.model, "FILE", "the model" },
-		{ "tokens", 0, OPTION_STRING, &e.tokens, "LIST", "ids: 1,2,3 or @FILE" },
+		{ "tokens", 0, OPTION_STRING, &e.tokens, "LIST",
+		  "ids: 1,2,3 or @FILE with such a list" },
 		{ "logits", 0, OPTION_STRING, &e.logits, "FILE",
 		  "write a row of float32 for each position" },
 		{ "greedy", 0, OPTION_UINT, &e.greedy, "N",

@@ -2,7 +2,6 @@
 /* stoker inspect: metadata and tensors of a GGUF file. */
 #include "tool.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -137,8 +136,6 @@ int verb_inspect(int argc, char **argv)
 		status = print_everything(g);
 	else
 		print_text(g);
-	if (fflush(stdout) || ferror(stdout))
-		status = failf("can't write: %s", strerror(errno));
 	stoker_gguf_close(&g);
 	return status;
 }

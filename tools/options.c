@@ -113,7 +113,12 @@ int parse_options(const struct usage *u, int argc, char **argv, int *status)
 			value = argv[++i];
 		}
 		if (!set_value(o, value)) {
-			*status = complain(u, "bad value for an option: ", value);
+			fprintf(stderr, "stoker: --%s takes %s, not \"%s\"\n", o->name,
+				o->kind == OPTION_UINT	  ? "a number from 0 to 4294967295"
+				: o->kind == OPTION_FLOAT ? "a number"
+							  : "no more values",
+				value);
+			*status = EXIT_USAGE;
 			return -1;
 		}
 	}

@@ -71,8 +71,9 @@ static int score_text(const struct perplexity *p, struct stoker_session *session
 	int status = EXIT_OK;
 
 	if (!p->stride && count < context)
-		return failf("the text has %zu tokens, one context needs %zu; use --stride", count,
-			     context);
+		return failf(
+			"%s: %zu tokens, one context needs %zu; --stride takes any text of two",
+			p->file, count, context);
 	for (size_t at = 0; at + 1 < count && !status; at += step) {
 		/* the window ends where its last scored token is */
 		const size_t end = at + step < count ? at + step : count;
@@ -93,7 +94,7 @@ static int score_text(const struct perplexity *p, struct stoker_session *session
 	if (isatty(2))
 		fputs("\r\033[K", stderr);
 	if (!status && !s->tokens)
-		status = failf("the text is too short: %zu tokens", count);
+		status = failf("%s: too short: %zu tokens", p->file, count);
 	return status;
 }
 
@@ -127,7 +128,8 @@ int verb_perplexity(int argc, char **argv)
 		{ "file", 'f', OPTION_STRING, &p.file, "FILE", "the text, - for standard input" },
 		{ "ctx", 'c', OPTION_UINT, &p.context, "N", "tokens in a context (512)" },
 		{ "stride", 0, OPTION_UINT, &p.stride, "N",
-		  "score every token, N at a time; without it the second half of separate "
+		  "score every token but the first, N at a time; without it the second half of "
+		  "separate "
 		  "contexts" },
 		{ "kv", 0, OPTION_STRING, &p.kv, "TYPE", "cache type: f16 (default), f32, q8_0" },
 		{ "json", 0, OPTION_FLAG, &p.json, NULL, "print JSON" },

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { CHUNK_VALUES = 1 << 22, MAX_THREADS = 64 };
@@ -223,6 +224,21 @@ static int quantize(const struct stoker_gguf *in, struct stoker_gguf_writer *out
 	return EXIT_OK;
 }
 
+/* Writing over a file that is being read would leave nothing to go back to. */
+static bool is_input(const struct stoker_gguf *in, const char *out)
+{
+	struct stat a, b;
+	int fd;
+
+	for (uint32_t i = 0; i < stoker_gguf_file_count(in); i++) {
+		stoker_gguf_file(in, i, &fd, NULL);
+		if (!stat(out, &a) && !fstat(fd, &b) && a.st_dev == b.st_dev &&
+		    a.st_ino == b.st_ino)
+			return true;
+	}
+	return false;
+}
+
 int verb_quantize(int argc, char **argv)
 {
 	uint64_t threads = 0;
@@ -257,7 +273,11 @@ int verb_quantize(int argc, char **argv)
 	if (threads > MAX_THREADS)
 		threads = MAX_THREADS;
 	cancel_on_interrupt(NULL);
-	if (stoker_gguf_open(argv[1], &in, &err) || stoker_gguf_writer_open(argv[2], &out, &err)) {
+	if (!stoker_gguf_open(argv[1], &in, &err) && is_input(in, argv[2])) {
+		stoker_gguf_close(&in);
+		return failf("%s: is the input", argv[2]);
+	}
+	if (!in || stoker_gguf_writer_open(argv[2], &out, &err)) {
 		stoker_gguf_close(&in);
 		return fail(&err);
 	}

@@ -159,16 +159,19 @@ static int once(struct run *r, const char *prompt, size_t bytes)
 		return fail(&err);
 	if (!count)
 		status = failf("the prompt is empty and the model has no token that begins a text");
+	if (!status && count > stoker_session_context(r->session))
+		status = failf("the prompt has %zu tokens, the context %u", count,
+			       stoker_session_context(r->session));
 	if (!r->json && bytes && !status) {
 		fwrite(prompt, 1, bytes, stdout);
 		fflush(stdout);
 	}
 	if (!status)
 		status = generate(r, tokens, count, &text, &timing);
-	if (!r->json) {
+	if (!r->json && status != EXIT_FAILED) {
 		putchar('\n');
 		fflush(stdout); /* the figures below go to standard error */
-	} else if (!status)
+	} else if (r->json && !status)
 		status = print_result(r, &text, &timing);
 	if ((!status || status == EXIT_INTERRUPTED) && r->stats)
 		print_stats(r, &timing);
@@ -332,7 +335,7 @@ int verb_run(int argc, char **argv)
 		{ "file", 'f', OPTION_STRING, &r.file, "FILE",
 		  "read the prompt from a file, - for standard input" },
 		{ "tokens", 'n', OPTION_UINT, &r.tokens, "N",
-		  "generate at most N tokens (until the end)" },
+		  "generate at most N tokens, 0: until the end (0)" },
 		{ "chat", 0, OPTION_FLAG, &r.chat, NULL, "hold a conversation, a line a turn" },
 		{ "system", 0, OPTION_STRING, &r.system, "TEXT",
 		  "system message of the conversation" },
@@ -343,7 +346,7 @@ int verb_run(int argc, char **argv)
 		{ "top-k", 0, OPTION_UINT, &r.top_k, "K",
 		  "keep the K most likely tokens (40), 0: all" },
 		{ "top-p", 0, OPTION_FLOAT, &r.top_p, "P",
-		  "keep tokens up to this probability (0.95)" },
+		  "keep tokens up to this probability (0.95), 0: all" },
 		{ "min-p", 0, OPTION_FLOAT, &r.min_p, "P",
 		  "keep tokens this likely beside the best (0.05)" },
 		{ "repeat-penalty", 0, OPTION_FLOAT, &r.repeat_penalty, "X",
@@ -373,6 +376,17 @@ int verb_run(int argc, char **argv)
 		return status;
 	if (!r.model) {
 		fputs("stoker: --model is needed\n", stderr);
+		return EXIT_USAGE;
+	}
+	for (size_t i = 0; i < r.stop.count; i++)
+		if (!*r.stop.items[i]) {
+			fputs("stoker: --stop takes a text that isn't empty\n", stderr);
+			return EXIT_USAGE;
+		}
+	if (r.chat ? r.prompt || r.file || r.json : r.system || (r.prompt && r.file)) {
+		fputs("stoker: these don't go together: --chat with -p, -f or --json; --system "
+		      "without --chat; -p with -f\n",
+		      stderr);
 		return EXIT_USAGE;
 	}
 	if (!r.chat && !r.prompt) {

@@ -2,6 +2,7 @@
 /* The program: finds the verb. */
 #include "tool.h"
 
+#include <errno.h>
 #include <string.h>
 
 static const struct verb verbs[] = {
@@ -26,6 +27,17 @@ static void print_help(FILE *out)
 	fputs("\n\"stoker VERB --help\" and stoker-VERB(1) tell more.\n", out);
 }
 
+/* Output that didn't arrive is a failure of any verb. */
+static int finish(int status)
+{
+	const bool lost = fflush(stdout) || ferror(stdout);
+
+	if (lost && status == EXIT_OK)
+		return failf("can't write to standard output: %s",
+			     errno ? strerror(errno) : "write error");
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
@@ -34,15 +46,15 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
 		print_help(stdout);
-		return EXIT_OK;
+		return finish(EXIT_OK);
 	}
 	if (!strcmp(argv[1], "--version")) {
 		puts("stoker " STOKER_VERSION);
-		return EXIT_OK;
+		return finish(EXIT_OK);
 	}
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
 		if (!strcmp(argv[1], verbs[i].name))
-			return verbs[i].run(argc - 1, argv + 1);
+			return finish(verbs[i].run(argc - 1, argv + 1));
 	fprintf(stderr, "stoker: no verb \"%s\"; \"stoker --help\" lists them\n", argv[1]);
 	return EXIT_USAGE;
 }

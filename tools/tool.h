@@ -81,7 +81,7 @@ int parse_kv(const char *text, enum stoker_kv_type *type);
 /* The whole of a file, "-" for standard input; a NUL follows the data. */
 char *read_file(const char *path, size_t *bytes);
 
-/* "1,2,3" or "@FILE" with numbers separated by anything else. */
+/* "1,2,3", or "@FILE" with such a list; commas and white space separate. */
 int parse_tokens(const char *text, uint32_t **tokens, size_t *count);
 
 /* Pretty JSON and a newline to @out; drops the reference. */

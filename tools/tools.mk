@@ -58,7 +58,7 @@ $(BUILD)/man/stoker.1: $(TOOL) tools/man/exit-status.txt
 	help2man -N -n "run quantized language models" -i tools/man/exit-status.txt -o $@ $(TOOL)
 $(BUILD)/man/stoker-%.1: $(TOOL) tools/man/exit-status.txt
 	@mkdir -p $(@D)
-	help2man -N -n "$$($(TOOL) --help | sed -n 's/^  $*  *//p')" --version-string "stoker $(VERSION)" \
+	help2man -N -n "$$($(TOOL) --help | sed -n 's/^  $*  *//p')" --version-string "stoker-$* $(VERSION)" \
 		-i tools/man/exit-status.txt -o $@ "$(TOOL) $*"
 
 LIBDIR := $(DESTDIR)$(PREFIX)/lib
@@ -85,7 +85,7 @@ uninstall:
 		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_stoker
 
 clean:
-	rm -rf build
+	rm -rf $(BUILD)
 
 help:
 	@echo 'make             the library, the stoker program, man pages'

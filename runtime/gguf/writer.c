@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
  * Writing GGUF version 3.  The head is built in memory; tensor data streams after it into
- * "PATH.part", which takes its final name when everything is there.
+ * "PATH.PID.part", which takes its final name when everything is there.
  */
 #include "gguf/gguf.h"
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { ALIGNMENT = 32 };
@@ -78,30 +79,47 @@ static void begin_array(struct stoker_gguf_writer *w, const char *key, enum stok
 	append_u64(w, &w->keys, count);
 }
 
+/* Where the finished file goes: through a symbolic link, and never over anything but a file. */
+static int resolve(const char *path, char **target, struct stoker_error *err)
+{
+	struct stat st;
+
+	*target = NULL;
+	if (!stat(path, &st)) {
+		if (!S_ISREG(st.st_mode))
+			return stoker_fail(err, -EINVAL, "%s: not a regular file", path);
+		*target = realpath(path, NULL);
+	} else if (!lstat(path, &st)) {
+		return stoker_fail(err, -ENOENT, "%s: a link that leads nowhere", path);
+	} else {
+		*target = strdup(path);
+	}
+	return *target ? 0 : stoker_fail(err, -ENOMEM, "%s: out of memory", path);
+}
+
 int stoker_gguf_writer_open(const char *path, struct stoker_gguf_writer **out,
 			    struct stoker_error *err)
 {
 	struct stoker_gguf_writer *w = calloc(1, sizeof(*w));
-	int ret = -ENOMEM;
+	int ret;
 
 	*out = NULL;
 	if (!w)
 		return stoker_fail(err, -ENOMEM, "%s: out of memory", path);
-	w->fd = -1;
-	w->path = strdup(path);
-	if (!w->path || asprintf(&w->part, "%s.part", path) < 0) {
+	ret = resolve(path, &w->path, err);
+	if (!ret && asprintf(&w->part, "%s.%d.part", w->path, (int)getpid()) < 0) {
 		w->part = NULL;
-		goto err_free;
+		ret = stoker_fail(err, -ENOMEM, "%s: out of memory", path);
 	}
-	w->fd = open(w->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (w->fd < 0) {
-		ret = -errno;
-		goto err_free;
+	if (!ret) {
+		w->fd = open(w->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		if (w->fd < 0)
+			ret = stoker_fail(err, -errno, "%s: %s", w->part, strerror(errno));
 	}
-	*out = w;
-	return 0;
-err_free:
-	stoker_fail(err, ret, "%s: %s", w->part ? w->part : path, strerror(-ret));
+	if (!ret) {
+		*out = w;
+		return 0;
+	}
 	free(w->path);
 	free(w->part);
 	free(w);

@@ -83,10 +83,16 @@ fi
 expect 2 "no type" "quantize: unknown type" "$stoker" quantize "$scratch/synth.gguf" "$scratch/x.gguf" Q9
 expect 0 "tokens/s" "bench model" "$stoker" bench model -m "$scratch/synth.gguf" -p 8 -n 4 -r 1
 expect 0 "tokens_per_second" "bench model --json" "$stoker" bench model -m "$scratch/synth.gguf" -p 8 -n 4 -r 1 --json
-if [ -e /dev/full ]; then
-	ln -s /dev/full "$scratch/full.gguf.part"
-	expect 1 "No space left" "disk full" "$stoker" quantize "$scratch/synth.gguf" "$scratch/full.gguf" Q8_0
-fi
+limited() { (ulimit -f 64; trap '' XFSZ; exec "$@"); }
+expect 1 "File too large" "no room for the output" limited "$stoker" quantize "$scratch/synth.gguf" "$scratch/full.gguf" Q8_0
+expect 1 "is the input" "quantize onto itself" "$stoker" quantize "$scratch/q.gguf" "$scratch/q.gguf" Q8_0
+mkfifo "$scratch/device"
+expect 1 "not a regular file" "output that isn't a file" "$stoker" quantize "$scratch/q.gguf" "$scratch/device" Q8_0
+ln -s /nonexistent "$scratch/link"
+expect 1 "leads nowhere" "output through a dead link" "$stoker" quantize "$scratch/q.gguf" "$scratch/link" Q8_0
+expect 1 "no token id" "eval: no number" "$stoker" eval -m "$scratch/q.gguf" --tokens 1,x2
+expect 2 "no format" "bench ops: unknown format" "$stoker" bench ops --format foo
+expect 2 "--layers takes a number" "bad number" "$stoker" synth --layers 5x "$scratch/x.gguf"
 if ls "$scratch"/*.part >/dev/null 2>&1; then bad "no leftovers"; else ok "no leftovers"; fi
 
 if [ -e $demo ]; then
@@ -99,6 +105,11 @@ if [ -e $demo ]; then
 	if [ "$one" = "$piped" ]; then ok "prompt from standard input"; else bad "prompt from standard input"; fi
 	expect 0 '"finish": "length"' "run --json" "$stoker" run -m $demo -p "In the" -n 3 --temp 0 --ignore-eos --json
 	expect 0 '"finish": "stop"' "stop string" "$stoker" run -m $demo -p "And God said, Let there be light" -n 200 --stop "e" --json
+	expect 1 "the context 4" "prompt too long" "$stoker" run -m $demo -p "In the beginning God created the heaven" -c 4
+	expect 2 "go together" "options that contradict" "$stoker" run -m $demo -p x --chat
+	expect 2 "isn't empty" "empty stop string" "$stoker" run -m $demo -p x --stop ""
+	"$stoker" run -m $demo -p "In" -n 5 >/dev/full 2>"$scratch/err"
+	if [ $? = 1 ]; then ok "text that can't be written"; else bad "text that can't be written"; fi
 	expect 1 "no chat template" "chat without a template" "$stoker" run -m $demo --chat
 	text=$(printf 'In the beginning God' | "$stoker" tokenize -m $demo)
 	if [[ $text =~ ^[0-9]+(\ [0-9]+)+$ ]]; then ok "tokenize"; else bad "tokenize"; fi

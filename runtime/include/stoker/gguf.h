@@ -187,12 +187,13 @@ struct stoker_gguf_writer;
 
 /**
  * stoker_gguf_writer_open() - start a version 3 container
- * @path: the finished file's name; until stoker_gguf_writer_finish() the data is in "PATH.part"
+ * @path: the finished file's name, new or of a regular file; until stoker_gguf_writer_finish() the
+ *	data is in "PATH.PID.part"
  * @writer: receives the writer
  *
  * Order: metadata and tensor rows first, then the data of all tensors in the order of the rows.
  *
- * Return: 0 or -errno.
+ * Return: 0, -EINVAL when @path is a device or a folder, or -errno.
  */
 STOKER_API int stoker_gguf_writer_open(const char *path, struct stoker_gguf_writer **writer,
 				       struct stoker_error *err);
