@@ -1,31 +1,33 @@
 // SPDX-License-Identifier: MIT
-/* Hostile texts and conversations through a good vocabulary (the file in $STOKER_FUZZ_VOCABULARY).
- */
+/* Hostile texts and conversations through good vocabularies: byte pairs and SentencePiece. */
 #include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct stoker_vocabulary *v;
+	static const char *const files[2] = { "tools/demo-model/stoker-demo-Q4_K.gguf",
+					      "tests/data/containers/plain.gguf" };
+	static struct stoker_vocabulary *vocabularies[2];
 	struct stoker_message messages[2] = { { "user", NULL }, { "assistant", NULL } };
-	const char *file = getenv("STOKER_FUZZ_VOCABULARY");
+	const size_t which = size && data[0] & 1;
 	struct stoker_error err;
 	uint32_t *tokens = NULL;
 	char *first = NULL, *second = NULL, *prompt = NULL;
 	size_t count = 0;
 
-	if (!v &&
-	    stoker_vocabulary_load(file ? file : "tests/data/containers/plain.gguf", &v, &err)) {
+	if (!vocabularies[which] &&
+	    stoker_vocabulary_load(files[which], &vocabularies[which], &err)) {
 		fprintf(stderr, "%s\n", err.message);
 		abort();
 	}
 	for (unsigned flags = 0; flags < 4; flags++)
-		if (!stoker_tokenize(v, (const char *)data, size, flags, &tokens, &count, &err))
+		if (!stoker_tokenize(vocabularies[which], (const char *)data, size, flags, &tokens,
+				     &count, &err))
 			free(tokens);
 	first = strndup((const char *)data, size / 2);
 	second = strndup((const char *)data + size / 2, size - size / 2);
 	messages[0].content = first;
 	messages[1].content = second;
-	if (!stoker_chat_apply(v, messages, 2, 1, &prompt, &err))
+	if (!stoker_chat_apply(vocabularies[which], messages, 2, 1, &prompt, &err))
 		free(prompt);
 	free(first);
 	free(second);
