@@ -258,6 +258,41 @@ static void experts(bool exact)
 /* --- the rest ------------------------------------------------------------------------------------
  */
 
+/* One query by the definition: @keys and @values as they were before the cache rounded them. */
+static void attend_one(const struct op_attention *op, const float *q, const float *keys,
+		       const float *values, const float *sinks, uint32_t row, uint32_t head,
+		       double *score, double *y)
+{
+	const uint32_t ks = op->key_size, vs = op->value_size, kv = op->kv_heads;
+	const uint32_t end = op->position + row + 1, shared = head / (op->heads / kv);
+	const uint32_t first = op->window && end > op->window ? end - op->window : 0;
+	const float *query = q + ((size_t)row * op->heads + head) * ks;
+	double top = op->sinks ? (double)sinks[head] : -INFINITY, sum = 0;
+
+	for (uint32_t p = first; p < end; p++) {
+		const float *key = keys + ((size_t)p * kv + shared) * ks;
+
+		score[p] = 0;
+		for (uint32_t i = 0; i < ks; i++)
+			score[p] += (double)op->scale * (double)query[i] * (double)key[i];
+		if (op->softcap > 0)
+			score[p] = (double)op->softcap * tanh(score[p] / (double)op->softcap);
+		top = fmax(top, score[p]);
+	}
+	if (op->sinks)
+		sum = exp((double)sinks[head] - top);
+	for (uint32_t p = first; p < end; p++)
+		sum += exp(score[p] - top);
+	memset(y, 0, vs * sizeof(*y));
+	for (uint32_t p = first; p < end; p++) {
+		const float *value = values ? values + ((size_t)p * kv + shared) * vs
+					    : keys + ((size_t)p * kv + shared) * ks;
+
+		for (uint32_t i = 0; i < vs; i++)
+			y[i] += exp(score[p] - top) / sum * (double)value[i];
+	}
+}
+
 static void attention(bool exact)
 {
 	static const struct {
@@ -331,43 +366,9 @@ static void attention(bool exact)
 			ops->kv_store(device, &store_v);
 		ops->attention(device, &op);
 		for (uint32_t r = 0; r < rows; r++)
-			for (uint32_t h = 0; h < heads; h++) {
-				const uint32_t last = cases[c].position + r,
-					       head = h / (heads / kv);
-				const uint32_t first = cases[c].window && last + 1 > cases[c].window
-							       ? last + 1 - cases[c].window
-							       : 0;
-				double top = cases[c].sinks ? (double)sinks[h] : -INFINITY, sum = 0;
-				double *y = wanted + ((size_t)r * heads + h) * vs;
-
-				for (uint32_t p = first; p <= last; p++) {
-					score[p] = 0;
-					for (uint32_t i = 0; i < ks; i++)
-						score[p] +=
-							0.3f *
-							(double)q[((size_t)r * heads + h) * ks +
-								  i] *
-							(double)k[((size_t)p * kv + head) * ks + i];
-					if (cases[c].softcap > 0)
-						score[p] =
-							(double)cases[c].softcap *
-							tanh(score[p] / (double)cases[c].softcap);
-					top = fmax(top, score[p]);
-				}
-				memset(y, 0, vs * sizeof(*y));
-				sum = cases[c].sinks ? exp((double)sinks[h] - top) : 0;
-				for (uint32_t p = first; p <= last; p++)
-					sum += exp(score[p] - top);
-				for (uint32_t p = first; p <= last; p++)
-					for (uint32_t i = 0; i < vs; i++)
-						y[i] += exp(score[p] - top) / sum *
-							(double)(v ? v[((size_t)p * kv + head) *
-									       vs +
-								       i]
-								   : k[((size_t)p * kv + head) *
-									       ks +
-								       i]);
-			}
+			for (uint32_t h = 0; h < heads; h++)
+				attend_one(&op, q, k, v, sinks, r, h, score,
+					   wanted + ((size_t)r * heads + h) * vs);
 		if (!(off_by(got, wanted, (size_t)rows * heads * vs) < cases[c].limit)) {
 			printf("\n    attention case %zu, %s: off by %.2e", c, device->description,
 			       off_by(got, wanted, (size_t)rows * heads * vs));
