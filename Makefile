@@ -32,7 +32,7 @@ BASE_FLAGS := -std=gnu11 -D_GNU_SOURCE -pthread -fvisibility=hidden -fno-math-er
 	$(SANITIZER_FLAGS) -Iruntime/include -DSTOKER_VERSION='"$(VERSION)"'
 # products stay as written: decoding is bit-exact on every instruction set
 LIBRARY_FLAGS := $(BASE_FLAGS) -fPIC -Iruntime -ffp-contract=off
-LDLIBS := $(shell $(PKG_CONFIG) --libs $(LIBRARY_PACKAGES) 2>/dev/null) -lnuma -lm
+LDLIBS := $(shell $(PKG_CONFIG) --libs $(LIBRARY_PACKAGES) 2>/dev/null) -lnuma -ldl -lm
 LDFLAGS += -pthread $(SANITIZER_FLAGS)
 
 # --- the library --------------------------------------------------------------------------------
@@ -41,6 +41,7 @@ LDFLAGS += -pthread $(SANITIZER_FLAGS)
 ISA_SOURCES := $(addprefix runtime/device/cpu/,kernels.c fused.c) \
 	$(addprefix runtime/quant/,float.c legacy.c kquant.c iquant.c ternary.c fp4.c)
 SOURCES := $(filter-out $(ISA_SOURCES),$(wildcard runtime/*/*.c runtime/*/*/*.c))
+SHADER_BUILD := $(BUILD)/shaders
 
 MACHINE := $(shell $(CC) -dumpmachine)
 ifneq ($(findstring x86_64,$(MACHINE)),)
@@ -55,7 +56,7 @@ else
 ISAS := scalar
 endif
 
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) \
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(SHADER_BUILD)/shaders.o \
 	$(foreach isa,$(ISAS),$(ISA_SOURCES:%.c=$(BUILD)/%.$(isa).o))
 STATIC := $(BUILD)/libstoker-rt.a
 SHARED := $(BUILD)/libstoker-rt.so.$(VERSION)
@@ -68,6 +69,9 @@ all: $(STATIC) $(SHARED) $(TOOL) $(BUILD)/stoker-rt.pc
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(LIBRARY_FLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(SHADER_BUILD)/shaders.o: $(SHADER_BUILD)/shaders.c
+	$(CC) $(CPPFLAGS) $(LIBRARY_FLAGS) -c $< -o $@
 
 define isa_rule
 $$(BUILD)/%.$(1).o: %.c $$(BUILD)/flags
@@ -99,6 +103,35 @@ $(SHARED): $(OBJECTS) runtime/stoker-rt.map
 $(BUILD)/stoker-rt.pc: runtime/stoker-rt.pc.in Makefile
 	sed -e 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' \
 		-e 's|@PRIVATE@|$(LIBRARY_PACKAGES)|' $< > $@
+
+# --- shaders ------------------------------------------------------------------------------------
+
+GLSLC ?= glslc
+SHADER_FORMATS := F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K IQ1_S IQ1_M \
+	IQ2_XXS IQ2_XS IQ2_S IQ3_XXS IQ3_S IQ4_NL IQ4_XS TQ1_0 TQ2_0 MXFP4 NVFP4
+FORMAT_SHADERS := embed matvec matmul
+OTHER_SHADERS := $(filter-out $(FORMAT_SHADERS),$(basename $(notdir $(wildcard shaders/*.comp))))
+SPIRV := $(OTHER_SHADERS:%=$(SHADER_BUILD)/%.spv) \
+	$(foreach s,$(FORMAT_SHADERS),$(SHADER_FORMATS:%=$(SHADER_BUILD)/$(s).%.spv))
+
+# $(call compile_shader,SOURCE,OPTIONS)
+compile_shader = $(GLSLC) --target-env=vulkan1.2 -O -Werror $(2) -o $@ $(1) && \
+	spirv-val --target-env vulkan1.2 $@
+SHADER_SOURCES := $(wildcard shaders/*.glsl shaders/*.h shaders/formats/*.glsl)
+
+$(OTHER_SHADERS:%=$(SHADER_BUILD)/%.spv): $(SHADER_BUILD)/%.spv: shaders/%.comp $(SHADER_SOURCES)
+	@mkdir -p $(@D)
+	$(call compile_shader,$<)
+define format_shader_rule
+$$(SHADER_BUILD)/$(1).%.spv: shaders/$(1).comp $$(SHADER_SOURCES)
+	@mkdir -p $$(@D)
+	$$(call compile_shader,$$<,-DFORMAT=FORMAT_$$*)
+endef
+$(foreach s,$(FORMAT_SHADERS),$(eval $(call format_shader_rule,$(s))))
+
+$(SHADER_BUILD)/shaders.c: $(SPIRV) shaders/embed.sh
+	shaders/embed.sh $(SPIRV) > $@.part
+	mv $@.part $@
 
 # --- the program --------------------------------------------------------------------------------
 

@@ -59,7 +59,7 @@ int stoker_bench_product(struct stoker_device *d, struct stoker_bench_product *p
 			}
 		}
 		if (!ret)
-			ret = d->ops->submit(d, err);
+			ret = d->ops->submit(d, NULL, err);
 		if (pass >= 0)
 			seconds[pass] = 1e-9 * (double)(stoker_now_ns() - started) / (double)copies;
 	}

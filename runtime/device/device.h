@@ -6,7 +6,9 @@
  * it is recorded (the CPU does).  Operands are addresses as the device's kernels see them, so that
  * address arithmetic is the same everywhere: buffer device addresses on Vulkan, pointers on the
  * CPU.  Activations are rows of floats; a stride is the distance of two rows in floats.
- * The structs describing an op are read while recording and need not outlive the call.
+ * The structs describing an op are read while recording and need not outlive the call.  What changes
+ * from one token to the next (its number, its position) is in memory, so that a recording can be
+ * run again.
  */
 #ifndef STOKER_DEVICE_INTERNAL_H
 #define STOKER_DEVICE_INTERNAL_H
@@ -80,19 +82,20 @@ struct op_norm {
  * or half of 2 * @pairs apart.  cos and sin are multiplied by @magnitude.
  */
 struct op_rope {
-	stoker_address x, frequency;				    /* float[pairs] */
-	uint32_t rows, heads, head_stride, stride, pairs, position; /* of row 0 */
+	stoker_address x, frequency; /* float[pairs] */
+	stoker_address position;     /* uint32_t: of row 0 */
+	uint32_t rows, heads, head_stride, stride, pairs;
 	bool interleaved;
 	float magnitude;
 };
 
 enum stoker_kv_format { STOKER_KV_F32, STOKER_KV_F16, STOKER_KV_Q8_0 };
 
-/* Rows of @width floats to cache rows first, first + 1, ... in the cache's format. */
+/* Rows of @width floats to cache rows position, position + 1, ... in the cache's format. */
 struct op_kv_store {
-	stoker_address cache, src;
+	stoker_address cache, src, position;
 	enum stoker_kv_format format;
-	uint32_t rows, width, stride, first;
+	uint32_t rows, width, stride;
 };
 
 /*
@@ -103,9 +106,9 @@ struct op_kv_store {
  * @softcap > 0 caps scores by c * tanh(s / c).
  */
 struct op_attention {
-	stoker_address dst, q, keys, values, sinks;
+	stoker_address dst, q, keys, values, sinks, position;
 	enum stoker_kv_format format;
-	uint32_t rows, position, heads, kv_heads, key_size, value_size, window;
+	uint32_t rows, heads, kv_heads, key_size, value_size, window;
 	uint32_t q_stride, q_head_stride, dst_stride;
 	bool shared_value;
 	float scale, softcap;
@@ -205,6 +208,8 @@ struct op_argmax {
 	uint32_t rows, width;
 };
 
+struct stoker_recording;
+
 struct stoker_device_ops {
 	const char *name;
 	void (*destroy)(struct stoker_device *d);
@@ -216,8 +221,17 @@ struct stoker_device_ops {
 	int (*read)(struct stoker_device *d, void *dst, stoker_address src, uint64_t bytes,
 		    struct stoker_error *err);
 	int (*begin)(struct stoker_device *d, struct stoker_error *err);
-	/* Runs what was recorded and waits; reports what went wrong since begin(). */
-	int (*submit)(struct stoker_device *d, struct stoker_error *err);
+	/* Lets what was recorded so far begin to run, so that long work can be cut short in between. */
+	int (*flush)(struct stoker_device *d, struct stoker_error *err);
+	/*
+	 * Runs what was recorded and waits; reports what went wrong since begin().  With @keep, which
+	 * is NULL before, a device may leave what replay() runs again; NULL also when it can't.
+	 */
+	int (*submit)(struct stoker_device *d, struct stoker_recording **keep,
+		      struct stoker_error *err);
+	int (*replay)(struct stoker_device *d, struct stoker_recording *r,
+		      struct stoker_error *err);
+	void (*recording_free)(struct stoker_device *d, struct stoker_recording *r);
 
 	void (*embed)(struct stoker_device *d, const struct op_embed *op);
 	void (*matmul)(struct stoker_device *d, const struct op_matmul *op);
@@ -241,7 +255,8 @@ struct stoker_device_ops {
 struct stoker_device {
 	const struct stoker_device_ops *ops;
 	pthread_mutex_t turn;  /* held from begin() to the last read of what was computed */
-	char description[128]; /* "cpu: 2 threads, avx512" */
+	char description[160]; /* "cpu: 2 threads, avx512" */
+	uint64_t max_memory;   /* of one memory_create() */
 	bool exact;
 };
 
@@ -261,5 +276,8 @@ static inline uint64_t stoker_kv_row_bytes(enum stoker_kv_format format, uint32_
 
 int stoker_cpu_open(unsigned threads, bool exact, struct stoker_device **device,
 		    struct stoker_error *err);
+/* @which is empty for the best one, a number or part of a name. */
+int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **device,
+		       struct stoker_error *err);
 
 #endif

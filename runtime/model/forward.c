@@ -100,9 +100,9 @@ static void store(const struct forward *f, stoker_address cache, stoker_address 
 					.src = src,
 					.format = f->kv,
 					.rows = f->rows,
+					.position = f->position,
 					.width = width,
-					.stride = width,
-					.first = f->position };
+					.stride = width };
 
 	f->model->device->ops->kv_store(f->model->device, &op);
 }
@@ -534,27 +534,47 @@ static void output(const struct forward *f)
 		m->device->ops->scale(m->device, &scale);
 }
 
-int stoker_forward(const struct forward *f, struct stoker_error *err)
+/* Long batches are cut after each layer, where they can be cancelled. */
+static int run_layers(const struct forward *f, struct stoker_error *err)
 {
 	const struct stoker_model *m = f->model;
+	int ret = 0;
+
+	for (uint32_t i = 0; i < m->layer_count && !ret && !atomic_load(f->cancel); i++) {
+		run_layer(f, i);
+		if (f->rows > 1)
+			ret = m->device->ops->flush(m->device, err);
+	}
+	return ret;
+}
+
+int stoker_forward(struct forward *f, struct stoker_error *err)
+{
+	const struct stoker_model *m = f->model;
+	const struct stoker_device_ops *ops = m->device->ops;
+	const bool is_step = f->rows == 1 && f->logit_rows == 1;
 	const struct op_embed embed = { .dst = f->x,
 					.ids = f->tokens,
 					.table = &m->token_embd,
 					.rows = f->rows,
 					.scale = m->embedding_scale };
-	int ret = m->device->ops->begin(m->device, err);
+	int ret, flushed;
 
+	if (is_step && f->step && !atomic_load(f->cancel))
+		return ops->replay(m->device, f->step, err);
+	ret = ops->begin(m->device, err);
 	if (ret)
 		return ret;
-	m->device->ops->embed(m->device, &embed);
-	for (uint32_t i = 0; i < m->layer_count && !atomic_load(f->cancel); i++)
-		run_layer(f, i);
+	ops->embed(m->device, &embed);
+	flushed = run_layers(f, err);
+	if (flushed)
+		return flushed;
 	if (f->logit_rows && !atomic_load(f->cancel))
 		output(f);
-	ret = m->device->ops->submit(m->device, err);
-	if (!ret && atomic_load(f->cancel))
-		ret = stoker_fail(err, -ECANCELED, "cancelled");
-	return ret;
+	if (!atomic_load(f->cancel))
+		return ops->submit(m->device, is_step ? &f->step : NULL, err);
+	ret = ops->submit(m->device, NULL, err);
+	return ret ? ret : stoker_fail(err, -ECANCELED, "cancelled");
 }
 
 uint64_t stoker_forward_mix(const struct stoker_model *m)

@@ -185,17 +185,19 @@ struct forward {
 	const struct stoker_model *model;
 	struct layer_state *states;
 	enum stoker_kv_format kv;
-	uint32_t rows, position; /* of row 0 */
-	uint32_t logit_rows;	 /* the last of them get logits */
-	uint32_t context;	 /* positions the states have room for */
+	uint32_t rows;
+	uint32_t logit_rows; /* the last of them get logits */
+	uint32_t context;    /* positions the states have room for */
 	const _Atomic bool *cancel;
+	struct stoker_recording *step; /* of one row with logits, once it has run */
 	/* device memory */
-	stoker_address tokens, logits, x, h, a, mix, router, weights, ids;
+	stoker_address position, /* uint32_t: of row 0 */
+		tokens, logits, x, h, a, mix, router, weights, ids;
 	uint32_t ids_stride; /* ids of one layer: rows * used, layers this far apart */
 };
 
 /* Records and runs the model on @f->rows tokens. */
-int stoker_forward(const struct forward *f, struct stoker_error *err);
+int stoker_forward(struct forward *f, struct stoker_error *err);
 
 /* Floats that forward() needs in @mix for each row. */
 uint64_t stoker_forward_mix(const struct stoker_model *m);

@@ -2,6 +2,8 @@
 /* The registry of tensor formats and the decoding that all of them share. */
 #include "quant/format.h"
 
+#include "quant/iq_grids.h"
+
 #include <math.h>
 #include <strings.h>
 
@@ -14,6 +16,10 @@ enum { DECODE_CHUNK = 256 }; /* the largest block */
 #define CODES(NAME, ID, VALUES, BYTES, GROUP, AFFINE, UNPACKER, ENCODE)                            \
 	{ .name = NAME, .id = ID, .block_values = VALUES, .block_bytes = BYTES, .group = GROUP,    \
 	  .affine = AFFINE, .unpack = ISA_EACH(unpack_##UNPACKER), .encode = ENCODE }
+#define GRID(NAME, ID, BYTES, GROUP, UNPACKER, CODEBOOK)                                           \
+	{ .name = NAME, .id = ID, .block_values = 256, .block_bytes = BYTES, .group = GROUP,       \
+	  .unpack = ISA_EACH(unpack_##UNPACKER), .codebook = CODEBOOK,                             \
+	  .codebook_bytes = sizeof(CODEBOOK) }
 
 static const struct stoker_format formats[] = {
 	/*    name     id values bytes group affine */
@@ -30,13 +36,13 @@ static const struct stoker_format formats[] = {
 	CODES("Q4_K",   12, 256,  144, 32, true,  q4_k,    encode_q4_k),
 	CODES("Q5_K",   13, 256,  176, 32, true,  q5_k,    encode_q5_k),
 	CODES("Q6_K",   14, 256,  210, 16, false, q6_k,    encode_q6_k),
-	CODES("IQ1_S",  19, 256,   50, 32, false, iq1_s,   NULL),
-	CODES("IQ1_M",  29, 256,   56, 16, false, iq1_m,   NULL),
-	CODES("IQ2_XXS", 16, 256,  66, 32, false, iq2_xxs, NULL),
-	CODES("IQ2_XS", 17, 256,   74, 16, false, iq2_xs,  NULL),
-	CODES("IQ2_S",  22, 256,   82, 16, false, iq2_s,   NULL),
-	CODES("IQ3_XXS", 18, 256,  98, 32, false, iq3_xxs, NULL),
-	CODES("IQ3_S",  21, 256,  110, 32, false, iq3_s,   NULL),
+	GRID("IQ1_S",   19,      50, 32,        iq1_s,    iq1s_grid),
+	GRID("IQ1_M",   29,      56, 16,        iq1_m,    iq1s_grid),
+	GRID("IQ2_XXS", 16,      66, 32,        iq2_xxs,  iq2xxs_grid),
+	GRID("IQ2_XS",  17,      74, 16,        iq2_xs,   iq2xs_grid),
+	GRID("IQ2_S",   22,      82, 16,        iq2_s,    iq2s_grid),
+	GRID("IQ3_XXS", 18,      98, 32,        iq3_xxs,  iq3xxs_grid),
+	GRID("IQ3_S",   21,     110, 32,        iq3_s,    iq3s_grid),
 	CODES("IQ4_NL", 20,  32,   18, 32, false, iq4_nl,  NULL),
 	CODES("IQ4_XS", 23, 256,  136, 32, false, iq4_xs,  NULL),
 	CODES("TQ1_0",  34, 256,   54, 32, false, tq1_0,   NULL),

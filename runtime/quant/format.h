@@ -35,6 +35,8 @@ struct stoker_format {
 	stoker_unpack_fn *unpack[STOKER_ISA_COUNT];
 	stoker_widen_fn *widen[STOKER_ISA_COUNT];
 	stoker_encode_fn *encode;
+	const uint16_t *codebook; /* of IQ formats */
+	uint32_t codebook_bytes;
 };
 
 #define DECLARE_UNPACK(name) \

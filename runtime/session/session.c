@@ -62,6 +62,7 @@ static uint64_t place_scratch(struct stoker_session *s, stoker_address base)
 		stoker_address *part;
 		uint64_t count;
 	} parts[] = {
+		{ &f->position, 1 },
 		{ &f->tokens, rows },
 		{ &f->x, rows * dim },
 		{ &f->h, rows * dim },
@@ -141,6 +142,16 @@ err_free:
 	return ret;
 }
 
+/* The recorded step names memory that is about to go. */
+static void forget_step(struct stoker_session *s)
+{
+	struct stoker_device *d = s->model->device;
+
+	if (s->forward.step)
+		d->ops->recording_free(d, s->forward.step);
+	s->forward.step = NULL;
+}
+
 void stoker_session_free(struct stoker_session **session)
 {
 	struct stoker_session *s = *session;
@@ -148,6 +159,7 @@ void stoker_session_free(struct stoker_session **session)
 	if (!s)
 		return;
 	*session = NULL;
+	forget_step(s);
 	s->model->device->ops->memory_destroy(s->model->device, &s->cache);
 	s->model->device->ops->memory_destroy(s->model->device, &s->scratch);
 	s->model->device->ops->memory_destroy(s->model->device, &s->logit_memory);
@@ -228,6 +240,7 @@ static int reserve_logits(struct stoker_session *s, size_t rows, struct stoker_e
 		ret = m->device->ops->memory_create(m->device, bytes, &memory, err);
 		if (ret)
 			return ret;
+		forget_step(s);
 		m->device->ops->memory_destroy(m->device, &s->logit_memory);
 		s->logit_memory = memory;
 		s->forward.logits = memory.at;
@@ -243,7 +256,9 @@ static int run_batch(struct stoker_session *s, const uint32_t *tokens, struct st
 	int ret;
 
 	pthread_mutex_lock(&d->turn);
-	ret = d->ops->write(d, f->tokens, tokens, f->rows * sizeof(*tokens), err);
+	ret = d->ops->write(d, f->position, &s->position, sizeof(s->position), err);
+	if (!ret)
+		ret = d->ops->write(d, f->tokens, tokens, f->rows * sizeof(*tokens), err);
 	if (!ret)
 		ret = stoker_forward(f, err);
 	if (!ret && f->logit_rows)
@@ -269,7 +284,6 @@ int stoker_session_eval(struct stoker_session *s, const uint32_t *tokens, size_t
 		const bool last = count - done <= s->batch;
 
 		f->rows = (uint32_t)MIN(count - done, (size_t)s->batch);
-		f->position = s->position;
 		f->logit_rows = logits == STOKER_LOGITS_ALL ? f->rows
 							    : logits == STOKER_LOGITS_LAST && last;
 		ret = run_batch(s, tokens + done, err);

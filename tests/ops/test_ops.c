@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Every op of the CPU device against plain definitions, on each instruction set. */
+/* Every op of every device against plain definitions: the CPU with each instruction set, Vulkan with
+ * its optional features and without. */
 #include "unit.h"
 
 #include "device/device.h"
@@ -30,10 +31,56 @@ static float *noise(size_t n)
 	return p;
 }
 
+/* The pool is here; a device that doesn't share memory with the host works on a copy. */
+static struct stoker_memory memory;
+
 static stoker_address at(const void *p)
 {
-	return (uintptr_t)p;
+	return memory.at + ((uintptr_t)p - (uintptr_t)pool);
 }
+
+static uint32_t *number(uint32_t value)
+{
+	uint32_t *p = (uint32_t *)(void *)room(1);
+
+	*p = value;
+	return p;
+}
+
+static void carry(int (*copy)(void))
+{
+	if (memory.host != pool)
+		CU_ASSERT_EQUAL(copy(), 0);
+}
+
+static int to_device(void)
+{
+	return ops->write(device, memory.at, pool, pool_used * sizeof(float), NULL);
+}
+
+static int from_device(void)
+{
+	return ops->read(device, pool, memory.at, pool_used * sizeof(float), NULL);
+}
+
+static void submit(void)
+{
+	struct stoker_error err;
+
+	if (ops->submit(device, NULL, &err)) {
+		printf("\n    %s", err.message);
+		CU_FAIL("submit");
+	}
+}
+
+#define RUN(name, op)                                   \
+	do {                                            \
+		carry(to_device);                       \
+		CU_ASSERT_EQUAL(ops->begin(device, NULL), 0); \
+		ops->name(device, &(op));               \
+		submit();                               \
+		carry(from_device);                     \
+	} while (0)
 
 /* The largest difference, relative to the largest wanted value. */
 static double off_by(const float *got, const double *wanted, size_t n)
@@ -54,28 +101,48 @@ static double *doubles(size_t n)
 	return (double *)(void *)room(2 * n);
 }
 
+static void run_on(const char *name, bool exact, void (*test)(bool exact))
+{
+	const struct stoker_device_params params = { .name = name, .threads = 2, .exact = exact };
+	struct stoker_error err;
+
+	if (stoker_device_open(&params, &device, &err)) {
+		printf("\n    %s", err.message);
+		CU_FAIL("the device doesn't open");
+		return;
+	}
+	ops = device->ops;
+	CU_ASSERT_EQUAL_FATAL(ops->memory_create(device, MAX * sizeof(float), &memory, &err), 0);
+	pool = memory.host ? memory.host : aligned_alloc(64, MAX * sizeof(float));
+	pool_used = 0;
+	random_seed(5);
+	test(exact);
+	if (!memory.host)
+		free(pool);
+	ops->memory_destroy(device, &memory);
+	stoker_device_close(&device);
+}
+
+/* Products with 32-bit floats throughout (exact), and where a device has it with 8-bit codes. */
 static void run_all_sets(void (*test)(bool exact))
 {
+	static const char *const variants[] = { "", "no-control,no-budget", "separate" };
 	const enum stoker_isa best = stoker_isa_detect();
 
-	pool = aligned_alloc(64, MAX * sizeof(float));
-	CU_ASSERT_PTR_NOT_NULL_FATAL(pool);
 	for (int isa = 0; isa <= (int)best; isa++)
 		for (int exact = 0; exact < 2; exact++) {
-			const struct stoker_device_params params = { .threads = 2, .exact = exact };
-
 			setenv("STOKER_ISA", stoker_isa_name((enum stoker_isa)isa), 1);
-			CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, NULL), 0);
+			run_on("cpu", exact, test);
 			unsetenv("STOKER_ISA");
-			ops = device->ops;
-			pool_used = 0;
-			random_seed(5);
-			CU_ASSERT_EQUAL(ops->begin(device, NULL), 0);
-			test(exact);
-			CU_ASSERT_EQUAL(ops->submit(device, NULL), 0);
-			stoker_device_close(&device);
 		}
-	free(pool);
+	for (size_t i = 0; i < ARRAY_SIZE(variants) && vulkan_is_here(); i++) {
+		char words[128];
+
+		snprintf(words, sizeof(words), "%s,%s", variants[i], vulkan_words());
+		setenv("STOKER_VULKAN", words, 1);
+		run_on("vulkan", true, test);
+		setenv("STOKER_VULKAN", vulkan_words(), 1);
+	}
 }
 
 /* --- products ------------------------------------------------------------------------------------
@@ -140,7 +207,7 @@ static void matmul(bool exact)
 						      .dst = { at(got) },
 						      .src = at(x) };
 
-			ops->matmul(device, &op);
+			RUN(matmul, op);
 			if (!(off_by(got, wanted, (size_t)rows * out) < product_limit(f, exact))) {
 				printf("\n    %s, %u rows, %s: off by %.2e", f->name, rows,
 				       device->description,
@@ -170,7 +237,7 @@ static void not_finite(bool exact)
 						      .src = at(x) };
 
 			x[37] = values[i];
-			ops->matmul(device, &op);
+			RUN(matmul, op);
 			for (int o = 0; o < 20; o++)
 				CU_ASSERT(!isfinite(got[o]));
 			for (uint32_t o = 20; o < 20 * rows; o++)
@@ -250,7 +317,7 @@ static void experts(bool exact)
 					       .rows = rows,
 					       .used = used };
 
-		ops->experts(device, &op);
+		RUN(experts, op);
 		CU_ASSERT(off_by(got, wanted, (size_t)rows * in) < (exact ? 1e-5 : 0.03));
 	}
 }
@@ -260,11 +327,12 @@ static void experts(bool exact)
 
 /* One query by the definition: @keys and @values as they were before the cache rounded them. */
 static void attend_one(const struct op_attention *op, const float *q, const float *keys,
-		       const float *values, const float *sinks, uint32_t row, uint32_t head,
+		       const float *values, const float *sinks, uint32_t position, uint32_t row,
+		       uint32_t head,
 		       double *score, double *y)
 {
 	const uint32_t ks = op->key_size, vs = op->value_size, kv = op->kv_heads;
-	const uint32_t end = op->position + row + 1, shared = head / (op->heads / kv);
+	const uint32_t end = position + row + 1, shared = head / (op->heads / kv);
 	const uint32_t first = op->window && end > op->window ? end - op->window : 0;
 	const float *query = q + ((size_t)row * op->heads + head) * ks;
 	double top = op->sinks ? (double)sinks[head] : -INFINITY, sum = 0;
@@ -329,12 +397,14 @@ static void attention(bool exact)
 		float *got = room((size_t)rows * heads * vs);
 		const struct op_kv_store store_k = { .cache = at(keys),
 						     .src = at(k),
+						     .position = at(number(0)),
 						     .format = cases[c].format,
 						     .rows = total,
 						     .width = kv * ks,
 						     .stride = kv * ks };
 		const struct op_kv_store store_v = { .cache = at(values),
 						     .src = at(v),
+						     .position = at(number(0)),
 						     .format = cases[c].format,
 						     .rows = total,
 						     .width = kv * vs,
@@ -347,7 +417,7 @@ static void attention(bool exact)
 			.sinks = cases[c].sinks ? at(sinks) : 0,
 			.format = cases[c].format,
 			.rows = rows,
-			.position = cases[c].position,
+			.position = at(number(cases[c].position)),
 			.heads = heads,
 			.kv_heads = kv,
 			.key_size = ks,
@@ -361,13 +431,13 @@ static void attention(bool exact)
 			.softcap = cases[c].softcap,
 		};
 
-		ops->kv_store(device, &store_k);
+		RUN(kv_store, store_k);
 		if (v)
-			ops->kv_store(device, &store_v);
-		ops->attention(device, &op);
+			RUN(kv_store, store_v);
+		RUN(attention, op);
 		for (uint32_t r = 0; r < rows; r++)
 			for (uint32_t h = 0; h < heads; h++)
-				attend_one(&op, q, k, v, sinks, r, h, score,
+				attend_one(&op, q, k, v, sinks, cases[c].position, r, h, score,
 					   wanted + ((size_t)r * heads + h) * vs);
 		if (!(off_by(got, wanted, (size_t)rows * heads * vs) < cases[c].limit)) {
 			printf("\n    attention case %zu, %s: off by %.2e", c, device->description,
@@ -396,7 +466,7 @@ static void norms_and_rope(bool exact)
 					    .src_stride = stride,
 					    .eps = 1e-5f };
 
-		ops->norm(device, &op);
+		RUN(norm, op);
 		for (uint32_t r = 0; r < rows; r++)
 			for (uint32_t g = 0; g < groups; g++) {
 				const size_t base = (size_t)r * stride + g * width;
@@ -428,11 +498,11 @@ static void norms_and_rope(bool exact)
 					    .head_stride = size,
 					    .stride = heads * size,
 					    .pairs = pairs,
-					    .position = first,
+					    .position = at(number(first)),
 					    .interleaved = interleaved,
 					    .magnitude = 1.25f };
 
-		ops->rope(device, &op);
+		RUN(rope, op);
 		for (uint32_t r = 0; r < rows; r++)
 			for (uint32_t h = 0; h < heads; h++)
 				for (uint32_t i = 0; i < size; i++) {
@@ -461,11 +531,16 @@ static void norms_and_rope(bool exact)
 
 static void routing(bool exact)
 {
-	static const float logits[2][8] = { { 1, 5, 2, 4, 3, 0, -1, 4.5f },
-					    { NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN } };
-	static const float bias[8] = { 0, 0, 0, 0, 0, 10, 0, 0 };
-	uint32_t ids[6];
-	float weights_out[6];
+	static const float logits_in[2][8] = { { 1, 5, 2, 4, 3, 0, -1, 4.5f },
+					       { NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN } };
+	static const float bias_in[8] = { 0, 0, 0, 0, 0, 10, 0, 0 };
+
+	pool_used = 0;
+	float *logits = room(16), *bias = room(8), *weights_out = room(6);
+	uint32_t *ids = (uint32_t *)(void *)room(6);
+
+	memcpy(logits, logits_in, sizeof(logits_in));
+	memcpy(bias, bias_in, sizeof(bias_in));
 	struct op_route op = { .ids = at(ids),
 			       .weights = at(weights_out),
 			       .logits = at(logits),
@@ -477,7 +552,7 @@ static void routing(bool exact)
 			       .scale = 2 };
 
 	(void)exact;
-	ops->route(device, &op);
+	RUN(route, op);
 	CU_ASSERT(ids[0] == 1 && ids[1] == 7 && ids[2] == 3);
 	CU_ASSERT_DOUBLE_EQUAL(weights_out[0], 2 / (1 + exp(-0.5) + exp(-1)), 1e-5);
 	for (int i = 0; i < 3; i++)
@@ -487,7 +562,7 @@ static void routing(bool exact)
 	op.normalize = false;
 	op.scale = 1;
 	op.rows = 1;
-	ops->route(device, &op);
+	RUN(route, op);
 	CU_ASSERT(ids[0] == 5 && ids[1] == 1 && ids[2] == 7);
 	CU_ASSERT_DOUBLE_EQUAL(weights_out[0], 0.5, 1e-6);
 	/* groups 0-1, 2-3, 4-5, 6-7: the best two are the first (6) and the second (6) */
@@ -495,12 +570,12 @@ static void routing(bool exact)
 	op.bias = 0;
 	op.groups = 4;
 	op.groups_used = 2;
-	ops->route(device, &op);
+	RUN(route, op);
 	CU_ASSERT(ids[0] == 1 && ids[1] == 3 && ids[2] == 2);
 	op.groups = 0;
 	op.gating = GATING_SOFTMAX_CHOSEN;
 	op.normalize = true; /* which it already is */
-	ops->route(device, &op);
+	RUN(route, op);
 	CU_ASSERT_DOUBLE_EQUAL(weights_out[1], exp(-0.5) / (1 + exp(-0.5) + exp(-1)), 1e-5);
 }
 
@@ -527,7 +602,7 @@ static void activations(bool exact)
 					   .up_stride = width,
 					   .activation = (enum stoker_activation)kind };
 
-		ops->glu(device, &op);
+		RUN(glu, op);
 		for (uint32_t r = 0; r < rows; r++)
 			for (uint32_t i = 0; i < width; i++) {
 				const double wanted = act((enum stoker_activation)kind,
@@ -561,7 +636,7 @@ static void recurrence(bool exact)
 				.src_stride = channels };
 
 	memset(state, 0, (size_t)channels * (taps - 1) * sizeof(float));
-	ops->conv(device, &conv);
+	RUN(conv, conv);
 	for (uint32_t t = 0; t < rows; t++)
 		for (uint32_t c = 0; c < channels; c++) {
 			double y = 0;
@@ -593,7 +668,7 @@ static void recurrence(bool exact)
 					 .dst_stride = heads * size };
 
 	memset(s, 0, (size_t)heads * size * size * sizeof(float));
-	ops->delta_net(device, &op);
+	RUN(delta_net, op);
 	for (uint32_t h = 0; h < heads; h++) {
 		memset(reference, 0, (size_t)size * size * sizeof(*reference));
 		for (uint32_t t = 0; t < rows; t++) {

@@ -44,6 +44,46 @@ const char *vectors_folder(const char *what)
 	return NULL;
 }
 
+const char *vulkan_words(void)
+{
+	static const char *words;
+	struct stoker_device *device;
+	const struct stoker_device_params params = { .name = "vulkan" };
+
+	if (words)
+		return words;
+	words = "no-cache,validate";
+	setenv("STOKER_VULKAN", words, 1);
+	if (stoker_device_open(&params, &device, NULL)) {
+		skip("Vulkan validation", "no validation layer (package vulkan-validationlayers)");
+		words = "no-cache";
+		setenv("STOKER_VULKAN", words, 1);
+	} else {
+		stoker_device_close(&device);
+	}
+	return words;
+}
+
+bool vulkan_is_here(void)
+{
+	static int here = -1;
+	const struct stoker_device_params params = { .name = "vulkan" };
+	struct stoker_device *device;
+	struct stoker_error err;
+
+	if (here < 0) {
+		here = !stoker_device_open(&params, &device, &err);
+		if (here) {
+			printf("\n    %s", stoker_device_description(device));
+			stoker_device_close(&device);
+			vulkan_words();
+		} else {
+			skip("Vulkan", err.message);
+		}
+	}
+	return here;
+}
+
 void *load_file(const char *path, size_t *bytes)
 {
 	FILE *f = fopen(path, "rbe");

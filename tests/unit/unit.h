@@ -29,6 +29,11 @@ void suite_vectors(void);
 const char *vectors_folder(const char *what);
 void skip(const char *what, const char *why);
 
+/* Whether a Vulkan device opens; says once what is skipped where none does. */
+bool vulkan_is_here(void);
+/* STOKER_VULKAN for tests: under the validation layer where it is installed. */
+const char *vulkan_words(void);
+
 /* A file's contents; NULL when it can't be read. */
 void *load_file(const char *path, size_t *bytes);
 

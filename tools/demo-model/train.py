@@ -16,7 +16,8 @@ import bpe
 from model import Config, Model
 
 BALANCE = 0.01      # load-balancing loss, Switch Transformer (arXiv:2101.03961), equation 4
-FORESIGHT = 0.02    # how well the next layer's router predicts from this layer's router input
+FORESIGHT = 0.02    # how well the next layer's router predicts from this layer's router input;
+FIRST_PAIR = 5.0    # the first layer changes its input most, so its successor needs more of that
 PIECE_TOKENS = 2048
 DECAY = 0.4         # last part of the run, over which the learning rate falls to nothing
 
@@ -61,9 +62,10 @@ def losses(model, tokens, rows, context):
         n = router_logits.shape[1]
         share = torch.bincount(chosen.reshape(-1), minlength=n) / chosen.numel()
         balance = balance + n * (share * torch.softmax(router_logits, -1).mean(0)).sum()
-    for (_, _, h), block, (after, _, _) in zip(routing, model.blocks[1:], routing[1:]):
-        guess = torch.log_softmax(h @ block.router.t(), -1)
-        foresight = foresight - (torch.softmax(after, -1).detach() * guess).sum(-1).mean()
+    for i, ((_, _, h), (after, _, _)) in enumerate(zip(routing, routing[1:])):
+        guess = torch.log_softmax(h @ model.blocks[i + 1].router.t(), -1)
+        surprise = -(torch.softmax(after, -1).detach() * guess).sum(-1).mean()
+        foresight = foresight + surprise * (FIRST_PAIR if i == 0 else 1.0)
     return loss, balance / len(routing), foresight / (len(routing) - 1)
 
 

@@ -19,7 +19,7 @@ void cpu_kv_store(struct stoker_device *d, const struct op_kv_store *op)
 	for (uint32_t r = 0; r < op->rows; r++)
 		cpu_of(d)->kernels->kv_save(
 			op->format, (const float *)host(op->src) + (size_t)r * op->stride,
-			(uint8_t *)host(op->cache) + (op->first + r) * row_bytes, op->width);
+			(uint8_t *)host(op->cache) + (host_position(op->position) + r) * row_bytes, op->width);
 }
 
 struct attention_job {
@@ -97,7 +97,7 @@ static void attend(const struct cpu *cpu, const struct attention_job *j, unsigne
 
 	for (uint32_t i = 0; i < heads * rows; i++) {
 		const uint32_t row = row0 + i / heads, head = head0 + i % heads;
-		const uint32_t position = op->position + row;
+		const uint32_t position = host_position(op->position) + row;
 		struct query *q = &queries[i];
 
 		q->q = (const float *)host(op->q) + (size_t)row * op->q_stride +
@@ -171,7 +171,7 @@ void cpu_attention(struct stoker_device *d, const struct op_attention *op)
 				 (size_t)TILE * (op->key_size + op->value_size) * sizeof(float) +
 					 (size_t)j.group * QUERY_ROWS * sizeof(struct query)))
 		return;
-	const size_t work = (size_t)op->rows * op->heads * (op->position + op->rows) *
+	const size_t work = (size_t)op->rows * op->heads * (host_position(op->position) + op->rows) *
 			    (op->key_size + op->value_size);
 
 	cpu_parallel(cpu, (size_t)op->kv_heads * j.splits * j.row_blocks, 1, work, attention_range,

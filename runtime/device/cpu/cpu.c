@@ -169,8 +169,17 @@ static int begin(struct stoker_device *d, struct stoker_error *err)
 	return 0;
 }
 
-static int submit(struct stoker_device *d, struct stoker_error *err)
+static int flush(struct stoker_device *d, struct stoker_error *err)
 {
+	(void)d;
+	(void)err;
+	return 0;
+}
+
+static int submit(struct stoker_device *d, struct stoker_recording **keep,
+		  struct stoker_error *err)
+{
+	(void)keep;
 	const int failed = cpu_of(d)->failed;
 
 	return failed ? stoker_fail(err, failed, "cpu: no memory for working buffers") : 0;
@@ -237,12 +246,13 @@ static void rope_range(const void *context, const struct cpu *cpu, unsigned thre
 {
 	const struct op_rope *op = context;
 	const float *frequency = host(op->frequency);
+	const uint32_t position = host_position(op->position);
 
 	(void)cpu;
 	(void)thread;
 	for (size_t r = begin; r < end; r++)
 		for (uint32_t i = 0; i < op->pairs; i++) {
-			const float angle = (float)(op->position + r) * frequency[i];
+			const float angle = (float)(position + r) * frequency[i];
 			const float c = cosf(angle) * op->magnitude,
 				    s = sinf(angle) * op->magnitude;
 			const size_t at = op->interleaved ? 2 * i : i;
@@ -394,6 +404,7 @@ static const struct stoker_device_ops cpu_ops = {
 	.write = write_memory,
 	.read = read_memory,
 	.begin = begin,
+	.flush = flush,
 	.submit = submit,
 	.embed = embed,
 	.matmul = cpu_matmul,
@@ -438,6 +449,7 @@ int stoker_cpu_open(unsigned threads, bool exact, struct stoker_device **device,
 	pthread_mutex_init(&cpu->base.turn, NULL);
 	cpu->base.ops = &cpu_ops;
 	cpu->base.exact = exact;
+	cpu->base.max_memory = UINT64_MAX;
 	cpu->isa = stoker_isa_detect();
 	cpu->kernels = kernels[cpu->isa];
 	cpu->threads = stoker_pool_threads(cpu->pool);

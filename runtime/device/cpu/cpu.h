@@ -34,6 +34,11 @@ static inline void *host(stoker_address at)
 	return (void *)(uintptr_t)at; /* the CPU's addresses are pointers */
 }
 
+static inline uint32_t host_position(stoker_address at)
+{
+	return *(const uint32_t *)host(at);
+}
+
 /* @buffer grown to @bytes, or NULL; the failure is kept for submit(). */
 void *cpu_reserve(struct cpu *cpu, struct buffer *buffer, size_t bytes);
 /* Makes sure that cpu_scratch() has @bytes for each thread. */

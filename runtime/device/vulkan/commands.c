@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Recording and submission.  A barrier is recorded only where a dispatch touches memory that one
+ * since the last barrier wrote, or writes what one read.  Submissions signal a timeline semaphore.
+ */
+#include "device/vulkan/vulkan.h"
+
+static const uint64_t wait_step_ns = 1000000000;
+
+int vulkan_semaphore(struct vulkan *v, VkSemaphore *semaphore, struct stoker_error *err)
+{
+	const VkSemaphoreTypeCreateInfo type = {
+		.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+		.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
+	};
+	const VkSemaphoreCreateInfo info = {
+		.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
+		.pNext = &type,
+	};
+	const VkResult result = v->vk.vkCreateSemaphore(v->device, &info, NULL, semaphore);
+
+	return result == VK_SUCCESS ? 0 : vulkan_fail(v, result, "creating a semaphore", err);
+}
+
+int vulkan_wait(struct vulkan *v, VkSemaphore semaphore, uint64_t value, struct stoker_error *err)
+{
+	const VkSemaphoreWaitInfo info = {
+		.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
+		.semaphoreCount = 1,
+		.pSemaphores = &semaphore,
+		.pValues = &value,
+	};
+	VkResult result;
+
+	if (!value)
+		return 0;
+	do
+		result = v->vk.vkWaitSemaphores(v->device, &info, wait_step_ns);
+	while (result == VK_TIMEOUT);
+	return result == VK_SUCCESS ? 0 : vulkan_fail(v, result, "waiting for the device", err);
+}
+
+static int allocate(struct vulkan *v, VkCommandBuffer *buffer, struct stoker_error *err)
+{
+	const VkCommandBufferAllocateInfo info = {
+		.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+		.commandPool = v->pool,
+		.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+		.commandBufferCount = 1,
+	};
+	const VkResult result = v->vk.vkAllocateCommandBuffers(v->device, &info, buffer);
+
+	if (result == VK_SUCCESS)
+		return 0;
+	*buffer = NULL;
+	return vulkan_fail(v, result, "allocating a command buffer", err);
+}
+
+int vulkan_commands_open(struct vulkan *v, struct stoker_error *err)
+{
+	const VkCommandPoolCreateInfo pool = {
+		.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+		.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+		.queueFamilyIndex = v->family,
+	};
+	const VkResult result = v->vk.vkCreateCommandPool(v->device, &pool, NULL, &v->pool);
+	int ret;
+
+	if (result != VK_SUCCESS)
+		return vulkan_fail(v, result, "creating a command pool", err);
+	ret = vulkan_semaphore(v, &v->timeline, err);
+	for (unsigned i = 0; i < VULKAN_RING && !ret; i++)
+		ret = allocate(v, &v->ring[i].buffer, err);
+	return ret;
+}
+
+void vulkan_commands_close(struct vulkan *v)
+{
+	if (v->pool)
+		v->vk.vkDestroyCommandPool(v->device, v->pool, NULL);
+	if (v->timeline)
+		v->vk.vkDestroySemaphore(v->device, v->timeline, NULL);
+}
+
+static void barrier(struct vulkan *v, VkPipelineStageFlags to, VkAccessFlags access)
+{
+	const VkMemoryBarrier memory = {
+		.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+		.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT,
+		.dstAccessMask = access,
+	};
+
+	v->vk.vkCmdPipelineBarrier(v->recording, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, to, 0, 1,
+				   &memory, 0, NULL, 0, NULL);
+	v->span_count = 0;
+}
+
+/* Starts the next command buffer of the ring. */
+static int start(struct vulkan *v, bool again, struct stoker_error *err)
+{
+	const VkCommandBufferBeginInfo info = {
+		.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+	};
+	struct vulkan_commands *c = &v->ring[v->ring_next];
+	int ret = vulkan_wait(v, v->timeline, c->value, err);
+	VkResult result;
+
+	if (!ret && !c->buffer) /* the last one was kept */
+		ret = allocate(v, &c->buffer, err);
+	if (ret)
+		return ret;
+	result = v->vk.vkBeginCommandBuffer(c->buffer, &info);
+	if (result != VK_SUCCESS)
+		return vulkan_fail(v, result, "recording", err);
+	v->recording = c->buffer;
+	v->bound = VK_NULL_HANDLE;
+	v->span_count = 0;
+	if (again)
+		barrier(v, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+			VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+	return 0;
+}
+
+int vulkan_begin(struct stoker_device *d, struct stoker_error *err)
+{
+	struct vulkan *v = vulkan_of(d);
+
+	v->failed = 0;
+	v->split = false;
+	return start(v, false, err);
+}
+
+static int run(struct vulkan *v, struct vulkan_commands *c, struct stoker_error *err)
+{
+	const uint64_t value = v->timeline_value + 1;
+	const VkPipelineStageFlags stage = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
+	const bool after = v->transfer_timeline != VK_NULL_HANDLE; /* writes through the ring */
+	const VkTimelineSemaphoreSubmitInfo values = {
+		.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
+		.waitSemaphoreValueCount = after ? 1 : 0,
+		.pWaitSemaphoreValues = &v->transfer_value,
+		.signalSemaphoreValueCount = 1,
+		.pSignalSemaphoreValues = &value,
+	};
+	const VkSubmitInfo info = {
+		.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+		.pNext = &values,
+		.waitSemaphoreCount = after ? 1 : 0,
+		.pWaitSemaphores = &v->transfer_timeline,
+		.pWaitDstStageMask = &stage,
+		.commandBufferCount = 1,
+		.pCommandBuffers = &c->buffer,
+		.signalSemaphoreCount = 1,
+		.pSignalSemaphores = &v->timeline,
+	};
+	const VkResult result = v->vk.vkQueueSubmit(v->queue, 1, &info, VK_NULL_HANDLE);
+
+	if (result != VK_SUCCESS)
+		return vulkan_fail(v, result, "submitting work", err);
+	v->timeline_value = c->value = value;
+	return 0;
+}
+
+/* Ends and submits what is recorded. */
+static int finish(struct vulkan *v, struct stoker_error *err)
+{
+	struct vulkan_commands *c = &v->ring[v->ring_next];
+	VkResult result;
+
+	barrier(v, VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+		VK_ACCESS_HOST_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT);
+	result = v->vk.vkEndCommandBuffer(c->buffer);
+	v->recording = VK_NULL_HANDLE;
+	if (v->failed) {
+		if (err)
+			*err = v->failure;
+		return v->failed;
+	}
+	if (result != VK_SUCCESS)
+		return vulkan_fail(v, result, "recording", err);
+	return run(v, c, err);
+}
+
+int vulkan_flush(struct stoker_device *d, struct stoker_error *err)
+{
+	struct vulkan *v = vulkan_of(d);
+	int ret = finish(v, err);
+
+	if (ret)
+		return ret;
+	v->split = true;
+	v->ring_next = (v->ring_next + 1) % VULKAN_RING;
+	return start(v, true, err);
+}
+
+int vulkan_submit(struct stoker_device *d, struct stoker_recording **keep,
+		  struct stoker_error *err)
+{
+	struct vulkan *v = vulkan_of(d);
+	struct vulkan_commands *c = &v->ring[v->ring_next];
+	int ret = finish(v, err);
+
+	if (ret) {
+		/* earlier parts may still run */
+		vulkan_wait(v, v->timeline, v->timeline_value, NULL);
+		return ret;
+	}
+	ret = vulkan_wait(v, v->timeline, c->value, err);
+	if (!ret && v->complaint)
+		ret = stoker_fail(err, -EPROTO, "%s", v->complaint);
+	if (!ret && keep && !v->split) {
+		*keep = malloc(sizeof(**keep));
+		if (*keep) {
+			(*keep)->commands = *c;
+			*c = (struct vulkan_commands){ 0 };
+		}
+	}
+	v->ring_next = (v->ring_next + 1) % VULKAN_RING;
+	return ret;
+}
+
+int vulkan_replay(struct stoker_device *d, struct stoker_recording *r, struct stoker_error *err)
+{
+	struct vulkan *v = vulkan_of(d);
+	const int ret = run(v, &r->commands, err);
+
+	return ret ? ret : vulkan_wait(v, v->timeline, r->commands.value, err);
+}
+
+void vulkan_recording_free(struct stoker_device *d, struct stoker_recording *r)
+{
+	struct vulkan *v = vulkan_of(d);
+
+	if (!r)
+		return;
+	vulkan_wait(v, v->timeline, r->commands.value, NULL);
+	v->vk.vkFreeCommandBuffers(v->device, v->pool, 1, &r->commands.buffer);
+	free(r);
+}
+
+static bool conflicts(const struct vulkan_span *a, const struct vulkan_span *b)
+{
+	return (a->write || b->write) && a->at < b->at + b->bytes && b->at < a->at + a->bytes;
+}
+
+static void order(struct vulkan *v, const struct vulkan_span *spans, size_t count)
+{
+	bool wait = v->span_count + count > VULKAN_SPANS;
+
+	for (size_t i = 0; i < v->span_count && !wait; i++)
+		for (size_t j = 0; j < count && !wait; j++)
+			wait = conflicts(&v->spans[i], &spans[j]);
+	if (wait)
+		barrier(v, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+			VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+	memcpy(v->spans + v->span_count, spans, count * sizeof(*spans));
+	v->span_count += count;
+}
+
+void vulkan_record(struct vulkan *v, const struct vulkan_dispatch *d)
+{
+	VkPipeline pipeline;
+
+	if (v->failed || !d->x)
+		return;
+	v->failed = vulkan_pipeline(v, d, &pipeline, &v->failure);
+	if (v->failed)
+		return;
+	order(v, d->spans, d->span_count);
+	if (pipeline != v->bound)
+		v->vk.vkCmdBindPipeline(v->recording, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
+	v->bound = pipeline;
+	v->vk.vkCmdPushConstants(v->recording, v->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
+				 d->push_bytes, d->push);
+	v->vk.vkCmdDispatch(v->recording, MIN(d->x, v->limits.maxComputeWorkGroupCount[0]),
+			    MIN(MAX(d->y, 1u), v->limits.maxComputeWorkGroupCount[1]),
+			    MIN(MAX(d->z, 1u), v->limits.maxComputeWorkGroupCount[2]));
+}

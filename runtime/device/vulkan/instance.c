@@ -1,0 +1,528 @@
+// SPDX-License-Identifier: MIT
+/* Finding, choosing, opening and closing Vulkan devices. */
+#include "device/vulkan/vulkan.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <strings.h>
+
+/*
+ * STOKER_VULKAN holds words for tests and bug reports, separated by commas:
+ *	validate      the Khronos layer with synchronization validation; any message fails submit()
+ *	validate-gpu  the same, GPU-assisted: finds addresses out of bounds
+ *	separate      treats the device's memory as one that the host doesn't see
+ *	no-control    leaves the subgroup's size to the driver
+ *	no-budget     doesn't ask how much memory is left
+ *	no-cache      neither reads nor writes the pipeline cache
+ */
+static bool wanted(const char *word)
+{
+	const char *at = getenv("STOKER_VULKAN");
+	const size_t length = strlen(word);
+
+	while (at && *at) {
+		const size_t n = strcspn(at, ",");
+
+		if (n == length && !strncmp(at, word, n))
+			return true;
+		at += n + (at[n] == ',');
+	}
+	return false;
+}
+
+const char *vulkan_result_name(VkResult result)
+{
+	switch (result) {
+	case VK_ERROR_OUT_OF_HOST_MEMORY:
+		return "out of host memory";
+	case VK_ERROR_OUT_OF_DEVICE_MEMORY:
+		return "out of device memory";
+	case VK_ERROR_DEVICE_LOST:
+		return "the device was lost";
+	case VK_ERROR_INITIALIZATION_FAILED:
+		return "initialization failed";
+	case VK_ERROR_MEMORY_MAP_FAILED:
+		return "memory can't be mapped";
+	case VK_ERROR_LAYER_NOT_PRESENT:
+		return "the validation layer isn't installed";
+	case VK_ERROR_EXTENSION_NOT_PRESENT:
+		return "an extension is missing";
+	case VK_ERROR_FEATURE_NOT_PRESENT:
+		return "a feature is missing";
+	case VK_ERROR_INCOMPATIBLE_DRIVER:
+		return "no driver";
+	case VK_ERROR_TOO_MANY_OBJECTS:
+		return "too many objects";
+	default:
+		return "failed";
+	}
+}
+
+static int errno_of(VkResult result)
+{
+	switch (result) {
+	case VK_ERROR_OUT_OF_HOST_MEMORY:
+	case VK_ERROR_OUT_OF_DEVICE_MEMORY:
+		return -ENOMEM;
+	case VK_ERROR_DEVICE_LOST:
+		return -ENODEV;
+	default:
+		return -EIO;
+	}
+}
+
+int vulkan_fail(const struct vulkan *v, VkResult result, const char *doing,
+		struct stoker_error *err)
+{
+	return stoker_fail(err, errno_of(result), "%s: %s: %s (VkResult %d)", v->name, doing,
+			   vulkan_result_name(result), (int)result);
+}
+
+void vulkan_set_name(const struct vulkan *v, VkObjectType type, uint64_t handle, const char *name)
+{
+	const VkDebugUtilsObjectNameInfoEXT info = {
+		.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_OBJECT_NAME_INFO_EXT,
+		.objectType = type,
+		.objectHandle = handle,
+		.pObjectName = name,
+	};
+
+	if (v->messenger)
+		vkSetDebugUtilsObjectNameEXT(v->device, &info);
+}
+
+/* --- the instance --------------------------------------------------------------------------------
+ */
+
+static VkBool32 VKAPI_PTR on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
+				     VkDebugUtilsMessageTypeFlagsEXT types,
+				     const VkDebugUtilsMessengerCallbackDataEXT *data,
+				     void *context)
+{
+	struct vulkan *v = context;
+
+	(void)types;
+	(void)severity;
+	if (!v->complaint)
+		v->complaint = strdup(data->pMessage);
+	return VK_FALSE;
+}
+
+static int open_instance(struct vulkan *v, bool validate, bool validate_gpu,
+			 struct stoker_error *err)
+{
+	static const char *const layers[] = { "VK_LAYER_KHRONOS_validation" };
+	static const char *const extensions[] = { VK_EXT_DEBUG_UTILS_EXTENSION_NAME,
+						  VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME };
+	const VkValidationFeatureEnableEXT enables[] = {
+		validate_gpu ? VK_VALIDATION_FEATURE_ENABLE_GPU_ASSISTED_EXT
+			     : VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT,
+		VK_VALIDATION_FEATURE_ENABLE_GPU_ASSISTED_RESERVE_BINDING_SLOT_EXT,
+	};
+	const VkDebugUtilsMessengerCreateInfoEXT messenger = {
+		.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
+		.messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT |
+				   VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
+		.messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT,
+		.pfnUserCallback = on_message,
+		.pUserData = v,
+	};
+	const VkValidationFeaturesEXT features = {
+		.sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT,
+		.pNext = &messenger,
+		.enabledValidationFeatureCount = validate_gpu ? 2 : 1,
+		.pEnabledValidationFeatures = enables,
+	};
+	const VkApplicationInfo application = {
+		.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
+		.pApplicationName = "stoker",
+		.pEngineName = "stoker",
+		.apiVersion = VK_API_VERSION_1_2,
+	};
+	const VkInstanceCreateInfo info = {
+		.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+		.pNext = validate ? &features : NULL,
+		.pApplicationInfo = &application,
+		.enabledLayerCount = validate ? ARRAY_SIZE(layers) : 0,
+		.ppEnabledLayerNames = layers,
+		.enabledExtensionCount = validate ? ARRAY_SIZE(extensions) : 0,
+		.ppEnabledExtensionNames = extensions,
+	};
+	static pthread_mutex_t loading = PTHREAD_MUTEX_INITIALIZER;
+	VkResult result;
+
+	/* volk keeps its functions in global variables */
+	pthread_mutex_lock(&loading);
+	result = volkInitialize();
+	if (result != VK_SUCCESS) {
+		pthread_mutex_unlock(&loading);
+		return stoker_fail(err, -ENODEV,
+				   "vulkan: libvulkan.so.1 isn't here (package libvulkan1)");
+	}
+	if (volkGetInstanceVersion() < VK_API_VERSION_1_2) {
+		pthread_mutex_unlock(&loading);
+		return stoker_fail(err, -ENODEV, "vulkan: the loader is older than Vulkan 1.2");
+	}
+	result = vkCreateInstance(&info, NULL, &v->instance);
+	if (result == VK_SUCCESS)
+		volkLoadInstance(v->instance);
+	pthread_mutex_unlock(&loading);
+	if (result != VK_SUCCESS) {
+		v->instance = VK_NULL_HANDLE;
+		return stoker_fail(err, result == VK_ERROR_INCOMPATIBLE_DRIVER ? -ENODEV : -EIO,
+				   "vulkan: creating an instance: %s%s",
+				   vulkan_result_name(result),
+				   result == VK_ERROR_INCOMPATIBLE_DRIVER
+					   ? " (package mesa-vulkan-drivers has some)"
+					   : "");
+	}
+	if (validate)
+		result = vkCreateDebugUtilsMessengerEXT(v->instance, &messenger, NULL,
+							&v->messenger);
+	return result == VK_SUCCESS ? 0 : vulkan_fail(v, result, "creating a messenger", err);
+}
+
+/* --- choosing ------------------------------------------------------------------------------------
+ */
+
+static int rank(VkPhysicalDeviceType type)
+{
+	switch (type) {
+	case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
+		return 4;
+	case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU:
+		return 3;
+	case VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU:
+		return 2;
+	case VK_PHYSICAL_DEVICE_TYPE_CPU:
+		return 0;
+	default:
+		return 1;
+	}
+}
+
+static uint64_t local_memory(VkPhysicalDevice physical)
+{
+	VkPhysicalDeviceMemoryProperties heaps;
+	uint64_t most = 0;
+
+	vkGetPhysicalDeviceMemoryProperties(physical, &heaps);
+	for (uint32_t i = 0; i < heaps.memoryHeapCount; i++)
+		if (heaps.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT)
+			most = MAX(most, heaps.memoryHeaps[i].size);
+	return most;
+}
+
+/* The features that shaders and host code can't do without, as a name of the first that lacks. */
+static const char *missing(VkPhysicalDevice physical)
+{
+	VkPhysicalDeviceSubgroupProperties subgroup = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES,
+	};
+	VkPhysicalDeviceProperties2 properties = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+		.pNext = &subgroup,
+	};
+	VkPhysicalDeviceVulkan12Features v12 = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+	};
+	VkPhysicalDeviceVulkan11Features v11 = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
+		.pNext = &v12,
+	};
+	VkPhysicalDeviceFeatures2 features = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+		.pNext = &v11,
+	};
+	const VkSubgroupFeatureFlags need = VK_SUBGROUP_FEATURE_BASIC_BIT |
+					    VK_SUBGROUP_FEATURE_ARITHMETIC_BIT |
+					    VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
+	VkPhysicalDeviceProperties basic;
+
+	vkGetPhysicalDeviceProperties(physical, &basic);
+	if (basic.apiVersion < VK_API_VERSION_1_2)
+		return "Vulkan 1.2";
+	vkGetPhysicalDeviceProperties2(physical, &properties);
+	vkGetPhysicalDeviceFeatures2(physical, &features);
+	if (!features.features.shaderInt64)
+		return "shaderInt64";
+	if (!v11.storageBuffer16BitAccess)
+		return "storageBuffer16BitAccess";
+	if (!v12.bufferDeviceAddress)
+		return "bufferDeviceAddress";
+	if (!v12.timelineSemaphore)
+		return "timelineSemaphore";
+	if (subgroup.subgroupSize < 4 || subgroup.subgroupSize > 128)
+		return "subgroups of 4 to 128 lanes";
+	if ((subgroup.supportedOperations & need) != need ||
+	    !(subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT))
+		return "subgroup arithmetic and shuffles in compute shaders";
+	return NULL;
+}
+
+/* Whether "text" is empty, the device's number or part of its name. */
+static bool selects(const char *text, uint32_t index, const char *name)
+{
+	char *end;
+	const unsigned long number = strtoul(text, &end, 10);
+
+	return !*text || (isdigit((unsigned char)*text) && !*end ? number == index
+								 : strcasestr(name, text) != NULL);
+}
+
+static int choose(struct vulkan *v, const char *which, struct stoker_error *err)
+{
+	VkPhysicalDevice all[32];
+	uint32_t count = ARRAY_SIZE(all);
+	uint64_t best_memory = 0;
+	char reason[160] = "";
+	int best = -1;
+	const VkResult result = vkEnumeratePhysicalDevices(v->instance, &count, all);
+
+	if (result != VK_SUCCESS && result != VK_INCOMPLETE)
+		return vulkan_fail(v, result, "looking for devices", err);
+	for (uint32_t i = 0; i < count; i++) {
+		VkPhysicalDeviceProperties p;
+		const char *lack = missing(all[i]);
+
+		vkGetPhysicalDeviceProperties(all[i], &p);
+		if (!selects(which, i, p.deviceName))
+			continue;
+		if (lack) {
+			snprintf(reason, sizeof(reason), "%.80s lacks %s", p.deviceName, lack);
+			continue;
+		}
+		if (rank(p.deviceType) > best ||
+		    (rank(p.deviceType) == best && local_memory(all[i]) > best_memory)) {
+			best = rank(p.deviceType);
+			best_memory = local_memory(all[i]);
+			v->physical = all[i];
+			snprintf(v->name, sizeof(v->name), "vulkan:%u %.72s", i, p.deviceName);
+		}
+	}
+	if (v->physical)
+		return 0;
+	if (*reason)
+		return stoker_fail(err, -ENODEV, "vulkan: %s", reason);
+	if (!count)
+		return stoker_fail(err, -ENODEV,
+				   "vulkan: no device (package mesa-vulkan-drivers has drivers)");
+	return stoker_fail(err, -ENODEV, "vulkan: no device \"%s\" among the %u here", which, count);
+}
+
+/* --- the device ----------------------------------------------------------------------------------
+ */
+
+static void choose_queues(struct vulkan *v)
+{
+	VkQueueFamilyProperties families[16];
+	uint32_t count = ARRAY_SIZE(families);
+	int best = -1;
+
+	vkGetPhysicalDeviceQueueFamilyProperties(v->physical, &count, families);
+	v->family = UINT32_MAX;
+	for (uint32_t i = 0; i < count; i++) {
+		const VkQueueFlags flags = families[i].queueFlags;
+		const int good = flags & VK_QUEUE_GRAPHICS_BIT ? 0 : 1; /* computes beside a desktop */
+
+		if (flags & VK_QUEUE_COMPUTE_BIT && good > best) {
+			best = good;
+			v->family = i;
+		}
+	}
+	v->transfer_family = v->family;
+	for (uint32_t i = 0; i < count; i++)
+		if (families[i].queueFlags & VK_QUEUE_TRANSFER_BIT &&
+		    !(families[i].queueFlags & (VK_QUEUE_GRAPHICS_BIT | VK_QUEUE_COMPUTE_BIT)))
+			v->transfer_family = i;
+}
+
+static bool has_extension(const struct vulkan *v, const char *name)
+{
+	AUTO_FREE VkExtensionProperties *all = NULL;
+	uint32_t count = 0;
+
+	vkEnumerateDeviceExtensionProperties(v->physical, NULL, &count, NULL);
+	all = calloc(MAX(count, 1u), sizeof(*all));
+	if (!all || vkEnumerateDeviceExtensionProperties(v->physical, NULL, &count, all) < 0)
+		return false;
+	for (uint32_t i = 0; i < count; i++)
+		if (!strcmp(all[i].extensionName, name))
+			return true;
+	return false;
+}
+
+static int open_device(struct vulkan *v, struct stoker_error *err)
+{
+	const float priority = 1;
+	const VkDeviceQueueCreateInfo queues[] = {
+		{ .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+		  .queueFamilyIndex = v->family,
+		  .queueCount = 1,
+		  .pQueuePriorities = &priority },
+		{ .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+		  .queueFamilyIndex = v->transfer_family,
+		  .queueCount = 1,
+		  .pQueuePriorities = &priority },
+	};
+	VkPhysicalDeviceSubgroupSizeControlFeaturesEXT control = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT,
+		.subgroupSizeControl = VK_TRUE,
+		.computeFullSubgroups = VK_TRUE,
+	};
+	const VkPhysicalDeviceVulkan12Features v12 = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+		.pNext = v->pinned_size ? &control : NULL,
+		.bufferDeviceAddress = VK_TRUE,
+		.timelineSemaphore = VK_TRUE,
+	};
+	const VkPhysicalDeviceVulkan11Features v11 = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
+		.pNext = (void *)&v12,
+		.storageBuffer16BitAccess = VK_TRUE,
+	};
+	const VkPhysicalDeviceFeatures2 features = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+		.pNext = (void *)&v11,
+		.features = { .shaderInt64 = VK_TRUE },
+	};
+	const char *extensions[4];
+	uint32_t extension_count = 0;
+
+	if (v->pinned_size)
+		extensions[extension_count++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
+	if (v->has_budget)
+		extensions[extension_count++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
+	const VkDeviceCreateInfo info = {
+		.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+		.pNext = &features,
+		.queueCreateInfoCount = v->transfer_family == v->family ? 1 : 2,
+		.pQueueCreateInfos = queues,
+		.enabledExtensionCount = extension_count,
+		.ppEnabledExtensionNames = extensions,
+	};
+	const VkResult result = vkCreateDevice(v->physical, &info, NULL, &v->device);
+
+	if (result != VK_SUCCESS) {
+		v->device = VK_NULL_HANDLE;
+		return vulkan_fail(v, result, "opening the device", err);
+	}
+	volkLoadDeviceTable(&v->vk, v->device);
+	v->vk.vkGetDeviceQueue(v->device, v->family, 0, &v->queue);
+	v->vk.vkGetDeviceQueue(v->device, v->transfer_family, 0, &v->transfer_queue);
+	return 0;
+}
+
+/* How many lanes subgroups have, and whether we may say so. */
+static void choose_subgroups(struct vulkan *v)
+{
+	VkPhysicalDeviceSubgroupSizeControlPropertiesEXT sizes = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES_EXT,
+	};
+	VkPhysicalDeviceSubgroupProperties subgroup = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES,
+	};
+	VkPhysicalDeviceProperties2 properties = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+		.pNext = &subgroup,
+	};
+	VkPhysicalDeviceSubgroupSizeControlFeaturesEXT control = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT,
+	};
+	VkPhysicalDeviceFeatures2 features = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+		.pNext = &control,
+	};
+
+	if (has_extension(v, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME) && !wanted("no-control")) {
+		subgroup.pNext = &sizes;
+		vkGetPhysicalDeviceFeatures2(v->physical, &features);
+	}
+	vkGetPhysicalDeviceProperties2(v->physical, &properties);
+	v->subgroup_size = subgroup.subgroupSize;
+	v->pinned_size = control.subgroupSizeControl && control.computeFullSubgroups &&
+			 sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT &&
+			 sizes.minSubgroupSize <= v->subgroup_size &&
+			 v->subgroup_size <= sizes.maxSubgroupSize;
+	/* without control a driver may choose smaller ones than it reports */
+	v->subgroup_min = v->pinned_size ? v->subgroup_size : MIN(v->subgroup_size, 4u);
+}
+
+static void describe(struct vulkan *v)
+{
+	snprintf(v->base.description, sizeof(v->base.description),
+		 "%s: subgroups of %u, %s memory", v->name, v->subgroup_size,
+		 v->unified ? "unified" : "separate");
+}
+
+void vulkan_close(struct stoker_device *d)
+{
+	struct vulkan *v = vulkan_of(d);
+
+	if (v->device) {
+		v->vk.vkDeviceWaitIdle(v->device);
+		vulkan_pipelines_close(v);
+		vulkan_memory_close(v);
+		vulkan_commands_close(v);
+		v->vk.vkDestroyDevice(v->device, NULL);
+	}
+	if (v->messenger)
+		vkDestroyDebugUtilsMessengerEXT(v->instance, v->messenger, NULL);
+	if (v->instance)
+		vkDestroyInstance(v->instance, NULL);
+	pthread_mutex_destroy(&d->turn);
+	free(v->complaint);
+	free(v);
+}
+
+int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **device,
+		       struct stoker_error *err)
+{
+	struct vulkan *v = calloc(1, sizeof(*v));
+	VkPhysicalDeviceMaintenance3Properties largest = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES,
+	};
+	VkPhysicalDeviceProperties2 properties = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+		.pNext = &largest,
+	};
+	int ret;
+
+	if (!v)
+		return stoker_fail(err, -ENOMEM, "vulkan: out of memory");
+	strcpy(v->name, "vulkan");
+	pthread_mutex_init(&v->base.turn, NULL);
+	v->base.ops = &vulkan_ops;
+	v->base.exact = exact;
+	ret = open_instance(v, wanted("validate") || wanted("validate-gpu"), wanted("validate-gpu"),
+			    err);
+	if (!ret)
+		ret = choose(v, which, err);
+	if (!ret) {
+		vkGetPhysicalDeviceProperties2(v->physical, &properties);
+		vkGetPhysicalDeviceMemoryProperties(v->physical, &v->heaps);
+		v->limits = properties.properties.limits;
+		v->base.max_memory = largest.maxMemoryAllocationSize - 2 * VULKAN_PADDING;
+		choose_queues(v);
+		choose_subgroups(v);
+		v->has_budget = has_extension(v, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) &&
+				!wanted("no-budget");
+		v->use_cache = !wanted("no-cache");
+		ret = open_device(v, err);
+	}
+	if (!ret)
+		ret = vulkan_choose_memory(v, wanted("separate"), err);
+	if (!ret)
+		ret = vulkan_commands_open(v, err);
+	if (!ret)
+		ret = vulkan_pipelines_open(v, &properties.properties, err);
+	if (!ret)
+		ret = vulkan_ops_open(v, err);
+	if (ret) {
+		vulkan_close(&v->base);
+		return ret;
+	}
+	describe(v);
+	*device = &v->base;
+	return 0;
+}

@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Buffers with device addresses.  Where host and device share memory, the host writes into them
+ * directly; elsewhere a ring of staging buffers carries data over the transfer queue.
+ */
+#include "device/vulkan/vulkan.h"
+
+static bool has_flags(const struct vulkan *v, uint32_t type, VkMemoryPropertyFlags flags)
+{
+	return (v->heaps.memoryTypes[type].propertyFlags & flags) == flags;
+}
+
+/* The first type of the largest heap that has all of @flags, or -1. */
+static int find_type(const struct vulkan *v, uint32_t allowed, VkMemoryPropertyFlags flags)
+{
+	int best = -1;
+
+	for (uint32_t i = 0; i < v->heaps.memoryTypeCount; i++) {
+		const VkMemoryType *t = &v->heaps.memoryTypes[i];
+
+		if (!(allowed & 1u << i) || !has_flags(v, i, flags))
+			continue;
+		if (best < 0 ||
+		    v->heaps.memoryHeaps[t->heapIndex].size >
+			    v->heaps.memoryHeaps[v->heaps.memoryTypes[best].heapIndex].size)
+			best = (int)i;
+	}
+	return best;
+}
+
+static int create_buffer(struct vulkan *v, uint64_t bytes, VkBuffer *buffer)
+{
+	const uint32_t families[] = { v->family, v->transfer_family };
+	const bool shared = v->family != v->transfer_family;
+	const VkBufferCreateInfo info = {
+		.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+		.size = bytes,
+		.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+			 VK_BUFFER_USAGE_TRANSFER_DST_BIT |
+			 VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT,
+		.sharingMode = shared ? VK_SHARING_MODE_CONCURRENT : VK_SHARING_MODE_EXCLUSIVE,
+		.queueFamilyIndexCount = shared ? 2 : 0,
+		.pQueueFamilyIndices = families,
+	};
+
+	return v->vk.vkCreateBuffer(v->device, &info, NULL, buffer);
+}
+
+int vulkan_choose_memory(struct vulkan *v, bool separate, struct stoker_error *err)
+{
+	const VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
+	const VkMemoryPropertyFlags visible =
+		VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+	const VkMemoryPropertyFlags cached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+	VkMemoryRequirements need;
+	VkBuffer probe;
+	int type = -1, staging;
+
+	const VkResult result = create_buffer(v, 4096, &probe);
+
+	if (result != VK_SUCCESS)
+		return vulkan_fail(v, result, "creating a buffer", err);
+	v->vk.vkGetBufferMemoryRequirements(v->device, probe, &need);
+	v->vk.vkDestroyBuffer(v->device, probe, NULL);
+	if (!separate) {
+		type = find_type(v, need.memoryTypeBits, local | visible | cached);
+		if (type < 0)
+			type = find_type(v, need.memoryTypeBits, local | visible);
+	}
+	v->unified = type >= 0;
+	if (type < 0)
+		type = find_type(v, need.memoryTypeBits, local);
+	staging = find_type(v, need.memoryTypeBits, visible | cached);
+	if (staging < 0)
+		staging = find_type(v, need.memoryTypeBits, visible);
+	if (type < 0 || staging < 0)
+		return stoker_fail(err, -ENOTSUP, "%s: no memory that shaders and the host can use",
+				   v->name);
+	v->memory_type = (uint32_t)type;
+	v->staging_type = (uint32_t)staging;
+	v->cached = v->unified && has_flags(v, v->memory_type, cached);
+	return 0;
+}
+
+/* Bytes that the heap still has for us, as far as the driver says. */
+static uint64_t heap_left(const struct vulkan *v, uint32_t type)
+{
+	const uint32_t heap = v->heaps.memoryTypes[type].heapIndex;
+	VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT,
+	};
+	VkPhysicalDeviceMemoryProperties2 properties = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
+		.pNext = &budget,
+	};
+
+	if (!v->has_budget)
+		return v->heaps.memoryHeaps[heap].size;
+	vkGetPhysicalDeviceMemoryProperties2(v->physical, &properties);
+	return budget.heapBudget[heap] > budget.heapUsage[heap]
+		       ? budget.heapBudget[heap] - budget.heapUsage[heap]
+		       : 0;
+}
+
+static void free_buffer(struct vulkan *v, struct vulkan_buffer *b)
+{
+	if (b->memory)
+		v->vk.vkFreeMemory(v->device, b->memory, NULL);
+	if (b->buffer)
+		v->vk.vkDestroyBuffer(v->device, b->buffer, NULL);
+	free(b);
+}
+
+static int back_buffer(struct vulkan *v, struct vulkan_buffer *b, uint32_t type, const char **doing)
+{
+	const VkMemoryAllocateFlagsInfo flags = {
+		.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
+		.flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT,
+	};
+	VkBufferDeviceAddressInfo info = {
+		.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
+	};
+	VkMemoryRequirements need;
+	VkResult result = create_buffer(v, b->bytes, &b->buffer);
+
+	*doing = "creating a buffer";
+	if (result != VK_SUCCESS)
+		return result;
+	v->vk.vkGetBufferMemoryRequirements(v->device, b->buffer, &need);
+	const VkMemoryAllocateInfo allocate = {
+		.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+		.pNext = &flags,
+		.allocationSize = need.size,
+		.memoryTypeIndex = type,
+	};
+
+	*doing = "allocating memory";
+	result = v->vk.vkAllocateMemory(v->device, &allocate, NULL, &b->memory);
+	if (result != VK_SUCCESS)
+		return result;
+	*doing = "binding memory";
+	result = v->vk.vkBindBufferMemory(v->device, b->buffer, b->memory, 0);
+	if (result != VK_SUCCESS)
+		return result;
+	if (has_flags(v, type, VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT) &&
+	    (v->unified || type == v->staging_type)) {
+		*doing = "mapping memory";
+		result = v->vk.vkMapMemory(v->device, b->memory, 0, VK_WHOLE_SIZE, 0, &b->map);
+		if (result != VK_SUCCESS)
+			return result;
+	}
+	info.buffer = b->buffer;
+	b->at = v->vk.vkGetBufferDeviceAddress(v->device, &info);
+	return VK_SUCCESS;
+}
+
+static int buffer_create(struct vulkan *v, uint64_t bytes, uint32_t type,
+			 struct vulkan_buffer **out, struct stoker_error *err)
+{
+	struct vulkan_buffer *b = calloc(1, sizeof(*b));
+	const char *doing;
+	VkResult result;
+
+	*out = NULL;
+	if (!b)
+		return stoker_fail(err, -ENOMEM, "%s: out of memory", v->name);
+	b->bytes = round_up(MAX(bytes, (uint64_t)1), VULKAN_PADDING) + VULKAN_PADDING;
+	result = back_buffer(v, b, type, &doing);
+	if (result != VK_SUCCESS) {
+		free_buffer(v, b);
+		return vulkan_fail(v, result, doing, err);
+	}
+	*out = b;
+	return 0;
+}
+
+int vulkan_memory_create(struct stoker_device *d, uint64_t bytes, struct stoker_memory *m,
+			 struct stoker_error *err)
+{
+	struct vulkan *v = vulkan_of(d);
+	const uint64_t left = heap_left(v, v->memory_type);
+	char want[16], have[16];
+	struct vulkan_buffer *b;
+
+	*m = (struct stoker_memory){ 0 };
+	if (bytes > left || bytes > d->max_memory)
+		return stoker_fail(err, -ENOMEM, "%s: no memory for %s, %s %s", v->name,
+				   stoker_human_size(bytes, want),
+				   stoker_human_size(MIN(left, d->max_memory), have),
+				   bytes > left ? "are left" : "is the largest block");
+	const int ret = buffer_create(v, bytes, v->memory_type, &b, err);
+
+	if (ret)
+		return ret;
+	b->next = v->buffers;
+	v->buffers = b;
+	*m = (struct stoker_memory){ .at = b->at, .bytes = bytes, .host = b->map, .private = b };
+	return 0;
+}
+
+void vulkan_memory_destroy(struct stoker_device *d, struct stoker_memory *m)
+{
+	struct vulkan *v = vulkan_of(d);
+	struct vulkan_buffer *b = m->private;
+
+	*m = (struct stoker_memory){ 0 };
+	if (!b)
+		return;
+	if (v->transfer_timeline)
+		vulkan_wait(v, v->transfer_timeline, v->transfer_value, NULL);
+	for (struct vulkan_buffer **at = &v->buffers; *at; at = &(*at)->next)
+		if (*at == b) {
+			*at = b->next;
+			break;
+		}
+	free_buffer(v, b);
+}
+
+/* --- reads and writes ----------------------------------------------------------------------------
+ */
+
+static struct vulkan_buffer *find_buffer(const struct vulkan *v, stoker_address at, uint64_t bytes)
+{
+	for (struct vulkan_buffer *b = v->buffers; b; b = b->next)
+		if (at >= b->at && at - b->at <= b->bytes && bytes <= b->bytes - (at - b->at))
+			return b;
+	return NULL;
+}
+
+/* What reads and writes of memory that the host doesn't see need, made on first use. */
+static int open_stages(struct vulkan *v, struct stoker_error *err)
+{
+	const VkCommandPoolCreateInfo pool = {
+		.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+		.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+		.queueFamilyIndex = v->transfer_family,
+	};
+	VkResult result;
+	int ret = 0;
+
+	if (v->stages[VULKAN_STAGES - 1].buffer)
+		return 0;
+	if (!v->transfer_timeline)
+		ret = vulkan_semaphore(v, &v->transfer_timeline, err);
+	if (ret)
+		return ret;
+	if (!v->transfer_pool) {
+		result = v->vk.vkCreateCommandPool(v->device, &pool, NULL, &v->transfer_pool);
+		if (result != VK_SUCCESS)
+			return vulkan_fail(v, result, "creating a command pool", err);
+	}
+	for (unsigned i = 0; i < VULKAN_STAGES && !ret; i++) {
+		const VkCommandBufferAllocateInfo info = {
+			.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+			.commandPool = v->transfer_pool,
+			.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+			.commandBufferCount = 1,
+		};
+		struct vulkan_stage *s = &v->stages[i];
+
+		if (!s->commands.buffer) {
+			result = v->vk.vkAllocateCommandBuffers(v->device, &info,
+								&s->commands.buffer);
+			if (result != VK_SUCCESS) {
+				s->commands.buffer = NULL;
+				return vulkan_fail(v, result, "allocating a command buffer", err);
+			}
+		}
+		if (!s->buffer)
+			ret = buffer_create(v, VULKAN_STAGE_BYTES, v->staging_type, &s->buffer,
+					    err);
+	}
+	return ret;
+}
+
+/* Copies between a staging buffer and a device buffer; the host doesn't wait. */
+static int copy(struct vulkan *v, struct vulkan_stage *s, const struct vulkan_buffer *b,
+		uint64_t offset, uint64_t bytes, bool to_device, struct stoker_error *err)
+{
+	const VkCommandBufferBeginInfo begin = {
+		.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+		.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
+	};
+	const VkBufferCopy region = { .srcOffset = to_device ? 0 : offset,
+				      .dstOffset = to_device ? offset : 0,
+				      .size = bytes };
+	const VkMemoryBarrier to_host = { .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+					  .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
+					  .dstAccessMask = VK_ACCESS_HOST_READ_BIT };
+	const VkMemoryBarrier ordered = { .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+					  .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
+					  .dstAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT |
+							   VK_ACCESS_TRANSFER_READ_BIT };
+	uint64_t value = v->transfer_value + 1, after = v->timeline_value;
+	const VkPipelineStageFlags stage = VK_PIPELINE_STAGE_TRANSFER_BIT;
+	const VkTimelineSemaphoreSubmitInfo values = {
+		.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
+		.waitSemaphoreValueCount = 1,
+		.pWaitSemaphoreValues = &after,
+		.signalSemaphoreValueCount = 1,
+		.pSignalSemaphoreValues = &value,
+	};
+	const VkSubmitInfo submit = {
+		.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+		.pNext = &values,
+		.waitSemaphoreCount = 1,
+		.pWaitSemaphores = &v->timeline,
+		.pWaitDstStageMask = &stage,
+		.commandBufferCount = 1,
+		.pCommandBuffers = &s->commands.buffer,
+		.signalSemaphoreCount = 1,
+		.pSignalSemaphores = &v->transfer_timeline,
+	};
+	VkResult result = v->vk.vkBeginCommandBuffer(s->commands.buffer, &begin);
+
+	if (result != VK_SUCCESS)
+		return vulkan_fail(v, result, "recording a transfer", err);
+	v->vk.vkCmdPipelineBarrier(s->commands.buffer, VK_PIPELINE_STAGE_TRANSFER_BIT,
+				   VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 1, &ordered, 0, NULL, 0,
+				   NULL);
+	v->vk.vkCmdCopyBuffer(s->commands.buffer, to_device ? s->buffer->buffer : b->buffer,
+			      to_device ? b->buffer : s->buffer->buffer, 1, &region);
+	if (!to_device)
+		v->vk.vkCmdPipelineBarrier(s->commands.buffer, VK_PIPELINE_STAGE_TRANSFER_BIT,
+					   VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &to_host, 0, NULL, 0,
+					   NULL);
+	result = v->vk.vkEndCommandBuffer(s->commands.buffer);
+	if (result == VK_SUCCESS)
+		result = v->vk.vkQueueSubmit(v->transfer_queue, 1, &submit, VK_NULL_HANDLE);
+	if (result != VK_SUCCESS)
+		return vulkan_fail(v, result, "transferring data", err);
+	v->transfer_value = s->commands.value = value;
+	return 0;
+}
+
+static int stage_write(struct vulkan *v, const struct vulkan_buffer *b, uint64_t offset,
+		       const uint8_t *src, uint64_t bytes, struct stoker_error *err)
+{
+	int ret = open_stages(v, err);
+
+	for (uint64_t done = 0, n; done < bytes && !ret; done += n) {
+		struct vulkan_stage *s = &v->stages[v->stage_next++ % VULKAN_STAGES];
+
+		n = MIN(bytes - done, (uint64_t)VULKAN_STAGE_BYTES);
+		ret = vulkan_wait(v, v->transfer_timeline, s->commands.value, err);
+		if (ret)
+			break;
+		memcpy(s->buffer->map, src + done, n);
+		ret = copy(v, s, b, offset + done, n, true, err);
+	}
+	return ret;
+}
+
+static int stage_read(struct vulkan *v, const struct vulkan_buffer *b, uint64_t offset,
+		      uint8_t *dst, uint64_t bytes, struct stoker_error *err)
+{
+	int ret = open_stages(v, err);
+
+	for (uint64_t done = 0, n; done < bytes && !ret; done += n) {
+		struct vulkan_stage *s = &v->stages[v->stage_next++ % VULKAN_STAGES];
+
+		n = MIN(bytes - done, (uint64_t)VULKAN_STAGE_BYTES);
+		ret = vulkan_wait(v, v->transfer_timeline, s->commands.value, err);
+		if (!ret)
+			ret = copy(v, s, b, offset + done, n, false, err);
+		if (!ret)
+			ret = vulkan_wait(v, v->transfer_timeline, s->commands.value, err);
+		if (!ret)
+			memcpy(dst + done, s->buffer->map, n);
+	}
+	return ret;
+}
+
+int vulkan_write(struct stoker_device *d, stoker_address dst, const void *src, uint64_t bytes,
+		 struct stoker_error *err)
+{
+	struct vulkan *v = vulkan_of(d);
+	struct vulkan_buffer *b = find_buffer(v, dst, bytes);
+
+	if (!b)
+		return stoker_fail(err, -EFAULT, "%s: write outside of the device's memory",
+				   v->name);
+	if (!b->map)
+		return stage_write(v, b, dst - b->at, src, bytes, err);
+	memcpy((uint8_t *)b->map + (dst - b->at), src, bytes);
+	return 0;
+}
+
+int vulkan_read(struct stoker_device *d, void *dst, stoker_address src, uint64_t bytes,
+		struct stoker_error *err)
+{
+	struct vulkan *v = vulkan_of(d);
+	const struct vulkan_buffer *b = find_buffer(v, src, bytes);
+
+	if (!b)
+		return stoker_fail(err, -EFAULT, "%s: read outside of the device's memory",
+				   v->name);
+	if (!b->map || (!v->cached && bytes > 4096))
+		return stage_read(v, b, src - b->at, dst, bytes, err);
+	memcpy(dst, (uint8_t *)b->map + (src - b->at), bytes);
+	return 0;
+}
+
+stoker_address vulkan_scratch(struct vulkan *v, uint64_t bytes)
+{
+	struct stoker_memory more, *retired;
+
+	if (v->failed || bytes <= v->scratch.bytes)
+		return v->scratch.at;
+	retired = realloc(v->retired, (v->retired_count + 1) * sizeof(*retired));
+	if (!retired) {
+		v->failed = stoker_fail(&v->failure, -ENOMEM, "%s: out of memory", v->name);
+		return 0;
+	}
+	v->retired = retired;
+	/* at least doubled, so that all retired ones together are smaller than the present one */
+	v->failed = vulkan_memory_create(&v->base, MAX(bytes, 2 * v->scratch.bytes), &more,
+					 &v->failure);
+	if (v->failed)
+		return 0;
+	if (v->scratch.at)
+		v->retired[v->retired_count++] = v->scratch;
+	v->scratch = more;
+	return more.at;
+}
+
+void vulkan_memory_close(struct vulkan *v)
+{
+	vulkan_memory_destroy(&v->base, &v->scratch);
+	vulkan_memory_destroy(&v->base, &v->codebooks);
+	for (size_t i = 0; i < v->retired_count; i++)
+		vulkan_memory_destroy(&v->base, &v->retired[i]);
+	free(v->retired);
+	for (unsigned i = 0; i < VULKAN_STAGES; i++)
+		if (v->stages[i].buffer)
+			free_buffer(v, v->stages[i].buffer);
+	if (v->transfer_pool)
+		v->vk.vkDestroyCommandPool(v->device, v->transfer_pool, NULL);
+	if (v->transfer_timeline)
+		v->vk.vkDestroySemaphore(v->device, v->transfer_timeline, NULL);
+}

@@ -1,0 +1,630 @@
+// SPDX-License-Identifier: MIT
+/* Each op as the dispatches of one or more shaders. */
+#include "device/vulkan/vulkan.h"
+
+#include "../shaders/push_constants.h"
+
+enum {
+	THREADS = 64,	    /* of a workgroup where threads work alone */
+	MATVEC_ROWS_MAX = 4 /* products with up to as many rows are done row by row */
+};
+
+static uint32_t div_up(uint64_t a, uint64_t b)
+{
+	return (uint32_t)((a + b - 1) / b);
+}
+
+static struct vulkan_span span(stoker_address at, uint64_t count, bool write)
+{
+	return (struct vulkan_span){ .at = at, .bytes = at ? 4 * count : 0, .write = write };
+}
+
+static struct vulkan_span reads(stoker_address at, uint64_t floats)
+{
+	return span(at, floats, false);
+}
+
+static struct vulkan_span writes(stoker_address at, uint64_t floats)
+{
+	return span(at, floats, true);
+}
+
+/* Floats from the first row's begin to the last row's end. */
+static uint64_t extent(uint64_t rows, uint64_t stride, uint64_t width)
+{
+	return (rows - 1) * stride + width;
+}
+
+#define RECORD(v, push_, x_, ...)                                                     \
+	vulkan_record((v), &(struct vulkan_dispatch){ .x = (x_),                             \
+					       .push = &(push_),                      \
+					       .push_bytes = sizeof(push_),           \
+					       __VA_ARGS__ })
+/* The op's memory; keeps RECORD() in one piece. */
+#define SPANS(...)                                           \
+	.spans = (const struct vulkan_span[]){ __VA_ARGS__ }, \
+	.span_count = ARRAY_SIZE(((const struct vulkan_span[]){ __VA_ARGS__ }))
+
+/* Workgroups for @count values, a thread each. */
+static uint32_t for_threads(uint64_t count)
+{
+	return div_up(count, THREADS);
+}
+
+/* --- products ------------------------------------------------------------------------------------
+ */
+
+static stoker_address codebook_of(const struct vulkan *v, const struct stoker_format *f)
+{
+	stoker_address at = v->codebooks.at;
+
+	for (const struct stoker_format *o = NULL; (o = stoker_format_next(o)) && o != f;)
+		at += round_up(o->codebook_bytes, 64);
+	return f->codebook_bytes ? at : 0;
+}
+
+static void embed(struct stoker_device *d, const struct op_embed *op)
+{
+	struct vulkan *v = vulkan_of(d);
+	const struct stoker_weight *t = op->table;
+	const struct push_embed push = {
+		.dst = op->dst,
+		.ids = op->ids,
+		.table = t->at,
+		.codebook = codebook_of(v, t->format),
+		.rows = op->rows,
+		.width = t->in,
+		.row_bytes = (uint32_t)stoker_row_bytes(t->format, t->in),
+		.scale = op->scale,
+	};
+
+	RECORD(v, push, for_threads((uint64_t)op->rows * div_up(t->in, 32)), .format = t->format,
+	       .shader = SHADER_EMBED, .threads = THREADS,
+	       SPANS(writes(op->dst, (uint64_t)op->rows * t->in), reads(op->ids, op->rows)));
+}
+
+/* What matvec has to know besides the weights. */
+struct rows {
+	stoker_address dst, src, ids, mix;
+	uint32_t rows, slots, terms;
+	uint32_t src_stride, src_slot_stride, src_term_stride, dst_stride, dst_slot_stride;
+};
+
+static void matvec(struct vulkan *v, const struct stoker_weight *w, const struct rows *r)
+{
+	const struct push_matvec push = {
+		.weight = w->at,
+		.src = r->src,
+		.dst = r->dst,
+		.bias = w->bias,
+		.scale = w->scale,
+		.ids = r->ids,
+		.mix = r->mix,
+		.codebook = codebook_of(v, w->format),
+		.stride = w->stride,
+		.row_bytes = (uint32_t)stoker_row_bytes(w->format, w->in),
+		.width = w->in,
+		.out_width = w->out,
+		.rows = r->rows,
+		.slots = r->slots,
+		.terms = r->terms,
+		.src_stride = r->src_stride,
+		.src_slot_stride = r->src_slot_stride,
+		.src_term_stride = r->src_term_stride,
+		.dst_stride = r->dst_stride,
+		.dst_slot_stride = r->dst_slot_stride,
+	};
+	const uint64_t entries = (uint64_t)r->rows * r->slots * r->terms;
+	const uint64_t src = extent(r->rows, r->src_stride, 0) +
+			     extent(r->slots, r->src_slot_stride, 0) +
+			     extent(r->terms, r->src_term_stride, w->in);
+	const uint64_t dst = extent(r->rows, r->dst_stride, 0) +
+			     extent(r->slots, r->dst_slot_stride, w->out);
+
+	RECORD(v, push, div_up(w->out, v->matvec_rows), .shader = SHADER_MATVEC,
+	       .format = w->format, .constants = { v->matvec_rows },
+	       .y = (uint32_t)MIN((uint64_t)r->rows * r->slots, (uint64_t)65535),
+	       SPANS(writes(r->dst, dst), reads(r->src, src), reads(r->ids, entries),
+		     reads(r->mix, entries)));
+}
+
+/* The rows of @src, or with @list those that each of the weight's matrices has: see push_matmul. */
+static void product(struct vulkan *v, const struct stoker_weight *w, stoker_address dst,
+		    stoker_address src, uint32_t rows, stoker_address list, stoker_address offsets,
+		    uint32_t divisor)
+{
+	const struct push_matmul push = {
+		.weight = w->at,
+		.src = src,
+		.dst = dst,
+		.bias = w->bias,
+		.scale = w->scale,
+		.list = list,
+		.offsets = offsets,
+		.codebook = codebook_of(v, w->format),
+		.stride = w->stride,
+		.row_bytes = (uint32_t)stoker_row_bytes(w->format, w->in),
+		.width = w->in,
+		.out_width = w->out,
+		.rows = rows,
+		.divisor = divisor,
+		.src_stride = w->in,
+		.dst_stride = w->out,
+	};
+	const uint32_t tiles = div_up(rows, v->matmul_tile);
+
+	RECORD(v, push, div_up(w->out, (uint64_t)v->subgroup_size * v->matmul_outputs),
+	       .shader = SHADER_MATMUL, .format = w->format,
+	       .constants = { v->matmul_tile, v->matmul_outputs },
+	       /* with a list one workgroup walks over the rows of its matrix */
+	       .y = list ? MIN(div_up(tiles, w->count) + 1, tiles) : tiles,
+	       .z = list ? w->count : 1,
+	       SPANS(writes(dst, (uint64_t)rows * w->out),
+		     reads(src, (uint64_t)div_up(rows, divisor) * w->in), reads(list, rows),
+		     reads(offsets, w->count + 1)));
+}
+
+static void matmul(struct stoker_device *d, const struct op_matmul *op)
+{
+	struct vulkan *v = vulkan_of(d);
+
+	for (uint32_t i = 0; i < op->count; i++) {
+		const struct stoker_weight *w = op->weight[i];
+		const struct rows r = { .dst = op->dst[i],
+					.src = op->src,
+					.rows = op->rows,
+					.slots = 1,
+					.terms = 1,
+					.src_stride = w->in,
+					.dst_stride = w->out };
+
+		if (op->rows <= MATVEC_ROWS_MAX)
+			matvec(v, w, &r);
+		else
+			product(v, w, op->dst[i], op->src, op->rows, 0, 0, 1);
+	}
+}
+
+static void matmul_heads(struct stoker_device *d, const struct op_matmul_heads *op)
+{
+	const struct rows r = { .dst = op->dst,
+				.src = op->src,
+				.rows = op->rows,
+				.slots = op->weight->count,
+				.terms = 1,
+				.src_stride = op->src_stride,
+				.src_slot_stride = op->src_head_stride,
+				.dst_stride = op->dst_stride,
+				.dst_slot_stride = op->dst_head_stride };
+
+	matvec(vulkan_of(d), op->weight, &r);
+}
+
+static void glu(struct stoker_device *d, const struct op_glu *op)
+{
+	const struct push_glu push = {
+		.dst = op->dst,
+		.gate = op->gate,
+		.up = op->up,
+		.rows = op->rows,
+		.width = op->width,
+		.gate_stride = op->gate_stride,
+		.up_stride = op->up_stride,
+		.activation = op->activation,
+	};
+
+	RECORD(vulkan_of(d), push, for_threads((uint64_t)op->rows * op->width), .shader = SHADER_GLU,
+	       .threads = THREADS,
+	       SPANS(writes(op->dst, (uint64_t)op->rows * op->width),
+		     reads(op->gate, extent(op->rows, op->gate_stride, op->width)),
+		     reads(op->up, extent(op->rows, op->up_stride, op->width))));
+}
+
+static void gate_and_up(struct stoker_device *d, const struct op_experts *op, stoker_address gate,
+			stoker_address up)
+{
+	const uint32_t width = op->up->out;
+	const struct op_glu both = {
+		.dst = up,
+		.gate = op->gate->at ? gate : 0,
+		.up = up,
+		.rows = op->rows * op->used,
+		.width = width,
+		.gate_stride = width,
+		.up_stride = width,
+		.activation = op->activation,
+	};
+
+	glu(d, &both);
+}
+
+/* Few rows: each entry reads its expert's weights by itself. */
+static void experts_by_row(struct stoker_device *d, const struct op_experts *op,
+			   stoker_address scratch)
+{
+	struct vulkan *v = vulkan_of(d);
+	const uint64_t hidden = (uint64_t)op->rows * op->used * op->up->out;
+	const stoker_address up = scratch, gate = scratch + round_up(4 * hidden, 64);
+	struct rows r = { .dst = up,
+			  .src = op->src,
+			  .ids = op->ids,
+			  .rows = op->rows,
+			  .slots = op->used,
+			  .terms = 1,
+			  .src_stride = op->up->in,
+			  .dst_stride = op->used * op->up->out,
+			  .dst_slot_stride = op->up->out };
+	const struct rows down = { .dst = op->dst,
+				   .src = up,
+				   .ids = op->ids,
+				   .mix = op->weights,
+				   .rows = op->rows,
+				   .slots = 1,
+				   .terms = op->used,
+				   .src_stride = op->used * op->down->in,
+				   .src_term_stride = op->down->in,
+				   .dst_stride = op->down->out };
+
+	matvec(v, op->up, &r);
+	r.dst = gate;
+	if (op->gate->at)
+		matvec(v, op->gate, &r);
+	gate_and_up(d, op, gate, up);
+	matvec(v, op->down, &down);
+}
+
+/* Many rows: sorted by expert, so that each expert's weights are read for all of its rows. */
+static void experts_grouped(struct stoker_device *d, const struct op_experts *op,
+			    stoker_address scratch)
+{
+	struct vulkan *v = vulkan_of(d);
+	const uint32_t entries = op->rows * op->used, experts = op->up->count;
+	const uint64_t hidden = round_up(4 * (uint64_t)entries * op->up->out, 64);
+	const stoker_address up = scratch, gate = up + hidden, out = gate + hidden;
+	const stoker_address offsets = out + round_up(4 * (uint64_t)entries * op->down->out, 64);
+	const stoker_address list = offsets + round_up(4 * ((uint64_t)experts + 1), 64);
+	const struct push_group group = {
+		.ids = op->ids,
+		.offsets = offsets,
+		.list = list,
+		.count = entries,
+		.experts = experts,
+	};
+	const struct push_combine combine = {
+		.dst = op->dst,
+		.src = out,
+		.weights = op->weights,
+		.rows = op->rows,
+		.used = op->used,
+		.width = op->down->out,
+	};
+
+	RECORD(v, group, 1, .shader = SHADER_GROUP, .threads = THREADS,
+	       SPANS(reads(op->ids, entries), writes(offsets, experts + 1), writes(list, entries)));
+	product(v, op->up, up, op->src, entries, list, offsets, op->used);
+	if (op->gate->at)
+		product(v, op->gate, gate, op->src, entries, list, offsets, op->used);
+	gate_and_up(d, op, gate, up);
+	product(v, op->down, out, up, entries, list, offsets, 1);
+	RECORD(v, combine, for_threads((uint64_t)op->rows * op->down->out), .shader = SHADER_COMBINE,
+	       .threads = THREADS,
+	       SPANS(writes(op->dst, (uint64_t)op->rows * op->down->out),
+		     reads(out, (uint64_t)entries * op->down->out), reads(op->weights, entries)));
+}
+
+static void experts(struct stoker_device *d, const struct op_experts *op)
+{
+	struct vulkan *v = vulkan_of(d);
+	const uint64_t entries = (uint64_t)op->rows * op->used;
+	const uint64_t bytes = 4 * (entries * (2 * (uint64_t)op->up->out + op->down->out + 1) +
+				    op->up->count + 1) + 5 * 64;
+	const stoker_address scratch = vulkan_scratch(v, bytes);
+
+	if (op->rows <= MATVEC_ROWS_MAX)
+		experts_by_row(d, op, scratch);
+	else
+		experts_grouped(d, op, scratch);
+}
+
+/* --- attention and recurrence --------------------------------------------------------------------
+ */
+
+static void norm(struct stoker_device *d, const struct op_norm *op)
+{
+	struct vulkan *v = vulkan_of(d);
+	const uint64_t width = (uint64_t)op->groups * op->width;
+	const struct push_norm push = {
+		.dst = op->dst,
+		.src = op->src,
+		.weight = op->weight,
+		.rows = op->rows,
+		.groups = op->groups,
+		.width = op->width,
+		.dst_stride = op->dst_stride,
+		.src_stride = op->src_stride,
+		.l2 = op->kind == NORM_L2,
+		.eps = op->eps,
+	};
+
+	RECORD(v, push, op->rows * op->groups, .shader = SHADER_NORM,
+	       SPANS(writes(op->dst, extent(op->rows, op->dst_stride, width)),
+		     reads(op->src, extent(op->rows, op->src_stride, width))));
+}
+
+static void rope(struct stoker_device *d, const struct op_rope *op)
+{
+	const struct push_rope push = {
+		.x = op->x,
+		.frequency = op->frequency,
+		.position = op->position,
+		.rows = op->rows,
+		.heads = op->heads,
+		.head_stride = op->head_stride,
+		.stride = op->stride,
+		.pairs = op->pairs,
+		.interleaved = op->interleaved,
+		.magnitude = op->magnitude,
+	};
+
+	RECORD(vulkan_of(d), push, for_threads((uint64_t)op->rows * op->pairs),
+	       .shader = SHADER_ROPE, .threads = THREADS,
+	       SPANS(writes(op->x, extent(op->rows, op->stride,
+					  extent(op->heads, op->head_stride, 2 * op->pairs)))));
+}
+
+/* Where in the cache rows go is known only when it runs: all of it counts as written. */
+static struct vulkan_span cache_span(stoker_address cache, bool write)
+{
+	return (struct vulkan_span){ .at = cache, .bytes = 1, .write = write };
+}
+
+static void kv_store(struct stoker_device *d, const struct op_kv_store *op)
+{
+	const uint32_t chunk = op->format == STOKER_KV_Q8_0 ? 32 : 2;
+	const struct push_kv_store push = {
+		.cache = op->cache,
+		.src = op->src,
+		.position = op->position,
+		.rows = op->rows,
+		.width = op->width,
+		.stride = op->stride,
+	};
+
+	RECORD(vulkan_of(d), push, for_threads((uint64_t)op->rows * div_up(op->width, chunk)),
+	       .shader = SHADER_KV_STORE, .threads = THREADS, .constants = { op->format },
+	       SPANS(cache_span(op->cache, true),
+		     reads(op->src, extent(op->rows, op->stride, op->width))));
+}
+
+static void attention(struct stoker_device *d, const struct op_attention *op)
+{
+	const struct push_attention push = {
+		.dst = op->dst,
+		.q = op->q,
+		.keys = op->keys,
+		.values = op->values,
+		.sinks = op->sinks,
+		.position = op->position,
+		.rows = op->rows,
+		.heads = op->heads,
+		.kv_heads = op->kv_heads,
+		.window = op->window,
+		.q_stride = op->q_stride,
+		.q_head_stride = op->q_head_stride,
+		.dst_stride = op->dst_stride,
+		.shared_value = op->shared_value,
+		.scale = op->scale,
+		.softcap = op->softcap,
+	};
+	const uint64_t q = extent(op->heads, op->q_head_stride, op->key_size);
+
+	RECORD(vulkan_of(d), push, op->rows * op->heads, .shader = SHADER_ATTENTION,
+	       .constants = { op->format, op->key_size, op->value_size },
+	       SPANS(cache_span(op->keys, false), cache_span(op->values, false),
+		     reads(op->q, extent(op->rows, op->q_stride, q)),
+		     writes(op->dst, extent(op->rows, op->dst_stride,
+					    (uint64_t)op->heads * op->value_size))));
+}
+
+static void route(struct stoker_device *d, const struct op_route *op)
+{
+	const uint64_t entries = (uint64_t)op->rows * op->used;
+	const struct push_route push = {
+		.ids = op->ids,
+		.weights = op->weights,
+		.logits = op->logits,
+		.bias = op->bias,
+		.rows = op->rows,
+		.used = op->used,
+		.groups = op->groups,
+		.groups_used = op->groups_used,
+		.gating = op->gating,
+		.normalize = op->normalize,
+		.scale = op->scale,
+	};
+
+	RECORD(vulkan_of(d), push, op->rows, .shader = SHADER_ROUTE, .constants = { op->experts },
+	       SPANS(writes(op->ids, entries), writes(op->weights, entries),
+		     reads(op->logits, (uint64_t)op->rows * op->experts)));
+}
+
+static void conv(struct stoker_device *d, const struct op_conv *op)
+{
+	const struct push_conv push = {
+		.dst = op->dst,
+		.src = op->src,
+		.weight = op->weight,
+		.state = op->state,
+		.rows = op->rows,
+		.channels = op->channels,
+		.dst_stride = op->dst_stride,
+		.src_stride = op->src_stride,
+		.silu = op->silu,
+	};
+
+	RECORD(vulkan_of(d), push, for_threads(op->channels), .shader = SHADER_CONV,
+	       .threads = THREADS, .constants = { op->taps },
+	       SPANS(writes(op->dst, extent(op->rows, op->dst_stride, op->channels)),
+		     reads(op->src, extent(op->rows, op->src_stride, op->channels)),
+		     writes(op->state, (uint64_t)op->channels * (op->taps - 1))));
+}
+
+static void delta_net(struct stoker_device *d, const struct op_delta_net *op)
+{
+	const uint64_t keys = (uint64_t)op->key_heads * op->size;
+	const uint64_t values = (uint64_t)op->value_heads * op->size;
+	const uint64_t gates = (uint64_t)op->rows * op->value_heads;
+	const struct push_delta_net push = {
+		.dst = op->dst,
+		.q = op->q,
+		.k = op->k,
+		.v = op->v,
+		.alpha = op->alpha,
+		.beta = op->beta,
+		.dt = op->dt,
+		.a = op->a,
+		.state = op->state,
+		.rows = op->rows,
+		.key_heads = op->key_heads,
+		.value_heads = op->value_heads,
+		.size = op->size,
+		.qkv_stride = op->qkv_stride,
+		.dst_stride = op->dst_stride,
+		.grouped = op->grouped,
+	};
+
+	RECORD(vulkan_of(d), push, for_threads(values), .shader = SHADER_DELTA_NET,
+	       .threads = THREADS,
+	       SPANS(writes(op->dst, extent(op->rows, op->dst_stride, values)),
+		     writes(op->state, values * op->size),
+		     reads(op->q, extent(op->rows, op->qkv_stride, keys)),
+		     reads(op->k, extent(op->rows, op->qkv_stride, keys)),
+		     reads(op->v, extent(op->rows, op->qkv_stride, values)),
+		     reads(op->alpha, gates), reads(op->beta, gates)));
+}
+
+/* --- the rest ------------------------------------------------------------------------------------
+ */
+
+static void binary(struct stoker_device *d, const struct op_binary *op)
+{
+	const struct push_binary push = {
+		.dst = op->dst,
+		.a = op->a,
+		.b = op->b,
+		.gate = op->gate,
+		.kind = op->kind,
+		.rows = op->rows,
+		.width = op->width,
+		.dst_stride = op->dst_stride,
+		.a_stride = op->a_stride,
+		.b_stride = op->b_stride,
+		.scale = op->scale,
+	};
+
+	RECORD(vulkan_of(d), push, for_threads((uint64_t)op->rows * op->width),
+	       .shader = SHADER_BINARY, .threads = THREADS,
+	       SPANS(writes(op->dst, extent(op->rows, op->dst_stride, op->width)),
+		     reads(op->a, extent(op->rows, op->a_stride, op->width)),
+		     reads(op->b, extent(op->rows, op->b_stride, op->width)),
+		     reads(op->gate, op->rows)));
+}
+
+static void scale(struct stoker_device *d, const struct op_scale *op)
+{
+	const uint64_t most = 1u << 30; /* of one dispatch */
+
+	for (uint64_t done = 0; done < op->count; done += most) {
+		const uint64_t count = MIN(op->count - done, most);
+		const struct push_scale push = {
+			.x = op->x + 4 * done,
+			.count = (uint32_t)count,
+			.scale = op->scale,
+			.cap = op->cap,
+		};
+
+		RECORD(vulkan_of(d), push, for_threads(count), .shader = SHADER_SCALE,
+		       .threads = THREADS, SPANS(writes(push.x, count)));
+	}
+}
+
+static void copy(struct stoker_device *d, const struct op_copy *op)
+{
+	const struct push_copy push = {
+		.dst = op->dst,
+		.src = op->src,
+		.rows = op->rows,
+		.width = op->width,
+		.dst_stride = op->dst_stride,
+		.src_stride = op->src_stride,
+	};
+
+	RECORD(vulkan_of(d), push, for_threads((uint64_t)op->rows * op->width), .shader = SHADER_COPY,
+	       .threads = THREADS,
+	       SPANS(writes(op->dst, extent(op->rows, op->dst_stride, op->width)),
+		     reads(op->src, extent(op->rows, op->src_stride, op->width))));
+}
+
+static void argmax(struct stoker_device *d, const struct op_argmax *op)
+{
+	const struct push_argmax push = {
+		.ids = op->ids,
+		.src = op->src,
+		.rows = op->rows,
+		.width = op->width,
+	};
+
+	RECORD(vulkan_of(d), push, op->rows, .shader = SHADER_ARGMAX,
+	       SPANS(writes(op->ids, op->rows), reads(op->src, (uint64_t)op->rows * op->width)));
+}
+
+int vulkan_ops_open(struct vulkan *v, struct stoker_error *err)
+{
+	uint64_t bytes = 0;
+	stoker_address at;
+	int ret;
+
+	v->matvec_rows = 4;
+	v->matmul_tile = 8;
+	v->matmul_outputs = 1;
+	for (const struct stoker_format *f = NULL; (f = stoker_format_next(f));)
+		bytes += round_up(f->codebook_bytes, 64);
+	ret = vulkan_memory_create(&v->base, bytes, &v->codebooks, err);
+	at = v->codebooks.at;
+	for (const struct stoker_format *f = NULL; (f = stoker_format_next(f)) && !ret;) {
+		if (f->codebook_bytes)
+			ret = vulkan_write(&v->base, at, f->codebook, f->codebook_bytes, err);
+		at += round_up(f->codebook_bytes, 64);
+	}
+	return ret;
+}
+
+const struct stoker_device_ops vulkan_ops = {
+	.name = "vulkan",
+	.destroy = vulkan_close,
+	.memory_create = vulkan_memory_create,
+	.memory_destroy = vulkan_memory_destroy,
+	.write = vulkan_write,
+	.read = vulkan_read,
+	.begin = vulkan_begin,
+	.flush = vulkan_flush,
+	.submit = vulkan_submit,
+	.replay = vulkan_replay,
+	.recording_free = vulkan_recording_free,
+	.embed = embed,
+	.matmul = matmul,
+	.matmul_heads = matmul_heads,
+	.norm = norm,
+	.rope = rope,
+	.kv_store = kv_store,
+	.attention = attention,
+	.route = route,
+	.experts = experts,
+	.glu = glu,
+	.binary = binary,
+	.scale = scale,
+	.conv = conv,
+	.delta_net = delta_net,
+	.copy = copy,
+	.argmax = argmax,
+};

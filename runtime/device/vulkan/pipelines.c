@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Pipelines: the embedded shaders, specialised when an op first needs them.  Vulkan's pipeline cache
+ * is kept in the user's cache folder, in a file a device and driver version.
+ */
+#include "device/vulkan/vulkan.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { CACHE_LIMIT = 64 << 20, PUSH_BYTES = 128 };
+
+static const char *const shader_names[] = {
+	[SHADER_EMBED] = "embed",     [SHADER_MATVEC] = "matvec",	[SHADER_MATMUL] = "matmul",
+	[SHADER_GROUP] = "group",     [SHADER_COMBINE] = "combine",	[SHADER_NORM] = "norm",
+	[SHADER_ROPE] = "rope",	      [SHADER_KV_STORE] = "kv_store",	[SHADER_ATTENTION] = "attention",
+	[SHADER_ROUTE] = "route",     [SHADER_GLU] = "glu",		[SHADER_BINARY] = "binary",
+	[SHADER_SCALE] = "scale",     [SHADER_CONV] = "conv",		[SHADER_DELTA_NET] = "delta_net",
+	[SHADER_COPY] = "copy",	      [SHADER_ARGMAX] = "argmax",
+};
+
+/* $XDG_CACHE_HOME/stoker or ~/.cache/stoker, made if need be; the cache is never a condition. */
+static char *cache_path(const VkPhysicalDeviceProperties *p)
+{
+	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	char folder[3072], *path = NULL;
+
+	if (cache && *cache == '/')
+		snprintf(folder, sizeof(folder), "%s", cache);
+	else if (home && *home == '/')
+		snprintf(folder, sizeof(folder), "%s/.cache", home);
+	else
+		return NULL;
+	mkdir(folder, 0700);
+	strncat(folder, "/stoker", sizeof(folder) - strlen(folder) - 1);
+	mkdir(folder, 0700);
+	if (asprintf(&path, "%s/vulkan-%04x-%04x-%08x.bin", folder, p->vendorID, p->deviceID,
+		     p->driverVersion) < 0)
+		return NULL;
+	return path;
+}
+
+/* The whole file, or NULL. */
+static void *read_cache(const char *path, size_t *bytes)
+{
+	const int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+	struct stat s;
+	void *data = NULL;
+
+	*bytes = 0;
+	if (fd < 0)
+		return NULL;
+	if (!fstat(fd, &s) && S_ISREG(s.st_mode) && s.st_size > 0 && s.st_size <= CACHE_LIMIT)
+		data = malloc((size_t)s.st_size);
+	if (data && read(fd, data, (size_t)s.st_size) == s.st_size)
+		*bytes = (size_t)s.st_size;
+	close(fd);
+	return data;
+}
+
+/* Through a file of our own, so that two programs that end together don't mix theirs. */
+static void write_cache(const char *path, const void *data, size_t bytes)
+{
+	char part[3200];
+	int fd;
+	bool good;
+
+	snprintf(part, sizeof(part), "%s.%d", path, (int)getpid());
+	fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return;
+	good = write(fd, data, bytes) == (ssize_t)bytes;
+	if (close(fd) || !good || rename(part, path))
+		unlink(part);
+}
+
+static VkResult create_cache(struct vulkan *v, const void *data, size_t bytes)
+{
+	const VkPipelineCacheCreateInfo info = {
+		.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO,
+		.initialDataSize = bytes,
+		.pInitialData = data,
+	};
+
+	return v->vk.vkCreatePipelineCache(v->device, &info, NULL, &v->pipeline_cache);
+}
+
+int vulkan_pipelines_open(struct vulkan *v, const VkPhysicalDeviceProperties *properties,
+			  struct stoker_error *err)
+{
+	const VkPushConstantRange push = {
+		.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT,
+		.size = PUSH_BYTES,
+	};
+	const VkPipelineLayoutCreateInfo layout = {
+		.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+		.pushConstantRangeCount = 1,
+		.pPushConstantRanges = &push,
+	};
+	AUTO_FREE void *data = NULL;
+	VkResult result;
+
+	result = v->vk.vkCreatePipelineLayout(v->device, &layout, NULL, &v->layout);
+	if (result != VK_SUCCESS)
+		return vulkan_fail(v, result, "creating a pipeline layout", err);
+	if (v->use_cache)
+		v->cache_path = cache_path(properties);
+	data = read_cache(v->cache_path, &v->cache_bytes);
+	result = create_cache(v, data, v->cache_bytes);
+	if (result != VK_SUCCESS && v->cache_bytes)
+		result = create_cache(v, NULL, 0); /* a damaged file */
+	return result == VK_SUCCESS ? 0 : vulkan_fail(v, result, "creating a pipeline cache", err);
+}
+
+static void save_cache(struct vulkan *v)
+{
+	AUTO_FREE void *data = NULL;
+	size_t bytes = 0;
+
+	if (!v->cache_path || !v->pipeline_cache ||
+	    v->vk.vkGetPipelineCacheData(v->device, v->pipeline_cache, &bytes, NULL) ||
+	    bytes <= v->cache_bytes || bytes > CACHE_LIMIT)
+		return;
+	data = malloc(bytes);
+	if (data && !v->vk.vkGetPipelineCacheData(v->device, v->pipeline_cache, &bytes, data))
+		write_cache(v->cache_path, data, bytes);
+}
+
+void vulkan_pipelines_close(struct vulkan *v)
+{
+	save_cache(v);
+	for (size_t i = 0; i < v->pipeline_count; i++)
+		v->vk.vkDestroyPipeline(v->device, v->pipelines[i].pipeline, NULL);
+	free(v->pipelines);
+	free(v->cache_path);
+	if (v->pipeline_cache)
+		v->vk.vkDestroyPipelineCache(v->device, v->pipeline_cache, NULL);
+	if (v->layout)
+		v->vk.vkDestroyPipelineLayout(v->device, v->layout, NULL);
+}
+
+static const struct stoker_shader *find_shader(const char *name)
+{
+	for (size_t i = 0; i < stoker_shader_count; i++)
+		if (!strcmp(stoker_shaders[i].name, name))
+			return &stoker_shaders[i];
+	return NULL;
+}
+
+static VkResult create(struct vulkan *v, const struct stoker_shader *shader,
+		       struct vulkan_pipeline *p)
+{
+	const VkShaderModuleCreateInfo code = {
+		.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
+		.codeSize = shader->bytes,
+		.pCode = shader->words,
+	};
+	VkSpecializationMapEntry entries[VULKAN_CONSTANTS];
+	const VkSpecializationInfo constants = {
+		.mapEntryCount = VULKAN_CONSTANTS,
+		.pMapEntries = entries,
+		.dataSize = sizeof(p->constants),
+		.pData = p->constants,
+	};
+	const VkPipelineShaderStageRequiredSubgroupSizeCreateInfoEXT size = {
+		.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO_EXT,
+		.requiredSubgroupSize = v->subgroup_size,
+	};
+	VkComputePipelineCreateInfo info = {
+		.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+		.stage = { .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+			   .pNext = v->pinned_size ? &size : NULL,
+			   .flags = v->pinned_size ?
+				   VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT_EXT : 0,
+			   .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+			   .pName = "main",
+			   .pSpecializationInfo = &constants },
+		.layout = v->layout,
+	};
+	VkResult result = v->vk.vkCreateShaderModule(v->device, &code, NULL, &info.stage.module);
+
+	if (result != VK_SUCCESS)
+		return result;
+	for (uint32_t i = 0; i < VULKAN_CONSTANTS; i++)
+		entries[i] = (VkSpecializationMapEntry){ .constantID = i,
+							 .offset = i * 4,
+							 .size = 4 };
+	result = v->vk.vkCreateComputePipelines(v->device, v->pipeline_cache, 1, &info, NULL,
+						&p->pipeline);
+	v->vk.vkDestroyShaderModule(v->device, info.stage.module, NULL);
+	if (result == VK_SUCCESS)
+		vulkan_set_name(v, VK_OBJECT_TYPE_PIPELINE, (uint64_t)(uintptr_t)p->pipeline,
+				shader->name);
+	return result;
+}
+
+static bool same(const struct vulkan_pipeline *a, const struct vulkan_pipeline *b)
+{
+	return a->shader == b->shader && a->format == b->format &&
+	       !memcmp(a->constants, b->constants, sizeof(a->constants));
+}
+
+int vulkan_pipeline(struct vulkan *v, const struct vulkan_dispatch *d, VkPipeline *pipeline,
+		    struct stoker_error *err)
+{
+	struct vulkan_pipeline p = { .shader = d->shader, .format = d->format };
+	const struct stoker_shader *shader;
+	char name[64], doing[96];
+	VkResult result;
+
+	p.constants[0] = d->threads ? d->threads : v->subgroup_size;
+	p.constants[1] = v->subgroup_min;
+	memcpy(p.constants + 2, d->constants, sizeof(d->constants));
+	for (size_t i = 0; i < v->pipeline_count; i++)
+		if (same(&v->pipelines[i], &p)) {
+			*pipeline = v->pipelines[i].pipeline;
+			return 0;
+		}
+	snprintf(name, sizeof(name), "%s%s%s", shader_names[d->shader], d->format ? "." : "",
+		 d->format ? d->format->name : "");
+	shader = find_shader(name);
+	if (!shader)
+		return stoker_fail(err, -ENOTSUP, "%s: there is no shader %s", v->name, name);
+	if (v->pipeline_count == v->pipeline_room) {
+		const size_t room = MAX(2 * v->pipeline_room, (size_t)64);
+		struct vulkan_pipeline *more = realloc(v->pipelines, room * sizeof(*more));
+
+		if (!more)
+			return stoker_fail(err, -ENOMEM, "%s: out of memory", v->name);
+		v->pipelines = more;
+		v->pipeline_room = room;
+	}
+	result = create(v, shader, &p);
+	if (result != VK_SUCCESS) {
+		snprintf(doing, sizeof(doing), "compiling the shader %s", name);
+		return vulkan_fail(v, result, doing, err);
+	}
+	v->pipelines[v->pipeline_count++] = p;
+	*pipeline = p.pipeline;
+	return 0;
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The Vulkan device's own state.  Ops become dispatches of the shaders in shaders/, which take
+ * addresses in push constants; there are no descriptors.
+ *
+ *	instance.c   finding, choosing, opening and closing a device
+ *	memory.c     buffers with addresses, mapped or reached through a staging ring
+ *	commands.c   recording, barriers where data flows, submission, replay
+ *	pipelines.c  shaders specialised on first use, cached on disk
+ *	ops.c        one function an op
+ */
+#ifndef STOKER_VULKAN_H
+#define STOKER_VULKAN_H
+
+#define VK_NO_PROTOTYPES
+#include <volk.h>
+
+#include "device/device.h"
+
+enum {
+	VULKAN_CONSTANTS = 5,	/* specialisation constants of a shader */
+	VULKAN_RING = 3,	/* command buffers in flight */
+	VULKAN_STAGES = 2,	/* staging buffers */
+	VULKAN_SPANS = 64,	/* memory touched since the last barrier */
+	VULKAN_STAGE_BYTES = 8 << 20,
+	VULKAN_PADDING = 256, /* behind each buffer: shaders read whole groups of values */
+};
+
+/* One of those that the build embeds: see shaders/embed.sh. */
+struct stoker_shader {
+	const char *name; /* "norm", or "matvec.Q4_0" */
+	const uint32_t *words;
+	size_t bytes;
+};
+
+extern const struct stoker_shader stoker_shaders[];
+extern const size_t stoker_shader_count;
+
+enum vulkan_shader {
+	SHADER_EMBED,
+	SHADER_MATVEC,
+	SHADER_MATMUL,
+	SHADER_GROUP,
+	SHADER_COMBINE,
+	SHADER_NORM,
+	SHADER_ROPE,
+	SHADER_KV_STORE,
+	SHADER_ATTENTION,
+	SHADER_ROUTE,
+	SHADER_GLU,
+	SHADER_BINARY,
+	SHADER_SCALE,
+	SHADER_CONV,
+	SHADER_DELTA_NET,
+	SHADER_COPY,
+	SHADER_ARGMAX,
+};
+
+/* A buffer; stoker_memory.private points to one. */
+struct vulkan_buffer {
+	VkBuffer buffer;
+	VkDeviceMemory memory;
+	VkDeviceAddress at;
+	uint64_t bytes;
+	void *map; /* NULL: the host doesn't see it */
+	struct vulkan_buffer *next;
+};
+
+/* Memory that an op reads or writes. */
+struct vulkan_span {
+	stoker_address at;
+	uint64_t bytes;
+	bool write;
+};
+
+struct vulkan_pipeline {
+	enum vulkan_shader shader;
+	const struct stoker_format *format;
+	uint32_t constants[VULKAN_CONSTANTS];
+	VkPipeline pipeline;
+};
+
+struct vulkan_commands {
+	VkCommandBuffer buffer;
+	uint64_t value; /* of the timeline when it has run */
+};
+
+/* What a recorded command buffer is kept as, for replay(). */
+struct stoker_recording {
+	struct vulkan_commands commands;
+};
+
+struct vulkan_stage {
+	struct vulkan_buffer *buffer;
+	struct vulkan_commands commands;
+};
+
+struct vulkan {
+	struct stoker_device base;
+	struct VolkDeviceTable vk;
+	VkInstance instance;
+	VkDebugUtilsMessengerEXT messenger;
+	char *complaint; /* the validation layer's first */
+	VkPhysicalDevice physical;
+	VkDevice device;
+	char name[96];
+
+	uint32_t family, transfer_family;
+	VkQueue queue, transfer_queue;
+	VkPhysicalDeviceMemoryProperties heaps;
+	VkPhysicalDeviceLimits limits;
+	bool unified;	    /* the host writes into the memory that shaders read */
+	bool cached;	    /* and reads it back at full speed */
+	bool has_budget;    /* VK_EXT_memory_budget */
+	bool use_cache;	    /* of pipelines, on disk */
+	bool pinned_size;   /* subgroups have exactly subgroup_size lanes */
+	uint32_t memory_type, staging_type;
+	uint32_t subgroup_size, subgroup_min;
+	uint32_t matvec_rows, matmul_tile, matmul_outputs;
+
+	/* pipelines */
+	VkPipelineLayout layout;
+	VkPipelineCache pipeline_cache;
+	char *cache_path;
+	size_t cache_bytes; /* as read from disk */
+	struct vulkan_pipeline *pipelines;
+	size_t pipeline_count, pipeline_room;
+
+	/* commands */
+	VkCommandPool pool;
+	VkSemaphore timeline;
+	uint64_t timeline_value;
+	struct vulkan_commands ring[VULKAN_RING];
+	unsigned ring_next;
+	VkCommandBuffer recording; /* NULL: not between begin() and submit() */
+	bool split;		   /* what is recorded was submitted in parts */
+	VkPipeline bound;
+	struct vulkan_span spans[VULKAN_SPANS];
+	size_t span_count;
+	int failed; /* first failure since begin(), told by @failure */
+	struct stoker_error failure;
+
+	/* memory */
+	struct vulkan_buffer *buffers;
+	struct vulkan_stage stages[VULKAN_STAGES];
+	unsigned stage_next;
+	VkCommandPool transfer_pool;
+	VkSemaphore transfer_timeline;
+	uint64_t transfer_value;
+	struct stoker_memory scratch; /* of ops that take several dispatches */
+	struct stoker_memory *retired; /* earlier ones, which recordings may still use */
+	size_t retired_count;
+	struct stoker_memory codebooks;
+};
+
+static inline struct vulkan *vulkan_of(struct stoker_device *d)
+{
+	return (struct vulkan *)d;
+}
+
+/* "VK_ERROR_DEVICE_LOST" */
+const char *vulkan_result_name(VkResult result);
+/* An errno for a failed call, with a sentence; @doing is what failed. */
+int vulkan_fail(const struct vulkan *v, VkResult result, const char *doing,
+		struct stoker_error *err);
+/* Shown by debuggers and the validation layers. */
+void vulkan_set_name(const struct vulkan *v, VkObjectType type, uint64_t handle, const char *name);
+
+void vulkan_close(struct stoker_device *d);
+
+/* --- memory.c ------------------------------------------------------------------------------------
+ */
+
+int vulkan_choose_memory(struct vulkan *v, bool separate, struct stoker_error *err);
+int vulkan_memory_create(struct stoker_device *d, uint64_t bytes, struct stoker_memory *m,
+			 struct stoker_error *err);
+void vulkan_memory_destroy(struct stoker_device *d, struct stoker_memory *m);
+int vulkan_write(struct stoker_device *d, stoker_address dst, const void *src, uint64_t bytes,
+		 struct stoker_error *err);
+int vulkan_read(struct stoker_device *d, void *dst, stoker_address src, uint64_t bytes,
+		struct stoker_error *err);
+/* Device memory for what an op keeps between its dispatches, valid until the next call. */
+stoker_address vulkan_scratch(struct vulkan *v, uint64_t bytes);
+void vulkan_memory_close(struct vulkan *v);
+
+/* --- commands.c ----------------------------------------------------------------------------------
+ */
+
+int vulkan_commands_open(struct vulkan *v, struct stoker_error *err);
+void vulkan_commands_close(struct vulkan *v);
+int vulkan_semaphore(struct vulkan *v, VkSemaphore *semaphore, struct stoker_error *err);
+int vulkan_wait(struct vulkan *v, VkSemaphore semaphore, uint64_t value, struct stoker_error *err);
+int vulkan_begin(struct stoker_device *d, struct stoker_error *err);
+int vulkan_flush(struct stoker_device *d, struct stoker_error *err);
+int vulkan_submit(struct stoker_device *d, struct stoker_recording **keep,
+		  struct stoker_error *err);
+int vulkan_replay(struct stoker_device *d, struct stoker_recording *r, struct stoker_error *err);
+void vulkan_recording_free(struct stoker_device *d, struct stoker_recording *r);
+
+struct vulkan_dispatch {
+	enum vulkan_shader shader;
+	const struct stoker_format *format; /* of shaders that come one a format */
+	uint32_t threads;		    /* of a workgroup, 0: one subgroup */
+	uint32_t constants[VULKAN_CONSTANTS - 2];
+	uint32_t x, y, z; /* workgroups; 0 is 1 in y and z */
+	const void *push;
+	uint32_t push_bytes;
+	const struct vulkan_span *spans;
+	size_t span_count;
+};
+
+void vulkan_record(struct vulkan *v, const struct vulkan_dispatch *d);
+
+/* --- pipelines.c ---------------------------------------------------------------------------------
+ */
+
+int vulkan_pipelines_open(struct vulkan *v, const VkPhysicalDeviceProperties *properties,
+			  struct stoker_error *err);
+void vulkan_pipelines_close(struct vulkan *v);
+int vulkan_pipeline(struct vulkan *v, const struct vulkan_dispatch *d, VkPipeline *pipeline,
+		    struct stoker_error *err);
+
+/* --- ops.c ---------------------------------------------------------------------------------------
+ */
+
+int vulkan_ops_open(struct vulkan *v, struct stoker_error *err);
+extern const struct stoker_device_ops vulkan_ops;
+
+#endif

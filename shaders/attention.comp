@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#version 460
+#extension GL_GOOGLE_include_directive : require
+/*
+ * Softmax attention over the cache: see struct op_attention.  A subgroup computes one head of one
+ * row.  Of each run of positions, lanes first take one position each (the score), then one pair of
+ * each value's components each (the sum), with a running maximum (arXiv:1805.02867).
+ */
+#include "common.glsl"
+#include "kv.glsl"
+
+layout(constant_id = 3) const uint KEY_SIZE = 128;
+layout(constant_id = 4) const uint VALUE_SIZE = 128;
+const uint PAIRS = ((VALUE_SIZE + 1) / 2 + SUBGROUP_MIN - 1) / SUBGROUP_MIN;
+
+PUSH(push_attention);
+
+/* Values @i and @i + 1 (even @i) of those that begin @first values behind a cache row's begin. */
+vec2 kv_pair(uint64_t row, uint first, uint i)
+{
+	const uint c = first + i;
+
+	if (KV_FORMAT == KV_F32) {
+		Floats m = Floats(floats(row, c));
+
+		return vec2(m.v[0], m.v[1]);
+	}
+	if (KV_FORMAT == KV_F16) {
+		const uint64_t at = row + 2 * c;
+		Words m = Words(at & ~3ul);
+
+		return unpackHalf2x16((uint(at) & 2u) == 0u ? m.v[0] : m.v[0] >> 16 | m.v[1] << 16);
+	}
+	const uint64_t block = row + c / 32 * 34, at = block + 2 + c % 32;
+	const uint d = Words(block & ~3ul).v[0] >> 8u * (uint(block) & 2u);
+	const uint q = Words(at & ~3ul).v[0] >> 8u * (uint(at) & 2u);
+
+	return unpackHalf2x16(d).x * vec2(int(q << 24) >> 24, int(q << 16) >> 24);
+}
+
+float score(uint64_t q, uint64_t row, uint first)
+{
+	Floats query = Floats(q);
+	vec2 sum = vec2(0);
+	float s;
+
+	for (uint i = 0; i + 1 < KEY_SIZE; i += 2)
+		sum += vec2(query.v[i], query.v[i + 1]) * kv_pair(row, first, i);
+	if (KEY_SIZE % 2 == 1)
+		sum.x += query.v[KEY_SIZE - 1] * kv_pair(row, first, KEY_SIZE - 1).x;
+	s = (sum.x + sum.y) * p.scale;
+	return p.softcap > 0.0 ? p.softcap * tanh(s / p.softcap) : s;
+}
+
+void attend(uint row, uint head)
+{
+	const uint end = Words(p.position).v[0] + row + 1;
+	const uint first = p.window != 0 && end > p.window ? end - p.window : 0;
+	const uint kv_head = head / (p.heads / p.kv_heads);
+	const uint64_t key_bytes = kv_row_bytes(p.kv_heads * KEY_SIZE);
+	const uint64_t value_bytes =
+		p.shared_value != 0 ? key_bytes : kv_row_bytes(p.kv_heads * VALUE_SIZE);
+	const uint value_first = kv_head * (p.shared_value != 0 ? KEY_SIZE : VALUE_SIZE);
+	const uint64_t q = floats(p.q, uint64_t(row) * p.q_stride + head * p.q_head_stride);
+	float top = -INFINITY, total = 0.0;
+	vec2 sum[PAIRS];
+
+	[[unroll]] for (uint i = 0; i < PAIRS; i++)
+		sum[i] = vec2(0);
+	for (uint base = first; base < end; base += gl_SubgroupSize) {
+		const uint mine = base + gl_SubgroupInvocationID;
+		const float s = mine < end ? score(q, p.keys + mine * key_bytes, kv_head * KEY_SIZE)
+					   : -INFINITY;
+		const float new_top = max(top, subgroupMax(s));
+		const float shrink = exp(top - new_top), weight = exp(s - new_top);
+		const uint count = min(gl_SubgroupSize, end - base);
+
+		top = new_top;
+		total = total * shrink + subgroupAdd(weight);
+		[[unroll]] for (uint i = 0; i < PAIRS; i++)
+			sum[i] *= shrink;
+		for (uint j = 0; j < count; j++) {
+			const float w = subgroupShuffle(weight, j);
+			const uint64_t at = p.values + (base + j) * value_bytes;
+
+			[[unroll]] for (uint i = 0; i < PAIRS; i++) {
+				const uint c = 2 * (gl_SubgroupInvocationID + i * gl_SubgroupSize);
+
+				if (c < VALUE_SIZE)
+					sum[i] += w * kv_pair(at, value_first, c);
+			}
+		}
+	}
+	if (p.sinks != 0ul) {
+		const float sink = Floats(p.sinks).v[head], new_top = max(top, sink);
+		const float shrink = exp(top - new_top);
+
+		total = total * shrink + exp(sink - new_top);
+		[[unroll]] for (uint i = 0; i < PAIRS; i++)
+			sum[i] *= shrink;
+	}
+	Floats dst = Floats(floats(p.dst, uint64_t(row) * p.dst_stride + head * VALUE_SIZE));
+
+	[[unroll]] for (uint i = 0; i < PAIRS; i++) {
+		const uint c = 2 * (gl_SubgroupInvocationID + i * gl_SubgroupSize);
+
+		if (c < VALUE_SIZE)
+			dst.v[c] = sum[i].x / total;
+		if (c + 1 < VALUE_SIZE)
+			dst.v[c + 1] = sum[i].y / total;
+	}
+}
+
+void main()
+{
+	for (uint i = subgroup_index(); i < p.rows * p.heads; i += subgroup_total())
+		attend(i / p.heads, i % p.heads);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#version 460
+#extension GL_GOOGLE_include_directive : require
+/* Depthwise causal convolution: a thread a channel walks over the rows; dst may be src. */
+#include "common.glsl"
+
+layout(constant_id = 2) const uint TAPS = 4;
+
+PUSH(push_conv);
+
+void main()
+{
+	for (uint c = thread_index(); c < p.channels; c += thread_total()) {
+		Floats w = Floats(floats(p.weight, uint64_t(c) * TAPS));
+		Floats state = Floats(floats(p.state, uint64_t(c) * (TAPS - 1)));
+		float window[TAPS]; /* the last is the newest */
+
+		[[unroll]] for (uint j = 1; j < TAPS; j++)
+			window[j] = state.v[j - 1];
+		for (uint row = 0; row < p.rows; row++) {
+			float y = 0.0;
+
+			[[unroll]] for (uint j = 1; j < TAPS; j++)
+				window[j - 1] = window[j];
+			window[TAPS - 1] = Floats(floats(p.src, uint64_t(row) * p.src_stride)).v[c];
+			[[unroll]] for (uint j = 0; j < TAPS; j++)
+				y += w.v[j] * window[j];
+			Floats(floats(p.dst, uint64_t(row) * p.dst_stride)).v[c] =
+				p.silu != 0 ? y * sigmoid(y) : y;
+		}
+		[[unroll]] for (uint j = 1; j < TAPS; j++)
+			state.v[j - 1] = window[j];
+	}
+}

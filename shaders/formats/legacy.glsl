@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/* Q4_0, Q4_1, Q5_0, Q5_1, Q8_0: see runtime/quant/legacy.c. */
+#if FORMAT == FORMAT_Q4_0
+
+void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 offset)
+{
+	/* 18 bytes from an even address on lie in five aligned words */
+	const uint64_t at = row + 18ul * g;
+	Words m = Words(at & ~3ul);
+	const bool aligned = (uint(at) & 2u) == 0u;
+	uint w[5];
+
+	[[unroll]] for (uint i = 0; i < 5; i++)
+		w[i] = m.v[i];
+	scale = unpackHalf2x16(aligned ? w[0] : w[0] >> 16).xx;
+	offset = vec2(0);
+	[[unroll]] for (uint i = 0; i < 4; i++) {
+		const uint q = aligned ? w[i] >> 16 | w[i + 1] << 16 : w[i + 1];
+
+		code[i] = bytes_of(q & 0x0f0f0f0fu) - 8.0;
+		code[i + 4] = bytes_of(q >> 4 & 0x0f0f0f0fu) - 8.0;
+	}
+}
+
+#elif FORMAT == FORMAT_Q4_1
+#define AFFINE
+
+void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 offset)
+{
+	Words m = Words(row + 20ul * g);
+	const vec2 both = unpackHalf2x16(m.v[0]);
+
+	scale = both.xx;
+	offset = both.yy;
+	[[unroll]] for (uint i = 0; i < 4; i++) {
+		const uint q = m.v[1 + i];
+
+		code[i] = bytes_of(q & 0x0f0f0f0fu);
+		code[i + 4] = bytes_of(q >> 4 & 0x0f0f0f0fu);
+	}
+}
+
+#elif FORMAT == FORMAT_Q5_0 || FORMAT == FORMAT_Q5_1
+
+FETCH(5)
+
+/* Four bits to bytes of 0 or 16. */
+uint fifth_bits(uint bits)
+{
+	return (bits << 4 & 0x10u) | (bits << 11 & 0x1000u) | (bits << 18 & 0x100000u) |
+	       (bits << 25 & 0x10000000u);
+}
+
+void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 offset)
+{
+	uint w[5];
+
+#if FORMAT == FORMAT_Q5_0
+	const float minus = 16.0;
+
+	scale = vec2(half_at(row + 22ul * g));
+	offset = vec2(0);
+	fetch_5(row + 22ul * g + 2, w);
+#else
+#define AFFINE
+	const float minus = 0.0;
+	const vec2 both = unpackHalf2x16(Words(row + 24ul * g).v[0]);
+
+	scale = both.xx;
+	offset = both.yy;
+	fetch_5(row + 24ul * g + 4, w);
+#endif
+	[[unroll]] for (uint i = 0; i < 4; i++) {
+		code[i] = bytes_of((w[1 + i] & 0x0f0f0f0fu) | fifth_bits(w[0] >> 4 * i)) - minus;
+		code[i + 4] = bytes_of((w[1 + i] >> 4 & 0x0f0f0f0fu) |
+				       fifth_bits(w[0] >> (16 + 4 * i))) - minus;
+	}
+}
+
+#elif FORMAT == FORMAT_Q8_0
+
+FETCH(8)
+
+void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 offset)
+{
+	uint w[8];
+
+	scale = vec2(half_at(row + 34ul * g));
+	offset = vec2(0);
+	fetch_8(row + 34ul * g + 2, w);
+	[[unroll]] for (uint i = 0; i < 8; i++)
+		code[i] = signed_bytes_of(w[i]);
+}
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* The formats of the key-value cache: enum stoker_kv_format. */
+layout(constant_id = 2) const uint KV_FORMAT = 1;
+
+const uint KV_F32 = 0, KV_F16 = 1, KV_Q8_0 = 2;
+
+uint kv_row_bytes(uint width)
+{
+	return KV_FORMAT == KV_F32 ? 4 * width : KV_FORMAT == KV_F16 ? 2 * width : width / 32 * 34;
+}
+
+/* Rounds to nearest, ties to even, on every device. */
+uint half_bits(float f)
+{
+	const uint bits = floatBitsToUint(f), sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu;
+	const int exponent = int(magnitude >> 23) - 112;
+	uint m, shift;
+
+	if (magnitude > 0x7f800000u)
+		return sign | 0x7e00u;
+	if (magnitude >= 0x47800000u)
+		return sign | 0x7c00u;
+	if (exponent > 0) {
+		m = magnitude - (112u << 23);
+		return sign | (m + 0xfffu + (m >> 13 & 1u)) >> 13;
+	}
+	if (exponent < -10)
+		return sign;
+	shift = uint(14 - exponent);
+	m = (magnitude & 0x7fffffu) | 0x800000u;
+	return sign | (m + (1u << (shift - 1)) - 1u + (m >> shift & 1u)) >> shift;
+}
+
+int round_away(float x)
+{
+	return int(trunc(x + (x < 0.0 ? -0.5 : 0.5)));
+}

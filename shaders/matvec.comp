@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#version 460
+#extension GL_GOOGLE_include_directive : require
+/*
+ * Products of matrices with single rows.  A subgroup computes ROWS outputs; its lanes share the
+ * groups of 32 weights among them, so that all read neighbouring blocks, and add up at the end.
+ */
+#include "common.glsl"
+
+layout(constant_id = 2) const uint ROWS = 4;
+
+PUSH(push_matvec);
+#include "formats.glsl"
+
+void load_group(uint64_t src, uint g, out vec4 x[8])
+{
+	Vectors m = Vectors(src + 128ul * g);
+
+	[[unroll]] for (uint i = 0; i < 8; i++)
+		x[i] = m.v[i];
+#ifdef IS_FLOAT
+	if (32 * g + 32 > p.width) {
+		[[unroll]] for (uint i = 0; i < 8; i++)
+			x[i] = mix(vec4(0), x[i],
+				   lessThan(32 * g + 4 * i + uvec4(0, 1, 2, 3), uvec4(p.width)));
+	}
+#endif
+}
+
+float product(uint64_t row, uint g, const vec4 x[8], float low_sum, float high_sum)
+{
+	vec4 code[8];
+	vec2 scale, offset;
+	vec4 low = vec4(0), high = vec4(0);
+	float y;
+
+	decode(row, g, code, scale, offset);
+	[[unroll]] for (uint i = 0; i < 4; i++) {
+		low += code[i] * x[i];
+		high += code[i + 4] * x[i + 4];
+	}
+#ifdef GROUP_16
+	low *= scale.x;
+	high *= scale.y;
+	low += high;
+	y = low.x + low.y + low.z + low.w;
+#else
+	low += high;
+	y = scale.x * (low.x + low.y + low.z + low.w);
+#endif
+#ifdef AFFINE
+	y += offset.x * low_sum + offset.y * high_sum;
+#endif
+	return y;
+}
+
+void main()
+{
+	const uint first = subgroup_index() * ROWS, groups = (p.width + 31) / 32;
+
+	if (first >= p.out_width)
+		return;
+	for (uint job = gl_WorkGroupID.y; job < p.rows * p.slots; job += gl_NumWorkGroups.y) {
+		const uint row = job / p.slots, slot = job % p.slots;
+		float total[ROWS];
+
+		[[unroll]] for (uint r = 0; r < ROWS; r++)
+			total[r] = 0.0;
+		for (uint t = 0; t < p.terms; t++) {
+			const uint entry = job * p.terms + t;
+			const uint matrix = p.ids != 0ul ? Words(p.ids).v[entry] : slot;
+			const uint64_t weight = p.weight + matrix * p.stride;
+			const uint64_t src = floats(p.src, uint64_t(row) * p.src_stride +
+						    slot * p.src_slot_stride + t * p.src_term_stride);
+			const float factor = p.mix != 0ul ? Floats(p.mix).v[entry] : 1.0;
+			const float scale = p.scale != 0ul ? Floats(p.scale).v[matrix] : 1.0;
+			float sum[ROWS];
+
+			[[unroll]] for (uint r = 0; r < ROWS; r++)
+				sum[r] = 0.0;
+			for (uint g = gl_SubgroupInvocationID; g < groups; g += gl_SubgroupSize) {
+				float low_sum = 0.0, high_sum = 0.0;
+				vec4 x[8];
+
+				load_group(src, g, x);
+#ifdef AFFINE
+				const vec4 low = x[0] + x[1] + x[2] + x[3];
+				const vec4 high = x[4] + x[5] + x[6] + x[7];
+
+				low_sum = low.x + low.y + low.z + low.w;
+				high_sum = high.x + high.y + high.z + high.w;
+#endif
+				[[unroll]] for (uint r = 0; r < ROWS; r++) {
+					const uint o = min(first + r, p.out_width - 1);
+
+					sum[r] += product(weight + uint64_t(o) * p.row_bytes, g, x,
+							  low_sum, high_sum);
+				}
+			}
+			[[unroll]] for (uint r = 0; r < ROWS; r++) {
+				const uint o = min(first + r, p.out_width - 1);
+				const float bias = p.bias == 0ul || gl_SubgroupInvocationID != 0 ? 0.0 :
+					Floats(p.bias).v[matrix * p.out_width + o];
+
+				total[r] += factor * (sum[r] * scale + bias);
+			}
+		}
+		Floats dst = Floats(floats(p.dst, uint64_t(row) * p.dst_stride +
+					   slot * p.dst_slot_stride + first));
+
+		[[unroll]] for (uint r = 0; r < ROWS; r++) {
+			const float y = subgroupAdd(total[r]);
+
+			if (gl_SubgroupInvocationID == 0 && first + r < p.out_width)
+				dst.v[r] = y;
+		}
+	}
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the host hands each shader, one struct a shader, read by C and by GLSL.  Members are 64-bit
+ * addresses first and then 32-bit numbers, so that both lay them out alike; none exceeds the 128
+ * bytes that every Vulkan device takes.  Strides count floats, an address of 0 means "none".
+ */
+#ifndef STOKER_PUSH_CONSTANTS_H
+#define STOKER_PUSH_CONSTANTS_H
+
+#ifdef __STDC__
+#include <stdint.h>
+typedef uint64_t address;
+typedef uint32_t uint;
+#else
+#define address uint64_t
+#endif
+
+struct push_embed {
+	address dst, ids, table, codebook;
+	uint rows, width, row_bytes;
+	float scale;
+};
+
+/*
+ * dst[row][slot] = sum over term of mix * (W_m src[row][slot][term] * scale_m + bias_m), where
+ * m = ids[row][slot][term], or slot without ids.
+ */
+struct push_matvec {
+	address weight, src, dst, bias, scale, ids, mix, codebook, stride;
+	uint row_bytes, width, out_width, rows, slots, terms;
+	uint src_stride, src_slot_stride, src_term_stride, dst_stride, dst_slot_stride;
+};
+
+/*
+ * dst[row] = W src[row] for many rows.  With @list, matrix m takes the entries offsets[m] to
+ * offsets[m + 1] of it: an entry e reads row e / divisor of src and writes row e of dst.
+ */
+struct push_matmul {
+	address weight, src, dst, bias, scale, list, offsets, codebook, stride;
+	uint row_bytes, width, out_width, rows, divisor, src_stride, dst_stride;
+};
+
+/* Entries of ids[count] sorted by matrix: offsets[experts + 1], list[count]. */
+struct push_group {
+	address ids, offsets, list;
+	uint count, experts;
+};
+
+/* dst[row] = sum over k of weights[row][k] * src[row][k] */
+struct push_combine {
+	address dst, src, weights;
+	uint rows, used, width;
+};
+
+struct push_norm {
+	address dst, src, weight;
+	uint rows, groups, width, dst_stride, src_stride, l2;
+	float eps;
+};
+
+struct push_rope {
+	address x, frequency, position;
+	uint rows, heads, head_stride, stride, pairs, interleaved;
+	float magnitude;
+};
+
+struct push_kv_store {
+	address cache, src, position;
+	uint rows, width, stride;
+};
+
+struct push_attention {
+	address dst, q, keys, values, sinks, position;
+	uint rows, heads, kv_heads, window, q_stride, q_head_stride, dst_stride, shared_value;
+	float scale, softcap;
+};
+
+struct push_route {
+	address ids, weights, logits, bias;
+	uint rows, used, groups, groups_used, gating, normalize;
+	float scale;
+};
+
+struct push_glu {
+	address dst, gate, up;
+	uint rows, width, gate_stride, up_stride, activation;
+};
+
+struct push_binary {
+	address dst, a, b, gate;
+	uint kind, rows, width, dst_stride, a_stride, b_stride;
+	float scale;
+};
+
+struct push_scale {
+	address x;
+	uint count;
+	float scale, cap;
+};
+
+struct push_conv {
+	address dst, src, weight, state;
+	uint rows, channels, taps, dst_stride, src_stride, silu;
+};
+
+struct push_delta_net {
+	address dst, q, k, v, alpha, beta, dt, a, state;
+	uint rows, key_heads, value_heads, size, qkv_stride, dst_stride, grouped;
+};
+
+struct push_copy {
+	address dst, src;
+	uint rows, width, dst_stride, src_stride;
+};
+
+struct push_argmax {
+	address ids, src;
+	uint rows, width;
+};
+
+#endif
