@@ -91,23 +91,20 @@ void attend(uint row, uint head)
 			}
 		}
 	}
-	if (p.sinks != 0ul) {
-		const float sink = Floats(p.sinks).v[head], new_top = max(top, sink);
-		const float shrink = exp(top - new_top);
+	/* a sink is a logit without a value; where there is none it is minus infinity */
+	const float sink = Floats(p.sinks).v[p.has_sinks * head], last_top = max(top, sink);
+	const float shrink = exp(top - last_top);
 
-		total = total * shrink + exp(sink - new_top);
-		[[unroll]] for (uint i = 0; i < PAIRS; i++)
-			sum[i] *= shrink;
-	}
+	total = total * shrink + exp(sink - last_top);
 	Floats dst = Floats(floats(p.dst, uint64_t(row) * p.dst_stride + head * VALUE_SIZE));
 
 	[[unroll]] for (uint i = 0; i < PAIRS; i++) {
 		const uint c = 2 * (gl_SubgroupInvocationID + i * gl_SubgroupSize);
 
 		if (c < VALUE_SIZE)
-			dst.v[c] = sum[i].x / total;
+			dst.v[c] = sum[i].x * shrink / total;
 		if (c + 1 < VALUE_SIZE)
-			dst.v[c + 1] = sum[i].y / total;
+			dst.v[c + 1] = sum[i].y * shrink / total;
 	}
 }
 

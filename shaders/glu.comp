@@ -12,8 +12,7 @@ void main()
 	for (uint i = thread_index(); i < p.rows * p.width; i += thread_total()) {
 		const uint row = i / p.width, c = i % p.width;
 		const float u = Floats(floats(p.up, uint64_t(row) * p.up_stride)).v[c];
-		const float g = p.gate != 0ul
-			? Floats(floats(p.gate, uint64_t(row) * p.gate_stride)).v[c] : 0.0;
+		const float g = Floats(floats(p.gate, uint64_t(row) * p.gate_stride)).v[c];
 
 		Floats(p.dst).v[i] = activate(p.activation, g, u);
 	}

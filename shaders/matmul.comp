@@ -14,11 +14,18 @@ layout(constant_id = 3) const uint OUTPUTS = 1;
 PUSH(push_matmul);
 #include "formats.glsl"
 
+/* The index of an operand that may be missing. */
+uint if_has(uint operand, uint index)
+{
+	return (p.has & operand) != 0 ? index : 0;
+}
+
 void run_tile(uint64_t weight, uint matrix, uint first, uint begin, uint end)
 {
 	const uint groups = (p.width + 31) / 32;
 	uint64_t row[OUTPUTS];
 	uint64_t src[TILE];
+	const bool has_list = (p.has & HAS_LIST) != 0;
 	uint entry[TILE];
 	float sum[OUTPUTS * TILE];
 
@@ -27,7 +34,7 @@ void run_tile(uint64_t weight, uint matrix, uint first, uint begin, uint end)
 	[[unroll]] for (uint n = 0; n < TILE; n++) {
 		const uint i = min(begin + n, end - 1);
 
-		entry[n] = p.list != 0ul ? Words(p.list).v[i] : i;
+		entry[n] = has_list ? Words(p.list).v[if_has(HAS_LIST, i)] : i;
 		src[n] = floats(p.src, uint64_t(entry[n] / p.divisor) * p.src_stride);
 	}
 	[[unroll]] for (uint i = 0; i < OUTPUTS * TILE; i++)
@@ -63,7 +70,7 @@ void run_tile(uint64_t weight, uint matrix, uint first, uint begin, uint end)
 				sum[TILE * o + n] += (y[o].x + y[o].y) + (y[o].z + y[o].w);
 		}
 	}
-	const float scale = p.scale != 0ul ? Floats(p.scale).v[matrix] : 1.0;
+	const float scale = Floats(p.scale).v[if_has(HAS_SCALE, matrix)];
 
 	[[unroll]] for (uint o = 0; o < OUTPUTS; o++) {
 		const uint out_row = first + o * gl_SubgroupSize;
@@ -71,7 +78,7 @@ void run_tile(uint64_t weight, uint matrix, uint first, uint begin, uint end)
 		if (out_row >= p.out_width)
 			break;
 		const float bias =
-			p.bias != 0ul ? Floats(p.bias).v[matrix * p.out_width + out_row] : 0.0;
+			Floats(p.bias).v[if_has(HAS_BIAS, matrix * p.out_width + out_row)];
 
 		[[unroll]] for (uint n = 0; n < TILE; n++)
 			if (begin + n < end)
@@ -85,8 +92,10 @@ void main()
 	const uint first =
 		subgroup_index() * gl_SubgroupSize * OUTPUTS + gl_SubgroupInvocationID;
 	const uint matrix = gl_WorkGroupID.z;
-	const uint begin = p.list != 0ul ? Words(p.offsets).v[matrix] : 0;
-	const uint end = p.list != 0ul ? Words(p.offsets).v[matrix + 1] : p.rows;
+	const uint first_entry = Words(p.offsets).v[if_has(HAS_LIST, matrix)];
+	const uint last_entry = Words(p.offsets).v[if_has(HAS_LIST, matrix + 1)];
+	const uint begin = (p.has & HAS_LIST) != 0 ? first_entry : 0;
+	const uint end = (p.has & HAS_LIST) != 0 ? last_entry : p.rows;
 
 	for (uint at = begin + TILE * gl_WorkGroupID.y; at < end; at += TILE * gl_NumWorkGroups.y)
 		run_tile(p.weight + matrix * p.stride, matrix, first, at, end);

@@ -12,6 +12,12 @@ layout(constant_id = 2) const uint ROWS = 4;
 PUSH(push_matvec);
 #include "formats.glsl"
 
+/* The index of an operand that may be missing. */
+uint if_has(uint operand, uint index)
+{
+	return (p.has & operand) != 0 ? index : 0;
+}
+
 void load_group(uint64_t src, uint g, out vec4 x[8])
 {
 	Vectors m = Vectors(src + 128ul * g);
@@ -68,12 +74,13 @@ void main()
 			total[r] = 0.0;
 		for (uint t = 0; t < p.terms; t++) {
 			const uint entry = job * p.terms + t;
-			const uint matrix = p.ids != 0ul ? Words(p.ids).v[entry] : slot;
+			const uint id = Words(p.ids).v[if_has(HAS_IDS, entry)];
+			const uint matrix = (p.has & HAS_IDS) != 0 ? id : slot;
 			const uint64_t weight = p.weight + matrix * p.stride;
 			const uint64_t src = floats(p.src, uint64_t(row) * p.src_stride +
 						    slot * p.src_slot_stride + t * p.src_term_stride);
-			const float factor = p.mix != 0ul ? Floats(p.mix).v[entry] : 1.0;
-			const float scale = p.scale != 0ul ? Floats(p.scale).v[matrix] : 1.0;
+			const float factor = Floats(p.mix).v[if_has(HAS_MIX, entry)];
+			const float scale = Floats(p.scale).v[if_has(HAS_SCALE, matrix)];
 			float sum[ROWS];
 
 			[[unroll]] for (uint r = 0; r < ROWS; r++)
@@ -99,10 +106,11 @@ void main()
 			}
 			[[unroll]] for (uint r = 0; r < ROWS; r++) {
 				const uint o = min(first + r, p.out_width - 1);
-				const float bias = p.bias == 0ul || gl_SubgroupInvocationID != 0 ? 0.0 :
-					Floats(p.bias).v[matrix * p.out_width + o];
+				const float bias =
+					Floats(p.bias).v[if_has(HAS_BIAS, matrix * p.out_width + o)];
 
-				total[r] += factor * (sum[r] * scale + bias);
+				total[r] += factor * (sum[r] * scale +
+						      (gl_SubgroupInvocationID == 0 ? bias : 0.0));
 			}
 		}
 		Floats dst = Floats(floats(p.dst, uint64_t(row) * p.dst_stride +

@@ -21,6 +21,6 @@ void main()
 					  : 1.0 / sqrt(square / float(p.width) + p.eps);
 
 		for (uint c = gl_SubgroupInvocationID; c < p.width; c += gl_SubgroupSize)
-			dst.v[c] = src.v[c] * s * (p.weight != 0ul ? Floats(p.weight).v[c] : 1.0);
+			dst.v[c] = src.v[c] * s * Floats(p.weight).v[p.has_weight * c];
 	}
 }

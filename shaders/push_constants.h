@@ -2,7 +2,10 @@
 /*
  * What the host hands each shader, one struct a shader, read by C and by GLSL.  Members are 64-bit
  * addresses first and then 32-bit numbers, so that both lay them out alike; none exceeds the 128
- * bytes that every Vulkan device takes.  Strides count floats, an address of 0 means "none".
+ * bytes that every Vulkan device takes.  Strides count floats.
+ *
+ * Every address may be read, since compilers load early what they may not need.  An operand that
+ * there is none of is one float that changes nothing; its HAS_ bit isn't set, and its index is 0.
  */
 #ifndef STOKER_PUSH_CONSTANTS_H
 #define STOKER_PUSH_CONSTANTS_H
@@ -14,6 +17,12 @@ typedef uint32_t uint;
 #else
 #define address uint64_t
 #endif
+
+#define HAS_IDS 1
+#define HAS_MIX 2
+#define HAS_BIAS 4
+#define HAS_SCALE 8
+#define HAS_LIST 16
 
 struct push_embed {
 	address dst, ids, table, codebook;
@@ -28,7 +37,7 @@ struct push_embed {
 struct push_matvec {
 	address weight, src, dst, bias, scale, ids, mix, codebook, stride;
 	uint row_bytes, width, out_width, rows, slots, terms;
-	uint src_stride, src_slot_stride, src_term_stride, dst_stride, dst_slot_stride;
+	uint src_stride, src_slot_stride, src_term_stride, dst_stride, dst_slot_stride, has;
 };
 
 /*
@@ -37,7 +46,7 @@ struct push_matvec {
  */
 struct push_matmul {
 	address weight, src, dst, bias, scale, list, offsets, codebook, stride;
-	uint row_bytes, width, out_width, rows, divisor, src_stride, dst_stride;
+	uint row_bytes, width, out_width, rows, divisor, src_stride, dst_stride, has;
 };
 
 /* Entries of ids[count] sorted by matrix: offsets[experts + 1], list[count]. */
@@ -54,7 +63,7 @@ struct push_combine {
 
 struct push_norm {
 	address dst, src, weight;
-	uint rows, groups, width, dst_stride, src_stride, l2;
+	uint rows, groups, width, dst_stride, src_stride, l2, has_weight;
 	float eps;
 };
 
@@ -71,13 +80,13 @@ struct push_kv_store {
 
 struct push_attention {
 	address dst, q, keys, values, sinks, position;
-	uint rows, heads, kv_heads, window, q_stride, q_head_stride, dst_stride, shared_value;
+	uint rows, heads, kv_heads, window, q_stride, q_head_stride, dst_stride, shared_value, has_sinks;
 	float scale, softcap;
 };
 
 struct push_route {
 	address ids, weights, logits, bias;
-	uint rows, used, groups, groups_used, gating, normalize;
+	uint rows, used, groups, groups_used, gating, normalize, has_bias;
 	float scale;
 };
 

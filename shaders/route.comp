@@ -29,8 +29,7 @@ float probability(float logit)
 /* What decides: NaN counts as minus infinity. */
 float score(Floats logits, uint e)
 {
-	const float s =
-		probability(logits.v[e]) + (p.bias != 0ul ? Floats(p.bias).v[e] : 0.0);
+	const float s = probability(logits.v[e]) + Floats(p.bias).v[p.has_bias * e];
 
 	return is_nan(s) || is_nan(logits.v[e]) ? -INFINITY : s;
 }

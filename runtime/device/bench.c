@@ -4,7 +4,7 @@
 
 #include "device/device.h"
 
-enum { FOOTPRINT = 256 << 20, PASSES = 9 };
+enum { FOOTPRINT = 256 << 20, PASSES = 9, PASS_NS = 100000000 };
 
 static int compare(const void *a, const void *b)
 {
@@ -46,22 +46,24 @@ int stoker_bench_product(struct stoker_device *d, struct stoker_bench_product *p
 		ret = d->ops->write(d, weights.at + i * bytes, pattern, bytes, err);
 	op.src = rows.at;
 	op.dst[0] = rows.at + 4 * (uint64_t)p->rows * p->in;
-	for (int pass = -1; pass < PASSES && !ret; pass++) {
+	/* the first pass prepares; slow devices are measured with fewer copies */
+	for (int pass = -2; pass < PASSES && !ret; pass++) {
 		const uint64_t started = stoker_now_ns();
+		const uint64_t count = pass < 0 ? MIN(copies, (uint64_t)2) : copies;
 
 		ret = d->ops->begin(d, err);
-		for (uint64_t i = 0; i < copies && !ret; i++) {
+		for (uint64_t i = 0; i < count && !ret; i++) {
 			w.at = weights.at + i * bytes;
 			d->ops->matmul(d, &op);
-			if (p->rows > 1 && stoker_now_ns() - started > 100000000) {
-				copies = i + 1; /* slow enough to be measured with fewer */
-				break;
-			}
 		}
 		if (!ret)
 			ret = d->ops->submit(d, NULL, err);
+		const uint64_t took = MAX(stoker_now_ns() - started, (uint64_t)1);
+
+		if (pass == -1)
+			copies = MAX(MIN(copies, count * PASS_NS / took), (uint64_t)1);
 		if (pass >= 0)
-			seconds[pass] = 1e-9 * (double)(stoker_now_ns() - started) / (double)copies;
+			seconds[pass] = 1e-9 * (double)took / (double)count;
 	}
 	if (!ret) {
 		qsort(seconds, PASSES, sizeof(*seconds), compare);

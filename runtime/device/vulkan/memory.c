@@ -427,7 +427,7 @@ stoker_address vulkan_scratch(struct vulkan *v, uint64_t bytes)
 void vulkan_memory_close(struct vulkan *v)
 {
 	vulkan_memory_destroy(&v->base, &v->scratch);
-	vulkan_memory_destroy(&v->base, &v->codebooks);
+	vulkan_memory_destroy(&v->base, &v->constants);
 	for (size_t i = 0; i < v->retired_count; i++)
 		vulkan_memory_destroy(&v->base, &v->retired[i]);
 	free(v->retired);

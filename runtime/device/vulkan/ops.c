@@ -4,10 +4,20 @@
 
 #include "../shaders/push_constants.h"
 
+#include <math.h>
+
 enum {
-	THREADS = 64,	    /* of a workgroup where threads work alone */
-	MATVEC_ROWS_MAX = 4 /* products with up to as many rows are done row by row */
+	THREADS = 64,	     /* of a workgroup where threads work alone */
+	MATVEC_ROWS_MAX = 4, /* products with up to as many rows are done row by row */
 };
+
+/* What v->constants holds. */
+enum { ZERO = 0, ONE = 4, MINUS_INFINITY = 8, CODEBOOKS = 64 };
+
+static stoker_address present(const struct vulkan *v, stoker_address at, unsigned otherwise)
+{
+	return at ? at : v->constants.at + otherwise;
+}
 
 static uint32_t div_up(uint64_t a, uint64_t b)
 {
@@ -56,11 +66,11 @@ static uint32_t for_threads(uint64_t count)
 
 static stoker_address codebook_of(const struct vulkan *v, const struct stoker_format *f)
 {
-	stoker_address at = v->codebooks.at;
+	stoker_address at = v->constants.at + CODEBOOKS;
 
 	for (const struct stoker_format *o = NULL; (o = stoker_format_next(o)) && o != f;)
 		at += round_up(o->codebook_bytes, 64);
-	return f->codebook_bytes ? at : 0;
+	return f->codebook_bytes ? at : v->constants.at;
 }
 
 static void embed(struct stoker_device *d, const struct op_embed *op)
@@ -96,10 +106,12 @@ static void matvec(struct vulkan *v, const struct stoker_weight *w, const struct
 		.weight = w->at,
 		.src = r->src,
 		.dst = r->dst,
-		.bias = w->bias,
-		.scale = w->scale,
-		.ids = r->ids,
-		.mix = r->mix,
+		.bias = present(v, w->bias, ZERO),
+		.scale = present(v, w->scale, ONE),
+		.ids = present(v, r->ids, ZERO),
+		.mix = present(v, r->mix, ONE),
+		.has = (r->ids ? HAS_IDS : 0) | (r->mix ? HAS_MIX : 0) | (w->bias ? HAS_BIAS : 0) |
+		       (w->scale ? HAS_SCALE : 0),
 		.codebook = codebook_of(v, w->format),
 		.stride = w->stride,
 		.row_bytes = (uint32_t)stoker_row_bytes(w->format, w->in),
@@ -137,10 +149,12 @@ static void product(struct vulkan *v, const struct stoker_weight *w, stoker_addr
 		.weight = w->at,
 		.src = src,
 		.dst = dst,
-		.bias = w->bias,
-		.scale = w->scale,
-		.list = list,
-		.offsets = offsets,
+		.bias = present(v, w->bias, ZERO),
+		.scale = present(v, w->scale, ONE),
+		.list = present(v, list, ZERO),
+		.offsets = present(v, offsets, ZERO),
+		.has = (list ? HAS_LIST : 0) | (w->bias ? HAS_BIAS : 0) |
+		       (w->scale ? HAS_SCALE : 0),
 		.codebook = codebook_of(v, w->format),
 		.stride = w->stride,
 		.row_bytes = (uint32_t)stoker_row_bytes(w->format, w->in),
@@ -204,11 +218,11 @@ static void glu(struct stoker_device *d, const struct op_glu *op)
 {
 	const struct push_glu push = {
 		.dst = op->dst,
-		.gate = op->gate,
+		.gate = op->gate ? op->gate : op->up,
 		.up = op->up,
 		.rows = op->rows,
 		.width = op->width,
-		.gate_stride = op->gate_stride,
+		.gate_stride = op->gate ? op->gate_stride : op->up_stride,
 		.up_stride = op->up_stride,
 		.activation = op->activation,
 	};
@@ -336,7 +350,8 @@ static void norm(struct stoker_device *d, const struct op_norm *op)
 	const struct push_norm push = {
 		.dst = op->dst,
 		.src = op->src,
-		.weight = op->weight,
+		.weight = present(v, op->weight, ONE),
+		.has_weight = op->weight != 0,
 		.rows = op->rows,
 		.groups = op->groups,
 		.width = op->width,
@@ -398,12 +413,14 @@ static void kv_store(struct stoker_device *d, const struct op_kv_store *op)
 
 static void attention(struct stoker_device *d, const struct op_attention *op)
 {
+	struct vulkan *v = vulkan_of(d);
 	const struct push_attention push = {
 		.dst = op->dst,
 		.q = op->q,
 		.keys = op->keys,
 		.values = op->values,
-		.sinks = op->sinks,
+		.sinks = present(v, op->sinks, MINUS_INFINITY),
+		.has_sinks = op->sinks != 0,
 		.position = op->position,
 		.rows = op->rows,
 		.heads = op->heads,
@@ -428,12 +445,14 @@ static void attention(struct stoker_device *d, const struct op_attention *op)
 
 static void route(struct stoker_device *d, const struct op_route *op)
 {
+	struct vulkan *v = vulkan_of(d);
 	const uint64_t entries = (uint64_t)op->rows * op->used;
 	const struct push_route push = {
 		.ids = op->ids,
 		.weights = op->weights,
 		.logits = op->logits,
-		.bias = op->bias,
+		.bias = present(v, op->bias, ZERO),
+		.has_bias = op->bias != 0,
 		.rows = op->rows,
 		.used = op->used,
 		.groups = op->groups,
@@ -512,7 +531,7 @@ static void binary(struct stoker_device *d, const struct op_binary *op)
 		.dst = op->dst,
 		.a = op->a,
 		.b = op->b,
-		.gate = op->gate,
+		.gate = op->gate ? op->gate : op->a,
 		.kind = op->kind,
 		.rows = op->rows,
 		.width = op->width,
@@ -580,7 +599,8 @@ static void argmax(struct stoker_device *d, const struct op_argmax *op)
 
 int vulkan_ops_open(struct vulkan *v, struct stoker_error *err)
 {
-	uint64_t bytes = 0;
+	static const float values[] = { 0, 1, -INFINITY };
+	uint64_t bytes = CODEBOOKS;
 	stoker_address at;
 	int ret;
 
@@ -589,8 +609,10 @@ int vulkan_ops_open(struct vulkan *v, struct stoker_error *err)
 	v->matmul_outputs = 1;
 	for (const struct stoker_format *f = NULL; (f = stoker_format_next(f));)
 		bytes += round_up(f->codebook_bytes, 64);
-	ret = vulkan_memory_create(&v->base, bytes, &v->codebooks, err);
-	at = v->codebooks.at;
+	ret = vulkan_memory_create(&v->base, bytes, &v->constants, err);
+	if (!ret)
+		ret = vulkan_write(&v->base, v->constants.at, values, sizeof(values), err);
+	at = v->constants.at + CODEBOOKS;
 	for (const struct stoker_format *f = NULL; (f = stoker_format_next(f)) && !ret;) {
 		if (f->codebook_bytes)
 			ret = vulkan_write(&v->base, at, f->codebook, f->codebook_bytes, err);

@@ -150,7 +150,7 @@ struct vulkan {
 	struct stoker_memory scratch; /* of ops that take several dispatches */
 	struct stoker_memory *retired; /* earlier ones, which recordings may still use */
 	size_t retired_count;
-	struct stoker_memory codebooks;
+	struct stoker_memory constants; /* 0, 1, minus infinity; codebooks */
 };
 
 static inline struct vulkan *vulkan_of(struct stoker_device *d)
