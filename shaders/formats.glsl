@@ -7,7 +7,9 @@
  *
  * for values 32 g to 32 g + 31 of a row: value = scale * code + offset, where .x is for the first
  * 16 values and .y for the others.  GROUP_16 says that the two differ, AFFINE that there are
- * offsets; IS_FLOAT that rows may end within a group.
+ * offsets (the constant that codes are too large by is one, too); IS_FLOAT that rows may end within
+ * a group.  With IN_PLACE code .y, .z and .w are 2^8, 2^16 and 2^24 times too large: they were left
+ * where they are in a word, and powers of two are exact, so that BYTE_PLACE can wait until later.
  *
  * Weights are read as aligned 32-bit words only; blocks of other sizes are shifted into place.
  */
@@ -81,12 +83,16 @@ float half_at(uint64_t at)
 	return unpackHalf2x16(short_at(at)).x;
 }
 
-/* The bytes of a word, unsigned and signed. */
-vec4 bytes_of(uint w)
+const vec4 BYTE_PLACE = vec4(1.0, 0.00390625, 1.52587890625e-5, 5.9604644775390625e-8);
+
+/* The bytes of a word, all under 128, in place: see IN_PLACE.  Signed, since not every machine
+ * converts unsigned numbers. */
+vec4 bytes_in_place(uint w)
 {
-	return vec4(uvec4(w, w >> 8, w >> 16, w >> 24) & 255u);
+	return vec4(ivec4(w & uvec4(0x7fu, 0x7f00u, 0x7f0000u, 0x7f000000u)));
 }
 
+/* The bytes of a word, signed. */
 vec4 signed_bytes_of(uint w)
 {
 	return vec4(ivec4(int(w << 24), int(w << 16), int(w << 8), int(w)) >> 24);
@@ -112,8 +118,14 @@ void decode_values(uint64_t row, uint g, out vec4 value[8])
 
 	decode(row, g, value, scale, offset);
 #ifndef IS_FLOAT
+#ifdef IN_PLACE
+	const vec4 low = scale.x * BYTE_PLACE, high = scale.y * BYTE_PLACE;
+#else
+	const vec4 low = vec4(scale.x), high = vec4(scale.y);
+#endif
+
 	[[unroll]] for (uint i = 0; i < 8; i++) {
-		value[i] *= i < 4 ? scale.x : scale.y;
+		value[i] *= i < 4 ? low : high;
 #ifdef AFFINE
 		value[i] += i < 4 ? offset.x : offset.y;
 #endif

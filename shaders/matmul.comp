@@ -3,13 +3,16 @@
 #extension GL_GOOGLE_include_directive : require
 /*
  * Products of matrices with many rows.  Each lane owns OUTPUTS rows of weights, which it decodes once
- * for TILE rows of activations; those have the same address in all lanes, so that one load serves
- * the subgroup.  With a list of entries each matrix has its own rows: see push_matmul.
+ * for TILE rows of activations.  Those are the same for all lanes: where the subgroup's size is known
+ * lanes load a part each and pass it on, elsewhere each lane loads all.  With a list of entries each
+ * matrix has its own rows: see push_matmul.
  */
 #include "common.glsl"
 
 layout(constant_id = 2) const uint TILE = 8;
 layout(constant_id = 3) const uint OUTPUTS = 1;
+layout(constant_id = 4) const uint LANES = 0; /* of a subgroup: a power of two up to 64, or 0 */
+const uint PARTS = LANES == 0 ? 1 : 32 * TILE / LANES;
 
 PUSH(push_matmul);
 #include "formats.glsl"
@@ -20,12 +23,22 @@ uint if_has(uint operand, uint index)
 	return (p.has & operand) != 0 ? index : 0;
 }
 
+/* Value @k of group @g of a row; zero behind the row's end. */
+float activation(uint64_t src, uint g, uint k)
+{
+#ifdef IS_FLOAT
+	return 32 * g + k < p.width ? Floats(src).v[32 * g + k] : 0.0;
+#else
+	return Floats(src).v[32 * g + k];
+#endif
+}
+
 void run_tile(uint64_t weight, uint matrix, uint first, uint begin, uint end)
 {
 	const uint groups = (p.width + 31) / 32;
+	const bool has_list = (p.has & HAS_LIST) != 0;
 	uint64_t row[OUTPUTS];
 	uint64_t src[TILE];
-	const bool has_list = (p.has & HAS_LIST) != 0;
 	uint entry[TILE];
 	float sum[OUTPUTS * TILE];
 
@@ -41,34 +54,36 @@ void run_tile(uint64_t weight, uint matrix, uint first, uint begin, uint end)
 		sum[i] = 0.0;
 	for (uint g = 0; g < groups; g++) {
 		vec4 w[OUTPUTS * 8];
+		float part[PARTS]; /* value 32 n + k of the tile is in lane (32 n + k) % LANES */
 
 		[[unroll]] for (uint o = 0; o < OUTPUTS; o++) {
-			vec4 part[8];
+			vec4 value[8];
 
-			decode_values(row[o], g, part);
+			decode_values(row[o], g, value);
 			[[unroll]] for (uint i = 0; i < 8; i++)
-				w[8 * o + i] = part[i];
+				w[8 * o + i] = value[i];
 		}
-		[[unroll]] for (uint n = 0; n < TILE; n++) {
-			Vectors m = Vectors(src[n] + 128ul * g);
-			vec4 y[OUTPUTS];
+		if (LANES > 0) {
+			[[unroll]] for (uint j = 0; j < PARTS; j++) {
+				const uint n = j * LANES / 32; /* with 64 lanes n + 1 is in the upper half */
+				const uint64_t at = LANES > 32 && gl_SubgroupInvocationID >= 32
+					? src[min(n + 1, TILE - 1)] : src[n];
 
-			[[unroll]] for (uint o = 0; o < OUTPUTS; o++)
-				y[o] = vec4(0);
-			[[unroll]] for (uint i = 0; i < 8; i++) {
-				vec4 x = m.v[i];
-#ifdef IS_FLOAT
-				if (32 * g + 32 > p.width)
-					x = mix(vec4(0), x,
-						lessThan(32 * g + 4 * i + uvec4(0, 1, 2, 3),
-							 uvec4(p.width)));
-#endif
-				[[unroll]] for (uint o = 0; o < OUTPUTS; o++)
-					y[o] += w[8 * o + i] * x;
+				part[j] = activation(at, g, (j * LANES + gl_SubgroupInvocationID) % 32);
 			}
-			[[unroll]] for (uint o = 0; o < OUTPUTS; o++)
-				sum[TILE * o + n] += (y[o].x + y[o].y) + (y[o].z + y[o].w);
 		}
+		[[unroll]] for (uint n = 0; n < TILE; n++)
+			[[unroll]] for (uint k = 0; k < 32; k++) {
+				const uint i = 32 * n + k;
+				const float x = LANES > 0
+					? subgroupShuffle(part[LANES > 0 ? i / LANES : 0],
+							  LANES > 0 ? i % LANES : 0)
+					: activation(src[n], g, k);
+
+				[[unroll]] for (uint o = 0; o < OUTPUTS; o++)
+					sum[TILE * o + n] =
+						fma(w[8 * o + k / 4][k % 4], x, sum[TILE * o + n]);
+			}
 	}
 	const float scale = Floats(p.scale).v[if_has(HAS_SCALE, matrix)];
 

@@ -42,8 +42,8 @@ float product(uint64_t row, uint g, const vec4 x[8], float low_sum, float high_s
 
 	decode(row, g, code, scale, offset);
 	[[unroll]] for (uint i = 0; i < 4; i++) {
-		low += code[i] * x[i];
-		high += code[i + 4] * x[i + 4];
+		low = fma(code[i], x[i], low);
+		high = fma(code[i + 4], x[i + 4], high);
 	}
 #ifdef GROUP_16
 	low *= scale.x;
@@ -96,6 +96,10 @@ void main()
 
 				low_sum = low.x + low.y + low.z + low.w;
 				high_sum = high.x + high.y + high.z + high.w;
+#endif
+#ifdef IN_PLACE
+				[[unroll]] for (uint i = 0; i < 8; i++)
+					x[i] *= BYTE_PLACE;
 #endif
 				[[unroll]] for (uint r = 0; r < ROWS; r++) {
 					const uint o = min(first + r, p.out_width - 1);

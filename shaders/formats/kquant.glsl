@@ -2,6 +2,7 @@
 /* Q2_K to Q6_K: see runtime/quant/kquant.c.  A group is an eighth of a block. */
 #if FORMAT == FORMAT_Q2_K
 #define AFFINE
+#define IN_PLACE
 #define GROUP_16
 
 void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 offset)
@@ -14,10 +15,12 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 	scale = d.x * vec2(s & 15u, s >> 8 & 15u);
 	offset = -d.y * vec2(s >> 4 & 15u, s >> 12 & 15u);
 	[[unroll]] for (uint i = 0; i < 8; i++)
-		code[i] = bytes_of(m.v[4 + 8 * (j / 4) + i] >> 2 * (j % 4) & 0x03030303u);
+		code[i] = bytes_in_place(m.v[4 + 8 * (j / 4) + i] >> 2 * (j % 4) & 0x03030303u);
 }
 
 #elif FORMAT == FORMAT_Q3_K
+#define AFFINE
+#define IN_PLACE
 #define GROUP_16
 
 FETCH(8)
@@ -34,16 +37,17 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 	const uvec2 s = (uvec2(low4, low4 >> 8) & 15u) | (uvec2(high2, high2 >> 8) & 3u) << 4;
 
 	scale = half_at(at + 108) * (vec2(s) - 32.0);
-	offset = vec2(0);
+	offset = -4.0 * scale;
 	fetch_8(at, high);
 	fetch_8(at + 32 + 32 * (j / 4), q);
 	[[unroll]] for (uint i = 0; i < 8; i++)
-		code[i] = bytes_of((q[i] >> 2 * (j % 4) & 0x03030303u) |
-				   (high[i] >> j & 0x01010101u) << 2) - 4.0;
+		code[i] = bytes_in_place((q[i] >> 2 * (j % 4) & 0x03030303u) |
+					 (high[i] >> j & 0x01010101u) << 2);
 }
 
 #elif FORMAT == FORMAT_Q4_K || FORMAT == FORMAT_Q5_K
 #define AFFINE
+#define IN_PLACE
 
 void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 offset)
 {
@@ -68,11 +72,13 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 #if FORMAT == FORMAT_Q5_K
 		q |= (m.v[4 + i] >> j & 0x01010101u) << 4;
 #endif
-		code[i] = bytes_of(q);
+		code[i] = bytes_in_place(q);
 	}
 }
 
 #elif FORMAT == FORMAT_Q6_K
+#define AFFINE
+#define IN_PLACE
 #define GROUP_16
 
 FETCH(8)
@@ -85,12 +91,12 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 	uint low[8], high[8];
 
 	scale = half_at(at + 208) * vec2(int(s << 24) >> 24, int(s << 16) >> 24);
-	offset = vec2(0);
+	offset = -32.0 * scale;
 	fetch_8(at + 64 * (j / 4) + 32 * (part & 1), low);
 	fetch_8(at + 128 + 32 * (j / 4), high);
 	[[unroll]] for (uint i = 0; i < 8; i++)
-		code[i] = bytes_of((low[i] >> 4 * (part / 2) & 0x0f0f0f0fu) |
-				   (high[i] >> 2 * part & 0x03030303u) << 4) - 32.0;
+		code[i] = bytes_in_place((low[i] >> 4 * (part / 2) & 0x0f0f0f0fu) |
+					 (high[i] >> 2 * part & 0x03030303u) << 4);
 }
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Q4_0, Q4_1, Q5_0, Q5_1, Q8_0: see runtime/quant/legacy.c. */
 #if FORMAT == FORMAT_Q4_0
+#define AFFINE
+#define IN_PLACE
 
 void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 offset)
 {
@@ -13,17 +15,18 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 	[[unroll]] for (uint i = 0; i < 5; i++)
 		w[i] = m.v[i];
 	scale = unpackHalf2x16(aligned ? w[0] : w[0] >> 16).xx;
-	offset = vec2(0);
+	offset = -8.0 * scale;
 	[[unroll]] for (uint i = 0; i < 4; i++) {
 		const uint q = aligned ? w[i] >> 16 | w[i + 1] << 16 : w[i + 1];
 
-		code[i] = bytes_of(q & 0x0f0f0f0fu) - 8.0;
-		code[i + 4] = bytes_of(q >> 4 & 0x0f0f0f0fu) - 8.0;
+		code[i] = bytes_in_place(q & 0x0f0f0f0fu);
+		code[i + 4] = bytes_in_place(q >> 4 & 0x0f0f0f0fu);
 	}
 }
 
 #elif FORMAT == FORMAT_Q4_1
 #define AFFINE
+#define IN_PLACE
 
 void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 offset)
 {
@@ -35,12 +38,14 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 	[[unroll]] for (uint i = 0; i < 4; i++) {
 		const uint q = m.v[1 + i];
 
-		code[i] = bytes_of(q & 0x0f0f0f0fu);
-		code[i + 4] = bytes_of(q >> 4 & 0x0f0f0f0fu);
+		code[i] = bytes_in_place(q & 0x0f0f0f0fu);
+		code[i + 4] = bytes_in_place(q >> 4 & 0x0f0f0f0fu);
 	}
 }
 
 #elif FORMAT == FORMAT_Q5_0 || FORMAT == FORMAT_Q5_1
+#define AFFINE
+#define IN_PLACE
 
 FETCH(5)
 
@@ -56,14 +61,10 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 	uint w[5];
 
 #if FORMAT == FORMAT_Q5_0
-	const float minus = 16.0;
-
 	scale = vec2(half_at(row + 22ul * g));
-	offset = vec2(0);
+	offset = -16.0 * scale;
 	fetch_5(row + 22ul * g + 2, w);
 #else
-#define AFFINE
-	const float minus = 0.0;
 	const vec2 both = unpackHalf2x16(Words(row + 24ul * g).v[0]);
 
 	scale = both.xx;
@@ -71,9 +72,9 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 	fetch_5(row + 24ul * g + 4, w);
 #endif
 	[[unroll]] for (uint i = 0; i < 4; i++) {
-		code[i] = bytes_of((w[1 + i] & 0x0f0f0f0fu) | fifth_bits(w[0] >> 4 * i)) - minus;
-		code[i + 4] = bytes_of((w[1 + i] >> 4 & 0x0f0f0f0fu) |
-				       fifth_bits(w[0] >> (16 + 4 * i))) - minus;
+		code[i] = bytes_in_place((w[1 + i] & 0x0f0f0f0fu) | fifth_bits(w[0] >> 4 * i));
+		code[i + 4] = bytes_in_place((w[1 + i] >> 4 & 0x0f0f0f0fu) |
+					     fifth_bits(w[0] >> (16 + 4 * i)));
 	}
 }
 

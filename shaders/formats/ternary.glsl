@@ -40,6 +40,8 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 }
 
 #elif FORMAT == FORMAT_TQ2_0
+#define AFFINE
+#define IN_PLACE
 
 FETCH(8)
 
@@ -50,10 +52,10 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 	uint w[8];
 
 	scale = vec2(half_at(at + 64));
-	offset = vec2(0);
+	offset = -scale;
 	fetch_8(at + 32 * (j / 4), w);
 	[[unroll]] for (uint i = 0; i < 8; i++)
-		code[i] = bytes_of(w[i] >> 2 * (j % 4) & 0x03030303u) - 1.0;
+		code[i] = bytes_in_place(w[i] >> 2 * (j % 4) & 0x03030303u);
 }
 
 #endif

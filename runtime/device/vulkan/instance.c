@@ -502,6 +502,7 @@ int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **dev
 		vkGetPhysicalDeviceProperties2(v->physical, &properties);
 		vkGetPhysicalDeviceMemoryProperties(v->physical, &v->heaps);
 		v->limits = properties.properties.limits;
+		v->emulated = properties.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
 		v->base.max_memory = largest.maxMemoryAllocationSize - 2 * VULKAN_PADDING;
 		choose_queues(v);
 		choose_subgroups(v);

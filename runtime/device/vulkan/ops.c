@@ -9,7 +9,23 @@
 enum {
 	THREADS = 64,	     /* of a workgroup where threads work alone */
 	MATVEC_ROWS_MAX = 4, /* products with up to as many rows are done row by row */
+	MATMUL_TILE = 8,
+	LARGE_WEIGHT = 4 << 20, /* values that are worth compiling a larger kernel for */
 };
+
+/*
+ * Rows of weights that a subgroup (matvec) or a lane (matmul) takes.  Processors that emulate a GPU
+ * gain from every load they share; GPUs need many subgroups, and small ones.
+ */
+static uint32_t matvec_rows(const struct vulkan *v)
+{
+	return v->emulated ? 8 : 2;
+}
+
+static uint32_t matmul_outputs(const struct vulkan *v, const struct stoker_weight *w)
+{
+	return v->emulated ? (uint64_t)w->in * w->out * w->count > LARGE_WEIGHT ? 4 : 2 : 1;
+}
 
 /* What v->constants holds. */
 enum { ZERO = 0, ONE = 4, MINUS_INFINITY = 8, CODEBOOKS = 64 };
@@ -133,8 +149,8 @@ static void matvec(struct vulkan *v, const struct stoker_weight *w, const struct
 	const uint64_t dst = extent(r->rows, r->dst_stride, 0) +
 			     extent(r->slots, r->dst_slot_stride, w->out);
 
-	RECORD(v, push, div_up(w->out, v->matvec_rows), .shader = SHADER_MATVEC,
-	       .format = w->format, .constants = { v->matvec_rows },
+	RECORD(v, push, div_up(w->out, matvec_rows(v)), .shader = SHADER_MATVEC,
+	       .format = w->format, .constants = { matvec_rows(v) },
 	       .y = (uint32_t)MIN((uint64_t)r->rows * r->slots, (uint64_t)65535),
 	       SPANS(writes(r->dst, dst), reads(r->src, src), reads(r->ids, entries),
 		     reads(r->mix, entries)));
@@ -165,11 +181,12 @@ static void product(struct vulkan *v, const struct stoker_weight *w, stoker_addr
 		.src_stride = w->in,
 		.dst_stride = w->out,
 	};
-	const uint32_t tiles = div_up(rows, v->matmul_tile);
+	const uint32_t tiles = div_up(rows, MATMUL_TILE), outputs = matmul_outputs(v, w);
 
-	RECORD(v, push, div_up(w->out, (uint64_t)v->subgroup_size * v->matmul_outputs),
+	RECORD(v, push, div_up(w->out, (uint64_t)v->subgroup_size * outputs),
 	       .shader = SHADER_MATMUL, .format = w->format,
-	       .constants = { v->matmul_tile, v->matmul_outputs },
+	       .constants = { MATMUL_TILE, outputs,
+			      v->pinned_size && v->subgroup_size <= 64 ? v->subgroup_size : 0 },
 	       /* with a list one workgroup walks over the rows of its matrix */
 	       .y = list ? MIN(div_up(tiles, w->count) + 1, tiles) : tiles,
 	       .z = list ? w->count : 1,
@@ -604,9 +621,6 @@ int vulkan_ops_open(struct vulkan *v, struct stoker_error *err)
 	stoker_address at;
 	int ret;
 
-	v->matvec_rows = 4;
-	v->matmul_tile = 8;
-	v->matmul_outputs = 1;
 	for (const struct stoker_format *f = NULL; (f = stoker_format_next(f));)
 		bytes += round_up(f->codebook_bytes, 64);
 	ret = vulkan_memory_create(&v->base, bytes, &v->constants, err);

@@ -116,7 +116,7 @@ struct vulkan {
 	bool pinned_size;   /* subgroups have exactly subgroup_size lanes */
 	uint32_t memory_type, staging_type;
 	uint32_t subgroup_size, subgroup_min;
-	uint32_t matvec_rows, matmul_tile, matmul_outputs;
+	bool emulated; /* by the CPU */
 
 	/* pipelines */
 	VkPipelineLayout layout;
