@@ -6,7 +6,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "store/reader.h"
 
 enum { MAX_NAME = 160 };
 
@@ -121,13 +120,6 @@ bool model_string_is(struct stoker_model *m, const char *key, const char *value)
 /* --- tensors -----------------------------------------------------------------------------------
  */
 
-static stoker_address address_of(const struct stoker_model *m, const struct stoker_gguf_tensor *t)
-{
-	const struct model_file *f = &m->files[t->file];
-
-	return f->memory.at + (t->offset - f->first);
-}
-
 static stoker_address extra_memory(struct stoker_model *m, const void *data, uint64_t bytes)
 {
 	struct stoker_memory *more = realloc(m->extra, (m->extra_count + 1) * sizeof(*more));
@@ -195,7 +187,7 @@ static stoker_address vector_of(struct stoker_model *m, const struct stoker_gguf
 		return 0;
 	}
 	if (t->format == stoker_format_by_name("F32"))
-		return address_of(m, t);
+		return model_address(m, t);
 	raw = malloc(t->bytes);
 	values = malloc(count * sizeof(*values));
 	if (!raw || !values) {
@@ -253,7 +245,7 @@ bool model_weight(struct stoker_model *m, struct stoker_weight *w, enum presence
 	if (!check_shape(m, t, in, out, count))
 		return false;
 	*w = (struct stoker_weight){ .format = t->format,
-				     .at = address_of(m, t),
+				     .at = model_address(m, t),
 				     .in = in,
 				     .out = out,
 				     .count = count,
@@ -577,65 +569,6 @@ static int find_architecture(struct stoker_model *m, const char *path)
 	return 0;
 }
 
-static int reserve_files(struct stoker_model *m)
-{
-	const uint32_t count = stoker_gguf_file_count(m->gguf);
-	int ret = 0;
-
-	m->files = calloc(count, sizeof(*m->files));
-	if (!m->files)
-		return stoker_fail(m->err, -ENOMEM, "out of memory");
-	for (uint32_t i = 0; i < count && !ret; i++) {
-		uint64_t bytes;
-
-		stoker_gguf_file(m->gguf, i, NULL, &bytes);
-		m->files[i].first =
-			stoker_gguf_data(m->gguf, i) / STOKER_READ_ALIGN * STOKER_READ_ALIGN;
-		if (m->files[i].first < bytes)
-			ret = m->device->ops->memory_create(
-				m->device, round_up(bytes - m->files[i].first, STOKER_READ_ALIGN),
-				&m->files[i].memory, m->err);
-	}
-	return ret;
-}
-
-struct progress {
-	const struct stoker_model_params *params;
-	uint64_t before, total;
-};
-
-static int report(void *context, uint64_t done, uint64_t total)
-{
-	const struct progress *p = context;
-
-	(void)total;
-	return p->params->progress(p->params->context, p->before + done, p->total);
-}
-
-static int read_files(struct stoker_model *m, const struct stoker_model_params *params)
-{
-	struct progress p = { .params = params };
-	const uint32_t count = stoker_gguf_file_count(m->gguf);
-	uint64_t bytes;
-	int fd, ret = 0;
-
-	for (uint32_t i = 0; i < count; i++) {
-		stoker_gguf_file(m->gguf, i, NULL, &bytes);
-		p.total += m->files[i].memory.at ? bytes - m->files[i].first : 0;
-	}
-	for (uint32_t i = 0; i < count && !ret; i++) {
-		const char *path = stoker_gguf_file(m->gguf, i, &fd, &bytes);
-
-		if (!m->files[i].memory.at)
-			continue;
-		ret = stoker_read_range(fd, path, m->files[i].first, bytes - m->files[i].first,
-					m->files[i].memory.host,
-					params && params->progress ? report : NULL, &p, m->err);
-		p.before += bytes - m->files[i].first;
-	}
-	return ret;
-}
-
 static void count_parameters(struct stoker_model *m)
 {
 	const struct stoker_gguf_key *key = stoker_gguf_find(m->gguf, "general.name");
@@ -688,7 +621,7 @@ int stoker_model_load(struct stoker_device *device, const char *path,
 	if (!ret)
 		ret = find_architecture(m, path);
 	if (!ret)
-		ret = reserve_files(m);
+		ret = model_reserve_images(m);
 	if (!ret) {
 		m->architecture->load(m);
 		check_layers(m);
@@ -696,7 +629,7 @@ int stoker_model_load(struct stoker_device *device, const char *path,
 		ret = m->failed;
 	}
 	if (!ret)
-		ret = read_files(m, params);
+		ret = model_read_images(m, params);
 	m->err = NULL;
 	if (ret)
 		stoker_model_free(&m);
@@ -713,11 +646,9 @@ void stoker_model_free(struct stoker_model **model)
 	*model = NULL;
 	for (size_t i = 0; i < m->extra_count; i++)
 		m->device->ops->memory_destroy(m->device, &m->extra[i]);
-	for (uint32_t i = 0; m->files && i < stoker_gguf_file_count(m->gguf); i++)
-		m->device->ops->memory_destroy(m->device, &m->files[i].memory);
+	model_free_images(m);
 	stoker_gguf_close(&m->gguf);
 	free(m->extra);
-	free(m->files);
 	free(m->layers);
 	free(m->name);
 	free(m);
@@ -736,6 +667,6 @@ void stoker_model_info(const struct stoker_model *m, struct stoker_model_info *i
 	};
 	for (uint32_t i = 0; i < m->layer_count; i++)
 		info->experts = MAX(info->experts, m->layers[i].expert_count);
-	for (uint32_t i = 0; i < stoker_gguf_file_count(m->gguf); i++)
-		info->bytes += m->files[i].memory.bytes;
+	for (size_t i = 0; i < m->image_count; i++)
+		info->bytes += m->images[i].memory.bytes;
 }

@@ -72,9 +72,11 @@ struct layer {
 	bool router_first; /* reads the layer's input */
 };
 
-struct model_file {
+/* A stretch of a file in device memory: see image.c. */
+struct model_image {
 	struct stoker_memory memory;
-	uint64_t first; /* file offset of memory.at */
+	uint32_t file;
+	uint64_t first, bytes; /* where in the file memory.at is */
 };
 
 struct stoker_model {
@@ -95,7 +97,8 @@ struct stoker_model {
 	stoker_address output_norm;
 	struct layer *layers;
 
-	struct model_file *files;    /* one for each of the container */
+	struct model_image *images;
+	size_t image_count;
 	struct stoker_memory *extra; /* computed or converted vectors */
 	size_t extra_count;
 	uint64_t parameters;
@@ -140,6 +143,12 @@ bool model_weight(struct stoker_model *m, struct stoker_weight *w, enum presence
 /* A vector of @count floats; @fmt is the tensor's whole name. */
 stoker_address model_vector(struct stoker_model *m, enum presence presence, uint64_t count,
 			    const char *fmt, ...) PRINTF(4, 5);
+/* The images of all tensors: room for them, what files hold, where a tensor is. */
+int model_reserve_images(struct stoker_model *m);
+int model_read_images(struct stoker_model *m, const struct stoker_model_params *params);
+void model_free_images(struct stoker_model *m);
+stoker_address model_address(const struct stoker_model *m, const struct stoker_gguf_tensor *t);
+
 /* Device memory with a copy of @count floats. */
 stoker_address model_constant(struct stoker_model *m, const float *values, uint64_t count);
 /* @rows rows of @w from @first on, as a matrix of their own. */

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The tensors of a model's files in device memory, byte for byte.  Neighbouring tensors share a block
+ * of memory as large as the device allows, which one deep-queue read fills.
+ */
+#include "model/model.h"
+
+#include "store/reader.h"
+
+enum { BOUNCE_BYTES = 16 << 20 }; /* for memory that the host doesn't see */
+
+static int by_place(const void *a, const void *b)
+{
+	const struct stoker_gguf_tensor *x = *(const struct stoker_gguf_tensor *const *)a;
+	const struct stoker_gguf_tensor *y = *(const struct stoker_gguf_tensor *const *)b;
+
+	if (x->file != y->file)
+		return x->file < y->file ? -1 : 1;
+	return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+static bool extend(struct model_image *i, const struct stoker_gguf_tensor *t, uint64_t limit)
+{
+	const uint64_t end = t->offset + t->bytes;
+
+	if (i->file != t->file || round_up(end - i->first, STOKER_READ_ALIGN) > limit)
+		return false;
+	i->bytes = MAX(i->bytes, end - i->first);
+	return true;
+}
+
+/* Cuts the files into images. */
+static int plan(struct stoker_model *m, size_t count)
+{
+	AUTO_FREE const struct stoker_gguf_tensor **tensors = calloc(count, sizeof(*tensors));
+
+	m->images = calloc(count, sizeof(*m->images));
+	if (!tensors || !m->images)
+		return stoker_fail(m->err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < count; i++)
+		tensors[i] = stoker_gguf_tensor(m->gguf, i);
+	qsort(tensors, count, sizeof(*tensors), by_place);
+	for (size_t i = 0; i < count; i++) {
+		const struct stoker_gguf_tensor *t = tensors[i];
+		struct model_image *image = &m->images[m->image_count];
+
+		if (m->image_count && extend(image - 1, t, m->device->max_memory))
+			continue;
+		image->file = t->file;
+		image->first = t->offset / STOKER_READ_ALIGN * STOKER_READ_ALIGN;
+		image->bytes = t->offset + t->bytes - image->first;
+		m->image_count++;
+	}
+	return 0;
+}
+
+int model_reserve_images(struct stoker_model *m)
+{
+	const size_t count = stoker_gguf_tensor_count(m->gguf);
+	int ret = count ? plan(m, count) : 0;
+
+	for (size_t i = 0; i < m->image_count && !ret; i++)
+		ret = m->device->ops->memory_create(m->device,
+						    round_up(m->images[i].bytes, STOKER_READ_ALIGN),
+						    &m->images[i].memory, m->err);
+	return ret;
+}
+
+void model_free_images(struct stoker_model *m)
+{
+	for (size_t i = 0; i < m->image_count; i++)
+		m->device->ops->memory_destroy(m->device, &m->images[i].memory);
+	free(m->images);
+}
+
+stoker_address model_address(const struct stoker_model *m, const struct stoker_gguf_tensor *t)
+{
+	for (size_t i = 0; i < m->image_count; i++) {
+		const struct model_image *image = &m->images[i];
+
+		if (image->file == t->file && t->offset >= image->first &&
+		    t->offset + t->bytes <= image->first + image->bytes)
+			return image->memory.at + (t->offset - image->first);
+	}
+	return 0;
+}
+
+/* --- reading -------------------------------------------------------------------------------------
+ */
+
+struct progress {
+	const struct stoker_model_params *params;
+	uint64_t before, total;
+};
+
+static int report(void *context, uint64_t done, uint64_t total)
+{
+	const struct progress *p = context;
+
+	(void)total;
+	return p->params->progress(p->params->context, p->before + done, p->total);
+}
+
+static int read_part(struct stoker_model *m, const struct model_image *image, uint64_t at,
+		     uint64_t bytes, void *dst, struct progress *p)
+{
+	uint64_t file_bytes;
+	int fd;
+	const char *path = stoker_gguf_file(m->gguf, image->file, &fd, &file_bytes);
+	const uint64_t end = MIN(round_up(image->first + at + bytes, STOKER_READ_ALIGN), file_bytes);
+
+	return stoker_read_range(fd, path, image->first + at, end - (image->first + at), dst,
+				 p->params && p->params->progress ? report : NULL, p, m->err);
+}
+
+static int read_bounced(struct stoker_model *m, const struct model_image *image, void *bounce,
+			struct progress *p)
+{
+	const uint64_t before = p->before;
+	int ret = 0;
+
+	for (uint64_t at = 0, n; at < image->bytes && !ret; at += n) {
+		n = MIN(image->bytes - at, (uint64_t)BOUNCE_BYTES);
+		p->before = before + at;
+		ret = read_part(m, image, at, n, bounce, p);
+		if (!ret)
+			ret = m->device->ops->write(m->device, image->memory.at + at, bounce, n,
+						    m->err);
+	}
+	p->before = before;
+	return ret;
+}
+
+int model_read_images(struct stoker_model *m, const struct stoker_model_params *params)
+{
+	struct progress p = { .params = params };
+	AUTO_FREE void *bounce = NULL;
+	int ret = 0;
+
+	for (size_t i = 0; i < m->image_count; i++)
+		p.total += m->images[i].bytes;
+	for (size_t i = 0; i < m->image_count && !ret; i++) {
+		const struct model_image *image = &m->images[i];
+
+		if (!image->memory.host && !bounce) {
+			bounce = aligned_alloc(STOKER_READ_ALIGN, BOUNCE_BYTES);
+			if (!bounce)
+				return stoker_fail(m->err, -ENOMEM, "out of memory");
+		}
+		ret = image->memory.host
+			      ? read_part(m, image, 0, image->bytes, image->memory.host, &p)
+			      : read_bounced(m, image, bounce, &p);
+		p.before += image->bytes;
+	}
+	return ret;
+}
