@@ -206,9 +206,9 @@ static void check_tokenizer(const struct reference *r, const char *file, const c
 	stoker_vocabulary_free(&v);
 }
 
-static void check_model(const char *folder, const char *name)
+static void check_model(const char *folder, const char *name, const char *on)
 {
-	const struct stoker_device_params params = { .threads = 2, .exact = 1 };
+	const struct stoker_device_params params = { .name = on, .threads = 2, .exact = 1 };
 	struct stoker_device *device = NULL;
 	struct stoker_model *model = NULL;
 	struct reference r = { 0 };
@@ -234,8 +234,10 @@ static void check_model(const char *folder, const char *name)
 	} else {
 		check_exact(&r, model, false, name);
 		check_exact(&r, model, true, name);
-		check_fast(&r, path, name);
-		check_tokenizer(&r, path, name);
+		if (!strcmp(on, "cpu")) {
+			check_fast(&r, path, name);
+			check_tokenizer(&r, path, name);
+		}
 	}
 	stoker_model_free(&model);
 	stoker_device_close(&device);
@@ -243,7 +245,7 @@ static void check_model(const char *folder, const char *name)
 	free(r.logits);
 }
 
-static unsigned check_folder(const char *kind)
+static unsigned check_folder(const char *kind, const char *on)
 {
 	const char *vectors = vectors_folder(kind);
 	char folder[512];
@@ -261,7 +263,7 @@ static unsigned check_folder(const char *kind)
 		if (!end)
 			continue;
 		*end = 0;
-		check_model(folder, entry->d_name);
+		check_model(folder, entry->d_name, on);
 		count++;
 	}
 	if (dir)
@@ -271,14 +273,28 @@ static unsigned check_folder(const char *kind)
 
 static void test_models(void)
 {
-	const unsigned count = check_folder("models");
+	const unsigned count = check_folder("models", "cpu");
 
 	CU_ASSERT(count == 0 || count == 14);
 }
 
 static void test_quantized(void)
 {
-	const unsigned count = check_folder("quantized");
+	const unsigned count = check_folder("quantized", "cpu");
+
+	CU_ASSERT(count == 0 || count == 8);
+}
+
+static void test_models_on_vulkan(void)
+{
+	const unsigned count = vulkan_is_here() ? check_folder("models", "vulkan") : 0;
+
+	CU_ASSERT(count == 0 || count == 14);
+}
+
+static void test_quantized_on_vulkan(void)
+{
+	const unsigned count = vulkan_is_here() ? check_folder("quantized", "vulkan") : 0;
 
 	CU_ASSERT(count == 0 || count == 8);
 }
@@ -287,4 +303,6 @@ void suite_vectors(void)
 {
 	TEST(test_models);
 	TEST(test_quantized);
+	TEST(test_models_on_vulkan);
+	TEST(test_quantized_on_vulkan);
 }
