@@ -18,7 +18,7 @@ override BUILD := $(BUILD)/$(SANITIZE)
 SANITIZER_FLAGS := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
 endif
 
-LIBRARY_PACKAGES := liburing libpcre2-8 libutf8proc
+LIBRARY_PACKAGES := liburing libpcre2-8 libutf8proc libdrm
 TOOL_PACKAGES := json-c libedit
 TEST_PACKAGES := cunit
 
@@ -28,7 +28,7 @@ ifdef CI
 WARNINGS += -Werror
 endif
 CFLAGS ?= -O2 -g
-BASE_FLAGS := -std=gnu11 -D_GNU_SOURCE -pthread -fvisibility=hidden -fno-math-errno $(WARNINGS) \
+BASE_FLAGS := $(shell $(PKG_CONFIG) --cflags libdrm 2>/dev/null) -std=gnu11 -D_GNU_SOURCE -pthread -fvisibility=hidden -fno-math-errno $(WARNINGS) \
 	$(SANITIZER_FLAGS) -Iruntime/include -DSTOKER_VERSION='"$(VERSION)"'
 # products stay as written: decoding is bit-exact on every instruction set
 LIBRARY_FLAGS := $(BASE_FLAGS) -fPIC -Iruntime -ffp-contract=off

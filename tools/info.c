@@ -2,6 +2,7 @@
 /* stoker info: what this machine has to compute with. */
 #include "tool.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,6 +20,56 @@ static uint64_t meminfo(const char *field)
 	return kib * 1024;
 }
 
+static void print_device(const struct stoker_device_info *d)
+{
+	char all[16], left[16];
+
+	printf("%-10s %s (%s)", *d->name ? d->name : "-", d->title, d->type);
+	if (d->memory)
+		printf(", %s", human_size(d->memory, all));
+	if (d->memory_left)
+		printf(", %s left", human_size(d->memory_left, left));
+	if (*d->node)
+		printf(", %s", d->node);
+	if (*d->driver)
+		printf(", driver %s", d->driver);
+	if (*d->bus)
+		printf(", %s", d->bus);
+	if (d->computes)
+		printf(", computes");
+	else
+		printf(", can't compute: no %s", d->lacks);
+	if (d->imports_host_memory)
+		printf(", reads host memory");
+	if (d->imports_dma_buf)
+		printf(", imports dma-buf");
+	putchar('\n');
+}
+
+static struct json_object *device_json(const struct stoker_device_info *d)
+{
+	const struct {
+		const char *key, *value;
+	} texts[] = {
+		{ "name", d->name },	 { "title", d->title }, { "type", d->type }, { "node", d->node },
+		{ "driver", d->driver }, { "bus", d->bus },	{ "lacks", d->lacks },
+	};
+	struct json_object *o = json_object_new_object();
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+		json_object_object_add(o, texts[i].key,
+				       *texts[i].value ? json_object_new_string(texts[i].value)
+						       : NULL);
+	json_object_object_add(o, "memory_bytes", json_object_new_int64((int64_t)d->memory));
+	json_object_object_add(o, "memory_left_bytes",
+			       json_object_new_int64((int64_t)d->memory_left));
+	json_object_object_add(o, "computes", json_object_new_boolean(d->computes));
+	json_object_object_add(o, "imports_host_memory",
+			       json_object_new_boolean(d->imports_host_memory));
+	json_object_object_add(o, "imports_dma_buf", json_object_new_boolean(d->imports_dma_buf));
+	return o;
+}
+
 int verb_info(int argc, char **argv)
 {
 	bool json = false;
@@ -27,39 +78,44 @@ int verb_info(int argc, char **argv)
 		{ 0 },
 	};
 	const struct usage usage = { "info [--json]",
-				     "Shows the devices of this machine and its memory.", options,
-				     0, 0 };
+				     "Shows the processor, GPUs and NPUs of this machine, what each "
+				     "can do for us, and memory.",
+				     options, 0, 0 };
 	const uint64_t total = meminfo("MemTotal"), available = meminfo("MemAvailable");
-	struct stoker_device *device;
+	struct stoker_device_info *list;
 	struct stoker_error err;
 	char all[16], left[16];
+	size_t count, others = 0;
 	int status;
 
 	if (parse_options(&usage, argc, argv, &status) < 0)
 		return status;
-	if (stoker_device_open(NULL, &device, &err))
+	if (stoker_device_list(&list, &count, &err))
 		return fail(&err);
 	status = EXIT_OK;
+	for (size_t i = 0; i < count; i++)
+		others += strcmp(list[i].type, "processor") != 0;
 	if (json) {
 		struct json_object *root = json_object_new_object(),
-				   *list = json_object_new_array();
-		struct json_object *cpu = json_object_new_object();
+				   *devices = json_object_new_array();
 
-		json_object_object_add(cpu, "name", json_object_new_string("cpu"));
-		json_object_object_add(cpu, "description",
-				       json_object_new_string(stoker_device_description(device)));
-		json_object_array_add(list, cpu);
+		for (size_t i = 0; i < count; i++)
+			json_object_array_add(devices, device_json(&list[i]));
 		json_object_object_add(root, "version", json_object_new_string(STOKER_VERSION));
-		json_object_object_add(root, "devices", list);
+		json_object_object_add(root, "devices", devices);
 		json_object_object_add(root, "memory_bytes", json_object_new_int64((int64_t)total));
 		json_object_object_add(root, "memory_available_bytes",
 				       json_object_new_int64((int64_t)available));
 		status = print_json(stdout, root);
 	} else {
-		printf("stoker %s\n%s\nmemory: %s, %s available\n", STOKER_VERSION,
-		       stoker_device_description(device), human_size(total, all),
+		printf("stoker %s\n", STOKER_VERSION);
+		for (size_t i = 0; i < count; i++)
+			print_device(&list[i]);
+		if (!others)
+			puts("no GPU and no NPU in this machine");
+		printf("memory: %s, %s available\n", human_size(total, all),
 		       human_size(available, left));
 	}
-	stoker_device_close(&device);
+	free(list);
 	return status;
 }

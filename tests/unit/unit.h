@@ -18,6 +18,7 @@ void suite_store(void);
 void suite_text(void);
 void suite_ops(void);
 void suite_session(void);
+void suite_vulkan(void);
 void suite_vectors(void);
 
 /* One test of the suite that was added last. */

@@ -37,7 +37,11 @@ int vulkan_wait(struct vulkan *v, VkSemaphore semaphore, uint64_t value, struct 
 	do
 		result = v->vk.vkWaitSemaphores(v->device, &info, wait_step_ns);
 	while (result == VK_TIMEOUT);
-	return result == VK_SUCCESS ? 0 : vulkan_fail(v, result, "waiting for the device", err);
+	if (result == VK_SUCCESS)
+		return 0;
+	/* whatever happened, nothing may run on when memory goes */
+	v->vk.vkDeviceWaitIdle(v->device);
+	return vulkan_fail(v, result, "waiting for the device", err);
 }
 
 static int allocate(struct vulkan *v, VkCommandBuffer *buffer, struct stoker_error *err)
@@ -186,11 +190,14 @@ int vulkan_flush(struct stoker_device *d, struct stoker_error *err)
 	struct vulkan *v = vulkan_of(d);
 	int ret = finish(v, err);
 
-	if (ret)
-		return ret;
-	v->split = true;
-	v->ring_next = (v->ring_next + 1) % VULKAN_RING;
-	return start(v, true, err);
+	if (!ret) {
+		v->split = true;
+		v->ring_next = (v->ring_next + 1) % VULKAN_RING;
+		ret = start(v, true, err);
+	}
+	if (ret) /* earlier parts may still run */
+		v->vk.vkDeviceWaitIdle(v->device);
+	return ret;
 }
 
 int vulkan_submit(struct stoker_device *d, struct stoker_recording **keep,
@@ -201,8 +208,7 @@ int vulkan_submit(struct stoker_device *d, struct stoker_recording **keep,
 	int ret = finish(v, err);
 
 	if (ret) {
-		/* earlier parts may still run */
-		vulkan_wait(v, v->timeline, v->timeline_value, NULL);
+		v->vk.vkDeviceWaitIdle(v->device); /* earlier parts may still run */
 		return ret;
 	}
 	ret = vulkan_wait(v, v->timeline, c->value, err);

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <strings.h>
 
+void (*vulkan_table_hook)(struct VolkDeviceTable *table);
+
 /*
  * STOKER_VULKAN holds words for tests and bug reports, separated by commas:
  *	validate      the Khronos layer with synchronization validation; any message fails submit()
@@ -108,7 +110,7 @@ static VkBool32 VKAPI_PTR on_message(VkDebugUtilsMessageSeverityFlagBitsEXT seve
 	return VK_FALSE;
 }
 
-static int open_instance(struct vulkan *v, bool validate, bool validate_gpu,
+int vulkan_open_instance(struct vulkan *v, bool validate, bool validate_gpu,
 			 struct stoker_error *err)
 {
 	static const char *const layers[] = { "VK_LAYER_KHRONOS_validation" };
@@ -201,20 +203,48 @@ static int rank(VkPhysicalDeviceType type)
 	}
 }
 
-static uint64_t local_memory(VkPhysicalDevice physical)
+bool vulkan_has_extension(VkPhysicalDevice physical, const char *name)
 {
-	VkPhysicalDeviceMemoryProperties heaps;
-	uint64_t most = 0;
+	AUTO_FREE VkExtensionProperties *all = NULL;
+	uint32_t count = 0;
 
-	vkGetPhysicalDeviceMemoryProperties(physical, &heaps);
-	for (uint32_t i = 0; i < heaps.memoryHeapCount; i++)
-		if (heaps.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT)
-			most = MAX(most, heaps.memoryHeaps[i].size);
-	return most;
+	vkEnumerateDeviceExtensionProperties(physical, NULL, &count, NULL);
+	all = calloc(MAX(count, 1u), sizeof(*all));
+	if (!all || vkEnumerateDeviceExtensionProperties(physical, NULL, &count, all) < 0)
+		return false;
+	for (uint32_t i = 0; i < count; i++)
+		if (!strcmp(all[i].extensionName, name))
+			return true;
+	return false;
 }
 
-/* The features that shaders and host code can't do without, as a name of the first that lacks. */
-static const char *missing(VkPhysicalDevice physical)
+void vulkan_local_memory(VkPhysicalDevice physical, uint64_t *bytes, uint64_t *left)
+{
+	const bool has_budget =
+		vulkan_has_extension(physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+	VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT,
+	};
+	VkPhysicalDeviceMemoryProperties2 heaps = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
+		.pNext = has_budget ? &budget : NULL,
+	};
+
+	*bytes = *left = 0;
+	vkGetPhysicalDeviceMemoryProperties2(physical, &heaps);
+	for (uint32_t i = 0; i < heaps.memoryProperties.memoryHeapCount; i++) {
+		const VkMemoryHeap *h = &heaps.memoryProperties.memoryHeaps[i];
+
+		if (!(h->flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) || h->size <= *bytes)
+			continue;
+		*bytes = h->size;
+		*left = budget.heapBudget[i] > budget.heapUsage[i]
+				? budget.heapBudget[i] - budget.heapUsage[i]
+				: 0;
+	}
+}
+
+const char *vulkan_lacks(VkPhysicalDevice physical)
 {
 	VkPhysicalDeviceSubgroupProperties subgroup = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES,
@@ -272,9 +302,9 @@ static bool selects(const char *text, uint32_t index, const char *name)
 
 static int choose(struct vulkan *v, const char *which, struct stoker_error *err)
 {
-	VkPhysicalDevice all[32];
+	VkPhysicalDevice all[VULKAN_DEVICES_MAX];
 	uint32_t count = ARRAY_SIZE(all);
-	uint64_t best_memory = 0;
+	uint64_t best_memory = 0, memory, left;
 	char reason[160] = "";
 	int best = -1;
 	const VkResult result = vkEnumeratePhysicalDevices(v->instance, &count, all);
@@ -283,7 +313,7 @@ static int choose(struct vulkan *v, const char *which, struct stoker_error *err)
 		return vulkan_fail(v, result, "looking for devices", err);
 	for (uint32_t i = 0; i < count; i++) {
 		VkPhysicalDeviceProperties p;
-		const char *lack = missing(all[i]);
+		const char *lack = vulkan_lacks(all[i]);
 
 		vkGetPhysicalDeviceProperties(all[i], &p);
 		if (!selects(which, i, p.deviceName))
@@ -292,10 +322,11 @@ static int choose(struct vulkan *v, const char *which, struct stoker_error *err)
 			snprintf(reason, sizeof(reason), "%.80s lacks %s", p.deviceName, lack);
 			continue;
 		}
+		vulkan_local_memory(all[i], &memory, &left);
 		if (rank(p.deviceType) > best ||
-		    (rank(p.deviceType) == best && local_memory(all[i]) > best_memory)) {
+		    (rank(p.deviceType) == best && memory > best_memory)) {
 			best = rank(p.deviceType);
-			best_memory = local_memory(all[i]);
+			best_memory = memory;
 			v->physical = all[i];
 			snprintf(v->name, sizeof(v->name), "vulkan:%u %.72s", i, p.deviceName);
 		}
@@ -335,21 +366,6 @@ static void choose_queues(struct vulkan *v)
 		if (families[i].queueFlags & VK_QUEUE_TRANSFER_BIT &&
 		    !(families[i].queueFlags & (VK_QUEUE_GRAPHICS_BIT | VK_QUEUE_COMPUTE_BIT)))
 			v->transfer_family = i;
-}
-
-static bool has_extension(const struct vulkan *v, const char *name)
-{
-	AUTO_FREE VkExtensionProperties *all = NULL;
-	uint32_t count = 0;
-
-	vkEnumerateDeviceExtensionProperties(v->physical, NULL, &count, NULL);
-	all = calloc(MAX(count, 1u), sizeof(*all));
-	if (!all || vkEnumerateDeviceExtensionProperties(v->physical, NULL, &count, all) < 0)
-		return false;
-	for (uint32_t i = 0; i < count; i++)
-		if (!strcmp(all[i].extensionName, name))
-			return true;
-	return false;
 }
 
 static int open_device(struct vulkan *v, struct stoker_error *err)
@@ -408,6 +424,8 @@ static int open_device(struct vulkan *v, struct stoker_error *err)
 		return vulkan_fail(v, result, "opening the device", err);
 	}
 	volkLoadDeviceTable(&v->vk, v->device);
+	if (vulkan_table_hook)
+		vulkan_table_hook(&v->vk);
 	v->vk.vkGetDeviceQueue(v->device, v->family, 0, &v->queue);
 	v->vk.vkGetDeviceQueue(v->device, v->transfer_family, 0, &v->transfer_queue);
 	return 0;
@@ -434,7 +452,7 @@ static void choose_subgroups(struct vulkan *v)
 		.pNext = &control,
 	};
 
-	if (has_extension(v, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME) && !wanted("no-control")) {
+	if (vulkan_has_extension(v->physical, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME) && !wanted("no-control")) {
 		subgroup.pNext = &sizes;
 		vkGetPhysicalDeviceFeatures2(v->physical, &features);
 	}
@@ -494,7 +512,7 @@ int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **dev
 	pthread_mutex_init(&v->base.turn, NULL);
 	v->base.ops = &vulkan_ops;
 	v->base.exact = exact;
-	ret = open_instance(v, wanted("validate") || wanted("validate-gpu"), wanted("validate-gpu"),
+	ret = vulkan_open_instance(v, wanted("validate") || wanted("validate-gpu"), wanted("validate-gpu"),
 			    err);
 	if (!ret)
 		ret = choose(v, which, err);
@@ -506,7 +524,7 @@ int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **dev
 		v->base.max_memory = largest.maxMemoryAllocationSize - 2 * VULKAN_PADDING;
 		choose_queues(v);
 		choose_subgroups(v);
-		v->has_budget = has_extension(v, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) &&
+		v->has_budget = vulkan_has_extension(v->physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) &&
 				!wanted("no-budget");
 		v->use_cache = !wanted("no-cache");
 		ret = open_device(v, err);

@@ -23,6 +23,7 @@ enum {
 	VULKAN_STAGES = 2,	/* staging buffers */
 	VULKAN_SPANS = 64,	/* memory touched since the last barrier */
 	VULKAN_STAGE_BYTES = 8 << 20,
+	VULKAN_DEVICES_MAX = 32,
 	VULKAN_PADDING = 256, /* behind each buffer: shaders read whole groups of values */
 };
 
@@ -166,7 +167,16 @@ int vulkan_fail(const struct vulkan *v, VkResult result, const char *doing,
 /* Shown by debuggers and the validation layers. */
 void vulkan_set_name(const struct vulkan *v, VkObjectType type, uint64_t handle, const char *name);
 
+int vulkan_open_instance(struct vulkan *v, bool validate, bool validate_gpu,
+			 struct stoker_error *err);
 void vulkan_close(struct stoker_device *d);
+/* Tests put functions of their own into the table of each device that opens. */
+extern void (*vulkan_table_hook)(struct VolkDeviceTable *table);
+/* The first thing that shaders and host code can't do without and the device hasn't, or NULL. */
+const char *vulkan_lacks(VkPhysicalDevice physical);
+bool vulkan_has_extension(VkPhysicalDevice physical, const char *name);
+/* Of the largest heap of the device's own; @left is 0 when the driver doesn't say. */
+void vulkan_local_memory(VkPhysicalDevice physical, uint64_t *bytes, uint64_t *left);
 
 /* --- memory.c ------------------------------------------------------------------------------------
  */

@@ -8,6 +8,9 @@
 #ifndef STOKER_DEVICE_H
 #define STOKER_DEVICE_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 #include "stoker/error.h"
 
 #ifdef __cplusplus
@@ -18,7 +21,8 @@ struct stoker_device;
 
 /**
  * struct stoker_device_params - how to open a device; all zero is a good default
- * @name: "cpu"; NULL chooses the best one present
+ * @name: "cpu", "vulkan" for the best Vulkan device, "vulkan:1" for the one of that number, or
+ *	"vulkan:radeon" for one with that in its name; NULL is "cpu"
  * @threads: of the CPU, 0 for as many as the process may use (affinity and cgroup)
  * @exact: nonzero computes with 32-bit float activations throughout, for verification; slower
  */
@@ -41,6 +45,39 @@ STOKER_API int stoker_device_open(const struct stoker_device_params *params,
 
 /** stoker_device_close() - release a device with no models on it and clear the pointer. */
 STOKER_API void stoker_device_close(struct stoker_device **device);
+
+/**
+ * struct stoker_device_info - something in this machine that computes, or could
+ * @name: for stoker_device_open(), empty when nothing here can drive it
+ * @title: what it calls itself
+ * @type: "processor", "integrated GPU", "discrete GPU", "virtual GPU", "GPU" or "NPU"
+ * @node: of a GPU or NPU, "/dev/dri/renderD128"; empty when it has none
+ * @driver: the kernel's, "amdgpu"; empty without a node
+ * @bus: where it is, "pci 0000:03:00.0"; may be empty
+ * @memory: bytes of its own, or that it shares with the processor
+ * @memory_left: bytes that the driver would give us now, 0 when it doesn't say
+ * @computes: whether models run on it
+ * @imports_host_memory: whether it reads the process's own memory (VK_EXT_external_memory_host)
+ * @imports_dma_buf: whether it reads memory of other drivers
+ * @lacks: why it doesn't compute; empty when it does
+ */
+struct stoker_device_info {
+	char name[24], title[128], type[24], node[64], driver[32], bus[64];
+	uint64_t memory, memory_left;
+	int computes, imports_host_memory, imports_dma_buf;
+	char lacks[64];
+};
+
+/**
+ * stoker_device_list() - what this machine has
+ * @list: receives an array, processor first; release it with free()
+ * @count: receives its length
+ * @err: may be NULL
+ *
+ * Return: 0 or -ENOMEM; a machine without GPUs is no error.
+ */
+STOKER_API int stoker_device_list(struct stoker_device_info **list, size_t *count,
+				  struct stoker_error *err);
 
 /** stoker_device_description() - one line: "cpu: 2 threads, avx512". */
 STOKER_API const char *stoker_device_description(const struct stoker_device *device);

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+/* The devices of this machine. */
+#include "device/list.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "device/device.h"
+
+struct stoker_device_info *device_list_add(struct device_list *list)
+{
+	return list->count < STOKER_DEVICES_MAX ? &list->info[list->count++] : NULL;
+}
+
+static void add_cpu(struct device_list *list)
+{
+	struct stoker_device_info *i = device_list_add(list);
+	const long pages = sysconf(_SC_PHYS_PAGES), left = sysconf(_SC_AVPHYS_PAGES);
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	struct stoker_device *d;
+
+	strcpy(i->name, "cpu");
+	strcpy(i->type, "processor");
+	i->memory = pages > 0 ? (uint64_t)pages * page : 0;
+	i->memory_left = left > 0 ? (uint64_t)left * page : 0;
+	i->computes = i->imports_host_memory = 1;
+	if (stoker_cpu_open(0, false, &d, NULL))
+		return;
+	snprintf(i->title, sizeof(i->title), "%s", d->description + strlen("cpu: "));
+	d->ops->destroy(d);
+}
+
+int stoker_device_list(struct stoker_device_info **out, size_t *count, struct stoker_error *err)
+{
+	struct device_list list = { .info = calloc(STOKER_DEVICES_MAX, sizeof(*list.info)) };
+
+	*out = NULL;
+	*count = 0;
+	if (!list.info)
+		return stoker_fail(err, -ENOMEM, "out of memory");
+	add_cpu(&list);
+	stoker_vulkan_list(&list);
+	stoker_drm_list(&list, "/sys/class/accel");
+	*out = list.info;
+	*count = list.count;
+	return 0;
+}

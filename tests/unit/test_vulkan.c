@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: MIT
+/* The Vulkan device when things go wrong, and what it leaves behind; finding devices. */
+#include "unit.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "device/list.h"
+#include "device/vulkan/vulkan.h"
+
+static const char model_path[] = "tests/data/containers/plain.gguf";
+
+/* --- a dispatch table that counts and fails ------------------------------------------------------
+ */
+
+static struct VolkDeviceTable real;
+static long calls, fail_at; /* the call of that number fails; -1: none */
+static VkResult failure;
+static long memories, buffers, pipelines, command_buffers; /* alive */
+
+static bool fails(void)
+{
+	return calls++ == fail_at;
+}
+
+/* A function that fails when it is its turn, and otherwise counts what it made. */
+#define FAKE(name, parameters, arguments, alive)                              \
+	static VkResult VKAPI_PTR fake_##name parameters                      \
+	{                                                                     \
+		const VkResult result = fails() ? failure : real.name arguments; \
+                                                                              \
+		if (result == VK_SUCCESS) {                                   \
+			alive;                                                \
+		}                                                             \
+		return result;                                                \
+	}
+
+FAKE(vkAllocateMemory,
+     (VkDevice d, const VkMemoryAllocateInfo *i, const VkAllocationCallbacks *c, VkDeviceMemory *m),
+     (d, i, c, m), memories++)
+FAKE(vkCreateBuffer,
+     (VkDevice d, const VkBufferCreateInfo *i, const VkAllocationCallbacks *c, VkBuffer *b),
+     (d, i, c, b), buffers++)
+FAKE(vkBindBufferMemory, (VkDevice d, VkBuffer b, VkDeviceMemory m, VkDeviceSize at), (d, b, m, at), )
+FAKE(vkMapMemory,
+     (VkDevice d, VkDeviceMemory m, VkDeviceSize at, VkDeviceSize n, VkMemoryMapFlags f, void **p),
+     (d, m, at, n, f, p), )
+FAKE(vkCreateCommandPool,
+     (VkDevice d, const VkCommandPoolCreateInfo *i, const VkAllocationCallbacks *c, VkCommandPool *p),
+     (d, i, c, p), )
+FAKE(vkAllocateCommandBuffers,
+     (VkDevice d, const VkCommandBufferAllocateInfo *i, VkCommandBuffer *b), (d, i, b),
+     command_buffers++)
+FAKE(vkBeginCommandBuffer, (VkCommandBuffer b, const VkCommandBufferBeginInfo *i), (b, i), )
+FAKE(vkEndCommandBuffer, (VkCommandBuffer b), (b), )
+FAKE(vkQueueSubmit, (VkQueue q, uint32_t n, const VkSubmitInfo *i, VkFence f), (q, n, i, f), )
+FAKE(vkWaitSemaphores, (VkDevice d, const VkSemaphoreWaitInfo *i, uint64_t ns), (d, i, ns), )
+FAKE(vkCreateSemaphore,
+     (VkDevice d, const VkSemaphoreCreateInfo *i, const VkAllocationCallbacks *c, VkSemaphore *s),
+     (d, i, c, s), )
+FAKE(vkCreateShaderModule,
+     (VkDevice d, const VkShaderModuleCreateInfo *i, const VkAllocationCallbacks *c,
+      VkShaderModule *m),
+     (d, i, c, m), )
+FAKE(vkCreateComputePipelines,
+     (VkDevice d, VkPipelineCache k, uint32_t n, const VkComputePipelineCreateInfo *i,
+      const VkAllocationCallbacks *c, VkPipeline *p),
+     (d, k, n, i, c, p), pipelines++)
+FAKE(vkCreatePipelineLayout,
+     (VkDevice d, const VkPipelineLayoutCreateInfo *i, const VkAllocationCallbacks *c,
+      VkPipelineLayout *l),
+     (d, i, c, l), )
+
+static void VKAPI_PTR fake_vkFreeMemory(VkDevice d, VkDeviceMemory m,
+					const VkAllocationCallbacks *c)
+{
+	memories--;
+	real.vkFreeMemory(d, m, c);
+}
+
+static void VKAPI_PTR fake_vkDestroyBuffer(VkDevice d, VkBuffer b, const VkAllocationCallbacks *c)
+{
+	buffers--;
+	real.vkDestroyBuffer(d, b, c);
+}
+
+static void VKAPI_PTR fake_vkDestroyPipeline(VkDevice d, VkPipeline p,
+					     const VkAllocationCallbacks *c)
+{
+	pipelines--;
+	real.vkDestroyPipeline(d, p, c);
+}
+
+static void VKAPI_PTR fake_vkFreeCommandBuffers(VkDevice d, VkCommandPool p, uint32_t n,
+						const VkCommandBuffer *b)
+{
+	command_buffers -= n;
+	real.vkFreeCommandBuffers(d, p, n, b);
+}
+
+static void use_fakes(struct VolkDeviceTable *table)
+{
+	real = *table;
+#define USE(name) table->name = fake_##name
+	USE(vkAllocateMemory);
+	USE(vkCreateBuffer);
+	USE(vkBindBufferMemory);
+	USE(vkMapMemory);
+	USE(vkCreateCommandPool);
+	USE(vkAllocateCommandBuffers);
+	USE(vkBeginCommandBuffer);
+	USE(vkEndCommandBuffer);
+	USE(vkQueueSubmit);
+	USE(vkWaitSemaphores);
+	USE(vkCreateSemaphore);
+	USE(vkCreateShaderModule);
+	USE(vkCreateComputePipelines);
+	USE(vkCreatePipelineLayout);
+	USE(vkFreeMemory);
+	USE(vkDestroyBuffer);
+	USE(vkDestroyPipeline);
+	USE(vkFreeCommandBuffers);
+#undef USE
+}
+
+/* --- what is run ---------------------------------------------------------------------------------
+ */
+
+static int evaluate(struct stoker_session *s, float *logit, struct stoker_error *err)
+{
+	static const uint32_t tokens[] = { 1, 2, 3, 4, 5, 6 };
+	int ret = stoker_session_truncate(s, 0);
+
+	if (!ret)
+		ret = stoker_session_eval(s, tokens, ARRAY_SIZE(tokens), STOKER_LOGITS_LAST, err);
+	/* the second of these is a replay */
+	for (int i = 0; i < 2 && !ret; i++)
+		ret = stoker_session_eval(s, tokens, 1, STOKER_LOGITS_LAST, err);
+	if (!ret)
+		*logit = stoker_session_logits(s, 0)[0];
+	return ret;
+}
+
+/* Opens, loads and runs; what fails is reported, and a device that isn't lost goes on working. */
+static int run_all(float *logit, struct stoker_error *err)
+{
+	const struct stoker_device_params params = { .name = "vulkan" };
+	struct stoker_device *device;
+	struct stoker_model *model = NULL;
+	struct stoker_session *session = NULL;
+	int ret = stoker_device_open(&params, &device, err);
+
+	if (ret)
+		return ret;
+	ret = stoker_model_load(device, model_path, NULL, &model, err);
+	if (!ret)
+		ret = stoker_session_create(model, NULL, &session, err);
+	if (!ret) {
+		ret = evaluate(session, logit, err);
+		if (ret && failure != VK_ERROR_DEVICE_LOST)
+			CU_ASSERT_EQUAL(evaluate(session, logit, NULL), 0);
+		stoker_session_free(&session);
+	}
+	stoker_model_free(&model);
+	stoker_device_close(&device);
+	return ret;
+}
+
+/* Every call fails in turn. */
+static void fail_each(VkResult result, const char *words)
+{
+	float expected = 0;
+	long total, reported = 0;
+
+	setenv("STOKER_VULKAN", words, 1);
+	vulkan_table_hook = use_fakes;
+	failure = result;
+	fail_at = -1;
+	calls = memories = buffers = pipelines = 0;
+	CU_ASSERT_EQUAL(run_all(&expected, NULL), 0);
+	total = calls;
+	CU_ASSERT(total > 50);
+	for (fail_at = 0; fail_at < total; fail_at++) {
+		struct stoker_error err = { "" };
+		float logit = NAN;
+		int ret;
+
+		calls = 0;
+		ret = run_all(&logit, &err);
+		if (ret)
+			reported++;
+		else
+			CU_ASSERT_EQUAL(logit, expected);
+		if (ret && !*err.message) {
+			printf("\n    call %ld fails without a message", fail_at);
+			CU_FAIL("no message");
+		}
+	}
+	/* waits for what has ended before and the like need not matter, most do */
+	CU_ASSERT(reported > total * 3 / 4);
+	CU_ASSERT(memories == 0 && buffers == 0 && pipelines == 0);
+	vulkan_table_hook = NULL;
+	setenv("STOKER_VULKAN", vulkan_words(), 1);
+}
+
+static void test_failing_calls(void)
+{
+	if (!vulkan_is_here())
+		return;
+	fail_each(VK_ERROR_OUT_OF_DEVICE_MEMORY, "no-cache");
+	fail_each(VK_ERROR_OUT_OF_HOST_MEMORY, "no-cache,separate");
+}
+
+static void test_lost_device(void)
+{
+	if (!vulkan_is_here())
+		return;
+	fail_each(VK_ERROR_DEVICE_LOST, "no-cache");
+}
+
+static long resident_kib(void)
+{
+	long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (f && fscanf(f, "%*s %ld", &pages) != 1)
+		pages = 0;
+	if (f)
+		fclose(f);
+	return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+static void test_thousand_loads(void)
+{
+	const struct stoker_device_params params = { .name = "vulkan" };
+	struct stoker_device *device;
+	long kib = 0, before[4] = { 0 };
+
+	if (!vulkan_is_here())
+		return;
+	setenv("STOKER_VULKAN", "no-cache", 1);
+	vulkan_table_hook = use_fakes;
+	fail_at = -1;
+	memories = buffers = pipelines = command_buffers = 0;
+	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, NULL), 0);
+	for (int i = 0; i < 1000; i++) {
+		struct stoker_model *model;
+		struct stoker_session *session;
+		float logit;
+
+		CU_ASSERT_EQUAL_FATAL(stoker_model_load(device, model_path, NULL, &model, NULL), 0);
+		CU_ASSERT_EQUAL_FATAL(stoker_session_create(model, NULL, &session, NULL), 0);
+		if (i % 50 == 0)
+			CU_ASSERT_EQUAL(evaluate(session, &logit, NULL), 0);
+		stoker_session_free(&session);
+		stoker_model_free(&model);
+		if (i != 100 && i != 999)
+			continue;
+		const long now[4] = { memories, buffers, pipelines, command_buffers };
+
+		if (i == 100) {
+			kib = resident_kib();
+			memcpy(before, now, sizeof(now));
+		} else {
+			CU_ASSERT_EQUAL(memcmp(before, now, sizeof(now)), 0);
+			if (resident_kib() > kib + 4096) {
+				printf("\n    grew from %ld to %ld KiB", kib, resident_kib());
+				CU_FAIL("leak");
+			}
+		}
+	}
+	stoker_device_close(&device);
+	CU_ASSERT(memories == 0 && buffers == 0 && pipelines == 0);
+	vulkan_table_hook = NULL;
+	setenv("STOKER_VULKAN", vulkan_words(), 1);
+}
+
+/* --- finding devices -----------------------------------------------------------------------------
+ */
+
+static void test_device_list(void)
+{
+	struct stoker_device_info *list;
+	size_t count;
+
+	CU_ASSERT_EQUAL_FATAL(stoker_device_list(&list, &count, NULL), 0);
+	CU_ASSERT(count >= 1 && !strcmp(list[0].name, "cpu") && list[0].computes);
+	for (size_t i = 0; i < count; i++) {
+		CU_ASSERT(*list[i].title && *list[i].type);
+		CU_ASSERT(list[i].computes == (*list[i].lacks == 0));
+		CU_ASSERT(list[i].computes == (*list[i].name != 0));
+	}
+	free(list);
+}
+
+/* An accelerator as the kernel shows it, in a folder of our own. */
+static void test_accelerators(void)
+{
+	struct stoker_device_info info[STOKER_DEVICES_MAX] = { 0 };
+	struct device_list list = { .info = info };
+	char folder[] = "/tmp/stoker-accel-XXXXXX", path[128];
+	FILE *f;
+	bool found = false;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/accel7", folder);
+	mkdir(path, 0700);
+	snprintf(path, sizeof(path), "%s/accel7/device", folder);
+	mkdir(path, 0700);
+	snprintf(path, sizeof(path), "%s/accel7/device/uevent", folder);
+	f = fopen(path, "we");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	fputs("DRIVER=intel_vpu\nPCI_CLASS=120000\nPCI_SLOT_NAME=0000:00:0b.0\n", f);
+	fclose(f);
+	stoker_drm_list(&list, folder);
+	for (size_t i = 0; i < list.count; i++)
+		found = found || (!strcmp(info[i].type, "NPU") && !info[i].computes &&
+				  !strcmp(info[i].driver, "intel_vpu") &&
+				  !strcmp(info[i].bus, "pci 0000:00:0b.0") &&
+				  !strcmp(info[i].node, "/dev/accel/accel7"));
+	CU_ASSERT(found);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/accel7/device", folder);
+	rmdir(path);
+	snprintf(path, sizeof(path), "%s/accel7", folder);
+	rmdir(path);
+	rmdir(folder);
+}
+
+void suite_vulkan(void)
+{
+	TEST(test_failing_calls);
+	TEST(test_lost_device);
+	TEST(test_thousand_loads);
+	TEST(test_device_list);
+	TEST(test_accelerators);
+}
