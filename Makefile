@@ -31,6 +31,9 @@ CFLAGS ?= -O2 -g
 BASE_FLAGS := $(shell $(PKG_CONFIG) --cflags libdrm 2>/dev/null) -std=gnu11 -D_GNU_SOURCE -pthread -fvisibility=hidden -fno-math-errno $(WARNINGS) \
 	$(SANITIZER_FLAGS) -Iruntime/include -DSTOKER_VERSION='"$(VERSION)"'
 # products stay as written: decoding is bit-exact on every instruction set
+ifneq ($(wildcard build/next/trixie/usr/include/vulkan),)
+BASE_FLAGS += -isystem build/next/trixie/usr/include
+endif
 LIBRARY_FLAGS := $(BASE_FLAGS) -fPIC -Iruntime -ffp-contract=off
 LDLIBS := $(shell $(PKG_CONFIG) --libs $(LIBRARY_PACKAGES) 2>/dev/null) -lnuma -ldl -lm
 LDFLAGS += -pthread $(SANITIZER_FLAGS)
@@ -106,17 +109,38 @@ $(BUILD)/stoker-rt.pc: runtime/stoker-rt.pc.in Makefile
 
 # --- shaders ------------------------------------------------------------------------------------
 
+# Newer tools beside the system's, when "make deps-next" has put them there
+NEXT := build/next
+ifneq ($(wildcard $(NEXT)/bin/glslc),)
+GLSLC ?= $(NEXT)/bin/glslc
+SPIRV_VAL ?= $(NEXT)/bin/spirv-val
+endif
 GLSLC ?= glslc
+SPIRV_VAL ?= spirv-val
 SHADER_FORMATS := F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K IQ1_S IQ1_M \
 	IQ2_XXS IQ2_XS IQ2_S IQ3_XXS IQ3_S IQ4_NL IQ4_XS TQ1_0 TQ2_0 MXFP4 NVFP4
-FORMAT_SHADERS := embed matvec matmul
+# those whose codes are packed four a word
+WORD_FORMATS := Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K TQ2_0
+FORMAT_SHADERS := embed matvec matmul matmul_tensor
 OTHER_SHADERS := $(filter-out $(FORMAT_SHADERS),$(basename $(notdir $(wildcard shaders/*.comp))))
 SPIRV := $(OTHER_SHADERS:%=$(SHADER_BUILD)/%.spv) \
-	$(foreach s,$(FORMAT_SHADERS),$(SHADER_FORMATS:%=$(SHADER_BUILD)/$(s).%.spv))
+	$(foreach s,embed matvec matmul,$(SHADER_FORMATS:%=$(SHADER_BUILD)/$(s).%.spv))
+
+# Variants that only some compilers know
+can_compile = $(shell printf '\#version 460\n\#extension $(1) : require\nvoid main() {}\n' | \
+	$(GLSLC) --target-env=vulkan1.2 -fshader-stage=comp -o /dev/null - 2>/dev/null && echo yes)
+HAS_TENSOR := $(call can_compile,GL_KHR_cooperative_matrix)
+HAS_DOT := $(call can_compile,GL_EXT_integer_dot_product)
+ifdef HAS_TENSOR
+SPIRV += $(SHADER_FORMATS:%=$(SHADER_BUILD)/matmul_tensor.%.spv)
+endif
+ifdef HAS_DOT
+SPIRV += $(WORD_FORMATS:%=$(SHADER_BUILD)/matvec_dot.%.spv)
+endif
 
 # $(call compile_shader,SOURCE,OPTIONS)
 compile_shader = $(GLSLC) --target-env=vulkan1.2 -O -Werror $(2) -o $@ $(1) && \
-	spirv-val --target-env vulkan1.2 $@
+	$(SPIRV_VAL) --target-env vulkan1.2 $@
 SHADER_SOURCES := $(wildcard shaders/*.glsl shaders/*.h shaders/formats/*.glsl)
 
 $(OTHER_SHADERS:%=$(SHADER_BUILD)/%.spv): $(SHADER_BUILD)/%.spv: shaders/%.comp $(SHADER_SOURCES)
@@ -129,7 +153,16 @@ $$(SHADER_BUILD)/$(1).%.spv: shaders/$(1).comp $$(SHADER_SOURCES)
 endef
 $(foreach s,$(FORMAT_SHADERS),$(eval $(call format_shader_rule,$(s))))
 
-$(SHADER_BUILD)/shaders.c: $(SPIRV) shaders/embed.sh
+$(SHADER_BUILD)/matvec_dot.%.spv: shaders/matvec.comp $(SHADER_SOURCES)
+	@mkdir -p $(@D)
+	$(call compile_shader,$<,-DDOT -DFORMAT=FORMAT_$*)
+
+# made again when the list changes
+$(SHADER_BUILD)/list: FORCE
+	@mkdir -p $(@D)
+	@echo '$(SPIRV)' | cmp -s - $@ || echo '$(SPIRV)' > $@
+
+$(SHADER_BUILD)/shaders.c: $(SPIRV) $(SHADER_BUILD)/list shaders/embed.sh
 	shaders/embed.sh $(SPIRV) > $@.part
 	mv $@.part $@
 

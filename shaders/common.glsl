@@ -54,6 +54,11 @@ bool is_nan(float x)
 	return (floatBitsToUint(x) & 0x7fffffffu) > 0x7f800000u;
 }
 
+bool is_finite(float x)
+{
+	return (floatBitsToUint(x) & 0x7f800000u) != 0x7f800000u;
+}
+
 float sigmoid(float x)
 {
 	return 1.0 / (1.0 + exp(-x));

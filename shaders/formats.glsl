@@ -8,8 +8,12 @@
  * for values 32 g to 32 g + 31 of a row: value = scale * code + offset, where .x is for the first
  * 16 values and .y for the others.  GROUP_16 says that the two differ, AFFINE that there are
  * offsets (the constant that codes are too large by is one, too); IS_FLOAT that rows may end within
- * a group.  With IN_PLACE code .y, .z and .w are 2^8, 2^16 and 2^24 times too large: they were left
- * where they are in a word, and powers of two are exact, so that BYTE_PLACE can wait until later.
+ * a group.
+ *
+ * Most formats have decode_words() instead, which leaves four codes in each word: unsigned ones under
+ * 128 (IN_PLACE) or signed ones (SIGNED_WORDS).  For the former decode() makes code .y, .z and .w
+ * 2^8, 2^16 and 2^24 times too large: they stay where they are in the word, and since powers of two
+ * are exact, BYTE_PLACE can wait until later.
  *
  * Weights are read as aligned 32-bit words only; blocks of other sizes are shifted into place.
  */
@@ -85,7 +89,7 @@ float half_at(uint64_t at)
 
 const vec4 BYTE_PLACE = vec4(1.0, 0.00390625, 1.52587890625e-5, 5.9604644775390625e-8);
 
-/* The bytes of a word, all under 128, in place: see IN_PLACE.  Signed, since not every machine
+/* The bytes of a word, all under 128, in place: see above.  Signed, since not every machine
  * converts unsigned numbers. */
 vec4 bytes_in_place(uint w)
 {
@@ -110,6 +114,21 @@ vec4 with_signs(vec4 v, uint bits)
 #include "formats/iquant.glsl"
 #include "formats/ternary.glsl"
 #include "formats/fp4.glsl"
+
+#if defined(IN_PLACE) || defined(SIGNED_WORDS)
+void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 offset)
+{
+	uint word[8];
+
+	decode_words(row, g, word, scale, offset);
+	[[unroll]] for (uint i = 0; i < 8; i++)
+#ifdef IN_PLACE
+		code[i] = bytes_in_place(word[i]);
+#else
+		code[i] = signed_bytes_of(word[i]);
+#endif
+}
+#endif
 
 /* Values 32 g to 32 g + 31 of a row. */
 void decode_values(uint64_t row, uint g, out vec4 value[8])

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#ifdef DOT
+#extension GL_EXT_integer_dot_product : require
+#endif
 /*
  * Products of matrices with single rows.  A subgroup computes ROWS outputs; its lanes share the
  * groups of 32 weights among them, so that all read neighbouring blocks, and add up at the end.
+ * With DOT activations are 8-bit codes, as quantize.comp makes them.
  */
 #include "common.glsl"
 
@@ -17,6 +21,51 @@ uint if_has(uint operand, uint index)
 {
 	return (p.has & operand) != 0 ? index : 0;
 }
+
+#ifdef DOT
+
+/* Ten words: the codes, their scale, and their sum times it. */
+void load_codes(uint64_t src, uint g, out uint x[8], out float scale, out float sum)
+{
+	Words m = Words(src + 40ul * g);
+
+	[[unroll]] for (uint i = 0; i < 8; i++)
+		x[i] = m.v[i];
+	scale = uintBitsToFloat(m.v[8]);
+	sum = uintBitsToFloat(m.v[9]);
+}
+
+float product_of_codes(uint64_t row, uint g, const uint x[8], float x_scale, float x_sum)
+{
+	uint word[8];
+	vec2 scale, offset;
+	int low = 0, high = 0;
+	float y;
+
+	decode_words(row, g, word, scale, offset);
+	[[unroll]] for (uint i = 0; i < 4; i++) {
+		low += dotPacked4x8EXT(int(word[i]), int(x[i]));
+		high += dotPacked4x8EXT(int(word[i + 4]), int(x[i + 4]));
+	}
+	y = x_scale * (scale.x * float(low) + scale.y * float(high));
+#ifdef AFFINE
+#ifdef GROUP_16
+	/* the sum of all 32 won't do */
+	int first = 0;
+
+	[[unroll]] for (uint i = 0; i < 4; i++)
+		first += dotPacked4x8EXT(0x01010101, int(x[i]));
+	const float first_sum = x_scale * float(first);
+
+	y += offset.x * first_sum + offset.y * (x_sum - first_sum);
+#else
+	y += offset.x * x_sum;
+#endif
+#endif
+	return y;
+}
+
+#else
 
 void load_group(uint64_t src, uint g, out vec4 x[8])
 {
@@ -60,6 +109,8 @@ float product(uint64_t row, uint g, const vec4 x[8], float low_sum, float high_s
 	return y;
 }
 
+#endif
+
 void main()
 {
 	const uint first = subgroup_index() * ROWS, groups = (p.width + 31) / 32;
@@ -86,6 +137,12 @@ void main()
 			[[unroll]] for (uint r = 0; r < ROWS; r++)
 				sum[r] = 0.0;
 			for (uint g = gl_SubgroupInvocationID; g < groups; g += gl_SubgroupSize) {
+#ifdef DOT
+				float x_scale, x_sum;
+				uint x[8];
+
+				load_codes(src, g, x, x_scale, x_sum);
+#else
 				float low_sum = 0.0, high_sum = 0.0;
 				vec4 x[8];
 
@@ -101,11 +158,17 @@ void main()
 				[[unroll]] for (uint i = 0; i < 8; i++)
 					x[i] *= BYTE_PLACE;
 #endif
+#endif
 				[[unroll]] for (uint r = 0; r < ROWS; r++) {
 					const uint o = min(first + r, p.out_width - 1);
 
+#ifdef DOT
+					sum[r] += product_of_codes(weight + uint64_t(o) * p.row_bytes,
+								   g, x, x_scale, x_sum);
+#else
 					sum[r] += product(weight + uint64_t(o) * p.row_bytes, g, x,
 							  low_sum, high_sum);
+#endif
 				}
 			}
 			[[unroll]] for (uint r = 0; r < ROWS; r++) {

@@ -49,6 +49,12 @@ struct push_matmul {
 	uint row_bytes, width, out_width, rows, divisor, src_stride, dst_stride, has;
 };
 
+/* Rows of src as codes: ten words for each 32 values. */
+struct push_quantize {
+	address dst, src;
+	uint rows, width, src_stride;
+};
+
 /* Entries of ids[count] sorted by matrix: offsets[experts + 1], list[count]. */
 struct push_group {
 	address ids, offsets, list;

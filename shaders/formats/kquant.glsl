@@ -5,7 +5,7 @@
 #define IN_PLACE
 #define GROUP_16
 
-void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 offset)
+void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out vec2 offset)
 {
 	Words m = Words(row + 84ul * (g / 8));
 	const uint j = g % 8;
@@ -15,7 +15,7 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 	scale = d.x * vec2(s & 15u, s >> 8 & 15u);
 	offset = -d.y * vec2(s >> 4 & 15u, s >> 12 & 15u);
 	[[unroll]] for (uint i = 0; i < 8; i++)
-		code[i] = bytes_in_place(m.v[4 + 8 * (j / 4) + i] >> 2 * (j % 4) & 0x03030303u);
+		code[i] = m.v[4 + 8 * (j / 4) + i] >> 2 * (j % 4) & 0x03030303u;
 }
 
 #elif FORMAT == FORMAT_Q3_K
@@ -25,7 +25,7 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 
 FETCH(8)
 
-void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 offset)
+void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out vec2 offset)
 {
 	const uint64_t at = row + 110ul * (g / 8);
 	const uint j = g % 8;
@@ -41,15 +41,15 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 	fetch_8(at, high);
 	fetch_8(at + 32 + 32 * (j / 4), q);
 	[[unroll]] for (uint i = 0; i < 8; i++)
-		code[i] = bytes_in_place((q[i] >> 2 * (j % 4) & 0x03030303u) |
-					 (high[i] >> j & 0x01010101u) << 2);
+		code[i] = (q[i] >> 2 * (j % 4) & 0x03030303u) |
+			  (high[i] >> j & 0x01010101u) << 2;
 }
 
 #elif FORMAT == FORMAT_Q4_K || FORMAT == FORMAT_Q5_K
 #define AFFINE
 #define IN_PLACE
 
-void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 offset)
+void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out vec2 offset)
 {
 #if FORMAT == FORMAT_Q4_K
 	Words m = Words(row + 144ul * (g / 8));
@@ -72,7 +72,7 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 #if FORMAT == FORMAT_Q5_K
 		q |= (m.v[4 + i] >> j & 0x01010101u) << 4;
 #endif
-		code[i] = bytes_in_place(q);
+		code[i] = q;
 	}
 }
 
@@ -83,7 +83,7 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 
 FETCH(8)
 
-void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 offset)
+void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out vec2 offset)
 {
 	const uint64_t at = row + 210ul * (g / 8);
 	const uint j = g % 8, part = j % 4;
@@ -95,8 +95,8 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 	fetch_8(at + 64 * (j / 4) + 32 * (part & 1), low);
 	fetch_8(at + 128 + 32 * (j / 4), high);
 	[[unroll]] for (uint i = 0; i < 8; i++)
-		code[i] = bytes_in_place((low[i] >> 4 * (part / 2) & 0x0f0f0f0fu) |
-					 (high[i] >> 2 * part & 0x03030303u) << 4);
+		code[i] = (low[i] >> 4 * (part / 2) & 0x0f0f0f0fu) |
+			  (high[i] >> 2 * part & 0x03030303u) << 4;
 }
 
 #endif

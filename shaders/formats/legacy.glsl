@@ -4,7 +4,7 @@
 #define AFFINE
 #define IN_PLACE
 
-void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 offset)
+void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out vec2 offset)
 {
 	/* 18 bytes from an even address on lie in five aligned words */
 	const uint64_t at = row + 18ul * g;
@@ -19,8 +19,8 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 	[[unroll]] for (uint i = 0; i < 4; i++) {
 		const uint q = aligned ? w[i] >> 16 | w[i + 1] << 16 : w[i + 1];
 
-		code[i] = bytes_in_place(q & 0x0f0f0f0fu);
-		code[i + 4] = bytes_in_place(q >> 4 & 0x0f0f0f0fu);
+		code[i] = q & 0x0f0f0f0fu;
+		code[i + 4] = q >> 4 & 0x0f0f0f0fu;
 	}
 }
 
@@ -28,7 +28,7 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 #define AFFINE
 #define IN_PLACE
 
-void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 offset)
+void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out vec2 offset)
 {
 	Words m = Words(row + 20ul * g);
 	const vec2 both = unpackHalf2x16(m.v[0]);
@@ -38,8 +38,8 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 	[[unroll]] for (uint i = 0; i < 4; i++) {
 		const uint q = m.v[1 + i];
 
-		code[i] = bytes_in_place(q & 0x0f0f0f0fu);
-		code[i + 4] = bytes_in_place(q >> 4 & 0x0f0f0f0fu);
+		code[i] = q & 0x0f0f0f0fu;
+		code[i + 4] = q >> 4 & 0x0f0f0f0fu;
 	}
 }
 
@@ -56,7 +56,7 @@ uint fifth_bits(uint bits)
 	       (bits << 25 & 0x10000000u);
 }
 
-void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 offset)
+void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out vec2 offset)
 {
 	uint w[5];
 
@@ -72,17 +72,17 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 	fetch_5(row + 24ul * g + 4, w);
 #endif
 	[[unroll]] for (uint i = 0; i < 4; i++) {
-		code[i] = bytes_in_place((w[1 + i] & 0x0f0f0f0fu) | fifth_bits(w[0] >> 4 * i));
-		code[i + 4] = bytes_in_place((w[1 + i] >> 4 & 0x0f0f0f0fu) |
-					     fifth_bits(w[0] >> (16 + 4 * i)));
+		code[i] = (w[1 + i] & 0x0f0f0f0fu) | fifth_bits(w[0] >> 4 * i);
+		code[i + 4] = (w[1 + i] >> 4 & 0x0f0f0f0fu) | fifth_bits(w[0] >> (16 + 4 * i));
 	}
 }
 
 #elif FORMAT == FORMAT_Q8_0
+#define SIGNED_WORDS
 
 FETCH(8)
 
-void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 offset)
+void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out vec2 offset)
 {
 	uint w[8];
 
@@ -90,7 +90,7 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 	offset = vec2(0);
 	fetch_8(row + 34ul * g + 2, w);
 	[[unroll]] for (uint i = 0; i < 8; i++)
-		code[i] = signed_bytes_of(w[i]);
+		code[i] = w[i];
 }
 
 #endif

@@ -45,7 +45,7 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 
 FETCH(8)
 
-void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 offset)
+void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out vec2 offset)
 {
 	const uint64_t at = row + 66ul * (g / 8);
 	const uint j = g % 8;
@@ -55,7 +55,7 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 	offset = -scale;
 	fetch_8(at + 32 * (j / 4), w);
 	[[unroll]] for (uint i = 0; i < 8; i++)
-		code[i] = bytes_in_place(w[i] >> 2 * (j % 4) & 0x03030303u);
+		code[i] = w[i] >> 2 * (j % 4) & 0x03030303u;
 }
 
 #endif

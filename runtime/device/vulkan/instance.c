@@ -14,6 +14,8 @@ void (*vulkan_table_hook)(struct VolkDeviceTable *table);
  *	validate-gpu  the same, GPU-assisted: finds addresses out of bounds
  *	separate      treats the device's memory as one that the host doesn't see
  *	no-control    leaves the subgroup's size to the driver
+ *	dot, tensor   integer dot products and cooperative matrices even where the device emulates
+ *	              them; no-dot and no-tensor leave them out where it doesn't
  *	no-budget     doesn't ask how much memory is left
  *	no-cache      neither reads nor writes the pipeline cache
  */
@@ -368,9 +370,88 @@ static void choose_queues(struct vulkan *v)
 			v->transfer_family = i;
 }
 
+/* Whether products of four 8-bit codes are an instruction. */
+static void choose_dot(struct vulkan *v)
+{
+	VkPhysicalDeviceShaderIntegerDotProductPropertiesKHR dot = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_PROPERTIES_KHR,
+	};
+	VkPhysicalDeviceProperties2 properties = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+		.pNext = &dot,
+	};
+	VkPhysicalDeviceShaderIntegerDotProductFeaturesKHR feature = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES_KHR,
+	};
+	VkPhysicalDeviceFeatures2 features = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+		.pNext = &feature,
+	};
+
+	if (v->base.exact || wanted("no-dot") ||
+	    !vulkan_has_extension(v->physical, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME))
+		return;
+	vkGetPhysicalDeviceProperties2(v->physical, &properties);
+	vkGetPhysicalDeviceFeatures2(v->physical, &features);
+	v->dot = feature.shaderIntegerDotProduct &&
+		 (dot.integerDotProduct4x8BitPackedSignedAccelerated || wanted("dot"));
+}
+
+/* Cooperative matrices of half floats with 32-bit sums, in a shape that shaders can use. */
+static void choose_tensor(struct vulkan *v)
+{
+#ifdef VK_KHR_cooperative_matrix
+	const PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR list =
+		(PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)(void *)vkGetInstanceProcAddr(
+			v->instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
+	VkPhysicalDeviceVulkan12Features v12 = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+	};
+	VkPhysicalDeviceCooperativeMatrixFeaturesKHR feature = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
+		.pNext = &v12,
+	};
+	VkPhysicalDeviceFeatures2 features = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+		.pNext = &feature,
+	};
+	VkCooperativeMatrixPropertiesKHR shapes[64];
+	uint32_t count = ARRAY_SIZE(shapes);
+
+	if (v->base.exact || wanted("no-tensor") || (v->emulated && !wanted("tensor")) || !list ||
+	    !v->pinned_size ||
+	    !vulkan_has_extension(v->physical, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME))
+		return;
+	for (uint32_t i = 0; i < count; i++)
+		shapes[i] = (VkCooperativeMatrixPropertiesKHR){
+			.sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR,
+		};
+	vkGetPhysicalDeviceFeatures2(v->physical, &features);
+	if (!feature.cooperativeMatrix || !v12.shaderFloat16 || !v12.vulkanMemoryModel ||
+	    list(v->physical, &count, shapes) < 0)
+		return;
+	for (uint32_t i = 0; i < count; i++) {
+		const VkCooperativeMatrixPropertiesKHR *s = &shapes[i];
+
+		if (s->AType == VK_COMPONENT_TYPE_FLOAT16_KHR && s->BType == s->AType &&
+		    s->CType == VK_COMPONENT_TYPE_FLOAT32_KHR && s->ResultType == s->CType &&
+		    s->scope == VK_SCOPE_SUBGROUP_KHR && s->MSize <= 32 && s->NSize <= 32 &&
+		    32 % s->KSize == 0 && s->MSize * s->NSize * s->KSize > v->tensor_shape[0] *
+						      v->tensor_shape[1] * v->tensor_shape[2]) {
+			v->tensor = true;
+			v->tensor_shape[0] = s->MSize;
+			v->tensor_shape[1] = s->NSize;
+			v->tensor_shape[2] = s->KSize;
+		}
+	}
+#endif
+}
+
 static int open_device(struct vulkan *v, struct stoker_error *err)
 {
 	const float priority = 1;
+	const char *extensions[4];
+	uint32_t extension_count = 0;
 	const VkDeviceQueueCreateInfo queues[] = {
 		{ .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
 		  .queueFamilyIndex = v->family,
@@ -386,9 +467,39 @@ static int open_device(struct vulkan *v, struct stoker_error *err)
 		.subgroupSizeControl = VK_TRUE,
 		.computeFullSubgroups = VK_TRUE,
 	};
+	VkPhysicalDeviceShaderIntegerDotProductFeaturesKHR dot = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES_KHR,
+		.shaderIntegerDotProduct = VK_TRUE,
+	};
+	void *more = NULL;
+#ifdef VK_KHR_cooperative_matrix
+	VkPhysicalDeviceCooperativeMatrixFeaturesKHR tensor = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
+		.cooperativeMatrix = VK_TRUE,
+	};
+
+	if (v->tensor) {
+		extensions[extension_count++] = VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME;
+		more = &tensor;
+	}
+#endif
+	if (v->dot) {
+		extensions[extension_count++] = VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME;
+		dot.pNext = more;
+		more = &dot;
+	}
+	if (v->pinned_size) {
+		extensions[extension_count++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
+		control.pNext = more;
+		more = &control;
+	}
+	if (v->has_budget)
+		extensions[extension_count++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
 	const VkPhysicalDeviceVulkan12Features v12 = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-		.pNext = v->pinned_size ? &control : NULL,
+		.pNext = more,
+		.shaderFloat16 = v->tensor,
+		.vulkanMemoryModel = v->tensor,
 		.bufferDeviceAddress = VK_TRUE,
 		.timelineSemaphore = VK_TRUE,
 	};
@@ -402,13 +513,6 @@ static int open_device(struct vulkan *v, struct stoker_error *err)
 		.pNext = (void *)&v11,
 		.features = { .shaderInt64 = VK_TRUE },
 	};
-	const char *extensions[4];
-	uint32_t extension_count = 0;
-
-	if (v->pinned_size)
-		extensions[extension_count++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
-	if (v->has_budget)
-		extensions[extension_count++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
 	const VkDeviceCreateInfo info = {
 		.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
 		.pNext = &features,
@@ -469,8 +573,9 @@ static void choose_subgroups(struct vulkan *v)
 static void describe(struct vulkan *v)
 {
 	snprintf(v->base.description, sizeof(v->base.description),
-		 "%s: subgroups of %u, %s memory", v->name, v->subgroup_size,
-		 v->unified ? "unified" : "separate");
+		 "%s: subgroups of %u, %s memory%s%s", v->name, v->subgroup_size,
+		 v->unified ? "unified" : "separate", v->dot ? ", integer dot products" : "",
+		 v->tensor ? ", cooperative matrices" : "");
 }
 
 void vulkan_close(struct stoker_device *d)
@@ -524,6 +629,8 @@ int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **dev
 		v->base.max_memory = largest.maxMemoryAllocationSize - 2 * VULKAN_PADDING;
 		choose_queues(v);
 		choose_subgroups(v);
+		choose_dot(v);
+		choose_tensor(v);
 		v->has_budget = vulkan_has_extension(v->physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) &&
 				!wanted("no-budget");
 		v->use_cache = !wanted("no-cache");

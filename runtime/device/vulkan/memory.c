@@ -401,12 +401,12 @@ int vulkan_read(struct stoker_device *d, void *dst, stoker_address src, uint64_t
 	return 0;
 }
 
-stoker_address vulkan_scratch(struct vulkan *v, uint64_t bytes)
+stoker_address vulkan_scratch(struct vulkan *v, enum vulkan_scratch which, uint64_t bytes)
 {
-	struct stoker_memory more, *retired;
+	struct stoker_memory more, *retired, *scratch = &v->scratch[which];
 
-	if (v->failed || bytes <= v->scratch.bytes)
-		return v->scratch.at;
+	if (v->failed || bytes <= scratch->bytes)
+		return scratch->at;
 	retired = realloc(v->retired, (v->retired_count + 1) * sizeof(*retired));
 	if (!retired) {
 		v->failed = stoker_fail(&v->failure, -ENOMEM, "%s: out of memory", v->name);
@@ -414,19 +414,20 @@ stoker_address vulkan_scratch(struct vulkan *v, uint64_t bytes)
 	}
 	v->retired = retired;
 	/* at least doubled, so that all retired ones together are smaller than the present one */
-	v->failed = vulkan_memory_create(&v->base, MAX(bytes, 2 * v->scratch.bytes), &more,
+	v->failed = vulkan_memory_create(&v->base, MAX(bytes, 2 * scratch->bytes), &more,
 					 &v->failure);
 	if (v->failed)
 		return 0;
-	if (v->scratch.at)
-		v->retired[v->retired_count++] = v->scratch;
-	v->scratch = more;
+	if (scratch->at)
+		v->retired[v->retired_count++] = *scratch;
+	*scratch = more;
 	return more.at;
 }
 
 void vulkan_memory_close(struct vulkan *v)
 {
-	vulkan_memory_destroy(&v->base, &v->scratch);
+	for (unsigned i = 0; i < VULKAN_SCRATCHES; i++)
+		vulkan_memory_destroy(&v->base, &v->scratch[i]);
 	vulkan_memory_destroy(&v->base, &v->constants);
 	for (size_t i = 0; i < v->retired_count; i++)
 		vulkan_memory_destroy(&v->base, &v->retired[i]);

@@ -10,6 +10,7 @@ enum {
 	THREADS = 64,	     /* of a workgroup where threads work alone */
 	MATVEC_ROWS_MAX = 4, /* products with up to as many rows are done row by row */
 	MATMUL_TILE = 8,
+	CODE_WORDS = 10,     /* 32 values as 8-bit codes, their scale and sum */
 	LARGE_WEIGHT = 4 << 20, /* values that are worth compiling a larger kernel for */
 };
 
@@ -112,15 +113,41 @@ static void embed(struct stoker_device *d, const struct op_embed *op)
 /* What matvec has to know besides the weights. */
 struct rows {
 	stoker_address dst, src, ids, mix;
+	stoker_address codes; /* of src, or 0: [rows][terms], see quantize() */
 	uint32_t rows, slots, terms;
 	uint32_t src_stride, src_slot_stride, src_term_stride, dst_stride, dst_slot_stride;
 };
 
+/*
+ * The rows of @src as 8-bit codes in scratch memory, for @w and whatever shares its input; 0 where
+ * that isn't how products are done.
+ */
+static stoker_address quantize(struct vulkan *v, const struct stoker_weight *w, stoker_address src,
+			       uint32_t rows, uint32_t stride)
+{
+	const uint64_t words = (uint64_t)rows * (w->in / 32) * CODE_WORDS;
+	const struct push_quantize push = {
+		.src = src,
+		.rows = rows,
+		.width = w->in,
+		.src_stride = stride,
+		.dst = v->dot && w->in % 32 == 0 ? vulkan_scratch(v, SCRATCH_CODES, 4 * words) : 0,
+	};
+
+	if (push.dst)
+		RECORD(v, push, for_threads((uint64_t)rows * (w->in / 32)), .shader = SHADER_QUANTIZE,
+		       .threads = THREADS,
+		       SPANS(writes(push.dst, words), reads(src, extent(rows, stride, w->in))));
+	return push.dst;
+}
+
 static void matvec(struct vulkan *v, const struct stoker_weight *w, const struct rows *r)
 {
+	const bool dot = r->codes && vulkan_has_shader(SHADER_MATVEC_DOT, w->format);
+	const uint32_t code_words = w->in / 32 * CODE_WORDS;
 	const struct push_matvec push = {
 		.weight = w->at,
-		.src = r->src,
+		.src = dot ? r->codes : r->src,
 		.dst = r->dst,
 		.bias = present(v, w->bias, ZERO),
 		.scale = present(v, w->scale, ONE),
@@ -136,23 +163,23 @@ static void matvec(struct vulkan *v, const struct stoker_weight *w, const struct
 		.rows = r->rows,
 		.slots = r->slots,
 		.terms = r->terms,
-		.src_stride = r->src_stride,
+		.src_stride = dot ? r->terms * code_words : r->src_stride,
 		.src_slot_stride = r->src_slot_stride,
-		.src_term_stride = r->src_term_stride,
+		.src_term_stride = dot ? code_words : r->src_term_stride,
 		.dst_stride = r->dst_stride,
 		.dst_slot_stride = r->dst_slot_stride,
 	};
 	const uint64_t entries = (uint64_t)r->rows * r->slots * r->terms;
-	const uint64_t src = extent(r->rows, r->src_stride, 0) +
-			     extent(r->slots, r->src_slot_stride, 0) +
-			     extent(r->terms, r->src_term_stride, w->in);
+	const uint64_t src = extent(r->rows, push.src_stride, 0) +
+			     extent(r->slots, push.src_slot_stride, 0) +
+			     extent(r->terms, push.src_term_stride, MAX(w->in, code_words));
 	const uint64_t dst = extent(r->rows, r->dst_stride, 0) +
 			     extent(r->slots, r->dst_slot_stride, w->out);
 
-	RECORD(v, push, div_up(w->out, matvec_rows(v)), .shader = SHADER_MATVEC,
+	RECORD(v, push, div_up(w->out, matvec_rows(v)), .shader = dot ? SHADER_MATVEC_DOT : SHADER_MATVEC,
 	       .format = w->format, .constants = { matvec_rows(v) },
 	       .y = (uint32_t)MIN((uint64_t)r->rows * r->slots, (uint64_t)65535),
-	       SPANS(writes(r->dst, dst), reads(r->src, src), reads(r->ids, entries),
+	       SPANS(writes(r->dst, dst), reads(push.src, src), reads(r->ids, entries),
 		     reads(r->mix, entries)));
 }
 
@@ -181,12 +208,17 @@ static void product(struct vulkan *v, const struct stoker_weight *w, stoker_addr
 		.src_stride = w->in,
 		.dst_stride = w->out,
 	};
-	const uint32_t tiles = div_up(rows, MATMUL_TILE), outputs = matmul_outputs(v, w);
+	const bool tensor = v->tensor && vulkan_has_shader(SHADER_MATMUL_TENSOR, w->format);
+	const uint32_t tile = tensor ? 2 * v->tensor_shape[1] : MATMUL_TILE;
+	const uint32_t tiles = div_up(rows, tile), outputs = matmul_outputs(v, w);
+	const uint32_t lanes = v->pinned_size && v->subgroup_size <= 64 ? v->subgroup_size : 0;
+	const uint32_t taken = tensor ? 2 * v->tensor_shape[0] : v->subgroup_size * outputs;
 
-	RECORD(v, push, div_up(w->out, (uint64_t)v->subgroup_size * outputs),
-	       .shader = SHADER_MATMUL, .format = w->format,
-	       .constants = { MATMUL_TILE, outputs,
-			      v->pinned_size && v->subgroup_size <= 64 ? v->subgroup_size : 0 },
+	RECORD(v, push, div_up(w->out, taken),
+	       .shader = tensor ? SHADER_MATMUL_TENSOR : SHADER_MATMUL, .format = w->format,
+	       .constants = { tensor ? v->tensor_shape[0] : MATMUL_TILE,
+			      tensor ? v->tensor_shape[1] : outputs,
+			      tensor ? v->tensor_shape[2] : lanes },
 	       /* with a list one workgroup walks over the rows of its matrix */
 	       .y = list ? MIN(div_up(tiles, w->count) + 1, tiles) : tiles,
 	       .z = list ? w->count : 1,
@@ -198,11 +230,15 @@ static void product(struct vulkan *v, const struct stoker_weight *w, stoker_addr
 static void matmul(struct stoker_device *d, const struct op_matmul *op)
 {
 	struct vulkan *v = vulkan_of(d);
+	const stoker_address codes =
+		op->rows > MATVEC_ROWS_MAX ? 0 : quantize(v, op->weight[0], op->src, op->rows,
+							   op->weight[0]->in);
 
 	for (uint32_t i = 0; i < op->count; i++) {
 		const struct stoker_weight *w = op->weight[i];
 		const struct rows r = { .dst = op->dst[i],
 					.src = op->src,
+					.codes = codes,
 					.rows = op->rows,
 					.slots = 1,
 					.terms = 1,
@@ -278,6 +314,7 @@ static void experts_by_row(struct stoker_device *d, const struct op_experts *op,
 	const stoker_address up = scratch, gate = scratch + round_up(4 * hidden, 64);
 	struct rows r = { .dst = up,
 			  .src = op->src,
+			  .codes = quantize(v, op->up, op->src, op->rows, op->up->in),
 			  .ids = op->ids,
 			  .rows = op->rows,
 			  .slots = op->used,
@@ -285,7 +322,7 @@ static void experts_by_row(struct stoker_device *d, const struct op_experts *op,
 			  .src_stride = op->up->in,
 			  .dst_stride = op->used * op->up->out,
 			  .dst_slot_stride = op->up->out };
-	const struct rows down = { .dst = op->dst,
+	struct rows down = { .dst = op->dst,
 				   .src = up,
 				   .ids = op->ids,
 				   .mix = op->weights,
@@ -301,6 +338,7 @@ static void experts_by_row(struct stoker_device *d, const struct op_experts *op,
 	if (op->gate->at)
 		matvec(v, op->gate, &r);
 	gate_and_up(d, op, gate, up);
+	down.codes = quantize(v, op->down, up, op->rows * op->used, op->down->in);
 	matvec(v, op->down, &down);
 }
 
@@ -349,7 +387,7 @@ static void experts(struct stoker_device *d, const struct op_experts *op)
 	const uint64_t entries = (uint64_t)op->rows * op->used;
 	const uint64_t bytes = 4 * (entries * (2 * (uint64_t)op->up->out + op->down->out + 1) +
 				    op->up->count + 1) + 5 * 64;
-	const stoker_address scratch = vulkan_scratch(v, bytes);
+	const stoker_address scratch = vulkan_scratch(v, SCRATCH_EXPERTS, bytes);
 
 	if (op->rows <= MATVEC_ROWS_MAX)
 		experts_by_row(d, op, scratch);

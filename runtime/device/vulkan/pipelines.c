@@ -13,7 +13,9 @@
 enum { CACHE_LIMIT = 64 << 20, PUSH_BYTES = 128 };
 
 static const char *const shader_names[] = {
-	[SHADER_EMBED] = "embed",     [SHADER_MATVEC] = "matvec",	[SHADER_MATMUL] = "matmul",
+	[SHADER_EMBED] = "embed",     [SHADER_MATVEC] = "matvec",
+	[SHADER_MATVEC_DOT] = "matvec_dot", [SHADER_MATMUL_TENSOR] = "matmul_tensor",
+	[SHADER_QUANTIZE] = "quantize",	[SHADER_MATMUL] = "matmul",
 	[SHADER_GROUP] = "group",     [SHADER_COMBINE] = "combine",	[SHADER_NORM] = "norm",
 	[SHADER_ROPE] = "rope",	      [SHADER_KV_STORE] = "kv_store",	[SHADER_ATTENTION] = "attention",
 	[SHADER_ROUTE] = "route",     [SHADER_GLU] = "glu",		[SHADER_BINARY] = "binary",
@@ -149,6 +151,20 @@ static const struct stoker_shader *find_shader(const char *name)
 	return NULL;
 }
 
+static void full_name(enum vulkan_shader shader, const struct stoker_format *format, char name[64])
+{
+	snprintf(name, 64, "%s%s%s", shader_names[shader], format ? "." : "",
+		 format ? format->name : "");
+}
+
+bool vulkan_has_shader(enum vulkan_shader shader, const struct stoker_format *format)
+{
+	char name[64];
+
+	full_name(shader, format, name);
+	return find_shader(name) != NULL;
+}
+
 static VkResult create(struct vulkan *v, const struct stoker_shader *shader,
 		       struct vulkan_pipeline *p)
 {
@@ -218,8 +234,7 @@ int vulkan_pipeline(struct vulkan *v, const struct vulkan_dispatch *d, VkPipelin
 			*pipeline = v->pipelines[i].pipeline;
 			return 0;
 		}
-	snprintf(name, sizeof(name), "%s%s%s", shader_names[d->shader], d->format ? "." : "",
-		 d->format ? d->format->name : "");
+	full_name(d->shader, d->format, name);
 	shader = find_shader(name);
 	if (!shader)
 		return stoker_fail(err, -ENOTSUP, "%s: there is no shader %s", v->name, name);

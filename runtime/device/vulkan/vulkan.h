@@ -21,6 +21,7 @@ enum {
 	VULKAN_CONSTANTS = 5,	/* specialisation constants of a shader */
 	VULKAN_RING = 3,	/* command buffers in flight */
 	VULKAN_STAGES = 2,	/* staging buffers */
+	VULKAN_SCRATCHES = 2,
 	VULKAN_SPANS = 64,	/* memory touched since the last barrier */
 	VULKAN_STAGE_BYTES = 8 << 20,
 	VULKAN_DEVICES_MAX = 32,
@@ -40,7 +41,10 @@ extern const size_t stoker_shader_count;
 enum vulkan_shader {
 	SHADER_EMBED,
 	SHADER_MATVEC,
+	SHADER_MATVEC_DOT,
 	SHADER_MATMUL,
+	SHADER_MATMUL_TENSOR,
+	SHADER_QUANTIZE,
 	SHADER_GROUP,
 	SHADER_COMBINE,
 	SHADER_NORM,
@@ -117,7 +121,10 @@ struct vulkan {
 	bool pinned_size;   /* subgroups have exactly subgroup_size lanes */
 	uint32_t memory_type, staging_type;
 	uint32_t subgroup_size, subgroup_min;
-	bool emulated; /* by the CPU */
+	bool emulated;	/* by the CPU */
+	bool dot;	/* products of 8-bit codes, four at a time */
+	bool tensor;	/* cooperative matrices of half floats, tensor_shape[M, N, K] */
+	uint32_t tensor_shape[3];
 
 	/* pipelines */
 	VkPipelineLayout layout;
@@ -148,7 +155,7 @@ struct vulkan {
 	VkCommandPool transfer_pool;
 	VkSemaphore transfer_timeline;
 	uint64_t transfer_value;
-	struct stoker_memory scratch; /* of ops that take several dispatches */
+	struct stoker_memory scratch[VULKAN_SCRATCHES]; /* of ops that take several dispatches */
 	struct stoker_memory *retired; /* earlier ones, which recordings may still use */
 	size_t retired_count;
 	struct stoker_memory constants; /* 0, 1, minus infinity; codebooks */
@@ -189,8 +196,9 @@ int vulkan_write(struct stoker_device *d, stoker_address dst, const void *src, u
 		 struct stoker_error *err);
 int vulkan_read(struct stoker_device *d, void *dst, stoker_address src, uint64_t bytes,
 		struct stoker_error *err);
-/* Device memory for what an op keeps between its dispatches, valid until the next call. */
-stoker_address vulkan_scratch(struct vulkan *v, uint64_t bytes);
+/* Device memory for what an op keeps between its dispatches, valid until the next call for it. */
+enum vulkan_scratch { SCRATCH_EXPERTS, SCRATCH_CODES };
+stoker_address vulkan_scratch(struct vulkan *v, enum vulkan_scratch which, uint64_t bytes);
 void vulkan_memory_close(struct vulkan *v);
 
 /* --- commands.c ----------------------------------------------------------------------------------
@@ -227,6 +235,7 @@ void vulkan_record(struct vulkan *v, const struct vulkan_dispatch *d);
 int vulkan_pipelines_open(struct vulkan *v, const VkPhysicalDeviceProperties *properties,
 			  struct stoker_error *err);
 void vulkan_pipelines_close(struct vulkan *v);
+bool vulkan_has_shader(enum vulkan_shader shader, const struct stoker_format *format);
 int vulkan_pipeline(struct vulkan *v, const struct vulkan_dispatch *d, VkPipeline *pipeline,
 		    struct stoker_error *err);
 
