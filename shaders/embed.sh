@@ -9,7 +9,7 @@ echo '/* Made by shaders/embed.sh. */'
 echo '#include "device/vulkan/vulkan.h"'
 number=0
 for file in "$@"; do
-	echo "static const uint32_t words_$number[] = {"
+	echo "static const uint32_t words_${number}[] = {"
 	od -An -v -tx4 -w32 "$file" | sed 's/ \([0-9a-f]\{8\}\)/0x\1,/g'
 	echo "};"
 	number=$((number + 1))

@@ -86,7 +86,8 @@ struct push_kv_store {
 
 struct push_attention {
 	address dst, q, keys, values, sinks, position;
-	uint rows, heads, kv_heads, window, q_stride, q_head_stride, dst_stride, shared_value, has_sinks;
+	uint rows, heads, kv_heads, window, q_stride, q_head_stride, dst_stride, shared_value,
+		has_sinks;
 	float scale, softcap;
 };
 

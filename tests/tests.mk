@@ -31,6 +31,11 @@ tsan:
 e2e-tool: all
 	tests/e2e/tool.sh $(BUILD)
 
+# The Vulkan device at other subgroup sizes, under GPU-assisted validation, and on newer drivers.
+.PHONY: vulkan-check
+vulkan-check: $(BUILD)/unit
+	tests/e2e/vulkan.sh $(BUILD) $(NEXT)
+
 # libFuzzer targets, with ASan and UBSan: make fuzz RUNS=50000
 RUNS ?= 50000
 FUZZERS := $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c)))
@@ -39,8 +44,8 @@ FUZZ_FLAGS := -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefine
 .PHONY: fuzz
 fuzz: $(FUZZERS:%=$(BUILD)/fuzz/%)
 	for f in $(FUZZERS); do tests/fuzz/run.sh $(BUILD)/fuzz/$$f $(RUNS) || exit 1; done
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(SOURCES) $(ISA_SOURCES) | $(BUILD)/flags
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(SOURCES) $(ISA_SOURCES) $(SHADER_BUILD)/shaders.c | $(BUILD)/flags
 	@mkdir -p $(@D)
-	clang $(FUZZ_FLAGS) -DISA=scalar -DSTOKER_ONE_ISA $< $(SOURCES) $(ISA_SOURCES) $(LDLIBS) -o $@
+	clang $(FUZZ_FLAGS) -DISA=scalar -DSTOKER_ONE_ISA $< $(SOURCES) $(ISA_SOURCES) $(SHADER_BUILD)/shaders.c $(LDLIBS) -o $@
 
 -include $(TEST_OBJECTS:.o=.d)

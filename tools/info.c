@@ -51,8 +51,9 @@ static struct json_object *device_json(const struct stoker_device_info *d)
 	const struct {
 		const char *key, *value;
 	} texts[] = {
-		{ "name", d->name },	 { "title", d->title }, { "type", d->type }, { "node", d->node },
-		{ "driver", d->driver }, { "bus", d->bus },	{ "lacks", d->lacks },
+		{ "name", d->name },   { "title", d->title },	{ "type", d->type },
+		{ "node", d->node },   { "driver", d->driver }, { "bus", d->bus },
+		{ "lacks", d->lacks },
 	};
 	struct json_object *o = json_object_new_object();
 
@@ -77,10 +78,12 @@ int verb_info(int argc, char **argv)
 		{ "json", 0, OPTION_FLAG, &json, NULL, "print JSON" },
 		{ 0 },
 	};
-	const struct usage usage = { "info [--json]",
-				     "Shows the processor, GPUs and NPUs of this machine, what each "
-				     "can do for us, and memory.",
-				     options, 0, 0 };
+	const struct usage usage = {
+		"info [--json]",
+		"Shows the processor, GPUs and NPUs of this machine, what each "
+		"can do for us, and memory.",
+		options, 0, 0
+	};
 	const uint64_t total = meminfo("MemTotal"), available = meminfo("MemAvailable");
 	struct stoker_device_info *list;
 	struct stoker_error err;

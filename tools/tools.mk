@@ -5,9 +5,13 @@ DEMO_MODEL := tools/demo-model/stoker-demo-Q4_K.gguf
 DEMO_PROMPT ?= And God said unto Moses,
 DEVICE ?= cpu
 
-.PHONY: setup demo check lint bench bench-peer install uninstall clean help summary man
+.PHONY: deps-next setup demo check lint bench bench-peer install uninstall clean help summary man
 setup:
 	@tools/setup/install-packages.sh build
+
+# Newer shader compiler, Vulkan headers, validation layers and lavapipe, beside the system's own
+deps-next:
+	tools/setup/newer-vulkan.sh $(NEXT)
 
 demo: setup
 	$(MAKE) all
@@ -20,6 +24,7 @@ check: setup
 # Which optional features this build has.
 summary:
 	@echo "stoker $(VERSION): $(CC) for $(MACHINE), instruction sets $(ISAS)"
+	@echo "Vulkan shaders: $$($(GLSLC) --version | head -n 1), integer dot products $(or $(HAS_DOT),no), cooperative matrices $(or $(HAS_TENSOR),no)"
 	@echo "reference vectors: $(if $(wildcard $(or $(STOKER_VECTORS),../shared/vectors)/models),yes,no, their tests are skipped)"
 
 # --- lint -----------------------------------------------------------------------------------------
@@ -89,10 +94,12 @@ clean:
 
 help:
 	@echo 'make             the library, the stoker program, man pages'
-	@echo 'make demo        install what is missing, build, write text with the bundled model'
+	@echo 'make demo        install what is missing, build, write text with the bundled model; DEVICE=vulkan'
 	@echo 'make check       install what is missing, build, run the tests'
 	@echo 'make test        the tests alone (unit: CUnit suites, e2e: the program)'
 	@echo 'make asan ubsan tsan   the tests under a sanitizer'
+	@echo 'make vulkan-check   the Vulkan tests at other subgroup sizes, GPU-assisted, and on newer drivers'
+	@echo 'make deps-next   newer shader compiler, headers and drivers into build/next (Debian packages)'
 	@echo 'make fuzz RUNS=N libFuzzer targets, N inputs each (clang)'
 	@echo 'make lint        formatting, layering, shellcheck, codespell, cppcheck'
 	@echo 'make bench       speed of this machine; bench-peer PEER=FOLDER beside llama.cpp'

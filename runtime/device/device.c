@@ -10,8 +10,8 @@ int stoker_device_open(const struct stoker_device_params *params, struct stoker_
 
 	*device = NULL;
 	if (p->name && !strncmp(p->name, "vulkan", 6) && (!p->name[6] || p->name[6] == ':'))
-		return stoker_vulkan_open(p->name[6] ? p->name + 7 : "",
-					  p->exact != 0, device, err);
+		return stoker_vulkan_open(p->name[6] ? p->name + 7 : "", p->exact != 0, device,
+					  err);
 	if (p->name && strcmp(p->name, "cpu"))
 		return stoker_fail(err, -ENODEV,
 				   "no device called \"%s\"; there are \"cpu\" and \"vulkan\"",

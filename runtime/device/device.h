@@ -6,9 +6,9 @@
  * it is recorded (the CPU does).  Operands are addresses as the device's kernels see them, so that
  * address arithmetic is the same everywhere: buffer device addresses on Vulkan, pointers on the
  * CPU.  Activations are rows of floats; a stride is the distance of two rows in floats.
- * The structs describing an op are read while recording and need not outlive the call.  What changes
- * from one token to the next (its number, its position) is in memory, so that a recording can be
- * run again.
+ * The structs describing an op are read while recording and need not outlive the call.  What
+ * changes from one token to the next (its number, its position) is in memory, so that a recording
+ * can be run again.
  */
 #ifndef STOKER_DEVICE_INTERNAL_H
 #define STOKER_DEVICE_INTERNAL_H
@@ -221,11 +221,13 @@ struct stoker_device_ops {
 	int (*read)(struct stoker_device *d, void *dst, stoker_address src, uint64_t bytes,
 		    struct stoker_error *err);
 	int (*begin)(struct stoker_device *d, struct stoker_error *err);
-	/* Lets what was recorded so far begin to run, so that long work can be cut short in between. */
+	/* Lets what was recorded so far begin to run, so that long work can be cut short in
+	 * between. */
 	int (*flush)(struct stoker_device *d, struct stoker_error *err);
 	/*
-	 * Runs what was recorded and waits; reports what went wrong since begin().  With @keep, which
-	 * is NULL before, a device may leave what replay() runs again; NULL also when it can't.
+	 * Runs what was recorded and waits; reports what went wrong since begin().  With @keep,
+	 * which is NULL before, a device may leave what replay() runs again; NULL also when it
+	 * can't.
 	 */
 	int (*submit)(struct stoker_device *d, struct stoker_recording **keep,
 		      struct stoker_error *err);

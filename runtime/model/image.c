@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The tensors of a model's files in device memory, byte for byte.  Neighbouring tensors share a block
- * of memory as large as the device allows, which one deep-queue read fills.
+ * The tensors of a model's files in device memory, byte for byte.  Neighbouring tensors share a
+ * block of memory as large as the device allows, which one deep-queue read fills.
  */
 #include "model/model.h"
 
@@ -107,7 +107,8 @@ static int read_part(struct stoker_model *m, const struct model_image *image, ui
 	uint64_t file_bytes;
 	int fd;
 	const char *path = stoker_gguf_file(m->gguf, image->file, &fd, &file_bytes);
-	const uint64_t end = MIN(round_up(image->first + at + bytes, STOKER_READ_ALIGN), file_bytes);
+	const uint64_t end =
+		MIN(round_up(image->first + at + bytes, STOKER_READ_ALIGN), file_bytes);
 
 	return stoker_read_range(fd, path, image->first + at, end - (image->first + at), dst,
 				 p->params && p->params->progress ? report : NULL, p, m->err);

@@ -6,7 +6,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-
 enum { MAX_NAME = 160 };
 
 void model_fail(struct stoker_model *m, int code, const char *fmt, ...)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Every op of every device against plain definitions: the CPU with each instruction set, Vulkan with
- * its optional features and without. */
+/* Every op of every device against plain definitions: the CPU with each instruction set, Vulkan
+ * with its optional features and without. */
 #include "unit.h"
 
 #include "device/device.h"
@@ -73,13 +73,13 @@ static void submit(void)
 	}
 }
 
-#define RUN(name, op)                                   \
-	do {                                            \
-		carry(to_device);                       \
+#define RUN(name, op)                                         \
+	do {                                                  \
+		carry(to_device);                             \
 		CU_ASSERT_EQUAL(ops->begin(device, NULL), 0); \
-		ops->name(device, &(op));               \
-		submit();                               \
-		carry(from_device);                     \
+		ops->name(device, &(op));                     \
+		submit();                                     \
+		carry(from_device);                           \
 	} while (0)
 
 /* The largest difference, relative to the largest wanted value. */
@@ -332,8 +332,7 @@ static void experts(bool exact)
 /* One query by the definition: @keys and @values as they were before the cache rounded them. */
 static void attend_one(const struct op_attention *op, const float *q, const float *keys,
 		       const float *values, const float *sinks, uint32_t position, uint32_t row,
-		       uint32_t head,
-		       double *score, double *y)
+		       uint32_t head, double *score, double *y)
 {
 	const uint32_t ks = op->key_size, vs = op->value_size, kv = op->kv_heads;
 	const uint32_t end = position + row + 1, shared = head / (op->heads / kv);

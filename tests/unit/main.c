@@ -52,7 +52,9 @@ const char *vulkan_words(void)
 
 	if (words)
 		return words;
-	words = "no-cache,validate";
+	words = getenv("STOKER_TEST_VULKAN");
+	if (!words)
+		words = "no-cache,validate";
 	setenv("STOKER_VULKAN", words, 1);
 	if (stoker_device_open(&params, &device, NULL)) {
 		skip("Vulkan validation", "no validation layer (package vulkan-validationlayers)");

@@ -24,15 +24,15 @@ static bool fails(void)
 }
 
 /* A function that fails when it is its turn, and otherwise counts what it made. */
-#define FAKE(name, parameters, arguments, alive)                              \
-	static VkResult VKAPI_PTR fake_##name parameters                      \
-	{                                                                     \
+#define FAKE(name, parameters, arguments, alive)                                 \
+	static VkResult VKAPI_PTR fake_##name parameters                         \
+	{                                                                        \
 		const VkResult result = fails() ? failure : real.name arguments; \
-                                                                              \
-		if (result == VK_SUCCESS) {                                   \
-			alive;                                                \
-		}                                                             \
-		return result;                                                \
+                                                                                 \
+		if (result == VK_SUCCESS) {                                      \
+			alive;                                                   \
+		}                                                                \
+		return result;                                                   \
 	}
 
 FAKE(vkAllocateMemory,
@@ -41,12 +41,14 @@ FAKE(vkAllocateMemory,
 FAKE(vkCreateBuffer,
      (VkDevice d, const VkBufferCreateInfo *i, const VkAllocationCallbacks *c, VkBuffer *b),
      (d, i, c, b), buffers++)
-FAKE(vkBindBufferMemory, (VkDevice d, VkBuffer b, VkDeviceMemory m, VkDeviceSize at), (d, b, m, at), )
+FAKE(vkBindBufferMemory, (VkDevice d, VkBuffer b, VkDeviceMemory m, VkDeviceSize at),
+     (d, b, m, at), )
 FAKE(vkMapMemory,
      (VkDevice d, VkDeviceMemory m, VkDeviceSize at, VkDeviceSize n, VkMemoryMapFlags f, void **p),
      (d, m, at, n, f, p), )
 FAKE(vkCreateCommandPool,
-     (VkDevice d, const VkCommandPoolCreateInfo *i, const VkAllocationCallbacks *c, VkCommandPool *p),
+     (VkDevice d, const VkCommandPoolCreateInfo *i, const VkAllocationCallbacks *c,
+      VkCommandPool *p),
      (d, i, c, p), )
 FAKE(vkAllocateCommandBuffers,
      (VkDevice d, const VkCommandBufferAllocateInfo *i, VkCommandBuffer *b), (d, i, b),

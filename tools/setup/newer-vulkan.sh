@@ -50,12 +50,11 @@ unpack() {
 		pkgCacheGen::Essential "none";
 	END
 	export APT_CONFIG="$state/apt.conf"
-	apt-get -q update >>"$log" 2>&1 &&
-		apt-get -q -y --download-only install "$@" >>"$log" 2>&1 || {
+	if ! { apt-get -q update && apt-get -q -y --download-only install "$@"; } >>"$log" 2>&1; then
 		echo "newer-vulkan: apt couldn't download for $prefix, see $log" >&2
 		tail -n 3 "$log" >&2
 		exit 1
-	}
+	fi
 	unset APT_CONFIG
 	for package in "$state"/cache/archives/*.deb; do
 		dpkg-deb -x "$package" "$prefix"

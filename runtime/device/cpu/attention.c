@@ -19,7 +19,8 @@ void cpu_kv_store(struct stoker_device *d, const struct op_kv_store *op)
 	for (uint32_t r = 0; r < op->rows; r++)
 		cpu_of(d)->kernels->kv_save(
 			op->format, (const float *)host(op->src) + (size_t)r * op->stride,
-			(uint8_t *)host(op->cache) + (host_position(op->position) + r) * row_bytes, op->width);
+			(uint8_t *)host(op->cache) + (host_position(op->position) + r) * row_bytes,
+			op->width);
 }
 
 struct attention_job {
@@ -171,7 +172,8 @@ void cpu_attention(struct stoker_device *d, const struct op_attention *op)
 				 (size_t)TILE * (op->key_size + op->value_size) * sizeof(float) +
 					 (size_t)j.group * QUERY_ROWS * sizeof(struct query)))
 		return;
-	const size_t work = (size_t)op->rows * op->heads * (host_position(op->position) + op->rows) *
+	const size_t work = (size_t)op->rows * op->heads *
+			    (host_position(op->position) + op->rows) *
 			    (op->key_size + op->value_size);
 
 	cpu_parallel(cpu, (size_t)op->kv_heads * j.splits * j.row_blocks, 1, work, attention_range,

@@ -176,8 +176,7 @@ static int flush(struct stoker_device *d, struct stoker_error *err)
 	return 0;
 }
 
-static int submit(struct stoker_device *d, struct stoker_recording **keep,
-		  struct stoker_error *err)
+static int submit(struct stoker_device *d, struct stoker_recording **keep, struct stoker_error *err)
 {
 	(void)keep;
 	const int failed = cpu_of(d)->failed;

@@ -200,8 +200,7 @@ int vulkan_flush(struct stoker_device *d, struct stoker_error *err)
 	return ret;
 }
 
-int vulkan_submit(struct stoker_device *d, struct stoker_recording **keep,
-		  struct stoker_error *err)
+int vulkan_submit(struct stoker_device *d, struct stoker_recording **keep, struct stoker_error *err)
 {
 	struct vulkan *v = vulkan_of(d);
 	struct vulkan_commands *c = &v->ring[v->ring_next];

@@ -174,8 +174,7 @@ int vulkan_open_instance(struct vulkan *v, bool validate, bool validate_gpu,
 	if (result != VK_SUCCESS) {
 		v->instance = VK_NULL_HANDLE;
 		return stoker_fail(err, result == VK_ERROR_INCOMPATIBLE_DRIVER ? -ENODEV : -EIO,
-				   "vulkan: creating an instance: %s%s",
-				   vulkan_result_name(result),
+				   "vulkan: creating an instance: %s%s", vulkan_result_name(result),
 				   result == VK_ERROR_INCOMPATIBLE_DRIVER
 					   ? " (package mesa-vulkan-drivers has some)"
 					   : "");
@@ -222,8 +221,7 @@ bool vulkan_has_extension(VkPhysicalDevice physical, const char *name)
 
 void vulkan_local_memory(VkPhysicalDevice physical, uint64_t *bytes, uint64_t *left)
 {
-	const bool has_budget =
-		vulkan_has_extension(physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+	const bool has_budget = vulkan_has_extension(physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
 	VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT,
 	};
@@ -340,7 +338,8 @@ static int choose(struct vulkan *v, const char *which, struct stoker_error *err)
 	if (!count)
 		return stoker_fail(err, -ENODEV,
 				   "vulkan: no device (package mesa-vulkan-drivers has drivers)");
-	return stoker_fail(err, -ENODEV, "vulkan: no device \"%s\" among the %u here", which, count);
+	return stoker_fail(err, -ENODEV, "vulkan: no device \"%s\" among the %u here", which,
+			   count);
 }
 
 /* --- the device ----------------------------------------------------------------------------------
@@ -356,7 +355,8 @@ static void choose_queues(struct vulkan *v)
 	v->family = UINT32_MAX;
 	for (uint32_t i = 0; i < count; i++) {
 		const VkQueueFlags flags = families[i].queueFlags;
-		const int good = flags & VK_QUEUE_GRAPHICS_BIT ? 0 : 1; /* computes beside a desktop */
+		const int good = flags & VK_QUEUE_GRAPHICS_BIT ? 0
+							       : 1; /* computes beside a desktop */
 
 		if (flags & VK_QUEUE_COMPUTE_BIT && good > best) {
 			best = good;
@@ -374,7 +374,8 @@ static void choose_queues(struct vulkan *v)
 static void choose_dot(struct vulkan *v)
 {
 	VkPhysicalDeviceShaderIntegerDotProductPropertiesKHR dot = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_PROPERTIES_KHR,
+		.sType =
+			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_PROPERTIES_KHR,
 	};
 	VkPhysicalDeviceProperties2 properties = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
@@ -402,8 +403,9 @@ static void choose_tensor(struct vulkan *v)
 {
 #ifdef VK_KHR_cooperative_matrix
 	const PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR list =
-		(PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)(void *)vkGetInstanceProcAddr(
-			v->instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
+		(PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)(void *)
+			vkGetInstanceProcAddr(v->instance,
+					      "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
 	VkPhysicalDeviceVulkan12Features v12 = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
 	};
@@ -436,8 +438,9 @@ static void choose_tensor(struct vulkan *v)
 		if (s->AType == VK_COMPONENT_TYPE_FLOAT16_KHR && s->BType == s->AType &&
 		    s->CType == VK_COMPONENT_TYPE_FLOAT32_KHR && s->ResultType == s->CType &&
 		    s->scope == VK_SCOPE_SUBGROUP_KHR && s->MSize <= 32 && s->NSize <= 32 &&
-		    32 % s->KSize == 0 && s->MSize * s->NSize * s->KSize > v->tensor_shape[0] *
-						      v->tensor_shape[1] * v->tensor_shape[2]) {
+		    32 % s->KSize == 0 &&
+		    s->MSize * s->NSize * s->KSize >
+			    v->tensor_shape[0] * v->tensor_shape[1] * v->tensor_shape[2]) {
 			v->tensor = true;
 			v->tensor_shape[0] = s->MSize;
 			v->tensor_shape[1] = s->NSize;
@@ -556,7 +559,8 @@ static void choose_subgroups(struct vulkan *v)
 		.pNext = &control,
 	};
 
-	if (vulkan_has_extension(v->physical, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME) && !wanted("no-control")) {
+	if (vulkan_has_extension(v->physical, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME) &&
+	    !wanted("no-control")) {
 		subgroup.pNext = &sizes;
 		vkGetPhysicalDeviceFeatures2(v->physical, &features);
 	}
@@ -617,8 +621,8 @@ int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **dev
 	pthread_mutex_init(&v->base.turn, NULL);
 	v->base.ops = &vulkan_ops;
 	v->base.exact = exact;
-	ret = vulkan_open_instance(v, wanted("validate") || wanted("validate-gpu"), wanted("validate-gpu"),
-			    err);
+	ret = vulkan_open_instance(v, wanted("validate") || wanted("validate-gpu"),
+				   wanted("validate-gpu"), err);
 	if (!ret)
 		ret = choose(v, which, err);
 	if (!ret) {
@@ -631,8 +635,9 @@ int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **dev
 		choose_subgroups(v);
 		choose_dot(v);
 		choose_tensor(v);
-		v->has_budget = vulkan_has_extension(v->physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) &&
-				!wanted("no-budget");
+		v->has_budget =
+			vulkan_has_extension(v->physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) &&
+			!wanted("no-budget");
 		v->use_cache = !wanted("no-cache");
 		ret = open_device(v, err);
 	}

@@ -49,8 +49,8 @@ static int create_buffer(struct vulkan *v, uint64_t bytes, VkBuffer *buffer)
 int vulkan_choose_memory(struct vulkan *v, bool separate, struct stoker_error *err)
 {
 	const VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
-	const VkMemoryPropertyFlags visible =
-		VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+	const VkMemoryPropertyFlags visible = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+					      VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
 	const VkMemoryPropertyFlags cached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
 	VkMemoryRequirements need;
 	VkBuffer probe;
@@ -414,8 +414,8 @@ stoker_address vulkan_scratch(struct vulkan *v, enum vulkan_scratch which, uint6
 	}
 	v->retired = retired;
 	/* at least doubled, so that all retired ones together are smaller than the present one */
-	v->failed = vulkan_memory_create(&v->base, MAX(bytes, 2 * scratch->bytes), &more,
-					 &v->failure);
+	v->failed =
+		vulkan_memory_create(&v->base, MAX(bytes, 2 * scratch->bytes), &more, &v->failure);
 	if (v->failed)
 		return 0;
 	if (scratch->at)

@@ -10,7 +10,7 @@ enum {
 	THREADS = 64,	     /* of a workgroup where threads work alone */
 	MATVEC_ROWS_MAX = 4, /* products with up to as many rows are done row by row */
 	MATMUL_TILE = 8,
-	CODE_WORDS = 10,     /* 32 values as 8-bit codes, their scale and sum */
+	CODE_WORDS = 10,	/* 32 values as 8-bit codes, their scale and sum */
 	LARGE_WEIGHT = 4 << 20, /* values that are worth compiling a larger kernel for */
 };
 
@@ -62,13 +62,13 @@ static uint64_t extent(uint64_t rows, uint64_t stride, uint64_t width)
 	return (rows - 1) * stride + width;
 }
 
-#define RECORD(v, push_, x_, ...)                                                     \
-	vulkan_record((v), &(struct vulkan_dispatch){ .x = (x_),                             \
-					       .push = &(push_),                      \
-					       .push_bytes = sizeof(push_),           \
-					       __VA_ARGS__ })
+#define RECORD(v, push_, x_, ...)                                                  \
+	vulkan_record((v), &(struct vulkan_dispatch){ .x = (x_),                   \
+						      .push = &(push_),            \
+						      .push_bytes = sizeof(push_), \
+						      __VA_ARGS__ })
 /* The op's memory; keeps RECORD() in one piece. */
-#define SPANS(...)                                           \
+#define SPANS(...)                                            \
 	.spans = (const struct vulkan_span[]){ __VA_ARGS__ }, \
 	.span_count = ARRAY_SIZE(((const struct vulkan_span[]){ __VA_ARGS__ }))
 
@@ -135,8 +135,8 @@ static stoker_address quantize(struct vulkan *v, const struct stoker_weight *w, 
 	};
 
 	if (push.dst)
-		RECORD(v, push, for_threads((uint64_t)rows * (w->in / 32)), .shader = SHADER_QUANTIZE,
-		       .threads = THREADS,
+		RECORD(v, push, for_threads((uint64_t)rows * (w->in / 32)),
+		       .shader = SHADER_QUANTIZE, .threads = THREADS,
 		       SPANS(writes(push.dst, words), reads(src, extent(rows, stride, w->in))));
 	return push.dst;
 }
@@ -173,11 +173,12 @@ static void matvec(struct vulkan *v, const struct stoker_weight *w, const struct
 	const uint64_t src = extent(r->rows, push.src_stride, 0) +
 			     extent(r->slots, push.src_slot_stride, 0) +
 			     extent(r->terms, push.src_term_stride, MAX(w->in, code_words));
-	const uint64_t dst = extent(r->rows, r->dst_stride, 0) +
-			     extent(r->slots, r->dst_slot_stride, w->out);
+	const uint64_t dst =
+		extent(r->rows, r->dst_stride, 0) + extent(r->slots, r->dst_slot_stride, w->out);
 
-	RECORD(v, push, div_up(w->out, matvec_rows(v)), .shader = dot ? SHADER_MATVEC_DOT : SHADER_MATVEC,
-	       .format = w->format, .constants = { matvec_rows(v) },
+	RECORD(v, push, div_up(w->out, matvec_rows(v)),
+	       .shader = dot ? SHADER_MATVEC_DOT : SHADER_MATVEC, .format = w->format,
+	       .constants = { matvec_rows(v) },
 	       .y = (uint32_t)MIN((uint64_t)r->rows * r->slots, (uint64_t)65535),
 	       SPANS(writes(r->dst, dst), reads(push.src, src), reads(r->ids, entries),
 		     reads(r->mix, entries)));
@@ -231,8 +232,9 @@ static void matmul(struct stoker_device *d, const struct op_matmul *op)
 {
 	struct vulkan *v = vulkan_of(d);
 	const stoker_address codes =
-		op->rows > MATVEC_ROWS_MAX ? 0 : quantize(v, op->weight[0], op->src, op->rows,
-							   op->weight[0]->in);
+		op->rows > MATVEC_ROWS_MAX
+			? 0
+			: quantize(v, op->weight[0], op->src, op->rows, op->weight[0]->in);
 
 	for (uint32_t i = 0; i < op->count; i++) {
 		const struct stoker_weight *w = op->weight[i];
@@ -280,8 +282,8 @@ static void glu(struct stoker_device *d, const struct op_glu *op)
 		.activation = op->activation,
 	};
 
-	RECORD(vulkan_of(d), push, for_threads((uint64_t)op->rows * op->width), .shader = SHADER_GLU,
-	       .threads = THREADS,
+	RECORD(vulkan_of(d), push, for_threads((uint64_t)op->rows * op->width),
+	       .shader = SHADER_GLU, .threads = THREADS,
 	       SPANS(writes(op->dst, (uint64_t)op->rows * op->width),
 		     reads(op->gate, extent(op->rows, op->gate_stride, op->width)),
 		     reads(op->up, extent(op->rows, op->up_stride, op->width))));
@@ -323,15 +325,15 @@ static void experts_by_row(struct stoker_device *d, const struct op_experts *op,
 			  .dst_stride = op->used * op->up->out,
 			  .dst_slot_stride = op->up->out };
 	struct rows down = { .dst = op->dst,
-				   .src = up,
-				   .ids = op->ids,
-				   .mix = op->weights,
-				   .rows = op->rows,
-				   .slots = 1,
-				   .terms = op->used,
-				   .src_stride = op->used * op->down->in,
-				   .src_term_stride = op->down->in,
-				   .dst_stride = op->down->out };
+			     .src = up,
+			     .ids = op->ids,
+			     .mix = op->weights,
+			     .rows = op->rows,
+			     .slots = 1,
+			     .terms = op->used,
+			     .src_stride = op->used * op->down->in,
+			     .src_term_stride = op->down->in,
+			     .dst_stride = op->down->out };
 
 	matvec(v, op->up, &r);
 	r.dst = gate;
@@ -375,8 +377,8 @@ static void experts_grouped(struct stoker_device *d, const struct op_experts *op
 		product(v, op->gate, gate, op->src, entries, list, offsets, op->used);
 	gate_and_up(d, op, gate, up);
 	product(v, op->down, out, up, entries, list, offsets, 1);
-	RECORD(v, combine, for_threads((uint64_t)op->rows * op->down->out), .shader = SHADER_COMBINE,
-	       .threads = THREADS,
+	RECORD(v, combine, for_threads((uint64_t)op->rows * op->down->out),
+	       .shader = SHADER_COMBINE, .threads = THREADS,
 	       SPANS(writes(op->dst, (uint64_t)op->rows * op->down->out),
 		     reads(out, (uint64_t)entries * op->down->out), reads(op->weights, entries)));
 }
@@ -386,7 +388,8 @@ static void experts(struct stoker_device *d, const struct op_experts *op)
 	struct vulkan *v = vulkan_of(d);
 	const uint64_t entries = (uint64_t)op->rows * op->used;
 	const uint64_t bytes = 4 * (entries * (2 * (uint64_t)op->up->out + op->down->out + 1) +
-				    op->up->count + 1) + 5 * 64;
+				    op->up->count + 1) +
+			       5 * 64;
 	const stoker_address scratch = vulkan_scratch(v, SCRATCH_EXPERTS, bytes);
 
 	if (op->rows <= MATVEC_ROWS_MAX)
@@ -633,8 +636,8 @@ static void copy(struct stoker_device *d, const struct op_copy *op)
 		.src_stride = op->src_stride,
 	};
 
-	RECORD(vulkan_of(d), push, for_threads((uint64_t)op->rows * op->width), .shader = SHADER_COPY,
-	       .threads = THREADS,
+	RECORD(vulkan_of(d), push, for_threads((uint64_t)op->rows * op->width),
+	       .shader = SHADER_COPY, .threads = THREADS,
 	       SPANS(writes(op->dst, extent(op->rows, op->dst_stride, op->width)),
 		     reads(op->src, extent(op->rows, op->src_stride, op->width))));
 }

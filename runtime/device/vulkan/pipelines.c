@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Pipelines: the embedded shaders, specialised when an op first needs them.  Vulkan's pipeline cache
- * is kept in the user's cache folder, in a file a device and driver version.
+ * Pipelines: the embedded shaders, specialised when an op first needs them.  Vulkan's pipeline
+ * cache is kept in the user's cache folder, in a file a device and driver version.
  */
 #include "device/vulkan/vulkan.h"
 
@@ -13,14 +13,26 @@
 enum { CACHE_LIMIT = 64 << 20, PUSH_BYTES = 128 };
 
 static const char *const shader_names[] = {
-	[SHADER_EMBED] = "embed",     [SHADER_MATVEC] = "matvec",
-	[SHADER_MATVEC_DOT] = "matvec_dot", [SHADER_MATMUL_TENSOR] = "matmul_tensor",
-	[SHADER_QUANTIZE] = "quantize",	[SHADER_MATMUL] = "matmul",
-	[SHADER_GROUP] = "group",     [SHADER_COMBINE] = "combine",	[SHADER_NORM] = "norm",
-	[SHADER_ROPE] = "rope",	      [SHADER_KV_STORE] = "kv_store",	[SHADER_ATTENTION] = "attention",
-	[SHADER_ROUTE] = "route",     [SHADER_GLU] = "glu",		[SHADER_BINARY] = "binary",
-	[SHADER_SCALE] = "scale",     [SHADER_CONV] = "conv",		[SHADER_DELTA_NET] = "delta_net",
-	[SHADER_COPY] = "copy",	      [SHADER_ARGMAX] = "argmax",
+	[SHADER_EMBED] = "embed",
+	[SHADER_MATVEC] = "matvec",
+	[SHADER_MATVEC_DOT] = "matvec_dot",
+	[SHADER_MATMUL_TENSOR] = "matmul_tensor",
+	[SHADER_QUANTIZE] = "quantize",
+	[SHADER_MATMUL] = "matmul",
+	[SHADER_GROUP] = "group",
+	[SHADER_COMBINE] = "combine",
+	[SHADER_NORM] = "norm",
+	[SHADER_ROPE] = "rope",
+	[SHADER_KV_STORE] = "kv_store",
+	[SHADER_ATTENTION] = "attention",
+	[SHADER_ROUTE] = "route",
+	[SHADER_GLU] = "glu",
+	[SHADER_BINARY] = "binary",
+	[SHADER_SCALE] = "scale",
+	[SHADER_CONV] = "conv",
+	[SHADER_DELTA_NET] = "delta_net",
+	[SHADER_COPY] = "copy",
+	[SHADER_ARGMAX] = "argmax",
 };
 
 /* $XDG_CACHE_HOME/stoker or ~/.cache/stoker, made if need be; the cache is never a condition. */
@@ -181,15 +193,18 @@ static VkResult create(struct vulkan *v, const struct stoker_shader *shader,
 		.pData = p->constants,
 	};
 	const VkPipelineShaderStageRequiredSubgroupSizeCreateInfoEXT size = {
-		.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO_EXT,
+		.sType =
+			VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO_EXT,
 		.requiredSubgroupSize = v->subgroup_size,
 	};
 	VkComputePipelineCreateInfo info = {
 		.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
 		.stage = { .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
 			   .pNext = v->pinned_size ? &size : NULL,
-			   .flags = v->pinned_size ?
-				   VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT_EXT : 0,
+			   .flags =
+				   v->pinned_size
+					   ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT_EXT
+					   : 0,
 			   .stage = VK_SHADER_STAGE_COMPUTE_BIT,
 			   .pName = "main",
 			   .pSpecializationInfo = &constants },
@@ -200,9 +215,8 @@ static VkResult create(struct vulkan *v, const struct stoker_shader *shader,
 	if (result != VK_SUCCESS)
 		return result;
 	for (uint32_t i = 0; i < VULKAN_CONSTANTS; i++)
-		entries[i] = (VkSpecializationMapEntry){ .constantID = i,
-							 .offset = i * 4,
-							 .size = 4 };
+		entries[i] =
+			(VkSpecializationMapEntry){ .constantID = i, .offset = i * 4, .size = 4 };
 	result = v->vk.vkCreateComputePipelines(v->device, v->pipeline_cache, 1, &info, NULL,
 						&p->pipeline);
 	v->vk.vkDestroyShaderModule(v->device, info.stage.module, NULL);

@@ -18,11 +18,11 @@
 #include "device/device.h"
 
 enum {
-	VULKAN_CONSTANTS = 5,	/* specialisation constants of a shader */
-	VULKAN_RING = 3,	/* command buffers in flight */
-	VULKAN_STAGES = 2,	/* staging buffers */
+	VULKAN_CONSTANTS = 5, /* specialisation constants of a shader */
+	VULKAN_RING = 3,      /* command buffers in flight */
+	VULKAN_STAGES = 2,    /* staging buffers */
 	VULKAN_SCRATCHES = 2,
-	VULKAN_SPANS = 64,	/* memory touched since the last barrier */
+	VULKAN_SPANS = 64, /* memory touched since the last barrier */
 	VULKAN_STAGE_BYTES = 8 << 20,
 	VULKAN_DEVICES_MAX = 32,
 	VULKAN_PADDING = 256, /* behind each buffer: shaders read whole groups of values */
@@ -114,16 +114,16 @@ struct vulkan {
 	VkQueue queue, transfer_queue;
 	VkPhysicalDeviceMemoryProperties heaps;
 	VkPhysicalDeviceLimits limits;
-	bool unified;	    /* the host writes into the memory that shaders read */
-	bool cached;	    /* and reads it back at full speed */
-	bool has_budget;    /* VK_EXT_memory_budget */
-	bool use_cache;	    /* of pipelines, on disk */
-	bool pinned_size;   /* subgroups have exactly subgroup_size lanes */
+	bool unified;	  /* the host writes into the memory that shaders read */
+	bool cached;	  /* and reads it back at full speed */
+	bool has_budget;  /* VK_EXT_memory_budget */
+	bool use_cache;	  /* of pipelines, on disk */
+	bool pinned_size; /* subgroups have exactly subgroup_size lanes */
 	uint32_t memory_type, staging_type;
 	uint32_t subgroup_size, subgroup_min;
-	bool emulated;	/* by the CPU */
-	bool dot;	/* products of 8-bit codes, four at a time */
-	bool tensor;	/* cooperative matrices of half floats, tensor_shape[M, N, K] */
+	bool emulated; /* by the CPU */
+	bool dot;      /* products of 8-bit codes, four at a time */
+	bool tensor;   /* cooperative matrices of half floats, tensor_shape[M, N, K] */
 	uint32_t tensor_shape[3];
 
 	/* pipelines */
