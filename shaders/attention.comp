@@ -49,7 +49,8 @@ float score(uint64_t q, uint64_t row, uint first)
 	if (KEY_SIZE % 2 == 1)
 		sum.x += query.v[KEY_SIZE - 1] * kv_pair(row, first, KEY_SIZE - 1).x;
 	s = (sum.x + sum.y) * p.scale;
-	return p.softcap > 0.0 ? p.softcap * tanh(s / p.softcap) : s;
+	/* tanh of large values overflows on some devices */
+	return p.softcap > 0.0 ? p.softcap * tanh(clamp(s / p.softcap, -20.0, 20.0)) : s;
 }
 
 void attend(uint row, uint head)

@@ -104,8 +104,7 @@ void run_tile(uint64_t weight, uint matrix, uint first, uint begin, uint end)
 
 void main()
 {
-	const uint first =
-		subgroup_index() * gl_SubgroupSize * OUTPUTS + gl_SubgroupInvocationID;
+	const uint step = gl_SubgroupSize * OUTPUTS;
 	const uint matrix = gl_WorkGroupID.z;
 	const uint first_entry = Words(p.offsets).v[if_has(HAS_LIST, matrix)];
 	const uint last_entry = Words(p.offsets).v[if_has(HAS_LIST, matrix + 1)];
@@ -113,5 +112,8 @@ void main()
 	const uint end = (p.has & HAS_LIST) != 0 ? last_entry : p.rows;
 
 	for (uint at = begin + TILE * gl_WorkGroupID.y; at < end; at += TILE * gl_NumWorkGroups.y)
-		run_tile(p.weight + matrix * p.stride, matrix, first, at, end);
+		for (uint first = subgroup_index() * step; first < p.out_width;
+		     first += subgroup_total() * step)
+			run_tile(p.weight + matrix * p.stride, matrix,
+				 first + gl_SubgroupInvocationID, at, end);
 }

@@ -105,12 +105,14 @@ void run_tile(uint64_t weight, uint matrix, uint first, uint begin, uint end)
 
 void main()
 {
-	const uint first = gl_WorkGroupID.x * WEIGHT_ROWS, matrix = gl_WorkGroupID.z;
+	const uint matrix = gl_WorkGroupID.z;
 	const uint first_entry = Words(p.offsets).v[if_has(HAS_LIST, matrix)];
 	const uint last_entry = Words(p.offsets).v[if_has(HAS_LIST, matrix + 1)];
 	const uint begin = (p.has & HAS_LIST) != 0 ? first_entry : 0;
 	const uint end = (p.has & HAS_LIST) != 0 ? last_entry : p.rows;
 
 	for (uint at = begin + SRC_ROWS * gl_WorkGroupID.y; at < end; at += SRC_ROWS * gl_NumWorkGroups.y)
-		run_tile(p.weight + matrix * p.stride, matrix, first, at, end);
+		for (uint first = gl_WorkGroupID.x * WEIGHT_ROWS; first < p.out_width;
+		     first += gl_NumWorkGroups.x * WEIGHT_ROWS)
+			run_tile(p.weight + matrix * p.stride, matrix, first, at, end);
 }

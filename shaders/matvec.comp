@@ -111,12 +111,10 @@ float product(uint64_t row, uint g, const vec4 x[8], float low_sum, float high_s
 
 #endif
 
-void main()
+void run_rows(uint first)
 {
-	const uint first = subgroup_index() * ROWS, groups = (p.width + 31) / 32;
+	const uint groups = (p.width + 31) / 32;
 
-	if (first >= p.out_width)
-		return;
 	for (uint job = gl_WorkGroupID.y; job < p.rows * p.slots; job += gl_NumWorkGroups.y) {
 		const uint row = job / p.slots, slot = job % p.slots;
 		float total[ROWS];
@@ -190,4 +188,10 @@ void main()
 				dst.v[r] = y;
 		}
 	}
+}
+
+void main()
+{
+	for (uint first = subgroup_index() * ROWS; first < p.out_width; first += subgroup_total() * ROWS)
+		run_rows(first);
 }

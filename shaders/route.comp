@@ -36,7 +36,8 @@ float score(Floats logits, uint e)
 
 uint sort_key(float s)
 {
-	const uint bits = floatBitsToUint(s + 0.0); /* no minus zero */
+	const uint sign_and_rest = floatBitsToUint(s);
+	const uint bits = sign_and_rest == 0x80000000u ? 0u : sign_and_rest; /* zeros are equal */
 
 	return (bits & 0x80000000u) != 0u ? ~bits : bits | 0x80000000u;
 }

@@ -136,10 +136,34 @@ enum stoker_activation {
 	ACTIVATION_SILU_ONLY,  /* silu(up), no gate */
 };
 
+/* Where the matrices of one expert are. */
+struct stoker_expert {
+	stoker_address gate, up, down;
+};
+
+/*
+ * Experts that are not all in memory: the device asks for those it needs.  Implemented by the
+ * pager.
+ */
+struct stoker_expert_source {
+	/*
+	 * Begins to bring in experts of the list, in its order, as many as there is room for, and
+	 * keeps them until release(); returns how many, at least one when nothing else is kept.
+	 */
+	uint32_t (*want)(struct stoker_expert_source *s, const uint32_t *experts, uint32_t count);
+	/* Whether a wanted expert is there by now. */
+	bool (*ready)(struct stoker_expert_source *s, uint32_t expert);
+	/* Waits for a wanted expert. */
+	int (*get)(struct stoker_expert_source *s, uint32_t expert, struct stoker_expert *at,
+		   struct stoker_error *err);
+	void (*release)(struct stoker_expert_source *s, uint32_t expert);
+};
+
 /* dst[row] = sum over k of weights[row][k] * down_e(act(gate_e src[row], up_e src[row])) */
 struct op_experts {
 	stoker_address dst, src, ids, weights;
 	const struct stoker_weight *gate, *up, *down; /* gate->at may be 0 */
+	struct stoker_expert_source *source; /* of the weights' addresses, NULL: at + e * stride */
 	uint32_t rows, used;
 	enum stoker_activation activation;
 };

@@ -11,8 +11,9 @@ enum { DEFAULT_CONTEXT = 4096, DEFAULT_BATCH = 512, MAX_CONTEXT = 1 << 24, MAX_B
 struct stoker_session {
 	struct stoker_model *model;
 	uint32_t context, batch, position;
-	struct stoker_memory cache, scratch,
-		logit_memory; /* the last grows with the rows asked for */
+	struct stoker_memory *cache; /* a block a layer */
+	uint64_t cache_bytes;
+	struct stoker_memory scratch, logit_memory; /* the latter grows with the rows asked for */
 	struct layer_state *states;
 	struct forward forward;
 	float *logits; /* host copy: logit_rows rows */
@@ -88,7 +89,7 @@ int stoker_session_create(struct stoker_model *model, const struct stoker_sessio
 	const struct stoker_session_params *p = params ? params : &defaults;
 	struct stoker_session *s = calloc(1, sizeof(*s));
 	const struct stoker_device_ops *ops = model->device->ops;
-	uint64_t bytes = 0;
+	uint64_t bytes;
 	int ret = -ENOMEM;
 
 	*out = NULL;
@@ -98,7 +99,8 @@ int stoker_session_create(struct stoker_model *model, const struct stoker_sessio
 	s->context = p->context ? p->context : MIN(model->context, (uint32_t)DEFAULT_CONTEXT);
 	s->batch = MIN(p->batch ? p->batch : DEFAULT_BATCH, MAX(s->context, 1u));
 	s->states = calloc(model->layer_count, sizeof(*s->states));
-	if (!s->states)
+	s->cache = calloc(model->layer_count, sizeof(*s->cache));
+	if (!s->states || !s->cache)
 		goto err_memory;
 	ret = -EINVAL;
 	if (s->context == 0 || s->context > MAX_CONTEXT || s->batch > MAX_BATCH) {
@@ -113,19 +115,17 @@ int stoker_session_create(struct stoker_model *model, const struct stoker_sessio
 		const struct layer *l = &model->layers[i];
 
 		s->recurrent |= l->mixer == MIXER_SHORT_CONV || l->mixer == MIXER_DELTA_NET;
-		bytes += stoker_layer_state(l, s->forward.kv, s->context, 0, NULL);
+		bytes = stoker_layer_state(l, s->forward.kv, s->context, 0, NULL);
+		ret = ops->memory_create(model->device, bytes, &s->cache[i], err);
+		if (ret)
+			goto err_free;
+		s->cache_bytes += s->cache[i].bytes;
+		stoker_layer_state(l, s->forward.kv, s->context, s->cache[i].at, &s->states[i]);
 	}
-	ret = ops->memory_create(model->device, bytes, &s->cache, err);
-	if (ret)
-		goto err_free;
 	ret = ops->memory_create(model->device, place_scratch(s, 0), &s->scratch, err);
 	if (ret)
 		goto err_free;
 	place_scratch(s, s->scratch.at);
-	bytes = s->cache.at;
-	for (uint32_t i = 0; i < model->layer_count; i++)
-		bytes += stoker_layer_state(&model->layers[i], s->forward.kv, s->context, bytes,
-					    &s->states[i]);
 	s->forward.model = model;
 	s->forward.states = s->states;
 	s->forward.context = s->context;
@@ -160,10 +160,12 @@ void stoker_session_free(struct stoker_session **session)
 		return;
 	*session = NULL;
 	forget_step(s);
-	s->model->device->ops->memory_destroy(s->model->device, &s->cache);
+	for (uint32_t i = 0; s->cache && i < s->model->layer_count; i++)
+		s->model->device->ops->memory_destroy(s->model->device, &s->cache[i]);
 	s->model->device->ops->memory_destroy(s->model->device, &s->scratch);
 	s->model->device->ops->memory_destroy(s->model->device, &s->logit_memory);
 	free(s->states);
+	free(s->cache);
 	free(s->logits);
 	free(s);
 }
@@ -323,7 +325,7 @@ uint32_t stoker_session_context(const struct stoker_session *s)
 
 void stoker_session_bytes(const struct stoker_session *s, uint64_t *cache, uint64_t *scratch)
 {
-	*cache = s->cache.bytes;
+	*cache = s->cache_bytes;
 	*scratch = s->scratch.bytes + s->logit_memory.bytes;
 }
 

@@ -119,8 +119,10 @@ static int read_direct(const struct range *r)
 			ret = requeue(&ring, r, fd, c, &in_flight);
 			continue;
 		}
-		if (got == -EINVAL || got == -EOPNOTSUPP) {
-			ret = 1; /* the file system takes O_DIRECT but not these reads */
+		if (got == -EINVAL || got == -EOPNOTSUPP || got == -EFAULT) {
+			/* the file system takes O_DIRECT but not these reads, or the memory is a
+			 * device's, which the kernel can't pin */
+			ret = 1;
 			continue;
 		}
 		if (got < 0) {

@@ -485,8 +485,12 @@ static void norms_and_rope(bool exact)
 							       1e-5);
 			}
 	}
-	for (int interleaved = 0; interleaved < 2; interleaved++) {
-		const uint32_t rows = 5, heads = 3, size = 14, pairs = 5, first = 1000;
+	static const uint32_t positions[] = { 0, 1000, 131071, 1 << 20, (1 << 24) - 5 };
+
+	for (size_t round = 0; round < 2 * ARRAY_SIZE(positions); round++) {
+		const uint32_t rows = 5, heads = 3, size = 14, pairs = 5,
+			       first = positions[round / 2];
+		const bool interleaved = round % 2;
 
 		pool_used = 0;
 		float *x = noise((size_t)rows * heads * size),

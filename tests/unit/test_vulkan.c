@@ -277,6 +277,52 @@ static void test_thousand_loads(void)
 	setenv("STOKER_VULKAN", vulkan_words(), 1);
 }
 
+/* Sessions on several threads come and go while others compute. */
+static void *use_session(void *model)
+{
+	intptr_t wrong = 0;
+	float expected = NAN;
+
+	for (int i = 0; i < 10; i++) {
+		struct stoker_session *s;
+		float logit = NAN;
+
+		wrong += stoker_session_create(model, NULL, &s, NULL) != 0;
+		wrong += evaluate(s, &logit, NULL) != 0;
+		wrong += i > 0 && logit != expected;
+		expected = logit;
+		stoker_session_free(&s);
+	}
+	return (void *)wrong;
+}
+
+static void test_sessions_on_threads(void)
+{
+	const struct stoker_device_params params = { .name = "vulkan" };
+	struct stoker_device *device;
+	struct stoker_model *model;
+	pthread_t thread[3];
+	void *wrong;
+
+	if (!vulkan_is_here())
+		return;
+	for (int separate = 0; separate < 2; separate++) {
+		setenv("STOKER_VULKAN", separate ? "no-cache,separate" : "no-cache", 1);
+		CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, NULL), 0);
+		CU_ASSERT_EQUAL_FATAL(stoker_model_load(device, model_path, NULL, &model, NULL), 0);
+		for (size_t i = 0; i < ARRAY_SIZE(thread); i++)
+			CU_ASSERT_EQUAL_FATAL(pthread_create(&thread[i], NULL, use_session, model),
+					      0);
+		for (size_t i = 0; i < ARRAY_SIZE(thread); i++) {
+			pthread_join(thread[i], &wrong);
+			CU_ASSERT_PTR_NULL(wrong);
+		}
+		stoker_model_free(&model);
+		stoker_device_close(&device);
+	}
+	setenv("STOKER_VULKAN", vulkan_words(), 1);
+}
+
 /* --- finding devices -----------------------------------------------------------------------------
  */
 
@@ -334,6 +380,7 @@ void suite_vulkan(void)
 	TEST(test_failing_calls);
 	TEST(test_lost_device);
 	TEST(test_thousand_loads);
+	TEST(test_sessions_on_threads);
 	TEST(test_device_list);
 	TEST(test_accelerators);
 }

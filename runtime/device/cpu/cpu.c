@@ -166,6 +166,7 @@ static int begin(struct stoker_device *d, struct stoker_error *err)
 {
 	(void)err;
 	cpu_of(d)->failed = 0;
+	*cpu_of(d)->failure.message = 0;
 	return 0;
 }
 
@@ -179,8 +180,11 @@ static int flush(struct stoker_device *d, struct stoker_error *err)
 static int submit(struct stoker_device *d, struct stoker_recording **keep, struct stoker_error *err)
 {
 	(void)keep;
-	const int failed = cpu_of(d)->failed;
+	const struct cpu *cpu = cpu_of(d);
+	const int failed = cpu->failed;
 
+	if (failed && *cpu->failure.message)
+		return stoker_fail(err, failed, "%s", cpu->failure.message);
 	return failed ? stoker_fail(err, failed, "cpu: no memory for working buffers") : 0;
 }
 
@@ -392,6 +396,7 @@ static void destroy(struct stoker_device *d)
 	free(cpu->hidden.data);
 	free(cpu->expert_rows.data);
 	free(cpu->lists.data);
+	free(cpu->places.data);
 	free(cpu);
 }
 

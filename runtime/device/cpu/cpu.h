@@ -18,10 +18,11 @@ struct cpu {
 	const struct cpu_kernels *kernels;
 	enum stoker_isa isa;
 	unsigned threads;
-	int failed;	       /* first failure since begin() */
-	struct buffer scratch; /* threads * scratch_bytes */
+	int failed;		     /* first failure since begin(), */
+	struct stoker_error failure; /* told by this unless it's about working buffers */
+	struct buffer scratch;	     /* threads * scratch_bytes */
 	size_t scratch_bytes;
-	struct buffer activations, hidden, expert_rows, lists;
+	struct buffer activations, hidden, expert_rows, lists, places;
 };
 
 static inline struct cpu *cpu_of(struct stoker_device *d)

@@ -14,13 +14,13 @@ struct input {
 	bool quantized;
 };
 
-/* Rows [first, first + rows) of one matrix for the activation rows of @r. */
+/* Rows [first, first + rows) of the matrix @expert at @matrix for the activation rows of @r. */
 static void product(const struct cpu *cpu, unsigned thread, const struct stoker_weight *w,
-		    uint32_t expert, size_t first, size_t rows, const struct input *in,
-		    const struct gemm_rows *r)
+		    stoker_address matrix, uint32_t expert, size_t first, size_t rows,
+		    const struct input *in, const struct gemm_rows *r)
 {
 	const size_t row_bytes = stoker_row_bytes(w->format, w->in);
-	const uint8_t *at = (const uint8_t *)host(w->at) + expert * w->stride + first * row_bytes;
+	const uint8_t *at = (const uint8_t *)host(matrix) + first * row_bytes;
 	void *scratch = cpu_scratch(cpu, thread);
 	const bool q8 = in->quantized && cpu_uses_q8(cpu, w);
 
@@ -89,7 +89,7 @@ static void matmul_range(const void *context, const struct cpu *cpu, unsigned th
 						     .out = host(j->op->dst[i]),
 						     .out_stride = w->out };
 
-			product(cpu, thread, w, 0, at * j->chunk,
+			product(cpu, thread, w, w->at, 0, at * j->chunk,
 				MIN(j->chunk, w->out - at * j->chunk), &j->in, &r);
 			break;
 		}
@@ -129,6 +129,8 @@ struct experts_job {
 	const uint32_t *expert, *first; /* [active], [active + 1] */
 	const uint32_t *row;		/* activation row of each slot */
 	const uint32_t *slot;		/* of (row, choice) */
+	struct stoker_expert *at;	/* [active] */
+	uint32_t begin, end;		/* of the active experts that are computed now */
 	float *gate, *up, *down;	/* [slots][width] */
 	bool indexed; /* the product reads activation rows by @row, otherwise by slot */
 	float *out;
@@ -157,8 +159,11 @@ static void experts_range(const void *context, const struct cpu *cpu, unsigned t
 	const size_t items = (j->weight->out + j->chunk - 1) / j->chunk;
 
 	for (size_t item = begin; item < end; item++) {
-		const size_t e = item / items, at = item % items * j->chunk;
+		const size_t e = j->begin + item / items, at = item % items * j->chunk;
 		const uint32_t first = j->first[e];
+		const stoker_address matrix = j->weight == j->op->gate ? j->at[e].gate
+					      : j->weight == j->op->up ? j->at[e].up
+								       : j->at[e].down;
 		struct input in = j->in;
 		struct gemm_rows r = { .count = j->first[e + 1] - first,
 				       .out = j->out + (size_t)first * j->weight->out,
@@ -166,12 +171,12 @@ static void experts_range(const void *context, const struct cpu *cpu, unsigned t
 		if (j->indexed) {
 			r.src = j->row + first;
 		} else {
-			/* slots of one expert are neighbours */
+			/* slots of one expert are neighbours; codes begin with the wave's */
 			in.x += (size_t)first * j->weight->in;
 			if (in.quantized)
-				in.q = q8_rows_from(&in.q, first);
+				in.q = q8_rows_from(&in.q, first - j->first[j->begin]);
 		}
-		product(cpu, thread, j->weight, j->expert[e], at,
+		product(cpu, thread, j->weight, matrix, j->expert[e], at,
 			MIN(j->chunk, j->weight->out - at), &in, &r);
 	}
 }
@@ -183,7 +188,7 @@ static void experts_product(struct cpu *cpu, struct experts_job *j, const struct
 
 	j->weight = w;
 	j->out = out;
-	cpu_parallel(cpu, items * j->active, 1, slots * w->in * w->out, experts_range, j);
+	cpu_parallel(cpu, items * (j->end - j->begin), 1, slots * w->in * w->out, experts_range, j);
 }
 
 static void activate_range(const void *context, const struct cpu *cpu, unsigned thread,
@@ -193,6 +198,8 @@ static void activate_range(const void *context, const struct cpu *cpu, unsigned 
 	const size_t width = j->op->down->in;
 
 	(void)thread;
+	begin += j->first[j->begin];
+	end += j->first[j->begin];
 	for (size_t s = begin; s < end; s++)
 		cpu->kernels->glu(j->op->activation, j->gate + s * width, j->up + s * width,
 				  j->gate + s * width, width);
@@ -253,13 +260,61 @@ static bool sort_slots(struct cpu *cpu, const struct op_experts *op, struct expe
 	return true;
 }
 
+/* Experts [begin, end) of the active ones: down(act(gate x, up x)) for their slots. */
+static void run_wave(struct cpu *cpu, struct experts_job *j, const struct input *x)
+{
+	const struct op_experts *op = j->op;
+	const size_t first = j->first[j->begin], slots = j->first[j->end] - first;
+	const size_t width = op->down->in;
+
+	j->indexed = true;
+	j->in = *x;
+	if (op->gate->at)
+		experts_product(cpu, j, op->gate, j->gate, slots);
+	experts_product(cpu, j, op->up, j->up, slots);
+	cpu_parallel(cpu, slots, 4, 10 * slots * width, activate_range, j);
+
+	j->indexed = false;
+	j->in = (struct input){ .x = j->gate, .quantized = cpu_uses_q8(cpu, op->down) };
+	if (j->in.quantized &&
+	    !cpu_quantize(cpu, &cpu->hidden, j->gate + first * width, slots, width, &j->in.q))
+		return;
+	experts_product(cpu, j, op->down, j->down, slots);
+}
+
+/* Experts that are brought in as they're needed: computes those that are there while others load.
+ */
+static void run_paged(struct cpu *cpu, struct experts_job *j, const struct input *x)
+{
+	struct stoker_expert_source *source = j->op->source;
+	uint32_t wanted = 0;
+
+	for (j->begin = 0; j->begin < j->active && !cpu->failed; j->begin = j->end) {
+		wanted += source->want(source, j->expert + wanted, j->active - wanted);
+		for (j->end = j->begin; j->end < wanted; j->end++) {
+			if (j->end > j->begin && !source->ready(source, j->expert[j->end]))
+				break;
+			cpu->failed = source->get(source, j->expert[j->end], &j->at[j->end],
+						  &cpu->failure);
+			if (cpu->failed)
+				break;
+		}
+		if (!cpu->failed)
+			run_wave(cpu, j, x);
+		for (uint32_t e = j->begin; e < j->end; e++)
+			source->release(source, j->expert[e]);
+	}
+	/* after a failure: what was wanted and not computed */
+	for (uint32_t e = j->begin; e < wanted; e++)
+		source->release(source, j->expert[e]);
+}
+
 void cpu_experts(struct stoker_device *d, const struct op_experts *op)
 {
 	struct cpu *cpu = cpu_of(d);
 	const size_t slots = (size_t)op->rows * op->used, width = op->down->in;
-	struct experts_job j = { .op = op,
-				 .indexed = true,
-				 .chunk = op->rows > GEMV_ROWS ? TILE_ROWS : GEMV_CHUNK };
+	struct input x = { .x = host(op->src), .quantized = cpu_uses_q8(cpu, op->up) };
+	struct experts_job j = { .op = op, .chunk = op->rows > GEMV_ROWS ? TILE_ROWS : GEMV_CHUNK };
 
 	if (cpu->failed ||
 	    !cpu_reserve_scratch(cpu, stoker_gemm_scratch(MAX(op->up->in, op->down->in))) ||
@@ -267,26 +322,27 @@ void cpu_experts(struct stoker_device *d, const struct op_experts *op)
 		return;
 	j.gate = cpu_reserve(cpu, &cpu->expert_rows,
 			     slots * (2 * width + op->down->out) * sizeof(float));
-	if (!j.gate)
+	j.at = cpu_reserve(cpu, &cpu->places, j.active * sizeof(*j.at));
+	if (!j.gate || !j.at)
 		return;
 	j.up = j.gate + slots * width;
 	j.down = j.up + slots * width;
-	j.in.x = host(op->src);
-	j.in.quantized = cpu_uses_q8(cpu, op->up);
-	if (j.in.quantized &&
-	    !cpu_quantize(cpu, &cpu->activations, j.in.x, op->rows, op->up->in, &j.in.q))
+	if (x.quantized && !cpu_quantize(cpu, &cpu->activations, x.x, op->rows, op->up->in, &x.q))
 		return;
-	if (op->gate->at)
-		experts_product(cpu, &j, op->gate, j.gate, slots);
-	experts_product(cpu, &j, op->up, j.up, slots);
-	cpu_parallel(cpu, slots, 4, 10 * slots * width, activate_range, &j);
-
-	j.indexed = false;
-	j.in = (struct input){ .x = j.gate, .quantized = cpu_uses_q8(cpu, op->down) };
-	if (j.in.quantized && !cpu_quantize(cpu, &cpu->hidden, j.in.x, slots, width, &j.in.q))
-		return;
-	experts_product(cpu, &j, op->down, j.down, slots);
-	cpu_parallel(cpu, op->rows, 4, slots * op->down->out, combine_range, &j);
+	if (op->source) {
+		run_paged(cpu, &j, &x);
+	} else {
+		for (uint32_t i = 0; i < j.active; i++)
+			j.at[i] = (struct stoker_expert){
+				.gate = op->gate->at + j.expert[i] * op->gate->stride,
+				.up = op->up->at + j.expert[i] * op->up->stride,
+				.down = op->down->at + j.expert[i] * op->down->stride,
+			};
+		j.end = j.active;
+		run_wave(cpu, &j, &x);
+	}
+	if (!cpu->failed)
+		cpu_parallel(cpu, op->rows, 4, slots * op->down->out, combine_range, &j);
 }
 
 struct heads_job {
@@ -315,7 +371,8 @@ static void heads_range(const void *context, const struct cpu *cpu, unsigned thr
 
 		if (in.quantized)
 			in.q = q8_rows_from(&j->in.q, first);
-		product(cpu, thread, w, head, at, MIN(j->chunk, w->out - at), &in, &r);
+		product(cpu, thread, w, w->at + head * w->stride, head, at,
+			MIN(j->chunk, w->out - at), &in, &r);
 	}
 }
 

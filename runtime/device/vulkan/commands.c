@@ -99,7 +99,7 @@ static void barrier(struct vulkan *v, VkPipelineStageFlags to, VkAccessFlags acc
 	v->span_count = 0;
 }
 
-/* Starts the next command buffer of the ring. */
+/* Starts the next command buffer of the ring; success holds the lock until finish(). */
 static int start(struct vulkan *v, bool again, struct stoker_error *err)
 {
 	const VkCommandBufferBeginInfo info = {
@@ -109,13 +109,20 @@ static int start(struct vulkan *v, bool again, struct stoker_error *err)
 	int ret = vulkan_wait(v, v->timeline, c->value, err);
 	VkResult result;
 
-	if (!ret && !c->buffer) /* the last one was kept */
-		ret = allocate(v, &c->buffer, err);
 	if (ret)
 		return ret;
-	result = v->vk.vkBeginCommandBuffer(c->buffer, &info);
-	if (result != VK_SUCCESS)
-		return vulkan_fail(v, result, "recording", err);
+	pthread_mutex_lock(&v->lock);
+	if (!c->buffer) /* the last one was kept */
+		ret = allocate(v, &c->buffer, err);
+	if (!ret) {
+		result = v->vk.vkBeginCommandBuffer(c->buffer, &info);
+		if (result != VK_SUCCESS)
+			ret = vulkan_fail(v, result, "recording", err);
+	}
+	if (ret) {
+		pthread_mutex_unlock(&v->lock);
+		return ret;
+	}
 	v->recording = c->buffer;
 	v->bound = VK_NULL_HANDLE;
 	v->span_count = 0;
@@ -166,7 +173,7 @@ static int run(struct vulkan *v, struct vulkan_commands *c, struct stoker_error 
 }
 
 /* Ends and submits what is recorded. */
-static int finish(struct vulkan *v, struct stoker_error *err)
+static int end_and_run(struct vulkan *v, struct stoker_error *err)
 {
 	struct vulkan_commands *c = &v->ring[v->ring_next];
 	VkResult result;
@@ -183,6 +190,14 @@ static int finish(struct vulkan *v, struct stoker_error *err)
 	if (result != VK_SUCCESS)
 		return vulkan_fail(v, result, "recording", err);
 	return run(v, c, err);
+}
+
+static int finish(struct vulkan *v, struct stoker_error *err)
+{
+	const int ret = end_and_run(v, err);
+
+	pthread_mutex_unlock(&v->lock);
+	return ret;
 }
 
 int vulkan_flush(struct stoker_device *d, struct stoker_error *err)
@@ -227,8 +242,11 @@ int vulkan_submit(struct stoker_device *d, struct stoker_recording **keep, struc
 int vulkan_replay(struct stoker_device *d, struct stoker_recording *r, struct stoker_error *err)
 {
 	struct vulkan *v = vulkan_of(d);
-	const int ret = run(v, &r->commands, err);
+	int ret;
 
+	pthread_mutex_lock(&v->lock);
+	ret = run(v, &r->commands, err);
+	pthread_mutex_unlock(&v->lock);
 	return ret ? ret : vulkan_wait(v, v->timeline, r->commands.value, err);
 }
 
@@ -239,7 +257,9 @@ void vulkan_recording_free(struct stoker_device *d, struct stoker_recording *r)
 	if (!r)
 		return;
 	vulkan_wait(v, v->timeline, r->commands.value, NULL);
+	pthread_mutex_lock(&v->lock);
 	v->vk.vkFreeCommandBuffers(v->device, v->pool, 1, &r->commands.buffer);
+	pthread_mutex_unlock(&v->lock);
 	free(r);
 }
 

@@ -363,11 +363,14 @@ static void choose_queues(struct vulkan *v)
 			v->family = i;
 		}
 	}
+	/* a family for nothing but transfers: others without compute are for video and the like */
 	v->transfer_family = v->family;
-	for (uint32_t i = 0; i < count; i++)
-		if (families[i].queueFlags & VK_QUEUE_TRANSFER_BIT &&
-		    !(families[i].queueFlags & (VK_QUEUE_GRAPHICS_BIT | VK_QUEUE_COMPUTE_BIT)))
+	for (uint32_t i = 0; i < count; i++) {
+		const VkQueueFlags flags = families[i].queueFlags & ~VK_QUEUE_SPARSE_BINDING_BIT;
+
+		if (flags == VK_QUEUE_TRANSFER_BIT)
 			v->transfer_family = i;
+	}
 }
 
 /* Whether products of four 8-bit codes are an instruction. */
@@ -491,7 +494,7 @@ static int open_device(struct vulkan *v, struct stoker_error *err)
 		dot.pNext = more;
 		more = &dot;
 	}
-	if (v->pinned_size) {
+	if (v->has_control) {
 		extensions[extension_count++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
 		control.pNext = more;
 		more = &control;
@@ -566,12 +569,15 @@ static void choose_subgroups(struct vulkan *v)
 	}
 	vkGetPhysicalDeviceProperties2(v->physical, &properties);
 	v->subgroup_size = subgroup.subgroupSize;
-	v->pinned_size = control.subgroupSizeControl && control.computeFullSubgroups &&
+	v->has_control = control.subgroupSizeControl && control.computeFullSubgroups;
+	v->pinned_size = v->has_control &&
 			 sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT &&
 			 sizes.minSubgroupSize <= v->subgroup_size &&
 			 v->subgroup_size <= sizes.maxSubgroupSize;
+	v->known_size = v->pinned_size ||
+			(v->has_control && sizes.minSubgroupSize == sizes.maxSubgroupSize);
 	/* without control a driver may choose smaller ones than it reports */
-	v->subgroup_min = v->pinned_size ? v->subgroup_size : MIN(v->subgroup_size, 4u);
+	v->subgroup_min = v->known_size ? v->subgroup_size : MIN(v->subgroup_size, 4u);
 }
 
 static void describe(struct vulkan *v)
@@ -598,6 +604,7 @@ void vulkan_close(struct stoker_device *d)
 	if (v->instance)
 		vkDestroyInstance(v->instance, NULL);
 	pthread_mutex_destroy(&d->turn);
+	pthread_mutex_destroy(&v->lock);
 	free(v->complaint);
 	free(v);
 }
@@ -613,12 +620,17 @@ int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **dev
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
 		.pNext = &largest,
 	};
+	pthread_mutexattr_t recursive;
 	int ret;
 
 	if (!v)
 		return stoker_fail(err, -ENOMEM, "vulkan: out of memory");
 	strcpy(v->name, "vulkan");
 	pthread_mutex_init(&v->base.turn, NULL);
+	pthread_mutexattr_init(&recursive); /* ops that are being recorded make memory */
+	pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(&v->lock, &recursive);
+	pthread_mutexattr_destroy(&recursive);
 	v->base.ops = &vulkan_ops;
 	v->base.exact = exact;
 	ret = vulkan_open_instance(v, wanted("validate") || wanted("validate-gpu"),

@@ -10,22 +10,30 @@ static bool has_flags(const struct vulkan *v, uint32_t type, VkMemoryPropertyFla
 	return (v->heaps.memoryTypes[type].propertyFlags & flags) == flags;
 }
 
-/* The first type of the largest heap that has all of @flags, or -1. */
-static int find_type(const struct vulkan *v, uint32_t allowed, VkMemoryPropertyFlags flags)
+static uint64_t heap_size(const struct vulkan *v, uint32_t type)
 {
-	int best = -1;
+	return v->heaps.memoryHeaps[v->heaps.memoryTypes[type].heapIndex].size;
+}
+
+/* Adds the types that have all of @flags and aren't in the list, those of larger heaps first. */
+static void add_types(struct vulkan *v, uint32_t allowed, VkMemoryPropertyFlags flags)
+{
+	const uint32_t first = v->memory_type_count;
 
 	for (uint32_t i = 0; i < v->heaps.memoryTypeCount; i++) {
-		const VkMemoryType *t = &v->heaps.memoryTypes[i];
+		uint32_t at;
 
 		if (!(allowed & 1u << i) || !has_flags(v, i, flags))
 			continue;
-		if (best < 0 ||
-		    v->heaps.memoryHeaps[t->heapIndex].size >
-			    v->heaps.memoryHeaps[v->heaps.memoryTypes[best].heapIndex].size)
-			best = (int)i;
+		for (at = 0; at < v->memory_type_count && v->memory_types[at] != i;)
+			at++;
+		if (at < v->memory_type_count)
+			continue;
+		for (; at > first && heap_size(v, v->memory_types[at - 1]) < heap_size(v, i); at--)
+			v->memory_types[at] = v->memory_types[at - 1];
+		v->memory_types[at] = i;
+		v->memory_type_count++;
 	}
-	return best;
 }
 
 static int create_buffer(struct vulkan *v, uint64_t bytes, VkBuffer *buffer)
@@ -46,6 +54,17 @@ static int create_buffer(struct vulkan *v, uint64_t bytes, VkBuffer *buffer)
 	return v->vk.vkCreateBuffer(v->device, &info, NULL, buffer);
 }
 
+/* Whether the host sees (nearly) all of the device's memory, and not just a window. */
+static bool is_unified(const struct vulkan *v)
+{
+	uint64_t most = 0;
+
+	for (uint32_t i = 0; i < v->heaps.memoryHeapCount; i++)
+		if (v->heaps.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT)
+			most = MAX(most, v->heaps.memoryHeaps[i].size);
+	return v->memory_type_count && heap_size(v, v->memory_types[0]) >= most / 4 * 3;
+}
+
 int vulkan_choose_memory(struct vulkan *v, bool separate, struct stoker_error *err)
 {
 	const VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
@@ -54,31 +73,34 @@ int vulkan_choose_memory(struct vulkan *v, bool separate, struct stoker_error *e
 	const VkMemoryPropertyFlags cached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
 	VkMemoryRequirements need;
 	VkBuffer probe;
-	int type = -1, staging;
-
 	const VkResult result = create_buffer(v, 4096, &probe);
 
 	if (result != VK_SUCCESS)
 		return vulkan_fail(v, result, "creating a buffer", err);
 	v->vk.vkGetBufferMemoryRequirements(v->device, probe, &need);
 	v->vk.vkDestroyBuffer(v->device, probe, NULL);
-	if (!separate) {
-		type = find_type(v, need.memoryTypeBits, local | visible | cached);
-		if (type < 0)
-			type = find_type(v, need.memoryTypeBits, local | visible);
+
+	/* for staging: what the host reads fast, anywhere */
+	add_types(v, need.memoryTypeBits, visible | cached);
+	add_types(v, need.memoryTypeBits, visible);
+	if (!v->memory_type_count)
+		return stoker_fail(err, -ENOTSUP, "%s: no memory that the host can use", v->name);
+	v->staging_type = v->memory_types[0];
+
+	v->memory_type_count = 0;
+	add_types(v, need.memoryTypeBits, local | visible);
+	v->unified = !separate && is_unified(v);
+	if (v->unified) {
+		add_types(v, need.memoryTypeBits, visible); /* an APU's other heap */
+	} else {
+		v->memory_type_count = 0;
+		add_types(v, need.memoryTypeBits, local);
 	}
-	v->unified = type >= 0;
-	if (type < 0)
-		type = find_type(v, need.memoryTypeBits, local);
-	staging = find_type(v, need.memoryTypeBits, visible | cached);
-	if (staging < 0)
-		staging = find_type(v, need.memoryTypeBits, visible);
-	if (type < 0 || staging < 0)
-		return stoker_fail(err, -ENOTSUP, "%s: no memory that shaders and the host can use",
-				   v->name);
-	v->memory_type = (uint32_t)type;
-	v->staging_type = (uint32_t)staging;
-	v->cached = v->unified && has_flags(v, v->memory_type, cached);
+	if (!v->memory_type_count)
+		return stoker_fail(err, -ENOTSUP, "%s: no memory that shaders can use", v->name);
+	v->cached = v->unified;
+	for (uint32_t i = 0; i < v->memory_type_count; i++)
+		v->cached = v->cached && has_flags(v, v->memory_types[i], cached);
 	return 0;
 }
 
@@ -111,7 +133,8 @@ static void free_buffer(struct vulkan *v, struct vulkan_buffer *b)
 	free(b);
 }
 
-static int back_buffer(struct vulkan *v, struct vulkan_buffer *b, uint32_t type, const char **doing)
+static int back_buffer(struct vulkan *v, struct vulkan_buffer *b, uint32_t type, bool mapped,
+		       const char **doing)
 {
 	const VkMemoryAllocateFlagsInfo flags = {
 		.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
@@ -142,8 +165,7 @@ static int back_buffer(struct vulkan *v, struct vulkan_buffer *b, uint32_t type,
 	result = v->vk.vkBindBufferMemory(v->device, b->buffer, b->memory, 0);
 	if (result != VK_SUCCESS)
 		return result;
-	if (has_flags(v, type, VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT) &&
-	    (v->unified || type == v->staging_type)) {
+	if (mapped) {
 		*doing = "mapping memory";
 		result = v->vk.vkMapMemory(v->device, b->memory, 0, VK_WHOLE_SIZE, 0, &b->map);
 		if (result != VK_SUCCESS)
@@ -154,7 +176,7 @@ static int back_buffer(struct vulkan *v, struct vulkan_buffer *b, uint32_t type,
 	return VK_SUCCESS;
 }
 
-static int buffer_create(struct vulkan *v, uint64_t bytes, uint32_t type,
+static int buffer_create(struct vulkan *v, uint64_t bytes, uint32_t type, bool mapped,
 			 struct vulkan_buffer **out, struct stoker_error *err)
 {
 	struct vulkan_buffer *b = calloc(1, sizeof(*b));
@@ -165,7 +187,7 @@ static int buffer_create(struct vulkan *v, uint64_t bytes, uint32_t type,
 	if (!b)
 		return stoker_fail(err, -ENOMEM, "%s: out of memory", v->name);
 	b->bytes = round_up(MAX(bytes, (uint64_t)1), VULKAN_PADDING) + VULKAN_PADDING;
-	result = back_buffer(v, b, type, &doing);
+	result = back_buffer(v, b, type, mapped, &doing);
 	if (result != VK_SUCCESS) {
 		free_buffer(v, b);
 		return vulkan_fail(v, result, doing, err);
@@ -178,22 +200,29 @@ int vulkan_memory_create(struct stoker_device *d, uint64_t bytes, struct stoker_
 			 struct stoker_error *err)
 {
 	struct vulkan *v = vulkan_of(d);
-	const uint64_t left = heap_left(v, v->memory_type);
+	struct vulkan_buffer *b = NULL;
 	char want[16], have[16];
-	struct vulkan_buffer *b;
+	uint64_t most = 0;
+	int ret = -ENOMEM;
 
 	*m = (struct stoker_memory){ 0 };
-	if (bytes > left || bytes > d->max_memory)
-		return stoker_fail(err, -ENOMEM, "%s: no memory for %s, %s %s", v->name,
-				   stoker_human_size(bytes, want),
-				   stoker_human_size(MIN(left, d->max_memory), have),
-				   bytes > left ? "are left" : "is the largest block");
-	const int ret = buffer_create(v, bytes, v->memory_type, &b, err);
+	for (uint32_t i = 0; i < v->memory_type_count && ret == -ENOMEM; i++) {
+		const uint64_t left = MIN(heap_left(v, v->memory_types[i]), d->max_memory);
 
+		most = MAX(most, left);
+		if (bytes <= left)
+			ret = buffer_create(v, bytes, v->memory_types[i], v->unified, &b, err);
+	}
+	if (bytes > most)
+		return stoker_fail(err, -ENOMEM, "%s: no memory for %s, %s %s", v->name,
+				   stoker_human_size(bytes, want), stoker_human_size(most, have),
+				   most < d->max_memory ? "are left" : "is the largest block");
 	if (ret)
 		return ret;
+	pthread_mutex_lock(&v->lock);
 	b->next = v->buffers;
 	v->buffers = b;
+	pthread_mutex_unlock(&v->lock);
 	*m = (struct stoker_memory){ .at = b->at, .bytes = bytes, .host = b->map, .private = b };
 	return 0;
 }
@@ -206,6 +235,7 @@ void vulkan_memory_destroy(struct stoker_device *d, struct stoker_memory *m)
 	*m = (struct stoker_memory){ 0 };
 	if (!b)
 		return;
+	pthread_mutex_lock(&v->lock);
 	if (v->transfer_timeline)
 		vulkan_wait(v, v->transfer_timeline, v->transfer_value, NULL);
 	for (struct vulkan_buffer **at = &v->buffers; *at; at = &(*at)->next)
@@ -213,6 +243,7 @@ void vulkan_memory_destroy(struct stoker_device *d, struct stoker_memory *m)
 			*at = b->next;
 			break;
 		}
+	pthread_mutex_unlock(&v->lock);
 	free_buffer(v, b);
 }
 
@@ -267,8 +298,8 @@ static int open_stages(struct vulkan *v, struct stoker_error *err)
 			}
 		}
 		if (!s->buffer)
-			ret = buffer_create(v, VULKAN_STAGE_BYTES, v->staging_type, &s->buffer,
-					    err);
+			ret = buffer_create(v, VULKAN_STAGE_BYTES, v->staging_type, true,
+					    &s->buffer, err);
 	}
 	return ret;
 }
@@ -375,30 +406,41 @@ int vulkan_write(struct stoker_device *d, stoker_address dst, const void *src, u
 		 struct stoker_error *err)
 {
 	struct vulkan *v = vulkan_of(d);
-	struct vulkan_buffer *b = find_buffer(v, dst, bytes);
+	struct vulkan_buffer *b;
+	int ret = 0;
 
+	pthread_mutex_lock(&v->lock);
+	b = find_buffer(v, dst, bytes);
 	if (!b)
-		return stoker_fail(err, -EFAULT, "%s: write outside of the device's memory",
-				   v->name);
-	if (!b->map)
-		return stage_write(v, b, dst - b->at, src, bytes, err);
-	memcpy((uint8_t *)b->map + (dst - b->at), src, bytes);
-	return 0;
+		ret = stoker_fail(err, -EFAULT, "%s: write outside of the device's memory",
+				  v->name);
+	else if (!b->map)
+		ret = stage_write(v, b, dst - b->at, src, bytes, err);
+	pthread_mutex_unlock(&v->lock);
+	if (!ret && b->map)
+		memcpy((uint8_t *)b->map + (dst - b->at), src, bytes);
+	return ret;
 }
 
 int vulkan_read(struct stoker_device *d, void *dst, stoker_address src, uint64_t bytes,
 		struct stoker_error *err)
 {
 	struct vulkan *v = vulkan_of(d);
-	const struct vulkan_buffer *b = find_buffer(v, src, bytes);
+	const struct vulkan_buffer *b;
+	bool staged;
+	int ret = 0;
 
+	pthread_mutex_lock(&v->lock);
+	b = find_buffer(v, src, bytes);
+	staged = b && (!b->map || (!v->cached && bytes > 4096));
 	if (!b)
-		return stoker_fail(err, -EFAULT, "%s: read outside of the device's memory",
-				   v->name);
-	if (!b->map || (!v->cached && bytes > 4096))
-		return stage_read(v, b, src - b->at, dst, bytes, err);
-	memcpy(dst, (uint8_t *)b->map + (src - b->at), bytes);
-	return 0;
+		ret = stoker_fail(err, -EFAULT, "%s: read outside of the device's memory", v->name);
+	else if (staged)
+		ret = stage_read(v, b, src - b->at, dst, bytes, err);
+	pthread_mutex_unlock(&v->lock);
+	if (!ret && !staged)
+		memcpy(dst, (const uint8_t *)b->map + (src - b->at), bytes);
+	return ret;
 }
 
 stoker_address vulkan_scratch(struct vulkan *v, enum vulkan_scratch which, uint64_t bytes)

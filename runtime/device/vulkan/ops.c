@@ -7,7 +7,8 @@
 #include <math.h>
 
 enum {
-	THREADS = 64,	     /* of a workgroup where threads work alone */
+	HEAD_MAX = 1024,     /* values of an attention head, which are kept in registers */
+	EXPERTS_MAX = 1024,  /* of a layer, likewise */
 	MATVEC_ROWS_MAX = 4, /* products with up to as many rows are done row by row */
 	MATMUL_TILE = 8,
 	CODE_WORDS = 10,	/* 32 values as 8-bit codes, their scale and sum */
@@ -72,10 +73,23 @@ static uint64_t extent(uint64_t rows, uint64_t stride, uint64_t width)
 	.spans = (const struct vulkan_span[]){ __VA_ARGS__ }, \
 	.span_count = ARRAY_SIZE(((const struct vulkan_span[]){ __VA_ARGS__ }))
 
-/* Workgroups for @count values, a thread each. */
-static uint32_t for_threads(uint64_t count)
+/* Of a workgroup where threads work alone. */
+static uint32_t threads(const struct vulkan *v)
 {
-	return div_up(count, THREADS);
+	return MAX(64u, v->subgroup_size);
+}
+
+/* Workgroups for @count values, a thread each. */
+static uint32_t for_threads(const struct vulkan *v, uint64_t count)
+{
+	return div_up(count, threads(v));
+}
+
+static void refuse(struct vulkan *v, const char *what, uint32_t size, uint32_t limit)
+{
+	if (!v->failed)
+		v->failed = stoker_fail(&v->failure, -ENOTSUP, "%s: %s of %u, the limit is %u",
+					v->name, what, size, limit);
 }
 
 /* --- products ------------------------------------------------------------------------------------
@@ -105,8 +119,8 @@ static void embed(struct stoker_device *d, const struct op_embed *op)
 		.scale = op->scale,
 	};
 
-	RECORD(v, push, for_threads((uint64_t)op->rows * div_up(t->in, 32)), .format = t->format,
-	       .shader = SHADER_EMBED, .threads = THREADS,
+	RECORD(v, push, for_threads(v, (uint64_t)op->rows * div_up(t->in, 32)), .format = t->format,
+	       .shader = SHADER_EMBED, .threads = threads(v),
 	       SPANS(writes(op->dst, (uint64_t)op->rows * t->in), reads(op->ids, op->rows)));
 }
 
@@ -135,8 +149,8 @@ static stoker_address quantize(struct vulkan *v, const struct stoker_weight *w, 
 	};
 
 	if (push.dst)
-		RECORD(v, push, for_threads((uint64_t)rows * (w->in / 32)),
-		       .shader = SHADER_QUANTIZE, .threads = THREADS,
+		RECORD(v, push, for_threads(v, (uint64_t)rows * (w->in / 32)),
+		       .shader = SHADER_QUANTIZE, .threads = threads(v),
 		       SPANS(writes(push.dst, words), reads(src, extent(rows, stride, w->in))));
 	return push.dst;
 }
@@ -212,7 +226,7 @@ static void product(struct vulkan *v, const struct stoker_weight *w, stoker_addr
 	const bool tensor = v->tensor && vulkan_has_shader(SHADER_MATMUL_TENSOR, w->format);
 	const uint32_t tile = tensor ? 2 * v->tensor_shape[1] : MATMUL_TILE;
 	const uint32_t tiles = div_up(rows, tile), outputs = matmul_outputs(v, w);
-	const uint32_t lanes = v->pinned_size && v->subgroup_size <= 64 ? v->subgroup_size : 0;
+	const uint32_t lanes = v->known_size && v->subgroup_size <= 64 ? v->subgroup_size : 0;
 	const uint32_t taken = tensor ? 2 * v->tensor_shape[0] : v->subgroup_size * outputs;
 
 	RECORD(v, push, div_up(w->out, taken),
@@ -271,6 +285,7 @@ static void matmul_heads(struct stoker_device *d, const struct op_matmul_heads *
 
 static void glu(struct stoker_device *d, const struct op_glu *op)
 {
+	struct vulkan *v = vulkan_of(d);
 	const struct push_glu push = {
 		.dst = op->dst,
 		.gate = op->gate ? op->gate : op->up,
@@ -282,8 +297,8 @@ static void glu(struct stoker_device *d, const struct op_glu *op)
 		.activation = op->activation,
 	};
 
-	RECORD(vulkan_of(d), push, for_threads((uint64_t)op->rows * op->width),
-	       .shader = SHADER_GLU, .threads = THREADS,
+	RECORD(v, push, for_threads(v, (uint64_t)op->rows * op->width), .shader = SHADER_GLU,
+	       .threads = threads(v),
 	       SPANS(writes(op->dst, (uint64_t)op->rows * op->width),
 		     reads(op->gate, extent(op->rows, op->gate_stride, op->width)),
 		     reads(op->up, extent(op->rows, op->up_stride, op->width))));
@@ -370,15 +385,15 @@ static void experts_grouped(struct stoker_device *d, const struct op_experts *op
 		.width = op->down->out,
 	};
 
-	RECORD(v, group, 1, .shader = SHADER_GROUP, .threads = THREADS,
+	RECORD(v, group, 1, .shader = SHADER_GROUP, .threads = threads(v),
 	       SPANS(reads(op->ids, entries), writes(offsets, experts + 1), writes(list, entries)));
 	product(v, op->up, up, op->src, entries, list, offsets, op->used);
 	if (op->gate->at)
 		product(v, op->gate, gate, op->src, entries, list, offsets, op->used);
 	gate_and_up(d, op, gate, up);
 	product(v, op->down, out, up, entries, list, offsets, 1);
-	RECORD(v, combine, for_threads((uint64_t)op->rows * op->down->out),
-	       .shader = SHADER_COMBINE, .threads = THREADS,
+	RECORD(v, combine, for_threads(v, (uint64_t)op->rows * op->down->out),
+	       .shader = SHADER_COMBINE, .threads = threads(v),
 	       SPANS(writes(op->dst, (uint64_t)op->rows * op->down->out),
 		     reads(out, (uint64_t)entries * op->down->out), reads(op->weights, entries)));
 }
@@ -426,6 +441,7 @@ static void norm(struct stoker_device *d, const struct op_norm *op)
 
 static void rope(struct stoker_device *d, const struct op_rope *op)
 {
+	struct vulkan *v = vulkan_of(d);
 	const struct push_rope push = {
 		.x = op->x,
 		.frequency = op->frequency,
@@ -439,8 +455,8 @@ static void rope(struct stoker_device *d, const struct op_rope *op)
 		.magnitude = op->magnitude,
 	};
 
-	RECORD(vulkan_of(d), push, for_threads((uint64_t)op->rows * op->pairs),
-	       .shader = SHADER_ROPE, .threads = THREADS,
+	RECORD(v, push, for_threads(v, (uint64_t)op->rows * op->pairs), .shader = SHADER_ROPE,
+	       .threads = threads(v),
 	       SPANS(writes(op->x, extent(op->rows, op->stride,
 					  extent(op->heads, op->head_stride, 2 * op->pairs)))));
 }
@@ -453,6 +469,7 @@ static struct vulkan_span cache_span(stoker_address cache, bool write)
 
 static void kv_store(struct stoker_device *d, const struct op_kv_store *op)
 {
+	struct vulkan *v = vulkan_of(d);
 	const uint32_t chunk = op->format == STOKER_KV_Q8_0 ? 32 : 2;
 	const struct push_kv_store push = {
 		.cache = op->cache,
@@ -463,8 +480,8 @@ static void kv_store(struct stoker_device *d, const struct op_kv_store *op)
 		.stride = op->stride,
 	};
 
-	RECORD(vulkan_of(d), push, for_threads((uint64_t)op->rows * div_up(op->width, chunk)),
-	       .shader = SHADER_KV_STORE, .threads = THREADS, .constants = { op->format },
+	RECORD(v, push, for_threads(v, (uint64_t)op->rows * div_up(op->width, chunk)),
+	       .shader = SHADER_KV_STORE, .threads = threads(v), .constants = { op->format },
 	       SPANS(cache_span(op->cache, true),
 		     reads(op->src, extent(op->rows, op->stride, op->width))));
 }
@@ -493,6 +510,11 @@ static void attention(struct stoker_device *d, const struct op_attention *op)
 	};
 	const uint64_t q = extent(op->heads, op->q_head_stride, op->key_size);
 
+	if (op->key_size > HEAD_MAX || op->value_size > HEAD_MAX) {
+		refuse(v, "attention heads", MAX(op->key_size, op->value_size), HEAD_MAX);
+		return;
+	}
+
 	RECORD(vulkan_of(d), push, op->rows * op->heads, .shader = SHADER_ATTENTION,
 	       .constants = { op->format, op->key_size, op->value_size },
 	       SPANS(cache_span(op->keys, false), cache_span(op->values, false),
@@ -505,6 +527,11 @@ static void route(struct stoker_device *d, const struct op_route *op)
 {
 	struct vulkan *v = vulkan_of(d);
 	const uint64_t entries = (uint64_t)op->rows * op->used;
+
+	if (op->experts > EXPERTS_MAX) {
+		refuse(v, "layers with experts", op->experts, EXPERTS_MAX);
+		return;
+	}
 	const struct push_route push = {
 		.ids = op->ids,
 		.weights = op->weights,
@@ -527,6 +554,7 @@ static void route(struct stoker_device *d, const struct op_route *op)
 
 static void conv(struct stoker_device *d, const struct op_conv *op)
 {
+	struct vulkan *v = vulkan_of(d);
 	const struct push_conv push = {
 		.dst = op->dst,
 		.src = op->src,
@@ -539,8 +567,8 @@ static void conv(struct stoker_device *d, const struct op_conv *op)
 		.silu = op->silu,
 	};
 
-	RECORD(vulkan_of(d), push, for_threads(op->channels), .shader = SHADER_CONV,
-	       .threads = THREADS, .constants = { op->taps },
+	RECORD(v, push, for_threads(v, op->channels), .shader = SHADER_CONV, .threads = threads(v),
+	       .constants = { op->taps },
 	       SPANS(writes(op->dst, extent(op->rows, op->dst_stride, op->channels)),
 		     reads(op->src, extent(op->rows, op->src_stride, op->channels)),
 		     writes(op->state, (uint64_t)op->channels * (op->taps - 1))));
@@ -548,6 +576,7 @@ static void conv(struct stoker_device *d, const struct op_conv *op)
 
 static void delta_net(struct stoker_device *d, const struct op_delta_net *op)
 {
+	struct vulkan *v = vulkan_of(d);
 	const uint64_t keys = (uint64_t)op->key_heads * op->size;
 	const uint64_t values = (uint64_t)op->value_heads * op->size;
 	const uint64_t gates = (uint64_t)op->rows * op->value_heads;
@@ -570,8 +599,7 @@ static void delta_net(struct stoker_device *d, const struct op_delta_net *op)
 		.grouped = op->grouped,
 	};
 
-	RECORD(vulkan_of(d), push, for_threads(values), .shader = SHADER_DELTA_NET,
-	       .threads = THREADS,
+	RECORD(v, push, for_threads(v, values), .shader = SHADER_DELTA_NET, .threads = threads(v),
 	       SPANS(writes(op->dst, extent(op->rows, op->dst_stride, values)),
 		     writes(op->state, values * op->size),
 		     reads(op->q, extent(op->rows, op->qkv_stride, keys)),
@@ -585,6 +613,7 @@ static void delta_net(struct stoker_device *d, const struct op_delta_net *op)
 
 static void binary(struct stoker_device *d, const struct op_binary *op)
 {
+	struct vulkan *v = vulkan_of(d);
 	const struct push_binary push = {
 		.dst = op->dst,
 		.a = op->a,
@@ -599,8 +628,8 @@ static void binary(struct stoker_device *d, const struct op_binary *op)
 		.scale = op->scale,
 	};
 
-	RECORD(vulkan_of(d), push, for_threads((uint64_t)op->rows * op->width),
-	       .shader = SHADER_BINARY, .threads = THREADS,
+	RECORD(v, push, for_threads(v, (uint64_t)op->rows * op->width), .shader = SHADER_BINARY,
+	       .threads = threads(v),
 	       SPANS(writes(op->dst, extent(op->rows, op->dst_stride, op->width)),
 		     reads(op->a, extent(op->rows, op->a_stride, op->width)),
 		     reads(op->b, extent(op->rows, op->b_stride, op->width)),
@@ -609,6 +638,7 @@ static void binary(struct stoker_device *d, const struct op_binary *op)
 
 static void scale(struct stoker_device *d, const struct op_scale *op)
 {
+	struct vulkan *v = vulkan_of(d);
 	const uint64_t most = 1u << 30; /* of one dispatch */
 
 	for (uint64_t done = 0; done < op->count; done += most) {
@@ -620,13 +650,14 @@ static void scale(struct stoker_device *d, const struct op_scale *op)
 			.cap = op->cap,
 		};
 
-		RECORD(vulkan_of(d), push, for_threads(count), .shader = SHADER_SCALE,
-		       .threads = THREADS, SPANS(writes(push.x, count)));
+		RECORD(v, push, for_threads(v, count), .shader = SHADER_SCALE,
+		       .threads = threads(v), SPANS(writes(push.x, count)));
 	}
 }
 
 static void copy(struct stoker_device *d, const struct op_copy *op)
 {
+	struct vulkan *v = vulkan_of(d);
 	const struct push_copy push = {
 		.dst = op->dst,
 		.src = op->src,
@@ -636,8 +667,8 @@ static void copy(struct stoker_device *d, const struct op_copy *op)
 		.src_stride = op->src_stride,
 	};
 
-	RECORD(vulkan_of(d), push, for_threads((uint64_t)op->rows * op->width),
-	       .shader = SHADER_COPY, .threads = THREADS,
+	RECORD(v, push, for_threads(v, (uint64_t)op->rows * op->width), .shader = SHADER_COPY,
+	       .threads = threads(v),
 	       SPANS(writes(op->dst, extent(op->rows, op->dst_stride, op->width)),
 		     reads(op->src, extent(op->rows, op->src_stride, op->width))));
 }

@@ -114,6 +114,7 @@ int vulkan_pipelines_open(struct vulkan *v, const VkPhysicalDeviceProperties *pr
 		.pPushConstantRanges = &push,
 	};
 	AUTO_FREE void *data = NULL;
+	size_t bytes;
 	VkResult result;
 
 	result = v->vk.vkCreatePipelineLayout(v->device, &layout, NULL, &v->layout);
@@ -121,11 +122,16 @@ int vulkan_pipelines_open(struct vulkan *v, const VkPhysicalDeviceProperties *pr
 		return vulkan_fail(v, result, "creating a pipeline layout", err);
 	if (v->use_cache)
 		v->cache_path = cache_path(properties);
-	data = read_cache(v->cache_path, &v->cache_bytes);
-	result = create_cache(v, data, v->cache_bytes);
-	if (result != VK_SUCCESS && v->cache_bytes)
+	data = read_cache(v->cache_path, &bytes);
+	result = create_cache(v, data, bytes);
+	if (result != VK_SUCCESS && bytes)
 		result = create_cache(v, NULL, 0); /* a damaged file */
-	return result == VK_SUCCESS ? 0 : vulkan_fail(v, result, "creating a pipeline cache", err);
+	if (result != VK_SUCCESS)
+		return vulkan_fail(v, result, "creating a pipeline cache", err);
+	/* what the driver took of the file: one of another version counts for nothing */
+	if (v->vk.vkGetPipelineCacheData(v->device, v->pipeline_cache, &v->cache_bytes, NULL))
+		v->cache_bytes = 0;
+	return 0;
 }
 
 static void save_cache(struct vulkan *v)
@@ -202,7 +208,7 @@ static VkResult create(struct vulkan *v, const struct stoker_shader *shader,
 		.stage = { .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
 			   .pNext = v->pinned_size ? &size : NULL,
 			   .flags =
-				   v->pinned_size
+				   v->has_control
 					   ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT_EXT
 					   : 0,
 			   .stage = VK_SHADER_STAGE_COMPUTE_BIT,

@@ -118,8 +118,11 @@ struct vulkan {
 	bool cached;	  /* and reads it back at full speed */
 	bool has_budget;  /* VK_EXT_memory_budget */
 	bool use_cache;	  /* of pipelines, on disk */
-	bool pinned_size; /* subgroups have exactly subgroup_size lanes */
-	uint32_t memory_type, staging_type;
+	bool has_control; /* VK_EXT_subgroup_size_control, with full subgroups */
+	bool pinned_size; /* by which we ask for subgroup_size */
+	bool known_size;  /* subgroups have exactly subgroup_size lanes */
+	uint32_t memory_types[VK_MAX_MEMORY_TYPES]; /* in the order in which they're tried */
+	uint32_t memory_type_count, staging_type;
 	uint32_t subgroup_size, subgroup_min;
 	bool emulated; /* by the CPU */
 	bool dot;      /* products of 8-bit codes, four at a time */
@@ -130,7 +133,7 @@ struct vulkan {
 	VkPipelineLayout layout;
 	VkPipelineCache pipeline_cache;
 	char *cache_path;
-	size_t cache_bytes; /* as read from disk */
+	size_t cache_bytes; /* as it was in the beginning */
 	struct vulkan_pipeline *pipelines;
 	size_t pipeline_count, pipeline_room;
 
@@ -147,6 +150,12 @@ struct vulkan {
 	size_t span_count;
 	int failed; /* first failure since begin(), told by @failure */
 	struct stoker_error failure;
+
+	/*
+	 * Held while buffers come and go, transfers are recorded and commands are recorded or
+	 * freed, which sessions on several threads may do at once; not while waiting.
+	 */
+	pthread_mutex_t lock;
 
 	/* memory */
 	struct vulkan_buffer *buffers;

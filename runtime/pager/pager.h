@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pager: experts on the drive, the most useful of them in slots of memory that the device
+ * computes from.  An expert is up to three stretches of files (its gate, up and down matrices); a
+ * slot holds the whole blocks around them.  One thread at a time uses a pager.
+ */
+#ifndef STOKER_PAGER_H
+#define STOKER_PAGER_H
+
+#include "device/device.h"
+#include "store/store.h"
+
+enum { PAGER_SLICES = 3 }; /* gate, up, down */
+
+/* Expert e's part is [offset + e * stride, + bytes) of the file; bytes 0: there is none. */
+struct pager_slice {
+	const struct store_file *file;
+	uint64_t offset, stride, bytes;
+};
+
+struct pager_layer {
+	struct pager_slice slice[PAGER_SLICES];
+	uint32_t experts; /* 0: a layer without */
+};
+
+struct pager_stats {
+	uint64_t hits, misses, bytes; /* experts wanted, and bytes read for the missing */
+	uint64_t stall_ns;	      /* waited for reads */
+	uint64_t slots, slot_bytes;   /* in all */
+};
+
+struct stoker_pager;
+
+/*
+ * The memory that slots take when each layer can keep @experts of its own (at most all it has) in
+ * them; layers whose experts have the same size share slots.
+ */
+uint64_t pager_memory(const struct pager_layer *layers, uint32_t count, uint32_t experts);
+
+/*
+ * Slots in at most @memory bytes of @device, which the host has to see.  @layers' files outlive the
+ * pager; @store becomes its own.  -ENOMEM when a class of layers gets fewer than @least slots.
+ */
+int pager_create(struct stoker_device *device, const struct pager_layer *layers, uint32_t count,
+		 uint64_t memory, uint32_t least, struct stoker_store *store,
+		 struct stoker_pager **pager, struct stoker_error *err);
+void pager_destroy(struct stoker_pager **pager);
+
+/* What the experts op of a layer takes its weights from. */
+struct stoker_expert_source *pager_source(struct stoker_pager *pager, uint32_t layer);
+
+struct pager_stats pager_stats(const struct stoker_pager *pager);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A store reads stretches of files into memory, many at a time and in no particular order.  One
+ * thread uses a store.
+ */
+#ifndef STOKER_STORE_H
+#define STOKER_STORE_H
+
+#include "base/base.h"
+
+/*
+ * Reads have this alignment: file offset, length and memory.  A read may reach beyond the file's
+ * end by less than that; @need says how many bytes have to be there.
+ */
+enum { STOKER_STORE_ALIGN = 4096 };
+
+struct store_file {
+	int fd;
+	const char *path; /* for messages */
+};
+
+/* From submit() until complete() returns it, a read and the memory it fills belong to the store. */
+struct store_read {
+	const struct store_file *file;
+	uint64_t offset, bytes, need;
+	void *dst;
+	int result; /* 0 or -errno, once complete */
+	void *owner;
+	struct store_read *next; /* the store's */
+	uint64_t done;		 /* the store's */
+};
+
+enum store_priority { STORE_DEMAND, STORE_PREFETCH };
+
+struct stoker_store;
+
+struct stoker_store_ops {
+	const char *name;
+	void (*destroy)(struct stoker_store *s);
+	/* Takes reads on, demand before prefetch; failures come out of complete(). */
+	void (*submit)(struct stoker_store *s, struct store_read **reads, size_t count,
+		       enum store_priority priority);
+	/* Up to @max reads that have ended; with @wait at least one if there is any under way. */
+	size_t (*complete)(struct stoker_store *s, struct store_read **out, size_t max, bool wait);
+};
+
+struct stoker_store {
+	const struct stoker_store_ops *ops;
+};
+
+/*
+ * Opens "uring", "threads", or with NULL the first of these that this kernel allows.
+ * -ENOTSUP when it doesn't, -EINVAL for another name.
+ */
+int stoker_store_open(const char *name, struct stoker_store **store, struct stoker_error *err);
+int stoker_store_open_uring(struct stoker_store **store, struct stoker_error *err);
+int stoker_store_open_threads(struct stoker_store **store, struct stoker_error *err);
+
+/* A descriptor of the same file for direct reads, or for ordinary ones where that's refused. */
+int stoker_store_reopen(int fd);
+
+/* The end of the file came before what was needed. */
+static inline int store_read_short(const struct store_read *r)
+{
+	return r->done >= r->need ? 0 : -ENODATA;
+}
+
+#endif

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+/* Reads by a few threads that block in pread(): for kernels that refuse io_uring. */
+#include <pthread.h>
+#include <unistd.h>
+
+#include "store/store.h"
+
+enum { THREADS = 8 };
+
+struct queue {
+	struct store_read *first, **end;
+};
+
+struct threads {
+	struct stoker_store base;
+	pthread_mutex_t lock;
+	pthread_cond_t work, ended;
+	struct queue waiting[2], done;
+	unsigned in_flight; /* taken on and not yet given back */
+	bool stop;
+	unsigned count;
+	pthread_t thread[THREADS];
+};
+
+static void push(struct queue *q, struct store_read *r)
+{
+	r->next = NULL;
+	*q->end = r;
+	q->end = &r->next;
+}
+
+static struct store_read *pop(struct queue *q)
+{
+	struct store_read *r = q->first;
+
+	if (r) {
+		q->first = r->next;
+		if (!q->first)
+			q->end = &q->first;
+	}
+	return r;
+}
+
+static int read_all(struct store_read *r)
+{
+	while (r->done < r->need) {
+		const ssize_t n = pread(r->file->fd, (uint8_t *)r->dst + r->done,
+					r->bytes - r->done, (off_t)(r->offset + r->done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		r->done += (uint64_t)n;
+		/* a direct read that ends off alignment has met the file's end */
+		if (n == 0 || r->done % STOKER_STORE_ALIGN)
+			break;
+	}
+	return store_read_short(r);
+}
+
+static void *run(void *context)
+{
+	struct threads *t = context;
+
+	pthread_mutex_lock(&t->lock);
+	while (!t->stop) {
+		struct store_read *r = pop(&t->waiting[STORE_DEMAND]);
+
+		if (!r)
+			r = pop(&t->waiting[STORE_PREFETCH]);
+		if (!r) {
+			pthread_cond_wait(&t->work, &t->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&t->lock);
+		r->result = read_all(r);
+		pthread_mutex_lock(&t->lock);
+		push(&t->done, r);
+		pthread_cond_signal(&t->ended);
+	}
+	pthread_mutex_unlock(&t->lock);
+	return NULL;
+}
+
+static void submit(struct stoker_store *s, struct store_read **reads, size_t count,
+		   enum store_priority priority)
+{
+	struct threads *t = (struct threads *)s;
+
+	pthread_mutex_lock(&t->lock);
+	for (size_t i = 0; i < count; i++) {
+		reads[i]->done = 0;
+		push(&t->waiting[priority], reads[i]);
+	}
+	t->in_flight += (unsigned)count;
+	pthread_cond_broadcast(&t->work);
+	pthread_mutex_unlock(&t->lock);
+}
+
+static size_t complete(struct stoker_store *s, struct store_read **out, size_t max, bool wait)
+{
+	struct threads *t = (struct threads *)s;
+	size_t count = 0;
+
+	pthread_mutex_lock(&t->lock);
+	while (wait && t->in_flight && !t->done.first)
+		pthread_cond_wait(&t->ended, &t->lock);
+	while (count < max && t->done.first) {
+		out[count++] = pop(&t->done);
+		t->in_flight--;
+	}
+	pthread_mutex_unlock(&t->lock);
+	return count;
+}
+
+static void destroy(struct stoker_store *s)
+{
+	struct threads *t = (struct threads *)s;
+
+	pthread_mutex_lock(&t->lock);
+	t->stop = true;
+	pthread_cond_broadcast(&t->work);
+	pthread_mutex_unlock(&t->lock);
+	for (unsigned i = 0; i < t->count; i++)
+		pthread_join(t->thread[i], NULL);
+	pthread_mutex_destroy(&t->lock);
+	pthread_cond_destroy(&t->work);
+	pthread_cond_destroy(&t->ended);
+	free(t);
+}
+
+static const struct stoker_store_ops threads_ops = {
+	.name = "threads",
+	.destroy = destroy,
+	.submit = submit,
+	.complete = complete,
+};
+
+int stoker_store_open_threads(struct stoker_store **store, struct stoker_error *err)
+{
+	struct threads *t = calloc(1, sizeof(*t));
+
+	*store = NULL;
+	if (!t)
+		return stoker_fail(err, -ENOMEM, "out of memory");
+	t->base.ops = &threads_ops;
+	pthread_mutex_init(&t->lock, NULL);
+	pthread_cond_init(&t->work, NULL);
+	pthread_cond_init(&t->ended, NULL);
+	t->waiting[0].end = &t->waiting[0].first;
+	t->waiting[1].end = &t->waiting[1].first;
+	t->done.end = &t->done.first;
+	while (t->count < THREADS && !pthread_create(&t->thread[t->count], NULL, run, t))
+		t->count++;
+	if (!t->count) {
+		destroy(&t->base);
+		return stoker_fail(err, -EAGAIN, "no thread for reading files");
+	}
+	*store = &t->base;
+	return 0;
+}

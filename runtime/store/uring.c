@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+/* Reads through io_uring: a deep queue of direct reads from one thread. */
+#include <liburing.h>
+
+#include "store/store.h"
+
+enum { DEPTH = 64, PREFETCH_DEPTH = 16 };
+
+struct queue {
+	struct store_read *first, **end;
+};
+
+struct uring {
+	struct stoker_store base;
+	struct io_uring ring;
+	struct queue waiting[2]; /* by priority */
+	unsigned in_flight;
+};
+
+static void push(struct queue *q, struct store_read *r)
+{
+	r->next = NULL;
+	*q->end = r;
+	q->end = &r->next;
+}
+
+static struct store_read *pop(struct queue *q)
+{
+	struct store_read *r = q->first;
+
+	if (r) {
+		q->first = r->next;
+		if (!q->first)
+			q->end = &q->first;
+	}
+	return r;
+}
+
+/* Fills the kernel's queue from ours. */
+static void feed(struct uring *u)
+{
+	unsigned queued = 0;
+	int sent;
+
+	while (u->in_flight + queued < DEPTH) {
+		struct store_read *r = pop(&u->waiting[STORE_DEMAND]);
+		struct io_uring_sqe *sqe;
+
+		if (!r && u->in_flight + queued < PREFETCH_DEPTH)
+			r = pop(&u->waiting[STORE_PREFETCH]);
+		if (!r)
+			break;
+		sqe = io_uring_get_sqe(&u->ring); /* DEPTH entries, so there is one */
+		io_uring_prep_read(sqe, r->file->fd, (uint8_t *)r->dst + r->done,
+				   (unsigned)(r->bytes - r->done), r->offset + r->done);
+		io_uring_sqe_set_data(sqe, r);
+		queued++;
+	}
+	if (!queued)
+		return;
+	do
+		sent = io_uring_submit(&u->ring);
+	while (sent == -EINTR || sent == -EAGAIN || sent == -EBUSY);
+	u->in_flight += queued;
+}
+
+static void submit(struct stoker_store *s, struct store_read **reads, size_t count,
+		   enum store_priority priority)
+{
+	struct uring *u = (struct uring *)s;
+
+	for (size_t i = 0; i < count; i++) {
+		reads[i]->done = 0;
+		reads[i]->result = 0;
+		push(&u->waiting[priority], reads[i]);
+	}
+	feed(u);
+}
+
+/* What came of one read; true when it has ended. */
+static bool take(struct uring *u, struct store_read *r, int result)
+{
+	if (result == -EINTR || result == -EAGAIN) {
+		push(&u->waiting[STORE_DEMAND], r);
+		return false;
+	}
+	if (result < 0) {
+		r->result = result;
+		return true;
+	}
+	r->done += (uint64_t)result;
+	if (result == 0 || r->done >= r->need || r->done % STOKER_STORE_ALIGN) {
+		r->result = store_read_short(r);
+		return true;
+	}
+	push(&u->waiting[STORE_DEMAND], r); /* a short read: the rest of it */
+	return false;
+}
+
+static size_t complete(struct stoker_store *s, struct store_read **out, size_t max, bool wait)
+{
+	struct uring *u = (struct uring *)s;
+	size_t count = 0;
+
+	while (count < max && u->in_flight) {
+		struct io_uring_cqe *cqe;
+		struct store_read *r;
+		int result;
+
+		if (io_uring_sq_ready(&u->ring)) /* the kernel was short of something */
+			io_uring_submit(&u->ring);
+		result = wait && !count ? io_uring_wait_cqe(&u->ring, &cqe)
+					: io_uring_peek_cqe(&u->ring, &cqe);
+		if (result == -EINTR)
+			continue;
+		if (result)
+			break;
+		r = io_uring_cqe_get_data(cqe);
+		result = cqe->res;
+		io_uring_cqe_seen(&u->ring, cqe);
+		u->in_flight--;
+		if (take(u, r, result))
+			out[count++] = r;
+		feed(u);
+	}
+	return count;
+}
+
+static void destroy(struct stoker_store *s)
+{
+	struct uring *u = (struct uring *)s;
+	struct store_read *read;
+
+	u->waiting[0].first = u->waiting[1].first = NULL;
+	u->waiting[0].end = &u->waiting[0].first;
+	u->waiting[1].end = &u->waiting[1].first;
+	while (u->in_flight)
+		complete(s, &read, 1, true);
+	io_uring_queue_exit(&u->ring);
+	free(u);
+}
+
+static const struct stoker_store_ops uring_ops = {
+	.name = "uring",
+	.destroy = destroy,
+	.submit = submit,
+	.complete = complete,
+};
+
+int stoker_store_open_uring(struct stoker_store **store, struct stoker_error *err)
+{
+	struct uring *u = calloc(1, sizeof(*u));
+	int ret;
+
+	*store = NULL;
+	if (!u)
+		return stoker_fail(err, -ENOMEM, "out of memory");
+	ret = io_uring_queue_init(DEPTH, &u->ring, 0);
+	if (ret) {
+		free(u);
+		return stoker_fail(err, -ENOTSUP, "io_uring isn't allowed here: %s",
+				   strerror(-ret));
+	}
+	u->base.ops = &uring_ops;
+	u->waiting[0].end = &u->waiting[0].first;
+	u->waiting[1].end = &u->waiting[1].first;
+	*store = &u->base;
+	return 0;
+}
