@@ -23,6 +23,14 @@ uint if_has(uint operand, uint index)
 	return (p.has & operand) != 0 ? index : 0;
 }
 
+uint64_t address_of(uint matrix)
+{
+	const uint at = if_has(HAS_TABLE, 2 * matrix);
+	const uint64_t low = Words(p.weight).v[at], high = Words(p.weight).v[at + 1];
+
+	return (p.has & HAS_TABLE) != 0 ? high << 32 | low : p.weight + matrix * p.stride;
+}
+
 /* Value @k of group @g of a row; zero behind the row's end. */
 float activation(uint64_t src, uint g, uint k)
 {
@@ -114,6 +122,6 @@ void main()
 	for (uint at = begin + TILE * gl_WorkGroupID.y; at < end; at += TILE * gl_NumWorkGroups.y)
 		for (uint first = subgroup_index() * step; first < p.out_width;
 		     first += subgroup_total() * step)
-			run_tile(p.weight + matrix * p.stride, matrix,
+			run_tile(address_of(matrix), matrix,
 				 first + gl_SubgroupInvocationID, at, end);
 }

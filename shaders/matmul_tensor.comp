@@ -30,6 +30,14 @@ uint if_has(uint operand, uint index)
 	return (p.has & operand) != 0 ? index : 0;
 }
 
+uint64_t address_of(uint matrix)
+{
+	const uint at = if_has(HAS_TABLE, 2 * matrix);
+	const uint64_t low = Words(p.weight).v[at], high = Words(p.weight).v[at + 1];
+
+	return (p.has & HAS_TABLE) != 0 ? high << 32 | low : p.weight + matrix * p.stride;
+}
+
 uint entry_of(uint i, uint end)
 {
 	const uint at = min(i, end - 1), entry = Words(p.list).v[if_has(HAS_LIST, at)];
@@ -114,5 +122,5 @@ void main()
 	for (uint at = begin + SRC_ROWS * gl_WorkGroupID.y; at < end; at += SRC_ROWS * gl_NumWorkGroups.y)
 		for (uint first = gl_WorkGroupID.x * WEIGHT_ROWS; first < p.out_width;
 		     first += gl_NumWorkGroups.x * WEIGHT_ROWS)
-			run_tile(p.weight + matrix * p.stride, matrix, first, at, end);
+			run_tile(address_of(matrix), matrix, first, at, end);
 }

@@ -22,6 +22,14 @@ uint if_has(uint operand, uint index)
 	return (p.has & operand) != 0 ? index : 0;
 }
 
+uint64_t address_of(uint matrix)
+{
+	const uint at = if_has(HAS_TABLE, 2 * matrix);
+	const uint64_t low = Words(p.weight).v[at], high = Words(p.weight).v[at + 1];
+
+	return (p.has & HAS_TABLE) != 0 ? high << 32 | low : p.weight + matrix * p.stride;
+}
+
 #ifdef DOT
 
 /* Ten words: the codes, their scale, and their sum times it. */
@@ -125,7 +133,7 @@ void run_rows(uint first)
 			const uint entry = job * p.terms + t;
 			const uint id = Words(p.ids).v[if_has(HAS_IDS, entry)];
 			const uint matrix = (p.has & HAS_IDS) != 0 ? id : slot;
-			const uint64_t weight = p.weight + matrix * p.stride;
+			const uint64_t weight = address_of(matrix);
 			const uint64_t src = floats(p.src, uint64_t(row) * p.src_stride +
 						    slot * p.src_slot_stride + t * p.src_term_stride);
 			const float factor = Floats(p.mix).v[if_has(HAS_MIX, entry)];

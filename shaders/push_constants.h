@@ -23,6 +23,7 @@ typedef uint32_t uint;
 #define HAS_BIAS 4
 #define HAS_SCALE 8
 #define HAS_LIST 16
+#define HAS_TABLE 32 /* weight is where the matrices' own addresses are */
 
 struct push_embed {
 	address dst, ids, table, codebook;

@@ -101,7 +101,7 @@ static int bench_model(const struct bench *b)
 	int status = tokens ? open_device(&b->compute, &device) : failf("out of memory");
 
 	if (!status)
-		status = load_model(device, b->model, &model);
+		status = load_model(&b->compute, device, b->model, &params, &model);
 	if (!status && stoker_session_create(model, &params, &session, &err))
 		status = fail(&err);
 	if (!status) {
@@ -134,6 +134,7 @@ static int bench_model(const struct bench *b)
 				       json_object_new_string(stoker_device_description(device)));
 		json_object_object_add(root, "model", json_object_new_string(b->model));
 		json_object_object_add(root, "tokens_per_second", json_object_get(list));
+		add_paging(root, model);
 		status = print_json(stdout, root);
 	}
 	json_object_put(list);

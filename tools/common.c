@@ -100,13 +100,152 @@ static int show_progress(void *context, uint64_t done, uint64_t total)
 	return 0;
 }
 
-int load_model(struct stoker_device *device, const char *path, struct stoker_model **model)
+/* "6G", "1.5GiB", "300m"; 0 when it isn't a size. */
+static uint64_t parse_size(const char *text)
+{
+	static const char units[] = "kmgt";
+	char *end;
+	double value = strtod(text, &end);
+	const char *unit = *end ? strchr(units, *end | 32) : NULL;
+
+	if (end == text || !(value > 0))
+		return 0;
+	if (unit) {
+		for (const char *u = units; u <= unit; u++)
+			value *= 1024;
+		end++;
+	}
+	if (!strcasecmp(end, "iB") || !strcasecmp(end, "B"))
+		end += strlen(end);
+	return *end || value >= 1e18 ? 0 : (uint64_t)value;
+}
+
+static uint64_t number_in(const char *path, const char *field)
+{
+	unsigned long long value = 0;
+	char line[128];
+	FILE *f = fopen(path, "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, field, strlen(field)) &&
+		    sscanf(line + strlen(field), "%llu", &value) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return value;
+}
+
+/* What this process may still take: the machine's free memory and its cgroup's limit. */
+static uint64_t memory_to_take(void)
+{
+	uint64_t left = number_in("/proc/meminfo", "MemAvailable:") * 1024;
+	char line[512], path[640];
+	FILE *f = fopen("/proc/self/cgroup", "re");
+
+	while (f && fgets(line, sizeof(line), f)) {
+		uint64_t limit, used;
+
+		line[strcspn(line, "\n")] = 0;
+		if (strncmp(line, "0::", 3))
+			continue;
+		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.max", line + 3);
+		limit = number_in(path, "");
+		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.current", line + 3);
+		used = number_in(path, "");
+		if (limit && limit - (used < limit ? used : limit) < left)
+			left = limit - (used < limit ? used : limit);
+	}
+	if (f)
+		fclose(f);
+	return left;
+}
+
+/* The budget that --memory asks for; without it everything when that fits, otherwise what there is.
+ */
+static int memory_budget(const struct compute_options *c, const char *path, uint64_t *budget)
+{
+	const uint64_t left = memory_to_take();
+	struct stoker_gguf *gguf;
+	uint64_t bytes, all = 0;
+
+	*budget = STOKER_MEMORY_ALL;
+	if (c->memory && !strcasecmp(c->memory, "max"))
+		return EXIT_OK;
+	if (c->memory && !strcasecmp(c->memory, "min")) {
+		*budget = STOKER_MEMORY_MIN;
+		return EXIT_OK;
+	}
+	if (c->memory) {
+		*budget = parse_size(c->memory);
+		return *budget > STOKER_MEMORY_MIN
+			       ? EXIT_OK
+			       : failf("no size \"%s\"; there are 6G, 1.5GiB, min, max", c->memory);
+	}
+	if (!left || stoker_gguf_open(path, &gguf, NULL))
+		return EXIT_OK; /* loading says what's wrong */
+	for (uint32_t i = 0; i < stoker_gguf_file_count(gguf); i++) {
+		stoker_gguf_file(gguf, i, NULL, &bytes);
+		all += bytes;
+	}
+	stoker_gguf_close(&gguf);
+	if (all + all / 16 > left)
+		*budget = left / 8 * 7;
+	return EXIT_OK;
+}
+
+void print_paging(const struct stoker_model *model, uint64_t tokens)
+{
+	struct stoker_paging p;
+	char slots[16], bytes[16];
+
+	if (stoker_model_paging(model, &p))
+		return;
+	fprintf(stderr,
+		"paging   %llu of %llu experts in %s of slots (%s), %.1f %% of those needed were "
+		"there, "
+		"%s read a token, %.3f s waited\n",
+		(unsigned long long)p.slots, (unsigned long long)p.experts,
+		human_size(p.slot_bytes, slots), p.store,
+		100.0 * (double)p.hits / (double)(p.hits + p.misses ? p.hits + p.misses : 1),
+		human_size(p.bytes_read / (tokens ? tokens : 1), bytes), p.stall_seconds);
+}
+
+void add_paging(struct json_object *root, const struct stoker_model *model)
+{
+	struct json_object *o = json_object_new_object();
+	struct stoker_paging p;
+
+	if (stoker_model_paging(model, &p)) {
+		json_object_put(o);
+		return;
+	}
+	json_object_object_add(o, "store", json_object_new_string(p.store));
+	json_object_object_add(o, "memory_bytes", json_object_new_int64((int64_t)p.memory));
+	json_object_object_add(o, "slots", json_object_new_int64((int64_t)p.slots));
+	json_object_object_add(o, "experts", json_object_new_int64((int64_t)p.experts));
+	json_object_object_add(o, "slot_bytes", json_object_new_int64((int64_t)p.slot_bytes));
+	json_object_object_add(o, "hits", json_object_new_int64((int64_t)p.hits));
+	json_object_object_add(o, "misses", json_object_new_int64((int64_t)p.misses));
+	json_object_object_add(o, "bytes_read", json_object_new_int64((int64_t)p.bytes_read));
+	json_object_object_add(o, "stall_seconds", json_object_new_double(p.stall_seconds));
+	json_object_object_add(root, "paging", o);
+}
+
+int load_model(const struct compute_options *c, struct stoker_device *device, const char *path,
+	       const struct stoker_session_params *session, struct stoker_model **model)
 {
 	struct bar bar = { .path = path, .started = now_seconds(), .terminal = isatty(2) };
-	const struct stoker_model_params params = { .progress = show_progress, .context = &bar };
+	struct stoker_model_params params = {
+		.progress = show_progress,
+		.context = &bar,
+		.session = session,
+		.store = c->store,
+	};
 	struct stoker_error err;
 	int ret;
 
+	if (memory_budget(c, path, &params.memory))
+		return EXIT_USAGE;
 	cancel_on_interrupt(NULL);
 	ret = stoker_model_load(device, path, &params, model, &err);
 	if (bar.shown)

@@ -108,11 +108,8 @@ static int write_json(const struct eval *e, struct json_object *experts, struct 
 }
 
 static int run(const struct eval *e, struct stoker_model *model, const uint32_t *tokens,
-	       size_t count, enum stoker_kv_type kv)
+	       size_t count, const struct stoker_session_params *params)
 {
-	const struct stoker_session_params params = { .context = (uint32_t)(count + e->greedy),
-						      .batch = (uint32_t)e->batch,
-						      .kv = kv };
 	struct json_object *experts = json_object_new_array(), *greedy = json_object_new_array();
 	struct stoker_session *session = NULL;
 	struct stoker_model_info info;
@@ -121,7 +118,7 @@ static int run(const struct eval *e, struct stoker_model *model, const uint32_t 
 	int status = EXIT_OK;
 
 	stoker_model_info(model, &info);
-	if (stoker_session_create(model, &params, &session, &err))
+	if (stoker_session_create(model, params, &session, &err))
 		status = fail(&err);
 	if (!status && e->logits) {
 		out = fopen(e->logits, "wbe");
@@ -164,6 +161,7 @@ int verb_eval(int argc, char **argv)
 	const struct usage usage = { "eval -m FILE --tokens LIST [OPTION]...",
 				     "Computes the logits of every position of a list of tokens.",
 				     options, 0, 0 };
+	struct stoker_session_params session;
 	struct stoker_device *device = NULL;
 	struct stoker_model *model = NULL;
 	enum stoker_kv_type kv = STOKER_KV_TYPE_DEFAULT;
@@ -183,12 +181,15 @@ int verb_eval(int argc, char **argv)
 	if (!status && count + e.greedy > UINT32_MAX)
 		status = failf("%zu and %llu tokens are too many", count,
 			       (unsigned long long)e.greedy);
+	session = (struct stoker_session_params){ .context = (uint32_t)(count + e.greedy),
+						  .batch = (uint32_t)e.batch,
+						  .kv = kv };
 	if (!status)
 		status = open_device(&e.compute, &device);
 	if (!status)
-		status = load_model(device, e.model, &model);
+		status = load_model(&e.compute, device, e.model, &session, &model);
 	if (!status)
-		status = count ? run(&e, model, tokens, count, kv)
+		status = count ? run(&e, model, tokens, count, &session)
 			       : failf("no tokens in %s", e.tokens);
 	stoker_model_free(&model);
 	stoker_device_close(&device);

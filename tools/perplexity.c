@@ -168,7 +168,7 @@ int verb_perplexity(int argc, char **argv)
 	text = read_file(p.file, &bytes);
 	status = text ? open_device(&p.compute, &device) : EXIT_FAILED;
 	if (!status)
-		status = load_model(device, p.model, &model);
+		status = load_model(&p.compute, device, p.model, &params, &model);
 	if (!status && stoker_session_create(model, &params, &session, &err))
 		status = fail(&err);
 	if (!status && stoker_tokenize(v, text, bytes, STOKER_TOKENIZE_ADD, &tokens, &count, &err))

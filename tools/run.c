@@ -114,6 +114,7 @@ static void print_stats(const struct run *r, const struct timing *t)
 		rate((double)t->prompt_tokens, t->prompt_seconds), t->prompt_seconds);
 	fprintf(stderr, "text     %u tokens, %.1f tokens/s\n", t->result.tokens,
 		rate(t->result.tokens, t->text_seconds));
+	print_paging(r->loaded, t->prompt_tokens + t->result.tokens);
 }
 
 static int print_result(const struct run *r, const struct text *text, const struct timing *t)
@@ -142,6 +143,7 @@ static int print_result(const struct run *r, const struct text *text, const stru
 	json_object_object_add(root, "load_seconds", json_object_new_double(r->load_seconds));
 	json_object_object_add(root, "peak_memory_bytes",
 			       json_object_new_int64((int64_t)peak_memory()));
+	add_paging(root, r->loaded);
 	return print_json(stdout, root);
 }
 
@@ -313,7 +315,7 @@ static int start(struct run *r)
 		return failf("%s: no chat template that is known; run without --chat", r->model);
 	status = open_device(&r->compute, &r->on);
 	if (!status)
-		status = load_model(r->on, r->model, &r->loaded);
+		status = load_model(&r->compute, r->on, r->model, &params, &r->loaded);
 	if (!status && stoker_session_create(r->loaded, &params, &r->session, &err))
 		status = fail(&err);
 	r->load_seconds = now_seconds() - started;

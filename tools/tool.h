@@ -59,21 +59,31 @@ struct compute_options {
 	const char *device;
 	uint64_t threads;
 	bool exact;
+	const char *memory, *store;
 };
 
-#define COMPUTE_OPTIONS(c)                                                                    \
-	{ "device", 0, OPTION_STRING, &(c)->device, "NAME", "compute on this device (cpu)" }, \
-		{ "threads",	 't', OPTION_UINT,                                            \
-		  &(c)->threads, "N", "CPU threads, 0: as many as allowed" },                 \
-	{                                                                                     \
-		"exact", 0, OPTION_FLAG, &(c)->exact, NULL,                                   \
-			"32-bit float activations, for verification"                          \
+#define COMPUTE_OPTIONS(c)                                                                              \
+	{ "device", 0, OPTION_STRING, &(c)->device, "NAME", "compute on this device (cpu)" },           \
+		{ "threads",	 't', OPTION_UINT,                                                      \
+		  &(c)->threads, "N", "CPU threads, 0: as many as allowed" },                           \
+		{ "memory",	0,	OPTION_STRING,                                                  \
+		  &(c)->memory, "SIZE", "keep to this much, experts on the drive: 6G, min, max" },      \
+		{ "store", 0, OPTION_STRING, &(c)->store, "NAME", "read experts by uring or threads" }, \
+	{                                                                                               \
+		"exact", 0, OPTION_FLAG, &(c)->exact, NULL,                                             \
+			"32-bit float activations, for verification"                                    \
 	}
 
 int open_device(const struct compute_options *c, struct stoker_device **device);
 
 /* Loads with a progress bar on a terminal once it takes over a second. */
-int load_model(struct stoker_device *device, const char *path, struct stoker_model **model);
+int load_model(const struct compute_options *c, struct stoker_device *device, const char *path,
+	       const struct stoker_session_params *session, struct stoker_model **model);
+
+/* How paging went so far, a line on standard error, or an object in JSON; nothing when all is in
+ * memory. */
+void print_paging(const struct stoker_model *model, uint64_t tokens);
+void add_paging(struct json_object *root, const struct stoker_model *model);
 
 /* "f32", "f16" or "q8_0"; nonzero after a complaint. */
 int parse_kv(const char *text, enum stoker_kv_type *type);

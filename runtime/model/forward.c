@@ -463,6 +463,7 @@ static void feed_forward(const struct forward *f, const struct layer *l, stoker_
 				       .gate = &l->gate_exps,
 				       .up = &l->up_exps,
 				       .down = &l->down_exps,
+				       .source = l->source,
 				       .rows = f->rows,
 				       .used = f->model->experts_used,
 				       .activation = l->gate_exps.at ? f->model->activation

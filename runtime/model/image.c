@@ -23,7 +23,9 @@ static bool extend(struct model_image *i, const struct stoker_gguf_tensor *t, ui
 {
 	const uint64_t end = t->offset + t->bytes;
 
-	if (i->file != t->file || round_up(end - i->first, STOKER_READ_ALIGN) > limit)
+	/* not across a hole of experts that stay on the drive */
+	if (i->file != t->file || t->offset > i->first + i->bytes + STOKER_READ_ALIGN ||
+	    round_up(end - i->first, STOKER_READ_ALIGN) > limit)
 		return false;
 	i->bytes = MAX(i->bytes, end - i->first);
 	return true;
@@ -33,14 +35,16 @@ static bool extend(struct model_image *i, const struct stoker_gguf_tensor *t, ui
 static int plan(struct stoker_model *m, size_t count)
 {
 	AUTO_FREE const struct stoker_gguf_tensor **tensors = calloc(count, sizeof(*tensors));
+	size_t resident = 0;
 
 	m->images = calloc(count, sizeof(*m->images));
 	if (!tensors || !m->images)
 		return stoker_fail(m->err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < count; i++)
-		tensors[i] = stoker_gguf_tensor(m->gguf, i);
-	qsort(tensors, count, sizeof(*tensors), by_place);
-	for (size_t i = 0; i < count; i++) {
+		if (!model_is_paged(m, stoker_gguf_tensor(m->gguf, i)))
+			tensors[resident++] = stoker_gguf_tensor(m->gguf, i);
+	qsort(tensors, resident, sizeof(*tensors), by_place);
+	for (size_t i = 0; i < resident; i++) {
 		const struct stoker_gguf_tensor *t = tensors[i];
 		struct model_image *image = &m->images[m->image_count];
 
@@ -75,6 +79,8 @@ void model_free_images(struct stoker_model *m)
 
 stoker_address model_address(const struct stoker_model *m, const struct stoker_gguf_tensor *t)
 {
+	if (model_is_paged(m, t))
+		return model_paged_address(m, t);
 	for (size_t i = 0; i < m->image_count; i++) {
 		const struct model_image *image = &m->images[i];
 

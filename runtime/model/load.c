@@ -616,6 +616,7 @@ int stoker_model_load(struct stoker_device *device, const char *path,
 		return stoker_fail(err, -ENOMEM, "%s: out of memory", path);
 	m->device = device;
 	m->err = err;
+	m->memory = params ? params->memory : STOKER_MEMORY_ALL;
 	ret = stoker_gguf_open(path, &m->gguf, err);
 	if (!ret)
 		ret = find_architecture(m, path);
@@ -627,6 +628,8 @@ int stoker_model_load(struct stoker_device *device, const char *path,
 		count_parameters(m);
 		ret = m->failed;
 	}
+	if (!ret)
+		ret = model_create_pager(m, params);
 	if (!ret)
 		ret = model_read_images(m, params);
 	m->err = NULL;
@@ -645,6 +648,7 @@ void stoker_model_free(struct stoker_model **model)
 	*model = NULL;
 	for (size_t i = 0; i < m->extra_count; i++)
 		m->device->ops->memory_destroy(m->device, &m->extra[i]);
+	model_free_pager(m);
 	model_free_images(m);
 	stoker_gguf_close(&m->gguf);
 	free(m->extra);

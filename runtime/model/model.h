@@ -69,7 +69,8 @@ struct layer {
 	struct stoker_weight shared_gate_inp, shared_gate, shared_up, shared_down;
 	stoker_address router_bias; /* counts for the choice only */
 	uint32_t expert_count;
-	bool router_first; /* reads the layer's input */
+	struct stoker_expert_source *source; /* of experts on the drive, NULL: they're in memory */
+	bool router_first;		     /* reads the layer's input */
 };
 
 /* A stretch of a file in device memory: see image.c. */
@@ -99,6 +100,8 @@ struct stoker_model {
 
 	struct model_image *images;
 	size_t image_count;
+	uint64_t memory; /* the budget, 0: none */
+	struct model_pager *pager;
 	struct stoker_memory *extra; /* computed or converted vectors */
 	size_t extra_count;
 	uint64_t parameters;
@@ -148,6 +151,13 @@ int model_reserve_images(struct stoker_model *m);
 int model_read_images(struct stoker_model *m, const struct stoker_model_params *params);
 void model_free_images(struct stoker_model *m);
 stoker_address model_address(const struct stoker_model *m, const struct stoker_gguf_tensor *t);
+
+/* Experts that stay on the drive: see paging.c. */
+bool model_is_paged(const struct stoker_model *m, const struct stoker_gguf_tensor *t);
+stoker_address model_paged_address(const struct stoker_model *m,
+				   const struct stoker_gguf_tensor *t);
+int model_create_pager(struct stoker_model *m, const struct stoker_model_params *params);
+void model_free_pager(struct stoker_model *m);
 
 /* Device memory with a copy of @count floats. */
 stoker_address model_constant(struct stoker_model *m, const float *values, uint64_t count);

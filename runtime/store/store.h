@@ -15,7 +15,8 @@
 enum { STOKER_STORE_ALIGN = 4096 };
 
 struct store_file {
-	int fd;
+	int fd;		  /* for direct reads, if possible */
+	int plain;	  /* where the kernel can't pin the memory */
 	const char *path; /* for messages */
 };
 

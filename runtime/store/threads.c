@@ -43,12 +43,18 @@ static struct store_read *pop(struct queue *q)
 
 static int read_all(struct store_read *r)
 {
+	int fd = r->file->fd;
+
 	while (r->done < r->need) {
-		const ssize_t n = pread(r->file->fd, (uint8_t *)r->dst + r->done,
-					r->bytes - r->done, (off_t)(r->offset + r->done));
+		const ssize_t n = pread(fd, (uint8_t *)r->dst + r->done, r->bytes - r->done,
+					(off_t)(r->offset + r->done));
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && errno == EFAULT && fd != r->file->plain) {
+			fd = r->file->plain; /* memory of a device, which the kernel can't pin */
+			continue;
+		}
 		if (n < 0)
 			return -errno;
 		r->done += (uint64_t)n;

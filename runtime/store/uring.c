@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Reads through io_uring: a deep queue of direct reads from one thread. */
 #include <liburing.h>
+#include <unistd.h>
 
 #include "store/store.h"
 
@@ -83,6 +84,12 @@ static bool take(struct uring *u, struct store_read *r, int result)
 	if (result == -EINTR || result == -EAGAIN) {
 		push(&u->waiting[STORE_DEMAND], r);
 		return false;
+	}
+	if (result == -EFAULT) { /* memory of a device, which the kernel can't pin */
+		const ssize_t n = pread(r->file->plain, (uint8_t *)r->dst + r->done,
+					r->bytes - r->done, (off_t)(r->offset + r->done));
+
+		result = n < 0 ? -errno : (int)n;
 	}
 	if (result < 0) {
 		r->result = result;

@@ -156,7 +156,8 @@ static const struct {
 } suites[] = {
 	{ "base", suite_base },	      { "formats", suite_formats }, { "gguf", suite_gguf },
 	{ "store", suite_store },     { "text", suite_text },	    { "ops", suite_ops },
-	{ "session", suite_session }, { "vulkan", suite_vulkan },   { "vectors", suite_vectors },
+	{ "session", suite_session }, { "vulkan", suite_vulkan },   { "pager", suite_pager },
+	{ "vectors", suite_vectors },
 };
 
 int main(int argc, char **argv)

@@ -19,6 +19,7 @@ void suite_text(void);
 void suite_ops(void);
 void suite_session(void);
 void suite_vulkan(void);
+void suite_pager(void);
 void suite_vectors(void);
 
 /* One test of the suite that was added last. */

@@ -215,6 +215,22 @@ int vulkan_flush(struct stoker_device *d, struct stoker_error *err)
 	return ret;
 }
 
+void vulkan_sync(struct vulkan *v)
+{
+	struct vulkan_commands *c = &v->ring[v->ring_next];
+
+	if (v->failed)
+		return;
+	v->failed = finish(v, &v->failure);
+	if (!v->failed)
+		v->failed = vulkan_wait(v, v->timeline, c->value, &v->failure);
+	v->split = true;
+	v->ring_next = (v->ring_next + 1) % VULKAN_RING;
+	/* recording goes on even after a failure, for submit() to end */
+	if (start(v, true, v->failed ? NULL : &v->failure))
+		v->failed = v->failed ? v->failed : -EIO;
+}
+
 int vulkan_submit(struct stoker_device *d, struct stoker_recording **keep, struct stoker_error *err)
 {
 	struct vulkan *v = vulkan_of(d);

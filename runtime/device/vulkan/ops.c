@@ -128,6 +128,7 @@ static void embed(struct stoker_device *d, const struct op_embed *op)
 struct rows {
 	stoker_address dst, src, ids, mix;
 	stoker_address codes; /* of src, or 0: [rows][terms], see quantize() */
+	bool table;	      /* the weight's address is a table of its matrices' */
 	uint32_t rows, slots, terms;
 	uint32_t src_stride, src_slot_stride, src_term_stride, dst_stride, dst_slot_stride;
 };
@@ -167,7 +168,8 @@ static void matvec(struct vulkan *v, const struct stoker_weight *w, const struct
 		.scale = present(v, w->scale, ONE),
 		.ids = present(v, r->ids, ZERO),
 		.mix = present(v, r->mix, ONE),
-		.has = (r->ids ? HAS_IDS : 0) | (r->mix ? HAS_MIX : 0) | (w->bias ? HAS_BIAS : 0) |
+		.has = (r->ids ? HAS_IDS : 0) | (r->mix ? HAS_MIX : 0) |
+		       (r->table ? HAS_TABLE : 0) | (w->bias ? HAS_BIAS : 0) |
 		       (w->scale ? HAS_SCALE : 0),
 		.codebook = codebook_of(v, w->format),
 		.stride = w->stride,
@@ -201,7 +203,7 @@ static void matvec(struct vulkan *v, const struct stoker_weight *w, const struct
 /* The rows of @src, or with @list those that each of the weight's matrices has: see push_matmul. */
 static void product(struct vulkan *v, const struct stoker_weight *w, stoker_address dst,
 		    stoker_address src, uint32_t rows, stoker_address list, stoker_address offsets,
-		    uint32_t divisor)
+		    uint32_t divisor, bool table)
 {
 	const struct push_matmul push = {
 		.weight = w->at,
@@ -211,7 +213,7 @@ static void product(struct vulkan *v, const struct stoker_weight *w, stoker_addr
 		.scale = present(v, w->scale, ONE),
 		.list = present(v, list, ZERO),
 		.offsets = present(v, offsets, ZERO),
-		.has = (list ? HAS_LIST : 0) | (w->bias ? HAS_BIAS : 0) |
+		.has = (list ? HAS_LIST : 0) | (table ? HAS_TABLE : 0) | (w->bias ? HAS_BIAS : 0) |
 		       (w->scale ? HAS_SCALE : 0),
 		.codebook = codebook_of(v, w->format),
 		.stride = w->stride,
@@ -264,7 +266,7 @@ static void matmul(struct stoker_device *d, const struct op_matmul *op)
 		if (op->rows <= MATVEC_ROWS_MAX)
 			matvec(v, w, &r);
 		else
-			product(v, w, op->dst[i], op->src, op->rows, 0, 0, 1);
+			product(v, w, op->dst[i], op->src, op->rows, 0, 0, 1, false);
 	}
 }
 
@@ -304,14 +306,37 @@ static void glu(struct stoker_device *d, const struct op_glu *op)
 		     reads(op->up, extent(op->rows, op->up_stride, op->width))));
 }
 
-static void gate_and_up(struct stoker_device *d, const struct op_experts *op, stoker_address gate,
-			stoker_address up)
+/* The parts of scratch memory that the experts op uses. */
+struct experts_scratch {
+	stoker_address up, gate, hidden, out, offsets, list;
+};
+
+static struct experts_scratch place_experts(struct vulkan *v, const struct op_experts *op)
+{
+	const uint64_t entries = (uint64_t)op->rows * op->used;
+	const uint64_t hidden = round_up(4 * entries * op->up->out, 64);
+	const uint64_t out = round_up(4 * entries * op->down->out, 64);
+	const uint64_t offsets = round_up(4 * ((uint64_t)op->up->count + 1), 64);
+	struct experts_scratch s = {
+		.up = vulkan_scratch(v, SCRATCH_EXPERTS, 3 * hidden + out + offsets + 4 * entries)
+	};
+
+	s.gate = s.up + hidden;
+	s.hidden = s.gate + hidden;
+	s.out = s.hidden + hidden;
+	s.offsets = s.out + out;
+	s.list = s.offsets + offsets;
+	return s;
+}
+
+static void activate(struct stoker_device *d, const struct op_experts *op,
+		     const struct experts_scratch *s)
 {
 	const uint32_t width = op->up->out;
 	const struct op_glu both = {
-		.dst = up,
-		.gate = op->gate->at ? gate : 0,
-		.up = up,
+		.dst = s->hidden,
+		.gate = op->gate->at ? s->gate : 0,
+		.up = s->up,
 		.rows = op->rows * op->used,
 		.width = width,
 		.gate_stride = width,
@@ -324,15 +349,14 @@ static void gate_and_up(struct stoker_device *d, const struct op_experts *op, st
 
 /* Few rows: each entry reads its expert's weights by itself. */
 static void experts_by_row(struct stoker_device *d, const struct op_experts *op,
-			   stoker_address scratch)
+			   const struct experts_scratch *s)
 {
 	struct vulkan *v = vulkan_of(d);
-	const uint64_t hidden = (uint64_t)op->rows * op->used * op->up->out;
-	const stoker_address up = scratch, gate = scratch + round_up(4 * hidden, 64);
-	struct rows r = { .dst = up,
+	struct rows r = { .dst = s->up,
 			  .src = op->src,
 			  .codes = quantize(v, op->up, op->src, op->rows, op->up->in),
 			  .ids = op->ids,
+			  .table = op->source != NULL,
 			  .rows = op->rows,
 			  .slots = op->used,
 			  .terms = 1,
@@ -340,9 +364,10 @@ static void experts_by_row(struct stoker_device *d, const struct op_experts *op,
 			  .dst_stride = op->used * op->up->out,
 			  .dst_slot_stride = op->up->out };
 	struct rows down = { .dst = op->dst,
-			     .src = up,
+			     .src = s->hidden,
 			     .ids = op->ids,
 			     .mix = op->weights,
+			     .table = op->source != NULL,
 			     .rows = op->rows,
 			     .slots = 1,
 			     .terms = op->used,
@@ -351,66 +376,244 @@ static void experts_by_row(struct stoker_device *d, const struct op_experts *op,
 			     .dst_stride = op->down->out };
 
 	matvec(v, op->up, &r);
-	r.dst = gate;
+	r.dst = s->gate;
 	if (op->gate->at)
 		matvec(v, op->gate, &r);
-	gate_and_up(d, op, gate, up);
-	down.codes = quantize(v, op->down, up, op->rows * op->used, op->down->in);
+	activate(d, op, s);
+	down.codes = quantize(v, op->down, s->hidden, op->rows * op->used, op->down->in);
 	matvec(v, op->down, &down);
 }
 
-/* Many rows: sorted by expert, so that each expert's weights are read for all of its rows. */
-static void experts_grouped(struct stoker_device *d, const struct op_experts *op,
-			    stoker_address scratch)
+/* The entries in the list, and what comes of them in s->out. */
+static void experts_by_list(struct stoker_device *d, const struct op_experts *op,
+			    const struct experts_scratch *s)
 {
 	struct vulkan *v = vulkan_of(d);
-	const uint32_t entries = op->rows * op->used, experts = op->up->count;
-	const uint64_t hidden = round_up(4 * (uint64_t)entries * op->up->out, 64);
-	const stoker_address up = scratch, gate = up + hidden, out = gate + hidden;
-	const stoker_address offsets = out + round_up(4 * (uint64_t)entries * op->down->out, 64);
-	const stoker_address list = offsets + round_up(4 * ((uint64_t)experts + 1), 64);
-	const struct push_group group = {
-		.ids = op->ids,
-		.offsets = offsets,
-		.list = list,
-		.count = entries,
-		.experts = experts,
-	};
+	const uint32_t entries = op->rows * op->used;
+	const bool table = op->source != NULL;
+
+	product(v, op->up, s->up, op->src, entries, s->list, s->offsets, op->used, table);
+	if (op->gate->at)
+		product(v, op->gate, s->gate, op->src, entries, s->list, s->offsets, op->used,
+			table);
+	activate(d, op, s);
+	product(v, op->down, s->out, s->hidden, entries, s->list, s->offsets, 1, table);
+}
+
+static void combine_experts(struct vulkan *v, const struct op_experts *op,
+			    const struct experts_scratch *s)
+{
+	const uint32_t entries = op->rows * op->used;
 	const struct push_combine combine = {
 		.dst = op->dst,
-		.src = out,
+		.src = s->out,
 		.weights = op->weights,
 		.rows = op->rows,
 		.used = op->used,
 		.width = op->down->out,
 	};
 
-	RECORD(v, group, 1, .shader = SHADER_GROUP, .threads = threads(v),
-	       SPANS(reads(op->ids, entries), writes(offsets, experts + 1), writes(list, entries)));
-	product(v, op->up, up, op->src, entries, list, offsets, op->used);
-	if (op->gate->at)
-		product(v, op->gate, gate, op->src, entries, list, offsets, op->used);
-	gate_and_up(d, op, gate, up);
-	product(v, op->down, out, up, entries, list, offsets, 1);
 	RECORD(v, combine, for_threads(v, (uint64_t)op->rows * op->down->out),
 	       .shader = SHADER_COMBINE, .threads = threads(v),
 	       SPANS(writes(op->dst, (uint64_t)op->rows * op->down->out),
-		     reads(out, (uint64_t)entries * op->down->out), reads(op->weights, entries)));
+		     reads(s->out, (uint64_t)entries * op->down->out),
+		     reads(op->weights, entries)));
+}
+
+/* Many rows: sorted by expert, so that each expert's weights are read for all of its rows. */
+static void experts_grouped(struct stoker_device *d, const struct op_experts *op,
+			    const struct experts_scratch *s)
+{
+	struct vulkan *v = vulkan_of(d);
+	const uint32_t entries = op->rows * op->used, experts = op->up->count;
+	const struct push_group group = {
+		.ids = op->ids,
+		.offsets = s->offsets,
+		.list = s->list,
+		.count = entries,
+		.experts = experts,
+	};
+
+	RECORD(v, group, 1, .shader = SHADER_GROUP, .threads = threads(v),
+	       SPANS(reads(op->ids, entries), writes(s->offsets, experts + 1),
+		     writes(s->list, entries)));
+	experts_by_list(d, op, s);
+	combine_experts(v, op, s);
+}
+
+/* --- experts that are brought in as they're needed
+ * -------------------------------------------------
+ */
+
+struct paged_experts {
+	struct stoker_device *d;
+	struct op_experts op; /* with tables for addresses */
+	const struct op_experts *whole;
+	struct stoker_weight gate, up, down;
+	stoker_address tables; /* of addresses: gate, up, down */
+};
+
+static void keep_failure(struct vulkan *v, int ret, const struct stoker_error *err)
+{
+	if (ret && !v->failed) {
+		v->failed = ret;
+		v->failure = *err;
+	}
+}
+
+static void write_memory(struct vulkan *v, stoker_address at, const void *data, uint64_t bytes)
+{
+	struct stoker_error err;
+
+	if (!v->failed)
+		keep_failure(v, vulkan_write(&v->base, at, data, bytes, &err), &err);
+}
+
+/* Waits for @count wanted experts and tells the shaders where they are. */
+static void fill_tables(struct paged_experts *p, const uint32_t *experts, uint32_t count)
+{
+	struct vulkan *v = vulkan_of(p->d);
+	const uint64_t table = 8 * (uint64_t)p->whole->up->count;
+	struct stoker_error err;
+
+	for (uint32_t i = 0; i < count && !v->failed; i++) {
+		struct stoker_expert at;
+
+		keep_failure(v, p->whole->source->get(p->whole->source, experts[i], &at, &err),
+			     &err);
+		if (v->failed)
+			break;
+		write_memory(v, p->tables + 8 * experts[i], &at.gate, 8);
+		write_memory(v, p->tables + table + 8 * experts[i], &at.up, 8);
+		write_memory(v, p->tables + 2 * table + 8 * experts[i], &at.down, 8);
+	}
+}
+
+static void release_all(const struct paged_experts *p, const uint32_t *experts, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		p->whole->source->release(p->whole->source, experts[i]);
+}
+
+/* Row after row, as each has no more experts than there are slots. */
+static void page_by_row(struct paged_experts *p, const uint32_t *ids)
+{
+	struct vulkan *v = vulkan_of(p->d);
+	const struct op_experts *op = p->whole;
+
+	p->op.rows = 1;
+	for (uint32_t row = 0; row < op->rows && !v->failed; row++) {
+		const uint32_t *experts = ids + row * op->used;
+		const uint32_t taken = op->source->want(op->source, experts, op->used);
+		const struct experts_scratch s = place_experts(v, &p->op);
+
+		if (taken < op->used && !v->failed)
+			v->failed = stoker_fail(&v->failure, -ENOMEM,
+						"%s: slots for %u of %u experts", v->name, taken,
+						op->used);
+		fill_tables(p, experts, taken);
+		p->op.dst = op->dst + 4 * (uint64_t)row * op->down->out;
+		p->op.src = op->src + 4 * (uint64_t)row * op->up->in;
+		p->op.ids = op->ids + 4 * (uint64_t)row * op->used;
+		p->op.weights = op->weights + 4 * (uint64_t)row * op->used;
+		experts_by_row(p->d, &p->op, &s);
+		vulkan_sync(v);
+		release_all(p, experts, taken);
+	}
+}
+
+/* Expert after expert, as many at a time as there are slots, each for all of its rows. */
+static void page_by_expert(struct paged_experts *p, const uint32_t *ids)
+{
+	struct vulkan *v = vulkan_of(p->d);
+	const struct op_experts *op = p->whole;
+	const uint32_t entries = op->rows * op->used, experts = op->up->count;
+	const struct experts_scratch s = place_experts(v, op);
+	/* first[e] is where the entries of expert e begin in the list */
+	AUTO_FREE uint32_t *all = calloc(3 * ((size_t)experts + 1) + entries, sizeof(*all));
+	uint32_t *first = all, *now = first + experts + 1, *active = now + experts + 1;
+	uint32_t *list = active + experts + 1, active_count = 0;
+
+	if (!all) {
+		v->failed = stoker_fail(&v->failure, -ENOMEM, "%s: out of memory", v->name);
+		return;
+	}
+	for (uint32_t i = 0; i < entries; i++)
+		first[ids[i] + 1]++;
+	for (uint32_t e = 0; e < experts; e++) {
+		if (first[e + 1])
+			active[active_count++] = e;
+		first[e + 1] += first[e];
+	}
+	memcpy(now, first, (experts + 1) * sizeof(*now));
+	for (uint32_t i = 0; i < entries; i++)
+		list[now[ids[i]]++] = i;
+	write_memory(v, s.list, list, entries * sizeof(*list));
+	for (uint32_t done = 0, taken; done < active_count && !v->failed; done += taken) {
+		taken = op->source->want(op->source, active + done, active_count - done);
+		fill_tables(p, active + done, taken);
+		/* those before and behind this wave have no entries */
+		for (uint32_t e = 0; e <= experts; e++)
+			now[e] = first[MAX(MIN(e, active[done + taken - 1] + 1), active[done])];
+		write_memory(v, s.offsets, now, (experts + 1) * sizeof(*now));
+		p->op.rows = op->rows;
+		experts_by_list(p->d, &p->op, &s);
+		vulkan_sync(v);
+		release_all(p, active + done, taken);
+	}
+	combine_experts(v, op, &s);
+}
+
+static void experts_paged(struct stoker_device *d, const struct op_experts *op)
+{
+	struct vulkan *v = vulkan_of(d);
+	const uint64_t table = 8 * (uint64_t)op->up->count;
+	struct paged_experts p = { .d = d,
+				   .op = *op,
+				   .whole = op,
+				   .gate = *op->gate,
+				   .up = *op->up,
+				   .down = *op->down,
+				   .tables = vulkan_scratch(v, SCRATCH_TABLES, 3 * table) };
+	AUTO_FREE uint32_t *ids = malloc((size_t)op->rows * op->used * sizeof(*ids));
+	struct stoker_error err;
+
+	if (!ids && !v->failed)
+		v->failed = stoker_fail(&v->failure, -ENOMEM, "%s: out of memory", v->name);
+	vulkan_sync(v); /* the router's choice has to be there */
+	if (v->failed)
+		return;
+	keep_failure(
+		v, vulkan_read(d, ids, op->ids, (uint64_t)op->rows * op->used * sizeof(*ids), &err),
+		&err);
+	p.gate.at = op->gate->at ? p.tables : 0;
+	p.up.at = p.tables + table;
+	p.down.at = p.tables + 2 * table;
+	p.op.gate = &p.gate;
+	p.op.up = &p.up;
+	p.op.down = &p.down;
+	if (v->failed)
+		return;
+	if (op->rows <= MATVEC_ROWS_MAX)
+		page_by_row(&p, ids);
+	else
+		page_by_expert(&p, ids);
 }
 
 static void experts(struct stoker_device *d, const struct op_experts *op)
 {
 	struct vulkan *v = vulkan_of(d);
-	const uint64_t entries = (uint64_t)op->rows * op->used;
-	const uint64_t bytes = 4 * (entries * (2 * (uint64_t)op->up->out + op->down->out + 1) +
-				    op->up->count + 1) +
-			       5 * 64;
-	const stoker_address scratch = vulkan_scratch(v, SCRATCH_EXPERTS, bytes);
+
+	if (op->source) {
+		experts_paged(d, op);
+		return;
+	}
+	const struct experts_scratch s = place_experts(v, op);
 
 	if (op->rows <= MATVEC_ROWS_MAX)
-		experts_by_row(d, op, scratch);
+		experts_by_row(d, op, &s);
 	else
-		experts_grouped(d, op, scratch);
+		experts_grouped(d, op, &s);
 }
 
 /* --- attention and recurrence --------------------------------------------------------------------

@@ -21,7 +21,7 @@ enum {
 	VULKAN_CONSTANTS = 5, /* specialisation constants of a shader */
 	VULKAN_RING = 3,      /* command buffers in flight */
 	VULKAN_STAGES = 2,    /* staging buffers */
-	VULKAN_SCRATCHES = 2,
+	VULKAN_SCRATCHES = 3,
 	VULKAN_SPANS = 64, /* memory touched since the last barrier */
 	VULKAN_STAGE_BYTES = 8 << 20,
 	VULKAN_DEVICES_MAX = 32,
@@ -206,7 +206,7 @@ int vulkan_write(struct stoker_device *d, stoker_address dst, const void *src, u
 int vulkan_read(struct stoker_device *d, void *dst, stoker_address src, uint64_t bytes,
 		struct stoker_error *err);
 /* Device memory for what an op keeps between its dispatches, valid until the next call for it. */
-enum vulkan_scratch { SCRATCH_EXPERTS, SCRATCH_CODES };
+enum vulkan_scratch { SCRATCH_EXPERTS, SCRATCH_CODES, SCRATCH_TABLES };
 stoker_address vulkan_scratch(struct vulkan *v, enum vulkan_scratch which, uint64_t bytes);
 void vulkan_memory_close(struct vulkan *v);
 
@@ -219,6 +219,8 @@ int vulkan_semaphore(struct vulkan *v, VkSemaphore *semaphore, struct stoker_err
 int vulkan_wait(struct vulkan *v, VkSemaphore semaphore, uint64_t value, struct stoker_error *err);
 int vulkan_begin(struct stoker_device *d, struct stoker_error *err);
 int vulkan_flush(struct stoker_device *d, struct stoker_error *err);
+/* Runs what is recorded, waits, and goes on recording; a failure is kept for submit(). */
+void vulkan_sync(struct vulkan *v);
 int vulkan_submit(struct stoker_device *d, struct stoker_recording **keep,
 		  struct stoker_error *err);
 int vulkan_replay(struct stoker_device *d, struct stoker_recording *r, struct stoker_error *err);

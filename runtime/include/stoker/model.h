@@ -18,16 +18,27 @@ extern "C" {
 #endif
 
 struct stoker_model;
+struct stoker_session_params;
+
+#define STOKER_MEMORY_ALL 0 /* everything stays in memory */
+#define STOKER_MEMORY_MIN 1 /* the least in which a model runs */
 
 /**
  * struct stoker_model_params - how to load; all zero is a good default
  * @progress: told how many bytes of how many are read, from the loading thread; a nonzero return
  *	cancels with -ECANCELED; may be NULL
  * @context: handed to @progress
+ * @memory: bytes that the model and one session may take together, with the experts of a mixture
+ *	that don't fit staying on the drive; or STOKER_MEMORY_ALL, or STOKER_MEMORY_MIN
+ * @session: what that session will be created with; NULL: the defaults
+ * @store: how experts are read: "uring", "threads", or NULL for the first that works here
  */
 struct stoker_model_params {
 	int (*progress)(void *context, uint64_t done, uint64_t total);
 	void *context;
+	uint64_t memory;
+	const struct stoker_session_params *session;
+	const char *store;
 };
 
 /**
@@ -67,6 +78,27 @@ struct stoker_model_info {
 	uint32_t layers, vocabulary, context, experts, experts_used;
 	uint64_t bytes, parameters;
 };
+
+/**
+ * struct stoker_paging - a model whose experts are on the drive, so far
+ * @store: how they are read
+ * @memory: the budget
+ * @slots: experts that fit into memory at a time, of @experts in all
+ * @slot_bytes: memory of the slots
+ * @hits: experts that were needed and there
+ * @misses: those that had to be read
+ * @bytes_read: for them
+ * @stall_seconds: spent waiting for the drive
+ */
+struct stoker_paging {
+	const char *store;
+	uint64_t memory, slots, experts, slot_bytes;
+	uint64_t hits, misses, bytes_read;
+	double stall_seconds;
+};
+
+/** stoker_model_paging() - fill @info; -ENOENT for a model that is all in memory. */
+STOKER_API int stoker_model_paging(const struct stoker_model *model, struct stoker_paging *info);
 
 /** stoker_model_info() - fill @info; strings live as long as the model. */
 STOKER_API void stoker_model_info(const struct stoker_model *model, struct stoker_model_info *info);

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A model whose experts stay on the drive: how much memory is left for slots once everything else
+ * has its share, and where in the files each expert is.
+ *
+ * While an architecture loads, a paged tensor's address is its number and a distance into it, so
+ * that matrices cut out of it keep their place.
+ */
+#include "model/model.h"
+#include "pager/pager.h"
+#include "stoker/session.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+enum {
+	PLACE_BITS = 44,
+	OWN_BYTES = 16 << 20, /* program, libraries, stacks */
+};
+static const stoker_address paged = (stoker_address)1 << 62;
+
+struct model_pager {
+	struct stoker_pager *pager;
+	struct store_file *files;
+	uint32_t file_count;
+	const char *store;
+};
+
+bool model_is_paged(const struct stoker_model *m, const struct stoker_gguf_tensor *t)
+{
+	return m->memory && t->ne[2] > 1 && strstr(t->name, "_exps.weight");
+}
+
+stoker_address model_paged_address(const struct stoker_model *m, const struct stoker_gguf_tensor *t)
+{
+	for (size_t i = 0; i < stoker_gguf_tensor_count(m->gguf); i++)
+		if (stoker_gguf_tensor(m->gguf, i) == t)
+			return paged | (stoker_address)i << PLACE_BITS;
+	return 0;
+}
+
+static struct pager_slice slice_of(const struct stoker_model *m, const struct model_pager *p,
+				   const struct stoker_weight *w)
+{
+	const stoker_address place = w->at & ~paged;
+	const struct stoker_gguf_tensor *t;
+
+	if (!w->at)
+		return (struct pager_slice){ 0 };
+	t = stoker_gguf_tensor(m->gguf, place >> PLACE_BITS);
+	return (struct pager_slice){
+		.file = &p->files[t->file],
+		.offset = t->offset + (place & (((stoker_address)1 << PLACE_BITS) - 1)),
+		.stride = w->stride,
+		.bytes = stoker_row_bytes(w->format, w->in) * w->out,
+	};
+}
+
+static int open_files(struct stoker_model *m, struct model_pager *p)
+{
+	p->file_count = stoker_gguf_file_count(m->gguf);
+	p->files = calloc(p->file_count, sizeof(*p->files));
+	if (!p->files)
+		return stoker_fail(m->err, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < p->file_count; i++)
+		p->files[i].fd = -1;
+	for (uint32_t i = 0; i < p->file_count; i++) {
+		int fd;
+
+		p->files[i].path = stoker_gguf_file(m->gguf, i, &fd, NULL);
+		p->files[i].plain = fd;
+		p->files[i].fd = stoker_store_reopen(fd);
+		if (p->files[i].fd < 0)
+			return stoker_fail(m->err, -errno, "%s: %s", p->files[i].path,
+					   strerror(errno));
+	}
+	return 0;
+}
+
+/* Bytes that a session and the device's working buffers take beside weights. */
+static uint64_t session_bytes(const struct stoker_model *m, const struct stoker_session_params *s,
+			      uint64_t *cache)
+{
+	const uint32_t context = s->context ? s->context : MIN(m->context, 4096u);
+	const uint64_t batch = MIN(s->batch ? s->batch : 512, context);
+	const enum stoker_kv_format kv =
+		s->kv == STOKER_KV_TYPE_Q8_0 ? STOKER_KV_Q8_0
+		: s->kv == STOKER_KV_TYPE_F32 ||
+				(s->kv == STOKER_KV_TYPE_DEFAULT && m->device->exact)
+			? STOKER_KV_F32
+			: STOKER_KV_F16;
+	uint64_t hidden = 0, rows = batch * (stoker_forward_mix(m) + 4 * (uint64_t)m->embedding);
+
+	*cache = 0;
+	for (uint32_t i = 0; i < m->layer_count; i++) {
+		*cache += stoker_layer_state(&m->layers[i], kv, context, 0, NULL);
+		hidden = MAX(hidden, (uint64_t)m->layers[i].down_exps.in);
+	}
+	/* an experts op keeps gate, up and down for each choice, and codes of both inputs */
+	rows += batch * m->experts_used * (3 * hidden + m->embedding) * 5 / 4;
+	return 4 * (rows + 2 * (uint64_t)m->vocabulary) + OWN_BYTES;
+}
+
+static int refuse(struct stoker_model *m, uint64_t memory, uint64_t dense, uint64_t cache,
+		  uint64_t rest, uint64_t least)
+{
+	char size[5][16], total[16];
+
+	return stoker_fail(
+		m->err, -ENOMEM,
+		"%s isn't enough memory, this needs at least %s: weights that every token "
+		"uses %s, cache %s, working buffers %s, one layer's experts %s",
+		stoker_human_size(memory, size[0]),
+		stoker_human_size(dense + cache + rest + least, total),
+		stoker_human_size(dense, size[1]), stoker_human_size(cache, size[2]),
+		stoker_human_size(rest, size[3]), stoker_human_size(least, size[4]));
+}
+
+/* The least memory in which every class of layers has slots for one token's experts. */
+static uint64_t least_memory(const struct stoker_model *m, const struct pager_layer *layers)
+{
+	uint64_t most = 0, all = pager_memory(layers, m->layer_count, STOKER_MAX_EXPERTS);
+
+	/* classes share memory by what their experts take in all: each needs its own least share */
+	for (uint32_t i = 0; i < m->layer_count; i++) {
+		uint64_t class = 0, one = pager_memory(&layers[i], 1, 1);
+
+		if (!one)
+			continue;
+		for (uint32_t k = 0; k < m->layer_count; k++)
+			if (pager_memory(&layers[k], 1, 1) == one)
+				class += pager_memory(&layers[k], 1, STOKER_MAX_EXPERTS);
+		most = MAX(most, (uint64_t)((double)one * (m->experts_used + 1) * (double)all /
+					    (double)class) +
+					 1);
+	}
+	return MIN(most, all);
+}
+
+static int create(struct stoker_model *m, const struct stoker_model_params *params,
+		  struct model_pager *p)
+{
+	static const struct stoker_session_params defaults;
+	AUTO_FREE struct pager_layer *layers = calloc(m->layer_count, sizeof(*layers));
+	struct stoker_store *store;
+	uint64_t dense = 0, cache, rest, least, room;
+	int ret;
+
+	if (!layers)
+		return stoker_fail(m->err, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < m->layer_count; i++) {
+		const struct layer *l = &m->layers[i];
+
+		if (!l->expert_count)
+			continue;
+		layers[i] = (struct pager_layer){ .slice = { slice_of(m, p, &l->gate_exps),
+							     slice_of(m, p, &l->up_exps),
+							     slice_of(m, p, &l->down_exps) },
+						  .experts = l->expert_count };
+	}
+	for (size_t i = 0; i < m->image_count; i++)
+		dense += m->images[i].memory.bytes;
+	rest = session_bytes(m, params->session ? params->session : &defaults, &cache);
+	least = least_memory(m, layers);
+	if (m->memory == STOKER_MEMORY_MIN)
+		m->memory = dense + cache + rest + least;
+	if (m->memory < dense + cache + rest + least)
+		return refuse(m, m->memory, dense, cache, rest, least);
+	room = m->memory - dense - cache - rest;
+	ret = stoker_store_open(params->store, &store, m->err);
+	if (ret)
+		return ret;
+	p->store = store->ops->name;
+	return pager_create(m->device, layers, m->layer_count, room, m->experts_used, store,
+			    &p->pager, m->err);
+}
+
+/* A model without experts fits or it doesn't. */
+static int check_dense(struct stoker_model *m, const struct stoker_model_params *params)
+{
+	static const struct stoker_session_params defaults;
+	uint64_t dense = 0, cache, rest;
+
+	for (size_t i = 0; i < m->image_count; i++)
+		dense += m->images[i].memory.bytes;
+	rest = session_bytes(m, params->session ? params->session : &defaults, &cache);
+	return m->memory < dense + cache + rest ? refuse(m, m->memory, dense, cache, rest, 0) : 0;
+}
+
+int model_create_pager(struct stoker_model *m, const struct stoker_model_params *params)
+{
+	bool any = false;
+	int ret;
+
+	for (uint32_t i = 0; i < m->layer_count; i++)
+		any = any || m->layers[i].up_exps.at & paged;
+	if (!m->memory || (!any && m->memory == STOKER_MEMORY_MIN))
+		return 0;
+	if (!any)
+		return check_dense(m, params);
+	m->pager = calloc(1, sizeof(*m->pager));
+	if (!m->pager)
+		return stoker_fail(m->err, -ENOMEM, "out of memory");
+	ret = open_files(m, m->pager);
+	if (!ret)
+		ret = create(m, params, m->pager);
+	for (uint32_t i = 0; i < m->layer_count && !ret; i++)
+		m->layers[i].source = pager_source(m->pager->pager, i);
+	return ret;
+}
+
+void model_free_pager(struct stoker_model *m)
+{
+	if (!m->pager)
+		return;
+	pager_destroy(&m->pager->pager);
+	for (uint32_t i = 0; m->pager->files && i < m->pager->file_count; i++)
+		if (m->pager->files[i].fd >= 0)
+			close(m->pager->files[i].fd);
+	free(m->pager->files);
+	free(m->pager);
+}
+
+int stoker_model_paging(const struct stoker_model *m, struct stoker_paging *info)
+{
+	struct pager_stats stats;
+
+	if (!m->pager)
+		return -ENOENT;
+	stats = pager_stats(m->pager->pager);
+	*info = (struct stoker_paging){
+		.store = m->pager->store,
+		.memory = m->memory,
+		.slots = stats.slots,
+		.slot_bytes = stats.slot_bytes,
+		.hits = stats.hits,
+		.misses = stats.misses,
+		.bytes_read = stats.bytes,
+		.stall_seconds = 1e-9 * (double)stats.stall_ns,
+	};
+	for (uint32_t i = 0; i < m->layer_count; i++)
+		info->experts += m->layers[i].expert_count;
+	return 0;
+}
