@@ -55,7 +55,9 @@ static int repeat(const struct bench *b, struct stoker_session *s, const uint32_
 	int status = rates ? EXIT_OK : failf("out of memory");
 
 	for (uint64_t i = 0; i <= b->repeat && !status; i++) {
-		const double seconds = measure(s, tokens, b->depth, count, single, &err);
+		/* other tokens each time: caches of experts shall not have seen them */
+		const double seconds =
+			measure(s, tokens + i * count, b->depth, count, single, &err);
 
 		if (seconds < 0)
 			status = interrupted() ? EXIT_INTERRUPTED : fail(&err);
@@ -97,7 +99,8 @@ static int bench_model(const struct bench *b)
 	struct stoker_model_info info;
 	struct stoker_error err;
 	struct figure figure;
-	uint32_t *tokens = calloc(most + b->depth + 1, sizeof(*tokens));
+	const uint64_t needed = most * (b->repeat + 1) + b->depth;
+	uint32_t *tokens = calloc(needed, sizeof(*tokens));
 	int status = tokens ? open_device(&b->compute, &device) : failf("out of memory");
 
 	if (!status)
@@ -107,7 +110,7 @@ static int bench_model(const struct bench *b)
 	if (!status) {
 		stoker_model_info(model, &info);
 		cancel_on_interrupt(session);
-		for (uint64_t i = 0; i < most + b->depth; i++)
+		for (uint64_t i = 0; i < needed; i++)
 			tokens[i] = (uint32_t)(i * 2654435761u % info.vocabulary);
 		if (!b->json)
 			printf("%s\n%s, %.1f M parameters\n", stoker_device_description(device),
@@ -211,11 +214,71 @@ static int bench_ops(const struct bench *b)
 	return status;
 }
 
+/* Reads of the model's file as paging does them. */
+static int bench_store(const struct bench *b)
+{
+	static const struct {
+		uint64_t block;
+		uint32_t depth;
+	} cases[] = { { 128 << 10, 1 }, { 128 << 10, 32 }, { 512 << 10, 32 }, { 1 << 20, 32 } };
+	static const char *const stores[] = { "uring", "threads" };
+	struct json_object *root = json_object_new_object(), *list = json_object_new_array();
+	struct stoker_error err;
+	int status = EXIT_OK;
+
+	for (size_t s = 0; s < sizeof(stores) / sizeof(*stores) && !status; s++) {
+		if (b->compute.store && strcmp(b->compute.store, stores[s]))
+			continue;
+		for (size_t i = 0; i < sizeof(cases) / sizeof(*cases) && !status; i++) {
+			struct stoker_bench_reads r = { .store = stores[s],
+							.block_bytes = cases[i].block,
+							.depth = cases[i].depth };
+			struct json_object *o;
+			const int ret = stoker_bench_reads(b->model, &r, &err);
+
+			if (ret == -ENOTSUP) {
+				fprintf(stderr, "stoker: %s\n", err.message);
+				break;
+			}
+			if (ret) {
+				status = fail(&err);
+				break;
+			}
+			if (!b->json)
+				printf("%-8s %5llu KiB x %-2u %8.2f GB/s, median %.3f ms, 99 %% "
+				       "within "
+				       "%.3f ms%s\n",
+				       r.store, (unsigned long long)r.block_bytes >> 10, r.depth,
+				       1e-9 * r.bytes_per_second, 1e3 * r.median_seconds,
+				       1e3 * r.p99_seconds, r.direct ? "" : " (page cache)");
+			o = json_object_new_object();
+			json_object_object_add(o, "store", json_object_new_string(r.store));
+			json_object_object_add(o, "block_bytes",
+					       json_object_new_int64((int64_t)r.block_bytes));
+			json_object_object_add(o, "depth", json_object_new_int64(r.depth));
+			json_object_object_add(o, "direct", json_object_new_boolean(r.direct));
+			json_object_object_add(o, "bytes_per_second",
+					       json_object_new_double(r.bytes_per_second));
+			json_object_object_add(o, "median_seconds",
+					       json_object_new_double(r.median_seconds));
+			json_object_object_add(o, "p99_seconds",
+					       json_object_new_double(r.p99_seconds));
+			json_object_array_add(list, o);
+		}
+	}
+	json_object_object_add(root, "reads", list);
+	if (b->json && !status)
+		return print_json(stdout, root);
+	json_object_put(root);
+	return status;
+}
+
 int verb_bench(int argc, char **argv)
 {
 	struct bench b = { .prompt = 512, .decode = 128, .repeat = 5 };
 	const struct option options[] = {
-		{ "model", 'm', OPTION_STRING, &b.model, "FILE", "the model, for \"bench model\"" },
+		{ "model", 'm', OPTION_STRING, &b.model, "FILE",
+		  "the model, or the file for \"bench store\"" },
 		{ "prompt", 'p', OPTION_UINT, &b.prompt, "N",
 		  "tokens of the prompt (512), 0: none" },
 		{ "tokens", 'n', OPTION_UINT, &b.decode, "N",
@@ -231,8 +294,10 @@ int verb_bench(int argc, char **argv)
 		{ 0 },
 	};
 	const struct usage usage = {
-		"bench model|ops [OPTION]...",
-		"Measures a model's speed, or matrix products in every format.", options, 1, 1
+		"bench model|ops|store [OPTION]...",
+		"Measures a model's speed, matrix products in every format, or how fast the drive "
+		"reads a file's blocks.",
+		options, 1, 1
 	};
 	int status;
 
@@ -242,7 +307,7 @@ int verb_bench(int argc, char **argv)
 		fputs("stoker: too many tokens\n", stderr);
 		return EXIT_USAGE;
 	}
-	if (!b.repeat || (!b.prompt && !b.decode)) {
+	if (!b.repeat || b.repeat > 1000 || (!b.prompt && !b.decode)) {
 		fputs("stoker: nothing to measure: --repeat, --prompt and --tokens\n", stderr);
 		return EXIT_USAGE;
 	}
@@ -254,6 +319,9 @@ int verb_bench(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "ops"))
 		return bench_ops(&b);
-	fputs("stoker: \"bench model -m FILE\" or \"bench ops\"\n", stderr);
+	if (!strcmp(argv[1], "store") && b.model)
+		return bench_store(&b);
+	fputs("stoker: \"bench model -m FILE\", \"bench store -m FILE\" or \"bench ops\"\n",
+	      stderr);
 	return EXIT_USAGE;
 }

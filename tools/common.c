@@ -135,25 +135,40 @@ static uint64_t number_in(const char *path, const char *field)
 	return value;
 }
 
-/* What this process may still take: the machine's free memory and its cgroup's limit. */
+/* What a memory cgroup leaves: its limit less what is used, UINT64_MAX without one. */
+static uint64_t cgroup_leaves(const char *folder, const char *limit_file, const char *usage_file)
+{
+	char path[800];
+	uint64_t limit, used;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, limit_file);
+	limit = number_in(path, ""); /* "max" is no number */
+	snprintf(path, sizeof(path), "%s/%s", folder, usage_file);
+	used = number_in(path, "");
+	return limit ? limit - (used < limit ? used : limit) : UINT64_MAX;
+}
+
+/* What this process may still take: the machine's free memory within its cgroup's limit. */
 static uint64_t memory_to_take(void)
 {
 	uint64_t left = number_in("/proc/meminfo", "MemAvailable:") * 1024;
-	char line[512], path[640];
+	char line[512], folder[640];
 	FILE *f = fopen("/proc/self/cgroup", "re");
 
 	while (f && fgets(line, sizeof(line), f)) {
-		uint64_t limit, used;
+		const char *path = strrchr(line, ':');
+		uint64_t leaves = UINT64_MAX;
 
 		line[strcspn(line, "\n")] = 0;
-		if (strncmp(line, "0::", 3))
-			continue;
-		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.max", line + 3);
-		limit = number_in(path, "");
-		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.current", line + 3);
-		used = number_in(path, "");
-		if (limit && limit - (used < limit ? used : limit) < left)
-			left = limit - (used < limit ? used : limit);
+		if (!strncmp(line, "0::", 3)) {
+			snprintf(folder, sizeof(folder), "/sys/fs/cgroup%s", path + 1);
+			leaves = cgroup_leaves(folder, "memory.max", "memory.current");
+		} else if (path && strstr(line, ":memory:")) {
+			snprintf(folder, sizeof(folder), "/sys/fs/cgroup/memory%s", path + 1);
+			leaves = cgroup_leaves(folder, "memory.limit_in_bytes",
+					       "memory.usage_in_bytes");
+		}
+		left = leaves < left ? leaves : left;
 	}
 	if (f)
 		fclose(f);

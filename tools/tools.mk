@@ -5,7 +5,7 @@ DEMO_MODEL := tools/demo-model/stoker-demo-Q4_K.gguf
 DEMO_PROMPT ?= And God said unto Moses,
 DEVICE ?= cpu
 
-.PHONY: deps-next setup demo check lint bench bench-peer install uninstall clean help summary man
+.PHONY: deps-next setup demo check lint bench bench-peer bench-paging install uninstall clean help summary man
 setup:
 	@tools/setup/install-packages.sh build
 
@@ -49,6 +49,10 @@ bench: all
 # make bench-peer PEER=FOLDER: FOLDER holds llama.cpp's llama-bench
 bench-peer: all
 	tests/bench/peer.sh $(BUILD) "$(PEER)"
+
+# make bench-paging [PEER=FOLDER]: a model larger than memory
+bench-paging: all
+	tests/bench/paging.sh $(BUILD) $(PEER)
 
 # --- installation -----------------------------------------------------------------------------------
 
@@ -103,5 +107,6 @@ help:
 	@echo 'make fuzz RUNS=N libFuzzer targets, N inputs each (clang)'
 	@echo 'make lint        formatting, layering, shellcheck, codespell, cppcheck'
 	@echo 'make bench       speed of this machine; bench-peer PEER=FOLDER beside llama.cpp'
+	@echo 'make bench-paging   experts paged from the drive under a memory limit (root); PEER=FOLDER'
 	@echo 'make install DESTDIR= PREFIX=/usr/local, make uninstall'
 	@echo 'make clean       remove build/'

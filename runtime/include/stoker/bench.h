@@ -52,6 +52,34 @@ struct stoker_bench_product {
 STOKER_API int stoker_bench_product(struct stoker_device *device,
 				    struct stoker_bench_product *product, struct stoker_error *err);
 
+/**
+ * struct stoker_bench_reads - reads of blocks at random places of a file and what they took
+ * @store: "uring", "threads", or NULL for the first that works here; set to its name
+ * @block_bytes: a multiple of 4096
+ * @depth: reads under way at a time, 1 to 64
+ * @direct: whether the page cache was left out, set by the call like all that follow
+ * @bytes_per_second: over about a second
+ * @median_seconds: from sending a read to its end
+ * @p99_seconds: 99 of 100 took no longer
+ */
+struct stoker_bench_reads {
+	const char *store;
+	uint64_t block_bytes;
+	uint32_t depth;
+	int direct;
+	double bytes_per_second, median_seconds, p99_seconds;
+};
+
+/**
+ * stoker_bench_reads() - time reads of a file as paging does them
+ * @path: a file that is much larger than what a second reads
+ *
+ * Return: 0, -EINVAL for impossible sizes, -ENOMEM, -ENOTSUP when the store isn't possible here, or
+ * -errno of reading.
+ */
+STOKER_API int stoker_bench_reads(const char *path, struct stoker_bench_reads *reads,
+				  struct stoker_error *err);
+
 #ifdef __cplusplus
 }
 #endif
