@@ -2,6 +2,7 @@
 /* stoker bench: speed of models, and of single operations beside the machine's limits. */
 #include "tool.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
