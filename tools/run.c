@@ -10,7 +10,7 @@
 
 struct run {
 	struct compute_options compute;
-	const char *model, *prompt, *file, *system, *kv;
+	const char *model, *prompt, *file, *system, *kv, *trace;
 	uint64_t tokens, context, seed, top_k, repeat_last;
 	double temperature, top_p, min_p, repeat_penalty;
 	struct string_list stop;
@@ -21,6 +21,7 @@ struct run {
 	struct stoker_vocabulary *vocabulary;
 	struct stoker_session *session;
 	struct stoker_sampler *sampler;
+	FILE *trace_file;
 	double load_seconds;
 };
 
@@ -287,6 +288,46 @@ static int converse(struct run *r)
 /* --- the verb ----------------------------------------------------------------------------------
  */
 
+static int begin_trace(struct run *r)
+{
+	struct stoker_model_info info;
+
+	stoker_model_info(r->loaded, &info);
+	if (!info.experts)
+		return failf("%s: has no experts to trace", r->model);
+	r->trace_file = fopen(r->trace, "we");
+	if (!r->trace_file)
+		return failf("%s: %s", r->trace, strerror(errno));
+	fprintf(r->trace_file, "stoker-trace 1 layers %u experts %u used %u bytes %llu\n",
+		info.layers, info.experts, info.experts_used,
+		(unsigned long long)info.expert_bytes);
+	return EXIT_OK;
+}
+
+/* Lines "position layer expert...", for each position and layer that has experts. */
+static void write_trace(void *observer, struct stoker_session *session, uint32_t first,
+			uint32_t rows)
+{
+	const struct run *r = observer;
+	struct stoker_model_info info;
+	uint32_t *ids;
+
+	stoker_model_info(r->loaded, &info);
+	ids = malloc(info.experts_used * sizeof(*ids));
+	for (uint32_t row = 0; ids && row < rows; row++)
+		for (uint32_t layer = 0; layer < info.layers; layer++) {
+			const uint32_t count = stoker_session_experts(session, layer, row, ids);
+
+			if (count)
+				fprintf(r->trace_file, "%u %u", first + row, layer);
+			for (uint32_t k = 0; k < count; k++)
+				fprintf(r->trace_file, " %u", ids[k]);
+			if (count)
+				fputc('\n', r->trace_file);
+		}
+	free(ids);
+}
+
 static int start(struct run *r)
 {
 	const struct stoker_sampler_params sampling = {
@@ -298,7 +339,9 @@ static int start(struct run *r)
 		.repeat_last = (uint32_t)r->repeat_last,
 		.seed = r->seed,
 	};
-	struct stoker_session_params params = { .context = (uint32_t)r->context };
+	struct stoker_session_params params = { .context = (uint32_t)r->context,
+						.observe = r->trace ? write_trace : NULL,
+						.observer = r };
 	const double started = now_seconds();
 	struct stoker_error err;
 	int status;
@@ -316,6 +359,8 @@ static int start(struct run *r)
 	status = open_device(&r->compute, &r->on);
 	if (!status)
 		status = load_model(&r->compute, r->on, r->model, &params, &r->loaded);
+	if (!status && r->trace)
+		status = begin_trace(r);
 	if (!status && stoker_session_create(r->loaded, &params, &r->session, &err))
 		status = fail(&err);
 	r->load_seconds = now_seconds() - started;
@@ -361,6 +406,8 @@ int verb_run(int argc, char **argv)
 		{ "ignore-eos", 0, OPTION_FLAG, &r.ignore_end, NULL,
 		  "go on after the model ends its text" },
 		{ "stats", 0, OPTION_FLAG, &r.stats, NULL, "print speed and memory at the end" },
+		{ "trace", 0, OPTION_STRING, &r.trace, "FILE",
+		  "write which experts each token uses, for \"stoker replay\"" },
 		{ "json", 0, OPTION_FLAG, &r.json, NULL,
 		  "print one JSON object instead of the text" },
 		COMPUTE_OPTIONS(&r.compute),
@@ -403,6 +450,8 @@ int verb_run(int argc, char **argv)
 				: once(&r, text ? text : r.prompt, text ? bytes : strlen(r.prompt));
 	}
 	cancel_on_interrupt(NULL);
+	if (r.trace_file && (ferror(r.trace_file) | fclose(r.trace_file)) && !status)
+		status = failf("%s: %s", r.trace, strerror(errno));
 	stoker_sampler_free(&r.sampler);
 	stoker_session_free(&r.session);
 	stoker_model_free(&r.loaded);

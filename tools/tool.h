@@ -111,6 +111,7 @@ int verb_eval(int argc, char **argv);
 int verb_info(int argc, char **argv);
 int verb_inspect(int argc, char **argv);
 int verb_perplexity(int argc, char **argv);
+int verb_replay(int argc, char **argv);
 int verb_quantize(int argc, char **argv);
 int verb_run(int argc, char **argv);
 int verb_synth(int argc, char **argv);

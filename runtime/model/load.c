@@ -668,8 +668,18 @@ void stoker_model_info(const struct stoker_model *m, struct stoker_model_info *i
 		.experts_used = m->experts_used,
 		.parameters = m->parameters,
 	};
-	for (uint32_t i = 0; i < m->layer_count; i++)
-		info->experts = MAX(info->experts, m->layers[i].expert_count);
+	for (uint32_t i = 0; i < m->layer_count; i++) {
+		const struct layer *l = &m->layers[i];
+		const struct stoker_weight *parts[] = { &l->gate_exps, &l->up_exps, &l->down_exps };
+		uint64_t bytes = 0;
+
+		for (size_t k = 0; k < ARRAY_SIZE(parts) && l->expert_count; k++)
+			if (parts[k]->at)
+				bytes += stoker_row_bytes(parts[k]->format, parts[k]->in) *
+					 parts[k]->out;
+		info->experts = MAX(info->experts, l->expert_count);
+		info->expert_bytes = MAX(info->expert_bytes, bytes);
+	}
 	for (size_t i = 0; i < m->image_count; i++)
 		info->bytes += m->images[i].memory.bytes;
 }

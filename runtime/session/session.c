@@ -20,6 +20,9 @@ struct stoker_session {
 	size_t logits_room, logit_rows;
 	uint32_t last_rows; /* of the last batch */
 	bool recurrent;
+	void (*observe)(void *observer, struct stoker_session *session, uint32_t first,
+			uint32_t rows);
+	void *observer;
 	_Atomic bool cancel;
 };
 
@@ -96,6 +99,8 @@ int stoker_session_create(struct stoker_model *model, const struct stoker_sessio
 	if (!s)
 		return stoker_fail(err, -ENOMEM, "out of memory");
 	s->model = model;
+	s->observe = p->observe;
+	s->observer = p->observer;
 	s->context = p->context ? p->context : MIN(model->context, (uint32_t)DEFAULT_CONTEXT);
 	s->batch = MIN(p->batch ? p->batch : DEFAULT_BATCH, MAX(s->context, 1u));
 	s->states = calloc(model->layer_count, sizeof(*s->states));
@@ -292,6 +297,8 @@ int stoker_session_eval(struct stoker_session *s, const uint32_t *tokens, size_t
 		if (!ret) {
 			s->position += f->rows;
 			s->last_rows = f->rows;
+			if (s->observe)
+				s->observe(s->observer, s, s->position - f->rows, f->rows);
 		}
 	}
 	if (ret == -ECANCELED)

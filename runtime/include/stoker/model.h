@@ -71,12 +71,13 @@ STOKER_API void stoker_model_free(struct stoker_model **model);
  * @experts: of a layer, 0 for dense models
  * @experts_used: of them for each token
  * @bytes: of weights in device memory
+ * @expert_bytes: of the largest expert
  * @parameters: number of weights
  */
 struct stoker_model_info {
 	const char *architecture, *name;
 	uint32_t layers, vocabulary, context, experts, experts_used;
-	uint64_t bytes, parameters;
+	uint64_t bytes, expert_bytes, parameters;
 };
 
 /**

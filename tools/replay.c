@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: MIT
+/*
+ * stoker replay: what a routing trace says about paging.  Each expert that a token uses is one
+ * access to a cache that all layers share, as in the pager.
+ */
+#include "tool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NEVER = 0x7fffffff, HALF_LIFE = 64, STEPS = 10 };
+
+struct trace {
+	uint32_t layers, experts, used;
+	uint64_t expert_bytes;
+	uint32_t *access; /* layer * experts + expert, token after token */
+	uint32_t *token;  /* of each access, from 0 */
+	size_t count, room, tokens;
+};
+
+/* One cache size and what each policy makes of it: hits in parts of all accesses. */
+struct point {
+	uint32_t slots;
+	double lru, frequency, belady;
+};
+
+static bool add_access(struct trace *t, uint32_t layer, uint32_t expert)
+{
+	if (t->count == t->room) {
+		const size_t room = t->room ? 2 * t->room : 4096;
+		uint32_t *access = realloc(t->access, room * sizeof(*access));
+		uint32_t *token;
+
+		if (!access)
+			return false;
+		t->access = access;
+		token = realloc(t->token, room * sizeof(*token));
+		if (!token)
+			return false;
+		t->token = token;
+		t->room = room;
+	}
+	t->token[t->count] = (uint32_t)t->tokens - 1;
+	t->access[t->count++] = layer * t->experts + expert;
+	return true;
+}
+
+/* Lines "position layer id...", after one that says what they are about. */
+static int read_trace(const char *path, struct trace *t)
+{
+	FILE *f = fopen(path, "re");
+	char line[65536];
+	unsigned long last = 0, number = 1;
+
+	if (!f)
+		return failf("%s: %s", path, strerror(errno));
+	unsigned long long bytes = 0;
+
+	if (!fgets(line, sizeof(line), f) ||
+	    sscanf(line, "stoker-trace 1 layers %u experts %u used %u bytes %llu", &t->layers,
+		   &t->experts, &t->used, &bytes) != 4 ||
+	    !t->layers || !t->experts || !t->used || t->layers > 4096 || t->experts > 65536 ||
+	    t->used > t->experts) {
+		fclose(f);
+		return failf("%s: not a trace of stoker run --trace", path);
+	}
+	t->expert_bytes = bytes;
+	while (fgets(line, sizeof(line), f)) {
+		char *at = line, *end;
+		const unsigned long position = strtoul(at, &end, 10);
+		const unsigned long layer = strtoul(end, &at, 10);
+
+		number++;
+		if (at == end || layer >= t->layers)
+			break;
+		if (!t->tokens || position != last)
+			t->tokens++;
+		last = position;
+		for (;;) {
+			const unsigned long expert = strtoul(at, &end, 10);
+
+			if (end == at)
+				break;
+			if (expert >= t->experts ||
+			    !add_access(t, (uint32_t)layer, (uint32_t)expert)) {
+				fclose(f);
+				return failf("%s: line %lu: expert %lu of %u", path, number, expert,
+					     t->experts);
+			}
+			at = end;
+		}
+	}
+	if (!feof(f)) {
+		fclose(f);
+		return failf("%s: line %lu isn't \"position layer expert...\"", path, number);
+	}
+	fclose(f);
+	return t->count ? EXIT_OK : failf("%s: no accesses", path);
+}
+
+/* --- policies ------------------------------------------------------------------------------------
+ */
+
+/* When each access is repeated: the index of the next one of the same expert. */
+static void find_next(const struct trace *t, uint32_t *next, uint32_t *seen)
+{
+	for (uint32_t i = 0; i < t->layers * t->experts; i++)
+		seen[i] = NEVER;
+	for (size_t i = t->count; i-- > 0;) {
+		next[i] = seen[t->access[i]];
+		seen[t->access[i]] = (uint32_t)i;
+	}
+}
+
+/*
+ * Hits of a cache that, when it is full, drops the expert with the smallest key: the time of its
+ * last use (LRU), a count of uses that halves every HALF_LIFE tokens, or how soon it is used again
+ * (Belady's optimum, which knows the future).
+ */
+enum policy { LRU, FREQUENCY, BELADY };
+
+static double simulate(const struct trace *t, enum policy policy, uint32_t slots,
+		       const uint32_t *next, double *key, uint32_t *held)
+{
+	const uint32_t all = t->layers * t->experts;
+	uint32_t count = 0;
+	size_t hits = 0;
+
+	/* place[e] is 1 + where e is in held[], 0: it isn't */
+	uint32_t *place = held + all;
+
+	memset(place, 0, all * sizeof(*place));
+	for (uint32_t i = 0; i < all; i++)
+		key[i] = 0;
+	for (size_t i = 0; i < t->count; i++) {
+		const uint32_t e = t->access[i];
+		/* instead of halving all counts, later uses weigh more */
+		const double weight = (double)t->token[i] / HALF_LIFE;
+
+		if (place[e]) {
+			hits++;
+		} else if (count < slots) {
+			held[count++] = e;
+			place[e] = count;
+		} else {
+			uint32_t worst = 0;
+
+			for (uint32_t k = 1; k < count; k++)
+				if (key[held[k]] < key[held[worst]])
+					worst = k;
+			place[held[worst]] = 0;
+			held[worst] = e;
+			place[e] = worst + 1;
+		}
+		if (policy == LRU)
+			key[e] = (double)i;
+		else if (policy == BELADY)
+			key[e] = -(double)next[i];
+		else if (key[e] == 0 || key[e] < weight - 40)
+			key[e] = weight;
+		else /* log2(2^key + 2^weight) */
+			key[e] = key[e] + __builtin_log2(1 + __builtin_exp2(weight - key[e]));
+	}
+	return (double)hits / (double)t->count;
+}
+
+/*
+ * How well @size fixed experts serve a run of @length tokens: the part of its accesses that the
+ * most used ones of that run have, as a mean over runs and layers (arXiv:2505.16056 calls it SRP
+ * for as many experts as a token uses, and SCH for a cache's).
+ */
+static double run_coverage(const struct trace *t, uint32_t length, uint32_t size, uint32_t *uses)
+{
+	const uint32_t all = t->layers * t->experts;
+	double covered = 0;
+	size_t total = 0;
+
+	for (size_t i = 0; i < t->count;) {
+		const uint32_t run = t->token[i] / length;
+
+		memset(uses, 0, all * sizeof(*uses));
+		for (; i < t->count && t->token[i] / length == run; i++, total++)
+			uses[t->access[i]]++;
+		for (uint32_t l = 0; l < t->layers; l++)
+			for (uint32_t k = 0; k < size; k++) {
+				uint32_t best = l * t->experts;
+
+				for (uint32_t e = best; e < (l + 1) * t->experts; e++)
+					best = uses[e] > uses[best] ? e : best;
+				covered += uses[best];
+				uses[best] = 0;
+			}
+	}
+	return covered / (double)total;
+}
+
+/* --- output --------------------------------------------------------------------------------------
+ */
+
+static int plot(const char *path, const struct point *points, int count)
+{
+	static const char *const color[] = { "#0072b2", "#e69f00", "#009e73" };
+	static const char *const name[] = { "LRU", "frequency and recency", "Belady's optimum" };
+	FILE *f = fopen(path, "wxe");
+
+	if (!f && errno == EEXIST)
+		f = fopen(path, "we");
+	if (!f)
+		return failf("%s: %s", path, strerror(errno));
+	fputs("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 640 420\" "
+	      "font-family=\"sans-serif\" "
+	      "font-size=\"13\">\n<rect width=\"640\" height=\"420\" fill=\"white\"/>\n",
+	      f);
+	for (int i = 0; i <= 10; i += 2)
+		fprintf(f,
+			"<path d=\"M60 %d H600\" stroke=\"#ddd\"/><text x=\"52\" y=\"%d\" "
+			"text-anchor=\"end\">%d %%</text>\n<text x=\"%d\" y=\"380\" "
+			"text-anchor=\"middle\">%d %%</text>\n",
+			360 - 32 * i, 364 - 32 * i, 10 * i, 60 + 54 * i, 10 * i);
+	for (int p = 0; p < 3; p++) {
+		fprintf(f,
+			"<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"2\" points=\"60,360",
+			color[p]);
+		for (int i = 0; i < count; i++) {
+			const double hit = p == 0   ? points[i].lru
+					   : p == 1 ? points[i].frequency
+						    : points[i].belady;
+
+			fprintf(f, " %.1f,%.1f", 60 + 540.0 * (i + 1) / count, 360 - 320 * hit);
+		}
+		fprintf(f, "\"/>\n<text x=\"420\" y=\"%d\" fill=\"%s\">%s</text>\n", 290 + 20 * p,
+			color[p], name[p]);
+	}
+	fputs("<text x=\"330\" y=\"404\" text-anchor=\"middle\">experts in memory</text>\n<text "
+	      "x=\"60\" "
+	      "y=\"24\">hit rate</text>\n</svg>\n",
+	      f);
+	if (ferror(f) | fclose(f)) {
+		remove(path);
+		return failf("%s: %s", path, strerror(errno));
+	}
+	return EXIT_OK;
+}
+
+static double megabytes(const struct trace *t, double hit_rate)
+{
+	return (1 - hit_rate) * (double)t->count / (double)t->tokens * (double)t->expert_bytes /
+	       1048576;
+}
+
+static void print_points(const struct trace *t, const struct point *points, double rate)
+{
+	printf("%zu tokens, %u layers of %u experts, %u used; an expert has %.2f MiB\n"
+	       "in memory   slots      LRU  frequency  optimum   read a token (LRU), time at %.1f "
+	       "GB/s\n",
+	       t->tokens, t->layers, t->experts, t->used, (double)t->expert_bytes / 1048576, rate);
+	for (int i = 0; i < STEPS; i++)
+		printf("%7d %% %9u %6.1f %%  %7.1f %% %6.1f %%  %10.2f MiB  %8.2f ms\n",
+		       10 * (i + 1), points[i].slots, 100 * points[i].lru,
+		       100 * points[i].frequency, 100 * points[i].belady,
+		       megabytes(t, points[i].lru), megabytes(t, points[i].lru) * 1.048576 / rate);
+}
+
+static int report(const struct trace *t, double rate, bool json, const char *svg)
+{
+	static const uint32_t lengths[] = { 4, 16, 64 };
+	const uint32_t all = t->layers * t->experts;
+	uint32_t *next = malloc(t->count * sizeof(*next)), *held = malloc(2 * all * sizeof(*held));
+	double *key = malloc(all * sizeof(*key)), coverage[3][2];
+	struct point points[STEPS];
+	int status = next && held && key ? EXIT_OK : failf("out of memory");
+
+	if (!status) {
+		find_next(t, next, held);
+		for (int i = 0; i < STEPS; i++) {
+			points[i].slots = (uint32_t)((uint64_t)all * (uint64_t)(i + 1) / STEPS);
+			points[i].lru = simulate(t, LRU, points[i].slots, next, key, held);
+			points[i].frequency =
+				simulate(t, FREQUENCY, points[i].slots, next, key, held);
+			points[i].belady = simulate(t, BELADY, points[i].slots, next, key, held);
+		}
+		for (int i = 0; i < 3; i++) {
+			coverage[i][0] = run_coverage(t, lengths[i], t->used, held);
+			coverage[i][1] = run_coverage(
+				t, lengths[i], 2 * t->used < t->experts ? 2 * t->used : t->experts,
+				held);
+		}
+		if (svg)
+			status = plot(svg, points, STEPS);
+	}
+	if (!status && json) {
+		struct json_object *root = json_object_new_object(),
+				   *list = json_object_new_array();
+		struct json_object *runs = json_object_new_array();
+
+		for (int i = 0; i < STEPS; i++) {
+			struct json_object *o = json_object_new_object();
+
+			json_object_object_add(o, "slots", json_object_new_int64(points[i].slots));
+			json_object_object_add(o, "lru", json_object_new_double(points[i].lru));
+			json_object_object_add(o, "frequency",
+					       json_object_new_double(points[i].frequency));
+			json_object_object_add(o, "belady",
+					       json_object_new_double(points[i].belady));
+			json_object_object_add(
+				o, "bytes_a_token",
+				json_object_new_double(megabytes(t, points[i].lru) * 1048576));
+			json_object_array_add(list, o);
+		}
+		for (int i = 0; i < 3; i++) {
+			struct json_object *o = json_object_new_object();
+
+			json_object_object_add(o, "tokens", json_object_new_int64(lengths[i]));
+			json_object_object_add(o, "srp", json_object_new_double(coverage[i][0]));
+			json_object_object_add(o, "sch", json_object_new_double(coverage[i][1]));
+			json_object_array_add(runs, o);
+		}
+		json_object_object_add(root, "tokens", json_object_new_int64((int64_t)t->tokens));
+		json_object_object_add(root, "caches", list);
+		json_object_object_add(root, "runs", runs);
+		status = print_json(stdout, root);
+	} else if (!status) {
+		print_points(t, points, rate);
+		for (int i = 0; i < 3; i++)
+			printf("runs of %2u tokens: the best %u experts of a layer cover %.1f %% "
+			       "(SRP), "
+			       "the best %u %.1f %% (SCH)\n",
+			       lengths[i], t->used, 100 * coverage[i][0], 2 * t->used,
+			       100 * coverage[i][1]);
+	}
+	free(next);
+	free(held);
+	free(key);
+	return status;
+}
+
+int verb_replay(int argc, char **argv)
+{
+	struct trace trace = { 0 };
+	const char *svg = NULL;
+	double rate = 2;
+	bool json = false;
+	const struct option options[] = {
+		{ "rate", 0, OPTION_FLOAT, &rate, "GB/S", "what the drive reads a second (2)" },
+		{ "plot", 0, OPTION_STRING, &svg, "FILE", "draw hit rates over cache sizes (SVG)" },
+		{ "json", 0, OPTION_FLAG, &json, NULL, "print JSON" },
+		{ 0 },
+	};
+	const struct usage usage = {
+		"replay [OPTION]... TRACE",
+		"Shows how often experts would be in memory for several cache sizes "
+		"and policies, from a trace that \"stoker run --trace\" wrote.",
+		options, 1, 1
+	};
+	int status;
+
+	if (parse_options(&usage, argc, argv, &status) < 0)
+		return status;
+	if (!(rate > 0)) {
+		fputs("stoker: --rate has to be above 0\n", stderr);
+		return EXIT_USAGE;
+	}
+	status = read_trace(argv[1], &trace);
+	if (!status)
+		status = report(&trace, rate, json, svg);
+	free(trace.access);
+	free(trace.token);
+	return status;
+}
