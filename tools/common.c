@@ -255,6 +255,7 @@ int load_model(const struct compute_options *c, struct stoker_device *device, co
 		.context = &bar,
 		.session = session,
 		.store = c->store,
+		.policy = c->policy,
 	};
 	struct stoker_error err;
 	int ret;

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NEVER = 0x7fffffff, HALF_LIFE = 64, STEPS = 10 };
+enum { NEVER = 0x7fffffff, HALF_LIFE = 16, STEPS = 10 };
 
 struct trace {
 	uint32_t layers, experts, used;

@@ -59,7 +59,7 @@ struct compute_options {
 	const char *device;
 	uint64_t threads;
 	bool exact;
-	const char *memory, *store;
+	const char *memory, *store, *policy;
 };
 
 #define COMPUTE_OPTIONS(c)                                                                              \
@@ -69,6 +69,8 @@ struct compute_options {
 		{ "memory",	0,	OPTION_STRING,                                                  \
 		  &(c)->memory, "SIZE", "keep to this much, experts on the drive: 6G, min, max" },      \
 		{ "store", 0, OPTION_STRING, &(c)->store, "NAME", "read experts by uring or threads" }, \
+		{ "policy",	0,	OPTION_STRING,                                                  \
+		  &(c)->policy, "NAME", "which experts stay: frequency or lru" },                       \
 	{                                                                                               \
 		"exact", 0, OPTION_FLAG, &(c)->exact, NULL,                                             \
 			"32-bit float activations, for verification"                                    \

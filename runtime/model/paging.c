@@ -167,12 +167,15 @@ static int create(struct stoker_model *m, const struct stoker_model_params *para
 	if (m->memory < dense + cache + rest + least)
 		return refuse(m, m->memory, dense, cache, rest, least);
 	room = m->memory - dense - cache - rest;
+	if (!pager_has_policy(params->policy))
+		return stoker_fail(m->err, -EINVAL, "no policy \"%s\"; there are frequency and lru",
+				   params->policy);
 	ret = stoker_store_open(params->store, &store, m->err);
 	if (ret)
 		return ret;
 	p->store = store->ops->name;
-	return pager_create(m->device, layers, m->layer_count, room, m->experts_used, store,
-			    &p->pager, m->err);
+	return pager_create(m->device, layers, m->layer_count, room, m->experts_used,
+			    params->policy, store, &p->pager, m->err);
 }
 
 /* A model without experts fits or it doesn't. */

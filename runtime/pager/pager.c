@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* Slots, residency and replacement: see pager.h.  The least recently used slot goes first. */
+/* Slots, residency and replacement: see pager.h. */
 #include "pager/pager.h"
+
+#include <math.h>
+
+/* After so many rounds through the layers a use counts half. */
+static const double half_life = 16;
 
 struct slot {
 	uint8_t *memory;
@@ -31,7 +36,14 @@ struct layer {
 	struct pager_layer place;
 	struct class *class;
 	struct slot **resident; /* [experts] */
+	double *score;		/* [experts], log2 of uses that halve with time */
 	uint32_t number;
+};
+
+struct policy {
+	const char *name;
+	/* A slot that nobody uses, or NULL. */
+	struct slot *(*victim)(const struct class *c);
 };
 
 struct stoker_pager {
@@ -41,6 +53,8 @@ struct stoker_pager {
 	uint32_t layer_count;
 	struct class *classes;
 	uint32_t class_count;
+	const struct policy *policy;
+	uint64_t waves; /* want() calls so far, a clock */
 	struct pager_stats stats;
 };
 
@@ -98,13 +112,64 @@ static void make_oldest(struct class *c, struct slot *s)
 	c->oldest = s;
 }
 
-static struct slot *find_victim(const struct class *c)
+static bool is_free(const struct slot *s)
+{
+	return !s->users && !s->pending;
+}
+
+static struct slot *oldest_free(const struct class *c)
 {
 	struct slot *s = c->oldest;
 
-	while (s && (s->users || s->pending))
+	while (s && !is_free(s))
 		s = s->newer;
 	return s;
+}
+
+/*
+ * The slot whose expert was used least, the recent past counting most.  Layers take turns in every
+ * token, which is the worst for an LRU list with less room than a token needs.
+ */
+static struct slot *least_used(const struct class *c)
+{
+	struct slot *best = NULL;
+	double least = INFINITY;
+
+	for (struct slot *s = c->oldest; s; s = s->newer) {
+		if (!is_free(s))
+			continue;
+		if (!s->layer)
+			return s;
+		if (s->layer->score[s->expert] < least) {
+			least = s->layer->score[s->expert];
+			best = s;
+		}
+	}
+	return best;
+}
+
+static const struct policy policies[] = { { "frequency", least_used }, { "lru", oldest_free } };
+
+static const struct policy *find_policy(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(policies); i++)
+		if (!name || !strcmp(policies[i].name, name))
+			return &policies[i];
+	return NULL;
+}
+
+bool pager_has_policy(const char *name)
+{
+	return find_policy(name) != NULL;
+}
+
+/* One more use, now: later ones weigh more instead of earlier ones being halved. */
+static void count_use(struct layer *l, uint32_t expert)
+{
+	const double now = (double)l->pager->waves / l->pager->layer_count / half_life;
+	double *score = &l->score[expert];
+
+	*score = *score < now - 50 ? now : *score + log2(1 + exp2(now - *score));
 }
 
 static void forget(struct slot *s)
@@ -187,6 +252,7 @@ static uint32_t want(struct stoker_expert_source *source, const uint32_t *expert
 	uint32_t read_count = 0, taken = 0;
 
 	take_completions(p, false);
+	p->waves++;
 	for (; taken < count && read_count + PAGER_SLICES <= ARRAY_SIZE(reads); taken++) {
 		const uint32_t expert = experts[taken];
 		struct slot *s = l->resident[expert];
@@ -198,11 +264,11 @@ static uint32_t want(struct stoker_expert_source *source, const uint32_t *expert
 		if (s) {
 			p->stats.hits++;
 		} else {
-			s = find_victim(c);
+			s = p->policy->victim(c);
 			/* what others have begun to read may become free; ours is kept anyway */
 			while (!s && !taken) {
 				take_completions(p, true);
-				s = find_victim(c);
+				s = p->policy->victim(c);
 			}
 			if (!s)
 				break;
@@ -214,6 +280,7 @@ static uint32_t want(struct stoker_expert_source *source, const uint32_t *expert
 			read_count += plan_reads(s, reads + read_count);
 		}
 		s->users++;
+		count_use(l, expert);
 		unlink_slot(c, s);
 		make_newest(c, s);
 	}
@@ -377,7 +444,7 @@ static int share_out(struct stoker_pager *p, uint64_t memory, uint32_t least,
 }
 
 int pager_create(struct stoker_device *device, const struct pager_layer *layers, uint32_t count,
-		 uint64_t memory, uint32_t least, struct stoker_store *store,
+		 uint64_t memory, uint32_t least, const char *policy, struct stoker_store *store,
 		 struct stoker_pager **out, struct stoker_error *err)
 {
 	struct stoker_pager *p = calloc(1, sizeof(*p));
@@ -390,6 +457,7 @@ int pager_create(struct stoker_device *device, const struct pager_layer *layers,
 	}
 	p->device = device;
 	p->store = store;
+	p->policy = find_policy(policy);
 	p->layers = calloc(count, sizeof(*p->layers));
 	p->classes = calloc(count, sizeof(*p->classes));
 	p->layer_count = count;
@@ -407,7 +475,10 @@ int pager_create(struct stoker_device *device, const struct pager_layer *layers,
 		if (!layers[i].experts)
 			continue;
 		l->resident = calloc(layers[i].experts, sizeof(*l->resident));
-		if (!l->resident)
+		l->score = calloc(layers[i].experts, sizeof(*l->score));
+		for (uint32_t e = 0; l->score && e < layers[i].experts; e++)
+			l->score[e] = -100;
+		if (!l->resident || !l->score)
 			ret = stoker_fail(err, -ENOMEM, "out of memory");
 		l->class = class_of(p, slot_room(&layers[i]));
 		l->class->layers++;
@@ -435,8 +506,10 @@ void pager_destroy(struct stoker_pager **pager)
 		free(p->classes[i].slots);
 		free(p->classes[i].blocks);
 	}
-	for (uint32_t i = 0; p->layers && i < p->layer_count; i++)
+	for (uint32_t i = 0; p->layers && i < p->layer_count; i++) {
 		free(p->layers[i].resident);
+		free(p->layers[i].score);
+	}
 	free(p->classes);
 	free(p->layers);
 	free(p);

@@ -37,12 +37,15 @@ struct stoker_pager;
  */
 uint64_t pager_memory(const struct pager_layer *layers, uint32_t count, uint32_t experts);
 
+/* Which slot is used again: "frequency" or "lru"; NULL: the former, which replays better. */
+bool pager_has_policy(const char *name);
+
 /*
  * Slots in at most @memory bytes of @device, which the host has to see.  @layers' files outlive the
  * pager; @store becomes its own.  -ENOMEM when a class of layers gets fewer than @least slots.
  */
 int pager_create(struct stoker_device *device, const struct pager_layer *layers, uint32_t count,
-		 uint64_t memory, uint32_t least, struct stoker_store *store,
+		 uint64_t memory, uint32_t least, const char *policy, struct stoker_store *store,
 		 struct stoker_pager **pager, struct stoker_error *err);
 void pager_destroy(struct stoker_pager **pager);
 

@@ -113,6 +113,35 @@ if [ -e $demo ]; then
 	expect 1 "no chat template" "chat without a template" "$stoker" run -m $demo --chat
 	text=$(printf 'In the beginning God' | "$stoker" tokenize -m $demo)
 	if [[ $text =~ ^[0-9]+(\ [0-9]+)+$ ]]; then ok "tokenize"; else bad "tokenize"; fi
+	# experts on the drive
+	plain=$("$stoker" run -m $demo -p "And God said" -n 30 --temp 0 -c 128 2>/dev/null)
+	for store in uring threads; do
+		paged=$("$stoker" run -m $demo -p "And God said" -n 30 --temp 0 -c 128 --memory min --store $store 2>/dev/null)
+		if [ -n "$plain" ] && [ "$plain" = "$paged" ]; then ok "paging by $store: the same text"; else bad "paging by $store"; fi
+	done
+	expect 0 "of 96 experts in" "paging statistics" "$stoker" run -m $demo -p "And" -n 5 --temp 0 -c 128 --memory 26M --policy lru --stats
+	expect 0 '"misses"' "paging in JSON" "$stoker" run -m $demo -p "And" -n 5 -c 128 --memory 0.025g --json
+	expect 1 "needs at least" "too little memory" "$stoker" run -m $demo -p "And" -n 5 --memory 2M
+	expect 2 'no size "much"' "no size" "$stoker" run -m $demo -p "And" -n 5 --memory much
+	expect 1 'no policy "fifo"' "unknown policy" "$stoker" run -m $demo -p "And" -n 5 --memory min --policy fifo
+	expect 0 "" "run --trace" "$stoker" run -m $demo -p "And God said" -n 20 --ignore-eos --trace "$scratch/trace"
+	expect 0 "optimum" "replay" "$stoker" replay "$scratch/trace" --plot "$scratch/plot.svg"
+	if grep -q polyline "$scratch/plot.svg"; then ok "replay --plot"; else bad "replay --plot"; fi
+	expect 0 '"belady"' "replay --json" "$stoker" replay --json "$scratch/trace"
+	expect 1 "not a trace" "replay of something else" "$stoker" replay Makefile
+	expect 1 "No space left" "a trace that can't be written" "$stoker" run -m $demo -p "And" -n 300 --ignore-eos --trace /dev/full
+	expect 1 "no experts to trace" "a trace of a dense model" "$stoker" run -m $containers/plain.gguf -p a -n 1 --trace "$scratch/t2"
+	expect 0 "GB/s" "bench store" "$stoker" bench store -m $demo
+	# the same text on Vulkan; drivers keep what leak checkers take for lost
+	if ASAN_OPTIONS=detect_leaks=0 "$stoker" run --device vulkan -m $demo -p "And God said" -n 30 --temp 0 -c 128 >"$scratch/vulkan" 2>"$scratch/err"; then
+		if [ "$plain" = "$(cat "$scratch/vulkan")" ]; then ok "Vulkan: the same text"; else bad "Vulkan: the same text"; fi
+	elif grep -q "no driver\|no device\|isn't here" "$scratch/err"; then
+		skipped=$((skipped + 1))
+		echo "skipped: Vulkan: $(cat "$scratch/err")"
+	else
+		bad "Vulkan"
+	fi
+	expect 1 "no device \"juggler\"" "no such Vulkan device" env ASAN_OPTIONS=detect_leaks=0 "$stoker" run --device vulkan:juggler -m $demo -p x
 	head -c 4000 tools/demo-model/heldout/kjv.txt >"$scratch/text"
 	expect 0 "bits a byte" "perplexity" "$stoker" perplexity -m $demo -f "$scratch/text" --stride 256
 	"$stoker" run -m $demo -p "In the beginning" --ignore-eos -n 100000 -c 100000 >"$scratch/out" 2>"$scratch/err" &

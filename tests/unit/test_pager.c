@@ -186,7 +186,8 @@ static unsigned run_schedule(uint64_t seed, unsigned failing)
 	const uint64_t all = pager_memory(layers, LAYERS, EXPERTS);
 	const uint64_t memory = all * (USED + 1 + random_u32() % EXPERTS) / EXPERTS;
 
-	if (pager_create(&device, layers, LAYERS, memory, USED, &store->base, &pager, &err)) {
+	if (pager_create(&device, layers, LAYERS, memory, USED, seed % 2 ? "lru" : NULL,
+			 &store->base, &pager, &err)) {
 		CU_FAIL("pager_create");
 		return 0;
 	}

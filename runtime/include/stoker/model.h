@@ -32,13 +32,14 @@ struct stoker_session_params;
  *	that don't fit staying on the drive; or STOKER_MEMORY_ALL, or STOKER_MEMORY_MIN
  * @session: what that session will be created with; NULL: the defaults
  * @store: how experts are read: "uring", "threads", or NULL for the first that works here
+ * @policy: which expert gives way to another: "frequency", "lru", or NULL for the former
  */
 struct stoker_model_params {
 	int (*progress)(void *context, uint64_t done, uint64_t total);
 	void *context;
 	uint64_t memory;
 	const struct stoker_session_params *session;
-	const char *store;
+	const char *store, *policy;
 };
 
 /**
