@@ -6,8 +6,9 @@ TEST_OBJECTS := $(TEST_SOURCES:%.c=$(BUILD)/%.o)
 $(TEST_OBJECTS): LIBRARY_FLAGS := $(BASE_FLAGS) -Iruntime -Itests/unit -Wno-conversion \
 	$(shell $(PKG_CONFIG) --cflags json-c $(TEST_PACKAGES) 2>/dev/null)
 
+# drivers have to find the dlclose() of tests/unit/main.c
 $(BUILD)/unit: $(TEST_OBJECTS) $(STATIC)
-	$(CC) $(LDFLAGS) $^ $(shell $(PKG_CONFIG) --libs json-c) -lcunit $(LDLIBS) -o $@
+	$(CC) $(LDFLAGS) $(if $(filter address,$(SANITIZE)),-rdynamic) $^ $(shell $(PKG_CONFIG) --libs json-c) -lcunit $(LDLIBS) -o $@
 
 .PHONY: test unit e2e
 test: unit e2e
@@ -34,7 +35,7 @@ e2e-tool: all
 # The Vulkan device at other subgroup sizes, under GPU-assisted validation, and on newer drivers.
 .PHONY: vulkan-check
 vulkan-check: $(BUILD)/unit
-	tests/e2e/vulkan.sh $(BUILD) $(NEXT)
+	tests/e2e/vulkan.sh $(BUILD) $(NEXT) $(PARTS)
 
 # libFuzzer targets, with ASan and UBSan: make fuzz RUNS=50000
 RUNS ?= 50000

@@ -135,39 +135,61 @@ static uint64_t number_in(const char *path, const char *field)
 	return value;
 }
 
-/* What a memory cgroup leaves: its limit less what is used, UINT64_MAX without one. */
-static uint64_t cgroup_leaves(const char *folder, const char *limit_file, const char *usage_file)
+/* What a memory cgroup leaves; its page cache is given back when need be.  UINT64_MAX: no limit. */
+static uint64_t cgroup_leaves(const char *folder, bool v2)
 {
 	char path[800];
-	uint64_t limit, used;
+	uint64_t limit, used, cache;
 
-	snprintf(path, sizeof(path), "%s/%s", folder, limit_file);
+	snprintf(path, sizeof(path), "%s/%s", folder, v2 ? "memory.max" : "memory.limit_in_bytes");
 	limit = number_in(path, ""); /* "max" is no number */
-	snprintf(path, sizeof(path), "%s/%s", folder, usage_file);
+	if (!limit)
+		return UINT64_MAX;
+	snprintf(path, sizeof(path), "%s/%s", folder,
+		 v2 ? "memory.current" : "memory.usage_in_bytes");
 	used = number_in(path, "");
-	return limit ? limit - (used < limit ? used : limit) : UINT64_MAX;
+	snprintf(path, sizeof(path), "%s/memory.stat", folder);
+	cache = number_in(path, v2 ? "inactive_file " : "total_inactive_file ") +
+		number_in(path, v2 ? "active_file " : "total_active_file ");
+	used -= cache < used ? cache : used;
+	return used < limit ? limit - used : 1;
 }
 
-/* What this process may still take: the machine's free memory within its cgroup's limit. */
+/* The least of what a group and those around it leave; in a container the path may not be there. */
+static uint64_t cgroups_leave(const char *mount, char *path, bool v2)
+{
+	uint64_t left = UINT64_MAX, leaves;
+	char folder[700];
+	char *end;
+
+	do {
+		snprintf(folder, sizeof(folder), "%s%s", mount, path);
+		leaves = cgroup_leaves(folder, v2);
+		left = leaves < left ? leaves : left;
+		end = strrchr(path, '/');
+		if (end)
+			*end = 0;
+	} while (end);
+	return left;
+}
+
+/* What this process may still take: the machine's free memory within its cgroups' limits. */
 static uint64_t memory_to_take(void)
 {
-	uint64_t left = number_in("/proc/meminfo", "MemAvailable:") * 1024;
-	char line[512], folder[640];
+	uint64_t left = number_in("/proc/meminfo", "MemAvailable:") * 1024, leaves;
+	char line[512];
 	FILE *f = fopen("/proc/self/cgroup", "re");
 
 	while (f && fgets(line, sizeof(line), f)) {
-		const char *path = strrchr(line, ':');
-		uint64_t leaves = UINT64_MAX;
+		char *path = strrchr(line, ':');
 
 		line[strcspn(line, "\n")] = 0;
-		if (!strncmp(line, "0::", 3)) {
-			snprintf(folder, sizeof(folder), "/sys/fs/cgroup%s", path + 1);
-			leaves = cgroup_leaves(folder, "memory.max", "memory.current");
-		} else if (path && strstr(line, ":memory:")) {
-			snprintf(folder, sizeof(folder), "/sys/fs/cgroup/memory%s", path + 1);
-			leaves = cgroup_leaves(folder, "memory.limit_in_bytes",
-					       "memory.usage_in_bytes");
-		}
+		if (!strncmp(line, "0::", 3))
+			leaves = cgroups_leave("/sys/fs/cgroup", path + 1, true);
+		else if (path && strstr(line, ":memory:"))
+			leaves = cgroups_leave("/sys/fs/cgroup/memory", path + 1, false);
+		else
+			continue;
 		left = leaves < left ? leaves : left;
 	}
 	if (f)
@@ -177,8 +199,11 @@ static uint64_t memory_to_take(void)
 
 /* The budget that --memory asks for; without it everything when that fits, otherwise what there is.
  */
-static int memory_budget(const struct compute_options *c, const char *path, uint64_t *budget)
+static int memory_budget(const struct compute_options *c, struct stoker_device *device,
+			 const char *path, uint64_t *budget)
 {
+	/* for the cache and working buffers, of which only loading knows */
+	const uint64_t slack = 512 << 20;
 	const uint64_t left = memory_to_take();
 	struct stoker_gguf *gguf;
 	uint64_t bytes, all = 0;
@@ -196,15 +221,16 @@ static int memory_budget(const struct compute_options *c, const char *path, uint
 			       ? EXIT_OK
 			       : failf("no size \"%s\"; there are 6G, 1.5GiB, min, max", c->memory);
 	}
-	if (!left || stoker_gguf_open(path, &gguf, NULL))
-		return EXIT_OK; /* loading says what's wrong */
+	/* a device with memory of its own doesn't take the machine's */
+	if (!left || !stoker_device_shares_memory(device) || stoker_gguf_open(path, &gguf, NULL))
+		return EXIT_OK; /* loading says what's wrong with the file */
 	for (uint32_t i = 0; i < stoker_gguf_file_count(gguf); i++) {
 		stoker_gguf_file(gguf, i, NULL, &bytes);
 		all += bytes;
 	}
 	stoker_gguf_close(&gguf);
-	if (all + all / 16 > left)
-		*budget = left / 8 * 7;
+	if (all + all / 16 + (all > slack ? slack : all) > left)
+		*budget = left / 16 * 15 + 2;
 	return EXIT_OK;
 }
 
@@ -260,7 +286,7 @@ int load_model(const struct compute_options *c, struct stoker_device *device, co
 	struct stoker_error err;
 	int ret;
 
-	if (memory_budget(c, path, &params.memory))
+	if (memory_budget(c, device, path, &params.memory))
 		return EXIT_USAGE;
 	cancel_on_interrupt(NULL);
 	ret = stoker_model_load(device, path, &params, model, &err);

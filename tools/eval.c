@@ -183,7 +183,8 @@ int verb_eval(int argc, char **argv)
 			       (unsigned long long)e.greedy);
 	session = (struct stoker_session_params){ .context = (uint32_t)(count + e.greedy),
 						  .batch = (uint32_t)e.batch,
-						  .kv = kv };
+						  .kv = kv,
+						  .all_logits = e.logits != NULL };
 	if (!status)
 		status = open_device(&e.compute, &device);
 	if (!status)

@@ -163,6 +163,7 @@ int verb_perplexity(int argc, char **argv)
 	if (p.kv && parse_kv(p.kv, &params.kv))
 		return EXIT_USAGE;
 	params.context = (uint32_t)p.context;
+	params.all_logits = 1;
 	if (stoker_vocabulary_load(p.model, &v, &err))
 		return fail(&err);
 	text = read_file(p.file, &bytes);

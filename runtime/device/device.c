@@ -28,6 +28,11 @@ void stoker_device_close(struct stoker_device **device)
 		d->ops->destroy(d);
 }
 
+int stoker_device_shares_memory(const struct stoker_device *device)
+{
+	return device->shares_memory;
+}
+
 const char *stoker_device_description(const struct stoker_device *device)
 {
 	return device->description;

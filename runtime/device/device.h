@@ -284,6 +284,7 @@ struct stoker_device {
 	char description[160]; /* "cpu: 2 threads, avx512" */
 	uint64_t max_memory;   /* of one memory_create() */
 	bool exact;
+	bool shares_memory; /* with the host */
 };
 
 /* Bytes of a cache row of @width values. */

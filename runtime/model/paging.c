@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 enum {
-	PLACE_BITS = 44,
+	PLACE_BITS = 42,      /* leaves 20 for the tensor's number */
 	OWN_BYTES = 16 << 20, /* program, libraries, stacks */
 };
 static const stoker_address paged = (stoker_address)1 << 62;
@@ -77,6 +77,19 @@ static int open_files(struct stoker_model *m, struct model_pager *p)
 	return 0;
 }
 
+/*
+ * The container's header twice, as the vocabulary is a second reading of it: text, and some 100
+ * bytes of tables a token.
+ */
+static uint64_t metadata_bytes(const struct stoker_model *m)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < stoker_gguf_file_count(m->gguf); i++)
+		bytes += 2 * stoker_gguf_data(m->gguf, i);
+	return bytes + 100 * (uint64_t)m->vocabulary;
+}
+
 /* Bytes that a session and the device's working buffers take beside weights. */
 static uint64_t session_bytes(const struct stoker_model *m, const struct stoker_session_params *s,
 			      uint64_t *cache)
@@ -89,16 +102,21 @@ static uint64_t session_bytes(const struct stoker_model *m, const struct stoker_
 				(s->kv == STOKER_KV_TYPE_DEFAULT && m->device->exact)
 			? STOKER_KV_F32
 			: STOKER_KV_F16;
-	uint64_t hidden = 0, rows = batch * (stoker_forward_mix(m) + 4 * (uint64_t)m->embedding);
+	/* logits here and on the device; all rows of a batch for those who ask for them */
+	const uint64_t logit_rows = s->all_logits ? batch : 1;
+	uint64_t hidden = 0, heads = 0;
+	uint64_t rows = batch * (2 * stoker_forward_mix(m) + 4 * (uint64_t)m->embedding);
 
 	*cache = 0;
 	for (uint32_t i = 0; i < m->layer_count; i++) {
 		*cache += stoker_layer_state(&m->layers[i], kv, context, 0, NULL);
 		hidden = MAX(hidden, (uint64_t)m->layers[i].down_exps.in);
+		heads = MAX(heads, (uint64_t)m->layers[i].heads * m->layers[i].latent);
 	}
+	rows += batch * heads * 2; /* of matrices a head, gathered and as codes */
 	/* an experts op keeps gate, up and down for each choice, and codes of both inputs */
 	rows += batch * m->experts_used * (3 * hidden + m->embedding) * 5 / 4;
-	return 4 * (rows + 2 * (uint64_t)m->vocabulary) + OWN_BYTES;
+	return 4 * (rows + 2 * logit_rows * m->vocabulary) + OWN_BYTES + metadata_bytes(m);
 }
 
 static int refuse(struct stoker_model *m, uint64_t memory, uint64_t dense, uint64_t cache,
@@ -114,27 +132,6 @@ static int refuse(struct stoker_model *m, uint64_t memory, uint64_t dense, uint6
 		stoker_human_size(dense + cache + rest + least, total),
 		stoker_human_size(dense, size[1]), stoker_human_size(cache, size[2]),
 		stoker_human_size(rest, size[3]), stoker_human_size(least, size[4]));
-}
-
-/* The least memory in which every class of layers has slots for one token's experts. */
-static uint64_t least_memory(const struct stoker_model *m, const struct pager_layer *layers)
-{
-	uint64_t most = 0, all = pager_memory(layers, m->layer_count, STOKER_MAX_EXPERTS);
-
-	/* classes share memory by what their experts take in all: each needs its own least share */
-	for (uint32_t i = 0; i < m->layer_count; i++) {
-		uint64_t class = 0, one = pager_memory(&layers[i], 1, 1);
-
-		if (!one)
-			continue;
-		for (uint32_t k = 0; k < m->layer_count; k++)
-			if (pager_memory(&layers[k], 1, 1) == one)
-				class += pager_memory(&layers[k], 1, STOKER_MAX_EXPERTS);
-		most = MAX(most, (uint64_t)((double)one * (m->experts_used + 1) * (double)all /
-					    (double)class) +
-					 1);
-	}
-	return MIN(most, all);
 }
 
 static int create(struct stoker_model *m, const struct stoker_model_params *params,
@@ -161,7 +158,7 @@ static int create(struct stoker_model *m, const struct stoker_model_params *para
 	for (size_t i = 0; i < m->image_count; i++)
 		dense += m->images[i].memory.bytes;
 	rest = session_bytes(m, params->session ? params->session : &defaults, &cache);
-	least = least_memory(m, layers);
+	least = pager_least(layers, m->layer_count, m->experts_used);
 	if (m->memory == STOKER_MEMORY_MIN)
 		m->memory = dense + cache + rest + least;
 	if (m->memory < dense + cache + rest + least)
@@ -230,7 +227,9 @@ int stoker_model_paging(const struct stoker_model *m, struct stoker_paging *info
 
 	if (!m->pager)
 		return -ENOENT;
+	pthread_mutex_lock(&m->device->turn);
 	stats = pager_stats(m->pager->pager);
+	pthread_mutex_unlock(&m->device->turn);
 	*info = (struct stoker_paging){
 		.store = m->pager->store,
 		.memory = m->memory,

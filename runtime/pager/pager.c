@@ -148,6 +148,15 @@ static struct slot *least_used(const struct class *c)
 	return best;
 }
 
+/* Whether a slot waits for reads that nobody wants any more. */
+static bool has_abandoned(const struct class *c)
+{
+	for (const struct slot *s = c->oldest; s; s = s->newer)
+		if (!s->users && s->pending)
+			return true;
+	return false;
+}
+
 static const struct policy policies[] = { { "frequency", least_used }, { "lru", oldest_free } };
 
 static const struct policy *find_policy(const char *name)
@@ -257,7 +266,9 @@ static uint32_t want(struct stoker_expert_source *source, const uint32_t *expert
 		const uint32_t expert = experts[taken];
 		struct slot *s = l->resident[expert];
 
-		if (s && s->failed && !s->users && !s->pending) {
+		while (s && s->failed && !s->users && s->pending)
+			take_completions(p, true);
+		if (s && s->failed && !s->users) {
 			forget(s); /* tried again */
 			s = NULL;
 		}
@@ -265,8 +276,8 @@ static uint32_t want(struct stoker_expert_source *source, const uint32_t *expert
 			p->stats.hits++;
 		} else {
 			s = p->policy->victim(c);
-			/* what others have begun to read may become free; ours is kept anyway */
-			while (!s && !taken) {
+			/* what was begun for others and isn't needed any more becomes free */
+			while (!s && has_abandoned(c)) {
 				take_completions(p, true);
 				s = p->policy->victim(c);
 			}
@@ -415,32 +426,60 @@ static int fill_class(struct stoker_pager *p, struct class *c, struct stoker_err
 	return 0;
 }
 
-/* Shares @memory out among the classes by what all of their experts would take. */
+/* What every class gets before the rest is shared out: one token's experts, and one to read ahead.
+ */
+static uint32_t first_share(const struct class *c, uint32_t least)
+{
+	return MIN(least + 1, c->experts);
+}
+
+uint64_t pager_least(const struct pager_layer *layers, uint32_t count, uint32_t least)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const uint64_t room = slot_room(&layers[i]);
+		uint32_t experts = 0;
+		bool first = layers[i].experts > 0;
+
+		for (uint32_t k = 0; k < count; k++)
+			if (slot_room(&layers[k]) == room) {
+				experts += layers[k].experts;
+				first = first && (k >= i || !layers[k].experts);
+			}
+		if (first)
+			bytes += room * MIN(least + 1, experts);
+	}
+	return bytes;
+}
+
+/* The first shares, and of what is left as much as a class's experts are of all. */
 static int share_out(struct stoker_pager *p, uint64_t memory, uint32_t least,
 		     struct stoker_error *err)
 {
-	uint64_t all = 0;
-	char have[16], want_[16];
+	uint64_t all = 0, first = 0;
+	char have[16], need[16];
+	int ret = 0;
 
-	for (uint32_t i = 0; i < p->class_count; i++)
-		all += p->classes[i].experts * p->classes[i].slot_bytes;
 	for (uint32_t i = 0; i < p->class_count; i++) {
-		struct class *c = &p->classes[i];
-		const double share = (double)(c->experts * c->slot_bytes) / (double)all;
-		const double slots = share * (double)memory / (double)c->slot_bytes;
-		int ret;
+		const struct class *c = &p->classes[i];
 
-		c->count = slots < c->experts ? (uint32_t)slots : c->experts;
-		if (c->count < MIN(least, c->experts))
-			return stoker_fail(err, -ENOMEM,
-					   "%s for experts are room for %u of %s, a token needs %u",
-					   stoker_human_size(memory, have), c->count,
-					   stoker_human_size(c->slot_bytes, want_), least);
-		ret = fill_class(p, c, err);
-		if (ret)
-			return ret;
+		first += first_share(c, least) * c->slot_bytes;
+		all += (c->experts - first_share(c, least)) * c->slot_bytes;
 	}
-	return 0;
+	if (first > memory)
+		return stoker_fail(err, -ENOMEM, "%s for experts, a token needs %s",
+				   stoker_human_size(memory, have), stoker_human_size(first, need));
+	for (uint32_t i = 0; i < p->class_count && !ret; i++) {
+		struct class *c = &p->classes[i];
+		const uint32_t others = c->experts - first_share(c, least);
+		const double part = all ? (double)(memory - first) / (double)all : 0;
+
+		c->count = first_share(c, least) +
+			   (part < 1 ? (uint32_t)(part * (double)others) : others);
+		ret = fill_class(p, c, err);
+	}
+	return ret;
 }
 
 int pager_create(struct stoker_device *device, const struct pager_layer *layers, uint32_t count,

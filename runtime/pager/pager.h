@@ -37,6 +37,9 @@ struct stoker_pager;
  */
 uint64_t pager_memory(const struct pager_layer *layers, uint32_t count, uint32_t experts);
 
+/* The least memory that pager_create() takes. */
+uint64_t pager_least(const struct pager_layer *layers, uint32_t count, uint32_t least);
+
 /* Which slot is used again: "frequency" or "lru"; NULL: the former, which replays better. */
 bool pager_has_policy(const char *name);
 

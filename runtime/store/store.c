@@ -24,5 +24,8 @@ int stoker_store_reopen(int fd)
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	direct = open(link, O_RDONLY | O_DIRECT | O_CLOEXEC);
-	return direct >= 0 ? direct : open(link, O_RDONLY | O_CLOEXEC);
+	if (direct < 0)
+		direct = open(link, O_RDONLY | O_CLOEXEC);
+	/* without /proc: reads say where, so that a shared position doesn't matter */
+	return direct >= 0 ? direct : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 }

@@ -16,7 +16,7 @@ enum { STOKER_STORE_ALIGN = 4096 };
 
 struct store_file {
 	int fd;		  /* for direct reads, if possible */
-	int plain;	  /* where the kernel can't pin the memory */
+	int plain;	  /* where the kernel or the file system refuses these */
 	const char *path; /* for messages */
 };
 
@@ -56,6 +56,12 @@ struct stoker_store {
 int stoker_store_open(const char *name, struct stoker_store **store, struct stoker_error *err);
 int stoker_store_open_uring(struct stoker_store **store, struct stoker_error *err);
 int stoker_store_open_threads(struct stoker_store **store, struct stoker_error *err);
+
+/* Whether a failed direct read is to be tried without: see struct store_file. */
+static inline bool store_is_refused(int result)
+{
+	return result == -EFAULT || result == -EINVAL || result == -EOPNOTSUPP;
+}
 
 /* A descriptor of the same file for direct reads, or for ordinary ones where that's refused. */
 int stoker_store_reopen(int fd);

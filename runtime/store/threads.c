@@ -51,8 +51,8 @@ static int read_all(struct store_read *r)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && errno == EFAULT && fd != r->file->plain) {
-			fd = r->file->plain; /* memory of a device, which the kernel can't pin */
+		if (n < 0 && store_is_refused(-errno) && fd != r->file->plain) {
+			fd = r->file->plain;
 			continue;
 		}
 		if (n < 0)

@@ -5,7 +5,7 @@
 
 #include "store/store.h"
 
-enum { DEPTH = 64, PREFETCH_DEPTH = 16 };
+enum { DEPTH = 64, PREFETCH_DEPTH = 16, READ_MAX = 1 << 30 };
 
 struct queue {
 	struct store_read *first, **end;
@@ -37,11 +37,21 @@ static struct store_read *pop(struct queue *q)
 	return r;
 }
 
+/* Hands the kernel what is in its queue; what it's too short of memory for now stays there. */
+static int send_off(struct uring *u)
+{
+	int sent;
+
+	do
+		sent = io_uring_submit(&u->ring);
+	while (sent == -EINTR);
+	return sent;
+}
+
 /* Fills the kernel's queue from ours. */
 static void feed(struct uring *u)
 {
 	unsigned queued = 0;
-	int sent;
 
 	while (u->in_flight + queued < DEPTH) {
 		struct store_read *r = pop(&u->waiting[STORE_DEMAND]);
@@ -53,16 +63,14 @@ static void feed(struct uring *u)
 			break;
 		sqe = io_uring_get_sqe(&u->ring); /* DEPTH entries, so there is one */
 		io_uring_prep_read(sqe, r->file->fd, (uint8_t *)r->dst + r->done,
-				   (unsigned)(r->bytes - r->done), r->offset + r->done);
+				   (unsigned)MIN(r->bytes - r->done, (uint64_t)READ_MAX),
+				   r->offset + r->done);
 		io_uring_sqe_set_data(sqe, r);
 		queued++;
 	}
-	if (!queued)
-		return;
-	do
-		sent = io_uring_submit(&u->ring);
-	while (sent == -EINTR || sent == -EAGAIN || sent == -EBUSY);
 	u->in_flight += queued;
+	if (queued)
+		send_off(u);
 }
 
 static void submit(struct stoker_store *s, struct store_read **reads, size_t count,
@@ -85,7 +93,7 @@ static bool take(struct uring *u, struct store_read *r, int result)
 		push(&u->waiting[STORE_DEMAND], r);
 		return false;
 	}
-	if (result == -EFAULT) { /* memory of a device, which the kernel can't pin */
+	if (store_is_refused(result)) {
 		const ssize_t n = pread(r->file->plain, (uint8_t *)r->dst + r->done,
 					r->bytes - r->done, (off_t)(r->offset + r->done));
 
@@ -114,8 +122,11 @@ static size_t complete(struct stoker_store *s, struct store_read **out, size_t m
 		struct store_read *r;
 		int result;
 
-		if (io_uring_sq_ready(&u->ring)) /* the kernel was short of something */
-			io_uring_submit(&u->ring);
+		if (io_uring_sq_ready(&u->ring) && send_off(u) < 0 &&
+		    io_uring_sq_ready(&u->ring) == u->in_flight) {
+			usleep(1000); /* nothing under way that could be waited for */
+			continue;
+		}
 		result = wait && !count ? io_uring_wait_cqe(&u->ring, &cqe)
 					: io_uring_peek_cqe(&u->ring, &cqe);
 		if (result == -EINTR)

@@ -1,10 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # The Vulkan suites in the forms that one process can't have: subgroups of 4 and 16 lanes, GPU-assisted
-# validation, newer drivers.  usage: vulkan.sh BUILD NEXT
+# validation, newer drivers.  usage: vulkan.sh BUILD NEXT [PART...], of widths, validation, drivers.
 set -u
 unit=$1/unit
 next=$2/bin
+parts=" ${*:3} "
+[ $# -gt 2 ] || parts=" widths validation drivers "
 passed=0 failed=0 skipped=0
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
@@ -29,12 +31,16 @@ skip() {
 	echo "skipped: $1"
 }
 
+asked() { [[ $parts == *" $1 "* ]]; }
+
 # The widths reach into the driver's cache, which takes them for one.
 for bits in 128 512; do
+	asked widths || break
 	try "subgroups of $((bits / 32))" "ops" env LP_NATIVE_VECTOR_WIDTH=$bits MESA_SHADER_CACHE_DISABLE=true
 done
-try "GPU-assisted validation" "ops" env STOKER_TEST_VULKAN=no-cache,validate-gpu
+! asked validation || try "GPU-assisted validation" "ops" env STOKER_TEST_VULKAN=no-cache,validate-gpu
 for version in 25 26; do
+	asked drivers || break
 	if [ -x "$next/on-lavapipe-$version" ]; then
 		try "lavapipe $version" "ops vulkan vectors" "$next/on-lavapipe-$version"
 	else

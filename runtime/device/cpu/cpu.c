@@ -454,6 +454,7 @@ int stoker_cpu_open(unsigned threads, bool exact, struct stoker_device **device,
 	cpu->base.ops = &cpu_ops;
 	cpu->base.exact = exact;
 	cpu->base.max_memory = UINT64_MAX;
+	cpu->base.shares_memory = true;
 	cpu->isa = stoker_isa_detect();
 	cpu->kernels = kernels[cpu->isa];
 	cpu->threads = stoker_pool_threads(cpu->pool);

@@ -194,7 +194,14 @@ static int end_and_run(struct vulkan *v, struct stoker_error *err)
 
 static int finish(struct vulkan *v, struct stoker_error *err)
 {
-	const int ret = end_and_run(v, err);
+	int ret;
+
+	if (!v->recording) { /* it couldn't be begun again */
+		if (err)
+			*err = v->failure;
+		return v->failed;
+	}
+	ret = end_and_run(v, err);
 
 	pthread_mutex_unlock(&v->lock);
 	return ret;
@@ -227,8 +234,10 @@ void vulkan_sync(struct vulkan *v)
 	v->split = true;
 	v->ring_next = (v->ring_next + 1) % VULKAN_RING;
 	/* recording goes on even after a failure, for submit() to end */
-	if (start(v, true, v->failed ? NULL : &v->failure))
-		v->failed = v->failed ? v->failed : -EIO;
+	if (v->failed)
+		start(v, true, NULL);
+	else
+		v->failed = start(v, true, &v->failure);
 }
 
 int vulkan_submit(struct stoker_device *d, struct stoker_recording **keep, struct stoker_error *err)

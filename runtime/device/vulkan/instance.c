@@ -665,6 +665,7 @@ int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **dev
 		vulkan_close(&v->base);
 		return ret;
 	}
+	v->base.shares_memory = v->unified;
 	describe(v);
 	*device = &v->base;
 	return 0;

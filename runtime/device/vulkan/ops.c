@@ -504,9 +504,11 @@ static void page_by_row(struct paged_experts *p, const uint32_t *ids)
 	p->op.rows = 1;
 	for (uint32_t row = 0; row < op->rows && !v->failed; row++) {
 		const uint32_t *experts = ids + row * op->used;
-		const uint32_t taken = op->source->want(op->source, experts, op->used);
+		uint32_t taken = 0, more = 1;
 		const struct experts_scratch s = place_experts(v, &p->op);
 
+		for (; taken < op->used && more; taken += more)
+			more = op->source->want(op->source, experts + taken, op->used - taken);
 		if (taken < op->used && !v->failed)
 			v->failed = stoker_fail(&v->failure, -ENOMEM,
 						"%s: slots for %u of %u experts", v->name, taken,

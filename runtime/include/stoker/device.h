@@ -79,6 +79,10 @@ struct stoker_device_info {
 STOKER_API int stoker_device_list(struct stoker_device_info **list, size_t *count,
 				  struct stoker_error *err);
 
+/** stoker_device_shares_memory() - whether models on it take the machine's memory, not a GPU's own.
+ */
+STOKER_API int stoker_device_shares_memory(const struct stoker_device *device);
+
 /** stoker_device_description() - one line: "cpu: 2 threads, avx512". */
 STOKER_API const char *stoker_device_description(const struct stoker_device *device);
 

@@ -33,6 +33,7 @@ enum stoker_kv_type {
  * @context: positions the cache has room for; 0: what the model was trained for, at most 4096
  * @batch: tokens computed at once while reading a prompt; 0: 512
  * @kv: how keys and values are stored
+ * @all_logits: nonzero when STOKER_LOGITS_ALL will be asked for; only a memory budget needs to know
  * @observe: told after each batch that the positions from @first on, @rows of them, are computed,
  *so that stoker_session_experts() can be asked for each; may be NULL
  * @observer: handed to @observe
@@ -40,6 +41,7 @@ enum stoker_kv_type {
 struct stoker_session_params {
 	uint32_t context, batch;
 	enum stoker_kv_type kv;
+	int all_logits;
 	void (*observe)(void *observer, struct stoker_session *session, uint32_t first,
 			uint32_t rows);
 	void *observer;
