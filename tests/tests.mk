@@ -18,16 +18,18 @@ e2e: all
 	tests/e2e/tool.sh $(BUILD)
 	tests/e2e/install.sh $(BUILD)
 
-# The suites under a sanitizer; the program's own tests run under it too.
+# The suites under a sanitizer; the program's own tests run under it too.  Shaders aren't instrumented:
+# one variant of the Vulkan device will do.
 .PHONY: asan tsan ubsan
 asan:
-	$(MAKE) SANITIZE=address unit
+	STOKER_TEST_VARIANTS=1 $(MAKE) SANITIZE=address unit
 	$(MAKE) SANITIZE=address BUILD=$(BUILD) e2e-tool
 ubsan:
-	$(MAKE) SANITIZE=undefined unit
+	STOKER_TEST_VARIANTS=1 $(MAKE) SANITIZE=undefined unit
 	$(MAKE) SANITIZE=undefined BUILD=$(BUILD) e2e-tool
 tsan:
-	$(MAKE) SANITIZE=thread unit
+	$(MAKE) SANITIZE=thread $(BUILD)/thread/unit
+	$(BUILD)/thread/unit base store session vulkan pager
 .PHONY: e2e-tool
 e2e-tool: all
 	tests/e2e/tool.sh $(BUILD)

@@ -129,6 +129,9 @@ static void run_all_sets(void (*test)(bool exact))
 	static const char *const variants[] = { "", "no-control,no-budget", "separate",
 						"dot,no-tensor", "tensor,no-dot" };
 	const enum stoker_isa best = stoker_isa_detect();
+	const char *few = getenv("STOKER_TEST_VARIANTS");
+	const size_t most = few ? MIN((size_t)atoi(few), ARRAY_SIZE(variants))
+				: ARRAY_SIZE(variants);
 
 	for (int isa = 0; isa <= (int)best; isa++)
 		for (int exact = 0; exact < 2; exact++) {
@@ -136,7 +139,7 @@ static void run_all_sets(void (*test)(bool exact))
 			run_on("cpu", exact, test);
 			unsetenv("STOKER_ISA");
 		}
-	for (size_t i = 0; i < ARRAY_SIZE(variants) && vulkan_is_here(); i++) {
+	for (size_t i = 0; i < most && vulkan_is_here(); i++) {
 		char words[128];
 
 		snprintf(words, sizeof(words), "%s,%s", variants[i], vulkan_words());

@@ -19,6 +19,13 @@ __attribute__((visibility("default"))) int dlclose(void *handle)
 	(void)handle;
 	return 0;
 }
+
+/* The validation layer forgets a little with every instance. */
+const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void)
+{
+	return "leak:libVkLayer_khronos_validation";
+}
 #endif
 
 void random_seed(uint64_t seed)
