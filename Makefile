@@ -127,8 +127,7 @@ SPIRV := $(OTHER_SHADERS:%=$(SHADER_BUILD)/%.spv) \
 	$(foreach s,embed matvec matmul,$(SHADER_FORMATS:%=$(SHADER_BUILD)/$(s).%.spv))
 
 # Variants that only some compilers know
-can_compile = $(shell printf '\#version 460\n\#extension $(1) : require\nvoid main() {}\n' | \
-	$(GLSLC) --target-env=vulkan1.2 -fshader-stage=comp -o /dev/null - 2>/dev/null && echo yes)
+can_compile = $(shell shaders/probe.sh $(GLSLC) $(1))
 HAS_TENSOR := $(call can_compile,GL_KHR_cooperative_matrix)
 HAS_DOT := $(call can_compile,GL_EXT_integer_dot_product)
 ifdef HAS_TENSOR

@@ -450,6 +450,8 @@ static void choose_tensor(struct vulkan *v)
 			v->tensor_shape[2] = s->KSize;
 		}
 	}
+#else
+	(void)v;
 #endif
 }
 
