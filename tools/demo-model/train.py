@@ -17,6 +17,7 @@ from model import Config, Model
 
 BALANCE = 0.01      # load-balancing loss, Switch Transformer (arXiv:2101.03961), equation 4
 FORESIGHT = 0.02    # how well the next layer's router predicts from this layer's router input;
+FIRST_PAIR = 5.0    # the first layer changes its input most, so its successor needs more of that
 PIECE_TOKENS = 2048
 DECAY = 0.4         # last part of the run, over which the learning rate falls to nothing
 
@@ -52,7 +53,7 @@ def batches(parts, end_of_text, rows, context, steps, seed):
         stream = stream[need - 1:]
 
 
-def losses(model, tokens, rows, context, first_pair):
+def losses(model, tokens, rows, context):
     x, y = tokens[:-1].view(rows, context), tokens[1:]
     logits, routing = model(x)
     loss = F.cross_entropy(logits, y)
@@ -64,7 +65,7 @@ def losses(model, tokens, rows, context, first_pair):
     for i, ((_, _, h), (after, _, _)) in enumerate(zip(routing, routing[1:])):
         guess = torch.log_softmax(h @ model.blocks[i + 1].router.t(), -1)
         surprise = -(torch.softmax(after, -1).detach() * guess).sum(-1).mean()
-        foresight = foresight + surprise * (first_pair if i == 0 else 1.0)
+        foresight = foresight + surprise * (FIRST_PAIR if i == 0 else 1.0)
     return loss, balance / len(routing), foresight / (len(routing) - 1)
 
 
@@ -78,8 +79,6 @@ def main():
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--save-every", type=int, default=100)
-    # the first layer changes its input most, so its successor needs more of the foresight loss
-    parser.add_argument("--first-pair", type=float, default=5.0)
     parser.add_argument("--resume", action="store_true")
     args = parser.parse_args()
 
@@ -113,8 +112,7 @@ def main():
         rate = args.rate * min(1.0, (step + 1) / warmup, max(0.01, left))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        loss, balance, foresight = losses(model, tokens, args.rows, config.context,
-                                          args.first_pair)
+        loss, balance, foresight = losses(model, tokens, args.rows, config.context)
         optimizer.zero_grad(set_to_none=True)
         (loss + BALANCE * balance + FORESIGHT * foresight).backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
