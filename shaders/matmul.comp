@@ -16,20 +16,7 @@ const uint PARTS = LANES == 0 ? 1 : 32 * TILE / LANES;
 
 PUSH(push_matmul);
 #include "formats.glsl"
-
-/* The index of an operand that may be missing. */
-uint if_has(uint operand, uint index)
-{
-	return (p.has & operand) != 0 ? index : 0;
-}
-
-uint64_t address_of(uint matrix)
-{
-	const uint at = if_has(HAS_TABLE, 2 * matrix);
-	const uint64_t low = Words(p.weight).v[at], high = Words(p.weight).v[at + 1];
-
-	return (p.has & HAS_TABLE) != 0 ? high << 32 | low : p.weight + matrix * p.stride;
-}
+#include "products.glsl"
 
 /* Value @k of group @g of a row; zero behind the row's end. */
 float activation(uint64_t src, uint g, uint k)

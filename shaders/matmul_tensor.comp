@@ -16,6 +16,7 @@ layout(constant_id = 4) const uint K = 8;
 
 PUSH(push_matmul);
 #include "formats.glsl"
+#include "products.glsl"
 
 const uint WEIGHT_ROWS = 2 * M, SRC_ROWS = 2 * N;
 const float HALF_MAX = 65504.0;
@@ -23,20 +24,6 @@ const float HALF_MAX = 65504.0;
 shared float16_t weights[2 * M * 32]; /* [weight row][32] */
 shared float16_t inputs[2 * N * 32];  /* [source row][32] */
 shared float sums[2 * M * 2 * N];     /* [weight row][source row] */
-
-/* The index of an operand that may be missing. */
-uint if_has(uint operand, uint index)
-{
-	return (p.has & operand) != 0 ? index : 0;
-}
-
-uint64_t address_of(uint matrix)
-{
-	const uint at = if_has(HAS_TABLE, 2 * matrix);
-	const uint64_t low = Words(p.weight).v[at], high = Words(p.weight).v[at + 1];
-
-	return (p.has & HAS_TABLE) != 0 ? high << 32 | low : p.weight + matrix * p.stride;
-}
 
 uint entry_of(uint i, uint end)
 {

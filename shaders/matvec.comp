@@ -15,20 +15,7 @@ layout(constant_id = 2) const uint ROWS = 4;
 
 PUSH(push_matvec);
 #include "formats.glsl"
-
-/* The index of an operand that may be missing. */
-uint if_has(uint operand, uint index)
-{
-	return (p.has & operand) != 0 ? index : 0;
-}
-
-uint64_t address_of(uint matrix)
-{
-	const uint at = if_has(HAS_TABLE, 2 * matrix);
-	const uint64_t low = Words(p.weight).v[at], high = Words(p.weight).v[at + 1];
-
-	return (p.has & HAS_TABLE) != 0 ? high << 32 | low : p.weight + matrix * p.stride;
-}
+#include "products.glsl"
 
 #ifdef DOT
 

@@ -24,8 +24,8 @@ static bool extend(struct model_image *i, const struct stoker_gguf_tensor *t, ui
 	const uint64_t end = t->offset + t->bytes;
 
 	/* not across a hole of experts that stay on the drive */
-	if (i->file != t->file || t->offset > i->first + i->bytes + STOKER_READ_ALIGN ||
-	    round_up(end - i->first, STOKER_READ_ALIGN) > limit)
+	if (i->file != t->file || t->offset > i->first + i->bytes + STOKER_STORE_ALIGN ||
+	    round_up(end - i->first, STOKER_STORE_ALIGN) > limit)
 		return false;
 	i->bytes = MAX(i->bytes, end - i->first);
 	return true;
@@ -51,7 +51,7 @@ static int plan(struct stoker_model *m, size_t count)
 		if (m->image_count && extend(image - 1, t, m->device->max_memory))
 			continue;
 		image->file = t->file;
-		image->first = t->offset / STOKER_READ_ALIGN * STOKER_READ_ALIGN;
+		image->first = t->offset / STOKER_STORE_ALIGN * STOKER_STORE_ALIGN;
 		image->bytes = t->offset + t->bytes - image->first;
 		m->image_count++;
 	}
@@ -64,9 +64,9 @@ int model_reserve_images(struct stoker_model *m)
 	int ret = count ? plan(m, count) : 0;
 
 	for (size_t i = 0; i < m->image_count && !ret; i++)
-		ret = m->device->ops->memory_create(m->device,
-						    round_up(m->images[i].bytes, STOKER_READ_ALIGN),
-						    &m->images[i].memory, m->err);
+		ret = m->device->ops->memory_create(
+			m->device, round_up(m->images[i].bytes, STOKER_STORE_ALIGN),
+			&m->images[i].memory, m->err);
 	return ret;
 }
 
@@ -114,7 +114,7 @@ static int read_part(struct stoker_model *m, const struct model_image *image, ui
 	int fd;
 	const char *path = stoker_gguf_file(m->gguf, image->file, &fd, &file_bytes);
 	const uint64_t end =
-		MIN(round_up(image->first + at + bytes, STOKER_READ_ALIGN), file_bytes);
+		MIN(round_up(image->first + at + bytes, STOKER_STORE_ALIGN), file_bytes);
 
 	return stoker_read_range(fd, path, image->first + at, end - (image->first + at), dst,
 				 p->params && p->params->progress ? report : NULL, p, m->err);
@@ -150,7 +150,7 @@ int model_read_images(struct stoker_model *m, const struct stoker_model_params *
 		const struct model_image *image = &m->images[i];
 
 		if (!image->memory.host && !bounce) {
-			bounce = aligned_alloc(STOKER_READ_ALIGN, BOUNCE_BYTES);
+			bounce = aligned_alloc(STOKER_STORE_ALIGN, BOUNCE_BYTES);
 			if (!bounce)
 				return stoker_fail(m->err, -ENOMEM, "out of memory");
 		}

@@ -3,43 +3,20 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include "store/store.h"
+#include "store/queue.h"
 
 enum { THREADS = 8 };
-
-struct queue {
-	struct store_read *first, **end;
-};
 
 struct threads {
 	struct stoker_store base;
 	pthread_mutex_t lock;
 	pthread_cond_t work, ended;
-	struct queue waiting[2], done;
+	struct store_queue waiting[2], done;
 	unsigned in_flight; /* taken on and not yet given back */
 	bool stop;
 	unsigned count;
 	pthread_t thread[THREADS];
 };
-
-static void push(struct queue *q, struct store_read *r)
-{
-	r->next = NULL;
-	*q->end = r;
-	q->end = &r->next;
-}
-
-static struct store_read *pop(struct queue *q)
-{
-	struct store_read *r = q->first;
-
-	if (r) {
-		q->first = r->next;
-		if (!q->first)
-			q->end = &q->first;
-	}
-	return r;
-}
 
 static int read_all(struct store_read *r)
 {
@@ -58,8 +35,7 @@ static int read_all(struct store_read *r)
 		if (n < 0)
 			return -errno;
 		r->done += (uint64_t)n;
-		/* a direct read that ends off alignment has met the file's end */
-		if (n == 0 || r->done % STOKER_STORE_ALIGN)
+		if (n == 0)
 			break;
 	}
 	return store_read_short(r);
@@ -71,10 +47,10 @@ static void *run(void *context)
 
 	pthread_mutex_lock(&t->lock);
 	while (!t->stop) {
-		struct store_read *r = pop(&t->waiting[STORE_DEMAND]);
+		struct store_read *r = store_pop(&t->waiting[STORE_DEMAND]);
 
 		if (!r)
-			r = pop(&t->waiting[STORE_PREFETCH]);
+			r = store_pop(&t->waiting[STORE_PREFETCH]);
 		if (!r) {
 			pthread_cond_wait(&t->work, &t->lock);
 			continue;
@@ -82,7 +58,7 @@ static void *run(void *context)
 		pthread_mutex_unlock(&t->lock);
 		r->result = read_all(r);
 		pthread_mutex_lock(&t->lock);
-		push(&t->done, r);
+		store_push(&t->done, r);
 		pthread_cond_signal(&t->ended);
 	}
 	pthread_mutex_unlock(&t->lock);
@@ -97,7 +73,7 @@ static void submit(struct stoker_store *s, struct store_read **reads, size_t cou
 	pthread_mutex_lock(&t->lock);
 	for (size_t i = 0; i < count; i++) {
 		reads[i]->done = 0;
-		push(&t->waiting[priority], reads[i]);
+		store_push(&t->waiting[priority], reads[i]);
 	}
 	t->in_flight += (unsigned)count;
 	pthread_cond_broadcast(&t->work);
@@ -113,7 +89,7 @@ static size_t complete(struct stoker_store *s, struct store_read **out, size_t m
 	while (wait && t->in_flight && !t->done.first)
 		pthread_cond_wait(&t->ended, &t->lock);
 	while (count < max && t->done.first) {
-		out[count++] = pop(&t->done);
+		out[count++] = store_pop(&t->done);
 		t->in_flight--;
 	}
 	pthread_mutex_unlock(&t->lock);
@@ -154,9 +130,6 @@ int stoker_store_open_threads(struct stoker_store **store, struct stoker_error *
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_cond_init(&t->work, NULL);
 	pthread_cond_init(&t->ended, NULL);
-	t->waiting[0].end = &t->waiting[0].first;
-	t->waiting[1].end = &t->waiting[1].first;
-	t->done.end = &t->done.first;
 	while (t->count < THREADS && !pthread_create(&t->thread[t->count], NULL, run, t))
 		t->count++;
 	if (!t->count) {

@@ -3,39 +3,16 @@
 #include <liburing.h>
 #include <unistd.h>
 
-#include "store/store.h"
+#include "store/queue.h"
 
 enum { DEPTH = 64, PREFETCH_DEPTH = 16, READ_MAX = 1 << 30 };
-
-struct queue {
-	struct store_read *first, **end;
-};
 
 struct uring {
 	struct stoker_store base;
 	struct io_uring ring;
-	struct queue waiting[2]; /* by priority */
+	struct store_queue waiting[2]; /* by priority */
 	unsigned in_flight;
 };
-
-static void push(struct queue *q, struct store_read *r)
-{
-	r->next = NULL;
-	*q->end = r;
-	q->end = &r->next;
-}
-
-static struct store_read *pop(struct queue *q)
-{
-	struct store_read *r = q->first;
-
-	if (r) {
-		q->first = r->next;
-		if (!q->first)
-			q->end = &q->first;
-	}
-	return r;
-}
 
 /* Hands the kernel what is in its queue; what it's too short of memory for now stays there. */
 static int send_off(struct uring *u)
@@ -54,11 +31,11 @@ static void feed(struct uring *u)
 	unsigned queued = 0;
 
 	while (u->in_flight + queued < DEPTH) {
-		struct store_read *r = pop(&u->waiting[STORE_DEMAND]);
+		struct store_read *r = store_pop(&u->waiting[STORE_DEMAND]);
 		struct io_uring_sqe *sqe;
 
 		if (!r && u->in_flight + queued < PREFETCH_DEPTH)
-			r = pop(&u->waiting[STORE_PREFETCH]);
+			r = store_pop(&u->waiting[STORE_PREFETCH]);
 		if (!r)
 			break;
 		sqe = io_uring_get_sqe(&u->ring); /* DEPTH entries, so there is one */
@@ -81,7 +58,7 @@ static void submit(struct stoker_store *s, struct store_read **reads, size_t cou
 	for (size_t i = 0; i < count; i++) {
 		reads[i]->done = 0;
 		reads[i]->result = 0;
-		push(&u->waiting[priority], reads[i]);
+		store_push(&u->waiting[priority], reads[i]);
 	}
 	feed(u);
 }
@@ -90,7 +67,7 @@ static void submit(struct stoker_store *s, struct store_read **reads, size_t cou
 static bool take(struct uring *u, struct store_read *r, int result)
 {
 	if (result == -EINTR || result == -EAGAIN) {
-		push(&u->waiting[STORE_DEMAND], r);
+		store_push(&u->waiting[STORE_DEMAND], r);
 		return false;
 	}
 	if (store_is_refused(result)) {
@@ -104,11 +81,11 @@ static bool take(struct uring *u, struct store_read *r, int result)
 		return true;
 	}
 	r->done += (uint64_t)result;
-	if (result == 0 || r->done >= r->need || r->done % STOKER_STORE_ALIGN) {
+	if (result == 0 || r->done >= r->need) {
 		r->result = store_read_short(r);
 		return true;
 	}
-	push(&u->waiting[STORE_DEMAND], r); /* a short read: the rest of it */
+	store_push(&u->waiting[STORE_DEMAND], r); /* a short read: the rest of it */
 	return false;
 }
 
@@ -149,9 +126,7 @@ static void destroy(struct stoker_store *s)
 	struct uring *u = (struct uring *)s;
 	struct store_read *read;
 
-	u->waiting[0].first = u->waiting[1].first = NULL;
-	u->waiting[0].end = &u->waiting[0].first;
-	u->waiting[1].end = &u->waiting[1].first;
+	u->waiting[STORE_DEMAND].first = u->waiting[STORE_PREFETCH].first = NULL;
 	while (u->in_flight)
 		complete(s, &read, 1, true);
 	io_uring_queue_exit(&u->ring);
@@ -180,8 +155,6 @@ int stoker_store_open_uring(struct stoker_store **store, struct stoker_error *er
 				   strerror(-ret));
 	}
 	u->base.ops = &uring_ops;
-	u->waiting[0].end = &u->waiting[0].first;
-	u->waiting[1].end = &u->waiting[1].first;
 	*store = &u->base;
 	return 0;
 }

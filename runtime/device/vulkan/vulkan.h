@@ -7,7 +7,9 @@
  *	memory.c     buffers with addresses, mapped or reached through a staging ring
  *	commands.c   recording, barriers where data flows, submission, replay
  *	pipelines.c  shaders specialised on first use, cached on disk
- *	ops.c        one function an op
+ *	products.c   products of weights with rows
+ *	experts.c    the experts op, paged or not
+ *	ops.c        the other ops, and the table of all
  */
 #ifndef STOKER_VULKAN_H
 #define STOKER_VULKAN_H

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+/* Products of weights with rows, one by one or many at a time, and rows of the embedding table. */
+#include "device/vulkan/record.h"
+
+enum {
+	MATMUL_TILE = 8,
+	CODE_WORDS = 10,	/* 32 values as 8-bit codes, their scale and sum */
+	LARGE_WEIGHT = 4 << 20, /* values that are worth compiling a larger kernel for */
+};
+
+/*
+ * Rows of weights that a subgroup (matvec) or a lane (matmul) takes.  Processors that emulate a GPU
+ * gain from every load they share; GPUs need many subgroups, and small ones.
+ */
+static uint32_t matvec_rows(const struct vulkan *v)
+{
+	return v->emulated ? 8 : 2;
+}
+
+static uint32_t matmul_outputs(const struct vulkan *v, const struct stoker_weight *w)
+{
+	return v->emulated ? (uint64_t)w->in * w->out * w->count > LARGE_WEIGHT ? 4 : 2 : 1;
+}
+
+static stoker_address codebook_of(const struct vulkan *v, const struct stoker_format *f)
+{
+	stoker_address at = v->constants.at + CODEBOOKS;
+
+	for (const struct stoker_format *o = NULL; (o = stoker_format_next(o)) && o != f;)
+		at += round_up(o->codebook_bytes, 64);
+	return f->codebook_bytes ? at : v->constants.at;
+}
+
+void vulkan_embed(struct stoker_device *d, const struct op_embed *op)
+{
+	struct vulkan *v = vulkan_of(d);
+	const struct stoker_weight *t = op->table;
+	const struct push_embed push = {
+		.dst = op->dst,
+		.ids = op->ids,
+		.table = t->at,
+		.codebook = codebook_of(v, t->format),
+		.rows = op->rows,
+		.width = t->in,
+		.row_bytes = (uint32_t)stoker_row_bytes(t->format, t->in),
+		.scale = op->scale,
+	};
+
+	RECORD(v, push, for_threads(v, (uint64_t)op->rows * div_up(t->in, 32)), .format = t->format,
+	       .shader = SHADER_EMBED, .threads = threads(v),
+	       SPANS(writes(op->dst, (uint64_t)op->rows * t->in), reads(op->ids, op->rows)));
+}
+
+stoker_address vulkan_quantize(struct vulkan *v, const struct stoker_weight *w, stoker_address src,
+			       uint32_t rows, uint32_t stride)
+{
+	const uint64_t words = (uint64_t)rows * (w->in / 32) * CODE_WORDS;
+	const struct push_quantize push = {
+		.src = src,
+		.rows = rows,
+		.width = w->in,
+		.src_stride = stride,
+		.dst = v->dot && w->in % 32 == 0 ? vulkan_scratch(v, SCRATCH_CODES, 4 * words) : 0,
+	};
+
+	if (push.dst)
+		RECORD(v, push, for_threads(v, (uint64_t)rows * (w->in / 32)),
+		       .shader = SHADER_QUANTIZE, .threads = threads(v),
+		       SPANS(writes(push.dst, words), reads(src, extent(rows, stride, w->in))));
+	return push.dst;
+}
+
+void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct vulkan_rows *r)
+{
+	const bool dot = r->codes && vulkan_has_shader(SHADER_MATVEC_DOT, w->format);
+	const uint32_t code_words = w->in / 32 * CODE_WORDS;
+	const struct push_matvec push = {
+		.weight = w->at,
+		.src = dot ? r->codes : r->src,
+		.dst = r->dst,
+		.bias = present(v, w->bias, ZERO),
+		.scale = present(v, w->scale, ONE),
+		.ids = present(v, r->ids, ZERO),
+		.mix = present(v, r->mix, ONE),
+		.has = (r->ids ? HAS_IDS : 0) | (r->mix ? HAS_MIX : 0) |
+		       (r->table ? HAS_TABLE : 0) | (w->bias ? HAS_BIAS : 0) |
+		       (w->scale ? HAS_SCALE : 0),
+		.codebook = codebook_of(v, w->format),
+		.stride = w->stride,
+		.row_bytes = (uint32_t)stoker_row_bytes(w->format, w->in),
+		.width = w->in,
+		.out_width = w->out,
+		.rows = r->rows,
+		.slots = r->slots,
+		.terms = r->terms,
+		.src_stride = dot ? r->terms * code_words : r->src_stride,
+		.src_slot_stride = r->src_slot_stride,
+		.src_term_stride = dot ? code_words : r->src_term_stride,
+		.dst_stride = r->dst_stride,
+		.dst_slot_stride = r->dst_slot_stride,
+	};
+	const uint64_t entries = (uint64_t)r->rows * r->slots * r->terms;
+	const uint64_t src = extent(r->rows, push.src_stride, 0) +
+			     extent(r->slots, push.src_slot_stride, 0) +
+			     extent(r->terms, push.src_term_stride, MAX(w->in, code_words));
+	const uint64_t dst =
+		extent(r->rows, r->dst_stride, 0) + extent(r->slots, r->dst_slot_stride, w->out);
+
+	RECORD(v, push, div_up(w->out, matvec_rows(v)),
+	       .shader = dot ? SHADER_MATVEC_DOT : SHADER_MATVEC, .format = w->format,
+	       .constants = { matvec_rows(v) },
+	       .y = (uint32_t)MIN((uint64_t)r->rows * r->slots, (uint64_t)65535),
+	       SPANS(writes(r->dst, dst), reads(push.src, src), reads(r->ids, entries),
+		     reads(r->mix, entries)));
+}
+
+void vulkan_product(struct vulkan *v, const struct stoker_weight *w, stoker_address dst,
+		    stoker_address src, uint32_t rows, stoker_address list, stoker_address offsets,
+		    uint32_t divisor, bool table)
+{
+	const struct push_matmul push = {
+		.weight = w->at,
+		.src = src,
+		.dst = dst,
+		.bias = present(v, w->bias, ZERO),
+		.scale = present(v, w->scale, ONE),
+		.list = present(v, list, ZERO),
+		.offsets = present(v, offsets, ZERO),
+		.has = (list ? HAS_LIST : 0) | (table ? HAS_TABLE : 0) | (w->bias ? HAS_BIAS : 0) |
+		       (w->scale ? HAS_SCALE : 0),
+		.codebook = codebook_of(v, w->format),
+		.stride = w->stride,
+		.row_bytes = (uint32_t)stoker_row_bytes(w->format, w->in),
+		.width = w->in,
+		.out_width = w->out,
+		.rows = rows,
+		.divisor = divisor,
+		.src_stride = w->in,
+		.dst_stride = w->out,
+	};
+	const bool tensor = v->tensor && vulkan_has_shader(SHADER_MATMUL_TENSOR, w->format);
+	const uint32_t tile = tensor ? 2 * v->tensor_shape[1] : MATMUL_TILE;
+	const uint32_t tiles = div_up(rows, tile), outputs = matmul_outputs(v, w);
+	const uint32_t lanes = v->known_size && v->subgroup_size <= 64 ? v->subgroup_size : 0;
+	const uint32_t taken = tensor ? 2 * v->tensor_shape[0] : v->subgroup_size * outputs;
+
+	RECORD(v, push, div_up(w->out, taken),
+	       .shader = tensor ? SHADER_MATMUL_TENSOR : SHADER_MATMUL, .format = w->format,
+	       .constants = { tensor ? v->tensor_shape[0] : MATMUL_TILE,
+			      tensor ? v->tensor_shape[1] : outputs,
+			      tensor ? v->tensor_shape[2] : lanes },
+	       /* with a list one workgroup walks over the rows of its matrix */
+	       .y = list ? MIN(div_up(tiles, w->count) + 1, tiles) : tiles,
+	       .z = list ? w->count : 1,
+	       SPANS(writes(dst, (uint64_t)rows * w->out),
+		     reads(src, (uint64_t)div_up(rows, divisor) * w->in), reads(list, rows),
+		     reads(offsets, w->count + 1)));
+}
+
+void vulkan_matmul(struct stoker_device *d, const struct op_matmul *op)
+{
+	struct vulkan *v = vulkan_of(d);
+	const stoker_address codes =
+		op->rows > MATVEC_ROWS_MAX
+			? 0
+			: vulkan_quantize(v, op->weight[0], op->src, op->rows, op->weight[0]->in);
+
+	for (uint32_t i = 0; i < op->count; i++) {
+		const struct stoker_weight *w = op->weight[i];
+		const struct vulkan_rows r = { .dst = op->dst[i],
+					       .src = op->src,
+					       .codes = codes,
+					       .rows = op->rows,
+					       .slots = 1,
+					       .terms = 1,
+					       .src_stride = w->in,
+					       .dst_stride = w->out };
+
+		if (op->rows <= MATVEC_ROWS_MAX)
+			vulkan_matvec(v, w, &r);
+		else
+			vulkan_product(v, w, op->dst[i], op->src, op->rows, 0, 0, 1, false);
+	}
+}
+
+void vulkan_matmul_heads(struct stoker_device *d, const struct op_matmul_heads *op)
+{
+	const struct vulkan_rows r = { .dst = op->dst,
+				       .src = op->src,
+				       .rows = op->rows,
+				       .slots = op->weight->count,
+				       .terms = 1,
+				       .src_stride = op->src_stride,
+				       .src_slot_stride = op->src_head_stride,
+				       .dst_stride = op->dst_stride,
+				       .dst_slot_stride = op->dst_head_stride };
+
+	vulkan_matvec(vulkan_of(d), op->weight, &r);
+}

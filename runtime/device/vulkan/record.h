@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files that turn ops into dispatches share. */
+#ifndef STOKER_VULKAN_RECORD_H
+#define STOKER_VULKAN_RECORD_H
+
+#include "../shaders/push_constants.h"
+#include "device/vulkan/vulkan.h"
+
+enum { MATVEC_ROWS_MAX = 4 }; /* products with up to as many rows are done row by row */
+
+/* What v->constants holds. */
+enum { ZERO = 0, ONE = 4, MINUS_INFINITY = 8, CODEBOOKS = 64 };
+
+static inline stoker_address present(const struct vulkan *v, stoker_address at, unsigned otherwise)
+{
+	return at ? at : v->constants.at + otherwise;
+}
+
+static inline uint32_t div_up(uint64_t a, uint64_t b)
+{
+	return (uint32_t)((a + b - 1) / b);
+}
+
+static inline struct vulkan_span span(stoker_address at, uint64_t count, bool write)
+{
+	return (struct vulkan_span){ .at = at, .bytes = at ? 4 * count : 0, .write = write };
+}
+
+static inline struct vulkan_span reads(stoker_address at, uint64_t floats)
+{
+	return span(at, floats, false);
+}
+
+static inline struct vulkan_span writes(stoker_address at, uint64_t floats)
+{
+	return span(at, floats, true);
+}
+
+/* Floats from the first row's begin to the last row's end. */
+static inline uint64_t extent(uint64_t rows, uint64_t stride, uint64_t width)
+{
+	return (rows - 1) * stride + width;
+}
+
+#define RECORD(v, push_, x_, ...)                                                  \
+	vulkan_record((v), &(struct vulkan_dispatch){ .x = (x_),                   \
+						      .push = &(push_),            \
+						      .push_bytes = sizeof(push_), \
+						      __VA_ARGS__ })
+/* The op's memory; keeps RECORD() in one piece. */
+#define SPANS(...)                                            \
+	.spans = (const struct vulkan_span[]){ __VA_ARGS__ }, \
+	.span_count = ARRAY_SIZE(((const struct vulkan_span[]){ __VA_ARGS__ }))
+
+/* Of a workgroup where threads work alone. */
+static inline uint32_t threads(const struct vulkan *v)
+{
+	return MAX(64u, v->subgroup_size);
+}
+
+/* Workgroups for @count values, a thread each. */
+static inline uint32_t for_threads(const struct vulkan *v, uint64_t count)
+{
+	return div_up(count, threads(v));
+}
+
+/* What matvec has to know besides the weights. */
+struct vulkan_rows {
+	stoker_address dst, src, ids, mix;
+	stoker_address codes; /* of src, or 0: [rows][terms], see vulkan_quantize() */
+	bool table;	      /* the weight's address is a table of its matrices' */
+	uint32_t rows, slots, terms;
+	uint32_t src_stride, src_slot_stride, src_term_stride, dst_stride, dst_slot_stride;
+};
+
+/*
+ * The rows of @src as 8-bit codes in scratch memory, for @w and whatever shares its input; 0 where
+ * that isn't how products are done.
+ */
+stoker_address vulkan_quantize(struct vulkan *v, const struct stoker_weight *w, stoker_address src,
+			       uint32_t rows, uint32_t stride);
+void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct vulkan_rows *r);
+/* The rows of @src, or with @list those that each of the weight's matrices has: see push_matmul. */
+void vulkan_product(struct vulkan *v, const struct stoker_weight *w, stoker_address dst,
+		    stoker_address src, uint32_t rows, stoker_address list, stoker_address offsets,
+		    uint32_t divisor, bool table);
+
+/* Ops that aren't in ops.c. */
+void vulkan_embed(struct stoker_device *d, const struct op_embed *op);
+void vulkan_matmul(struct stoker_device *d, const struct op_matmul *op);
+void vulkan_matmul_heads(struct stoker_device *d, const struct op_matmul_heads *op);
+void vulkan_experts(struct stoker_device *d, const struct op_experts *op);
+void vulkan_glu(struct stoker_device *d, const struct op_glu *op);
+
+#endif
