@@ -242,13 +242,22 @@ void print_paging(const struct stoker_model *model, uint64_t tokens)
 	if (stoker_model_paging(model, &p))
 		return;
 	fprintf(stderr,
-		"paging   %llu of %llu experts in %s of slots (%s), %.1f %% of those needed were "
-		"there, "
-		"%s read a token, %.3f s waited\n",
+		"paging   %llu of %llu experts in %s of slots (%s), %.1f %% of those needed had "
+		"one, %s read a token, %.3f s waited\n",
 		(unsigned long long)p.slots, (unsigned long long)p.experts,
 		human_size(p.slot_bytes, slots), p.store,
 		100.0 * (double)p.hits / (double)(p.hits + p.misses ? p.hits + p.misses : 1),
 		human_size(p.bytes_read / (tokens ? tokens : 1), bytes), p.stall_seconds);
+	if (p.prefetched)
+		fprintf(stderr,
+			"ahead    %s read before it was needed, %.1f %% of the experts for good; ",
+			human_size(p.prefetched_bytes, bytes),
+			100.0 * (double)p.prefetched_used / (double)p.prefetched);
+	if (p.prefetched && p.foreseen)
+		fprintf(stderr, "routers foresaw %.1f %%\n",
+			100.0 * (double)p.foreseen_right / (double)p.foreseen);
+	else if (p.prefetched)
+		fputs("in prompts only\n", stderr);
 }
 
 void add_paging(struct json_object *root, const struct stoker_model *model)
@@ -268,6 +277,14 @@ void add_paging(struct json_object *root, const struct stoker_model *model)
 	json_object_object_add(o, "hits", json_object_new_int64((int64_t)p.hits));
 	json_object_object_add(o, "misses", json_object_new_int64((int64_t)p.misses));
 	json_object_object_add(o, "bytes_read", json_object_new_int64((int64_t)p.bytes_read));
+	json_object_object_add(o, "prefetched", json_object_new_int64((int64_t)p.prefetched));
+	json_object_object_add(o, "prefetched_used",
+			       json_object_new_int64((int64_t)p.prefetched_used));
+	json_object_object_add(o, "prefetched_bytes",
+			       json_object_new_int64((int64_t)p.prefetched_bytes));
+	json_object_object_add(o, "foreseen", json_object_new_int64((int64_t)p.foreseen));
+	json_object_object_add(o, "foreseen_right",
+			       json_object_new_int64((int64_t)p.foreseen_right));
 	json_object_object_add(o, "stall_seconds", json_object_new_double(p.stall_seconds));
 	json_object_object_add(root, "paging", o);
 }
@@ -282,6 +299,7 @@ int load_model(const struct compute_options *c, struct stoker_device *device, co
 		.session = session,
 		.store = c->store,
 		.policy = c->policy,
+		.prefetch = c->prefetch,
 	};
 	struct stoker_error err;
 	int ret;

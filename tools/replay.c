@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NEVER = 0x7fffffff, HALF_LIFE = 16, STEPS = 10 };
+enum { NEVER = 0x7fffffff, HALF_LIFE = 16, STEPS = 10, LOOK_AHEAD = 3 };
 
 struct trace {
 	uint32_t layers, experts, used;
@@ -17,6 +17,8 @@ struct trace {
 	uint32_t *access; /* layer * experts + expert, token after token */
 	uint32_t *token;  /* of each access, from 0 */
 	size_t count, room, tokens;
+	/* experts that routers were asked for so many layers ahead, and right ones */
+	size_t asked[LOOK_AHEAD + 1], right[LOOK_AHEAD + 1];
 };
 
 /* One cache size and what each policy makes of it: hits in parts of all accesses. */
@@ -46,7 +48,31 @@ static bool add_access(struct trace *t, uint32_t layer, uint32_t expert)
 	return true;
 }
 
-/* Lines "position layer id...", after one that says what they are about. */
+/*
+ * What follows the @used experts of a line from @first on: "| expert..." as its router saw it one,
+ * two, three layers before.  Returns the line's unread rest.
+ */
+static char *read_guesses(struct trace *t, size_t first, char *at)
+{
+	for (int d = 1; d <= LOOK_AHEAD && !strncmp(at, " |", 2); d++) {
+		char *end;
+
+		at += 2;
+		t->asked[d] += t->count - first;
+		for (;;) {
+			const unsigned long expert = strtoul(at, &end, 10);
+
+			if (end == at)
+				break;
+			for (size_t i = first; i < t->count; i++)
+				t->right[d] += t->access[i] % t->experts == expert;
+			at = end;
+		}
+	}
+	return at;
+}
+
+/* Lines "position layer expert...", after one that says what they are about. */
 static int read_trace(const char *path, struct trace *t)
 {
 	FILE *f = fopen(path, "re");
@@ -58,7 +84,7 @@ static int read_trace(const char *path, struct trace *t)
 	unsigned long long bytes = 0;
 
 	if (!fgets(line, sizeof(line), f) ||
-	    sscanf(line, "stoker-trace 1 layers %u experts %u used %u bytes %llu", &t->layers,
+	    sscanf(line, "stoker-trace 2 layers %u experts %u used %u bytes %llu", &t->layers,
 		   &t->experts, &t->used, &bytes) != 4 ||
 	    !t->layers || !t->experts || !t->used || t->layers > 4096 || t->experts > 65536 ||
 	    t->used > t->experts) {
@@ -70,6 +96,7 @@ static int read_trace(const char *path, struct trace *t)
 		char *at = line, *end;
 		const unsigned long position = strtoul(at, &end, 10);
 		const unsigned long layer = strtoul(end, &at, 10);
+		const size_t first = t->count;
 
 		number++;
 		if (at == end || layer >= t->layers)
@@ -90,6 +117,8 @@ static int read_trace(const char *path, struct trace *t)
 			}
 			at = end;
 		}
+		if (strcmp(read_guesses(t, first, at), "\n"))
+			break;
 	}
 	if (!feof(f)) {
 		fclose(f);
@@ -262,6 +291,12 @@ static void print_points(const struct trace *t, const struct point *points, doub
 		       megabytes(t, points[i].lru), megabytes(t, points[i].lru) * 1.048576 / rate);
 }
 
+/* Of the experts used, those that the layer's router chose @distance layers before. */
+static double recall_at(const struct trace *t, int distance)
+{
+	return (double)t->right[distance] / (double)t->asked[distance];
+}
+
 static int report(const struct trace *t, double rate, bool json, const char *svg)
 {
 	static const uint32_t lengths[] = { 4, 16, 64 };
@@ -292,7 +327,11 @@ static int report(const struct trace *t, double rate, bool json, const char *svg
 	if (!status && json) {
 		struct json_object *root = json_object_new_object(),
 				   *list = json_object_new_array();
-		struct json_object *runs = json_object_new_array();
+		struct json_object *runs = json_object_new_array(),
+				   *recall = json_object_new_array();
+
+		for (int d = 1; d <= LOOK_AHEAD && t->asked[d]; d++)
+			json_object_array_add(recall, json_object_new_double(recall_at(t, d)));
 
 		for (int i = 0; i < STEPS; i++) {
 			struct json_object *o = json_object_new_object();
@@ -318,6 +357,7 @@ static int report(const struct trace *t, double rate, bool json, const char *svg
 		}
 		json_object_object_add(root, "tokens", json_object_new_int64((int64_t)t->tokens));
 		json_object_object_add(root, "caches", list);
+		json_object_object_add(root, "recall", recall);
 		json_object_object_add(root, "runs", runs);
 		status = print_json(stdout, root);
 	} else if (!status) {
@@ -328,6 +368,9 @@ static int report(const struct trace *t, double rate, bool json, const char *svg
 			       "the best %u %.1f %% (SCH)\n",
 			       lengths[i], t->used, 100 * coverage[i][0], 2 * t->used,
 			       100 * coverage[i][1]);
+		for (int d = 1; d <= LOOK_AHEAD && t->asked[d]; d++)
+			printf("asked %d layer%s ahead, routers foresee %.1f %% of the experts\n",
+			       d, d > 1 ? "s" : "", 100 * recall_at(t, d));
 	}
 	free(next);
 	free(held);

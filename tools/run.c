@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { LOOK_AHEAD = 3 }; /* layers; in traces */
+
 struct run {
 	struct compute_options compute;
 	const char *model, *prompt, *file, *system, *kv, *trace;
@@ -298,13 +300,16 @@ static int begin_trace(struct run *r)
 	r->trace_file = fopen(r->trace, "we");
 	if (!r->trace_file)
 		return failf("%s: %s", r->trace, strerror(errno));
-	fprintf(r->trace_file, "stoker-trace 1 layers %u experts %u used %u bytes %llu\n",
+	fprintf(r->trace_file, "stoker-trace 2 layers %u experts %u used %u bytes %llu\n",
 		info.layers, info.experts, info.experts_used,
 		(unsigned long long)info.expert_bytes);
 	return EXIT_OK;
 }
 
-/* Lines "position layer expert...", for each position and layer that has experts. */
+/*
+ * Lines "position layer expert... | expert... | ...", for each position and layer that has experts:
+ * those it used, and those its router would have used one, two, three layers before.
+ */
 static void write_trace(void *observer, struct stoker_session *session, uint32_t first,
 			uint32_t rows)
 {
@@ -322,6 +327,14 @@ static void write_trace(void *observer, struct stoker_session *session, uint32_t
 				fprintf(r->trace_file, "%u %u", first + row, layer);
 			for (uint32_t k = 0; k < count; k++)
 				fprintf(r->trace_file, " %u", ids[k]);
+			for (uint32_t d = 1; d <= LOOK_AHEAD; d++) {
+				const uint32_t guesses =
+					stoker_session_foreseen(session, layer, d, row, ids);
+
+				fputs(guesses ? " |" : "", r->trace_file);
+				for (uint32_t k = 0; k < guesses; k++)
+					fprintf(r->trace_file, " %u", ids[k]);
+			}
 			if (count)
 				fputc('\n', r->trace_file);
 		}
@@ -341,7 +354,8 @@ static int start(struct run *r)
 	};
 	struct stoker_session_params params = { .context = (uint32_t)r->context,
 						.observe = r->trace ? write_trace : NULL,
-						.observer = r };
+						.observer = r,
+						.look_ahead = r->trace ? LOOK_AHEAD : 0 };
 	const double started = now_seconds();
 	struct stoker_error err;
 	int status;

@@ -59,7 +59,7 @@ struct compute_options {
 	const char *device;
 	uint64_t threads;
 	bool exact;
-	const char *memory, *store, *policy;
+	const char *memory, *store, *policy, *prefetch;
 };
 
 #define COMPUTE_OPTIONS(c)                                                                              \
@@ -70,7 +70,9 @@ struct compute_options {
 		  &(c)->memory, "SIZE", "keep to this much, experts on the drive: 6G, min, max" },      \
 		{ "store", 0, OPTION_STRING, &(c)->store, "NAME", "read experts by uring or threads" }, \
 		{ "policy",	0,	OPTION_STRING,                                                  \
-		  &(c)->policy, "NAME", "which experts stay: frequency or lru" },                       \
+		  &(c)->policy, "NAME", "which experts stay: frequency, lru or quota" },                \
+		{ "prefetch",	  0,	  OPTION_STRING,                                                \
+		  &(c)->prefetch, "WHEN", "read experts ahead: auto, on or off (auto)" },               \
 	{                                                                                               \
 		"exact", 0, OPTION_FLAG, &(c)->exact, NULL,                                             \
 			"32-bit float activations, for verification"                                    \

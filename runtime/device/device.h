@@ -157,6 +157,20 @@ struct stoker_expert_source {
 	int (*get)(struct stoker_expert_source *s, uint32_t expert, struct stoker_expert *at,
 		   struct stoker_error *err);
 	void (*release)(struct stoker_expert_source *s, uint32_t expert);
+	/*
+	 * The likeliest experts of a layer to come, best first: to be read once the layer before it
+	 * has what it wants, or with @now at once.
+	 */
+	void (*foresee)(struct stoker_expert_source *s, const uint32_t *experts, uint32_t count,
+			bool now);
+};
+
+/* Tells a layer's source what it will be asked for, see there. */
+struct op_foresee {
+	struct stoker_expert_source *source;
+	stoker_address ids; /* uint32_t[count] */
+	uint32_t count;
+	bool now;
 };
 
 /* dst[row] = sum over k of weights[row][k] * down_e(act(gate_e src[row], up_e src[row])) */
@@ -268,6 +282,7 @@ struct stoker_device_ops {
 	void (*attention)(struct stoker_device *d, const struct op_attention *op);
 	void (*route)(struct stoker_device *d, const struct op_route *op);
 	void (*experts)(struct stoker_device *d, const struct op_experts *op);
+	void (*foresee)(struct stoker_device *d, const struct op_foresee *op);
 	void (*glu)(struct stoker_device *d, const struct op_glu *op);
 	void (*binary)(struct stoker_device *d, const struct op_binary *op);
 	void (*scale)(struct stoker_device *d, const struct op_scale *op);

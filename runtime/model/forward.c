@@ -454,6 +454,37 @@ static void shared_expert(const struct forward *f, const struct layer *l)
 	f->model->device->ops->binary(f->model->device, &op);
 }
 
+stoker_address foreseen_ids(const struct forward *f, uint32_t layer, uint32_t distance)
+{
+	return f->foreseen + ((uint64_t)(distance - 1) * f->model->layer_count + layer) *
+				     f->ids_stride * sizeof(uint32_t);
+}
+
+/*
+ * The experts that the next layers' routers would choose now, from this layer's input: most of
+ * them are right (A2).
+ */
+static void foresee(const struct forward *f, uint32_t il)
+{
+	const struct stoker_model *m = f->model;
+	const uint32_t reach = MAX(f->look_ahead, f->foresees ? 1u : 0);
+
+	for (uint32_t d = 1; d <= reach && il + d < m->layer_count; d++) {
+		const struct layer *l = &m->layers[il + d];
+		struct forward ahead = *f;
+		const struct op_foresee op = { .source = l->source,
+					       .ids = foreseen_ids(f, il + d, d),
+					       .count = m->experts_used };
+
+		if (!l->expert_count || l->router_first)
+			continue;
+		ahead.weights = f->foreseen_weights;
+		route(&ahead, l, op.ids, f->h);
+		if (d == 1 && f->foresees && l->source)
+			m->device->ops->foresee(m->device, &op);
+	}
+}
+
 static void feed_forward(const struct forward *f, const struct layer *l, stoker_address ids)
 {
 	const struct op_experts op = { .dst = f->a,
@@ -473,6 +504,7 @@ static void feed_forward(const struct forward *f, const struct layer *l, stoker_
 		gated(f, &l->ffn_gate, &l->ffn_up, &l->ffn_down, f->a);
 		return;
 	}
+	foresee(f, (uint32_t)(l - f->model->layers));
 	if (!l->router_first)
 		route(f, l, ids, f->h);
 	f->model->device->ops->experts(f->model->device, &op);
@@ -491,8 +523,15 @@ static void run_layer(const struct forward *f, uint32_t il)
 	const stoker_address ids = f->ids + (uint64_t)il * f->ids_stride * sizeof(uint32_t);
 	const uint32_t dim = m->embedding;
 
-	if (l->router_first)
+	if (l->router_first) {
+		const struct op_foresee op = {
+			.source = l->source, .ids = ids, .count = m->experts_used, .now = true
+		};
+
 		route(f, l, ids, f->x);
+		if (f->foresees && l->source)
+			m->device->ops->foresee(m->device, &op);
+	}
 	norm(f, f->h, f->x, l->attn_norm, 1, dim, dim);
 	switch (l->mixer) {
 	case MIXER_ATTENTION:
@@ -563,6 +602,7 @@ int stoker_forward(struct forward *f, struct stoker_error *err)
 
 	if (is_step && f->step && !atomic_load(f->cancel))
 		return ops->replay(m->device, f->step, err);
+	f->foresees = model_begin_step(m, f->rows);
 	ret = ops->begin(m->device, err);
 	if (ret)
 		return ret;
@@ -572,8 +612,12 @@ int stoker_forward(struct forward *f, struct stoker_error *err)
 		return flushed;
 	if (f->logit_rows && !atomic_load(f->cancel))
 		output(f);
-	if (!atomic_load(f->cancel))
-		return ops->submit(m->device, is_step ? &f->step : NULL, err);
+	if (!atomic_load(f->cancel)) {
+		ret = ops->submit(m->device, is_step ? &f->step : NULL, err);
+		if (!ret)
+			model_end_step(m);
+		return ret;
+	}
 	ret = ops->submit(m->device, NULL, err);
 	return ret ? ret : stoker_fail(err, -ECANCELED, "cancelled");
 }

@@ -158,6 +158,9 @@ stoker_address model_paged_address(const struct stoker_model *m,
 				   const struct stoker_gguf_tensor *t);
 int model_create_pager(struct stoker_model *m, const struct stoker_model_params *params);
 void model_free_pager(struct stoker_model *m);
+/* Around a batch: whether to foresee in it; and that it went well. */
+bool model_begin_step(const struct stoker_model *m, uint32_t rows);
+void model_end_step(const struct stoker_model *m);
 
 /* Device memory with a copy of @count floats. */
 stoker_address model_constant(struct stoker_model *m, const float *values, uint64_t count);
@@ -213,7 +216,14 @@ struct forward {
 	stoker_address position, /* uint32_t: of row 0 */
 		tokens, logits, x, h, a, mix, router, weights, ids;
 	uint32_t ids_stride; /* ids of one layer: rows * used, layers this far apart */
+	/* what routers of later layers say, up to @look_ahead of them; for the pager, of one */
+	uint32_t look_ahead;
+	bool foresees;
+	stoker_address foreseen, foreseen_weights;
 };
+
+/* Where the experts are that the router of @layer chose @distance layers before it. */
+stoker_address foreseen_ids(const struct forward *f, uint32_t layer, uint32_t distance);
 
 /* Records and runs the model on @f->rows tokens. */
 int stoker_forward(struct forward *f, struct stoker_error *err);

@@ -134,12 +134,26 @@ static int refuse(struct stoker_model *m, uint64_t memory, uint64_t dense, uint6
 		stoker_human_size(rest, size[3]), stoker_human_size(least, size[4]));
 }
 
+static bool parse_foresight(const char *text, enum pager_foresight *foresight)
+{
+	if (!text || !strcmp(text, "auto"))
+		*foresight = PAGER_FORESIGHT_AUTO;
+	else if (!strcmp(text, "on"))
+		*foresight = PAGER_FORESIGHT_ON;
+	else if (!strcmp(text, "off"))
+		*foresight = PAGER_FORESIGHT_OFF;
+	else
+		return false;
+	return true;
+}
+
 static int create(struct stoker_model *m, const struct stoker_model_params *params,
 		  struct model_pager *p)
 {
 	static const struct stoker_session_params defaults;
 	AUTO_FREE struct pager_layer *layers = calloc(m->layer_count, sizeof(*layers));
 	struct stoker_store *store;
+	enum pager_foresight foresight;
 	uint64_t dense = 0, cache, rest, least, room;
 	int ret;
 
@@ -165,14 +179,18 @@ static int create(struct stoker_model *m, const struct stoker_model_params *para
 		return refuse(m, m->memory, dense, cache, rest, least);
 	room = m->memory - dense - cache - rest;
 	if (!pager_has_policy(params->policy))
-		return stoker_fail(m->err, -EINVAL, "no policy \"%s\"; there are frequency and lru",
+		return stoker_fail(m->err, -EINVAL,
+				   "no policy \"%s\"; there are frequency, lru and quota",
 				   params->policy);
+	if (!parse_foresight(params->prefetch, &foresight))
+		return stoker_fail(m->err, -EINVAL, "prefetch \"%s\" is neither on nor off",
+				   params->prefetch);
 	ret = stoker_store_open(params->store, &store, m->err);
 	if (ret)
 		return ret;
 	p->store = store->ops->name;
 	return pager_create(m->device, layers, m->layer_count, room, m->experts_used,
-			    params->policy, store, &p->pager, m->err);
+			    params->policy, foresight, store, &p->pager, m->err);
 }
 
 /* A model without experts fits or it doesn't. */
@@ -221,6 +239,17 @@ void model_free_pager(struct stoker_model *m)
 	free(m->pager);
 }
 
+bool model_begin_step(const struct stoker_model *m, uint32_t rows)
+{
+	return m->pager && pager_begin(m->pager->pager, rows);
+}
+
+void model_end_step(const struct stoker_model *m)
+{
+	if (m->pager)
+		pager_end(m->pager->pager);
+}
+
 int stoker_model_paging(const struct stoker_model *m, struct stoker_paging *info)
 {
 	struct pager_stats stats;
@@ -238,6 +267,11 @@ int stoker_model_paging(const struct stoker_model *m, struct stoker_paging *info
 		.hits = stats.hits,
 		.misses = stats.misses,
 		.bytes_read = stats.bytes,
+		.prefetched = stats.foreseen,
+		.prefetched_used = stats.foreseen_used,
+		.prefetched_bytes = stats.foreseen_bytes,
+		.foreseen = stats.judged,
+		.foreseen_right = stats.right,
 		.stall_seconds = 1e-9 * (double)stats.stall_ns,
 	};
 	for (uint32_t i = 0; i < m->layer_count; i++)

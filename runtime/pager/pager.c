@@ -1,151 +1,17 @@
 // SPDX-License-Identifier: MIT
-/* Slots, residency and replacement: see pager.h. */
-#include "pager/pager.h"
+/* Experts wanted, read, given out and released: see pager.h. */
+#include "pager/slots.h"
 
-#include <math.h>
-
-/* After so many rounds through the layers a use counts half. */
-static const double half_life = 16;
-
-struct slot {
-	uint8_t *memory;
-	stoker_address at;
-	struct layer *layer; /* whose expert it holds, NULL: empty */
-	uint32_t expert;
-	uint32_t users;	  /* want() without release() */
-	uint32_t pending; /* reads under way */
-	int failed;
-	struct store_read reads[PAGER_SLICES];
-	uint64_t inner[PAGER_SLICES]; /* where in the slot each matrix begins */
-	struct slot *older, *newer;
-};
-
-/* Layers whose experts take the same room share slots. */
-struct class
-{
-	uint64_t slot_bytes;
-	uint32_t layers, experts, count; /* count: of slots */
-	struct slot *slots, *oldest, *newest;
-	struct stoker_memory *blocks;
-	uint32_t block_count;
-};
-
-struct layer {
-	struct stoker_expert_source source;
-	struct stoker_pager *pager;
-	struct pager_layer place;
-	struct class *class;
-	struct slot **resident; /* [experts] */
-	double *score;		/* [experts], log2 of uses that halve with time */
-	uint32_t number;
-};
-
-struct policy {
-	const char *name;
-	/* A slot that nobody uses, or NULL. */
-	struct slot *(*victim)(const struct class *c);
-};
-
-struct stoker_pager {
-	struct stoker_device *device;
-	struct stoker_store *store;
-	struct layer *layers;
-	uint32_t layer_count;
-	struct class *classes;
-	uint32_t class_count;
-	const struct policy *policy;
-	uint64_t waves; /* want() calls so far, a clock */
-	struct pager_stats stats;
-};
-
-/* --- sizes ---------------------------------------------------------------------------------------
- */
-
-/* Room for a matrix wherever in a block it begins. */
-static uint64_t slice_room(const struct pager_slice *s)
-{
-	return s->bytes ? round_up(s->bytes, STOKER_STORE_ALIGN) + STOKER_STORE_ALIGN : 0;
-}
-
-static uint64_t slot_room(const struct pager_layer *l)
-{
-	uint64_t room = 0;
-
-	for (int i = 0; i < PAGER_SLICES; i++)
-		room += slice_room(&l->slice[i]);
-	return room;
-}
-
-uint64_t pager_memory(const struct pager_layer *layers, uint32_t count, uint32_t experts)
-{
-	uint64_t bytes = 0;
-
-	for (uint32_t i = 0; i < count; i++)
-		bytes += MIN(experts, layers[i].experts) * slot_room(&layers[i]);
-	return bytes;
-}
-
-/* --- the list of slots, from oldest to newest
- * ------------------------------------------------------
- */
-
-static void unlink_slot(struct class *c, struct slot *s)
-{
-	*(s->older ? &s->older->newer : &c->oldest) = s->newer;
-	*(s->newer ? &s->newer->older : &c->newest) = s->older;
-	s->older = s->newer = NULL;
-}
-
-static void make_newest(struct class *c, struct slot *s)
-{
-	s->older = c->newest;
-	s->newer = NULL;
-	*(c->newest ? &c->newest->newer : &c->oldest) = s;
-	c->newest = s;
-}
-
-static void make_oldest(struct class *c, struct slot *s)
-{
-	s->newer = c->oldest;
-	s->older = NULL;
-	*(c->oldest ? &c->oldest->older : &c->newest) = s;
-	c->oldest = s;
-}
-
+/* Wanted by nobody and complete, so that it may hold something else. */
 static bool is_free(const struct slot *s)
 {
 	return !s->users && !s->pending;
 }
 
-static struct slot *oldest_free(const struct class *c)
+/* ... and not among those that are wanted right now. */
+static bool is_spare(const struct slot *s)
 {
-	struct slot *s = c->oldest;
-
-	while (s && !is_free(s))
-		s = s->newer;
-	return s;
-}
-
-/*
- * The slot whose expert was used least, the recent past counting most.  Layers take turns in every
- * token, which is the worst for an LRU list with less room than a token needs.
- */
-static struct slot *least_used(const struct class *c)
-{
-	struct slot *best = NULL;
-	double least = INFINITY;
-
-	for (struct slot *s = c->oldest; s; s = s->newer) {
-		if (!is_free(s))
-			continue;
-		if (!s->layer)
-			return s;
-		if (s->layer->score[s->expert] < least) {
-			least = s->layer->score[s->expert];
-			best = s;
-		}
-	}
-	return best;
+	return is_free(s) && !(s->layer && s->wave == s->layer->pager->waves);
 }
 
 /* Whether a slot waits for reads that nobody wants any more. */
@@ -157,40 +23,31 @@ static bool has_abandoned(const struct class *c)
 	return false;
 }
 
-static const struct policy policies[] = { { "frequency", least_used }, { "lru", oldest_free } };
-
-static const struct policy *find_policy(const char *name)
+void forget_slot(struct slot *s)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(policies); i++)
-		if (!name || !strcmp(policies[i].name, name))
-			return &policies[i];
-	return NULL;
-}
-
-bool pager_has_policy(const char *name)
-{
-	return find_policy(name) != NULL;
-}
-
-/* One more use, now: later ones weigh more instead of earlier ones being halved. */
-static void count_use(struct layer *l, uint32_t expert)
-{
-	const double now = (double)l->pager->waves / l->pager->layer_count / half_life;
-	double *score = &l->score[expert];
-
-	*score = *score < now - 50 ? now : *score + log2(1 + exp2(now - *score));
-}
-
-static void forget(struct slot *s)
-{
-	if (s->layer)
+	if (s->layer) {
 		s->layer->resident[s->expert] = NULL;
+		s->layer->held--;
+	}
 	s->layer = NULL;
 	s->failed = 0;
+	s->unread = 0;
+	s->foreseen = false;
 }
 
 /* --- reads ---------------------------------------------------------------------------------------
  */
+
+void leave_unread(struct store_read *r)
+{
+	struct slot *s = r->owner;
+
+	s->pending--;
+	s->unread |= 1u << (r - s->reads);
+	s->failed = -ECANCELED;
+	unlink_slot(s->layer->class, s);
+	make_oldest(s->layer->class, s);
+}
 
 static void take_completions(struct stoker_pager *p, bool wait)
 {
@@ -198,25 +55,36 @@ static void take_completions(struct stoker_pager *p, bool wait)
 	const size_t count = p->store->ops->complete(p->store, done, ARRAY_SIZE(done), wait);
 
 	for (size_t i = 0; i < count; i++) {
-		struct slot *s = done[i]->owner;
+		struct store_read *r = done[i];
+		struct slot *s = r->owner;
 
-		s->pending--;
-		if (done[i]->result && !s->failed)
-			s->failed = done[i]->result;
-		p->stats.bytes += done[i]->result ? 0 : done[i]->bytes;
+		if (!r->result) {
+			s->pending--;
+			p->stats.bytes += r->bytes;
+			if (r->priority == STORE_PREFETCH)
+				p->stats.foreseen_bytes += r->bytes;
+		} else if (!s->users && (!s->failed || s->failed == -ECANCELED)) {
+			leave_unread(r); /* whoever wants it reads it again and gets the error */
+		} else {
+			s->pending--;
+			if (!s->failed)
+				s->failed = r->result;
+		}
 	}
 }
 
-/* Describes the reads that bring an expert into its slot; returns how many. */
-static uint32_t plan_reads(struct slot *s, struct store_read **reads)
+uint32_t fill_slot(struct slot *s, struct layer *l, uint32_t expert, struct store_read **reads)
 {
-	const struct pager_layer *place = &s->layer->place;
 	uint64_t at = 0;
 	uint32_t count = 0;
 
+	s->layer = l;
+	s->expert = expert;
+	l->resident[expert] = s;
+	l->held++;
 	for (int i = 0; i < PAGER_SLICES; i++) {
-		const struct pager_slice *slice = &place->slice[i];
-		const uint64_t first = slice->offset + s->expert * slice->stride;
+		const struct pager_slice *slice = &l->place.slice[i];
+		const uint64_t first = slice->offset + expert * slice->stride;
 		const uint64_t begin = first / STOKER_STORE_ALIGN * STOKER_STORE_ALIGN;
 		struct store_read *r = &s->reads[i];
 
@@ -238,6 +106,20 @@ static uint32_t plan_reads(struct slot *s, struct store_read **reads)
 	return count;
 }
 
+/* The reads of a slot that were taken back, once more. */
+static uint32_t read_rest(struct slot *s, struct store_read **reads)
+{
+	uint32_t count = 0;
+
+	for (int i = 0; i < PAGER_SLICES; i++)
+		if (s->unread & 1u << i)
+			reads[count++] = &s->reads[i];
+	s->pending += count;
+	s->unread = 0;
+	s->failed = 0;
+	return count;
+}
+
 static int by_place(const void *a, const void *b)
 {
 	const struct store_read *x = *(struct store_read *const *)a;
@@ -248,57 +130,83 @@ static int by_place(const void *a, const void *b)
 	return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
-/* --- the source of one layer's experts
- * -------------------------------------------------------------
+/* --- the source of one layer's experts -----------------------------------------------------------
  */
+
+/* A slot that may hold something else, after waiting for one if need be; NULL: all are in use. */
+static struct slot *find_room(struct stoker_pager *p, struct class *c)
+{
+	struct slot *s = p->policy->victim(c, is_spare);
+
+	if (!s)
+		s = p->policy->victim(c, is_free);
+	/* what was begun for others and isn't needed any more becomes free */
+	while (!s && has_abandoned(c)) {
+		take_completions(p, true);
+		s = p->policy->victim(c, is_free);
+	}
+	return s;
+}
+
+/* The slot that holds an expert or is going to, without what failed; NULL: there is none. */
+static struct slot *find_expert(struct layer *l, uint32_t expert)
+{
+	struct slot *s = l->resident[expert];
+
+	while (s && s->failed && s->failed != -ECANCELED && !s->users && s->pending)
+		take_completions(l->pager, true);
+	if (s && s->failed && s->failed != -ECANCELED && !s->users) {
+		forget_slot(s); /* tried again */
+		s = NULL;
+	}
+	return s;
+}
 
 static uint32_t want(struct stoker_expert_source *source, const uint32_t *experts, uint32_t count)
 {
 	struct layer *l = (struct layer *)source;
 	struct stoker_pager *p = l->pager;
-	struct class *c = l->class;
 	struct store_read *reads[64 * PAGER_SLICES];
 	uint32_t read_count = 0, taken = 0;
 
 	take_completions(p, false);
 	p->waves++;
+	judge_foresight(l, experts, count);
+	withdraw_foreseen(p);
+	for (uint32_t i = 0; i < count; i++)
+		if (l->resident[experts[i]])
+			l->resident[experts[i]]->wave = p->waves;
 	for (; taken < count && read_count + PAGER_SLICES <= ARRAY_SIZE(reads); taken++) {
 		const uint32_t expert = experts[taken];
-		struct slot *s = l->resident[expert];
+		struct slot *s = find_expert(l, expert);
 
-		while (s && s->failed && !s->users && s->pending)
-			take_completions(p, true);
-		if (s && s->failed && !s->users) {
-			forget(s); /* tried again */
-			s = NULL;
-		}
 		if (s) {
 			p->stats.hits++;
+			p->stats.foreseen_used += s->foreseen;
+			s->foreseen = false;
+			read_count += read_rest(s, reads + read_count);
 		} else {
-			s = p->policy->victim(c);
-			/* what was begun for others and isn't needed any more becomes free */
-			while (!s && has_abandoned(c)) {
-				take_completions(p, true);
-				s = p->policy->victim(c);
-			}
+			s = find_room(p, l->class);
 			if (!s)
 				break;
 			p->stats.misses++;
-			forget(s);
-			s->layer = l;
-			s->expert = expert;
-			l->resident[expert] = s;
-			read_count += plan_reads(s, reads + read_count);
+			forget_slot(s);
+			read_count += fill_slot(s, l, expert, reads + read_count);
 		}
 		s->users++;
+		s->wave = p->waves;
 		count_use(l, expert);
-		unlink_slot(c, s);
-		make_newest(c, s);
+		unlink_slot(l->class, s);
+		make_newest(l->class, s);
 	}
 	if (read_count) {
-		qsort(reads, read_count, sizeof(*reads), by_place);
+		qsort(reads, read_count, sizeof(struct store_read *), by_place);
 		p->store->ops->submit(p->store, reads, read_count, STORE_DEMAND);
 	}
+	if (taken == count && p->next)
+		read_foreseen(p);
+	else if (taken == count && count > p->least && 2 * count >= l->place.experts)
+		foresee_all(l);
 	return taken;
 }
 
@@ -356,10 +264,19 @@ static void release(struct stoker_expert_source *source, uint32_t expert)
 	assert(s->users);
 	s->users--;
 	if (s->failed && !s->users && !s->pending) {
-		forget(s);
+		forget_slot(s);
 		unlink_slot(l->class, s);
 		make_oldest(l->class, s);
 	}
+}
+
+static const struct stoker_expert_source source_ops = {
+	.want = want, .ready = ready, .get = get, .release = release, .foresee = pager_foresee
+};
+
+void init_source(struct layer *l)
+{
+	l->source = source_ops;
 }
 
 struct stoker_expert_source *pager_source(struct stoker_pager *p, uint32_t layer)
@@ -370,186 +287,4 @@ struct stoker_expert_source *pager_source(struct stoker_pager *p, uint32_t layer
 struct pager_stats pager_stats(const struct stoker_pager *p)
 {
 	return p->stats;
-}
-
-/* --- making it -----------------------------------------------------------------------------------
- */
-
-static struct class *class_of(struct stoker_pager *p, uint64_t slot_bytes)
-{
-	for (uint32_t i = 0; i < p->class_count; i++)
-		if (p->classes[i].slot_bytes == slot_bytes)
-			return &p->classes[i];
-	p->classes[p->class_count].slot_bytes = slot_bytes;
-	return &p->classes[p->class_count++];
-}
-
-/* Blocks of memory as large as the device allows, cut into slots. */
-static int fill_class(struct stoker_pager *p, struct class *c, struct stoker_error *err)
-{
-	const uint64_t in_block =
-		p->device->max_memory > STOKER_STORE_ALIGN
-			? (p->device->max_memory - STOKER_STORE_ALIGN) / c->slot_bytes
-			: 0;
-	uint32_t done = 0;
-
-	c->slots = calloc(c->count, sizeof(*c->slots));
-	c->blocks = in_block ? calloc(c->count / in_block + 1, sizeof(*c->blocks)) : NULL;
-	if (!c->slots || !c->blocks)
-		return stoker_fail(err, -ENOMEM, "no memory for %u slots", c->count);
-	while (done < c->count) {
-		struct stoker_memory *m = &c->blocks[c->block_count];
-		const uint32_t n = (uint32_t)MIN(in_block, (uint64_t)(c->count - done));
-		const int ret = p->device->ops->memory_create(
-			p->device, n * c->slot_bytes + STOKER_STORE_ALIGN, m, err);
-
-		if (ret)
-			return ret;
-		c->block_count++;
-		if (!m->host)
-			return stoker_fail(err, -ENOTSUP,
-					   "experts can't be paged into memory that the host "
-					   "doesn't see");
-		const uint64_t skip =
-			round_up((uintptr_t)m->host, STOKER_STORE_ALIGN) - (uintptr_t)m->host;
-
-		for (uint32_t i = 0; i < n; i++, done++) {
-			struct slot *s = &c->slots[done];
-
-			s->memory = (uint8_t *)m->host + skip + i * c->slot_bytes;
-			s->at = m->at + skip + i * c->slot_bytes;
-			make_newest(c, s);
-		}
-	}
-	p->stats.slots += c->count;
-	p->stats.slot_bytes += c->count * c->slot_bytes;
-	return 0;
-}
-
-/* What every class gets before the rest is shared out: one token's experts, and one to read ahead.
- */
-static uint32_t first_share(const struct class *c, uint32_t least)
-{
-	return MIN(least + 1, c->experts);
-}
-
-uint64_t pager_least(const struct pager_layer *layers, uint32_t count, uint32_t least)
-{
-	uint64_t bytes = 0;
-
-	for (uint32_t i = 0; i < count; i++) {
-		const uint64_t room = slot_room(&layers[i]);
-		uint32_t experts = 0;
-		bool first = layers[i].experts > 0;
-
-		for (uint32_t k = 0; k < count; k++)
-			if (slot_room(&layers[k]) == room) {
-				experts += layers[k].experts;
-				first = first && (k >= i || !layers[k].experts);
-			}
-		if (first)
-			bytes += room * MIN(least + 1, experts);
-	}
-	return bytes;
-}
-
-/* The first shares, and of what is left as much as a class's experts are of all. */
-static int share_out(struct stoker_pager *p, uint64_t memory, uint32_t least,
-		     struct stoker_error *err)
-{
-	uint64_t all = 0, first = 0;
-	char have[16], need[16];
-	int ret = 0;
-
-	for (uint32_t i = 0; i < p->class_count; i++) {
-		const struct class *c = &p->classes[i];
-
-		first += first_share(c, least) * c->slot_bytes;
-		all += (c->experts - first_share(c, least)) * c->slot_bytes;
-	}
-	if (first > memory)
-		return stoker_fail(err, -ENOMEM, "%s for experts, a token needs %s",
-				   stoker_human_size(memory, have), stoker_human_size(first, need));
-	for (uint32_t i = 0; i < p->class_count && !ret; i++) {
-		struct class *c = &p->classes[i];
-		const uint32_t others = c->experts - first_share(c, least);
-		const double part = all ? (double)(memory - first) / (double)all : 0;
-
-		c->count = first_share(c, least) +
-			   (part < 1 ? (uint32_t)(part * (double)others) : others);
-		ret = fill_class(p, c, err);
-	}
-	return ret;
-}
-
-int pager_create(struct stoker_device *device, const struct pager_layer *layers, uint32_t count,
-		 uint64_t memory, uint32_t least, const char *policy, struct stoker_store *store,
-		 struct stoker_pager **out, struct stoker_error *err)
-{
-	struct stoker_pager *p = calloc(1, sizeof(*p));
-	int ret = 0;
-
-	*out = NULL;
-	if (!p) {
-		store->ops->destroy(store);
-		return stoker_fail(err, -ENOMEM, "out of memory");
-	}
-	p->device = device;
-	p->store = store;
-	p->policy = find_policy(policy);
-	p->layers = calloc(count, sizeof(*p->layers));
-	p->classes = calloc(count, sizeof(*p->classes));
-	p->layer_count = count;
-	if (!p->layers || !p->classes)
-		ret = stoker_fail(err, -ENOMEM, "out of memory");
-	for (uint32_t i = 0; i < count && !ret; i++) {
-		struct layer *l = &p->layers[i];
-
-		*l = (struct layer){
-			.source = { .want = want, .ready = ready, .get = get, .release = release },
-			.pager = p,
-			.place = layers[i],
-			.number = i,
-		};
-		if (!layers[i].experts)
-			continue;
-		l->resident = calloc(layers[i].experts, sizeof(*l->resident));
-		l->score = calloc(layers[i].experts, sizeof(*l->score));
-		for (uint32_t e = 0; l->score && e < layers[i].experts; e++)
-			l->score[e] = -100;
-		if (!l->resident || !l->score)
-			ret = stoker_fail(err, -ENOMEM, "out of memory");
-		l->class = class_of(p, slot_room(&layers[i]));
-		l->class->layers++;
-		l->class->experts += layers[i].experts;
-	}
-	if (!ret)
-		ret = share_out(p, memory, least, err);
-	if (ret)
-		pager_destroy(&p);
-	*out = p;
-	return ret;
-}
-
-void pager_destroy(struct stoker_pager **pager)
-{
-	struct stoker_pager *p = *pager;
-
-	*pager = NULL;
-	if (!p)
-		return;
-	p->store->ops->destroy(p->store); /* ends what is under way */
-	for (uint32_t i = 0; p->classes && i < p->class_count; i++) {
-		for (uint32_t b = 0; b < p->classes[i].block_count; b++)
-			p->device->ops->memory_destroy(p->device, &p->classes[i].blocks[b]);
-		free(p->classes[i].slots);
-		free(p->classes[i].blocks);
-	}
-	for (uint32_t i = 0; p->layers && i < p->layer_count; i++) {
-		free(p->layers[i].resident);
-		free(p->layers[i].score);
-	}
-	free(p->classes);
-	free(p->layers);
-	free(p);
 }

@@ -24,10 +24,17 @@ struct pager_layer {
 };
 
 struct pager_stats {
-	uint64_t hits, misses, bytes; /* experts wanted, and bytes read for the missing */
-	uint64_t stall_ns;	      /* waited for reads */
-	uint64_t slots, slot_bytes;   /* in all */
+	uint64_t hits, misses; /* experts wanted that had a slot, and those that hadn't */
+	uint64_t bytes;	       /* read */
+	uint64_t foreseen, foreseen_used; /* experts brought in before they were wanted */
+	uint64_t foreseen_bytes;	  /* of @bytes */
+	uint64_t judged, right;		  /* experts wanted of foreseen layers, and foreseen ones */
+	uint64_t stall_ns;		  /* waited for reads */
+	uint64_t slots, slot_bytes;	  /* in all */
 };
+
+/* Whether experts are read before they are wanted: by measured gain, always, never. */
+enum pager_foresight { PAGER_FORESIGHT_AUTO, PAGER_FORESIGHT_ON, PAGER_FORESIGHT_OFF };
 
 struct stoker_pager;
 
@@ -40,7 +47,7 @@ uint64_t pager_memory(const struct pager_layer *layers, uint32_t count, uint32_t
 /* The least memory that pager_create() takes. */
 uint64_t pager_least(const struct pager_layer *layers, uint32_t count, uint32_t least);
 
-/* Which slot is used again: "frequency" or "lru"; NULL: the former, which replays better. */
+/* Which slot is used again: "frequency", "lru" or "quota"; NULL: the first, which replays best. */
 bool pager_has_policy(const char *name);
 
 /*
@@ -48,12 +55,22 @@ bool pager_has_policy(const char *name);
  * pager; @store becomes its own.  -ENOMEM when a class of layers gets fewer than @least slots.
  */
 int pager_create(struct stoker_device *device, const struct pager_layer *layers, uint32_t count,
-		 uint64_t memory, uint32_t least, const char *policy, struct stoker_store *store,
+		 uint64_t memory, uint32_t least, const char *policy,
+		 enum pager_foresight foresight, struct stoker_store *store,
 		 struct stoker_pager **pager, struct stoker_error *err);
 void pager_destroy(struct stoker_pager **pager);
 
 /* What the experts op of a layer takes its weights from. */
 struct stoker_expert_source *pager_source(struct stoker_pager *pager, uint32_t layer);
+
+/*
+ * Before and after a batch of @rows tokens that didn't fail.  Whether the device should foresee()
+ * in it, as the next layer's router does, which costs a little.
+ */
+bool pager_begin(struct stoker_pager *pager, uint32_t rows);
+void pager_end(struct stoker_pager *pager);
+/* Steps that follow are too early to be compared. */
+void pager_rest(struct stoker_pager *pager);
 
 struct pager_stats pager_stats(const struct stoker_pager *pager);
 

@@ -57,6 +57,7 @@ static uint64_t place_scratch(struct stoker_session *s, stoker_address base)
 	const struct stoker_model *m = s->model;
 	struct forward *f = &s->forward;
 	const uint64_t rows = s->batch, dim = m->embedding;
+	const uint64_t ahead = MAX(f->look_ahead, m->pager ? 1u : 0);
 	uint32_t experts = 1;
 	stoker_address at = base;
 
@@ -75,6 +76,8 @@ static uint64_t place_scratch(struct stoker_session *s, stoker_address base)
 		{ &f->weights, rows * MAX(m->experts_used, 1u) },
 		{ &f->ids, rows * m->experts_used * m->layer_count },
 		{ &f->mix, rows * stoker_forward_mix(m) },
+		{ &f->foreseen_weights, ahead ? rows * m->experts_used : 0 },
+		{ &f->foreseen, ahead * rows * m->experts_used * m->layer_count },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
@@ -113,6 +116,8 @@ int stoker_session_create(struct stoker_model *model, const struct stoker_sessio
 			    s->batch, MAX_CONTEXT, MAX_BATCH);
 		goto err_free;
 	}
+	s->forward.look_ahead = MIN(p->look_ahead, model->layer_count);
+	s->forward.model = model;
 	ret = choose_kv(model, p->kv, &s->forward.kv, err);
 	if (ret)
 		goto err_free;
@@ -131,7 +136,6 @@ int stoker_session_create(struct stoker_model *model, const struct stoker_sessio
 	if (ret)
 		goto err_free;
 	place_scratch(s, s->scratch.at);
-	s->forward.model = model;
 	s->forward.states = s->states;
 	s->forward.context = s->context;
 	s->forward.cancel = &s->cancel;
@@ -336,21 +340,44 @@ void stoker_session_bytes(const struct stoker_session *s, uint64_t *cache, uint6
 	*scratch = s->scratch.bytes + s->logit_memory.bytes;
 }
 
+/* A row of the last batch, of ids that begin at @at. */
+static uint32_t read_ids(const struct stoker_session *s, uint32_t layer, stoker_address at,
+			 uint32_t row, uint32_t *ids)
+{
+	struct stoker_device *d = s->model->device;
+	const uint32_t used = s->model->experts_used;
+
+	if (!s->model->layers[layer].expert_count || row >= s->last_rows)
+		return 0;
+	pthread_mutex_lock(&d->turn);
+	const int ret = d->ops->read(d, ids, at + (uint64_t)row * used * sizeof(*ids),
+				     used * sizeof(*ids), NULL);
+
+	pthread_mutex_unlock(&d->turn);
+	return ret ? 0 : used;
+}
+
 uint32_t stoker_session_experts(const struct stoker_session *s, uint32_t layer, uint32_t row,
 				uint32_t *ids)
 {
-	const struct stoker_model *m = s->model;
-	const uint32_t used = m->experts_used;
-	const uint64_t at = (uint64_t)layer * s->forward.ids_stride + (uint64_t)row * used;
+	const struct forward *f = &s->forward;
 
-	if (layer >= m->layer_count || !m->layers[layer].expert_count || row >= s->last_rows)
-		return 0;
-	pthread_mutex_lock(&m->device->turn);
-	const int ret = m->device->ops->read(m->device, ids, s->forward.ids + at * sizeof(*ids),
-					     used * sizeof(*ids), NULL);
+	return layer < s->model->layer_count
+		       ? read_ids(s, layer, f->ids + (uint64_t)layer * f->ids_stride * sizeof(*ids),
+				  row, ids)
+		       : 0;
+}
 
-	pthread_mutex_unlock(&m->device->turn);
-	return ret ? 0 : used;
+uint32_t stoker_session_foreseen(const struct stoker_session *s, uint32_t layer, uint32_t distance,
+				 uint32_t row, uint32_t *ids)
+{
+	const struct forward *f = &s->forward;
+
+	return distance && distance <= f->look_ahead && layer >= distance &&
+			       layer < s->model->layer_count &&
+			       !s->model->layers[layer].router_first
+		       ? read_ids(s, layer, foreseen_ids(f, layer, distance), row, ids)
+		       : 0;
 }
 
 void stoker_session_cancel(struct stoker_session *s)

@@ -20,6 +20,8 @@ struct store_file {
 	const char *path; /* for messages */
 };
 
+enum store_priority { STORE_DEMAND, STORE_PREFETCH };
+
 /* From submit() until complete() returns it, a read and the memory it fills belong to the store. */
 struct store_read {
 	const struct store_file *file;
@@ -27,22 +29,26 @@ struct store_read {
 	void *dst;
 	int result; /* 0 or -errno, once complete */
 	void *owner;
-	struct store_read *next; /* the store's */
-	uint64_t done;		 /* the store's */
+	enum store_priority priority; /* the store's, as everything from here on */
+	struct store_read *next;
+	uint64_t done;
 };
-
-enum store_priority { STORE_DEMAND, STORE_PREFETCH };
 
 struct stoker_store;
 
 struct stoker_store_ops {
 	const char *name;
 	void (*destroy)(struct stoker_store *s);
-	/* Takes reads on, demand before prefetch; failures come out of complete(). */
+	/*
+	 * Takes reads on; failures come out of complete().  Prefetch is only read while no demand
+	 * is.
+	 */
 	void (*submit)(struct stoker_store *s, struct store_read **reads, size_t count,
 		       enum store_priority priority);
 	/* Up to @max reads that have ended; with @wait at least one if there is any under way. */
 	size_t (*complete)(struct stoker_store *s, struct store_read **out, size_t max, bool wait);
+	/* Gives back up to @max prefetch reads that haven't begun. */
+	size_t (*withdraw)(struct stoker_store *s, struct store_read **out, size_t max);
 };
 
 struct stoker_store {

@@ -13,6 +13,7 @@ struct threads {
 	pthread_cond_t work, ended;
 	struct store_queue waiting[2], done;
 	unsigned in_flight; /* taken on and not yet given back */
+	unsigned demand;    /* waiting or being read */
 	bool stop;
 	unsigned count;
 	pthread_t thread[THREADS];
@@ -49,7 +50,7 @@ static void *run(void *context)
 	while (!t->stop) {
 		struct store_read *r = store_pop(&t->waiting[STORE_DEMAND]);
 
-		if (!r)
+		if (!r && !t->demand)
 			r = store_pop(&t->waiting[STORE_PREFETCH]);
 		if (!r) {
 			pthread_cond_wait(&t->work, &t->lock);
@@ -59,6 +60,8 @@ static void *run(void *context)
 		r->result = read_all(r);
 		pthread_mutex_lock(&t->lock);
 		store_push(&t->done, r);
+		if (r->priority == STORE_DEMAND && --t->demand == 0)
+			pthread_cond_broadcast(&t->work);
 		pthread_cond_signal(&t->ended);
 	}
 	pthread_mutex_unlock(&t->lock);
@@ -73,9 +76,11 @@ static void submit(struct stoker_store *s, struct store_read **reads, size_t cou
 	pthread_mutex_lock(&t->lock);
 	for (size_t i = 0; i < count; i++) {
 		reads[i]->done = 0;
+		reads[i]->priority = priority;
 		store_push(&t->waiting[priority], reads[i]);
 	}
 	t->in_flight += (unsigned)count;
+	t->demand += priority == STORE_DEMAND ? (unsigned)count : 0;
 	pthread_cond_broadcast(&t->work);
 	pthread_mutex_unlock(&t->lock);
 }
@@ -92,6 +97,19 @@ static size_t complete(struct stoker_store *s, struct store_read **out, size_t m
 		out[count++] = store_pop(&t->done);
 		t->in_flight--;
 	}
+	pthread_mutex_unlock(&t->lock);
+	return count;
+}
+
+static size_t withdraw(struct stoker_store *s, struct store_read **out, size_t max)
+{
+	struct threads *t = (struct threads *)s;
+	size_t count = 0;
+
+	pthread_mutex_lock(&t->lock);
+	while (count < max && t->waiting[STORE_PREFETCH].first)
+		out[count++] = store_pop(&t->waiting[STORE_PREFETCH]);
+	t->in_flight -= (unsigned)count;
 	pthread_mutex_unlock(&t->lock);
 	return count;
 }
@@ -117,6 +135,7 @@ static const struct stoker_store_ops threads_ops = {
 	.destroy = destroy,
 	.submit = submit,
 	.complete = complete,
+	.withdraw = withdraw,
 };
 
 int stoker_store_open_threads(struct stoker_store **store, struct stoker_error *err)

@@ -5,13 +5,13 @@
 
 #include "store/queue.h"
 
-enum { DEPTH = 64, PREFETCH_DEPTH = 16, READ_MAX = 1 << 30 };
+enum { DEPTH = 64, PREFETCH_DEPTH = 8, READ_MAX = 1 << 30 };
 
 struct uring {
 	struct stoker_store base;
 	struct io_uring ring;
 	struct store_queue waiting[2]; /* by priority */
-	unsigned in_flight;
+	unsigned in_flight, demand;    /* the latter waiting or in flight */
 };
 
 /* Hands the kernel what is in its queue; what it's too short of memory for now stays there. */
@@ -34,7 +34,7 @@ static void feed(struct uring *u)
 		struct store_read *r = store_pop(&u->waiting[STORE_DEMAND]);
 		struct io_uring_sqe *sqe;
 
-		if (!r && u->in_flight + queued < PREFETCH_DEPTH)
+		if (!r && !u->demand && u->in_flight + queued < PREFETCH_DEPTH)
 			r = store_pop(&u->waiting[STORE_PREFETCH]);
 		if (!r)
 			break;
@@ -58,8 +58,10 @@ static void submit(struct stoker_store *s, struct store_read **reads, size_t cou
 	for (size_t i = 0; i < count; i++) {
 		reads[i]->done = 0;
 		reads[i]->result = 0;
+		reads[i]->priority = priority;
 		store_push(&u->waiting[priority], reads[i]);
 	}
+	u->demand += priority == STORE_DEMAND ? (unsigned)count : 0;
 	feed(u);
 }
 
@@ -67,7 +69,7 @@ static void submit(struct stoker_store *s, struct store_read **reads, size_t cou
 static bool take(struct uring *u, struct store_read *r, int result)
 {
 	if (result == -EINTR || result == -EAGAIN) {
-		store_push(&u->waiting[STORE_DEMAND], r);
+		store_push(&u->waiting[r->priority], r);
 		return false;
 	}
 	if (store_is_refused(result)) {
@@ -85,7 +87,7 @@ static bool take(struct uring *u, struct store_read *r, int result)
 		r->result = store_read_short(r);
 		return true;
 	}
-	store_push(&u->waiting[STORE_DEMAND], r); /* a short read: the rest of it */
+	store_push(&u->waiting[r->priority], r); /* a short read: the rest of it */
 	return false;
 }
 
@@ -114,10 +116,22 @@ static size_t complete(struct stoker_store *s, struct store_read **out, size_t m
 		result = cqe->res;
 		io_uring_cqe_seen(&u->ring, cqe);
 		u->in_flight--;
-		if (take(u, r, result))
+		if (take(u, r, result)) {
+			u->demand -= r->priority == STORE_DEMAND;
 			out[count++] = r;
+		}
 		feed(u);
 	}
+	return count;
+}
+
+static size_t withdraw(struct stoker_store *s, struct store_read **out, size_t max)
+{
+	struct uring *u = (struct uring *)s;
+	size_t count = 0;
+
+	while (count < max && u->waiting[STORE_PREFETCH].first)
+		out[count++] = store_pop(&u->waiting[STORE_PREFETCH]);
 	return count;
 }
 
@@ -138,6 +152,7 @@ static const struct stoker_store_ops uring_ops = {
 	.destroy = destroy,
 	.submit = submit,
 	.complete = complete,
+	.withdraw = withdraw,
 };
 
 int stoker_store_open_uring(struct stoker_store **store, struct stoker_error *err)

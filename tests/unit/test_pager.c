@@ -24,7 +24,7 @@ enum { FAKE_MAX = 4096 };
 
 struct fake_store {
 	struct stoker_store base;
-	struct store_read *pending[FAKE_MAX];
+	struct store_read *pending[FAKE_MAX]; /* not in the order of their arrival */
 	size_t count;
 	unsigned failing; /* one read of so many fails, 0: none */
 };
@@ -40,13 +40,27 @@ static void fake_submit(struct stoker_store *s, struct store_read **reads, size_
 {
 	struct fake_store *f = (struct fake_store *)s;
 
-	(void)priority;
 	for (size_t i = 0; i < count; i++) {
 		CU_ASSERT_FATAL(f->count < FAKE_MAX);
 		/* until it's complete the memory may hold anything */
 		memset(reads[i]->dst, 0xee, reads[i]->bytes);
+		reads[i]->priority = priority;
 		f->pending[f->count++] = reads[i];
 	}
+}
+
+/* Some that are prefetched have begun, others not. */
+static size_t fake_withdraw(struct stoker_store *s, struct store_read **out, size_t max)
+{
+	struct fake_store *f = (struct fake_store *)s;
+	size_t count = 0;
+
+	for (size_t i = f->count; i-- > 0 && count < max;)
+		if (f->pending[i]->priority == STORE_PREFETCH && random_u32() % 2) {
+			out[count++] = f->pending[i];
+			f->pending[i] = f->pending[--f->count];
+		}
+	return count;
 }
 
 static size_t fake_complete(struct stoker_store *s, struct store_read **out, size_t max, bool wait)
@@ -72,8 +86,8 @@ static void fake_destroy(struct stoker_store *s)
 	free(s);
 }
 
-static const struct stoker_store_ops fake_ops = { "fake", fake_destroy, fake_submit,
-						  fake_complete };
+static const struct stoker_store_ops fake_ops = { "fake", fake_destroy, fake_submit, fake_complete,
+						  fake_withdraw };
 
 /* --- a device that only has memory
  * -----------------------------------------------------------------
@@ -161,6 +175,18 @@ static void use_layer(struct stoker_pager *p, const struct pager_layer *layers, 
 	}
 }
 
+/* Some guesses at a layer's experts, now or for when the layer before has what it wants. */
+static void foresee_layer(struct stoker_pager *p, uint32_t number)
+{
+	struct stoker_expert_source *s = pager_source(p, number);
+	uint32_t list[EXPERTS], count = random_u32() % EXPERTS;
+
+	for (uint32_t i = 0; i < count; i++)
+		list[i] = (i * 5 + number) % EXPERTS;
+	if (s && random_u32() % 3)
+		s->foresee(s, list, count, random_u32() % 2);
+}
+
 /* How many experts couldn't be had. */
 static unsigned run_schedule(uint64_t seed, unsigned failing)
 {
@@ -168,6 +194,7 @@ static unsigned run_schedule(uint64_t seed, unsigned failing)
 	const struct store_file file = { .fd = -1, .path = "file" };
 	struct pager_layer layers[LAYERS] = { 0 };
 	struct fake_store *store = calloc(1, sizeof(*store));
+	static const char *const policies[] = { NULL, "lru", "quota" };
 	struct stoker_pager *pager;
 	struct stoker_error err;
 	uint64_t at = 1 + seed % 5000;
@@ -193,20 +220,25 @@ static unsigned run_schedule(uint64_t seed, unsigned failing)
 	const uint64_t all = pager_memory(layers, LAYERS, EXPERTS);
 	const uint64_t memory = all * (USED + 1 + random_u32() % EXPERTS) / EXPERTS;
 
-	if (pager_create(&device, layers, LAYERS, memory, USED, seed % 2 ? "lru" : NULL,
-			 &store->base, &pager, &err)) {
+	if (pager_create(&device, layers, LAYERS, memory, USED, policies[seed % 3],
+			 PAGER_FORESIGHT_ON, &store->base, &pager, &err)) {
 		CU_FAIL("pager_create");
 		return 0;
 	}
 	CU_ASSERT_PTR_NULL(pager_source(pager, 0));
 	for (int round = 0; round < 12; round++)
-		for (uint32_t i = 1; i < LAYERS; i++)
+		for (uint32_t i = 1; i < LAYERS; i++) {
+			/* as it should be, and what no device does: guesses at any layer */
+			foresee_layer(pager,
+				      random_u32() % 4 ? (i + 1) % LAYERS : random_u32() % LAYERS);
 			use_layer(pager, layers, i, &failed);
+		}
 	CU_ASSERT(failing || failed == 0);
 	const struct pager_stats stats = pager_stats(pager);
 
 	CU_ASSERT(stats.slot_bytes <= memory);
 	CU_ASSERT(stats.hits + stats.misses > 0);
+	CU_ASSERT(stats.foreseen >= stats.foreseen_used);
 	pager_destroy(&pager);
 	return failed;
 }
@@ -224,13 +256,14 @@ static void test_schedules(void)
  */
 
 static float *logits_of(const char *path, const char *device_name, uint64_t memory,
-			const char *store, size_t *count, struct stoker_error *err)
+			const char *store, const char *prefetch, size_t *count,
+			struct stoker_error *err)
 {
 	const struct stoker_device_params device_params = { .name = device_name, .threads = 2 };
 	const struct stoker_session_params session_params = { .context = 64, .batch = 32 };
-	const struct stoker_model_params params = { .memory = memory,
-						    .session = &session_params,
-						    .store = store };
+	const struct stoker_model_params params = {
+		.memory = memory, .session = &session_params, .store = store, .prefetch = prefetch
+	};
 	struct stoker_device *device = NULL;
 	struct stoker_model *model = NULL;
 	struct stoker_session *s = NULL;
@@ -278,12 +311,12 @@ static void check_lossless(const char *path, const char *device)
 	static const char *const stores[] = { "uring", "threads" };
 	struct stoker_error err;
 	size_t count = 0, paged_count = 0;
-	float *resident = logits_of(path, device, STOKER_MEMORY_ALL, NULL, &count, &err);
+	float *resident = logits_of(path, device, STOKER_MEMORY_ALL, NULL, NULL, &count, &err);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(resident);
 	for (size_t i = 0; i < ARRAY_SIZE(stores); i++) {
-		float *paged =
-			logits_of(path, device, STOKER_MEMORY_MIN, stores[i], &paged_count, &err);
+		float *paged = logits_of(path, device, STOKER_MEMORY_MIN, stores[i],
+					 i ? "off" : "on", &paged_count, &err);
 
 		if (!paged && i == 0 && strstr(err.message, "io_uring")) {
 			skip("paging through io_uring", err.message);
@@ -378,13 +411,14 @@ static void test_too_little_memory(void)
 	struct stoker_error err = { "" };
 	size_t count;
 
-	CU_ASSERT_PTR_NULL(logits_of(bundled, "cpu", 3 << 20, NULL, &count, &err));
+	CU_ASSERT_PTR_NULL(logits_of(bundled, "cpu", 3 << 20, NULL, NULL, &count, &err));
 	CU_ASSERT(strstr(err.message, "needs at least") && strstr(err.message, "3.0 MiB"));
-	CU_ASSERT_PTR_NULL(logits_of(bundled, "cpu", STOKER_MEMORY_MIN, "tape", &count, &err));
+	CU_ASSERT_PTR_NULL(
+		logits_of(bundled, "cpu", STOKER_MEMORY_MIN, "tape", NULL, &count, &err));
 	CU_ASSERT(strstr(err.message, "no store \"tape\"") != NULL);
 	/* nothing to page */
-	CU_ASSERT_PTR_NULL(
-		logits_of("tests/data/containers/plain.gguf", "cpu", 1000, NULL, &count, &err));
+	CU_ASSERT_PTR_NULL(logits_of("tests/data/containers/plain.gguf", "cpu", 1000, NULL, NULL,
+				     &count, &err));
 }
 
 void suite_pager(void)

@@ -419,6 +419,7 @@ static const struct stoker_device_ops cpu_ops = {
 	.attention = cpu_attention,
 	.route = cpu_route,
 	.experts = cpu_experts,
+	.foresee = cpu_foresee,
 	.glu = glu,
 	.binary = binary,
 	.scale = scale,

@@ -72,6 +72,7 @@ static inline bool cpu_uses_q8(const struct cpu *cpu, const struct stoker_weight
 void cpu_matmul(struct stoker_device *d, const struct op_matmul *op);
 void cpu_matmul_heads(struct stoker_device *d, const struct op_matmul_heads *op);
 void cpu_experts(struct stoker_device *d, const struct op_experts *op);
+void cpu_foresee(struct stoker_device *d, const struct op_foresee *op);
 void cpu_attention(struct stoker_device *d, const struct op_attention *op);
 void cpu_kv_store(struct stoker_device *d, const struct op_kv_store *op);
 void cpu_route(struct stoker_device *d, const struct op_route *op);

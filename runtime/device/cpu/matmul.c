@@ -345,6 +345,12 @@ void cpu_experts(struct stoker_device *d, const struct op_experts *op)
 		cpu_parallel(cpu, op->rows, 4, slots * op->down->out, combine_range, &j);
 }
 
+void cpu_foresee(struct stoker_device *d, const struct op_foresee *op)
+{
+	if (!cpu_of(d)->failed)
+		op->source->foresee(op->source, host(op->ids), op->count, op->now);
+}
+
 struct heads_job {
 	const struct op_matmul_heads *op;
 	struct input in; /* [head][row][in] */

@@ -137,6 +137,7 @@ int vulkan_begin(struct stoker_device *d, struct stoker_error *err)
 	struct vulkan *v = vulkan_of(d);
 
 	v->failed = 0;
+	v->foreseen.source = NULL;
 	v->split = false;
 	return start(v, false, err);
 }

@@ -262,6 +262,31 @@ static void page_by_expert(struct paged_experts *p, const uint32_t *ids)
 	combine_experts(v, op, &s);
 }
 
+/* Lets a source know what was foreseen, as soon as that is computed. */
+static void hand_over(struct vulkan *v)
+{
+	const struct op_foresee op = v->foreseen;
+	AUTO_FREE uint32_t *ids = op.source ? malloc(op.count * sizeof(*ids)) : NULL;
+	struct stoker_error err;
+
+	v->foreseen.source = NULL;
+	/* it's only advice: without memory it's left */
+	if (ids && !vulkan_read(&v->base, ids, op.ids, op.count * sizeof(*ids), &err))
+		op.source->foresee(op.source, ids, op.count, op.now);
+}
+
+void vulkan_foresee(struct stoker_device *d, const struct op_foresee *op)
+{
+	struct vulkan *v = vulkan_of(d);
+
+	v->foreseen = *op;
+	if (!op->now)
+		return; /* the layer in between has to wait for its own experts, too */
+	vulkan_sync(v);
+	if (!v->failed)
+		hand_over(v);
+}
+
 static void experts_paged(struct stoker_device *d, const struct op_experts *op)
 {
 	struct vulkan *v = vulkan_of(d);
@@ -281,6 +306,7 @@ static void experts_paged(struct stoker_device *d, const struct op_experts *op)
 	vulkan_sync(v); /* the router's choice has to be there */
 	if (v->failed)
 		return;
+	hand_over(v);
 	keep_failure(
 		v, vulkan_read(d, ids, op->ids, (uint64_t)op->rows * op->used * sizeof(*ids), &err),
 		&err);

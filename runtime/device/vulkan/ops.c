@@ -352,6 +352,7 @@ const struct stoker_device_ops vulkan_ops = {
 	.attention = attention,
 	.route = route,
 	.experts = vulkan_experts,
+	.foresee = vulkan_foresee,
 	.glu = vulkan_glu,
 	.binary = binary,
 	.scale = scale,

@@ -90,6 +90,7 @@ void vulkan_embed(struct stoker_device *d, const struct op_embed *op);
 void vulkan_matmul(struct stoker_device *d, const struct op_matmul *op);
 void vulkan_matmul_heads(struct stoker_device *d, const struct op_matmul_heads *op);
 void vulkan_experts(struct stoker_device *d, const struct op_experts *op);
+void vulkan_foresee(struct stoker_device *d, const struct op_foresee *op);
 void vulkan_glu(struct stoker_device *d, const struct op_glu *op);
 
 #endif

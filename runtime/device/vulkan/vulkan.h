@@ -150,7 +150,8 @@ struct vulkan {
 	VkPipeline bound;
 	struct vulkan_span spans[VULKAN_SPANS];
 	size_t span_count;
-	int failed; /* first failure since begin(), told by @failure */
+	int failed;		    /* first failure since begin(), told by @failure */
+	struct op_foresee foreseen; /* for its source, at the next experts op */
 	struct stoker_error failure;
 
 	/*

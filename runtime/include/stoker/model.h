@@ -32,14 +32,16 @@ struct stoker_session_params;
  *	that don't fit staying on the drive; or STOKER_MEMORY_ALL, or STOKER_MEMORY_MIN
  * @session: what that session will be created with; NULL: the defaults
  * @store: how experts are read: "uring", "threads", or NULL for the first that works here
- * @policy: which expert gives way to another: "frequency", "lru", or NULL for the former
+ * @policy: which expert gives way to another: "frequency", "lru", "quota", or NULL for the first
+ * @prefetch: whether experts are read before they're needed: "on", "off", or NULL for what
+ *measuring shows to be faster; results are the same
  */
 struct stoker_model_params {
 	int (*progress)(void *context, uint64_t done, uint64_t total);
 	void *context;
 	uint64_t memory;
 	const struct stoker_session_params *session;
-	const char *store, *policy;
+	const char *store, *policy, *prefetch;
 };
 
 /**
@@ -87,15 +89,21 @@ struct stoker_model_info {
  * @memory: the budget
  * @slots: experts that fit into memory at a time, of @experts in all
  * @slot_bytes: memory of the slots
- * @hits: experts that were needed and there
- * @misses: those that had to be read
- * @bytes_read: for them
+ * @hits: experts that were needed and had a slot
+ * @misses: those that had none yet
+ * @bytes_read: in all
+ * @prefetched: experts that were read before they were needed
+ * @prefetched_used: of these, those that then were
+ * @prefetched_bytes: of @bytes_read
+ * @foreseen: experts needed in layers whose choice was guessed before
+ * @foreseen_right: of these, those that were guessed
  * @stall_seconds: spent waiting for the drive
  */
 struct stoker_paging {
 	const char *store;
 	uint64_t memory, slots, experts, slot_bytes;
 	uint64_t hits, misses, bytes_read;
+	uint64_t prefetched, prefetched_used, prefetched_bytes, foreseen, foreseen_right;
 	double stall_seconds;
 };
 

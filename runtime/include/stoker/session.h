@@ -35,8 +35,9 @@ enum stoker_kv_type {
  * @kv: how keys and values are stored
  * @all_logits: nonzero when STOKER_LOGITS_ALL will be asked for; only a memory budget needs to know
  * @observe: told after each batch that the positions from @first on, @rows of them, are computed,
- *so that stoker_session_experts() can be asked for each; may be NULL
+ *	so that stoker_session_experts() can be asked for each; may be NULL
  * @observer: handed to @observe
+ * @look_ahead: each layer asks the routers of so many next ones, see stoker_session_foreseen()
  */
 struct stoker_session_params {
 	uint32_t context, batch;
@@ -45,6 +46,7 @@ struct stoker_session_params {
 	void (*observe)(void *observer, struct stoker_session *session, uint32_t first,
 			uint32_t rows);
 	void *observer;
+	uint32_t look_ahead;
 };
 
 /**
@@ -121,6 +123,16 @@ STOKER_API int stoker_session_truncate(struct stoker_session *session, uint32_t 
  */
 STOKER_API uint32_t stoker_session_experts(const struct stoker_session *session, uint32_t layer,
 					   uint32_t row, uint32_t *ids);
+
+/**
+ * stoker_session_foreseen() - what the router of a layer said earlier, on the input of another
+ * @layer: whose router it is
+ * @distance: layers before it was asked, 1 to struct stoker_session_params' look_ahead
+ *
+ * Otherwise as stoker_session_experts().
+ */
+STOKER_API uint32_t stoker_session_foreseen(const struct stoker_session *session, uint32_t layer,
+					    uint32_t distance, uint32_t row, uint32_t *ids);
 
 /**
  * stoker_session_cancel() - make the running call, or else the next one, fail with -ECANCELED

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Reading experts before they are wanted, while the drive has nothing else to do: those that the
+ * next layer's router would choose now, and in a prompt, which needs nearly all, the next layer's.
+ * What the former gains is measured, and it's left when that is nothing.
+ */
+#include "pager/slots.h"
+
+enum {
+	TURN = 4,   /* steps with or without foresight in a row, the first of which doesn't count */
+	STEPS = 40, /* of a trial */
+	WARM = 16,  /* steps before the first trial */
+	KEEP = 1024, /* steps that a trial's outcome is kept */
+};
+
+/* What may give way to something that perhaps nobody wants. */
+static bool is_useless(const struct slot *s)
+{
+	return !s->users && !s->pending && !s->foreseen &&
+	       !(s->layer && s->wave == s->layer->pager->waves);
+}
+
+void read_foreseen(struct stoker_pager *p)
+{
+	struct layer *l = p->next;
+	struct store_read *reads[64 * PAGER_SLICES];
+	uint32_t i = 0, count;
+	bool room = l != NULL;
+
+	p->next = NULL;
+	while (room && i < l->foreseen_count) {
+		for (count = 0; i < l->foreseen_count && count + PAGER_SLICES <= ARRAY_SIZE(reads);
+		     i++) {
+			struct slot *s;
+
+			if (l->resident[l->foreseen[i]])
+				continue;
+			s = p->policy->victim(l->class, is_useless);
+			if (!s) {
+				room = false;
+				break;
+			}
+			forget_slot(s);
+			count += fill_slot(s, l, l->foreseen[i], reads + count);
+			s->foreseen = true;
+			unlink_slot(l->class, s);
+			make_newest(l->class, s);
+			p->stats.foreseen++;
+		}
+		p->store->ops->submit(p->store, reads, count, STORE_PREFETCH);
+	}
+}
+
+void pager_foresee(struct stoker_expert_source *source, const uint32_t *experts, uint32_t count,
+		   bool now)
+{
+	struct layer *l = (struct layer *)source;
+	struct stoker_pager *p = l->pager;
+
+	l->foreseen_count = 0;
+	for (uint32_t i = 0; i < MIN(count, l->place.experts); i++)
+		l->foreseen[l->foreseen_count++] = experts[i];
+	p->next = l;
+	if (now)
+		read_foreseen(p);
+}
+
+void judge_foresight(struct layer *l, const uint32_t *wanted, uint32_t count)
+{
+	struct pager_stats *stats = &l->pager->stats;
+
+	if (!l->foreseen_count)
+		return;
+	stats->judged += count;
+	for (uint32_t i = 0; i < count; i++)
+		for (uint32_t k = 0; k < l->foreseen_count; k++)
+			stats->right += l->foreseen[k] == wanted[i];
+	l->foreseen_count = 0;
+}
+
+void foresee_all(struct layer *before)
+{
+	struct stoker_pager *p = before->pager;
+	uint32_t next = before->number + 1;
+	struct layer *l;
+
+	while (next < p->layer_count && !p->layers[next].place.experts)
+		next++;
+	if (next == p->layer_count)
+		return;
+	l = &p->layers[next];
+	for (uint32_t e = 0; e < l->place.experts; e++)
+		l->foreseen[e] = e;
+	l->foreseen_count = l->place.experts;
+	p->next = l;
+	read_foreseen(p);
+	l->foreseen_count = 0; /* no choice of a router's that could be judged */
+}
+
+void withdraw_foreseen(struct stoker_pager *p)
+{
+	struct store_read *reads[32];
+	size_t count;
+
+	do {
+		count = p->store->ops->withdraw(p->store, reads, ARRAY_SIZE(reads));
+		for (size_t i = 0; i < count; i++) {
+			const struct slot *s = reads[i]->owner;
+
+			if (s->users) /* wanted by now */
+				p->store->ops->submit(p->store, &reads[i], 1, STORE_DEMAND);
+			else
+				leave_unread(reads[i]);
+		}
+	} while (count);
+}
+
+/* --- whether it pays -----------------------------------------------------------------------------
+ */
+
+static int by_size(const void *a, const void *b)
+{
+	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static uint64_t median(uint64_t *of, uint32_t count)
+{
+	qsort(of, count, sizeof(*of), by_size);
+	return count ? of[count / 2] : 0;
+}
+
+/* Foresight stays if a step takes at least 1 % less with it. */
+static void decide(struct stoker_pager *p)
+{
+	struct trial *t = &p->trial;
+
+	p->pays = 100 * median(t->took[1], t->count[1]) <= 99 * median(t->took[0], t->count[0]);
+	*t = (struct trial){ .rest = KEEP };
+}
+
+bool pager_begin(struct stoker_pager *p, uint32_t rows)
+{
+	struct trial *t = &p->trial;
+	bool now = p->pays;
+
+	t->began = 0;
+	if (rows > 1 || p->foresight != PAGER_FORESIGHT_AUTO) {
+		p->foresees = rows == 1 && p->foresight == PAGER_FORESIGHT_ON;
+		return p->foresees;
+	}
+	if (t->rest) {
+		t->rest--;
+	} else {
+		now = t->step / TURN % 2;
+		if (t->step % TURN)
+			t->began = stoker_now_ns();
+	}
+	if (now != p->foresees) /* what was planned for this step was planned otherwise */
+		t->began = 0;
+	p->foresees = now;
+	t->stalled = p->stats.stall_ns;
+	return now;
+}
+
+void pager_end(struct stoker_pager *p)
+{
+	struct trial *t = &p->trial;
+	const bool with = p->foresees;
+
+	if (p->foresight != PAGER_FORESIGHT_AUTO || t->rest)
+		return;
+	if (t->began && t->count[with] < ARRAY_SIZE(t->took[0])) {
+		const uint64_t took = stoker_now_ns() - t->began;
+
+		t->took[with][t->count[with]++] = took;
+		/* a drive that is hardly ever waited for */
+		if (!with && t->step < TURN && 50 * (p->stats.stall_ns - t->stalled) < took) {
+			p->pays = false;
+			*t = (struct trial){ .rest = KEEP / 16 };
+			return;
+		}
+	}
+	if (++t->step == STEPS)
+		decide(p);
+}
+
+void pager_rest(struct stoker_pager *p)
+{
+	p->trial.rest = WARM;
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+/* How many slots there are, and the pager's beginning and end. */
+#include "pager/slots.h"
+
+/* --- sizes ---------------------------------------------------------------------------------------
+ */
+
+static uint64_t slot_room(const struct pager_layer *l)
+{
+	uint64_t room = 0;
+
+	for (int i = 0; i < PAGER_SLICES; i++)
+		room += slice_room(&l->slice[i]);
+	return room;
+}
+
+uint64_t pager_memory(const struct pager_layer *layers, uint32_t count, uint32_t experts)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		bytes += MIN(experts, layers[i].experts) * slot_room(&layers[i]);
+	return bytes;
+}
+
+/* --- making it -----------------------------------------------------------------------------------
+ */
+
+static struct class *class_of(struct stoker_pager *p, uint64_t slot_bytes)
+{
+	for (uint32_t i = 0; i < p->class_count; i++)
+		if (p->classes[i].slot_bytes == slot_bytes)
+			return &p->classes[i];
+	p->classes[p->class_count].slot_bytes = slot_bytes;
+	return &p->classes[p->class_count++];
+}
+
+/* Blocks of memory as large as the device allows, cut into slots. */
+static int fill_class(struct stoker_pager *p, struct class *c, struct stoker_error *err)
+{
+	const uint64_t in_block =
+		p->device->max_memory > STOKER_STORE_ALIGN
+			? (p->device->max_memory - STOKER_STORE_ALIGN) / c->slot_bytes
+			: 0;
+	uint32_t done = 0;
+
+	c->slots = calloc(c->count, sizeof(*c->slots));
+	c->blocks = in_block ? calloc(c->count / in_block + 1, sizeof(*c->blocks)) : NULL;
+	if (!c->slots || !c->blocks)
+		return stoker_fail(err, -ENOMEM, "no memory for %u slots", c->count);
+	while (done < c->count) {
+		struct stoker_memory *m = &c->blocks[c->block_count];
+		const uint32_t n = (uint32_t)MIN(in_block, (uint64_t)(c->count - done));
+		const int ret = p->device->ops->memory_create(
+			p->device, n * c->slot_bytes + STOKER_STORE_ALIGN, m, err);
+
+		if (ret)
+			return ret;
+		c->block_count++;
+		if (!m->host)
+			return stoker_fail(err, -ENOTSUP,
+					   "experts can't be paged into memory that the host "
+					   "doesn't see");
+		const uint64_t skip =
+			round_up((uintptr_t)m->host, STOKER_STORE_ALIGN) - (uintptr_t)m->host;
+
+		for (uint32_t i = 0; i < n; i++, done++) {
+			struct slot *s = &c->slots[done];
+
+			s->memory = (uint8_t *)m->host + skip + i * c->slot_bytes;
+			s->at = m->at + skip + i * c->slot_bytes;
+			make_newest(c, s);
+		}
+	}
+	p->stats.slots += c->count;
+	p->stats.slot_bytes += c->count * c->slot_bytes;
+	return 0;
+}
+
+/* What every class gets before the rest is shared out: one token's experts, and one to read ahead.
+ */
+static uint32_t first_share(const struct class *c, uint32_t least)
+{
+	return MIN(least + 1, c->experts);
+}
+
+uint64_t pager_least(const struct pager_layer *layers, uint32_t count, uint32_t least)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const uint64_t room = slot_room(&layers[i]);
+		uint32_t experts = 0;
+		bool first = layers[i].experts > 0;
+
+		for (uint32_t k = 0; k < count; k++)
+			if (slot_room(&layers[k]) == room) {
+				experts += layers[k].experts;
+				first = first && (k >= i || !layers[k].experts);
+			}
+		if (first)
+			bytes += room * MIN(least + 1, experts);
+	}
+	return bytes;
+}
+
+/* The first shares, and of what is left as much as a class's experts are of all. */
+static int share_out(struct stoker_pager *p, uint64_t memory, uint32_t least,
+		     struct stoker_error *err)
+{
+	uint64_t all = 0, first = 0;
+	char have[16], need[16];
+	int ret = 0;
+
+	for (uint32_t i = 0; i < p->class_count; i++) {
+		const struct class *c = &p->classes[i];
+
+		first += first_share(c, least) * c->slot_bytes;
+		all += (c->experts - first_share(c, least)) * c->slot_bytes;
+	}
+	if (first > memory)
+		return stoker_fail(err, -ENOMEM, "%s for experts, a token needs %s",
+				   stoker_human_size(memory, have), stoker_human_size(first, need));
+	for (uint32_t i = 0; i < p->class_count && !ret; i++) {
+		struct class *c = &p->classes[i];
+		const uint32_t others = c->experts - first_share(c, least);
+		const double part = all ? (double)(memory - first) / (double)all : 0;
+
+		c->count = first_share(c, least) +
+			   (part < 1 ? (uint32_t)(part * (double)others) : others);
+		ret = fill_class(p, c, err);
+	}
+	return ret;
+}
+
+/* From a quarter more than an equal share in a class's first layer to a quarter less in its last.
+ */
+static void set_quotas(struct stoker_pager *p)
+{
+	for (uint32_t i = 0; i < p->class_count; i++) {
+		const struct class *c = &p->classes[i];
+		uint32_t n = 0;
+
+		for (uint32_t k = 0; k < p->layer_count; k++) {
+			struct layer *l = &p->layers[k];
+			const double depth = c->layers > 1 ? n / (c->layers - 1.0) : 0.5;
+
+			if (l->class != c)
+				continue;
+			l->quota = (uint32_t)(c->count * (1.25 - depth / 2) / c->layers);
+			n++;
+		}
+	}
+}
+
+int pager_create(struct stoker_device *device, const struct pager_layer *layers, uint32_t count,
+		 uint64_t memory, uint32_t least, const char *policy,
+		 enum pager_foresight foresight, struct stoker_store *store,
+		 struct stoker_pager **out, struct stoker_error *err)
+{
+	struct stoker_pager *p = calloc(1, sizeof(*p));
+	int ret = 0;
+
+	*out = NULL;
+	if (!p) {
+		store->ops->destroy(store);
+		return stoker_fail(err, -ENOMEM, "out of memory");
+	}
+	p->device = device;
+	p->store = store;
+	p->policy = pager_policy(policy);
+	p->foresight = foresight;
+	p->least = least;
+	p->layers = calloc(count, sizeof(*p->layers));
+	p->classes = calloc(count, sizeof(*p->classes));
+	p->layer_count = count;
+	if (!p->layers || !p->classes)
+		ret = stoker_fail(err, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < count && !ret; i++) {
+		struct layer *l = &p->layers[i];
+
+		*l = (struct layer){
+			.pager = p,
+			.place = layers[i],
+			.number = i,
+		};
+		init_source(l);
+		if (!layers[i].experts)
+			continue;
+		l->foreseen = calloc(layers[i].experts, sizeof(*l->foreseen));
+		l->resident = calloc(layers[i].experts, sizeof(*l->resident));
+		l->score = calloc(layers[i].experts, sizeof(*l->score));
+		for (uint32_t e = 0; l->score && e < layers[i].experts; e++)
+			l->score[e] = -100;
+		if (!l->resident || !l->score || !l->foreseen)
+			ret = stoker_fail(err, -ENOMEM, "out of memory");
+		l->class = class_of(p, slot_room(&layers[i]));
+		l->class->layers++;
+		l->class->experts += layers[i].experts;
+	}
+	if (!ret)
+		ret = share_out(p, memory, least, err);
+	if (!ret)
+		set_quotas(p);
+	pager_rest(p);
+	if (ret)
+		pager_destroy(&p);
+	*out = p;
+	return ret;
+}
+
+void pager_destroy(struct stoker_pager **pager)
+{
+	struct stoker_pager *p = *pager;
+
+	*pager = NULL;
+	if (!p)
+		return;
+	p->store->ops->destroy(p->store); /* ends what is under way */
+	for (uint32_t i = 0; p->classes && i < p->class_count; i++) {
+		for (uint32_t b = 0; b < p->classes[i].block_count; b++)
+			p->device->ops->memory_destroy(p->device, &p->classes[i].blocks[b]);
+		free(p->classes[i].slots);
+		free(p->classes[i].blocks);
+	}
+	for (uint32_t i = 0; p->layers && i < p->layer_count; i++) {
+		free(p->layers[i].resident);
+		free(p->layers[i].score);
+		free(p->layers[i].foreseen);
+	}
+	free(p->classes);
+	free(p->layers);
+	free(p);
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+/* Which slot is used again. */
+#include <math.h>
+
+#include "pager/slots.h"
+
+/* After so many rounds through the layers a use counts half. */
+static const double half_life = 16;
+
+/* One more use, now: later ones weigh more instead of earlier ones being halved. */
+void count_use(struct layer *l, uint32_t expert)
+{
+	const double now = (double)l->pager->waves / l->pager->layer_count / half_life;
+	double *score = &l->score[expert];
+
+	*score = *score < now - 50 ? now : *score + log2(1 + exp2(now - *score));
+}
+
+static struct slot *oldest(const struct class *c, bool (*may)(const struct slot *s))
+{
+	struct slot *s = c->oldest;
+
+	while (s && !may(s))
+		s = s->newer;
+	return s;
+}
+
+static struct slot *least_used_of(const struct class *c, bool (*may)(const struct slot *s),
+				  bool over_quota)
+{
+	struct slot *best = NULL;
+	double least = INFINITY;
+
+	for (struct slot *s = c->oldest; s; s = s->newer) {
+		if (!may(s))
+			continue;
+		if (!s->layer || s->failed)
+			return s;
+		if ((!over_quota || s->layer->held > s->layer->quota) &&
+		    s->layer->score[s->expert] < least) {
+			least = s->layer->score[s->expert];
+			best = s;
+		}
+	}
+	return best;
+}
+
+/*
+ * The slot whose expert was used least, the recent past counting most.  Layers take turns in every
+ * token, which is the worst for an LRU list with less room than a token needs.
+ */
+static struct slot *least_used(const struct class *c, bool (*may)(const struct slot *s))
+{
+	return least_used_of(c, may, false);
+}
+
+/* The same among layers that hold more than their quotas, which favour the first layers. */
+static struct slot *beyond_quota(const struct class *c, bool (*may)(const struct slot *s))
+{
+	struct slot *s = least_used_of(c, may, true);
+
+	return s ? s : least_used_of(c, may, false);
+}
+
+static const struct policy policies[] = { { "frequency", least_used },
+					  { "lru", oldest },
+					  { "quota", beyond_quota } };
+
+const struct policy *pager_policy(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(policies); i++)
+		if (!name || !strcmp(policies[i].name, name))
+			return &policies[i];
+	return NULL;
+}
+
+bool pager_has_policy(const char *name)
+{
+	return pager_policy(name) != NULL;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the pager share: slots, the layers whose experts they hold, who gives way. */
+#ifndef STOKER_PAGER_SLOTS_H
+#define STOKER_PAGER_SLOTS_H
+
+#include "pager/pager.h"
+
+struct slot {
+	uint8_t *memory;
+	stoker_address at;
+	struct layer *layer; /* whose expert it holds, NULL: empty */
+	uint32_t expert;
+	uint32_t users;	  /* want() without release() */
+	uint32_t pending; /* reads under way */
+	uint32_t unread;  /* bits of the slices whose reads were taken back */
+	uint64_t wave;	  /* the last one that wanted it */
+	bool foreseen;	  /* brought in, or being so, before anyone wanted it */
+	int failed;
+	struct store_read reads[PAGER_SLICES];
+	uint64_t inner[PAGER_SLICES]; /* where in the slot each matrix begins */
+	struct slot *older, *newer;
+};
+
+/* Layers whose experts take the same room share slots. */
+struct class
+{
+	uint64_t slot_bytes;
+	uint32_t layers, experts, count; /* count: of slots */
+	struct slot *slots, *oldest, *newest;
+	struct stoker_memory *blocks;
+	uint32_t block_count;
+};
+
+struct layer {
+	struct stoker_expert_source source;
+	struct stoker_pager *pager;
+	struct pager_layer place;
+	struct class *class;
+	struct slot **resident; /* [experts] */
+	double *score;		/* [experts], log2 of uses that halve with time */
+	uint32_t *foreseen;	/* [experts], the likeliest first */
+	uint32_t foreseen_count;
+	uint32_t number;
+	uint32_t held, quota; /* slots that hold its experts; more than the quota give way first */
+};
+
+struct policy {
+	const char *name;
+	/* Of the slots that may be used again the one that gives way, or NULL. */
+	struct slot *(*victim)(const struct class *c, bool (*may)(const struct slot *s));
+};
+
+/* Tokens in turns with and without foresight, see foresight.c. */
+struct trial {
+	uint32_t step;	/* of the trial */
+	uint32_t rest;	/* steps until the next one */
+	uint64_t began; /* this step, 0: it doesn't count */
+	uint64_t stalled;
+	uint64_t took[2][16]; /* ns, without and with */
+	uint32_t count[2];
+};
+
+struct stoker_pager {
+	struct stoker_device *device;
+	struct stoker_store *store;
+	struct layer *layers;
+	uint32_t layer_count;
+	struct class *classes;
+	uint32_t class_count;
+	uint32_t least; /* experts of a layer that a token uses */
+	const struct policy *policy;
+	enum pager_foresight foresight;
+	bool foresees;	    /* in this step */
+	bool pays;	    /* what the last trial found */
+	struct layer *next; /* what is foreseen and not yet read */
+	struct trial trial;
+	uint64_t waves; /* want() calls so far, a clock */
+	struct pager_stats stats;
+};
+
+static inline void unlink_slot(struct class *c, struct slot *s)
+{
+	*(s->older ? &s->older->newer : &c->oldest) = s->newer;
+	*(s->newer ? &s->newer->older : &c->newest) = s->older;
+	s->older = s->newer = NULL;
+}
+
+static inline void make_newest(struct class *c, struct slot *s)
+{
+	s->older = c->newest;
+	s->newer = NULL;
+	*(c->newest ? &c->newest->newer : &c->oldest) = s;
+	c->newest = s;
+}
+
+static inline void make_oldest(struct class *c, struct slot *s)
+{
+	s->newer = c->oldest;
+	s->older = NULL;
+	*(c->oldest ? &c->oldest->older : &c->newest) = s;
+	c->oldest = s;
+}
+
+/* Room for a matrix wherever in a block it begins. */
+static inline uint64_t slice_room(const struct pager_slice *s)
+{
+	return s->bytes ? round_up(s->bytes, STOKER_STORE_ALIGN) + STOKER_STORE_ALIGN : 0;
+}
+
+/* policy.c; NULL: the default, or there is none of that name */
+const struct policy *pager_policy(const char *name);
+/* One more use, now. */
+void count_use(struct layer *l, uint32_t expert);
+
+/* pager.c */
+void forget_slot(struct slot *s);
+/* Gives an empty or forgotten slot to an expert; its reads go to @reads, their number is returned.
+ */
+uint32_t fill_slot(struct slot *s, struct layer *l, uint32_t expert, struct store_read **reads);
+/* A read that was taken back or failed before anyone wanted it; it may be made up for later. */
+void leave_unread(struct store_read *r);
+void init_source(struct layer *l);
+
+/* foresight.c: what a device says of a layer that comes later, and when reading that begins */
+void pager_foresee(struct stoker_expert_source *source, const uint32_t *experts, uint32_t count,
+		   bool now);
+void read_foreseen(struct stoker_pager *p);
+/* The same for all experts of the layer behind this one. */
+void foresee_all(struct layer *before);
+/* Counts how well the wanted experts were foreseen. */
+void judge_foresight(struct layer *l, const uint32_t *wanted, uint32_t count);
+/* Takes back what was foreseen and hasn't begun to be read. */
+void withdraw_foreseen(struct stoker_pager *p);
+
+#endif
