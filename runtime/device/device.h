@@ -151,6 +151,8 @@ struct stoker_expert_source {
 	 * keeps them until release(); returns how many, at least one when nothing else is kept.
 	 */
 	uint32_t (*want)(struct stoker_expert_source *s, const uint32_t *experts, uint32_t count);
+	/* Whether an expert would be there at once. */
+	bool (*has)(struct stoker_expert_source *s, uint32_t expert);
 	/* Whether a wanted expert is there by now. */
 	bool (*ready)(struct stoker_expert_source *s, uint32_t expert);
 	/* Waits for a wanted expert. */

@@ -210,6 +210,13 @@ static uint32_t want(struct stoker_expert_source *source, const uint32_t *expert
 	return taken;
 }
 
+static bool has(struct stoker_expert_source *source, uint32_t expert)
+{
+	const struct slot *s = ((struct layer *)source)->resident[expert];
+
+	return s && !s->pending && !s->failed;
+}
+
 static bool ready(struct stoker_expert_source *source, uint32_t expert)
 {
 	struct layer *l = (struct layer *)source;
@@ -270,9 +277,12 @@ static void release(struct stoker_expert_source *source, uint32_t expert)
 	}
 }
 
-static const struct stoker_expert_source source_ops = {
-	.want = want, .ready = ready, .get = get, .release = release, .foresee = pager_foresee
-};
+static const struct stoker_expert_source source_ops = { .has = has,
+							.want = want,
+							.ready = ready,
+							.get = get,
+							.release = release,
+							.foresee = pager_foresee };
 
 void init_source(struct layer *l)
 {

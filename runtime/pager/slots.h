@@ -56,7 +56,7 @@ struct trial {
 	uint32_t rest;	/* steps until the next one */
 	uint64_t began; /* this step, 0: it doesn't count */
 	uint64_t stalled;
-	uint64_t took[2][16]; /* ns, without and with */
+	uint64_t took[2][48]; /* ns, without and with */
 	uint32_t count[2];
 };
 

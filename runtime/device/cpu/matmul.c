@@ -225,6 +225,20 @@ static void combine_range(const void *context, const struct cpu *cpu, unsigned t
 	}
 }
 
+/* Experts that are there come first, so that they are computed while the others load. */
+static void put_in_order(struct stoker_expert_source *source, uint32_t *experts, uint32_t count,
+			 uint32_t *spare)
+{
+	uint32_t there = 0, missing = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (source->has(source, experts[i]))
+			experts[there++] = experts[i];
+		else
+			spare[missing++] = experts[i];
+	memcpy(experts + there, spare, missing * sizeof(*spare));
+}
+
 /* Counting sort of the choices by expert. */
 static bool sort_slots(struct cpu *cpu, const struct op_experts *op, struct experts_job *j)
 {
@@ -238,17 +252,19 @@ static bool sort_slots(struct cpu *cpu, const struct op_experts *op, struct expe
 	uint32_t *row = list, *slot = row + slots, *next = slot + slots;
 	uint32_t *expert = next + experts + 1, *first = expert + experts + 1;
 
-	memset(next, 0, (experts + 1) * sizeof(*next));
+	memset(next, 0, experts * sizeof(*next));
 	for (uint32_t i = 0; i < slots; i++)
-		next[ids[i] + 1]++;
-	for (uint32_t e = 0; e < experts; e++) {
-		if (next[e + 1]) {
-			expert[j->active] = e;
-			first[j->active++] = next[e];
-		}
-		next[e + 1] += next[e];
+		next[ids[i]]++;
+	for (uint32_t e = 0; e < experts; e++)
+		if (next[e])
+			expert[j->active++] = e;
+	if (op->source)
+		put_in_order(op->source, expert, j->active, first);
+	first[0] = 0;
+	for (uint32_t i = 0; i < j->active; i++) {
+		first[i + 1] = first[i] + next[expert[i]];
+		next[expert[i]] = first[i];
 	}
-	first[j->active] = slots;
 	for (uint32_t i = 0; i < slots; i++) {
 		slot[i] = next[ids[i]]++;
 		row[slot[i]] = i / op->used;
