@@ -9,190 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NEVER = 0x7fffffff, HALF_LIFE = 16, STEPS = 10, LOOK_AHEAD = 3 };
+#include "trace.h"
 
-struct trace {
-	uint32_t layers, experts, used;
-	uint64_t expert_bytes;
-	uint32_t *access; /* layer * experts + expert, token after token */
-	uint32_t *token;  /* of each access, from 0 */
-	size_t count, room, tokens;
-	/* experts that routers were asked for so many layers ahead, and right ones */
-	size_t asked[LOOK_AHEAD + 1], right[LOOK_AHEAD + 1];
-};
+enum { STEPS = 10 };
 
 /* One cache size and what each policy makes of it: hits in parts of all accesses. */
 struct point {
 	uint32_t slots;
 	double lru, frequency, belady;
 };
-
-static bool add_access(struct trace *t, uint32_t layer, uint32_t expert)
-{
-	if (t->count == t->room) {
-		const size_t room = t->room ? 2 * t->room : 4096;
-		uint32_t *access = realloc(t->access, room * sizeof(*access));
-		uint32_t *token;
-
-		if (!access)
-			return false;
-		t->access = access;
-		token = realloc(t->token, room * sizeof(*token));
-		if (!token)
-			return false;
-		t->token = token;
-		t->room = room;
-	}
-	t->token[t->count] = (uint32_t)t->tokens - 1;
-	t->access[t->count++] = layer * t->experts + expert;
-	return true;
-}
-
-/*
- * What follows the @used experts of a line from @first on: "| expert..." as its router saw it one,
- * two, three layers before.  Returns the line's unread rest.
- */
-static char *read_guesses(struct trace *t, size_t first, char *at)
-{
-	for (int d = 1; d <= LOOK_AHEAD && !strncmp(at, " |", 2); d++) {
-		char *end;
-
-		at += 2;
-		t->asked[d] += t->count - first;
-		for (;;) {
-			const unsigned long expert = strtoul(at, &end, 10);
-
-			if (end == at)
-				break;
-			for (size_t i = first; i < t->count; i++)
-				t->right[d] += t->access[i] % t->experts == expert;
-			at = end;
-		}
-	}
-	return at;
-}
-
-/* Lines "position layer expert...", after one that says what they are about. */
-static int read_trace(const char *path, struct trace *t)
-{
-	FILE *f = fopen(path, "re");
-	char line[65536];
-	unsigned long last = 0, number = 1;
-
-	if (!f)
-		return failf("%s: %s", path, strerror(errno));
-	unsigned long long bytes = 0;
-
-	if (!fgets(line, sizeof(line), f) ||
-	    sscanf(line, "stoker-trace 2 layers %u experts %u used %u bytes %llu", &t->layers,
-		   &t->experts, &t->used, &bytes) != 4 ||
-	    !t->layers || !t->experts || !t->used || t->layers > 4096 || t->experts > 65536 ||
-	    t->used > t->experts) {
-		fclose(f);
-		return failf("%s: not a trace of stoker run --trace", path);
-	}
-	t->expert_bytes = bytes;
-	while (fgets(line, sizeof(line), f)) {
-		char *at = line, *end;
-		const unsigned long position = strtoul(at, &end, 10);
-		const unsigned long layer = strtoul(end, &at, 10);
-		const size_t first = t->count;
-
-		number++;
-		if (at == end || layer >= t->layers)
-			break;
-		if (!t->tokens || position != last)
-			t->tokens++;
-		last = position;
-		for (;;) {
-			const unsigned long expert = strtoul(at, &end, 10);
-
-			if (end == at)
-				break;
-			if (expert >= t->experts ||
-			    !add_access(t, (uint32_t)layer, (uint32_t)expert)) {
-				fclose(f);
-				return failf("%s: line %lu: expert %lu of %u", path, number, expert,
-					     t->experts);
-			}
-			at = end;
-		}
-		if (strcmp(read_guesses(t, first, at), "\n"))
-			break;
-	}
-	if (!feof(f)) {
-		fclose(f);
-		return failf("%s: line %lu isn't \"position layer expert...\"", path, number);
-	}
-	fclose(f);
-	return t->count ? EXIT_OK : failf("%s: no accesses", path);
-}
-
-/* --- policies ------------------------------------------------------------------------------------
- */
-
-/* When each access is repeated: the index of the next one of the same expert. */
-static void find_next(const struct trace *t, uint32_t *next, uint32_t *seen)
-{
-	for (uint32_t i = 0; i < t->layers * t->experts; i++)
-		seen[i] = NEVER;
-	for (size_t i = t->count; i-- > 0;) {
-		next[i] = seen[t->access[i]];
-		seen[t->access[i]] = (uint32_t)i;
-	}
-}
-
-/*
- * Hits of a cache that, when it is full, drops the expert with the smallest key: the time of its
- * last use (LRU), a count of uses that halves every HALF_LIFE tokens, or how soon it is used again
- * (Belady's optimum, which knows the future).
- */
-enum policy { LRU, FREQUENCY, BELADY };
-
-static double simulate(const struct trace *t, enum policy policy, uint32_t slots,
-		       const uint32_t *next, double *key, uint32_t *held)
-{
-	const uint32_t all = t->layers * t->experts;
-	uint32_t count = 0;
-	size_t hits = 0;
-
-	/* place[e] is 1 + where e is in held[], 0: it isn't */
-	uint32_t *place = held + all;
-
-	memset(place, 0, all * sizeof(*place));
-	for (uint32_t i = 0; i < all; i++)
-		key[i] = 0;
-	for (size_t i = 0; i < t->count; i++) {
-		const uint32_t e = t->access[i];
-		/* instead of halving all counts, later uses weigh more */
-		const double weight = (double)t->token[i] / HALF_LIFE;
-
-		if (place[e]) {
-			hits++;
-		} else if (count < slots) {
-			held[count++] = e;
-			place[e] = count;
-		} else {
-			uint32_t worst = 0;
-
-			for (uint32_t k = 1; k < count; k++)
-				if (key[held[k]] < key[held[worst]])
-					worst = k;
-			place[held[worst]] = 0;
-			held[worst] = e;
-			place[e] = worst + 1;
-		}
-		if (policy == LRU)
-			key[e] = (double)i;
-		else if (policy == BELADY)
-			key[e] = -(double)next[i];
-		else if (key[e] == 0 || key[e] < weight - 40)
-			key[e] = weight;
-		else /* log2(2^key + 2^weight) */
-			key[e] = key[e] + __builtin_log2(1 + __builtin_exp2(weight - key[e]));
-	}
-	return (double)hits / (double)t->count;
-}
 
 /*
  * How well @size fixed experts serve a run of @length tokens: the part of its accesses that the
@@ -222,6 +47,11 @@ static double run_coverage(const struct trace *t, uint32_t length, uint32_t size
 			}
 	}
 	return covered / (double)total;
+}
+
+static double hit_rate(const struct trace *t, enum trace_policy policy, uint32_t slots)
+{
+	return (double)trace_simulate(t, policy, slots, NULL) / (double)t->count;
 }
 
 /* --- output --------------------------------------------------------------------------------------
@@ -301,25 +131,25 @@ static int report(const struct trace *t, double rate, bool json, const char *svg
 {
 	static const uint32_t lengths[] = { 4, 16, 64 };
 	const uint32_t all = t->layers * t->experts;
-	uint32_t *next = malloc(t->count * sizeof(*next)), *held = malloc(2 * all * sizeof(*held));
-	double *key = malloc(all * sizeof(*key)), coverage[3][2];
+	uint32_t *uses = malloc(all * sizeof(*uses));
 	struct point points[STEPS];
-	int status = next && held && key ? EXIT_OK : failf("out of memory");
+	double coverage[3][2];
+	int status = uses ? EXIT_OK : failf("out of memory");
 
+	for (int i = 0; i < STEPS && !status; i++) {
+		points[i].slots = (uint32_t)((uint64_t)all * (uint64_t)(i + 1) / STEPS);
+		points[i].lru = hit_rate(t, TRACE_LRU, points[i].slots);
+		points[i].frequency = hit_rate(t, TRACE_FREQUENCY, points[i].slots);
+		points[i].belady = hit_rate(t, TRACE_BELADY, points[i].slots);
+		if (points[i].lru < 0 || points[i].frequency < 0 || points[i].belady < 0)
+			status = failf("out of memory");
+	}
 	if (!status) {
-		find_next(t, next, held);
-		for (int i = 0; i < STEPS; i++) {
-			points[i].slots = (uint32_t)((uint64_t)all * (uint64_t)(i + 1) / STEPS);
-			points[i].lru = simulate(t, LRU, points[i].slots, next, key, held);
-			points[i].frequency =
-				simulate(t, FREQUENCY, points[i].slots, next, key, held);
-			points[i].belady = simulate(t, BELADY, points[i].slots, next, key, held);
-		}
 		for (int i = 0; i < 3; i++) {
-			coverage[i][0] = run_coverage(t, lengths[i], t->used, held);
+			coverage[i][0] = run_coverage(t, lengths[i], t->used, uses);
 			coverage[i][1] = run_coverage(
 				t, lengths[i], 2 * t->used < t->experts ? 2 * t->used : t->experts,
-				held);
+				uses);
 		}
 		if (svg)
 			status = plot(svg, points, STEPS);
@@ -372,9 +202,7 @@ static int report(const struct trace *t, double rate, bool json, const char *svg
 			printf("asked %d layer%s ahead, routers foresee %.1f %% of the experts\n",
 			       d, d > 1 ? "s" : "", 100 * recall_at(t, d));
 	}
-	free(next);
-	free(held);
-	free(key);
+	free(uses);
 	return status;
 }
 
@@ -404,10 +232,9 @@ int verb_replay(int argc, char **argv)
 		fputs("stoker: --rate has to be above 0\n", stderr);
 		return EXIT_USAGE;
 	}
-	status = read_trace(argv[1], &trace);
+	status = trace_read(argv[1], &trace);
 	if (!status)
 		status = report(&trace, rate, json, svg);
-	free(trace.access);
-	free(trace.token);
+	trace_free(&trace);
 	return status;
 }

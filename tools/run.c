@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LOOK_AHEAD = 3 }; /* layers; in traces */
+#include "trace.h"
 
 struct run {
 	struct compute_options compute;
