@@ -6,20 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static uint64_t meminfo(const char *field)
-{
-	unsigned long long kib = 0;
-	char line[128];
-	FILE *f = fopen("/proc/meminfo", "re");
-
-	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, field, strlen(field)))
-			sscanf(line + strlen(field), ": %llu", &kib);
-	if (f)
-		fclose(f);
-	return kib * 1024;
-}
-
 static void print_device(const struct stoker_device_info *d)
 {
 	char all[16], left[16];
@@ -84,7 +70,8 @@ int verb_info(int argc, char **argv)
 		"can do for us, and memory.",
 		options, 0, 0
 	};
-	const uint64_t total = meminfo("MemTotal"), available = meminfo("MemAvailable");
+	const uint64_t total = 1024 * number_in("/proc/meminfo", "MemTotal:"),
+		       available = 1024 * number_in("/proc/meminfo", "MemAvailable:");
 	struct stoker_device_info *list;
 	struct stoker_error err;
 	char all[16], left[16];

@@ -96,6 +96,20 @@ static double rate(double count, double seconds)
 	return seconds > 0 ? count / seconds : 0;
 }
 
+/* How right "stoker plan" was, if it was asked. */
+static void print_plan(const struct run *r, double measured)
+{
+	struct stoker_paging paging;
+	double planned;
+
+	if (stoker_model_paging(r->loaded, &paging) || !(measured > 0))
+		return;
+	planned = planned_rate(r->model, paging.memory);
+	if (planned > 0)
+		fprintf(stderr, "plan     %.1f tokens/s expected in this budget, %+.0f %%\n",
+			planned, 100 * (measured / planned - 1));
+}
+
 static void print_stats(const struct run *r, const struct timing *t)
 {
 	struct stoker_model_info info;
@@ -118,6 +132,7 @@ static void print_stats(const struct run *r, const struct timing *t)
 	fprintf(stderr, "text     %u tokens, %.1f tokens/s\n", t->result.tokens,
 		rate(t->result.tokens, t->text_seconds));
 	print_paging(r->loaded, t->prompt_tokens + t->result.tokens);
+	print_plan(r, rate(t->result.tokens, t->text_seconds));
 }
 
 static int print_result(const struct run *r, const struct text *text, const struct timing *t)

@@ -13,6 +13,7 @@ static const struct verb verbs[] = {
 	{ "eval", "logits of a list of tokens, for verification", verb_eval },
 	{ "perplexity", "how well a model predicts a text", verb_perplexity },
 	{ "bench", "measure models and operations", verb_bench },
+	{ "plan", "how fast a mixture of experts runs in how much memory", verb_plan },
 	{ "replay", "what a routing trace says about paging", verb_replay },
 	{ "quantize", "write a model in another tensor format", verb_quantize },
 	{ "synth", "write a model with random weights, for measuring", verb_synth },

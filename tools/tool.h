@@ -80,7 +80,22 @@ struct compute_options {
 
 int open_device(const struct compute_options *c, struct stoker_device **device);
 
-/* Loads with a progress bar on a terminal once it takes over a second. */
+/* "6G", "1.5GiB", "300m"; 0 when it isn't a size. */
+uint64_t parse_size(const char *text);
+/* The number behind the field of a file like /proc/meminfo, or its first; 0: there is none. */
+uint64_t number_in(const char *path, const char *field);
+/*
+ * The budget that --memory asks for; without it everything when that fits, otherwise what there is.
+ * An exit status, after a complaint.
+ */
+int memory_budget(const struct compute_options *c, struct stoker_device *device, const char *path,
+		  uint64_t *budget);
+
+/* Loads with a progress bar on a terminal once it takes over a second; within a budget, or 0 or
+ * -errno and no complaint. */
+int load_within(const struct compute_options *c, uint64_t budget, struct stoker_device *device,
+		const char *path, const struct stoker_session_params *session,
+		struct stoker_model **model, struct stoker_error *err);
 int load_model(const struct compute_options *c, struct stoker_device *device, const char *path,
 	       const struct stoker_session_params *session, struct stoker_model **model);
 
@@ -88,6 +103,9 @@ int load_model(const struct compute_options *c, struct stoker_device *device, co
  * memory. */
 void print_paging(const struct stoker_model *model, uint64_t tokens);
 void add_paging(struct json_object *root, const struct stoker_model *model);
+
+/* What "stoker plan" last found for this file: tokens/s in @memory bytes; 0: it didn't. */
+double planned_rate(const char *path, uint64_t memory);
 
 /* "f32", "f16" or "q8_0"; nonzero after a complaint. */
 int parse_kv(const char *text, enum stoker_kv_type *type);
@@ -115,6 +133,7 @@ int verb_eval(int argc, char **argv);
 int verb_info(int argc, char **argv);
 int verb_inspect(int argc, char **argv);
 int verb_perplexity(int argc, char **argv);
+int verb_plan(int argc, char **argv);
 int verb_replay(int argc, char **argv);
 int verb_quantize(int argc, char **argv);
 int verb_run(int argc, char **argv);

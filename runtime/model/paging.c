@@ -19,11 +19,17 @@ enum {
 };
 static const stoker_address paged = (stoker_address)1 << 62;
 
+/* Bytes of everything beside slots, and of the fewest slots. */
+struct needs {
+	uint64_t dense, cache, buffers, least;
+};
+
 struct model_pager {
 	struct stoker_pager *pager;
 	struct store_file *files;
 	uint32_t file_count;
 	const char *store;
+	struct needs needs;
 };
 
 bool model_is_paged(const struct stoker_model *m, const struct stoker_gguf_tensor *t)
@@ -90,9 +96,8 @@ static uint64_t metadata_bytes(const struct stoker_model *m)
 	return bytes + 100 * (uint64_t)m->vocabulary;
 }
 
-/* Bytes that a session and the device's working buffers take beside weights. */
-static uint64_t session_bytes(const struct stoker_model *m, const struct stoker_session_params *s,
-			      uint64_t *cache)
+/* What a session and the device's working buffers take beside weights. */
+static struct needs find_needs(const struct stoker_model *m, const struct stoker_session_params *s)
 {
 	const uint32_t context = s->context ? s->context : MIN(m->context, 4096u);
 	const uint64_t batch = MIN(s->batch ? s->batch : 512, context);
@@ -107,20 +112,29 @@ static uint64_t session_bytes(const struct stoker_model *m, const struct stoker_
 	uint64_t hidden = 0, heads = 0;
 	uint64_t rows = batch * (2 * stoker_forward_mix(m) + 4 * (uint64_t)m->embedding);
 
-	*cache = 0;
+	struct needs n = { 0 };
+
+	for (size_t i = 0; i < m->image_count; i++)
+		n.dense += m->images[i].memory.bytes;
 	for (uint32_t i = 0; i < m->layer_count; i++) {
-		*cache += stoker_layer_state(&m->layers[i], kv, context, 0, NULL);
+		n.cache += stoker_layer_state(&m->layers[i], kv, context, 0, NULL);
 		hidden = MAX(hidden, (uint64_t)m->layers[i].down_exps.in);
 		heads = MAX(heads, (uint64_t)m->layers[i].heads * m->layers[i].latent);
 	}
+	rows += batch * m->experts_used * ((uint64_t)m->layer_count * (1 + MAX(s->look_ahead, 1u)));
 	rows += batch * heads * 2; /* of matrices a head, gathered and as codes */
 	/* an experts op keeps gate, up and down for each choice, and codes of both inputs */
 	rows += batch * m->experts_used * (3 * hidden + m->embedding) * 5 / 4;
-	return 4 * (rows + 2 * logit_rows * m->vocabulary) + OWN_BYTES + metadata_bytes(m);
+	n.buffers = 4 * (rows + 2 * logit_rows * m->vocabulary) + OWN_BYTES + metadata_bytes(m);
+	return n;
 }
 
-static int refuse(struct stoker_model *m, uint64_t memory, uint64_t dense, uint64_t cache,
-		  uint64_t rest, uint64_t least)
+static uint64_t sum(const struct needs *n)
+{
+	return n->dense + n->cache + n->buffers + n->least;
+}
+
+static int refuse(struct stoker_model *m, const struct needs *n)
 {
 	char size[5][16], total[16];
 
@@ -128,10 +142,9 @@ static int refuse(struct stoker_model *m, uint64_t memory, uint64_t dense, uint6
 		m->err, -ENOMEM,
 		"%s isn't enough memory, this needs at least %s: weights that every token "
 		"uses %s, cache %s, working buffers %s, one layer's experts %s",
-		stoker_human_size(memory, size[0]),
-		stoker_human_size(dense + cache + rest + least, total),
-		stoker_human_size(dense, size[1]), stoker_human_size(cache, size[2]),
-		stoker_human_size(rest, size[3]), stoker_human_size(least, size[4]));
+		stoker_human_size(m->memory, size[0]), stoker_human_size(sum(n), total),
+		stoker_human_size(n->dense, size[1]), stoker_human_size(n->cache, size[2]),
+		stoker_human_size(n->buffers, size[3]), stoker_human_size(n->least, size[4]));
 }
 
 static bool parse_foresight(const char *text, enum pager_foresight *foresight)
@@ -152,9 +165,9 @@ static int create(struct stoker_model *m, const struct stoker_model_params *para
 {
 	static const struct stoker_session_params defaults;
 	AUTO_FREE struct pager_layer *layers = calloc(m->layer_count, sizeof(*layers));
+	struct needs *n = &p->needs;
 	struct stoker_store *store;
 	enum pager_foresight foresight;
-	uint64_t dense = 0, cache, rest, least, room;
 	int ret;
 
 	if (!layers)
@@ -169,15 +182,12 @@ static int create(struct stoker_model *m, const struct stoker_model_params *para
 							     slice_of(m, p, &l->down_exps) },
 						  .experts = l->expert_count };
 	}
-	for (size_t i = 0; i < m->image_count; i++)
-		dense += m->images[i].memory.bytes;
-	rest = session_bytes(m, params->session ? params->session : &defaults, &cache);
-	least = pager_least(layers, m->layer_count, m->experts_used);
+	*n = find_needs(m, params->session ? params->session : &defaults);
+	n->least = pager_least(layers, m->layer_count, m->experts_used);
 	if (m->memory == STOKER_MEMORY_MIN)
-		m->memory = dense + cache + rest + least;
-	if (m->memory < dense + cache + rest + least)
-		return refuse(m, m->memory, dense, cache, rest, least);
-	room = m->memory - dense - cache - rest;
+		m->memory = sum(n);
+	if (m->memory < sum(n))
+		return refuse(m, n);
 	if (!pager_has_policy(params->policy))
 		return stoker_fail(m->err, -EINVAL,
 				   "no policy \"%s\"; there are frequency, lru and quota",
@@ -189,20 +199,17 @@ static int create(struct stoker_model *m, const struct stoker_model_params *para
 	if (ret)
 		return ret;
 	p->store = store->ops->name;
-	return pager_create(m->device, layers, m->layer_count, room, m->experts_used,
-			    params->policy, foresight, store, &p->pager, m->err);
+	return pager_create(m->device, layers, m->layer_count, m->memory - sum(n) + n->least,
+			    m->experts_used, params->policy, foresight, store, &p->pager, m->err);
 }
 
 /* A model without experts fits or it doesn't. */
 static int check_dense(struct stoker_model *m, const struct stoker_model_params *params)
 {
 	static const struct stoker_session_params defaults;
-	uint64_t dense = 0, cache, rest;
+	const struct needs n = find_needs(m, params->session ? params->session : &defaults);
 
-	for (size_t i = 0; i < m->image_count; i++)
-		dense += m->images[i].memory.bytes;
-	rest = session_bytes(m, params->session ? params->session : &defaults, &cache);
-	return m->memory < dense + cache + rest ? refuse(m, m->memory, dense, cache, rest, 0) : 0;
+	return m->memory < sum(&n) ? refuse(m, &n) : 0;
 }
 
 int model_create_pager(struct stoker_model *m, const struct stoker_model_params *params)
@@ -262,6 +269,10 @@ int stoker_model_paging(const struct stoker_model *m, struct stoker_paging *info
 	*info = (struct stoker_paging){
 		.store = m->pager->store,
 		.memory = m->memory,
+		.dense = m->pager->needs.dense,
+		.cache = m->pager->needs.cache,
+		.buffers = m->pager->needs.buffers,
+		.least = m->pager->needs.least,
 		.slots = stats.slots,
 		.slot_bytes = stats.slot_bytes,
 		.hits = stats.hits,
@@ -273,6 +284,7 @@ int stoker_model_paging(const struct stoker_model *m, struct stoker_paging *info
 		.foreseen = stats.judged,
 		.foreseen_right = stats.right,
 		.stall_seconds = 1e-9 * (double)stats.stall_ns,
+		.store_seconds = 1e-9 * (double)stats.store_ns,
 	};
 	for (uint32_t i = 0; i < m->layer_count; i++)
 		info->experts += m->layers[i].expert_count;

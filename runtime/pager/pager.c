@@ -52,7 +52,10 @@ void leave_unread(struct store_read *r)
 static void take_completions(struct stoker_pager *p, bool wait)
 {
 	struct store_read *done[32];
+	const uint64_t began = wait ? 0 : stoker_now_ns();
 	const size_t count = p->store->ops->complete(p->store, done, ARRAY_SIZE(done), wait);
+
+	p->stats.store_ns += wait ? 0 : stoker_now_ns() - began;
 
 	for (size_t i = 0; i < count; i++) {
 		struct store_read *r = done[i];
@@ -200,8 +203,11 @@ static uint32_t want(struct stoker_expert_source *source, const uint32_t *expert
 		make_newest(l->class, s);
 	}
 	if (read_count) {
+		const uint64_t began = stoker_now_ns();
+
 		qsort(reads, read_count, sizeof(struct store_read *), by_place);
 		p->store->ops->submit(p->store, reads, read_count, STORE_DEMAND);
+		p->stats.store_ns += stoker_now_ns() - began;
 	}
 	if (taken == count && p->next)
 		read_foreseen(p);

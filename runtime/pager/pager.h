@@ -29,7 +29,7 @@ struct pager_stats {
 	uint64_t foreseen, foreseen_used; /* experts brought in before they were wanted */
 	uint64_t foreseen_bytes;	  /* of @bytes */
 	uint64_t judged, right;		  /* experts wanted of foreseen layers, and foreseen ones */
-	uint64_t stall_ns;		  /* waited for reads */
+	uint64_t stall_ns, store_ns;	  /* waited for reads, and handled them */
 	uint64_t slots, slot_bytes;	  /* in all */
 };
 

@@ -36,7 +36,7 @@ expect 2 "Usage: stoker VERB" "no verb" "$stoker"
 expect 0 "perplexity" "help" "$stoker" --help
 expect 2 "no verb" "unknown verb" "$stoker" juggle
 expect 0 "stoker 0" "version" "$stoker" --version
-for verb in run info inspect tokenize eval perplexity bench replay quantize synth; do
+for verb in run info inspect tokenize eval perplexity bench plan replay quantize synth; do
 	expect 0 "Usage: stoker $verb" "$verb --help" "$stoker" $verb --help
 	expect 2 "unknown option --juggle" "$verb: unknown option" "$stoker" $verb --juggle
 done
@@ -131,6 +131,14 @@ if [ -e $demo ]; then
 	expect 1 "not a trace" "replay of something else" "$stoker" replay Makefile
 	expect 1 "No space left" "a trace that can't be written" "$stoker" run -m $demo -p "And" -n 300 --ignore-eos --trace /dev/full
 	expect 1 "no experts to trace" "a trace of a dense model" "$stoker" run -m $containers/plain.gguf -p a -n 1 --trace "$scratch/t2"
+	expect 0 "tokens/s" "plan" env XDG_CACHE_HOME="$scratch" "$stoker" plan -c 128 $demo
+	expect 0 "expected in this budget" "run --stats after plan" env XDG_CACHE_HOME="$scratch" "$stoker" run -m $demo -p "And" -n 20 -c 128 --memory 40M --stats
+	expect 0 '"hit_rate"' "plan --json" env XDG_CACHE_HOME="$scratch" "$stoker" plan -c 128 -b 40M --json $demo
+	expect 1 "needs at least" "plan of too little" env XDG_CACHE_HOME="$scratch" "$stoker" plan -b 1M $demo
+	expect 1 "no experts" "plan of a dense model" "$stoker" plan $containers/plain.gguf
+	expect 0 "routers foresee" "recall of the next layers' routers" "$stoker" replay "$scratch/trace"
+	expect 1 'prefetch "maybe"' "no such prefetch" "$stoker" run -m $demo -p "And" -n 5 --memory min --prefetch maybe
+	expect 0 "read before it was needed" "prefetch" "$stoker" run -m $demo -p "And" -n 30 -c 128 --memory min --prefetch on --stats
 	expect 0 "GB/s" "bench store" "$stoker" bench store -m $demo
 	# the same text on Vulkan; drivers keep what leak checkers take for lost
 	if ASAN_OPTIONS=detect_leaks=0 "$stoker" run --device vulkan -m $demo -p "And God said" -n 30 --temp 0 -c 128 >"$scratch/vulkan" 2>"$scratch/err"; then

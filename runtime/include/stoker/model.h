@@ -87,6 +87,10 @@ struct stoker_model_info {
  * struct stoker_paging - a model whose experts are on the drive, so far
  * @store: how they are read
  * @memory: the budget
+ * @dense: of it, weights that every token uses
+ * @cache: of it, keys and values of the session that the model was loaded for
+ * @buffers: of it, working buffers
+ * @least: slots take at least this much
  * @slots: experts that fit into memory at a time, of @experts in all
  * @slot_bytes: memory of the slots
  * @hits: experts that were needed and had a slot
@@ -98,13 +102,15 @@ struct stoker_model_info {
  * @foreseen: experts needed in layers whose choice was guessed before
  * @foreseen_right: of these, those that were guessed
  * @stall_seconds: spent waiting for the drive
+ * @store_seconds: spent sending reads off and taking them in
  */
 struct stoker_paging {
 	const char *store;
-	uint64_t memory, slots, experts, slot_bytes;
+	uint64_t memory, dense, cache, buffers, least;
+	uint64_t slots, experts, slot_bytes;
 	uint64_t hits, misses, bytes_read;
 	uint64_t prefetched, prefetched_used, prefetched_bytes, foreseen, foreseen_right;
-	double stall_seconds;
+	double stall_seconds, store_seconds;
 };
 
 /** stoker_model_paging() - fill @info; -ENOENT for a model that is all in memory. */

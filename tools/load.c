@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+/* Loading a model onto a device, and how its paging went. */
+#include "tool.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+int open_device(const struct compute_options *c, struct stoker_device **device)
+{
+	const struct stoker_device_params params = { .name = c->device,
+						     .threads = (unsigned)c->threads,
+						     .exact = c->exact };
+	struct stoker_error err;
+
+	return stoker_device_open(&params, device, &err) ? fail(&err) : EXIT_OK;
+}
+
+struct bar {
+	const char *path;
+	double started;
+	bool terminal, shown;
+};
+
+static int show_progress(void *context, uint64_t done, uint64_t total)
+{
+	struct bar *b = context;
+	char have[16], all[16];
+
+	if (interrupted())
+		return 1;
+	if (!b->terminal || now_seconds() - b->started < 1)
+		return 0;
+	fprintf(stderr, "\rloading %s: %3.0f %%, %s of %s ", b->path,
+		100.0 * (double)done / (double)total, human_size(done, have),
+		human_size(total, all));
+	b->shown = true;
+	return 0;
+}
+
+int load_within(const struct compute_options *c, uint64_t budget, struct stoker_device *device,
+		const char *path, const struct stoker_session_params *session,
+		struct stoker_model **model, struct stoker_error *err)
+{
+	struct bar bar = { .path = path, .started = now_seconds(), .terminal = isatty(2) };
+	const struct stoker_model_params params = {
+		.progress = show_progress,
+		.context = &bar,
+		.memory = budget,
+		.session = session,
+		.store = c->store,
+		.policy = c->policy,
+		.prefetch = c->prefetch,
+	};
+	int ret;
+
+	cancel_on_interrupt(NULL);
+	ret = stoker_model_load(device, path, &params, model, err);
+	if (bar.shown)
+		fputs("\r\033[K", stderr);
+	return ret;
+}
+
+int load_model(const struct compute_options *c, struct stoker_device *device, const char *path,
+	       const struct stoker_session_params *session, struct stoker_model **model)
+{
+	struct stoker_error err;
+	uint64_t budget;
+	int ret;
+
+	if (memory_budget(c, device, path, &budget))
+		return EXIT_USAGE;
+	ret = load_within(c, budget, device, path, session, model, &err);
+	if (ret == -ECANCELED)
+		return EXIT_INTERRUPTED;
+	return ret ? fail(&err) : EXIT_OK;
+}
+
+void print_paging(const struct stoker_model *model, uint64_t tokens)
+{
+	struct stoker_paging p;
+	char slots[16], bytes[16];
+
+	if (stoker_model_paging(model, &p))
+		return;
+	fprintf(stderr,
+		"paging   %llu of %llu experts in %s of slots (%s), %.1f %% of those needed had "
+		"one, %s read a token, %.3f s waited\n",
+		(unsigned long long)p.slots, (unsigned long long)p.experts,
+		human_size(p.slot_bytes, slots), p.store,
+		100.0 * (double)p.hits / (double)(p.hits + p.misses ? p.hits + p.misses : 1),
+		human_size(p.bytes_read / (tokens ? tokens : 1), bytes), p.stall_seconds);
+	if (p.prefetched)
+		fprintf(stderr,
+			"ahead    %s read before it was needed, %.1f %% of the experts for good; ",
+			human_size(p.prefetched_bytes, bytes),
+			100.0 * (double)p.prefetched_used / (double)p.prefetched);
+	if (p.prefetched && p.foreseen)
+		fprintf(stderr, "routers foresaw %.1f %%\n",
+			100.0 * (double)p.foreseen_right / (double)p.foreseen);
+	else if (p.prefetched)
+		fputs("in prompts only\n", stderr);
+}
+
+void add_paging(struct json_object *root, const struct stoker_model *model)
+{
+	struct json_object *o = json_object_new_object();
+	struct stoker_paging p;
+
+	if (stoker_model_paging(model, &p)) {
+		json_object_put(o);
+		return;
+	}
+	json_object_object_add(o, "store", json_object_new_string(p.store));
+	json_object_object_add(o, "memory_bytes", json_object_new_int64((int64_t)p.memory));
+	json_object_object_add(o, "slots", json_object_new_int64((int64_t)p.slots));
+	json_object_object_add(o, "experts", json_object_new_int64((int64_t)p.experts));
+	json_object_object_add(o, "slot_bytes", json_object_new_int64((int64_t)p.slot_bytes));
+	json_object_object_add(o, "hits", json_object_new_int64((int64_t)p.hits));
+	json_object_object_add(o, "misses", json_object_new_int64((int64_t)p.misses));
+	json_object_object_add(o, "bytes_read", json_object_new_int64((int64_t)p.bytes_read));
+	json_object_object_add(o, "prefetched", json_object_new_int64((int64_t)p.prefetched));
+	json_object_object_add(o, "prefetched_used",
+			       json_object_new_int64((int64_t)p.prefetched_used));
+	json_object_object_add(o, "prefetched_bytes",
+			       json_object_new_int64((int64_t)p.prefetched_bytes));
+	json_object_object_add(o, "foreseen", json_object_new_int64((int64_t)p.foreseen));
+	json_object_object_add(o, "foreseen_right",
+			       json_object_new_int64((int64_t)p.foreseen_right));
+	json_object_object_add(o, "stall_seconds", json_object_new_double(p.stall_seconds));
+	json_object_object_add(o, "store_seconds", json_object_new_double(p.store_seconds));
+	json_object_object_add(root, "paging", o);
+}
