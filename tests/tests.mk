@@ -14,9 +14,12 @@ $(BUILD)/unit: $(TEST_OBJECTS) $(STATIC)
 test: unit e2e
 unit: $(BUILD)/unit
 	$(BUILD)/unit
-e2e: all
+e2e: all $(BUILD)/faultfs
 	tests/e2e/tool.sh $(BUILD)
+	tests/e2e/faults.sh $(BUILD)
 	tests/e2e/install.sh $(BUILD)
+$(BUILD)/faultfs: tests/e2e/faultfs.c
+	$(CC) $(BASE_FLAGS) -Wno-conversion $(CFLAGS) $< -o $@
 
 # The suites under a sanitizer; the program's own tests run under it too.  Shaders aren't instrumented:
 # one variant of the Vulkan device will do.
@@ -31,8 +34,9 @@ tsan:
 	$(MAKE) SANITIZE=thread $(BUILD)/thread/unit
 	$(BUILD)/thread/unit base store session vulkan pager
 .PHONY: e2e-tool
-e2e-tool: all
+e2e-tool: all $(BUILD)/faultfs
 	tests/e2e/tool.sh $(BUILD)
+	tests/e2e/faults.sh $(BUILD)
 
 # The Vulkan device at other subgroup sizes, under GPU-assisted validation, and on newer drivers.
 .PHONY: vulkan-check

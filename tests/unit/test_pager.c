@@ -356,6 +356,62 @@ static void test_lossless(void)
 	}
 }
 
+/* --- memory over time ----------------------------------------------------------------------------
+ */
+
+/* Resident bytes of this process. */
+static long resident(void)
+{
+	long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (f && fscanf(f, "%*d %ld", &pages) != 1)
+		pages = 0;
+	if (f)
+		fclose(f);
+	return pages * sysconf(_SC_PAGESIZE);
+}
+
+/* 2000 tokens, most of whose experts are read anew, with and without what is read ahead. */
+static void test_growth(void)
+{
+	const struct stoker_session_params session_params = { .context = 256, .batch = 32 };
+	const struct stoker_model_params params = { .memory = STOKER_MEMORY_MIN,
+						    .session = &session_params,
+						    .prefetch = "on" };
+	const struct stoker_device_params device_params = { .name = "cpu", .threads = 2 };
+	struct stoker_device *device;
+	struct stoker_model *model;
+	struct stoker_session *s;
+	struct stoker_paging paging;
+	struct stoker_error err;
+	long begin = 0;
+
+	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&device_params, &device, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_model_load(device, bundled, &params, &model, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_session_create(model, &session_params, &s, &err), 0);
+	for (uint32_t i = 0; i < 2000; i++) {
+		const uint32_t token = i * 2654435761u % 2000;
+
+		if (i % 250 == 0)
+			CU_ASSERT_EQUAL(stoker_session_truncate(s, 0), 0);
+		CU_ASSERT_EQUAL_FATAL(stoker_session_eval(s, &token, 1, STOKER_LOGITS_LAST, &err),
+				      0);
+		if (i == 300)
+			begin = resident();
+	}
+	CU_ASSERT(begin > 0);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+	CU_ASSERT(resident() - begin < 1 << 20); /* sanitizers keep what was freed */
+#endif
+	CU_ASSERT_EQUAL(stoker_model_paging(model, &paging), 0);
+	CU_ASSERT(paging.prefetched_used > 0 && paging.prefetched >= paging.prefetched_used);
+	CU_ASSERT(2 * paging.foreseen_right > paging.foreseen);
+	stoker_session_free(&s);
+	stoker_model_free(&model);
+	stoker_device_close(&device);
+}
+
 /* --- what goes wrong -----------------------------------------------------------------------------
  */
 
@@ -425,6 +481,7 @@ void suite_pager(void)
 {
 	TEST(test_schedules);
 	TEST(test_lossless);
+	TEST(test_growth);
 	TEST(test_truncated_while_running);
 	TEST(test_too_little_memory);
 }
