@@ -752,8 +752,35 @@ static void test_recurrence(void)
 	run_all_sets(recurrence);
 }
 
+/* GPU-assisted validation says nothing above: here is something to say. */
+static void test_bad_address(void)
+{
+	const struct stoker_device_params params = { .name = "vulkan" };
+	struct stoker_error err = { "" };
+
+	if (!vulkan_is_here() || !strstr(vulkan_words(), "validate-gpu"))
+		return;
+	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, &err), 0);
+	ops = device->ops;
+	CU_ASSERT_EQUAL_FATAL(ops->memory_create(device, 4096, &memory, &err), 0);
+	const struct op_copy far = { .dst = memory.at,
+				     .src = memory.at + ((uint64_t)1 << 40),
+				     .rows = 1,
+				     .width = 16,
+				     .dst_stride = 16,
+				     .src_stride = 16 };
+
+	CU_ASSERT_EQUAL(ops->begin(device, &err), 0);
+	ops->copy(device, &far);
+	CU_ASSERT(ops->submit(device, NULL, &err) < 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "bounds"));
+	ops->memory_destroy(device, &memory);
+	stoker_device_close(&device);
+}
+
 void suite_ops(void)
 {
+	TEST(test_bad_address);
 	TEST(test_matmul);
 	TEST(test_not_finite);
 	TEST(test_experts);
