@@ -42,7 +42,7 @@ int load_within(const struct compute_options *c, uint64_t budget, struct stoker_
 		struct stoker_model **model, struct stoker_error *err)
 {
 	struct bar bar = { .path = path, .started = now_seconds(), .terminal = isatty(2) };
-	const struct stoker_model_params params = {
+	struct stoker_model_params params = {
 		.progress = show_progress,
 		.context = &bar,
 		.memory = budget,
@@ -53,6 +53,11 @@ int load_within(const struct compute_options *c, uint64_t budget, struct stoker_
 	};
 	int ret;
 
+	if (host_budget(c, device, &params.host_memory)) {
+		snprintf(err->message, sizeof(err->message), "no size \"%s\"; there are 6G, 1.5GiB",
+			 c->host_memory);
+		return -EINVAL;
+	}
 	cancel_on_interrupt(NULL);
 	ret = stoker_model_load(device, path, &params, model, err);
 	if (bar.shown)

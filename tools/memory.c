@@ -107,7 +107,9 @@ int memory_budget(const struct compute_options *c, struct stoker_device *device,
 {
 	/* for the cache and working buffers, of which only loading knows */
 	const uint64_t slack = 512 << 20;
-	const uint64_t left = memory_to_take();
+	const uint64_t left = stoker_device_shares_memory(device)
+				      ? memory_to_take()
+				      : stoker_device_memory_left(device);
 	struct stoker_gguf *gguf;
 	uint64_t bytes, all = 0;
 
@@ -124,8 +126,7 @@ int memory_budget(const struct compute_options *c, struct stoker_device *device,
 			       ? EXIT_OK
 			       : failf("no size \"%s\"; there are 6G, 1.5GiB, min, max", c->memory);
 	}
-	/* a device with memory of its own doesn't take the machine's */
-	if (!left || !stoker_device_shares_memory(device) || stoker_gguf_open(path, &gguf, NULL))
+	if (!left || stoker_gguf_open(path, &gguf, NULL))
 		return EXIT_OK; /* loading says what's wrong with the file */
 	for (uint32_t i = 0; i < stoker_gguf_file_count(gguf); i++) {
 		stoker_gguf_file(gguf, i, NULL, &bytes);
@@ -135,4 +136,14 @@ int memory_budget(const struct compute_options *c, struct stoker_device *device,
 	if (all + all / 16 + (all > slack ? slack : all) > left)
 		*budget = left / 16 * 15 + 2;
 	return EXIT_OK;
+}
+
+int host_budget(const struct compute_options *c, const struct stoker_device *device,
+		uint64_t *budget)
+{
+	*budget = 0;
+	if (stoker_device_shares_memory(device))
+		return EXIT_OK;
+	*budget = c->host_memory ? parse_size(c->host_memory) : memory_to_take() / 4 * 3;
+	return *budget ? EXIT_OK : EXIT_USAGE;
 }

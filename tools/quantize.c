@@ -166,23 +166,6 @@ static int write_tensor(const struct stoker_gguf *in, const struct stoker_gguf_t
 	return ret;
 }
 
-static void copy_keys(const struct stoker_gguf *in, struct stoker_gguf_writer *out,
-		      uint32_t file_type)
-{
-	for (size_t i = 0; i < stoker_gguf_key_count(in); i++) {
-		const struct stoker_gguf_key *key = stoker_gguf_key(in, i);
-
-		if (!strcmp(key->name, "general.file_type") ||
-		    !strcmp(key->name, "general.alignment") ||
-		    !strcmp(key->name, "general.quantization_version") ||
-		    !strncmp(key->name, "split.", 6) || stoker_gguf_find(in, key->name) != key)
-			continue; /* written anew, or repeated by a later file of a split model */
-		stoker_gguf_put_key(out, in, key);
-	}
-	stoker_gguf_put_u32(out, "general.quantization_version", 2);
-	stoker_gguf_put_u32(out, "general.file_type", file_type);
-}
-
 static uint32_t layer_count(const struct stoker_gguf *in)
 {
 	uint32_t count = 0;
@@ -202,7 +185,9 @@ static int quantize(const struct stoker_gguf *in, struct stoker_gguf_writer *out
 	const uint32_t layers = layer_count(in);
 	struct stoker_error err = { "out of memory" };
 
-	copy_keys(in, out, r->file_type);
+	copy_keys(in, out, true);
+	stoker_gguf_put_u32(out, "general.quantization_version", 2);
+	stoker_gguf_put_u32(out, "general.file_type", r->file_type);
 	for (size_t i = 0; i < count; i++) {
 		const struct stoker_gguf_tensor *t = stoker_gguf_tensor(in, i);
 
@@ -222,21 +207,6 @@ static int quantize(const struct stoker_gguf *in, struct stoker_gguf_writer *out
 	if (isatty(2))
 		fputs("\r\033[K", stderr);
 	return EXIT_OK;
-}
-
-/* Writing over a file that is being read would leave nothing to go back to. */
-static bool is_input(const struct stoker_gguf *in, const char *out)
-{
-	struct stat a, b;
-	int fd;
-
-	for (uint32_t i = 0; i < stoker_gguf_file_count(in); i++) {
-		stoker_gguf_file(in, i, &fd, NULL);
-		if (!stat(out, &a) && !fstat(fd, &b) && a.st_dev == b.st_dev &&
-		    a.st_ino == b.st_ino)
-			return true;
-	}
-	return false;
 }
 
 int verb_quantize(int argc, char **argv)

@@ -59,7 +59,7 @@ struct compute_options {
 	const char *device;
 	uint64_t threads;
 	bool exact;
-	const char *memory, *store, *policy, *prefetch;
+	const char *memory, *host_memory, *store, *policy, *prefetch;
 };
 
 #define COMPUTE_OPTIONS(c)                                                                              \
@@ -68,6 +68,13 @@ struct compute_options {
 		  &(c)->threads, "N", "CPU threads, 0: as many as allowed" },                           \
 		{ "memory",	0,	OPTION_STRING,                                                  \
 		  &(c)->memory, "SIZE", "keep to this much, experts on the drive: 6G, min, max" },      \
+		{ "host-memory",                                                                        \
+		  0,                                                                                    \
+		  OPTION_STRING,                                                                        \
+		  &(c)->host_memory,                                                                    \
+		  "SIZE",                                                                               \
+		  "for a GPU with memory of its own, which --memory is about: keep experts on "         \
+		  "their way in this much" },                                                           \
 		{ "store", 0, OPTION_STRING, &(c)->store, "NAME", "read experts by uring or threads" }, \
 		{ "policy",	0,	OPTION_STRING,                                                  \
 		  &(c)->policy, "NAME", "which experts stay: frequency, lru or quota" },                \
@@ -91,6 +98,11 @@ uint64_t number_in(const char *path, const char *field);
 int memory_budget(const struct compute_options *c, struct stoker_device *device, const char *path,
 		  uint64_t *budget);
 
+/* For a device with memory of its own, what of the host's is for experts on their way; 0: no such.
+ */
+int host_budget(const struct compute_options *c, const struct stoker_device *device,
+		uint64_t *budget);
+
 /* Loads with a progress bar on a terminal once it takes over a second; within a budget, or 0 or
  * -errno and no complaint. */
 int load_within(const struct compute_options *c, uint64_t budget, struct stoker_device *device,
@@ -106,6 +118,11 @@ void add_paging(struct json_object *root, const struct stoker_model *model);
 
 /* What "stoker plan" last found for this file: tokens/s in @memory bytes; 0: it didn't. */
 double planned_rate(const char *path, uint64_t memory);
+
+/* The metadata of @in; without what depends on the tensors' format if that is another. */
+void copy_keys(const struct stoker_gguf *in, struct stoker_gguf_writer *out, bool other_format);
+/* Writing over a file that is being read would leave nothing to go back to. */
+bool is_input(const struct stoker_gguf *in, const char *out);
 
 /* "f32", "f16" or "q8_0"; nonzero after a complaint. */
 int parse_kv(const char *text, enum stoker_kv_type *type);
@@ -132,6 +149,7 @@ int verb_bench(int argc, char **argv);
 int verb_eval(int argc, char **argv);
 int verb_info(int argc, char **argv);
 int verb_inspect(int argc, char **argv);
+int verb_pack(int argc, char **argv);
 int verb_perplexity(int argc, char **argv);
 int verb_plan(int argc, char **argv);
 int verb_replay(int argc, char **argv);

@@ -28,6 +28,11 @@ void stoker_device_close(struct stoker_device **device)
 		d->ops->destroy(d);
 }
 
+uint64_t stoker_device_memory_left(const struct stoker_device *device)
+{
+	return device->memory_left;
+}
+
 int stoker_device_shares_memory(const struct stoker_device *device)
 {
 	return device->shares_memory;

@@ -256,6 +256,8 @@ struct stoker_device_ops {
 	int (*memory_create)(struct stoker_device *d, uint64_t bytes, struct stoker_memory *m,
 			     struct stoker_error *err);
 	void (*memory_destroy)(struct stoker_device *d, struct stoker_memory *m);
+	/* What memory that the host sees holds isn't needed any more; may be NULL. */
+	void (*discard)(struct stoker_device *d, void *host, uint64_t bytes);
 	int (*write)(struct stoker_device *d, stoker_address dst, const void *src, uint64_t bytes,
 		     struct stoker_error *err);
 	int (*read)(struct stoker_device *d, void *dst, stoker_address src, uint64_t bytes,
@@ -301,7 +303,8 @@ struct stoker_device {
 	char description[160]; /* "cpu: 2 threads, avx512" */
 	uint64_t max_memory;   /* of one memory_create() */
 	bool exact;
-	bool shares_memory; /* with the host */
+	bool shares_memory;   /* with the host */
+	uint64_t memory_left; /* of its own, 0: it isn't known */
 };
 
 /* Bytes of a cache row of @width values. */

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ALIGNMENT = 32 };
+enum { ALIGNMENT = 32, ALIGNMENT_MAX = 4096 };
 
 struct bytes {
 	uint8_t *data;
@@ -20,6 +20,7 @@ struct bytes {
 struct stoker_gguf_writer {
 	char *path, *part;
 	int fd, failed;
+	uint32_t alignment; /* of each tensor's data */
 	struct bytes keys, rows;
 	uint64_t key_count, tensor_count;
 	uint64_t *sizes; /* of each tensor */
@@ -106,6 +107,7 @@ int stoker_gguf_writer_open(const char *path, struct stoker_gguf_writer **out,
 	*out = NULL;
 	if (!w)
 		return stoker_fail(err, -ENOMEM, "%s: out of memory", path);
+	w->alignment = ALIGNMENT;
 	ret = resolve(path, &w->path, err);
 	if (!ret && asprintf(&w->part, "%s.%d.part", w->path, (int)getpid()) < 0) {
 		w->part = NULL;
@@ -124,6 +126,16 @@ int stoker_gguf_writer_open(const char *path, struct stoker_gguf_writer **out,
 	free(w->part);
 	free(w);
 	return ret;
+}
+
+void stoker_gguf_put_alignment(struct stoker_gguf_writer *w, uint32_t bytes)
+{
+	if (w->tensor_count || bytes < ALIGNMENT || bytes > ALIGNMENT_MAX || bytes & (bytes - 1)) {
+		w->failed = -EINVAL;
+		return;
+	}
+	w->alignment = bytes;
+	stoker_gguf_put_u32(w, "general.alignment", bytes);
 }
 
 void stoker_gguf_put_u32(struct stoker_gguf_writer *w, const char *key, uint32_t value)
@@ -206,7 +218,7 @@ void stoker_gguf_put_tensor(struct stoker_gguf_writer *w, const char *name,
 	}
 	w->sizes = sizes;
 	sizes[w->tensor_count++] = stoker_row_bytes(format, values);
-	w->next_offset = round_up(w->next_offset + stoker_row_bytes(format, values), ALIGNMENT);
+	w->next_offset = round_up(w->next_offset + stoker_row_bytes(format, values), w->alignment);
 }
 
 static int write_all(struct stoker_gguf_writer *w, const void *data, size_t n,
@@ -229,9 +241,9 @@ static int write_all(struct stoker_gguf_writer *w, const void *data, size_t n,
 
 static int write_padding(struct stoker_gguf_writer *w, uint64_t after, struct stoker_error *err)
 {
-	static const uint8_t zeros[ALIGNMENT];
+	static const uint8_t zeros[ALIGNMENT_MAX];
 
-	return write_all(w, zeros, (size_t)(round_up(after, ALIGNMENT) - after), err);
+	return write_all(w, zeros, (size_t)(round_up(after, w->alignment) - after), err);
 }
 
 static int write_head(struct stoker_gguf_writer *w, struct stoker_error *err)

@@ -221,10 +221,51 @@ stoker_address model_vector(struct stoker_model *m, enum presence presence, uint
 	return 0;
 }
 
+/*
+ * The first of the matrices of a layer's experts where these are tensors of their own, as "stoker
+ * pack" writes them: "blk.0.ffn_up_exps" is in blk.0.ffn_up.0.weight and so on, which have to be
+ * equally far apart.  NULL: there is none.
+ */
+static const struct stoker_gguf_tensor *find_apart(struct stoker_model *m, const char *stem,
+						   uint32_t count, uint64_t *stride)
+{
+	const size_t length = strlen(stem) - strlen("_exps");
+	const struct stoker_gguf_tensor *first = NULL;
+	char name[MAX_NAME];
+
+	if (strlen(stem) < strlen("_exps") || strcmp(stem + length, "_exps"))
+		return NULL;
+	*stride = 0;
+	for (uint32_t e = 0; e < count; e++) {
+		const struct stoker_gguf_tensor *t;
+
+		snprintf(name, sizeof(name), "%.*s.%u.weight", (int)length, stem, e);
+		t = stoker_gguf_find_tensor(m->gguf, name);
+		if (!first && !t)
+			return NULL;
+		if (e == 0)
+			first = t;
+		else if (e == 1 && t && t->offset > first->offset)
+			*stride = t->offset - first->offset;
+		if (!t || t->file != first->file || t->format != first->format ||
+		    t->bytes != first->bytes || t->offset != first->offset + e * *stride ||
+		    (!model_is_paged(m, t) &&
+		     model_address(m, t) != model_address(m, first) + e * *stride)) {
+			model_fail(m, -ENOTSUP,
+				   "tensor %s is missing, unlike the first expert's, or not as "
+				   "far from the one before as others",
+				   name);
+			return NULL;
+		}
+	}
+	return first;
+}
+
 bool model_weight(struct stoker_model *m, struct stoker_weight *w, enum presence presence,
 		  uint32_t in, uint32_t out, uint32_t count, const char *fmt, ...)
 {
 	const struct stoker_gguf_tensor *t;
+	uint64_t stride = 0;
 	char stem[MAX_NAME - 16], name[MAX_NAME];
 	va_list args;
 
@@ -236,19 +277,22 @@ bool model_weight(struct stoker_model *m, struct stoker_weight *w, enum presence
 	va_end(args);
 	snprintf(name, sizeof(name), "%s.weight", stem);
 	t = stoker_gguf_find_tensor(m->gguf, name);
+	if (!t && count > 1)
+		t = find_apart(m, stem, count, &stride);
 	if (!t) {
-		if (presence == REQUIRED)
+		if (presence == REQUIRED && !m->failed)
 			model_fail(m, -EINVAL, "tensor %s is missing", name);
 		return false;
 	}
-	if (!check_shape(m, t, in, out, count))
+	if (!check_shape(m, t, in, out, stride ? 1 : count))
 		return false;
 	*w = (struct stoker_weight){ .format = t->format,
 				     .at = model_address(m, t),
 				     .in = in,
 				     .out = out,
 				     .count = count,
-				     .stride = stoker_row_bytes(t->format, in) * out };
+				     .stride = stride ? stride
+						      : stoker_row_bytes(t->format, in) * out };
 	snprintf(name, sizeof(name), "%s.bias", stem);
 	t = stoker_gguf_find_tensor(m->gguf, name);
 	if (t)

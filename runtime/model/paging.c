@@ -34,7 +34,11 @@ struct model_pager {
 
 bool model_is_paged(const struct stoker_model *m, const struct stoker_gguf_tensor *t)
 {
-	return m->memory && t->ne[2] > 1 && strstr(t->name, "_exps.weight");
+	char end;
+
+	return m->memory && ((t->ne[2] > 1 && strstr(t->name, "_exps.weight")) ||
+			     /* one expert's, see find_apart() */
+			     sscanf(t->name, "blk.%*u.ffn_%*[a-z_].%*u.weigh%c", &end) == 1);
 }
 
 stoker_address model_paged_address(const struct stoker_model *m, const struct stoker_gguf_tensor *t)
@@ -199,8 +203,19 @@ static int create(struct stoker_model *m, const struct stoker_model_params *para
 	if (ret)
 		return ret;
 	p->store = store->ops->name;
-	return pager_create(m->device, layers, m->layer_count, m->memory - sum(n) + n->least,
-			    m->experts_used, params->policy, foresight, store, &p->pager, m->err);
+	const struct pager_params pager = {
+		.device = m->device,
+		.store = store,
+		.layers = layers,
+		.count = m->layer_count,
+		.least = m->experts_used,
+		.memory = m->memory - sum(n) + n->least,
+		.host_memory = params->host_memory ? params->host_memory : m->memory,
+		.policy = params->policy,
+		.foresight = foresight,
+	};
+
+	return pager_create(&pager, &p->pager, m->err);
 }
 
 /* A model without experts fits or it doesn't. */

@@ -153,6 +153,7 @@ bool pager_begin(struct stoker_pager *p, uint32_t rows)
 	struct trial *t = &p->trial;
 	bool now = p->pays;
 
+	mind_pressure(p);
 	t->began = 0;
 	if (rows > 1 || p->foresight != PAGER_FORESIGHT_AUTO) {
 		p->foresees = rows == 1 && p->foresight == PAGER_FORESIGHT_ON;

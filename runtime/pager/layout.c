@@ -35,8 +35,24 @@ static struct class *class_of(struct stoker_pager *p, uint64_t slot_bytes)
 	return &p->classes[p->class_count++];
 }
 
-/* Blocks of memory as large as the device allows, cut into slots. */
-static int fill_class(struct stoker_pager *p, struct class *c, struct stoker_error *err)
+/* Where slot @i of a class is. */
+typedef void place_fn(struct class *c, uint32_t i, uint8_t *host, stoker_address at);
+
+static void place_slot(struct class *c, uint32_t i, uint8_t *host, stoker_address at)
+{
+	c->slots[i].memory = host;
+	c->slots[i].at = at;
+}
+
+static void place_copy(struct class *c, uint32_t i, uint8_t *host, stoker_address at)
+{
+	(void)host;
+	c->copies[i].at = at;
+}
+
+/* Blocks of device memory as large as there can be, cut into @count slots. */
+static int cut_blocks(struct stoker_pager *p, struct class *c, uint32_t count, place_fn *place,
+		      struct stoker_error *err)
 {
 	const uint64_t in_block =
 		p->device->max_memory > STOKER_STORE_ALIGN
@@ -44,37 +60,53 @@ static int fill_class(struct stoker_pager *p, struct class *c, struct stoker_err
 			: 0;
 	uint32_t done = 0;
 
-	c->slots = calloc(c->count, sizeof(*c->slots));
-	c->blocks = in_block ? calloc(c->count / in_block + 1, sizeof(*c->blocks)) : NULL;
-	if (!c->slots || !c->blocks)
-		return stoker_fail(err, -ENOMEM, "no memory for %u slots", c->count);
-	while (done < c->count) {
+	c->blocks = in_block ? calloc(count / in_block + 1, sizeof(*c->blocks)) : NULL;
+	if (!c->blocks)
+		return stoker_fail(err, -ENOMEM, "no memory for %u slots", count);
+	while (done < count) {
 		struct stoker_memory *m = &c->blocks[c->block_count];
-		const uint32_t n = (uint32_t)MIN(in_block, (uint64_t)(c->count - done));
+		const uint32_t n = (uint32_t)MIN(in_block, (uint64_t)(count - done));
 		const int ret = p->device->ops->memory_create(
 			p->device, n * c->slot_bytes + STOKER_STORE_ALIGN, m, err);
 
 		if (ret)
 			return ret;
 		c->block_count++;
-		if (!m->host)
-			return stoker_fail(err, -ENOTSUP,
-					   "experts can't be paged into memory that the host "
-					   "doesn't see");
 		const uint64_t skip =
 			round_up((uintptr_t)m->host, STOKER_STORE_ALIGN) - (uintptr_t)m->host;
 
 		for (uint32_t i = 0; i < n; i++, done++) {
-			struct slot *s = &c->slots[done];
+			const uint64_t at = skip + i * c->slot_bytes;
 
-			s->memory = (uint8_t *)m->host + skip + i * c->slot_bytes;
-			s->at = m->at + skip + i * c->slot_bytes;
-			make_newest(c, s);
+			place(c, done, m->host ? (uint8_t *)m->host + at : NULL, m->at + at);
 		}
 	}
+	return 0;
+}
+
+static int fill_class(struct stoker_pager *p, struct class *c, struct stoker_error *err)
+{
+	int ret;
+
+	c->slots = calloc(c->count, sizeof(*c->slots));
+	if (!c->slots)
+		return stoker_fail(err, -ENOMEM, "no memory for %u slots", c->count);
+	if (p->device->shares_memory) {
+		ret = cut_blocks(p, c, c->count, place_slot, err);
+	} else {
+		c->copies = calloc(c->copy_count, sizeof(*c->copies));
+		c->host = aligned_alloc(STOKER_STORE_ALIGN, c->count * c->slot_bytes);
+		if (!c->copies || !c->host)
+			return stoker_fail(err, -ENOMEM, "no memory for %u slots", c->count);
+		for (uint32_t i = 0; i < c->count; i++)
+			place_slot(c, i, (uint8_t *)c->host + i * c->slot_bytes, 0);
+		ret = cut_blocks(p, c, c->copy_count, place_copy, err);
+	}
+	for (uint32_t i = 0; i < c->count; i++)
+		make_newest(c, &c->slots[i]);
 	p->stats.slots += c->count;
 	p->stats.slot_bytes += c->count * c->slot_bytes;
-	return 0;
+	return ret;
 }
 
 /* What every class gets before the rest is shared out: one token's experts, and one to read ahead.
@@ -104,31 +136,53 @@ uint64_t pager_least(const struct pager_layer *layers, uint32_t count, uint32_t 
 	return bytes;
 }
 
-/* The first shares, and of what is left as much as a class's experts are of all. */
-static int share_out(struct stoker_pager *p, uint64_t memory, uint32_t least,
+/*
+ * The first shares, and of what is left of @memory as much as a class's experts are of all: counts
+ * of slots.
+ */
+static int share_out(const struct stoker_pager *p, uint64_t memory, uint32_t *counts,
 		     struct stoker_error *err)
 {
 	uint64_t all = 0, first = 0;
 	char have[16], need[16];
-	int ret = 0;
 
 	for (uint32_t i = 0; i < p->class_count; i++) {
 		const struct class *c = &p->classes[i];
 
-		first += first_share(c, least) * c->slot_bytes;
-		all += (c->experts - first_share(c, least)) * c->slot_bytes;
+		first += first_share(c, p->least) * c->slot_bytes;
+		all += (c->experts - first_share(c, p->least)) * c->slot_bytes;
 	}
 	if (first > memory)
 		return stoker_fail(err, -ENOMEM, "%s for experts, a token needs %s",
 				   stoker_human_size(memory, have), stoker_human_size(first, need));
-	for (uint32_t i = 0; i < p->class_count && !ret; i++) {
-		struct class *c = &p->classes[i];
-		const uint32_t others = c->experts - first_share(c, least);
+	for (uint32_t i = 0; i < p->class_count; i++) {
+		const struct class *c = &p->classes[i];
+		const uint32_t others = c->experts - first_share(c, p->least);
 		const double part = all ? (double)(memory - first) / (double)all : 0;
 
-		c->count = first_share(c, least) +
-			   (part < 1 ? (uint32_t)(part * (double)others) : others);
-		ret = fill_class(p, c, err);
+		counts[i] = first_share(c, p->least) +
+			    (part < 1 ? (uint32_t)(part * (double)others) : others);
+	}
+	return 0;
+}
+
+/* Slots of one tier or two. */
+static int make_slots(struct stoker_pager *p, const struct pager_params *params,
+		      struct stoker_error *err)
+{
+	AUTO_FREE uint32_t *counts = calloc(p->class_count, sizeof(*counts));
+	int ret;
+
+	if (!counts)
+		return stoker_fail(err, -ENOMEM, "out of memory");
+	ret = share_out(p, params->memory, counts, err);
+	for (uint32_t i = 0; i < p->class_count; i++)
+		p->classes[i].count = p->classes[i].copy_count = counts[i];
+	if (!ret && !p->device->shares_memory)
+		ret = share_out(p, params->host_memory, counts, err);
+	for (uint32_t i = 0; i < p->class_count && !ret; i++) {
+		p->classes[i].count = counts[i];
+		ret = fill_class(p, &p->classes[i], err);
 	}
 	return ret;
 }
@@ -153,24 +207,26 @@ static void set_quotas(struct stoker_pager *p)
 	}
 }
 
-int pager_create(struct stoker_device *device, const struct pager_layer *layers, uint32_t count,
-		 uint64_t memory, uint32_t least, const char *policy,
-		 enum pager_foresight foresight, struct stoker_store *store,
-		 struct stoker_pager **out, struct stoker_error *err)
+int pager_create(const struct pager_params *params, struct stoker_pager **out,
+		 struct stoker_error *err)
 {
 	struct stoker_pager *p = calloc(1, sizeof(*p));
+	const struct pager_layer *layers = params->layers;
+	const uint32_t count = params->count;
 	int ret = 0;
 
 	*out = NULL;
 	if (!p) {
-		store->ops->destroy(store);
+		params->store->ops->destroy(params->store);
 		return stoker_fail(err, -ENOMEM, "out of memory");
 	}
-	p->device = device;
-	p->store = store;
-	p->policy = pager_policy(policy);
-	p->foresight = foresight;
-	p->least = least;
+	p->device = params->device;
+	p->store = params->store;
+	p->policy = pager_policy(params->policy);
+	p->foresight = params->foresight;
+	p->least = params->least;
+	p->pressure = params->pressure ? params->pressure : "/proc/pressure/memory";
+	p->look_ns = params->look_ns ? params->look_ns : 1000000000;
 	p->layers = calloc(count, sizeof(*p->layers));
 	p->classes = calloc(count, sizeof(*p->classes));
 	p->layer_count = count;
@@ -199,7 +255,7 @@ int pager_create(struct stoker_device *device, const struct pager_layer *layers,
 		l->class->experts += layers[i].experts;
 	}
 	if (!ret)
-		ret = share_out(p, memory, least, err);
+		ret = make_slots(p, params, err);
 	if (!ret)
 		set_quotas(p);
 	pager_rest(p);
@@ -221,6 +277,8 @@ void pager_destroy(struct stoker_pager **pager)
 		for (uint32_t b = 0; b < p->classes[i].block_count; b++)
 			p->device->ops->memory_destroy(p->device, &p->classes[i].blocks[b]);
 		free(p->classes[i].slots);
+		free(p->classes[i].copies);
+		free(p->classes[i].host);
 		free(p->classes[i].blocks);
 	}
 	for (uint32_t i = 0; p->layers && i < p->layer_count; i++) {

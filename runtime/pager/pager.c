@@ -29,6 +29,9 @@ void forget_slot(struct slot *s)
 		s->layer->resident[s->expert] = NULL;
 		s->layer->held--;
 	}
+	if (s->copy)
+		s->copy->of = NULL;
+	s->copy = NULL;
 	s->layer = NULL;
 	s->failed = 0;
 	s->unread = 0;
@@ -78,6 +81,7 @@ static void take_completions(struct stoker_pager *p, bool wait)
 
 uint32_t fill_slot(struct slot *s, struct layer *l, uint32_t expert, struct store_read **reads)
 {
+	struct store_read *last = NULL;
 	uint64_t at = 0;
 	uint32_t count = 0;
 
@@ -93,6 +97,17 @@ uint32_t fill_slot(struct slot *s, struct layer *l, uint32_t expert, struct stor
 
 		if (!slice->bytes)
 			continue;
+		/* behind the one before, or in its last block: one read for both */
+		if (last && last->file == slice->file && first >= last->offset &&
+		    begin <= last->offset + last->bytes) {
+			last->need = MAX(last->need, first + slice->bytes - last->offset);
+			last->bytes = round_up(last->need, STOKER_STORE_ALIGN);
+			s->inner[i] =
+				(uint64_t)((uint8_t *)last->dst - s->memory) + first - last->offset;
+			r->result = 0;
+			at += slice_room(slice);
+			continue;
+		}
 		*r = (struct store_read){
 			.file = slice->file,
 			.offset = begin,
@@ -104,6 +119,7 @@ uint32_t fill_slot(struct slot *s, struct layer *l, uint32_t expert, struct stor
 		s->inner[i] = at + (first - begin);
 		at += slice_room(slice);
 		reads[count++] = r;
+		last = r;
 	}
 	s->pending = count;
 	return count;
@@ -183,6 +199,8 @@ static uint32_t want(struct stoker_expert_source *source, const uint32_t *expert
 		const uint32_t expert = experts[taken];
 		struct slot *s = find_expert(l, expert);
 
+		if (s && !reserve_copy(l->class, s))
+			break;
 		if (s) {
 			p->stats.hits++;
 			p->stats.foreseen_used += s->foreseen;
@@ -192,8 +210,10 @@ static uint32_t want(struct stoker_expert_source *source, const uint32_t *expert
 			s = find_room(p, l->class);
 			if (!s)
 				break;
-			p->stats.misses++;
 			forget_slot(s);
+			if (!reserve_copy(l->class, s))
+				break;
+			p->stats.misses++;
 			read_count += fill_slot(s, l, expert, reads + read_count);
 		}
 		s->users++;
@@ -261,12 +281,14 @@ static int get(struct stoker_expert_source *source, uint32_t expert, struct stok
 	}
 	if (s->failed)
 		return read_failed(l, s, err);
+	const stoker_address begin = s->copy ? s->copy->at : s->at;
+
 	*at = (struct stoker_expert){
-		.gate = s->at + s->inner[0],
-		.up = s->at + s->inner[1],
-		.down = s->at + s->inner[2],
+		.gate = begin + s->inner[0],
+		.up = begin + s->inner[1],
+		.down = begin + s->inner[2],
 	};
-	return 0;
+	return bring_copy(s, err);
 }
 
 static void release(struct stoker_expert_source *source, uint32_t expert)

@@ -38,6 +38,20 @@ enum pager_foresight { PAGER_FORESIGHT_AUTO, PAGER_FORESIGHT_ON, PAGER_FORESIGHT
 
 struct stoker_pager;
 
+/* @layers' files outlive the pager; @store becomes its own. */
+struct pager_params {
+	struct stoker_device *device;
+	struct stoker_store *store;
+	const struct pager_layer *layers;
+	uint32_t count, least; /* layers; experts of one that a token uses */
+	uint64_t memory;       /* of the device, for slots */
+	uint64_t host_memory;  /* for a device with memory of its own: of the host, likewise */
+	const char *policy;
+	enum pager_foresight foresight;
+	const char *pressure; /* like /proc/pressure/memory, NULL: that */
+	uint64_t look_ns;     /* how often it is looked at, 0: every second */
+};
+
 /*
  * The memory that slots take when each layer can keep @experts of its own (at most all it has) in
  * them; layers whose experts have the same size share slots.
@@ -51,13 +65,12 @@ uint64_t pager_least(const struct pager_layer *layers, uint32_t count, uint32_t 
 bool pager_has_policy(const char *name);
 
 /*
- * Slots in at most @memory bytes of @device, which the host has to see.  @layers' files outlive the
- * pager; @store becomes its own.  -ENOMEM when a class of layers gets fewer than @least slots.
+ * Makes the slots.  A device with memory of its own has two tiers of them: experts are read into
+ * the host's, and copied from there into the device's.  -ENOMEM when a class of layers gets fewer
+ * slots than a token needs.
  */
-int pager_create(struct stoker_device *device, const struct pager_layer *layers, uint32_t count,
-		 uint64_t memory, uint32_t least, const char *policy,
-		 enum pager_foresight foresight, struct stoker_store *store,
-		 struct stoker_pager **pager, struct stoker_error *err);
+int pager_create(const struct pager_params *params, struct stoker_pager **pager,
+		 struct stoker_error *err);
 void pager_destroy(struct stoker_pager **pager);
 
 /* What the experts op of a layer takes its weights from. */

@@ -16,9 +16,17 @@ struct slot {
 	uint64_t wave;	  /* the last one that wanted it */
 	bool foreseen;	  /* brought in, or being so, before anyone wanted it */
 	int failed;
+	struct copy *copy; /* of a device with memory of its own, NULL: there is none */
+	bool copied;
 	struct store_read reads[PAGER_SLICES];
 	uint64_t inner[PAGER_SLICES]; /* where in the slot each matrix begins */
 	struct slot *older, *newer;
+};
+
+/* A second tier: memory of the device for what a slot holds. */
+struct copy {
+	stoker_address at;
+	struct slot *of; /* NULL: of none */
 };
 
 /* Layers whose experts take the same room share slots. */
@@ -27,8 +35,12 @@ struct class
 	uint64_t slot_bytes;
 	uint32_t layers, experts, count; /* count: of slots */
 	struct slot *slots, *oldest, *newest;
-	struct stoker_memory *blocks;
+	struct slot *away; /* given back to the machine, linked by @newer */
+	struct copy *copies;
+	uint32_t copy_count;
+	struct stoker_memory *blocks; /* of the device */
 	uint32_t block_count;
+	void *host; /* the slots' memory where the device's can't be theirs */
 };
 
 struct layer {
@@ -75,6 +87,10 @@ struct stoker_pager {
 	struct layer *next; /* what is foreseen and not yet read */
 	struct trial trial;
 	uint64_t waves; /* want() calls so far, a clock */
+	/* pressure on the machine's memory: the kernel's file, and when it's looked at */
+	const char *pressure;
+	uint64_t look_ns, next_look;
+	uint32_t calm; /* looks without any since slots came or went */
 	struct pager_stats stats;
 };
 
@@ -120,6 +136,14 @@ uint32_t fill_slot(struct slot *s, struct layer *l, uint32_t expert, struct stor
 /* A read that was taken back or failed before anyone wanted it; it may be made up for later. */
 void leave_unread(struct store_read *r);
 void init_source(struct layer *l);
+
+/* tiers.c: a place in the device's memory for a slot's expert; false: all are in use */
+bool reserve_copy(struct class *c, struct slot *s);
+/* Brings it there, for a slot that is complete. */
+int bring_copy(struct slot *s, struct stoker_error *err);
+
+/* pressure.c: gives slots back to a machine that is short of memory, and takes them again */
+void mind_pressure(struct stoker_pager *p);
 
 /* foresight.c: what a device says of a layer that comes later, and when reading that begins */
 void pager_foresee(struct stoker_expert_source *source, const uint32_t *experts, uint32_t count,

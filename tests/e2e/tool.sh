@@ -36,7 +36,7 @@ expect 2 "Usage: stoker VERB" "no verb" "$stoker"
 expect 0 "perplexity" "help" "$stoker" --help
 expect 2 "no verb" "unknown verb" "$stoker" juggle
 expect 0 "stoker 0" "version" "$stoker" --version
-for verb in run info inspect tokenize eval perplexity bench plan replay quantize synth; do
+for verb in run info inspect tokenize eval perplexity bench plan replay quantize pack synth; do
 	expect 0 "Usage: stoker $verb" "$verb --help" "$stoker" $verb --help
 	expect 2 "unknown option --juggle" "$verb: unknown option" "$stoker" $verb --juggle
 done
@@ -139,6 +139,23 @@ if [ -e $demo ]; then
 	expect 0 "routers foresee" "recall of the next layers' routers" "$stoker" replay "$scratch/trace"
 	expect 1 'prefetch "maybe"' "no such prefetch" "$stoker" run -m $demo -p "And" -n 5 --memory min --prefetch maybe
 	expect 0 "read before it was needed" "prefetch" "$stoker" run -m $demo -p "And" -n 30 -c 128 --memory min --prefetch on --stats
+	expect 0 "" "pack" "$stoker" pack $demo "$scratch/packed.gguf"
+	for memory in max min; do
+		packed=$("$stoker" run -m "$scratch/packed.gguf" -p "And God said" -n 30 --temp 0 -c 128 --memory $memory 2>"$scratch/err")
+		if [ -n "$plain" ] && [ "$plain" = "$packed" ]; then ok "packed, --memory $memory: the same text"; else bad "packed, --memory $memory"; fi
+	done
+	expect 1 "is the input" "pack onto itself" "$stoker" pack $demo $demo
+	expect 1 "no experts to pack" "pack of a dense model" "$stoker" pack $containers/plain.gguf "$scratch/p2.gguf"
+	(
+		trap '' XFSZ
+		ulimit -f 2000
+		"$stoker" pack $demo "$scratch/p2.gguf"
+	) >/dev/null 2>"$scratch/err"
+	if [ $? = 1 ] && grep -q "p2.gguf.*too large" "$scratch/err" && [ -z "$(find "$scratch" -name 'p2*')" ]; then
+		ok "pack without room"
+	else
+		bad "pack without room"
+	fi
 	expect 0 "GB/s" "bench store" "$stoker" bench store -m $demo
 	# the same text on Vulkan; drivers keep what leak checkers take for lost
 	if ASAN_OPTIONS=detect_leaks=0 "$stoker" run --device vulkan -m $demo -p "And God said" -n 30 --temp 0 -c 128 >"$scratch/vulkan" 2>"$scratch/err"; then

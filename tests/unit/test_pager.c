@@ -111,8 +111,46 @@ static void plain_destroy(struct stoker_device *d, struct stoker_memory *m)
 	free(m->host);
 }
 
+/* Whoever looks at it afterwards shall see that it's gone. */
+static void plain_discard(struct stoker_device *d, void *host, uint64_t bytes)
+{
+	(void)d;
+	memset(host, 0xdd, bytes);
+}
+
 static const struct stoker_device_ops plain_ops = { .memory_create = plain_create,
-						    .memory_destroy = plain_destroy };
+						    .memory_destroy = plain_destroy,
+						    .discard = plain_discard };
+
+/* Memory that the host doesn't see, or so it says. */
+static int apart_create(struct stoker_device *d, uint64_t bytes, struct stoker_memory *m,
+			struct stoker_error *err)
+{
+	const int ret = plain_create(d, bytes, m, err);
+
+	m->private = m->host;
+	m->host = NULL;
+	return ret;
+}
+
+static void apart_destroy(struct stoker_device *d, struct stoker_memory *m)
+{
+	(void)d;
+	free(m->private);
+}
+
+static int apart_write(struct stoker_device *d, stoker_address dst, const void *src, uint64_t bytes,
+		       struct stoker_error *err)
+{
+	(void)d;
+	(void)err;
+	memcpy((void *)(uintptr_t)dst, src, bytes);
+	return 0;
+}
+
+static const struct stoker_device_ops apart_ops = { .memory_create = apart_create,
+						    .memory_destroy = apart_destroy,
+						    .write = apart_write };
 
 /* --- schedules -----------------------------------------------------------------------------------
  */
@@ -190,7 +228,10 @@ static void foresee_layer(struct stoker_pager *p, uint32_t number)
 /* How many experts couldn't be had. */
 static unsigned run_schedule(uint64_t seed, unsigned failing)
 {
-	struct stoker_device device = { .ops = &plain_ops, .max_memory = UINT64_MAX };
+	const bool apart = seed / 3 % 2;
+	struct stoker_device device = { .ops = apart ? &apart_ops : &plain_ops,
+					.max_memory = UINT64_MAX,
+					.shares_memory = !apart };
 	const struct store_file file = { .fd = -1, .path = "file" };
 	struct pager_layer layers[LAYERS] = { 0 };
 	struct fake_store *store = calloc(1, sizeof(*store));
@@ -220,8 +261,19 @@ static unsigned run_schedule(uint64_t seed, unsigned failing)
 	const uint64_t all = pager_memory(layers, LAYERS, EXPERTS);
 	const uint64_t memory = all * (USED + 1 + random_u32() % EXPERTS) / EXPERTS;
 
-	if (pager_create(&device, layers, LAYERS, memory, USED, policies[seed % 3],
-			 PAGER_FORESIGHT_ON, &store->base, &pager, &err)) {
+	const struct pager_params params = {
+		.device = &device,
+		.store = &store->base,
+		.layers = layers,
+		.count = LAYERS,
+		.least = USED,
+		.memory = memory,
+		.host_memory = all * (USED + 1 + random_u32() % EXPERTS) / EXPERTS,
+		.policy = policies[seed % 3],
+		.foresight = PAGER_FORESIGHT_ON,
+	};
+
+	if (pager_create(&params, &pager, &err)) {
 		CU_FAIL("pager_create");
 		return 0;
 	}
@@ -236,7 +288,7 @@ static unsigned run_schedule(uint64_t seed, unsigned failing)
 	CU_ASSERT(failing || failed == 0);
 	const struct pager_stats stats = pager_stats(pager);
 
-	CU_ASSERT(stats.slot_bytes <= memory);
+	CU_ASSERT(stats.slot_bytes <= (apart ? params.host_memory : memory));
 	CU_ASSERT(stats.hits + stats.misses > 0);
 	CU_ASSERT(stats.foreseen >= stats.foreseen_used);
 	pager_destroy(&pager);
@@ -349,11 +401,92 @@ static void test_lossless(void)
 		const char *device = vulkan ? "vulkan" : "cpu";
 
 		check_lossless(bundled, device);
+		if (vulkan) {
+			char words[128];
+
+			snprintf(words, sizeof(words), "separate,%s", vulkan_words());
+			setenv("STOKER_VULKAN", words, 1);
+			check_lossless(bundled, device);
+			for (size_t i = 0; i < 4 && vectors; i++) {
+				snprintf(path, sizeof(path), "%s/models/%s.gguf", vectors,
+					 models[i]);
+				check_lossless(path, device);
+			}
+			setenv("STOKER_VULKAN", vulkan_words(), 1);
+		}
 		for (size_t i = 0; i < MODELS && vectors; i++) {
 			snprintf(path, sizeof(path), "%s/models/%s.gguf", vectors, models[i]);
 			check_lossless(path, device);
 		}
 	}
+}
+
+/* A machine that is short of memory for a while. */
+static void test_pressure(void)
+{
+	char path[] = "/tmp/stoker-pressure-XXXXXX";
+	const int fd = mkstemp(path);
+	struct stoker_device device = { .ops = &plain_ops,
+					.max_memory = UINT64_MAX,
+					.shares_memory = true };
+	const struct store_file file = { .fd = -1, .path = "file" };
+	struct pager_layer layers[LAYERS] = { 0 };
+	struct fake_store *store = calloc(1, sizeof(*store));
+	struct stoker_pager *pager;
+	struct stoker_error err;
+	uint64_t all, slots;
+	unsigned failed = 0;
+
+	CU_ASSERT_FATAL(fd >= 0);
+	close(fd);
+	random_seed(1);
+	store->base.ops = &fake_ops;
+	for (uint32_t i = 1; i < LAYERS; i++) {
+		layers[i].experts = EXPERTS;
+		for (int k = 0; k < PAGER_SLICES; k++)
+			layers[i].slice[k] =
+				(struct pager_slice){ .file = &file,
+						      .offset = 9000 * (i * 3 + (uint64_t)k) *
+								EXPERTS,
+						      .stride = 9000,
+						      .bytes = 9000 };
+	}
+	const struct pager_params params = {
+		.device = &device,
+		.store = &store->base,
+		.layers = layers,
+		.count = LAYERS,
+		.least = USED,
+		.memory = pager_memory(layers, LAYERS, EXPERTS),
+		.pressure = path,
+		.look_ns = 1,
+	};
+
+	CU_ASSERT_EQUAL_FATAL(pager_create(&params, &pager, &err), 0);
+	all = pager_stats(pager).slots;
+	for (int step = 0; step < 1200; step++) {
+		const bool short_of_memory = step >= 100 && step < 200;
+
+		if (step % 100 == 0) {
+			FILE *f = fopen(path, "we");
+
+			CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+			fprintf(f, "some avg10=%s avg60=3.00 avg300=1.00 total=123\n",
+				short_of_memory ? "40.21" : "0.00");
+			fclose(f);
+		}
+		pager_begin(pager, 1);
+		for (uint32_t i = 1; i < LAYERS; i++)
+			use_layer(pager, layers, i, &failed);
+		pager_end(pager);
+		slots = pager_stats(pager).slots;
+		CU_ASSERT(step >= 100 || slots == all);
+		CU_ASSERT(step != 199 || (slots >= USED + 1 && slots < all / 3));
+	}
+	CU_ASSERT_EQUAL(slots, all);
+	CU_ASSERT_EQUAL(failed, 0);
+	pager_destroy(&pager);
+	remove(path);
 }
 
 /* --- memory over time ----------------------------------------------------------------------------
@@ -481,6 +614,7 @@ void suite_pager(void)
 {
 	TEST(test_schedules);
 	TEST(test_lossless);
+	TEST(test_pressure);
 	TEST(test_growth);
 	TEST(test_truncated_while_running);
 	TEST(test_too_little_memory);

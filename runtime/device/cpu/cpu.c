@@ -144,6 +144,12 @@ static void memory_destroy(struct stoker_device *d, struct stoker_memory *m)
 	*m = (struct stoker_memory){ 0 };
 }
 
+static void discard(struct stoker_device *d, void *host, uint64_t bytes)
+{
+	(void)d;
+	madvise(host, bytes, MADV_DONTNEED);
+}
+
 static int write_memory(struct stoker_device *d, stoker_address dst, const void *src,
 			uint64_t bytes, struct stoker_error *err)
 {
@@ -405,6 +411,7 @@ static const struct stoker_device_ops cpu_ops = {
 	.destroy = destroy,
 	.memory_create = memory_create,
 	.memory_destroy = memory_destroy,
+	.discard = discard,
 	.write = write_memory,
 	.read = read_memory,
 	.begin = begin,

@@ -614,6 +614,7 @@ void vulkan_close(struct stoker_device *d)
 int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **device,
 		       struct stoker_error *err)
 {
+	uint64_t whole;
 	struct vulkan *v = calloc(1, sizeof(*v));
 	VkPhysicalDeviceMaintenance3Properties largest = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES,
@@ -668,6 +669,8 @@ int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **dev
 		return ret;
 	}
 	v->base.shares_memory = v->unified;
+	if (!v->unified)
+		vulkan_local_memory(v->physical, &whole, &v->base.memory_left);
 	describe(v);
 	*device = &v->base;
 	return 0;

@@ -83,6 +83,10 @@ STOKER_API int stoker_device_list(struct stoker_device_info **list, size_t *coun
  */
 STOKER_API int stoker_device_shares_memory(const struct stoker_device *device);
 
+/** stoker_device_memory_left() - of a GPU's own, in bytes, when it was opened; 0: it isn't known.
+ */
+STOKER_API uint64_t stoker_device_memory_left(const struct stoker_device *device);
+
 /** stoker_device_description() - one line: "cpu: 2 threads, avx512". */
 STOKER_API const char *stoker_device_description(const struct stoker_device *device);
 

@@ -220,6 +220,11 @@ STOKER_API void stoker_gguf_put_f32s(struct stoker_gguf_writer *w, const char *k
 /** stoker_gguf_put_key() - copy entry @key of container @from unchanged. */
 STOKER_API void stoker_gguf_put_key(struct stoker_gguf_writer *w, const struct stoker_gguf *from,
 				    const struct stoker_gguf_key *key);
+/**
+ * stoker_gguf_put_alignment() - begin each tensor's data at a multiple of @bytes, a power of two
+ * from 32, the default, to 4096; before the first row
+ */
+STOKER_API void stoker_gguf_put_alignment(struct stoker_gguf_writer *w, uint32_t bytes);
 /** stoker_gguf_put_tensor() - add a row to the tensor table. */
 STOKER_API void stoker_gguf_put_tensor(struct stoker_gguf_writer *w, const char *name,
 				       const struct stoker_format *format, uint32_t dimensions,

@@ -30,6 +30,8 @@ struct stoker_session_params;
  * @context: handed to @progress
  * @memory: bytes that the model and one session may take together, with the experts of a mixture
  *	that don't fit staying on the drive; or STOKER_MEMORY_ALL, or STOKER_MEMORY_MIN
+ * @host_memory: for a device with memory of its own, which @memory is about: bytes of the host's
+ *for experts on their way there; 0: as many
  * @session: what that session will be created with; NULL: the defaults
  * @store: how experts are read: "uring", "threads", or NULL for the first that works here
  * @policy: which expert gives way to another: "frequency", "lru", "quota", or NULL for the first
@@ -39,7 +41,7 @@ struct stoker_session_params;
 struct stoker_model_params {
 	int (*progress)(void *context, uint64_t done, uint64_t total);
 	void *context;
-	uint64_t memory;
+	uint64_t memory, host_memory;
 	const struct stoker_session_params *session;
 	const char *store, *policy, *prefetch;
 };

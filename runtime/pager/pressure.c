@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Pressure on the machine's memory: while programs wait for it, slots are given back, an eighth a
+ * second; when they haven't for a while, slots come back.
+ */
+#include <stdio.h>
+
+#include "pager/slots.h"
+
+enum { CALM = 30 }; /* looks without pressure until slots come back */
+
+/* Of the last ten seconds those in which something waited for memory, in percent. */
+static double pressure_in(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	double some = 0;
+
+	if (f) {
+		if (fscanf(f, "some avg10=%lf", &some) != 1)
+			some = 0;
+		fclose(f);
+	}
+	return some;
+}
+
+static bool may_go(const struct slot *s)
+{
+	return !s->users && !s->pending;
+}
+
+static void give_back(struct stoker_pager *p, struct class *c, uint32_t count)
+{
+	struct slot *s;
+
+	while (count-- && c->count > MIN(p->least + 1, c->experts) &&
+	       (s = p->policy->victim(c, may_go))) {
+		forget_slot(s);
+		unlink_slot(c, s);
+		s->newer = c->away;
+		c->away = s;
+		c->count--;
+		p->stats.slots--;
+		p->stats.slot_bytes -= c->slot_bytes;
+		p->device->ops->discard(p->device, s->memory, c->slot_bytes);
+	}
+}
+
+static void take_back(struct stoker_pager *p, struct class *c, uint32_t count)
+{
+	while (count-- && c->away) {
+		struct slot *s = c->away;
+
+		c->away = s->newer;
+		s->newer = NULL;
+		make_oldest(c, s);
+		c->count++;
+		p->stats.slots++;
+		p->stats.slot_bytes += c->slot_bytes;
+	}
+}
+
+void mind_pressure(struct stoker_pager *p)
+{
+	const uint64_t now = stoker_now_ns();
+	double some;
+
+	if (!p->device->ops->discard || now < p->next_look)
+		return;
+	p->next_look = now + p->look_ns;
+	some = pressure_in(p->pressure);
+	p->calm = some < 1 ? p->calm + 1 : 0;
+	for (uint32_t i = 0; i < p->class_count; i++) {
+		struct class *c = &p->classes[i];
+
+		if (some > 10)
+			give_back(p, c, MAX(c->count / 8, 1u));
+		else if (p->calm >= CALM)
+			take_back(p, c, MAX(c->count / 8, 1u));
+	}
+	if (p->calm >= CALM)
+		p->calm = 0;
+}

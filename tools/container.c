@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+/* What verbs that write a model from another one share. */
+#include "tool.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+void copy_keys(const struct stoker_gguf *in, struct stoker_gguf_writer *out, bool other_format)
+{
+	for (size_t i = 0; i < stoker_gguf_key_count(in); i++) {
+		const struct stoker_gguf_key *key = stoker_gguf_key(in, i);
+
+		if ((other_format && (!strcmp(key->name, "general.file_type") ||
+				      !strcmp(key->name, "general.quantization_version"))) ||
+		    !strcmp(key->name, "general.alignment") || !strncmp(key->name, "split.", 6) ||
+		    stoker_gguf_find(in, key->name) != key)
+			continue; /* written anew, or repeated by a later file of a split model */
+		stoker_gguf_put_key(out, in, key);
+	}
+}
+
+bool is_input(const struct stoker_gguf *in, const char *out)
+{
+	struct stat a, b;
+	int fd;
+
+	for (uint32_t i = 0; i < stoker_gguf_file_count(in); i++) {
+		stoker_gguf_file(in, i, &fd, NULL);
+		if (!stat(out, &a) && !fstat(fd, &b) && a.st_dev == b.st_dev &&
+		    a.st_ino == b.st_ino)
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+/*
+ * stoker pack: a model whose experts each lie in one piece, so that paging reads it at once.  The
+ * matrices become tensors of their own, blk.0.ffn_gate.0.weight, blk.0.ffn_up.0.weight and so on,
+ * in that order; all data is aligned to a drive's blocks.
+ */
+#include "tool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { BLOCK = 4096, COPY_BYTES = 1 << 22, PARTS_MAX = 4 };
+
+/* In the order in which an expert is computed. */
+static const char *const parts[PARTS_MAX] = { "gate", "gate_up", "up", "down" };
+
+struct packing {
+	const struct stoker_gguf *in;
+	struct stoker_gguf_writer *out;
+	uint8_t *buffer;
+	uint64_t done, total;
+	struct stoker_error err;
+};
+
+static const struct stoker_gguf_tensor *experts_of(const struct stoker_gguf *in, uint32_t layer,
+						   int part)
+{
+	const struct stoker_gguf_tensor *t;
+	char name[64];
+
+	snprintf(name, sizeof(name), "blk.%u.ffn_%s_exps.weight", layer, parts[part]);
+	t = stoker_gguf_find_tensor(in, name);
+	return t && t->ne[2] > 1 ? t : NULL;
+}
+
+static bool is_expert(const struct stoker_gguf *in, const struct stoker_gguf_tensor *t)
+{
+	unsigned layer;
+
+	for (int part = 0; part < PARTS_MAX; part++)
+		if (sscanf(t->name, "blk.%u.", &layer) == 1 && experts_of(in, layer, part) == t)
+			return true;
+	return false;
+}
+
+/* One more than the last layer with experts. */
+static uint32_t layers_of(const struct stoker_gguf *in)
+{
+	uint32_t count = 0;
+	unsigned layer;
+
+	for (size_t i = 0; i < stoker_gguf_tensor_count(in); i++) {
+		const struct stoker_gguf_tensor *t = stoker_gguf_tensor(in, i);
+
+		if (is_expert(in, t) && sscanf(t->name, "blk.%u.", &layer) == 1 && layer >= count)
+			count = layer + 1;
+	}
+	return count;
+}
+
+static int copy(struct packing *p, const struct stoker_gguf_tensor *t, uint64_t at, uint64_t bytes)
+{
+	for (uint64_t end = at + bytes, n; at < end; at += n) {
+		n = end - at < COPY_BYTES ? end - at : COPY_BYTES;
+		if (interrupted())
+			return EXIT_INTERRUPTED;
+		if (stoker_gguf_read(p->in, t, at, p->buffer, n, &p->err) ||
+		    stoker_gguf_write(p->out, p->buffer, n, &p->err))
+			return fail(&p->err);
+		p->done += n;
+		if (isatty(2) && p->done / (64 << 20) != (p->done - n) / (64 << 20))
+			fprintf(stderr, "\r\033[Kpacking: %3.0f %%",
+				100.0 * (double)p->done / (double)p->total);
+	}
+	return EXIT_OK;
+}
+
+/* A row of the table for each expert's matrices, or their data. */
+static int walk_experts(struct packing *p, bool data)
+{
+	const uint32_t layers = layers_of(p->in);
+	int status = EXIT_OK;
+	char name[64];
+
+	for (uint32_t layer = 0; layer < layers; layer++) {
+		const struct stoker_gguf_tensor *t[PARTS_MAX];
+		uint64_t experts = 0;
+
+		for (int part = 0; part < PARTS_MAX; part++) {
+			t[part] = experts_of(p->in, layer, part);
+			if (!t[part])
+				continue;
+			if (experts && t[part]->ne[2] != experts)
+				return failf("%s: %llu experts, others of the layer have %llu",
+					     t[part]->name, (unsigned long long)t[part]->ne[2],
+					     (unsigned long long)experts);
+			experts = t[part]->ne[2];
+		}
+		for (uint64_t e = 0; e < experts; e++)
+			for (int part = 0; part < PARTS_MAX && !status; part++) {
+				if (!t[part])
+					continue;
+				const uint64_t bytes = t[part]->bytes / experts;
+
+				snprintf(name, sizeof(name), "blk.%u.ffn_%s.%llu.weight", layer,
+					 parts[part], (unsigned long long)e);
+				if (data)
+					status = copy(p, t[part], e * bytes, bytes);
+				else
+					stoker_gguf_put_tensor(p->out, name, t[part]->format, 2,
+							       t[part]->ne);
+			}
+		if (status)
+			return status;
+	}
+	return EXIT_OK;
+}
+
+static int pack(struct packing *p)
+{
+	const size_t count = stoker_gguf_tensor_count(p->in);
+	int status;
+
+	copy_keys(p->in, p->out, false);
+	stoker_gguf_put_alignment(p->out, BLOCK);
+	for (size_t i = 0; i < count; i++) {
+		const struct stoker_gguf_tensor *t = stoker_gguf_tensor(p->in, i);
+
+		p->total += t->bytes;
+		if (!is_expert(p->in, t))
+			stoker_gguf_put_tensor(p->out, t->name, t->format, t->dimensions, t->ne);
+	}
+	status = walk_experts(p, false);
+	for (size_t i = 0; i < count && !status; i++) {
+		const struct stoker_gguf_tensor *t = stoker_gguf_tensor(p->in, i);
+
+		if (!is_expert(p->in, t))
+			status = copy(p, t, 0, t->bytes);
+	}
+	if (!status)
+		status = walk_experts(p, true);
+	if (isatty(2))
+		fputs("\r\033[K", stderr);
+	return status;
+}
+
+int verb_pack(int argc, char **argv)
+{
+	const struct option options[] = { { 0 } };
+	const struct usage usage = {
+		"pack IN OUT",
+		"Writes a mixture of experts so that each expert is one piece of "
+		"the file, which a drive reads at once. Only for stoker; a model "
+		"doesn't have to be packed to be paged.",
+		options, 2, 2
+	};
+	struct stoker_gguf *in = NULL;
+	struct packing p = { .done = 0 };
+	int status;
+
+	if (parse_options(&usage, argc, argv, &status) < 0)
+		return status;
+	cancel_on_interrupt(NULL);
+	if (stoker_gguf_open(argv[1], &in, &p.err))
+		return fail(&p.err);
+	p.in = in;
+	p.buffer = malloc(COPY_BYTES);
+	if (is_input(in, argv[2]))
+		status = failf("%s: is the input", argv[2]);
+	else if (!layers_of(in))
+		status = failf("%s: has no experts to pack", argv[1]);
+	else if (!p.buffer)
+		status = failf("out of memory");
+	else if (stoker_gguf_writer_open(argv[2], &p.out, &p.err))
+		status = fail(&p.err);
+	else
+		status = pack(&p);
+	if (stoker_gguf_writer_finish(&p.out, status == EXIT_OK, &p.err) && !status)
+		status = fail(&p.err);
+	stoker_gguf_close(&in);
+	free(p.buffer);
+	return status;
+}
