@@ -82,28 +82,32 @@ int load_model(const struct compute_options *c, struct stoker_device *device, co
 
 void print_paging(const struct stoker_model *model, uint64_t tokens)
 {
+	const double each = tokens ? (double)tokens : 1;
 	struct stoker_paging p;
-	char slots[16], bytes[16];
+	char a[16], b[16], c[16];
 
 	if (stoker_model_paging(model, &p))
 		return;
 	fprintf(stderr,
-		"paging   %llu of %llu experts in %s of slots (%s), %.1f %% of those needed had "
-		"one, %s read a token, %.3f s waited\n",
+		"paging   %llu of %llu experts in %s of slots, %.1f %% of those needed had one\n"
+		"drive    %s a token (%s of it ahead of need), %.2f GB/s by %s, %.2f ms a token "
+		"waited\n",
 		(unsigned long long)p.slots, (unsigned long long)p.experts,
-		human_size(p.slot_bytes, slots), p.store,
+		human_size(p.slot_bytes, a),
 		100.0 * (double)p.hits / (double)(p.hits + p.misses ? p.hits + p.misses : 1),
-		human_size(p.bytes_read / (tokens ? tokens : 1), bytes), p.stall_seconds);
+		human_size((uint64_t)((double)p.bytes_read / each), b),
+		human_size((uint64_t)((double)p.prefetched_bytes / each), c),
+		p.reading_seconds > 0 ? 1e-9 * (double)p.bytes_read / p.reading_seconds : 0.0,
+		p.store, 1e3 * p.stall_seconds / each);
 	if (p.prefetched)
-		fprintf(stderr,
-			"ahead    %s read before it was needed, %.1f %% of the experts for good; ",
-			human_size(p.prefetched_bytes, bytes),
-			100.0 * (double)p.prefetched_used / (double)p.prefetched);
+		fprintf(stderr, "ahead    %.1f %% of %llu experts read before need were needed",
+			100.0 * (double)p.prefetched_used / (double)p.prefetched,
+			(unsigned long long)p.prefetched);
 	if (p.prefetched && p.foreseen)
-		fprintf(stderr, "routers foresaw %.1f %%\n",
+		fprintf(stderr, ", routers foresaw %.1f %%",
 			100.0 * (double)p.foreseen_right / (double)p.foreseen);
-	else if (p.prefetched)
-		fputs("in prompts only\n", stderr);
+	if (p.prefetched)
+		fputc('\n', stderr);
 }
 
 void add_paging(struct json_object *root, const struct stoker_model *model)
@@ -132,6 +136,7 @@ void add_paging(struct json_object *root, const struct stoker_model *model)
 	json_object_object_add(o, "foreseen_right",
 			       json_object_new_int64((int64_t)p.foreseen_right));
 	json_object_object_add(o, "stall_seconds", json_object_new_double(p.stall_seconds));
+	json_object_object_add(o, "reading_seconds", json_object_new_double(p.reading_seconds));
 	json_object_object_add(o, "store_seconds", json_object_new_double(p.store_seconds));
 	json_object_object_add(root, "paging", o);
 }

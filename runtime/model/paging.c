@@ -300,6 +300,7 @@ int stoker_model_paging(const struct stoker_model *m, struct stoker_paging *info
 		.foreseen_right = stats.right,
 		.stall_seconds = 1e-9 * (double)stats.stall_ns,
 		.store_seconds = 1e-9 * (double)stats.store_ns,
+		.reading_seconds = 1e-9 * (double)stats.reading_ns,
 	};
 	for (uint32_t i = 0; i < m->layer_count; i++)
 		info->experts += m->layers[i].expert_count;

@@ -48,7 +48,7 @@ void read_foreseen(struct stoker_pager *p)
 			make_newest(l->class, s);
 			p->stats.foreseen++;
 		}
-		p->store->ops->submit(p->store, reads, count, STORE_PREFETCH);
+		send_reads(p, reads, count, STORE_PREFETCH);
 	}
 }
 
@@ -105,11 +105,12 @@ void withdraw_foreseen(struct stoker_pager *p)
 
 	do {
 		count = p->store->ops->withdraw(p->store, reads, ARRAY_SIZE(reads));
+		end_reads(p, count);
 		for (size_t i = 0; i < count; i++) {
 			const struct slot *s = reads[i]->owner;
 
 			if (s->users) /* wanted by now */
-				p->store->ops->submit(p->store, &reads[i], 1, STORE_DEMAND);
+				send_reads(p, &reads[i], 1, STORE_DEMAND);
 			else
 				leave_unread(reads[i]);
 		}

@@ -52,6 +52,27 @@ void leave_unread(struct store_read *r)
 	make_oldest(s->layer->class, s);
 }
 
+void send_reads(struct stoker_pager *p, struct store_read **reads, size_t count,
+		enum store_priority priority)
+{
+	const uint64_t began = stoker_now_ns();
+
+	if (!count)
+		return;
+	if (!p->reading)
+		p->reading_since = began;
+	p->reading += count;
+	p->store->ops->submit(p->store, reads, count, priority);
+	p->stats.store_ns += stoker_now_ns() - began;
+}
+
+void end_reads(struct stoker_pager *p, size_t count)
+{
+	p->reading -= count;
+	if (count && !p->reading)
+		p->stats.reading_ns += stoker_now_ns() - p->reading_since;
+}
+
 static void take_completions(struct stoker_pager *p, bool wait)
 {
 	struct store_read *done[32];
@@ -59,7 +80,7 @@ static void take_completions(struct stoker_pager *p, bool wait)
 	const size_t count = p->store->ops->complete(p->store, done, ARRAY_SIZE(done), wait);
 
 	p->stats.store_ns += wait ? 0 : stoker_now_ns() - began;
-
+	end_reads(p, count);
 	for (size_t i = 0; i < count; i++) {
 		struct store_read *r = done[i];
 		struct slot *s = r->owner;
@@ -222,13 +243,8 @@ static uint32_t want(struct stoker_expert_source *source, const uint32_t *expert
 		unlink_slot(l->class, s);
 		make_newest(l->class, s);
 	}
-	if (read_count) {
-		const uint64_t began = stoker_now_ns();
-
-		qsort(reads, read_count, sizeof(struct store_read *), by_place);
-		p->store->ops->submit(p->store, reads, read_count, STORE_DEMAND);
-		p->stats.store_ns += stoker_now_ns() - began;
-	}
+	qsort(reads, read_count, sizeof(struct store_read *), by_place);
+	send_reads(p, reads, read_count, STORE_DEMAND);
 	if (taken == count && p->next)
 		read_foreseen(p);
 	else if (taken == count && count > p->least && 2 * count >= l->place.experts)

@@ -30,6 +30,7 @@ struct pager_stats {
 	uint64_t foreseen_bytes;	  /* of @bytes */
 	uint64_t judged, right;		  /* experts wanted of foreseen layers, and foreseen ones */
 	uint64_t stall_ns, store_ns;	  /* waited for reads, and handled them */
+	uint64_t reading_ns;		  /* reads were under way */
 	uint64_t slots, slot_bytes;	  /* in all */
 };
 

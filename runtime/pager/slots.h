@@ -87,6 +87,8 @@ struct stoker_pager {
 	struct layer *next; /* what is foreseen and not yet read */
 	struct trial trial;
 	uint64_t waves; /* want() calls so far, a clock */
+	size_t reading; /* reads under way, without a pause since: */
+	uint64_t reading_since;
 	/* pressure on the machine's memory: the kernel's file, and when it's looked at */
 	const char *pressure;
 	uint64_t look_ns, next_look;
@@ -133,6 +135,10 @@ void forget_slot(struct slot *s);
 /* Gives an empty or forgotten slot to an expert; its reads go to @reads, their number is returned.
  */
 uint32_t fill_slot(struct slot *s, struct layer *l, uint32_t expert, struct store_read **reads);
+void send_reads(struct stoker_pager *p, struct store_read **reads, size_t count,
+		enum store_priority priority);
+/* So many aren't under way any more. */
+void end_reads(struct stoker_pager *p, size_t count);
 /* A read that was taken back or failed before anyone wanted it; it may be made up for later. */
 void leave_unread(struct store_read *r);
 void init_source(struct layer *l);

@@ -105,6 +105,7 @@ struct stoker_model_info {
  * @foreseen_right: of these, those that were guessed
  * @stall_seconds: spent waiting for the drive
  * @store_seconds: spent sending reads off and taking them in
+ * @reading_seconds: reads were under way
  */
 struct stoker_paging {
 	const char *store;
@@ -112,7 +113,7 @@ struct stoker_paging {
 	uint64_t slots, experts, slot_bytes;
 	uint64_t hits, misses, bytes_read;
 	uint64_t prefetched, prefetched_used, prefetched_bytes, foreseen, foreseen_right;
-	double stall_seconds, store_seconds;
+	double stall_seconds, store_seconds, reading_seconds;
 };
 
 /** stoker_model_paging() - fill @info; -ENOENT for a model that is all in memory. */
