@@ -15,6 +15,8 @@
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
+
+enum { PREFETCH_BYTES = 2048 };
 #define ISA_ENUM_scalar STOKER_ISA_SCALAR
 #define ISA_ENUM_avx2 STOKER_ISA_AVX2
 #define ISA_ENUM_avx512 STOKER_ISA_AVX512
@@ -697,6 +699,18 @@ static void gemm_float(const struct stoker_format *f, const uint8_t *w, size_t r
 	}
 }
 
+/*
+ * Asks for the row some way ahead, which processors don't do by themselves across pages: products
+ * with one row wait for memory and for little else.
+ */
+INLINE void prefetch_row(const uint8_t *w, size_t row_bytes)
+{
+	const uintptr_t ahead = (uintptr_t)w + PREFETCH_BYTES;
+
+	for (size_t b = 0; b < row_bytes; b += 64)
+		__builtin_prefetch((const void *)(ahead + b));
+}
+
 static void gemv_float(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 		       size_t rows, const float *x, size_t k, float *out, void *scratch)
 {
@@ -707,6 +721,7 @@ static void gemv_float(const struct stoker_format *f, const uint8_t *w, size_t r
 	int8_t *codes = carve(&at, k);
 
 	for (size_t i = 0; i < rows; i++) {
+		prefetch_row(w + i * row_bytes, row_bytes);
 		decode_row(f, w + i * row_bytes, k, row, codes, scales, offsets);
 		out[i] = dot(row, x, k);
 	}
@@ -810,6 +825,7 @@ INLINE void gemv_group(const struct stoker_format *f, const uint8_t *w, size_t r
 	for (size_t i = 0; i < rows; i++) {
 		float total = 0;
 
+		prefetch_row(w + i * row_bytes, row_bytes);
 		f->unpack[THIS_ISA](w + i * row_bytes, k / f->block_values, codes, scales, offsets);
 		if (f->affine)
 			total += dot(offsets, xs, groups);
@@ -828,8 +844,10 @@ static void gemv_q8(const struct stoker_format *f, const uint8_t *w, size_t row_
 	row_dot_fn *fused = ISA_NAME(cpu_fused_dot)(f);
 
 	if (fused)
-		for (size_t i = 0; i < rows; i++)
+		for (size_t i = 0; i < rows; i++) {
+			prefetch_row(w + i * row_bytes, row_bytes);
 			out[i] = fused(w + i * row_bytes, x, row);
+		}
 	else if (f->group == 32)
 		gemv_group(f, w, row_bytes, rows, x, row, out, scratch, 32);
 	else
