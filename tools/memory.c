@@ -144,6 +144,10 @@ int host_budget(const struct compute_options *c, const struct stoker_device *dev
 	*budget = 0;
 	if (stoker_device_shares_memory(device))
 		return EXIT_OK;
-	*budget = c->host_memory ? parse_size(c->host_memory) : memory_to_take() / 4 * 3;
-	return *budget ? EXIT_OK : EXIT_USAGE;
+	if (c->host_memory) {
+		*budget = parse_size(c->host_memory);
+		return *budget ? EXIT_OK : EXIT_USAGE;
+	}
+	*budget = memory_to_take() / 4 * 3; /* 0 where that isn't known: as much as the device's */
+	return EXIT_OK;
 }

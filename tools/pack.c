@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BLOCK = 4096, COPY_BYTES = 1 << 22, PARTS_MAX = 4 };
+enum { BLOCK = 4096, COPY_BYTES = 1 << 22, PARTS_MAX = 4, LAYERS_MAX = 1024 };
 
 /* In the order in which an expert is computed. */
 static const char *const parts[PARTS_MAX] = { "gate", "gate_up", "up", "down" };
@@ -40,7 +40,8 @@ static bool is_expert(const struct stoker_gguf *in, const struct stoker_gguf_ten
 	unsigned layer;
 
 	for (int part = 0; part < PARTS_MAX; part++)
-		if (sscanf(t->name, "blk.%u.", &layer) == 1 && experts_of(in, layer, part) == t)
+		if (sscanf(t->name, "blk.%u.", &layer) == 1 && layer < LAYERS_MAX &&
+		    experts_of(in, layer, part) == t)
 			return true;
 	return false;
 }

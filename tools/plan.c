@@ -18,7 +18,7 @@
 
 #include "trace.h"
 
-enum { DEPTHS = 3, BUDGETS_MAX = 16 };
+enum { DEPTHS = 3, BUDGETS_MAX = 16, BLOCK_MAX = 64 << 20 };
 
 struct plan {
 	const char *model;
@@ -84,6 +84,9 @@ static int load(struct plan *p, const struct stoker_session_params *params)
 
 	if (status)
 		return status;
+	if (!stoker_device_shares_memory(p->device))
+		return failf("%s has memory of its own: what two tiers of it make isn't planned",
+			     stoker_device_description(p->device));
 	compute.prefetch = "off"; /* what it gains isn't foreseen */
 	if (compute.memory) {
 		if (memory_budget(&compute, p->device, p->model, &budget))
@@ -162,32 +165,62 @@ static int decode(struct plan *p, struct stoker_session *s, double *measured)
 	return ret == -ECANCELED ? EXIT_INTERRUPTED : ret ? fail(&err) : EXIT_OK;
 }
 
+/* Of a split model the first one may hold next to nothing. */
+static char *largest_file(const char *model)
+{
+	struct stoker_gguf *gguf;
+	struct stoker_error err;
+	uint64_t bytes, most = 0;
+	char *path = NULL;
+
+	if (stoker_gguf_open(model, &gguf, &err)) {
+		fail(&err);
+		return NULL;
+	}
+	for (uint32_t i = 0; i < stoker_gguf_file_count(gguf); i++) {
+		const char *name = stoker_gguf_file(gguf, i, NULL, &bytes);
+
+		if (bytes > most) {
+			most = bytes;
+			free(path);
+			path = strdup(name);
+		}
+	}
+	stoker_gguf_close(&gguf);
+	return path;
+}
+
 /* The drive, as a layer that lacks a few, half or all of its experts uses it. */
 static int time_drive(struct plan *p)
 {
-	const uint64_t matrix = p->info.expert_bytes / 3;
+	const uint64_t matrix = (p->info.expert_bytes / 3 + 4095) / 4096 * 4096;
+	char *file = largest_file(p->model);
 	struct stoker_error err;
+	int status = file ? EXIT_OK : EXIT_FAILED;
 
-	for (int i = 0; i < DEPTHS; i++) {
+	for (int i = 0; i < DEPTHS && !status; i++) {
 		const uint32_t most = 3 * p->info.experts_used;
 		const uint32_t depth = i == 0 ? 3 : i == 1 ? most / 2 : most;
 		struct stoker_bench_reads r = {
 			.store = p->compute.store,
-			.block_bytes = (matrix + 4095) / 4096 * 4096,
+			.block_bytes = matrix < BLOCK_MAX ? matrix : BLOCK_MAX,
 			.depth = depth < 3    ? 3
 				 : depth > 64 ? 64
 					      : depth,
 		};
 
-		if (stoker_bench_reads(p->model, &r, &err))
-			return fail(&err);
+		if (interrupted())
+			status = EXIT_INTERRUPTED;
+		else if (stoker_bench_reads(file, &r, &err))
+			status = fail(&err);
 		p->depth[i] = r.depth;
 		p->rate[i] = r.bytes_per_second;
 		if (!r.direct && isatty(2))
 			fputs("the file system has no direct reads: its cache is measured\n",
 			      stderr);
 	}
-	return EXIT_OK;
+	free(file);
+	return interrupted() ? EXIT_INTERRUPTED : status;
 }
 
 /* --- what was found, for later -------------------------------------------------------------------
@@ -297,8 +330,9 @@ static double read_seconds(const struct plan *p, uint32_t experts)
 static int look_at(const struct plan *p, uint64_t slots, struct outlook *o)
 {
 	const struct trace *t = &p->trace;
-	const uint32_t all = t->layers * t->experts, half = (uint32_t)t->tokens / 2;
-	const double layer_seconds = p->compute_seconds * p->expert_share / t->layers;
+	const uint64_t all = p->paging.experts, half = t->tokens / 2;
+	const double layer_seconds =
+		p->compute_seconds * p->expert_share / (double)(all / t->experts);
 	bool *hit = calloc(t->count + 1, sizeof(*hit));
 	size_t hits = 0, counted = 0;
 	double seconds = 0;
@@ -477,8 +511,12 @@ static int measure(struct plan *p)
 	p->expert_share = (double)p->info.expert_bytes * p->info.experts_used *
 			  (double)(p->paging.experts / p->info.experts);
 	p->expert_share /= p->expert_share + (double)p->paging.dense;
+	if (interrupted())
+		return EXIT_INTERRUPTED;
 	cancel_on_interrupt(p->session);
 	status = decode(p, p->session, &measured);
+	if (!status && interrupted())
+		status = EXIT_INTERRUPTED;
 	cancel_on_interrupt(NULL);
 	if (!status)
 		status = time_drive(p);

@@ -62,6 +62,7 @@ static int plot(const char *path, const struct point *points, int count)
 	static const char *const color[] = { "#0072b2", "#e69f00", "#009e73" };
 	static const char *const name[] = { "LRU", "frequency and recency", "Belady's optimum" };
 	FILE *f = fopen(path, "wxe");
+	const bool is_new = f != NULL;
 
 	if (!f && errno == EEXIST)
 		f = fopen(path, "we");
@@ -96,8 +97,11 @@ static int plot(const char *path, const struct point *points, int count)
 	      "y=\"24\">hit rate</text>\n</svg>\n",
 	      f);
 	if (ferror(f) | fclose(f)) {
-		remove(path);
-		return failf("%s: %s", path, strerror(errno));
+		const int why = errno;
+
+		if (is_new)
+			remove(path);
+		return failf("%s: %s", path, strerror(why));
 	}
 	return EXIT_OK;
 }

@@ -69,7 +69,7 @@ int trace_read(const char *path, struct trace *t)
 	if (!fgets(line, sizeof(line), f) ||
 	    sscanf(line, "stoker-trace 2 layers %u experts %u used %u bytes %llu", &t->layers,
 		   &t->experts, &t->used, &bytes) != 4 ||
-	    !t->layers || !t->experts || !t->used || t->layers > 4096 || t->experts > 65536 ||
+	    !t->layers || !t->experts || !t->used || t->layers > 1024 || t->experts > 4096 ||
 	    t->used > t->experts) {
 		fclose(f);
 		return failf("%s: not a trace of stoker run --trace", path);
@@ -157,7 +157,8 @@ long trace_simulate(const struct trace *t, enum trace_policy policy, uint32_t sl
 		hits = -1;
 		goto out;
 	}
-	find_next(t, next, held);
+	find_next(t, next, place);
+	memset(place, 0, all * sizeof(*place));
 	for (size_t i = 0; i < t->count; i++) {
 		const uint32_t e = t->access[i];
 
@@ -165,6 +166,8 @@ long trace_simulate(const struct trace *t, enum trace_policy policy, uint32_t sl
 			hit[i] = place[e] != 0;
 		if (place[e]) {
 			hits++;
+		} else if (!slots) {
+			continue;
 		} else if (count < slots) {
 			held[count++] = e;
 			place[e] = count;

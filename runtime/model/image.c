@@ -7,6 +7,8 @@
 
 #include "store/reader.h"
 
+#include <stdio.h>
+
 enum { BOUNCE_BYTES = 16 << 20 }; /* for memory that the host doesn't see */
 
 static int by_place(const void *a, const void *b)
@@ -19,13 +21,45 @@ static int by_place(const void *a, const void *b)
 	return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
-static bool extend(struct model_image *i, const struct stoker_gguf_tensor *t, uint64_t limit)
+bool model_is_apart(const struct stoker_gguf_tensor *t, uint32_t *layer)
+{
+	char end;
+
+	return sscanf(t->name, "blk.%u.ffn_%*[a-z_].%*u.weigh%c", layer, &end) == 2;
+}
+
+/*
+ * How far the memory has to reach where tensor @i begins: the experts of a layer that are tensors
+ * of their own stay together, so that they are equally far apart in memory, too.
+ */
+static uint64_t end_of_run(const struct stoker_gguf_tensor *const *tensors, size_t i, size_t count)
+{
+	uint32_t layer, other;
+	size_t last = i;
+
+	if (model_is_apart(tensors[i], &layer))
+		while (last + 1 < count && tensors[last + 1]->file == tensors[i]->file &&
+		       model_is_apart(tensors[last + 1], &other) && other == layer)
+			last++;
+	return tensors[last]->offset + tensors[last]->bytes;
+}
+
+static bool begins_run(const struct stoker_gguf_tensor *const *tensors, size_t i)
+{
+	uint32_t layer, other;
+
+	return !i || !model_is_apart(tensors[i], &layer) ||
+	       !model_is_apart(tensors[i - 1], &other) || other != layer;
+}
+
+static bool extend(struct model_image *i, const struct stoker_gguf_tensor *t, uint64_t reach,
+		   uint64_t limit)
 {
 	const uint64_t end = t->offset + t->bytes;
 
 	/* not across a hole of experts that stay on the drive */
 	if (i->file != t->file || t->offset > i->first + i->bytes + STOKER_STORE_ALIGN ||
-	    round_up(end - i->first, STOKER_STORE_ALIGN) > limit)
+	    round_up(MAX(end, reach) - i->first, STOKER_STORE_ALIGN) > limit)
 		return false;
 	i->bytes = MAX(i->bytes, end - i->first);
 	return true;
@@ -48,7 +82,10 @@ static int plan(struct stoker_model *m, size_t count)
 		const struct stoker_gguf_tensor *t = tensors[i];
 		struct model_image *image = &m->images[m->image_count];
 
-		if (m->image_count && extend(image - 1, t, m->device->max_memory))
+		const uint64_t reach = begins_run(tensors, i) ? end_of_run(tensors, i, resident)
+							      : 0;
+
+		if (m->image_count && extend(image - 1, t, reach, m->device->max_memory))
 			continue;
 		image->file = t->file;
 		image->first = t->offset / STOKER_STORE_ALIGN * STOKER_STORE_ALIGN;

@@ -248,12 +248,19 @@ static const struct stoker_gguf_tensor *find_apart(struct stoker_model *m, const
 		else if (e == 1 && t && t->offset > first->offset)
 			*stride = t->offset - first->offset;
 		if (!t || t->file != first->file || t->format != first->format ||
-		    t->bytes != first->bytes || t->offset != first->offset + e * *stride ||
-		    (!model_is_paged(m, t) &&
-		     model_address(m, t) != model_address(m, first) + e * *stride)) {
+		    t->bytes != first->bytes || t->offset != first->offset + e * *stride) {
 			model_fail(m, -ENOTSUP,
 				   "tensor %s is missing, unlike the first expert's, or not as "
 				   "far from the one before as others",
+				   name);
+			return NULL;
+		}
+		if (!model_is_paged(m, t) &&
+		    model_address(m, t) != model_address(m, first) + e * *stride) {
+			model_fail(m, -ENOTSUP,
+				   "tensor %s isn't in the same block of memory as the first "
+				   "expert's: the device has none that is large enough for the "
+				   "layer; page the experts (--memory)",
 				   name);
 			return NULL;
 		}

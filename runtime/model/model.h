@@ -158,6 +158,8 @@ stoker_address model_paged_address(const struct stoker_model *m,
 				   const struct stoker_gguf_tensor *t);
 int model_create_pager(struct stoker_model *m, const struct stoker_model_params *params);
 void model_free_pager(struct stoker_model *m);
+/* Whether a tensor is a matrix of one expert, as "stoker pack" writes them. */
+bool model_is_apart(const struct stoker_gguf_tensor *t, uint32_t *layer);
 /* Around a batch: whether to foresee in it; and that it went well. */
 bool model_begin_step(const struct stoker_model *m, uint32_t rows);
 void model_end_step(const struct stoker_model *m);

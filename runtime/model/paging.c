@@ -34,11 +34,10 @@ struct model_pager {
 
 bool model_is_paged(const struct stoker_model *m, const struct stoker_gguf_tensor *t)
 {
-	char end;
+	uint32_t layer;
 
-	return m->memory && ((t->ne[2] > 1 && strstr(t->name, "_exps.weight")) ||
-			     /* one expert's, see find_apart() */
-			     sscanf(t->name, "blk.%*u.ffn_%*[a-z_].%*u.weigh%c", &end) == 1);
+	return m->memory &&
+	       ((t->ne[2] > 1 && strstr(t->name, "_exps.weight")) || model_is_apart(t, &layer));
 }
 
 stoker_address model_paged_address(const struct stoker_model *m, const struct stoker_gguf_tensor *t)
@@ -144,11 +143,12 @@ static int refuse(struct stoker_model *m, const struct needs *n)
 
 	return stoker_fail(
 		m->err, -ENOMEM,
-		"%s isn't enough memory, this needs at least %s: weights that every token "
+		"%s: %s isn't enough memory, this needs at least %s: weights that every token "
 		"uses %s, cache %s, working buffers %s, one layer's experts %s",
-		stoker_human_size(m->memory, size[0]), stoker_human_size(sum(n), total),
-		stoker_human_size(n->dense, size[1]), stoker_human_size(n->cache, size[2]),
-		stoker_human_size(n->buffers, size[3]), stoker_human_size(n->least, size[4]));
+		stoker_gguf_file(m->gguf, 0, NULL, NULL), stoker_human_size(m->memory, size[0]),
+		stoker_human_size(sum(n), total), stoker_human_size(n->dense, size[1]),
+		stoker_human_size(n->cache, size[2]), stoker_human_size(n->buffers, size[3]),
+		stoker_human_size(n->least, size[4]));
 }
 
 static bool parse_foresight(const char *text, enum pager_foresight *foresight)

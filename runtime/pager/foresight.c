@@ -107,10 +107,12 @@ void withdraw_foreseen(struct stoker_pager *p)
 		count = p->store->ops->withdraw(p->store, reads, ARRAY_SIZE(reads));
 		end_reads(p, count);
 		for (size_t i = 0; i < count; i++) {
-			const struct slot *s = reads[i]->owner;
+			struct slot *s = reads[i]->owner;
 
 			if (s->users) /* wanted by now */
 				send_reads(p, &reads[i], 1, STORE_DEMAND);
+			else if (s->failed && s->failed != -ECANCELED)
+				s->pending--; /* all of it is read again */
 			else
 				leave_unread(reads[i]);
 		}
@@ -145,7 +147,7 @@ static void decide(struct stoker_pager *p)
 
 	if (t->step < STEPS && (t->step < 2 * LOOK || 100 * with <= 102 * without))
 		return;
-	p->pays = 100 * with <= 96 * without;
+	p->pays = t->count[0] && t->count[1] && 100 * with <= 96 * without;
 	*t = (struct trial){ .rest = KEEP };
 }
 
@@ -156,6 +158,7 @@ bool pager_begin(struct stoker_pager *p, uint32_t rows)
 
 	mind_pressure(p);
 	t->began = 0;
+	p->single = rows == 1;
 	if (rows > 1 || p->foresight != PAGER_FORESIGHT_AUTO) {
 		p->foresees = rows == 1 && p->foresight == PAGER_FORESIGHT_ON;
 		return p->foresees;
@@ -179,7 +182,7 @@ void pager_end(struct stoker_pager *p)
 	struct trial *t = &p->trial;
 	const bool with = p->foresees;
 
-	if (p->foresight != PAGER_FORESIGHT_AUTO || t->rest)
+	if (p->foresight != PAGER_FORESIGHT_AUTO || t->rest || !p->single)
 		return;
 	if (t->began && t->count[with] < ARRAY_SIZE(t->took[0])) {
 		const uint64_t took = stoker_now_ns() - t->began;

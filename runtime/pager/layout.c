@@ -140,8 +140,8 @@ uint64_t pager_least(const struct pager_layer *layers, uint32_t count, uint32_t 
  * The first shares, and of what is left of @memory as much as a class's experts are of all: counts
  * of slots.
  */
-static int share_out(const struct stoker_pager *p, uint64_t memory, uint32_t *counts,
-		     struct stoker_error *err)
+static int share_out(const struct stoker_pager *p, uint64_t memory, const char *whose,
+		     uint32_t *counts, struct stoker_error *err)
 {
 	uint64_t all = 0, first = 0;
 	char have[16], need[16];
@@ -153,8 +153,9 @@ static int share_out(const struct stoker_pager *p, uint64_t memory, uint32_t *co
 		all += (c->experts - first_share(c, p->least)) * c->slot_bytes;
 	}
 	if (first > memory)
-		return stoker_fail(err, -ENOMEM, "%s for experts, a token needs %s",
-				   stoker_human_size(memory, have), stoker_human_size(first, need));
+		return stoker_fail(err, -ENOMEM, "%s of %s memory for experts, a token needs %s",
+				   stoker_human_size(memory, have), whose,
+				   stoker_human_size(first, need));
 	for (uint32_t i = 0; i < p->class_count; i++) {
 		const struct class *c = &p->classes[i];
 		const uint32_t others = c->experts - first_share(c, p->least);
@@ -175,11 +176,11 @@ static int make_slots(struct stoker_pager *p, const struct pager_params *params,
 
 	if (!counts)
 		return stoker_fail(err, -ENOMEM, "out of memory");
-	ret = share_out(p, params->memory, counts, err);
+	ret = share_out(p, params->memory, "the device's", counts, err);
 	for (uint32_t i = 0; i < p->class_count; i++)
 		p->classes[i].count = p->classes[i].copy_count = counts[i];
 	if (!ret && !p->device->shares_memory)
-		ret = share_out(p, params->host_memory, counts, err);
+		ret = share_out(p, params->host_memory, "the host's", counts, err);
 	for (uint32_t i = 0; i < p->class_count && !ret; i++) {
 		p->classes[i].count = counts[i];
 		ret = fill_class(p, &p->classes[i], err);

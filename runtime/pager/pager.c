@@ -156,7 +156,7 @@ static uint32_t read_rest(struct slot *s, struct store_read **reads)
 			reads[count++] = &s->reads[i];
 	s->pending += count;
 	s->unread = 0;
-	s->failed = 0;
+	s->failed = s->failed == -ECANCELED ? 0 : s->failed;
 	return count;
 }
 

@@ -82,7 +82,8 @@ struct stoker_pager {
 	uint32_t least; /* experts of a layer that a token uses */
 	const struct policy *policy;
 	enum pager_foresight foresight;
-	bool foresees;	    /* in this step */
+	bool single;	    /* this step is one token */
+	bool foresees;	    /* in it */
 	bool pays;	    /* what the last trial found */
 	struct layer *next; /* what is foreseen and not yet read */
 	struct trial trial;

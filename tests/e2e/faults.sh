@@ -37,8 +37,9 @@ serve() {
 	return 1
 }
 stop() {
-	[ -n "$server" ] && kill $server 2>/dev/null && wait $server 2>/dev/null
-	umount "$scratch/mount" 2>/dev/null
+	umount -l "$scratch/mount" 2>/dev/null # reading from it ends, should the signal come to nothing
+	[ -n "$server" ] && kill $server 2>/dev/null
+	[ -n "$server" ] && wait $server 2>/dev/null
 	server=
 }
 trap 'stop; rm -rf "$scratch"' EXIT

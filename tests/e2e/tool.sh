@@ -128,6 +128,8 @@ if [ -e $demo ]; then
 	expect 0 "optimum" "replay" "$stoker" replay "$scratch/trace" --plot "$scratch/plot.svg"
 	if grep -q polyline "$scratch/plot.svg"; then ok "replay --plot"; else bad "replay --plot"; fi
 	expect 0 '"belady"' "replay --json" "$stoker" replay --json "$scratch/trace"
+	printf 'stoker-trace 2 layers 1 experts 4 used 1 bytes 100\n0 0 1\n1 0 2\n' >"$scratch/small"
+	expect 0 "optimum" "replay of a small trace" "$stoker" replay "$scratch/small"
 	expect 1 "not a trace" "replay of something else" "$stoker" replay Makefile
 	expect 1 "No space left" "a trace that can't be written" "$stoker" run -m $demo -p "And" -n 300 --ignore-eos --trace /dev/full
 	expect 1 "no experts to trace" "a trace of a dense model" "$stoker" run -m $containers/plain.gguf -p a -n 1 --trace "$scratch/t2"

@@ -7,6 +7,7 @@
 #include <numa.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum {
 	SERIAL_WORK = 32768, /* float operations that are done before another thread wakes up */
@@ -146,8 +147,13 @@ static void memory_destroy(struct stoker_device *d, struct stoker_memory *m)
 
 static void discard(struct stoker_device *d, void *host, uint64_t bytes)
 {
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	const uintptr_t begin = round_up((uintptr_t)host, page);
+	const uintptr_t end = ((uintptr_t)host + bytes) / page * page;
+
 	(void)d;
-	madvise(host, bytes, MADV_DONTNEED);
+	if (begin < end) /* neighbours stay, whatever a page's size */
+		madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
 static int write_memory(struct stoker_device *d, stoker_address dst, const void *src,
