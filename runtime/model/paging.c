@@ -102,14 +102,9 @@ static uint64_t metadata_bytes(const struct stoker_model *m)
 /* What a session and the device's working buffers take beside weights. */
 static struct needs find_needs(const struct stoker_model *m, const struct stoker_session_params *s)
 {
-	const uint32_t context = s->context ? s->context : MIN(m->context, 4096u);
-	const uint64_t batch = MIN(s->batch ? s->batch : 512, context);
-	const enum stoker_kv_format kv =
-		s->kv == STOKER_KV_TYPE_Q8_0 ? STOKER_KV_Q8_0
-		: s->kv == STOKER_KV_TYPE_F32 ||
-				(s->kv == STOKER_KV_TYPE_DEFAULT && m->device->exact)
-			? STOKER_KV_F32
-			: STOKER_KV_F16;
+	const uint32_t context = model_session_context(m, s);
+	const uint64_t batch = model_session_batch(m, s);
+	const enum stoker_kv_format kv = model_kv_format(m, s->kv);
 	/* logits here and on the device; all rows of a batch for those who ask for them */
 	const uint64_t logit_rows = s->all_logits ? batch : 1;
 	uint64_t hidden = 0, heads = 0;

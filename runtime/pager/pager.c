@@ -243,8 +243,10 @@ static uint32_t want(struct stoker_expert_source *source, const uint32_t *expert
 		unlink_slot(l->class, s);
 		make_newest(l->class, s);
 	}
-	qsort(reads, read_count, sizeof(struct store_read *), by_place);
-	send_reads(p, reads, read_count, STORE_DEMAND);
+	if (read_count) {
+		qsort(reads, read_count, sizeof(struct store_read *), by_place);
+		send_reads(p, reads, read_count, STORE_DEMAND);
+	}
 	if (taken == count && p->next)
 		read_foreseen(p);
 	else if (taken == count && count > p->least && 2 * count >= l->place.experts)

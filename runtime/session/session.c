@@ -6,7 +6,7 @@
 
 #include "model/model.h"
 
-enum { DEFAULT_CONTEXT = 4096, DEFAULT_BATCH = 512, MAX_CONTEXT = 1 << 24, MAX_BATCH = 1 << 16 };
+enum { MAX_CONTEXT = 1 << 24, MAX_BATCH = 1 << 16 };
 
 struct stoker_session {
 	struct stoker_model *model;
@@ -29,13 +29,9 @@ struct stoker_session {
 static int choose_kv(const struct stoker_model *m, enum stoker_kv_type type,
 		     enum stoker_kv_format *kv, struct stoker_error *err)
 {
-	if (type == STOKER_KV_TYPE_DEFAULT)
-		type = m->device->exact ? STOKER_KV_TYPE_F32 : STOKER_KV_TYPE_F16;
 	if ((unsigned)type > STOKER_KV_TYPE_Q8_0)
 		return stoker_fail(err, -EINVAL, "KV type %d isn't known", (int)type);
-	*kv = type == STOKER_KV_TYPE_F32   ? STOKER_KV_F32
-	      : type == STOKER_KV_TYPE_F16 ? STOKER_KV_F16
-					   : STOKER_KV_Q8_0;
+	*kv = model_kv_format(m, type);
 	for (uint32_t i = 0; *kv == STOKER_KV_Q8_0 && i < m->layer_count; i++) {
 		const struct layer *l = &m->layers[i];
 		const uint32_t sizes = l->mixer == MIXER_ATTENTION ? l->key_size | l->value_size
@@ -104,8 +100,8 @@ int stoker_session_create(struct stoker_model *model, const struct stoker_sessio
 	s->model = model;
 	s->observe = p->observe;
 	s->observer = p->observer;
-	s->context = p->context ? p->context : MIN(model->context, (uint32_t)DEFAULT_CONTEXT);
-	s->batch = MIN(p->batch ? p->batch : DEFAULT_BATCH, MAX(s->context, 1u));
+	s->context = model_session_context(model, p);
+	s->batch = model_session_batch(model, p);
 	s->states = calloc(model->layer_count, sizeof(*s->states));
 	s->cache = calloc(model->layer_count, sizeof(*s->cache));
 	if (!s->states || !s->cache)

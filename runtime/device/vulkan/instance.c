@@ -19,7 +19,7 @@ void (*vulkan_table_hook)(struct VolkDeviceTable *table);
  *	no-budget     doesn't ask how much memory is left
  *	no-cache      neither reads nor writes the pipeline cache
  */
-static bool wanted(const char *word)
+bool vulkan_wanted(const char *word)
 {
 	const char *at = getenv("STOKER_VULKAN");
 	const size_t length = strlen(word);
@@ -244,52 +244,6 @@ void vulkan_local_memory(VkPhysicalDevice physical, uint64_t *bytes, uint64_t *l
 	}
 }
 
-const char *vulkan_lacks(VkPhysicalDevice physical)
-{
-	VkPhysicalDeviceSubgroupProperties subgroup = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES,
-	};
-	VkPhysicalDeviceProperties2 properties = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
-		.pNext = &subgroup,
-	};
-	VkPhysicalDeviceVulkan12Features v12 = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-	};
-	VkPhysicalDeviceVulkan11Features v11 = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
-		.pNext = &v12,
-	};
-	VkPhysicalDeviceFeatures2 features = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
-		.pNext = &v11,
-	};
-	const VkSubgroupFeatureFlags need = VK_SUBGROUP_FEATURE_BASIC_BIT |
-					    VK_SUBGROUP_FEATURE_ARITHMETIC_BIT |
-					    VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
-	VkPhysicalDeviceProperties basic;
-
-	vkGetPhysicalDeviceProperties(physical, &basic);
-	if (basic.apiVersion < VK_API_VERSION_1_2)
-		return "Vulkan 1.2";
-	vkGetPhysicalDeviceProperties2(physical, &properties);
-	vkGetPhysicalDeviceFeatures2(physical, &features);
-	if (!features.features.shaderInt64)
-		return "shaderInt64";
-	if (!v11.storageBuffer16BitAccess)
-		return "storageBuffer16BitAccess";
-	if (!v12.bufferDeviceAddress)
-		return "bufferDeviceAddress";
-	if (!v12.timelineSemaphore)
-		return "timelineSemaphore";
-	if (subgroup.subgroupSize < 4 || subgroup.subgroupSize > 128)
-		return "subgroups of 4 to 128 lanes";
-	if ((subgroup.supportedOperations & need) != need ||
-	    !(subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT))
-		return "subgroup arithmetic and shuffles in compute shaders";
-	return NULL;
-}
-
 /* Whether "text" is empty, the device's number or part of its name. */
 static bool selects(const char *text, uint32_t index, const char *name)
 {
@@ -371,88 +325,6 @@ static void choose_queues(struct vulkan *v)
 		if (flags == VK_QUEUE_TRANSFER_BIT)
 			v->transfer_family = i;
 	}
-}
-
-/* Whether products of four 8-bit codes are an instruction. */
-static void choose_dot(struct vulkan *v)
-{
-	VkPhysicalDeviceShaderIntegerDotProductPropertiesKHR dot = {
-		.sType =
-			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_PROPERTIES_KHR,
-	};
-	VkPhysicalDeviceProperties2 properties = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
-		.pNext = &dot,
-	};
-	VkPhysicalDeviceShaderIntegerDotProductFeaturesKHR feature = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES_KHR,
-	};
-	VkPhysicalDeviceFeatures2 features = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
-		.pNext = &feature,
-	};
-
-	if (v->base.exact || wanted("no-dot") ||
-	    !vulkan_has_extension(v->physical, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME))
-		return;
-	vkGetPhysicalDeviceProperties2(v->physical, &properties);
-	vkGetPhysicalDeviceFeatures2(v->physical, &features);
-	v->dot = feature.shaderIntegerDotProduct &&
-		 (dot.integerDotProduct4x8BitPackedSignedAccelerated || wanted("dot"));
-}
-
-/* Cooperative matrices of half floats with 32-bit sums, in a shape that shaders can use. */
-static void choose_tensor(struct vulkan *v)
-{
-#ifdef VK_KHR_cooperative_matrix
-	const PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR list =
-		(PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)(void *)
-			vkGetInstanceProcAddr(v->instance,
-					      "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
-	VkPhysicalDeviceVulkan12Features v12 = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-	};
-	VkPhysicalDeviceCooperativeMatrixFeaturesKHR feature = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
-		.pNext = &v12,
-	};
-	VkPhysicalDeviceFeatures2 features = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
-		.pNext = &feature,
-	};
-	VkCooperativeMatrixPropertiesKHR shapes[64];
-	uint32_t count = ARRAY_SIZE(shapes);
-
-	if (v->base.exact || wanted("no-tensor") || (v->emulated && !wanted("tensor")) || !list ||
-	    !v->pinned_size ||
-	    !vulkan_has_extension(v->physical, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME))
-		return;
-	for (uint32_t i = 0; i < count; i++)
-		shapes[i] = (VkCooperativeMatrixPropertiesKHR){
-			.sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR,
-		};
-	vkGetPhysicalDeviceFeatures2(v->physical, &features);
-	if (!feature.cooperativeMatrix || !v12.shaderFloat16 || !v12.vulkanMemoryModel ||
-	    list(v->physical, &count, shapes) < 0)
-		return;
-	for (uint32_t i = 0; i < count; i++) {
-		const VkCooperativeMatrixPropertiesKHR *s = &shapes[i];
-
-		if (s->AType == VK_COMPONENT_TYPE_FLOAT16_KHR && s->BType == s->AType &&
-		    s->CType == VK_COMPONENT_TYPE_FLOAT32_KHR && s->ResultType == s->CType &&
-		    s->scope == VK_SCOPE_SUBGROUP_KHR && s->MSize <= 32 && s->NSize <= 32 &&
-		    32 % s->KSize == 0 &&
-		    s->MSize * s->NSize * s->KSize >
-			    v->tensor_shape[0] * v->tensor_shape[1] * v->tensor_shape[2]) {
-			v->tensor = true;
-			v->tensor_shape[0] = s->MSize;
-			v->tensor_shape[1] = s->NSize;
-			v->tensor_shape[2] = s->KSize;
-		}
-	}
-#else
-	(void)v;
-#endif
 }
 
 static int open_device(struct vulkan *v, struct stoker_error *err)
@@ -543,45 +415,6 @@ static int open_device(struct vulkan *v, struct stoker_error *err)
 	return 0;
 }
 
-/* How many lanes subgroups have, and whether we may say so. */
-static void choose_subgroups(struct vulkan *v)
-{
-	VkPhysicalDeviceSubgroupSizeControlPropertiesEXT sizes = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES_EXT,
-	};
-	VkPhysicalDeviceSubgroupProperties subgroup = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES,
-	};
-	VkPhysicalDeviceProperties2 properties = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
-		.pNext = &subgroup,
-	};
-	VkPhysicalDeviceSubgroupSizeControlFeaturesEXT control = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT,
-	};
-	VkPhysicalDeviceFeatures2 features = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
-		.pNext = &control,
-	};
-
-	if (vulkan_has_extension(v->physical, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME) &&
-	    !wanted("no-control")) {
-		subgroup.pNext = &sizes;
-		vkGetPhysicalDeviceFeatures2(v->physical, &features);
-	}
-	vkGetPhysicalDeviceProperties2(v->physical, &properties);
-	v->subgroup_size = subgroup.subgroupSize;
-	v->has_control = control.subgroupSizeControl && control.computeFullSubgroups;
-	v->pinned_size = v->has_control &&
-			 sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT &&
-			 sizes.minSubgroupSize <= v->subgroup_size &&
-			 v->subgroup_size <= sizes.maxSubgroupSize;
-	v->known_size = v->pinned_size ||
-			(v->has_control && sizes.minSubgroupSize == sizes.maxSubgroupSize);
-	/* without control a driver may choose smaller ones than it reports */
-	v->subgroup_min = v->known_size ? v->subgroup_size : MIN(v->subgroup_size, 4u);
-}
-
 static void describe(struct vulkan *v)
 {
 	snprintf(v->base.description, sizeof(v->base.description),
@@ -636,8 +469,8 @@ int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **dev
 	pthread_mutexattr_destroy(&recursive);
 	v->base.ops = &vulkan_ops;
 	v->base.exact = exact;
-	ret = vulkan_open_instance(v, wanted("validate") || wanted("validate-gpu"),
-				   wanted("validate-gpu"), err);
+	ret = vulkan_open_instance(v, vulkan_wanted("validate") || vulkan_wanted("validate-gpu"),
+				   vulkan_wanted("validate-gpu"), err);
 	if (!ret)
 		ret = choose(v, which, err);
 	if (!ret) {
@@ -647,17 +480,15 @@ int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **dev
 		v->emulated = properties.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
 		v->base.max_memory = largest.maxMemoryAllocationSize - 2 * VULKAN_PADDING;
 		choose_queues(v);
-		choose_subgroups(v);
-		choose_dot(v);
-		choose_tensor(v);
+		vulkan_choose_features(v);
 		v->has_budget =
 			vulkan_has_extension(v->physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) &&
-			!wanted("no-budget");
-		v->use_cache = !wanted("no-cache");
+			!vulkan_wanted("no-budget");
+		v->use_cache = !vulkan_wanted("no-cache");
 		ret = open_device(v, err);
 	}
 	if (!ret)
-		ret = vulkan_choose_memory(v, wanted("separate"), err);
+		ret = vulkan_choose_memory(v, vulkan_wanted("separate"), err);
 	if (!ret)
 		ret = vulkan_commands_open(v, err);
 	if (!ret)

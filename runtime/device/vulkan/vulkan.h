@@ -193,6 +193,10 @@ void vulkan_close(struct stoker_device *d);
 extern void (*vulkan_table_hook)(struct VolkDeviceTable *table);
 /* The first thing that shaders and host code can't do without and the device hasn't, or NULL. */
 const char *vulkan_lacks(VkPhysicalDevice physical);
+/* Subgroup sizes, integer dot products, cooperative matrices. */
+void vulkan_choose_features(struct vulkan *v);
+/* Whether $STOKER_VULKAN has a word. */
+bool vulkan_wanted(const char *word);
 bool vulkan_has_extension(VkPhysicalDevice physical, const char *name);
 /* Of the largest heap of the device's own; @left is 0 when the driver doesn't say. */
 void vulkan_local_memory(VkPhysicalDevice physical, uint64_t *bytes, uint64_t *left);
