@@ -36,8 +36,11 @@ void read_foreseen(struct stoker_pager *p)
 
 			if (l->resident[l->foreseen[i]])
 				continue;
-			s = p->policy->victim(l->class, is_useless);
-			if (!s) {
+			s = pager_scans(l) ? newest_slot(l->class, is_useless)
+					   : p->policy->victim(l->class, is_useless);
+			/* in a scan only the layer before makes room, the rest is for the next
+			 * round */
+			if (!s || (pager_scans(l) && s->layer && s->layer != p->last)) {
 				room = false;
 				break;
 			}
@@ -50,6 +53,8 @@ void read_foreseen(struct stoker_pager *p)
 		}
 		send_reads(p, reads, count, STORE_PREFETCH);
 	}
+	if (l && !room && pager_scans(l))
+		p->next = l; /* goes on when slots are released */
 }
 
 void pager_foresee(struct stoker_expert_source *source, const uint32_t *experts, uint32_t count,
@@ -72,8 +77,9 @@ void judge_foresight(struct layer *l, const uint32_t *wanted, uint32_t count)
 
 	if (!l->foreseen_count)
 		return;
-	stats->judged += count;
-	for (uint32_t i = 0; i < count; i++)
+	/* a scan's are no router's choice */
+	stats->judged += pager_scans(l) ? 0 : count;
+	for (uint32_t i = 0; i < count && !pager_scans(l); i++)
 		for (uint32_t k = 0; k < l->foreseen_count; k++)
 			stats->right += l->foreseen[k] == wanted[i];
 	l->foreseen_count = 0;
@@ -95,7 +101,6 @@ void foresee_all(struct layer *before)
 	l->foreseen_count = l->place.experts;
 	p->next = l;
 	read_foreseen(p);
-	l->foreseen_count = 0; /* no choice of a router's that could be judged */
 }
 
 void withdraw_foreseen(struct stoker_pager *p)
@@ -158,7 +163,8 @@ bool pager_begin(struct stoker_pager *p, uint32_t rows)
 
 	mind_pressure(p);
 	t->began = 0;
-	p->single = rows == 1;
+	p->rows = rows;
+	p->next = NULL;
 	if (rows > 1 || p->foresight != PAGER_FORESIGHT_AUTO) {
 		p->foresees = rows == 1 && p->foresight == PAGER_FORESIGHT_ON;
 		return p->foresees;
@@ -182,7 +188,7 @@ void pager_end(struct stoker_pager *p)
 	struct trial *t = &p->trial;
 	const bool with = p->foresees;
 
-	if (p->foresight != PAGER_FORESIGHT_AUTO || t->rest || !p->single)
+	if (p->foresight != PAGER_FORESIGHT_AUTO || t->rest || p->rows > 1)
 		return;
 	if (t->began && t->count[with] < ARRAY_SIZE(t->took[0])) {
 		const uint64_t took = stoker_now_ns() - t->began;

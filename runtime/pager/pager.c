@@ -174,9 +174,11 @@ static int by_place(const void *a, const void *b)
  */
 
 /* A slot that may hold something else, after waiting for one if need be; NULL: all are in use. */
-static struct slot *find_room(struct stoker_pager *p, struct class *c)
+static struct slot *find_room(struct layer *l)
 {
-	struct slot *s = p->policy->victim(c, is_spare);
+	struct stoker_pager *p = l->pager;
+	struct class *c = l->class;
+	struct slot *s = pager_scans(l) ? newest_slot(c, is_spare) : p->policy->victim(c, is_spare);
 
 	if (!s)
 		s = p->policy->victim(c, is_free);
@@ -211,6 +213,9 @@ static uint32_t want(struct stoker_expert_source *source, const uint32_t *expert
 
 	take_completions(p, false);
 	p->waves++;
+	p->last = l;
+	if (p->next == l)
+		p->next = NULL;
 	judge_foresight(l, experts, count);
 	withdraw_foreseen(p);
 	for (uint32_t i = 0; i < count; i++)
@@ -228,7 +233,7 @@ static uint32_t want(struct stoker_expert_source *source, const uint32_t *expert
 			s->foreseen = false;
 			read_count += read_rest(s, reads + read_count);
 		} else {
-			s = find_room(p, l->class);
+			s = find_room(l);
 			if (!s)
 				break;
 			forget_slot(s);
@@ -249,7 +254,7 @@ static uint32_t want(struct stoker_expert_source *source, const uint32_t *expert
 	}
 	if (taken == count && p->next)
 		read_foreseen(p);
-	else if (taken == count && count > p->least && 2 * count >= l->place.experts)
+	else if (taken == count && pager_scans(l))
 		foresee_all(l);
 	return taken;
 }
@@ -316,11 +321,14 @@ static void release(struct stoker_expert_source *source, uint32_t expert)
 
 	assert(s->users);
 	s->users--;
+	s->wave = s->users ? s->wave : 0;
 	if (s->failed && !s->users && !s->pending) {
 		forget_slot(s);
 		unlink_slot(l->class, s);
 		make_oldest(l->class, s);
 	}
+	if (l->pager->next && pager_scans(l->pager->next))
+		read_foreseen(l->pager);
 }
 
 static const struct stoker_expert_source source_ops = { .has = has,

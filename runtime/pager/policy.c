@@ -16,6 +16,22 @@ void count_use(struct layer *l, uint32_t expert)
 	*score = *score < now - 50 ? now : *score + log2(1 + exp2(now - *score));
 }
 
+bool pager_scans(const struct layer *l)
+{
+	return (uint64_t)l->pager->rows * l->pager->least >= l->place.experts;
+}
+
+struct slot *newest_slot(const struct class *c, bool (*may)(const struct slot *s))
+{
+	struct slot *s = c->newest;
+
+	if (c->oldest && !c->oldest->layer && may(c->oldest))
+		return c->oldest; /* an empty one */
+	while (s && !may(s))
+		s = s->older;
+	return s;
+}
+
 static struct slot *oldest(const struct class *c, bool (*may)(const struct slot *s))
 {
 	struct slot *s = c->oldest;

@@ -82,9 +82,10 @@ struct stoker_pager {
 	uint32_t least; /* experts of a layer that a token uses */
 	const struct policy *policy;
 	enum pager_foresight foresight;
-	bool single;	    /* this step is one token */
+	uint32_t rows;	    /* of this step */
 	bool foresees;	    /* in it */
 	bool pays;	    /* what the last trial found */
+	struct layer *last; /* that wanted experts */
 	struct layer *next; /* what is foreseen and not yet read */
 	struct trial trial;
 	uint64_t waves; /* want() calls so far, a clock */
@@ -128,6 +129,13 @@ static inline uint64_t slice_room(const struct pager_slice *s)
 
 /* policy.c; NULL: the default, or there is none of that name */
 const struct policy *pager_policy(const char *name);
+/*
+ * Whether this step goes through all of a layer's experts, as long prompts do.  Then the slots used
+ * last give way: going round through more than there is room for, whatever was used long ago comes
+ * next.
+ */
+bool pager_scans(const struct layer *l);
+struct slot *newest_slot(const struct class *c, bool (*may)(const struct slot *s));
 /* One more use, now. */
 void count_use(struct layer *l, uint32_t expert);
 

@@ -278,13 +278,16 @@ static unsigned run_schedule(uint64_t seed, unsigned failing)
 		return 0;
 	}
 	CU_ASSERT_PTR_NULL(pager_source(pager, 0));
-	for (int round = 0; round < 12; round++)
+	for (int round = 0; round < 12; round++) {
+		pager_begin(pager, 1 + random_u32() % 6);
 		for (uint32_t i = 1; i < LAYERS; i++) {
 			/* as it should be, and what no device does: guesses at any layer */
 			foresee_layer(pager,
 				      random_u32() % 4 ? (i + 1) % LAYERS : random_u32() % LAYERS);
 			use_layer(pager, layers, i, &failed);
 		}
+		pager_end(pager);
+	}
 	CU_ASSERT(failing || failed == 0);
 	const struct pager_stats stats = pager_stats(pager);
 
