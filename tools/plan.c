@@ -121,7 +121,8 @@ static int decode(struct plan *p, struct stoker_session *s, double *measured)
 	double *compute = calloc(p->tokens, sizeof(*compute));
 	double whole = 0;
 	struct stoker_sampler *sampler = NULL;
-	struct stoker_error err;
+	/* of sampling, which says no more; others fill it in */
+	struct stoker_error err = { "the model gives no finite logits" };
 	uint32_t token = 1;
 	uint64_t counted = 0, misses = 0;
 	int ret;
@@ -505,6 +506,9 @@ static int measure(struct plan *p)
 		status = fail(&err);
 	if (status)
 		return status;
+	if (p->tokens > stoker_session_context(p->session))
+		return failf("%llu tokens to measure with don't fit into a context of %u",
+			     (unsigned long long)p->tokens, stoker_session_context(p->session));
 	p->trace.layers = p->info.layers;
 	p->trace.experts = p->info.experts;
 	p->trace.used = p->info.experts_used;

@@ -227,6 +227,7 @@ int pager_create(const struct pager_params *params, struct stoker_pager **out,
 	p->foresight = params->foresight;
 	p->least = params->least;
 	p->pressure = params->pressure ? params->pressure : "/proc/pressure/memory";
+	p->meminfo = params->meminfo ? params->meminfo : "/proc/meminfo";
 	p->look_ns = params->look_ns ? params->look_ns : 1000000000;
 	p->layers = calloc(count, sizeof(*p->layers));
 	p->classes = calloc(count, sizeof(*p->classes));

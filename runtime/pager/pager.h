@@ -49,8 +49,9 @@ struct pager_params {
 	uint64_t host_memory;  /* for a device with memory of its own: of the host, likewise */
 	const char *policy;
 	enum pager_foresight foresight;
-	const char *pressure; /* like /proc/pressure/memory, NULL: that */
-	uint64_t look_ns;     /* how often it is looked at, 0: every second */
+	const char *pressure,
+		*meminfo; /* like /proc/pressure/memory and /proc/meminfo, NULL: those */
+	uint64_t look_ns; /* how often they are looked at, 0: every second */
 };
 
 /*

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Pressure on the machine's memory: while programs wait for it, slots are given back, an eighth a
- * second; when they haven't for a while, slots come back.
+ * Pressure on the machine's memory: while programs wait for it and hardly any is available, slots
+ * are given back, an eighth a second; when that hasn't been so for a while, they come back.
+ * Programs that wait because of limits of their own (cgroups) don't count.
  */
 #include <stdio.h>
 
@@ -21,6 +22,24 @@ static double pressure_in(const char *path)
 		fclose(f);
 	}
 	return some;
+}
+
+/* Of the machine's memory, in parts of one. */
+static double available_in(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	double total = 0, available = 0, value;
+	char line[128];
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "MemTotal: %lf", &value) == 1)
+			total = value;
+		else if (sscanf(line, "MemAvailable: %lf", &value) == 1)
+			available = value;
+	}
+	if (f)
+		fclose(f);
+	return total > 0 ? available / total : 1;
 }
 
 static bool may_go(const struct slot *s)
@@ -62,17 +81,17 @@ static void take_back(struct stoker_pager *p, struct class *c, uint32_t count)
 void mind_pressure(struct stoker_pager *p)
 {
 	const uint64_t now = stoker_now_ns();
-	double some;
+	bool is_short;
 
 	if (!p->device->ops->discard || now < p->next_look)
 		return;
 	p->next_look = now + p->look_ns;
-	some = pressure_in(p->pressure);
-	p->calm = some < 1 ? p->calm + 1 : 0;
+	is_short = pressure_in(p->pressure) > 10 && available_in(p->meminfo) < 0.1;
+	p->calm = is_short ? 0 : p->calm + 1;
 	for (uint32_t i = 0; i < p->class_count; i++) {
 		struct class *c = &p->classes[i];
 
-		if (some > 10)
+		if (is_short)
 			give_back(p, c, MAX(c->count / 8, 1u));
 		else if (p->calm >= CALM)
 			take_back(p, c, MAX(c->count / 8, 1u));

@@ -91,8 +91,8 @@ struct stoker_pager {
 	uint64_t waves; /* want() calls so far, a clock */
 	size_t reading; /* reads under way, without a pause since: */
 	uint64_t reading_since;
-	/* pressure on the machine's memory: the kernel's file, and when it's looked at */
-	const char *pressure;
+	/* pressure on the machine's memory: the kernel's files, and when they are looked at */
+	const char *pressure, *meminfo;
 	uint64_t look_ns, next_look;
 	uint32_t calm; /* looks without any since slots came or went */
 	struct pager_stats stats;

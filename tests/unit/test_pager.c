@@ -427,8 +427,8 @@ static void test_lossless(void)
 /* A machine that is short of memory for a while. */
 static void test_pressure(void)
 {
-	char path[] = "/tmp/stoker-pressure-XXXXXX";
-	const int fd = mkstemp(path);
+	char path[] = "/tmp/stoker-pressure-XXXXXX", meminfo[] = "/tmp/stoker-meminfo-XXXXXX";
+	const int fd = mkstemp(path), fd2 = mkstemp(meminfo);
 	struct stoker_device device = { .ops = &plain_ops,
 					.max_memory = UINT64_MAX,
 					.shares_memory = true };
@@ -440,8 +440,9 @@ static void test_pressure(void)
 	uint64_t all, slots;
 	unsigned failed = 0;
 
-	CU_ASSERT_FATAL(fd >= 0);
+	CU_ASSERT_FATAL(fd >= 0 && fd2 >= 0);
 	close(fd);
+	close(fd2);
 	random_seed(1);
 	store->base.ops = &fake_ops;
 	for (uint32_t i = 1; i < LAYERS; i++) {
@@ -462,20 +463,27 @@ static void test_pressure(void)
 		.least = USED,
 		.memory = pager_memory(layers, LAYERS, EXPERTS),
 		.pressure = path,
+		.meminfo = meminfo,
 		.look_ns = 1,
 	};
 
 	CU_ASSERT_EQUAL_FATAL(pager_create(&params, &pager, &err), 0);
 	all = pager_stats(pager).slots;
-	for (int step = 0; step < 1200; step++) {
-		const bool short_of_memory = step >= 100 && step < 200;
+	for (int step = 0; step < 1300; step++) {
+		/* in the second hundred programs wait, but for limits of their own */
+		const bool waits = step >= 100 && step < 300, is_short = step >= 200;
 
 		if (step % 100 == 0) {
 			FILE *f = fopen(path, "we");
 
 			CU_ASSERT_PTR_NOT_NULL_FATAL(f);
 			fprintf(f, "some avg10=%s avg60=3.00 avg300=1.00 total=123\n",
-				short_of_memory ? "40.21" : "0.00");
+				waits ? "40.21" : "0.00");
+			fclose(f);
+			f = fopen(meminfo, "we");
+			CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+			fprintf(f, "MemTotal:  1000 kB\nMemFree:  10 kB\nMemAvailable:  %d kB\n",
+				is_short ? 50 : 500);
 			fclose(f);
 		}
 		pager_begin(pager, 1);
@@ -483,13 +491,14 @@ static void test_pressure(void)
 			use_layer(pager, layers, i, &failed);
 		pager_end(pager);
 		slots = pager_stats(pager).slots;
-		CU_ASSERT(step >= 100 || slots == all);
-		CU_ASSERT(step != 199 || (slots >= USED + 1 && slots < all / 3));
+		CU_ASSERT(step >= 200 || slots == all);
+		CU_ASSERT(step != 299 || (slots >= USED + 1 && slots < all / 3));
 	}
 	CU_ASSERT_EQUAL(slots, all);
 	CU_ASSERT_EQUAL(failed, 0);
 	pager_destroy(&pager);
 	remove(path);
+	remove(meminfo);
 }
 
 /* --- memory over time ----------------------------------------------------------------------------
