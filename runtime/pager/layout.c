@@ -109,11 +109,10 @@ static int fill_class(struct stoker_pager *p, struct class *c, struct stoker_err
 	return ret;
 }
 
-/* What every class gets before the rest is shared out: one token's experts, and one to read ahead.
- */
+/* What every class gets before the rest is shared out: one token's experts. */
 static uint32_t first_share(const struct class *c, uint32_t least)
 {
-	return MIN(least + 1, c->experts);
+	return MIN(least, c->experts);
 }
 
 uint64_t pager_least(const struct pager_layer *layers, uint32_t count, uint32_t least)
@@ -131,7 +130,7 @@ uint64_t pager_least(const struct pager_layer *layers, uint32_t count, uint32_t 
 				first = first && (k >= i || !layers[k].experts);
 			}
 		if (first)
-			bytes += room * MIN(least + 1, experts);
+			bytes += room * MIN(least, experts);
 	}
 	return bytes;
 }

@@ -51,7 +51,7 @@ static void give_back(struct stoker_pager *p, struct class *c, uint32_t count)
 {
 	struct slot *s;
 
-	while (count-- && c->count > MIN(p->least + 1, c->experts) &&
+	while (count-- && c->count > MIN(p->least, c->experts) &&
 	       (s = p->policy->victim(c, may_go))) {
 		forget_slot(s);
 		unlink_slot(c, s);

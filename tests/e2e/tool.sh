@@ -140,7 +140,7 @@ if [ -e $demo ]; then
 	expect 1 "no experts" "plan of a dense model" "$stoker" plan $containers/plain.gguf
 	expect 0 "routers foresee" "recall of the next layers' routers" "$stoker" replay "$scratch/trace"
 	expect 1 'prefetch "maybe"' "no such prefetch" "$stoker" run -m $demo -p "And" -n 5 --memory min --prefetch maybe
-	expect 0 "read before need were needed" "prefetch" "$stoker" run -m $demo -p "And" -n 30 -c 128 --memory min --prefetch on --stats
+	expect 0 "read before need were needed" "prefetch" "$stoker" run -m $demo -p "And" -n 30 -c 128 --memory 24M --prefetch on --stats
 	expect 0 "" "pack" "$stoker" pack $demo "$scratch/packed.gguf"
 	for memory in max min; do
 		packed=$("$stoker" run -m "$scratch/packed.gguf" -p "And God said" -n 30 --temp 0 -c 128 --memory $memory 2>"$scratch/err")
