@@ -1,9 +1,25 @@
 // SPDX-License-Identifier: MIT
-/* What verbs that write a model from another one share. */
+/* What verbs share that look at a model's files, or write one from another. */
 #include "tool.h"
 
 #include <string.h>
 #include <sys/stat.h>
+
+uint64_t model_bytes(const struct stoker_gguf *gguf, const char **largest)
+{
+	uint64_t bytes, most = 0, all = 0;
+
+	for (uint32_t i = 0; i < stoker_gguf_file_count(gguf); i++) {
+		const char *path = stoker_gguf_file(gguf, i, NULL, &bytes);
+
+		all += bytes;
+		if (largest && bytes >= most) {
+			most = bytes;
+			*largest = path;
+		}
+	}
+	return all;
+}
 
 void copy_keys(const struct stoker_gguf *in, struct stoker_gguf_writer *out, bool other_format)
 {

@@ -111,7 +111,7 @@ int memory_budget(const struct compute_options *c, struct stoker_device *device,
 				      ? memory_to_take()
 				      : stoker_device_memory_left(device);
 	struct stoker_gguf *gguf;
-	uint64_t bytes, all = 0;
+	uint64_t all;
 
 	*budget = STOKER_MEMORY_ALL;
 	if (c->memory && !strcasecmp(c->memory, "max"))
@@ -128,10 +128,7 @@ int memory_budget(const struct compute_options *c, struct stoker_device *device,
 	}
 	if (!left || stoker_gguf_open(path, &gguf, NULL))
 		return EXIT_OK; /* loading says what's wrong with the file */
-	for (uint32_t i = 0; i < stoker_gguf_file_count(gguf); i++) {
-		stoker_gguf_file(gguf, i, NULL, &bytes);
-		all += bytes;
-	}
+	all = model_bytes(gguf, NULL);
 	stoker_gguf_close(&gguf);
 	if (all + all / 16 + (all > slack ? slack : all) > left)
 		*budget = left / 16 * 15 + 2;

@@ -27,6 +27,7 @@ struct plan {
 	uint64_t tokens, context;
 	bool json;
 
+	struct stoker_gguf *gguf;
 	struct stoker_device *device;
 	struct stoker_model *loaded;
 	struct stoker_session *session;
@@ -77,29 +78,22 @@ static int ascending(const void *a, const void *b)
 static int load(struct plan *p, const struct stoker_session_params *params)
 {
 	struct compute_options compute = p->compute;
-	struct stoker_gguf *gguf;
-	uint64_t bytes, budget = 0;
+	uint64_t budget;
 	struct stoker_error err;
 	int ret, status = open_device(&p->compute, &p->device);
 
 	if (status)
 		return status;
+	if (stoker_gguf_open(p->model, &p->gguf, &err))
+		return fail(&err);
 	if (!stoker_device_shares_memory(p->device))
 		return failf("%s has memory of its own: what two tiers of it make isn't planned",
 			     stoker_device_description(p->device));
 	compute.prefetch = "off"; /* what it gains isn't foreseen */
-	if (compute.memory) {
-		if (memory_budget(&compute, p->device, p->model, &budget))
-			return EXIT_USAGE;
-	} else {
-		if (stoker_gguf_open(p->model, &gguf, &err))
-			return fail(&err);
-		for (uint32_t i = 0; i < stoker_gguf_file_count(gguf); i++) {
-			stoker_gguf_file(gguf, i, NULL, &bytes);
-			budget += bytes / 2;
-		}
-		stoker_gguf_close(&gguf);
-	}
+	if (!compute.memory)
+		budget = model_bytes(p->gguf, NULL) / 2;
+	else if (memory_budget(&compute, p->device, p->model, &budget))
+		return EXIT_USAGE;
 	ret = load_within(&compute, budget, p->device, p->model, params, &p->loaded, &err);
 	if (ret == -ENOMEM && !compute.memory)
 		ret = load_within(&compute, STOKER_MEMORY_MIN, p->device, p->model, params,
@@ -166,38 +160,15 @@ static int decode(struct plan *p, struct stoker_session *s, double *measured)
 	return ret == -ECANCELED ? EXIT_INTERRUPTED : ret ? fail(&err) : EXIT_OK;
 }
 
-/* Of a split model the first one may hold next to nothing. */
-static char *largest_file(const char *model)
-{
-	struct stoker_gguf *gguf;
-	struct stoker_error err;
-	uint64_t bytes, most = 0;
-	char *path = NULL;
-
-	if (stoker_gguf_open(model, &gguf, &err)) {
-		fail(&err);
-		return NULL;
-	}
-	for (uint32_t i = 0; i < stoker_gguf_file_count(gguf); i++) {
-		const char *name = stoker_gguf_file(gguf, i, NULL, &bytes);
-
-		if (bytes > most) {
-			most = bytes;
-			free(path);
-			path = strdup(name);
-		}
-	}
-	stoker_gguf_close(&gguf);
-	return path;
-}
-
 /* The drive, as a layer that lacks a few, half or all of its experts uses it. */
 static int time_drive(struct plan *p)
 {
 	const uint64_t matrix = (p->info.expert_bytes / 3 + 4095) / 4096 * 4096;
-	char *file = largest_file(p->model);
+	const char *file = NULL; /* of a split model the first one may hold next to nothing */
 	struct stoker_error err;
-	int status = file ? EXIT_OK : EXIT_FAILED;
+	int status = EXIT_OK;
+
+	model_bytes(p->gguf, &file);
 
 	for (int i = 0; i < DEPTHS && !status; i++) {
 		const uint32_t most = 3 * p->info.experts_used;
@@ -220,7 +191,6 @@ static int time_drive(struct plan *p)
 			fputs("the file system has no direct reads: its cache is measured\n",
 			      stderr);
 	}
-	free(file);
 	return interrupted() ? EXIT_INTERRUPTED : status;
 }
 
@@ -562,6 +532,7 @@ int verb_plan(int argc, char **argv)
 	stoker_session_free(&p.session);
 	stoker_model_free(&p.loaded);
 	stoker_device_close(&p.device);
+	stoker_gguf_close(&p.gguf);
 	trace_free(&p.trace);
 	return status;
 }

@@ -119,6 +119,9 @@ void add_paging(struct json_object *root, const struct stoker_model *model);
 /* What "stoker plan" last found for this file: tokens/s in @memory bytes; 0: it didn't. */
 double planned_rate(const char *path, uint64_t memory);
 
+/* Of all files of a model; @largest, which may be NULL, is the path of the one with most of it. */
+uint64_t model_bytes(const struct stoker_gguf *gguf, const char **largest);
+
 /* The metadata of @in; without what depends on the tensors' format if that is another. */
 void copy_keys(const struct stoker_gguf *in, struct stoker_gguf_writer *out, bool other_format);
 /* Writing over a file that is being read would leave nothing to go back to. */

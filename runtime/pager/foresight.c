@@ -36,10 +36,8 @@ void read_foreseen(struct stoker_pager *p)
 
 			if (l->resident[l->foreseen[i]])
 				continue;
-			s = pager_scans(l) ? newest_slot(l->class, is_useless)
-					   : p->policy->victim(l->class, is_useless);
-			/* in a scan only the layer before makes room, the rest is for the next
-			 * round */
+			s = choose_victim(l, is_useless);
+			/* in a scan only the layer before makes room, not the next round's */
 			if (!s || (pager_scans(l) && s->layer && s->layer != p->last)) {
 				room = false;
 				break;
@@ -205,7 +203,7 @@ void pager_end(struct stoker_pager *p)
 		decide(p);
 }
 
-void pager_rest(struct stoker_pager *p)
+void rest_trial(struct stoker_pager *p)
 {
 	p->trial.rest = WARM;
 }

@@ -259,7 +259,7 @@ int pager_create(const struct pager_params *params, struct stoker_pager **out,
 		ret = make_slots(p, params, err);
 	if (!ret)
 		set_quotas(p);
-	pager_rest(p);
+	rest_trial(p);
 	if (ret)
 		pager_destroy(&p);
 	*out = p;

@@ -176,16 +176,14 @@ static int by_place(const void *a, const void *b)
 /* A slot that may hold something else, after waiting for one if need be; NULL: all are in use. */
 static struct slot *find_room(struct layer *l)
 {
-	struct stoker_pager *p = l->pager;
-	struct class *c = l->class;
-	struct slot *s = pager_scans(l) ? newest_slot(c, is_spare) : p->policy->victim(c, is_spare);
+	struct slot *s = choose_victim(l, is_spare);
 
 	if (!s)
-		s = p->policy->victim(c, is_free);
+		s = choose_victim(l, is_free);
 	/* what was begun for others and isn't needed any more becomes free */
-	while (!s && has_abandoned(c)) {
-		take_completions(p, true);
-		s = p->policy->victim(c, is_free);
+	while (!s && has_abandoned(l->class)) {
+		take_completions(l->pager, true);
+		s = choose_victim(l, is_free);
 	}
 	return s;
 }

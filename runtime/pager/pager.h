@@ -84,8 +84,6 @@ struct stoker_expert_source *pager_source(struct stoker_pager *pager, uint32_t l
  */
 bool pager_begin(struct stoker_pager *pager, uint32_t rows);
 void pager_end(struct stoker_pager *pager);
-/* Steps that follow are too early to be compared. */
-void pager_rest(struct stoker_pager *pager);
 
 struct pager_stats pager_stats(const struct stoker_pager *pager);
 

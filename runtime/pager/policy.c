@@ -21,7 +21,7 @@ bool pager_scans(const struct layer *l)
 	return (uint64_t)l->pager->rows * l->pager->least >= l->place.experts;
 }
 
-struct slot *newest_slot(const struct class *c, bool (*may)(const struct slot *s))
+static struct slot *newest(const struct class *c, bool (*may)(const struct slot *s))
 {
 	struct slot *s = c->newest;
 
@@ -93,4 +93,9 @@ const struct policy *pager_policy(const char *name)
 bool pager_has_policy(const char *name)
 {
 	return pager_policy(name) != NULL;
+}
+
+struct slot *choose_victim(const struct layer *l, bool (*may)(const struct slot *s))
+{
+	return pager_scans(l) ? newest(l->class, may) : l->pager->policy->victim(l->class, may);
 }

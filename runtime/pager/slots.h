@@ -129,15 +129,19 @@ static inline uint64_t slice_room(const struct pager_slice *s)
 
 /* policy.c; NULL: the default, or there is none of that name */
 const struct policy *pager_policy(const char *name);
-/*
- * Whether this step goes through all of a layer's experts, as long prompts do.  Then the slots used
- * last give way: going round through more than there is room for, whatever was used long ago comes
- * next.
- */
+/* Whether this step goes through all of a layer's experts, as long prompts do. */
 bool pager_scans(const struct layer *l);
-struct slot *newest_slot(const struct class *c, bool (*may)(const struct slot *s));
+/*
+ * The slot that gives way to an expert of the layer, of those that may; NULL: none does.  That's
+ * the policy's choice, except in scans: going round through more than there is room for, whatever
+ * was used long ago comes next, so that what was used last gives way.
+ */
+struct slot *choose_victim(const struct layer *l, bool (*may)(const struct slot *s));
 /* One more use, now. */
 void count_use(struct layer *l, uint32_t expert);
+
+/* foresight.c: steps that follow are too early to be compared */
+void rest_trial(struct stoker_pager *p);
 
 /* pager.c */
 void forget_slot(struct slot *s);

@@ -6,22 +6,15 @@ set -u
 stoker=$1/stoker faultfs=$1/faultfs
 demo=tools/demo-model/stoker-demo-Q4_K.gguf
 scratch=$(mktemp -d)
-passed=0 failed=0 server=
+server=
+# shellcheck source=tests/e2e/results.sh
+. tests/e2e/results.sh
 
-ok() {
-	passed=$((passed + 1))
-	echo "ok: $1"
-}
-bad() {
-	failed=$((failed + 1))
-	echo "FAILED: $1"
-	sed 's/^/    /' "$scratch/err" | tail -5
-}
 check() { # check CONDITION-STATUS NAME
 	if [ "$1" = 0 ]; then ok "$2"; else bad "$2"; fi
 }
 finish() {
-	echo "$passed passed, $failed failed, ${1:-0} skipped${2:+: $2}"
+	echo "$passed passed, $failed failed, $((skipped + ${1:-0})) skipped${2:+: $2}"
 	[ $failed = 0 ]
 	exit
 }

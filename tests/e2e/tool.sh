@@ -7,17 +7,9 @@ containers=tests/data/containers
 demo=tools/demo-model/stoker-demo-Q4_K.gguf
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-passed=0 failed=0 skipped=0
+# shellcheck source=tests/e2e/results.sh
+. tests/e2e/results.sh
 
-ok() {
-	passed=$((passed + 1))
-	echo "ok: $1"
-}
-bad() {
-	failed=$((failed + 1))
-	echo "FAILED: $1"
-	sed 's/^/    /' "$scratch/err" | head -5
-}
 # expect STATUS TEXT NAME COMMAND...: exit status, and TEXT on standard output or error
 expect() {
 	local status=$1 text=$2 name=$3

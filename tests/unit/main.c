@@ -104,6 +104,18 @@ bool vulkan_is_here(void)
 	return here;
 }
 
+long resident_kib(void)
+{
+	long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (f && fscanf(f, "%*s %ld", &pages) != 1)
+		pages = 0;
+	if (f)
+		fclose(f);
+	return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
 void *load_file(const char *path, size_t *bytes)
 {
 	FILE *f = fopen(path, "rbe");

@@ -220,25 +220,6 @@ static void test_lost_device(void)
 	fail_each(VK_ERROR_DEVICE_LOST, "no-cache");
 }
 
-/* Sanitizers keep freed memory for a while; they look for leaks themselves. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SANITIZED = 1 };
-#else
-enum { SANITIZED = 0 };
-#endif
-
-static long resident_kib(void)
-{
-	long pages = 0;
-	FILE *f = fopen("/proc/self/statm", "re");
-
-	if (f && fscanf(f, "%*s %ld", &pages) != 1)
-		pages = 0;
-	if (f)
-		fclose(f);
-	return pages * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
 static void test_thousand_loads(void)
 {
 	const struct stoker_device_params params = { .name = "vulkan" };

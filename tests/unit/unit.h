@@ -39,6 +39,15 @@ const char *vulkan_words(void);
 /* A file's contents; NULL when it can't be read. */
 void *load_file(const char *path, size_t *bytes);
 
+/* Memory that this process has resident. */
+long resident_kib(void);
+/* Sanitizers keep freed memory for a while; they look for leaks themselves. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SANITIZED = 1 };
+#else
+enum { SANITIZED = 0 };
+#endif
+
 /* Small, repeatable random numbers. */
 uint32_t random_u32(void);
 float random_float(void); /* from -1 to 1 */
