@@ -8,49 +8,27 @@
 #                         trixie-backports, with the C library that they need
 #   FOLDER/bin/           glslc, spirv-val: trixie's;  on-lavapipe-25, on-lavapipe-26 PROGRAM ARGS...
 #
-# apt checks every package's signature with Debian's archive keyring.  usage: newer-vulkan.sh FOLDER
+# usage: newer-vulkan.sh FOLDER
 set -eu
 
 [ $# = 1 ] || { echo "usage: $0 FOLDER" >&2; exit 2; }
 mkdir -p "$1"
 folder=$(cd "$1" && pwd)
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-mirror=${DEBIAN_MIRROR:-http://deb.debian.org}
 log=$folder/log
 
-if [ ! -r $keyring ] || ! command -v apt-get >/dev/null; then
-	echo "newer-vulkan: needs apt and $keyring (package debian-archive-keyring)" >&2
-	exit 1
-fi
+# shellcheck source=private-apt.sh
+. "$(dirname "$0")/private-apt.sh"
 
 # unpack PREFIX STATUS "ARCHIVE SUITE;..." PACKAGES...: downloads what STATUS, a dpkg status file,
-# doesn't say is installed.  apt reads nothing of /etc/apt and writes nothing outside of FOLDER.
+# doesn't say is installed.
 unpack() {
 	prefix=$folder/$1 state=$folder/apt/$1
 	status=$2 sources=$3
 	shift 3
-	rm -rf "$prefix" "$state/cache/archives"
-	mkdir -p "$prefix" "$state/lists/partial" "$state/cache/archives/partial"
-	cp "$status" "$state/status"
-	echo "$sources" | tr ';' '\n' | while read -r archive suite; do
-		echo "deb [signed-by=$keyring] $mirror/$archive $suite main"
-	done >"$state/sources.list"
-	cat >"$state/apt.conf" <<-END
-		Dir::State "$state";
-		Dir::State::lists "$state/lists";
-		Dir::State::status "$state/status";
-		Dir::Cache "$state/cache";
-		Dir::Log "$state";
-		Dir::Etc { main "/dev/null"; parts "/dev/null"; sourcelist "$state/sources.list";
-			sourceparts "/dev/null"; preferences "/dev/null"; preferencesparts "/dev/null";
-			trusted "/dev/null"; trustedparts "/dev/null"; };
-		APT { Architecture "amd64"; Architectures { "amd64"; }; Install-Recommends "false";
-			Sandbox::User "root"; };
-		Acquire::Languages "none";
-		pkgCacheGen::Essential "none";
-	END
-	export APT_CONFIG="$state/apt.conf"
-	if ! { apt-get -q update && apt-get -q -y --download-only install "$@"; } >>"$log" 2>&1; then
+	rm -rf "$prefix"
+	mkdir -p "$prefix"
+	if ! { private_apt "$state" "$status" "$sources" &&
+		apt-get -q -y --download-only install "$@"; } >>"$log" 2>&1; then
 		echo "newer-vulkan: apt couldn't download for $prefix, see $log" >&2
 		tail -n 3 "$log" >&2
 		exit 1
