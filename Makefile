@@ -29,7 +29,7 @@ WARNINGS += -Werror
 endif
 CFLAGS ?= -O2 -g
 BASE_FLAGS := $(shell $(PKG_CONFIG) --cflags libdrm 2>/dev/null) -std=gnu11 -D_GNU_SOURCE -pthread -fvisibility=hidden -fno-math-errno $(WARNINGS) \
-	$(SANITIZER_FLAGS) -Iruntime/include -DSTOKER_VERSION='"$(VERSION)"'
+	$(SANITIZER_FLAGS) -Iruntime/include -Iuapi -DSTOKER_VERSION='"$(VERSION)"'
 # products stay as written: decoding is bit-exact on every instruction set
 ifneq ($(wildcard build/next/trixie/usr/include/vulkan),)
 BASE_FLAGS += -isystem build/next/trixie/usr/include
@@ -176,6 +176,7 @@ $(TOOL): $(TOOL_OBJECTS) $(STATIC)
 	$(CC) $(LDFLAGS) $^ $(shell $(PKG_CONFIG) --libs $(TOOL_PACKAGES)) $(LDLIBS) -o $@
 
 include tests/tests.mk
+include driver/driver.mk
 include tools/tools.mk
 
 -include $(OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d)
