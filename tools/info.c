@@ -6,7 +6,13 @@
 #include <string.h>
 #include <unistd.h>
 
-static void print_device(const struct stoker_device_info *d)
+/* Whether its driver imports memory of the kernel module's. */
+static bool takes_arena(const struct stoker_device_info *d, int arena)
+{
+	return !stoker_device_accepts(d, arena);
+}
+
+static void print_device(const struct stoker_device_info *d, int arena)
 {
 	char all[16], left[16];
 
@@ -29,10 +35,12 @@ static void print_device(const struct stoker_device_info *d)
 		printf(", reads host memory");
 	if (d->imports_dma_buf)
 		printf(", imports dma-buf");
+	if (arena >= 0 && *d->node)
+		printf(", %s arenas", takes_arena(d, arena) ? "accepts" : "refuses");
 	putchar('\n');
 }
 
-static struct json_object *device_json(const struct stoker_device_info *d)
+static struct json_object *device_json(const struct stoker_device_info *d, int arena)
 {
 	const struct {
 		const char *key, *value;
@@ -54,6 +62,9 @@ static struct json_object *device_json(const struct stoker_device_info *d)
 	json_object_object_add(o, "imports_host_memory",
 			       json_object_new_boolean(d->imports_host_memory));
 	json_object_object_add(o, "imports_dma_buf", json_object_new_boolean(d->imports_dma_buf));
+	json_object_object_add(
+		o, "accepts_arena",
+		arena >= 0 && *d->node ? json_object_new_boolean(takes_arena(d, arena)) : NULL);
 	return o;
 }
 
@@ -76,13 +87,14 @@ int verb_info(int argc, char **argv)
 	struct stoker_error err;
 	char all[16], left[16];
 	size_t count, others = 0;
-	int status;
+	int status, arena;
 
 	if (parse_options(&usage, argc, argv, &status) < 0)
 		return status;
 	if (stoker_device_list(&list, &count, &err))
 		return fail(&err);
 	status = EXIT_OK;
+	stoker_driver_arena(1 << 16, &arena, &err);
 	for (size_t i = 0; i < count; i++)
 		others += strcmp(list[i].type, "processor") != 0;
 	if (json) {
@@ -90,22 +102,29 @@ int verb_info(int argc, char **argv)
 				   *devices = json_object_new_array();
 
 		for (size_t i = 0; i < count; i++)
-			json_object_array_add(devices, device_json(&list[i]));
+			json_object_array_add(devices, device_json(&list[i], arena));
 		json_object_object_add(root, "version", json_object_new_string(STOKER_VERSION));
 		json_object_object_add(root, "devices", devices);
 		json_object_object_add(root, "memory_bytes", json_object_new_int64((int64_t)total));
 		json_object_object_add(root, "memory_available_bytes",
 				       json_object_new_int64((int64_t)available));
+		json_object_object_add(root, "driver", json_object_new_boolean(arena >= 0));
 		status = print_json(stdout, root);
 	} else {
 		printf("stoker %s\n", STOKER_VERSION);
 		for (size_t i = 0; i < count; i++)
-			print_device(&list[i]);
+			print_device(&list[i], arena);
 		if (!others)
 			puts("no GPU and no NPU in this machine");
+		if (arena >= 0)
+			puts("kernel module: loaded, " STOKER_DRIVER_PATH);
+		else
+			printf("kernel module: not in use (%s)\n", err.message);
 		printf("memory: %s, %s available\n", human_size(total, all),
 		       human_size(available, left));
 	}
 	free(list);
+	if (arena >= 0)
+		close(arena);
 	return status;
 }

@@ -62,27 +62,28 @@ struct compute_options {
 	const char *memory, *host_memory, *store, *policy, *prefetch;
 };
 
-#define COMPUTE_OPTIONS(c)                                                                              \
-	{ "device", 0, OPTION_STRING, &(c)->device, "NAME", "compute on this device (cpu)" },           \
-		{ "threads",	 't', OPTION_UINT,                                                      \
-		  &(c)->threads, "N", "CPU threads, 0: as many as allowed" },                           \
-		{ "memory",	0,	OPTION_STRING,                                                  \
-		  &(c)->memory, "SIZE", "keep to this much, experts on the drive: 6G, min, max" },      \
-		{ "host-memory",                                                                        \
-		  0,                                                                                    \
-		  OPTION_STRING,                                                                        \
-		  &(c)->host_memory,                                                                    \
-		  "SIZE",                                                                               \
-		  "for a GPU with memory of its own, which --memory is about: keep experts on "         \
-		  "their way in this much" },                                                           \
-		{ "store", 0, OPTION_STRING, &(c)->store, "NAME", "read experts by uring or threads" }, \
-		{ "policy",	0,	OPTION_STRING,                                                  \
-		  &(c)->policy, "NAME", "which experts stay: frequency, lru or quota" },                \
-		{ "prefetch",	  0,	  OPTION_STRING,                                                \
-		  &(c)->prefetch, "WHEN", "read experts ahead: auto, on or off (auto)" },               \
-	{                                                                                               \
-		"exact", 0, OPTION_FLAG, &(c)->exact, NULL,                                             \
-			"32-bit float activations, for verification"                                    \
+#define COMPUTE_OPTIONS(c)                                                                         \
+	{ "device", 0, OPTION_STRING, &(c)->device, "NAME", "compute on this device (cpu)" },      \
+		{ "threads",	 't', OPTION_UINT,                                                 \
+		  &(c)->threads, "N", "CPU threads, 0: as many as allowed" },                      \
+		{ "memory",	0,	OPTION_STRING,                                             \
+		  &(c)->memory, "SIZE", "keep to this much, experts on the drive: 6G, min, max" }, \
+		{ "host-memory",                                                                   \
+		  0,                                                                               \
+		  OPTION_STRING,                                                                   \
+		  &(c)->host_memory,                                                               \
+		  "SIZE",                                                                          \
+		  "for a GPU with memory of its own, which --memory is about: keep experts on "    \
+		  "their way in this much" },                                                      \
+		{ "store",     0,      OPTION_STRING,                                              \
+		  &(c)->store, "NAME", "read experts by uring, threads or kmod" },                 \
+		{ "policy",	0,	OPTION_STRING,                                             \
+		  &(c)->policy, "NAME", "which experts stay: frequency, lru or quota" },           \
+		{ "prefetch",	  0,	  OPTION_STRING,                                           \
+		  &(c)->prefetch, "WHEN", "read experts ahead: auto, on or off (auto)" },          \
+	{                                                                                          \
+		"exact", 0, OPTION_FLAG, &(c)->exact, NULL,                                        \
+			"32-bit float activations, for verification"                               \
 	}
 
 int open_device(const struct compute_options *c, struct stoker_device **device);

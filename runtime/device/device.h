@@ -256,6 +256,12 @@ struct stoker_device_ops {
 	int (*memory_create)(struct stoker_device *d, uint64_t bytes, struct stoker_memory *m,
 			     struct stoker_error *err);
 	void (*memory_destroy)(struct stoker_device *d, struct stoker_memory *m);
+	/*
+	 * Memory of somebody else that outlives @m: mapped at @host, of the dma-buf @fd, which
+	 * stays the caller's, and larger than @bytes.  NULL on devices that can't.
+	 */
+	int (*memory_import)(struct stoker_device *d, void *host, int fd, uint64_t bytes,
+			     struct stoker_memory *m, struct stoker_error *err);
 	/* What memory that the host sees holds isn't needed any more; may be NULL. */
 	void (*discard)(struct stoker_device *d, void *host, uint64_t bytes);
 	int (*write)(struct stoker_device *d, stoker_address dst, const void *src, uint64_t bytes,

@@ -194,7 +194,8 @@ static int create(struct stoker_model *m, const struct stoker_model_params *para
 	if (!parse_foresight(params->prefetch, &foresight))
 		return stoker_fail(m->err, -EINVAL, "prefetch \"%s\" is neither on nor off",
 				   params->prefetch);
-	ret = stoker_store_open(params->store, &store, m->err);
+	ret = params->store ? stoker_store_open(params->store, &store, m->err)
+			    : stoker_store_open_preferred(&store, m->err);
 	if (ret)
 		return ret;
 	p->store = store->ops->name;

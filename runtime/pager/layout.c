@@ -50,6 +50,27 @@ static void place_copy(struct class *c, uint32_t i, uint8_t *host, stoker_addres
 	c->copies[i].at = at;
 }
 
+/* Room that a device may want behind what it imports. */
+enum { IMPORT_PADDING = 1 << 16 };
+
+/* Memory of the device; for slots it is the store's, where that reads into nothing else. */
+static int create_block(struct stoker_pager *p, uint64_t bytes, bool slots, struct stoker_memory *m,
+			struct stoker_error *err)
+{
+	struct store_arena a;
+	int ret;
+
+	if (!slots || !p->store->ops->arena_create)
+		return p->device->ops->memory_create(p->device, bytes, m, err);
+	if (!p->device->ops->memory_import)
+		return stoker_fail(err, -ENOTSUP, "%s: reads by \"%s\" can't go to its memory",
+				   p->device->ops->name, p->store->ops->name);
+	ret = p->store->ops->arena_create(p->store, bytes + IMPORT_PADDING, &a, err);
+	if (ret)
+		return ret;
+	return p->device->ops->memory_import(p->device, a.host, a.fd, bytes, m, err);
+}
+
 /* Blocks of device memory as large as there can be, cut into @count slots. */
 static int cut_blocks(struct stoker_pager *p, struct class *c, uint32_t count, place_fn *place,
 		      struct stoker_error *err)
@@ -66,8 +87,8 @@ static int cut_blocks(struct stoker_pager *p, struct class *c, uint32_t count, p
 	while (done < count) {
 		struct stoker_memory *m = &c->blocks[c->block_count];
 		const uint32_t n = (uint32_t)MIN(in_block, (uint64_t)(count - done));
-		const int ret = p->device->ops->memory_create(
-			p->device, n * c->slot_bytes + STOKER_STORE_ALIGN, m, err);
+		const int ret = create_block(p, n * c->slot_bytes + STOKER_STORE_ALIGN,
+					     place == place_slot, m, err);
 
 		if (ret)
 			return ret;
@@ -84,6 +105,23 @@ static int cut_blocks(struct stoker_pager *p, struct class *c, uint32_t count, p
 	return 0;
 }
 
+/* Slots in memory of the host. */
+static int create_host(struct stoker_pager *p, struct class *c, struct stoker_error *err)
+{
+	const uint64_t bytes = c->count * c->slot_bytes;
+	struct store_arena a;
+
+	if (p->store->ops->arena_create) {
+		const int ret = p->store->ops->arena_create(p->store, bytes, &a, err);
+
+		c->host = a.host;
+		return ret;
+	}
+	c->host = aligned_alloc(STOKER_STORE_ALIGN, bytes);
+	c->owns_host = true;
+	return c->host ? 0 : stoker_fail(err, -ENOMEM, "no memory for %u slots", c->count);
+}
+
 static int fill_class(struct stoker_pager *p, struct class *c, struct stoker_error *err)
 {
 	int ret;
@@ -95,9 +133,11 @@ static int fill_class(struct stoker_pager *p, struct class *c, struct stoker_err
 		ret = cut_blocks(p, c, c->count, place_slot, err);
 	} else {
 		c->copies = calloc(c->copy_count, sizeof(*c->copies));
-		c->host = aligned_alloc(STOKER_STORE_ALIGN, c->count * c->slot_bytes);
-		if (!c->copies || !c->host)
+		if (!c->copies)
 			return stoker_fail(err, -ENOMEM, "no memory for %u slots", c->count);
+		ret = create_host(p, c, err);
+		if (ret)
+			return ret;
 		for (uint32_t i = 0; i < c->count; i++)
 			place_slot(c, i, (uint8_t *)c->host + i * c->slot_bytes, 0);
 		ret = cut_blocks(p, c, c->copy_count, place_copy, err);
@@ -279,7 +319,8 @@ void pager_destroy(struct stoker_pager **pager)
 			p->device->ops->memory_destroy(p->device, &p->classes[i].blocks[b]);
 		free(p->classes[i].slots);
 		free(p->classes[i].copies);
-		free(p->classes[i].host);
+		if (p->classes[i].owns_host)
+			free(p->classes[i].host);
 		free(p->classes[i].blocks);
 	}
 	for (uint32_t i = 0; p->layers && i < p->layer_count; i++) {

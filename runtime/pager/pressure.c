@@ -83,7 +83,8 @@ void mind_pressure(struct stoker_pager *p)
 	const uint64_t now = stoker_now_ns();
 	bool is_short;
 
-	if (!p->device->ops->discard || now < p->next_look)
+	/* pinned memory can't be given back */
+	if (!p->device->ops->discard || p->store->ops->arena_create || now < p->next_look)
 		return;
 	p->next_look = now + p->look_ns;
 	is_short = pressure_in(p->pressure) > 10 && available_in(p->meminfo) < 0.1;

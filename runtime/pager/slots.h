@@ -40,7 +40,9 @@ struct class
 	uint32_t copy_count;
 	struct stoker_memory *blocks; /* of the device */
 	uint32_t block_count;
-	void *host; /* the slots' memory where the device's can't be theirs */
+	/* the slots' memory where the device's can't be theirs; ours to free, or the store's */
+	void *host;
+	bool owns_host;
 };
 
 struct layer {

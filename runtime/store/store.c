@@ -4,6 +4,9 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/utsname.h>
+
+#include "stoker/driver.h"
 
 int stoker_store_open(const char *name, struct stoker_store **store, struct stoker_error *err)
 {
@@ -14,7 +17,52 @@ int stoker_store_open(const char *name, struct stoker_store **store, struct stok
 		return stoker_store_open_uring(store, err);
 	if (!strcmp(name, "threads"))
 		return stoker_store_open_threads(store, err);
-	return stoker_fail(err, -EINVAL, "no store \"%s\"; there are uring and threads", name);
+	if (!strcmp(name, "kmod"))
+		return stoker_store_open_kmod(store, err);
+	return stoker_fail(err, -EINVAL, "no store \"%s\"; there are uring, threads and kmod",
+			   name);
+}
+
+/* Another kernel may well decide otherwise. */
+static void preference_of(const char *store, char *line, size_t room)
+{
+	struct utsname system;
+
+	snprintf(line, room, "%s %s\n", store, uname(&system) ? "" : system.release);
+}
+
+int stoker_driver_prefer(const char *store, struct stoker_error *err)
+{
+	AUTO_FREE char *path = stoker_cache_path("store");
+	char line[128];
+	FILE *f;
+
+	if (strcmp(store, "kmod") && strcmp(store, "uring"))
+		return stoker_fail(err, -EINVAL, "\"%s\" is neither kmod nor uring", store);
+	if (!path)
+		return stoker_fail(err, -ENOENT,
+				   "no cache folder: neither HOME nor XDG_CACHE_HOME");
+	preference_of(store, line, sizeof(line));
+	f = fopen(path, "we");
+	if (f && (fputs(line, f) < 0) + fclose(f) == 0)
+		return 0;
+	return stoker_fail(err, -errno, "%s: %s", path, strerror(errno));
+}
+
+int stoker_store_open_preferred(struct stoker_store **store, struct stoker_error *err)
+{
+	AUTO_FREE char *path = stoker_cache_path("store");
+	FILE *f = path ? fopen(path, "re") : NULL;
+	char line[128] = "", wanted[128];
+
+	if (f && !fgets(line, sizeof(line), f))
+		*line = 0;
+	if (f)
+		fclose(f);
+	preference_of("kmod", wanted, sizeof(wanted));
+	if (!strcmp(line, wanted) && !stoker_store_open_kmod(store, NULL))
+		return 0;
+	return stoker_store_open(NULL, store, err);
 }
 
 int stoker_store_reopen(int fd)

@@ -34,6 +34,14 @@ struct store_read {
 	uint64_t done;
 };
 
+/* Memory that reads may go to. */
+struct store_arena {
+	void *host;
+	uint64_t bytes;
+	int fd;	       /* as a dma-buf */
+	uint32_t runs; /* stretches of adjacent memory */
+};
+
 struct stoker_store;
 
 struct stoker_store_ops {
@@ -49,6 +57,18 @@ struct stoker_store_ops {
 	size_t (*complete)(struct stoker_store *s, struct store_read **out, size_t max, bool wait);
 	/* Gives back up to @max prefetch reads that haven't begun. */
 	size_t (*withdraw)(struct stoker_store *s, struct store_read **out, size_t max);
+	/*
+	 * Where reads have to go to memory of the store's: more of it, pinned, until destroy().
+	 * NULL: they go anywhere.
+	 */
+	int (*arena_create)(struct stoker_store *s, uint64_t bytes, struct store_arena *a,
+			    struct stoker_error *err);
+	/*
+	 * Has the kernel pin memory, which stays where it is until destroy(), so that reads to it
+	 * cost less.  NULL: that makes no difference.
+	 */
+	int (*register_memory)(struct stoker_store *s, void *memory, uint64_t bytes,
+			       struct stoker_error *err);
 };
 
 struct stoker_store {
@@ -56,12 +76,16 @@ struct stoker_store {
 };
 
 /*
- * Opens "uring", "threads", or with NULL the first of these that this kernel allows.
- * -ENOTSUP when it doesn't, -EINVAL for another name.
+ * Opens "uring", "threads", "kmod", or with NULL the first of the former two that this kernel
+ * allows. -ENOTSUP when it doesn't, -EINVAL for another name.
  */
 int stoker_store_open(const char *name, struct stoker_store **store, struct stoker_error *err);
 int stoker_store_open_uring(struct stoker_store **store, struct stoker_error *err);
 int stoker_store_open_threads(struct stoker_store **store, struct stoker_error *err);
+int stoker_store_open_kmod(struct stoker_store **store, struct stoker_error *err);
+
+/* Opens "kmod" where stoker_driver_prefer() says so and the module is there, else as NULL does. */
+int stoker_store_open_preferred(struct stoker_store **store, struct stoker_error *err);
 
 /* Whether a failed direct read is to be tried without: see struct store_file. */
 static inline bool store_is_refused(int result)

@@ -12,6 +12,7 @@ struct uring {
 	struct io_uring ring;
 	struct store_queue waiting[2]; /* by priority */
 	unsigned in_flight, demand;    /* the latter waiting or in flight */
+	struct iovec pinned;	       /* registered memory, if any */
 };
 
 /* Hands the kernel what is in its queue; what it's too short of memory for now stays there. */
@@ -23,6 +24,18 @@ static int send_off(struct uring *u)
 		sent = io_uring_submit(&u->ring);
 	while (sent == -EINTR);
 	return sent;
+}
+
+static void prepare(const struct uring *u, struct io_uring_sqe *sqe, struct store_read *r)
+{
+	uint8_t *dst = (uint8_t *)r->dst + r->done;
+	const unsigned bytes = (unsigned)MIN(r->bytes - r->done, (uint64_t)READ_MAX);
+
+	if ((uintptr_t)dst - (uintptr_t)u->pinned.iov_base < u->pinned.iov_len)
+		io_uring_prep_read_fixed(sqe, r->file->fd, dst, bytes, r->offset + r->done, 0);
+	else
+		io_uring_prep_read(sqe, r->file->fd, dst, bytes, r->offset + r->done);
+	io_uring_sqe_set_data(sqe, r);
 }
 
 /* Fills the kernel's queue from ours. */
@@ -39,10 +52,7 @@ static void feed(struct uring *u)
 		if (!r)
 			break;
 		sqe = io_uring_get_sqe(&u->ring); /* DEPTH entries, so there is one */
-		io_uring_prep_read(sqe, r->file->fd, (uint8_t *)r->dst + r->done,
-				   (unsigned)MIN(r->bytes - r->done, (uint64_t)READ_MAX),
-				   r->offset + r->done);
-		io_uring_sqe_set_data(sqe, r);
+		prepare(u, sqe, r);
 		queued++;
 	}
 	u->in_flight += queued;
@@ -135,6 +145,21 @@ static size_t withdraw(struct stoker_store *s, struct store_read **out, size_t m
 	return count;
 }
 
+static int register_memory(struct stoker_store *s, void *memory, uint64_t bytes,
+			   struct stoker_error *err)
+{
+	struct uring *u = (struct uring *)s;
+	const struct iovec all = { memory, bytes };
+	const int ret = io_uring_register_buffers(&u->ring, &all, 1);
+	char human[16];
+
+	if (ret)
+		return stoker_fail(err, ret, "io_uring: registering %s: %s",
+				   stoker_human_size(bytes, human), strerror(-ret));
+	u->pinned = all;
+	return 0;
+}
+
 static void destroy(struct stoker_store *s)
 {
 	struct uring *u = (struct uring *)s;
@@ -153,6 +178,7 @@ static const struct stoker_store_ops uring_ops = {
 	.submit = submit,
 	.complete = complete,
 	.withdraw = withdraw,
+	.register_memory = register_memory,
 };
 
 int stoker_store_open_uring(struct stoker_store **store, struct stoker_error *err)

@@ -15,6 +15,7 @@ void suite_base(void);
 void suite_formats(void);
 void suite_gguf(void);
 void suite_store(void);
+void suite_kmod(void);
 void suite_text(void);
 void suite_ops(void);
 void suite_session(void);

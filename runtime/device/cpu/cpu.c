@@ -133,15 +133,26 @@ static int memory_create(struct stoker_device *d, uint64_t bytes, struct stoker_
 	/* threads of every node read all of it */
 	if (numa_available() >= 0 && numa_num_configured_nodes() > 1)
 		numa_interleave_memory(p, size, numa_all_nodes_ptr);
-	*m = (struct stoker_memory){ .at = (uintptr_t)p, .bytes = size, .host = p };
+	*m = (struct stoker_memory){ .at = (uintptr_t)p, .bytes = size, .host = p, .private = p };
 	return 0;
 }
 
+static int memory_import(struct stoker_device *d, void *host, int fd, uint64_t bytes,
+			 struct stoker_memory *m, struct stoker_error *err)
+{
+	(void)d;
+	(void)fd;
+	(void)err;
+	*m = (struct stoker_memory){ .at = (uintptr_t)host, .bytes = bytes, .host = host };
+	return 0;
+}
+
+/* What is ours is in @private. */
 static void memory_destroy(struct stoker_device *d, struct stoker_memory *m)
 {
 	(void)d;
-	if (m->host)
-		munmap(m->host, m->bytes);
+	if (m->private)
+		munmap(m->private, m->bytes);
 	*m = (struct stoker_memory){ 0 };
 }
 
@@ -417,6 +428,7 @@ static const struct stoker_device_ops cpu_ops = {
 	.destroy = destroy,
 	.memory_create = memory_create,
 	.memory_destroy = memory_destroy,
+	.memory_import = memory_import,
 	.discard = discard,
 	.write = write_memory,
 	.read = read_memory,

@@ -330,7 +330,7 @@ static void choose_queues(struct vulkan *v)
 static int open_device(struct vulkan *v, struct stoker_error *err)
 {
 	const float priority = 1;
-	const char *extensions[4];
+	const char *extensions[6];
 	uint32_t extension_count = 0;
 	const VkDeviceQueueCreateInfo queues[] = {
 		{ .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
@@ -375,6 +375,10 @@ static int open_device(struct vulkan *v, struct stoker_error *err)
 	}
 	if (v->has_budget)
 		extensions[extension_count++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
+	if (v->has_dma_buf) {
+		extensions[extension_count++] = VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME;
+		extensions[extension_count++] = VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME;
+	}
 	const VkPhysicalDeviceVulkan12Features v12 = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
 		.pNext = more,
@@ -484,6 +488,11 @@ int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **dev
 		v->has_budget =
 			vulkan_has_extension(v->physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) &&
 			!vulkan_wanted("no-budget");
+		v->has_dma_buf =
+			vulkan_has_extension(v->physical,
+					     VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME) &&
+			vulkan_has_extension(v->physical,
+					     VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME);
 		v->use_cache = !vulkan_wanted("no-cache");
 		ret = open_device(v, err);
 	}

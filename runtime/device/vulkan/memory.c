@@ -3,6 +3,9 @@
  * Buffers with device addresses.  Where host and device share memory, the host writes into them
  * directly; elsewhere a ring of staging buffers carries data over the transfer queue.
  */
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "device/vulkan/vulkan.h"
 
 static bool has_flags(const struct vulkan *v, uint32_t type, VkMemoryPropertyFlags flags)
@@ -36,12 +39,14 @@ static void add_types(struct vulkan *v, uint32_t allowed, VkMemoryPropertyFlags 
 	}
 }
 
-static int create_buffer(struct vulkan *v, uint64_t bytes, VkBuffer *buffer)
+/* @more goes into the chain of the call. */
+static int create_buffer(struct vulkan *v, uint64_t bytes, const void *more, VkBuffer *buffer)
 {
 	const uint32_t families[] = { v->family, v->transfer_family };
 	const bool shared = v->family != v->transfer_family;
 	const VkBufferCreateInfo info = {
 		.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+		.pNext = more,
 		.size = bytes,
 		.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
 			 VK_BUFFER_USAGE_TRANSFER_DST_BIT |
@@ -73,7 +78,7 @@ int vulkan_choose_memory(struct vulkan *v, bool separate, struct stoker_error *e
 	const VkMemoryPropertyFlags cached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
 	VkMemoryRequirements need;
 	VkBuffer probe;
-	const VkResult result = create_buffer(v, 4096, &probe);
+	const VkResult result = create_buffer(v, 4096, NULL, &probe);
 
 	if (result != VK_SUCCESS)
 		return vulkan_fail(v, result, "creating a buffer", err);
@@ -144,7 +149,7 @@ static int back_buffer(struct vulkan *v, struct vulkan_buffer *b, uint32_t type,
 		.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
 	};
 	VkMemoryRequirements need;
-	VkResult result = create_buffer(v, b->bytes, &b->buffer);
+	VkResult result = create_buffer(v, b->bytes, NULL, &b->buffer);
 
 	*doing = "creating a buffer";
 	if (result != VK_SUCCESS)
@@ -196,6 +201,15 @@ static int buffer_create(struct vulkan *v, uint64_t bytes, uint32_t type, bool m
 	return 0;
 }
 
+/* From there on known to the device, as where copies go. */
+static void add_buffer(struct vulkan *v, struct vulkan_buffer *b)
+{
+	pthread_mutex_lock(&v->lock);
+	b->next = v->buffers;
+	v->buffers = b;
+	pthread_mutex_unlock(&v->lock);
+}
+
 int vulkan_memory_create(struct stoker_device *d, uint64_t bytes, struct stoker_memory *m,
 			 struct stoker_error *err)
 {
@@ -219,11 +233,106 @@ int vulkan_memory_create(struct stoker_device *d, uint64_t bytes, struct stoker_
 				   most < d->max_memory ? "are left" : "is the largest block");
 	if (ret)
 		return ret;
-	pthread_mutex_lock(&v->lock);
-	b->next = v->buffers;
-	v->buffers = b;
-	pthread_mutex_unlock(&v->lock);
+	add_buffer(v, b);
 	*m = (struct stoker_memory){ .at = b->at, .bytes = bytes, .host = b->map, .private = b };
+	return 0;
+}
+
+/* Memory types that both the dma-buf and the buffer allow, the first of those we would choose. */
+static VkResult import_type(struct vulkan *v, VkBuffer buffer, int fd, VkMemoryRequirements *need,
+			    uint32_t *type)
+{
+	VkMemoryFdPropertiesKHR properties = { .sType =
+						       VK_STRUCTURE_TYPE_MEMORY_FD_PROPERTIES_KHR };
+	const VkResult result = v->vk.vkGetMemoryFdPropertiesKHR(
+		v->device, VK_EXTERNAL_MEMORY_HANDLE_TYPE_DMA_BUF_BIT_EXT, fd, &properties);
+
+	if (result != VK_SUCCESS)
+		return result;
+	v->vk.vkGetBufferMemoryRequirements(v->device, buffer, need);
+	for (uint32_t i = 0; i < v->heaps.memoryTypeCount; i++) {
+		*type = i < v->memory_type_count ? v->memory_types[i] : i - v->memory_type_count;
+		if (need->memoryTypeBits & properties.memoryTypeBits & 1u << *type)
+			return VK_SUCCESS;
+	}
+	return VK_ERROR_INVALID_EXTERNAL_HANDLE;
+}
+
+static VkResult back_with_dma_buf(struct vulkan *v, struct vulkan_buffer *b, int fd)
+{
+	const VkExternalMemoryBufferCreateInfo external = {
+		.sType = VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO,
+		.handleTypes = VK_EXTERNAL_MEMORY_HANDLE_TYPE_DMA_BUF_BIT_EXT,
+	};
+	VkBufferDeviceAddressInfo info = {
+		.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
+	};
+	VkImportMemoryFdInfoKHR import = {
+		.sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_FD_INFO_KHR,
+		.handleType = VK_EXTERNAL_MEMORY_HANDLE_TYPE_DMA_BUF_BIT_EXT,
+	};
+	const VkMemoryAllocateFlagsInfo flags = {
+		.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
+		.pNext = &import,
+		.flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT,
+	};
+	VkMemoryRequirements need;
+	uint32_t type;
+	VkResult result = create_buffer(v, b->bytes, &external, &b->buffer);
+
+	if (result != VK_SUCCESS)
+		return result;
+	result = import_type(v, b->buffer, fd, &need, &type);
+	if (result != VK_SUCCESS)
+		return result;
+	/* the driver takes the descriptor when it succeeds, and only then */
+	import.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (import.fd < 0)
+		return VK_ERROR_TOO_MANY_OBJECTS;
+	const VkMemoryAllocateInfo allocate = {
+		.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+		.pNext = &flags,
+		.allocationSize = need.size,
+		.memoryTypeIndex = type,
+	};
+
+	result = v->vk.vkAllocateMemory(v->device, &allocate, NULL, &b->memory);
+	if (result != VK_SUCCESS) {
+		close(import.fd);
+		return result;
+	}
+	result = v->vk.vkBindBufferMemory(v->device, b->buffer, b->memory, 0);
+	info.buffer = b->buffer;
+	if (result == VK_SUCCESS)
+		b->at = v->vk.vkGetBufferDeviceAddress(v->device, &info);
+	return result;
+}
+
+int vulkan_memory_import(struct stoker_device *d, void *host, int fd, uint64_t bytes,
+			 struct stoker_memory *m, struct stoker_error *err)
+{
+	struct vulkan *v = vulkan_of(d);
+	struct vulkan_buffer *b;
+	VkResult result;
+
+	*m = (struct stoker_memory){ 0 };
+	if (!v->has_dma_buf)
+		return stoker_fail(err, -ENOTSUP,
+				   "%s: doesn't import memory of other drivers "
+				   "(VK_EXT_external_memory_dma_buf)",
+				   v->name);
+	b = calloc(1, sizeof(*b));
+	if (!b)
+		return stoker_fail(err, -ENOMEM, "%s: out of memory", v->name);
+	b->bytes = round_up(bytes, VULKAN_PADDING) + VULKAN_PADDING;
+	result = back_with_dma_buf(v, b, fd);
+	if (result != VK_SUCCESS) {
+		free_buffer(v, b);
+		return vulkan_fail(v, result, "importing a dma-buf", err);
+	}
+	b->map = host;
+	add_buffer(v, b);
+	*m = (struct stoker_memory){ .at = b->at, .bytes = bytes, .host = host, .private = b };
 	return 0;
 }
 

@@ -335,6 +335,7 @@ const struct stoker_device_ops vulkan_ops = {
 	.name = "vulkan",
 	.destroy = vulkan_close,
 	.memory_create = vulkan_memory_create,
+	.memory_import = vulkan_memory_import,
 	.memory_destroy = vulkan_memory_destroy,
 	.write = vulkan_write,
 	.read = vulkan_read,

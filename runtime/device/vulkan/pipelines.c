@@ -35,25 +35,13 @@ static const char *const shader_names[] = {
 	[SHADER_ARGMAX] = "argmax",
 };
 
-/* $XDG_CACHE_HOME/stoker or ~/.cache/stoker, made if need be; the cache is never a condition. */
 static char *cache_path(const VkPhysicalDeviceProperties *p)
 {
-	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-	char folder[3072], *path = NULL;
+	char name[64];
 
-	if (cache && *cache == '/')
-		snprintf(folder, sizeof(folder), "%s", cache);
-	else if (home && *home == '/')
-		snprintf(folder, sizeof(folder), "%s/.cache", home);
-	else
-		return NULL;
-	mkdir(folder, 0700);
-	strncat(folder, "/stoker", sizeof(folder) - strlen(folder) - 1);
-	mkdir(folder, 0700);
-	if (asprintf(&path, "%s/vulkan-%04x-%04x-%08x.bin", folder, p->vendorID, p->deviceID,
-		     p->driverVersion) < 0)
-		return NULL;
-	return path;
+	snprintf(name, sizeof(name), "vulkan-%04x-%04x-%08x.bin", p->vendorID, p->deviceID,
+		 p->driverVersion);
+	return stoker_cache_path(name);
 }
 
 /* The whole file, or NULL. */

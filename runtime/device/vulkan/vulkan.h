@@ -119,6 +119,7 @@ struct vulkan {
 	bool unified;	  /* the host writes into the memory that shaders read */
 	bool cached;	  /* and reads it back at full speed */
 	bool has_budget;  /* VK_EXT_memory_budget */
+	bool has_dma_buf; /* VK_EXT_external_memory_dma_buf */
 	bool use_cache;	  /* of pipelines, on disk */
 	bool has_control; /* VK_EXT_subgroup_size_control, with full subgroups */
 	bool pinned_size; /* by which we ask for subgroup_size */
@@ -205,6 +206,8 @@ void vulkan_local_memory(VkPhysicalDevice physical, uint64_t *bytes, uint64_t *l
  */
 
 int vulkan_choose_memory(struct vulkan *v, bool separate, struct stoker_error *err);
+int vulkan_memory_import(struct stoker_device *d, void *host, int fd, uint64_t bytes,
+			 struct stoker_memory *m, struct stoker_error *err);
 int vulkan_memory_create(struct stoker_device *d, uint64_t bytes, struct stoker_memory *m,
 			 struct stoker_error *err);
 void vulkan_memory_destroy(struct stoker_device *d, struct stoker_memory *m);

@@ -54,20 +54,29 @@ STOKER_API int stoker_bench_product(struct stoker_device *device,
 
 /**
  * struct stoker_bench_reads - reads of blocks at random places of a file and what they took
- * @store: "uring", "threads", or NULL for the first that works here; set to its name
+ * @store: "uring", "threads", "kmod", or NULL for the first of the former two that works here; set
+ *to its name
+ * @registered: of "uring", whether its memory is registered with the kernel
  * @block_bytes: a multiple of 4096
  * @depth: reads under way at a time, 1 to 64
+ * @memory_bytes: into which reads go; at least @depth blocks, which is what 0 means
  * @direct: whether the page cache was left out, set by the call like all that follow
  * @bytes_per_second: over about a second
  * @median_seconds: from sending a read to its end
  * @p99_seconds: 99 of 100 took no longer
+ * @cpu_seconds_per_gib: processor time of the process, user and system
+ * @setup_seconds: to have the memory ready for reads
+ * @runs: stretches of adjacent memory that it consists of, 0: it isn't known
  */
 struct stoker_bench_reads {
 	const char *store;
+	int registered;
 	uint64_t block_bytes;
 	uint32_t depth;
+	uint64_t memory_bytes;
 	int direct;
-	double bytes_per_second, median_seconds, p99_seconds;
+	double bytes_per_second, median_seconds, p99_seconds, cpu_seconds_per_gib, setup_seconds;
+	uint32_t runs;
 };
 
 /**

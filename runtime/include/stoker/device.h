@@ -79,6 +79,15 @@ struct stoker_device_info {
 STOKER_API int stoker_device_list(struct stoker_device_info **list, size_t *count,
 				  struct stoker_error *err);
 
+/**
+ * stoker_device_accepts() - whether a GPU or NPU takes a dma-buf (DRM PRIME)
+ * @device: one with a @node
+ * @fd: the dma-buf, which stays the caller's
+ *
+ * Return: 0, -ENODEV without a node, or the driver's -errno.
+ */
+STOKER_API int stoker_device_accepts(const struct stoker_device_info *device, int fd);
+
 /** stoker_device_shares_memory() - whether models on it take the machine's memory, not a GPU's own.
  */
 STOKER_API int stoker_device_shares_memory(const struct stoker_device *device);

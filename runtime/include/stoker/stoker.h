@@ -5,6 +5,7 @@
 
 #include "stoker/bench.h"
 #include "stoker/device.h"
+#include "stoker/driver.h"
 #include "stoker/error.h"
 #include "stoker/format.h"
 #include "stoker/gguf.h"
