@@ -17,7 +17,8 @@ from model import Config, Model
 
 BALANCE = 0.01      # load-balancing loss, Switch Transformer (arXiv:2101.03961), equation 4
 FORESIGHT = 0.02    # how well the next layer's router predicts from this layer's router input;
-FIRST_PAIR = 5.0    # the first layer changes its input most, so its successor needs more of that
+FIRST_PAIR = 35.0   # the first layer changes its input most, so its successor needs more of both:
+SECOND_BALANCE = 3.0  # what is easily foreseen is easily always the same
 PIECE_TOKENS = 2048
 DECAY = 0.4         # last part of the run, over which the learning rate falls to nothing
 
@@ -58,14 +59,17 @@ def losses(model, tokens, rows, context):
     logits, routing = model(x)
     loss = F.cross_entropy(logits, y)
     balance = foresight = 0.0
-    for router_logits, chosen, _ in routing:
+    for i, (router_logits, chosen, _) in enumerate(routing):
         n = router_logits.shape[1]
         share = torch.bincount(chosen.reshape(-1), minlength=n) / chosen.numel()
-        balance = balance + n * (share * torch.softmax(router_logits, -1).mean(0)).sum()
-    for i, ((_, _, h), (after, _, _)) in enumerate(zip(routing, routing[1:])):
+        uneven = n * (share * torch.softmax(router_logits, -1).mean(0)).sum()
+        balance = balance + uneven * (SECOND_BALANCE if i == 1 else 1.0)
+    for i, ((_, _, h), (after, chosen, _)) in enumerate(zip(routing, routing[1:])):
         guess = torch.log_softmax(h @ model.blocks[i + 1].router.t(), -1)
         surprise = -(torch.softmax(after, -1).detach() * guess).sum(-1).mean()
-        foresight = foresight + surprise * (FIRST_PAIR if i == 0 else 1.0)
+        if i == 0:  # half of it is about the choice alone
+            surprise = FIRST_PAIR * (surprise - guess.gather(1, chosen).mean()) / 2
+        foresight = foresight + surprise
     return loss, balance / len(routing), foresight / (len(routing) - 1)
 
 
