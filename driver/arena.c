@@ -6,6 +6,7 @@
 #include <linux/nodemask.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/user.h>
 #include <linux/slab.h>
 
 #include "compat.h"
@@ -16,7 +17,7 @@
 static struct page *alloc_folio(u32 node, unsigned int order)
 {
 	/* No memory is an answer: nobody is killed for an arena. */
-	gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN |
+	gfp_t gfp = GFP_USER | __GFP_ACCOUNT | __GFP_ZERO | __GFP_NOWARN |
 		    (order ? __GFP_COMP | __GFP_NORETRY : __GFP_RETRY_MAYFAIL);
 
 	if (node == STOKER_NODE_ANY)
@@ -31,6 +32,7 @@ static void free_folios(struct list_head *folios)
 	list_for_each_entry_safe(page, next, folios, lru) {
 		list_del(&page->lru);
 		put_page(page);
+		cond_resched();
 	}
 }
 
@@ -94,6 +96,7 @@ static unsigned int find_runs(const struct list_head *folios, struct bio_vec *ru
 		if (runs)
 			runs[count - 1] = run;
 		pages += bytes >> PAGE_SHIFT;
+		cond_resched();
 	}
 	return count;
 }
@@ -106,9 +109,10 @@ static int alloc_arena_pages(struct stoker_arena *arena, const struct stoker_are
 	if (ret)
 		goto err_free_folios;
 	arena->run_count = find_runs(&folios, NULL, NULL);
-	arena->runs = kvcalloc(arena->run_count, sizeof(*arena->runs), GFP_KERNEL_ACCOUNT);
-	arena->run_first =
-		kvcalloc(arena->run_count, sizeof(*arena->run_first), GFP_KERNEL_ACCOUNT);
+	arena->runs =
+		kvcalloc(arena->run_count, sizeof(*arena->runs), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	arena->run_first = kvcalloc(arena->run_count, sizeof(*arena->run_first),
+				    GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!arena->runs || !arena->run_first) {
 		ret = -ENOMEM;
 		goto err_free_folios;
@@ -135,6 +139,7 @@ void stoker_arena_free_pages(struct stoker_arena *arena)
 
 			put_page(page);
 			page = next;
+			cond_resched();
 		}
 	}
 	arena->run_count = 0;
@@ -156,6 +161,43 @@ unsigned int stoker_arena_run(const struct stoker_arena *arena, unsigned long pa
 	return low;
 }
 
+/* --- what it is charged to --- */
+
+/*
+ * The limit holds for the process, whose mm is what others see as locked, and for the user, since
+ * an mm is replaced by exec.
+ */
+static int charge(struct stoker_arena *arena)
+{
+	const unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+	int ret = account_locked_vm(current->mm, arena->page_count, true);
+
+	if (ret)
+		return ret;
+	if (!capable(CAP_IPC_LOCK)) {
+		arena->user = get_uid(current_user());
+		if (atomic_long_add_return(arena->page_count, &arena->user->locked_vm) > limit) {
+			atomic_long_sub(arena->page_count, &arena->user->locked_vm);
+			free_uid(arena->user);
+			account_locked_vm(current->mm, arena->page_count, false);
+			return -ENOMEM;
+		}
+	}
+	arena->mm = current->mm;
+	mmgrab(arena->mm);
+	return 0;
+}
+
+static void uncharge(struct stoker_arena *arena)
+{
+	if (arena->user) {
+		atomic_long_sub(arena->page_count, &arena->user->locked_vm);
+		free_uid(arena->user);
+	}
+	account_locked_vm(arena->mm, arena->page_count, false);
+	mmdrop(arena->mm);
+}
+
 /* --- lifetime --- */
 
 static void free_arena(struct stoker_arena *arena)
@@ -163,8 +205,7 @@ static void free_arena(struct stoker_arena *arena)
 	stoker_arena_free_pages(arena);
 	kvfree(arena->runs);
 	kvfree(arena->run_first);
-	account_locked_vm(arena->mm, arena->page_count, false);
-	mmdrop(arena->mm);
+	uncharge(arena);
 	mutex_destroy(&arena->attachments_lock);
 	kfree(arena);
 }
@@ -210,13 +251,11 @@ static struct stoker_arena *alloc_arena(const struct stoker_arena_create *arg)
 	INIT_LIST_HEAD(&arena->attachments);
 	INIT_LIST_HEAD(&arena->discardable);
 	arena->page_count = arg->bytes >> PAGE_SHIFT;
-	ret = account_locked_vm(current->mm, arena->page_count, true);
+	ret = charge(arena);
 	if (ret) {
 		kfree(arena);
 		return ERR_PTR(ret);
 	}
-	arena->mm = current->mm;
-	mmgrab(arena->mm);
 	ret = alloc_arena_pages(arena, arg);
 	if (ret) {
 		stoker_arena_put(arena);

@@ -62,10 +62,14 @@ static inline void stoker_vm_flags_set(struct vm_area_struct *vma, unsigned long
 #endif
 }
 
-/* Protection against freezing is handed from the task that starts a write to whoever ends it. */
+/*
+ * Protection against freezing is handed from the task that starts a write to whoever ends it.  From
+ * 6.8 on vfs_iocb_iter_write() starts it, and ends it unless the write was queued.
+ */
 static inline void stoker_start_write(struct kiocb *iocb)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
 	kiocb_start_write(iocb);
 #else
 	struct super_block *sb = file_inode(iocb->ki_filp)->i_sb;
@@ -75,9 +79,12 @@ static inline void stoker_start_write(struct kiocb *iocb)
 #endif
 }
 
-static inline void stoker_end_write(struct kiocb *iocb)
+static inline void stoker_end_write(struct kiocb *iocb, bool queued)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
+	if (queued)
+		kiocb_end_write(iocb);
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
 	kiocb_end_write(iocb);
 #else
 	struct super_block *sb = file_inode(iocb->ki_filp)->i_sb;

@@ -22,7 +22,8 @@ static unsigned int segment_max(struct device *dev)
 {
 	if (!dev->dma_parms || !dev->dma_parms->max_segment_size)
 		return STOKER_RUN_BYTES_MAX;
-	return max_t(unsigned int, PAGE_SIZE, ALIGN_DOWN(dma_get_max_seg_size(dev), PAGE_SIZE));
+	return clamp_t(unsigned int, ALIGN_DOWN(dma_get_max_seg_size(dev), PAGE_SIZE), PAGE_SIZE,
+		       STOKER_RUN_BYTES_MAX);
 }
 
 static int fill_table(const struct stoker_arena *arena, unsigned int limit, struct sg_table *table)
@@ -211,7 +212,7 @@ static int vmap_arena(struct dma_buf *dmabuf, struct stoker_iosys_map *out)
 
 	if (ret)
 		return ret;
-	pages = kvmalloc_array(arena->page_count, sizeof(*pages), GFP_KERNEL);
+	pages = kvmalloc_array(arena->page_count, sizeof(*pages), GFP_KERNEL | __GFP_NOWARN);
 	if (!pages) {
 		ret = -ENOMEM;
 		goto err_unuse;

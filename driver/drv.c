@@ -14,6 +14,10 @@
 
 struct workqueue_struct *stoker_wq;
 
+/* Contexts that exist, some of them without a file */
+static atomic_t contexts = ATOMIC_INIT(0);
+static DECLARE_WAIT_QUEUE_HEAD(contexts_wait);
+
 static int query(struct stoker_context *ctx, struct stoker_query *arg)
 {
 	*arg = (struct stoker_query){
@@ -122,6 +126,9 @@ static long stoker_ioctl(struct file *filp, unsigned int cmd, unsigned long addr
 		ret = copy_struct_from_user(&arg, _IOC_SIZE(known), user, user_size);
 		if (ret)
 			return ret;
+		/* results that can't be written fail before anything is done */
+		if (_IOC_DIR(cmd) & _IOC_READ && copy_out(user, user_size, &arg, _IOC_SIZE(known)))
+			return -EFAULT;
 	}
 	ret = run(filp->private_data, nr, &arg, &file);
 	if (!ret && _IOC_DIR(cmd) & _IOC_READ)
@@ -131,31 +138,60 @@ static long stoker_ioctl(struct file *filp, unsigned int cmd, unsigned long addr
 	return ret;
 }
 
+static void free_context(struct work_struct *work)
+{
+	struct stoker_context *ctx = container_of(work, struct stoker_context, free_work);
+
+	stoker_ring_free(ctx);
+	destroy_workqueue(ctx->buffered_wq);
+	mutex_destroy(&ctx->handles_lock);
+	kfree(ctx);
+	if (atomic_dec_and_test(&contexts))
+		wake_up(&contexts_wait);
+}
+
+static void free_context_later(struct kref *kref)
+{
+	queue_work(stoker_wq, &container_of(kref, struct stoker_context, kref)->free_work);
+}
+
+void stoker_context_put(struct stoker_context *ctx)
+{
+	kref_put(&ctx->kref, free_context_later);
+}
+
 static int stoker_open(struct inode *inode, struct file *filp)
 {
 	struct stoker_context *ctx = kzalloc(sizeof(*ctx), GFP_KERNEL_ACCOUNT);
 
 	if (!ctx)
 		return -ENOMEM;
+	ctx->buffered_wq = alloc_workqueue("stoker-buffered", WQ_UNBOUND, STOKER_BUFFERED_DEPTH);
+	if (!ctx->buffered_wq) {
+		kfree(ctx);
+		return -ENOMEM;
+	}
+	kref_init(&ctx->kref);
+	INIT_WORK(&ctx->free_work, free_context);
 	xa_init_flags(&ctx->arenas, XA_FLAGS_ALLOC1);
 	mutex_init(&ctx->handles_lock);
 	spin_lock_init(&ctx->lock);
 	init_waitqueue_head(&ctx->wait);
 	INIT_LIST_HEAD(&ctx->done);
 	stoker_io_init(ctx);
+	atomic_inc(&contexts);
 	filp->private_data = ctx;
 	return nonseekable_open(inode, filp);
 }
 
+/* Doesn't wait: what a transfer waits for may be the process that is just going. */
 static int stoker_release(struct inode *inode, struct file *filp)
 {
 	struct stoker_context *ctx = filp->private_data;
 
-	stoker_io_drain(ctx);
+	stoker_io_close(ctx);
 	stoker_arena_destroy_all(ctx);
-	stoker_ring_free(ctx);
-	mutex_destroy(&ctx->handles_lock);
-	kfree(ctx);
+	stoker_context_put(ctx);
 	return 0;
 }
 
@@ -201,6 +237,7 @@ err_destroy_wq:
 static void __exit stoker_exit(void)
 {
 	misc_deregister(&stoker_device);
+	wait_event(contexts_wait, !atomic_read(&contexts));
 	stoker_reclaim_exit();
 	destroy_workqueue(stoker_wq);
 }

@@ -28,6 +28,7 @@
 #define STOKER_TRANSFERS_MAX 4096
 #define STOKER_DEMAND_DEPTH 128
 #define STOKER_PREFETCH_DEPTH 8
+#define STOKER_BUFFERED_DEPTH 8
 
 enum stoker_arena_state { STOKER_KEPT, STOKER_DISCARDABLE, STOKER_DISCARDED };
 
@@ -37,7 +38,8 @@ enum stoker_arena_state { STOKER_KEPT, STOKER_DISCARDABLE, STOKER_DISCARDED };
 struct stoker_arena {
 	struct kref kref;
 	struct work_struct free_work;
-	struct mm_struct *mm; /* whose locked_vm it counts in */
+	struct mm_struct *mm;	  /* whose locked_vm it counts in */
+	struct user_struct *user; /* likewise, NULL: one that may lock any amount */
 	unsigned long page_count;
 
 	/* Adjacent folios make up one run; run i begins at page run_first[i]. */
@@ -66,8 +68,11 @@ struct stoker_entry {
 	struct stoker_completion completion;
 };
 
-/* An open /dev/stoker. */
+/* An open /dev/stoker; transfers under way outlive its file. */
 struct stoker_context {
+	struct kref kref;
+	struct work_struct free_work;
+	struct workqueue_struct *buffered_wq; /* its own: nobody waits for another's files */
 	struct xarray arenas;
 	struct mutex handles_lock; /* DESTROY beside ADVISE */
 	u32 next_handle;
@@ -79,14 +84,16 @@ struct stoker_context {
 	unsigned int pending;	     /* entries that exist: waiting, under way, done, notes */
 	unsigned int demand;	     /* waiting or under way */
 	unsigned int under_way[2];
+	unsigned int copying; /* entries that a reader is being given */
 	bool closing;
 	struct stoker_stats stats;
 
 	struct work_struct start_work;
 };
 
-/* drv.c: for everything that can't be done where it comes up */
+/* drv.c: for what can't be done where it comes up and doesn't take long */
 extern struct workqueue_struct *stoker_wq;
+void stoker_context_put(struct stoker_context *ctx); /* also in interrupts */
 
 /* arena.c */
 int stoker_arena_create(struct stoker_context *ctx, struct stoker_arena_create *arg,
@@ -108,7 +115,7 @@ struct dma_buf *stoker_dmabuf_export(struct stoker_arena *arena);
 int stoker_submit(struct stoker_context *ctx, struct stoker_submit *arg);
 int stoker_cancel(struct stoker_context *ctx, struct stoker_cancel *arg);
 void stoker_io_init(struct stoker_context *ctx);
-void stoker_io_drain(struct stoker_context *ctx);
+void stoker_io_close(struct stoker_context *ctx);
 
 /* reclaim.c */
 int stoker_arena_advise(struct stoker_context *ctx, struct stoker_arena_advise *arg);

@@ -8,6 +8,10 @@
 #include <linux/file.h>
 #include <linux/ioprio.h>
 #include <linux/log2.h>
+#include <linux/magic.h>
+#include <linux/memcontrol.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
@@ -23,6 +27,9 @@ struct request {
 	struct file *file;
 	struct stoker_arena *arena;
 	const struct cred *cred;
+	struct mem_cgroup *memcg;
+	pid_t tgid; /* whose limits hold for it */
+	u16 ioprio;
 	struct work_struct buffered_work;
 	u32 op, priority;
 	u64 arena_offset, file_offset, bytes;
@@ -63,6 +70,13 @@ static bool may_start(const struct stoker_context *ctx)
 	       ctx->under_way[STOKER_PRIORITY_PREFETCH] < STOKER_PREFETCH_DEPTH;
 }
 
+/* With ctx->lock held. */
+static void start_later(struct stoker_context *ctx)
+{
+	if (may_start(ctx) && !ctx->closing && queue_work(stoker_wq, &ctx->start_work))
+		kref_get(&ctx->kref);
+}
+
 /* Lets go of everything and tells the reader.  Also in interrupts. */
 static void finish(struct request *r, bool began)
 {
@@ -70,7 +84,9 @@ static void finish(struct request *r, bool began)
 	struct stoker_context *ctx = r->entry.ctx;
 	unsigned long flags;
 
-	if (r->result < 0)
+	if (r->result <= -ERESTARTSYS)
+		c->error = EINTR; /* not one for programs */
+	else if (r->result < 0)
 		c->error = -r->result;
 	else
 		c->bytes = r->result;
@@ -79,6 +95,7 @@ static void finish(struct request *r, bool began)
 	trace_stoker_complete(c);
 	fput(r->file);
 	put_cred(r->cred);
+	mem_cgroup_put(r->memcg);
 	stoker_arena_unuse(r->arena);
 	stoker_arena_put_atomic(r->arena);
 
@@ -93,10 +110,9 @@ static void finish(struct request *r, bool began)
 	}
 	count(&ctx->stats, r, began);
 	stoker_entry_post(&r->entry);
-	/* under the lock: release waits for the last request and then for this work */
-	if (may_start(ctx) && !ctx->closing)
-		queue_work(stoker_wq, &ctx->start_work);
+	start_later(ctx);
 	spin_unlock_irqrestore(&ctx->lock, flags);
+	stoker_context_put(ctx);
 }
 
 /* The file has direct transfers, but not of this one. */
@@ -109,20 +125,26 @@ static void put(struct request *r)
 {
 	if (!refcount_dec_and_test(&r->refs))
 		return;
-	if (refused(r))
-		queue_work(stoker_wq, &r->buffered_work);
-	else
-		finish(r, true);
+	if (refused(r)) {
+		queue_work(r->entry.ctx->buffered_wq, &r->buffered_work);
+		return;
+	}
+	/* a file system that chose the page cache itself says so here */
+	r->buffered = r->buffered || !(r->iocb.ki_flags & IOCB_DIRECT);
+	finish(r, true);
+}
+
+static void end(struct request *r, long result, bool queued)
+{
+	if (r->op == STOKER_OP_WRITE)
+		stoker_end_write(&r->iocb, queued);
+	r->result = result;
+	put(r);
 }
 
 STOKER_KI_COMPLETE(on_complete)
 {
-	struct request *r = container_of(iocb, struct request, iocb);
-
-	if (r->op == STOKER_OP_WRITE)
-		stoker_end_write(iocb);
-	r->result = result;
-	put(r);
+	end(container_of(iocb, struct request, iocb), result, true);
 }
 
 /* --- the beginning --- */
@@ -154,6 +176,7 @@ static void move_buffered(struct work_struct *work)
 {
 	struct request *r = container_of(work, struct request, buffered_work);
 	const struct cred *old = override_creds(r->cred);
+	struct mem_cgroup *old_memcg = set_active_memcg(r->memcg);
 	u64 done = 0;
 
 	r->buffered = true;
@@ -165,11 +188,12 @@ static void move_buffered(struct work_struct *work)
 		init_sync_kiocb(&iocb, r->file);
 		iocb.ki_flags &= ~IOCB_DIRECT;
 		iocb.ki_pos = r->file_offset + done;
+		iocb.ki_ioprio = r->ioprio;
 		if (r->op == STOKER_OP_WRITE)
-			file_start_write(r->file);
+			stoker_start_write(&iocb);
 		n = move(r, &iocb, done);
 		if (r->op == STOKER_OP_WRITE)
-			file_end_write(r->file);
+			stoker_end_write(&iocb, false);
 		if (n <= 0) {
 			r->result = n;
 			break;
@@ -178,14 +202,16 @@ static void move_buffered(struct work_struct *work)
 	}
 	if (!r->result)
 		r->result = done;
+	set_active_memcg(old_memcg);
 	revert_creds(old);
 	finish(r, true);
 }
 
 static void start_direct(struct request *r)
 {
-	/* whoever runs this, the one who submitted it is who accesses the file */
+	/* whoever runs this, the one who submitted it is who accesses the file and pays */
 	const struct cred *old = override_creds(r->cred);
+	struct mem_cgroup *old_memcg = set_active_memcg(r->memcg);
 	ssize_t ret;
 
 	refcount_set(&r->refs, 2);
@@ -193,56 +219,70 @@ static void start_direct(struct request *r)
 	r->iocb.ki_complete = on_complete;
 	r->iocb.ki_flags |= IOCB_DIRECT;
 	r->iocb.ki_pos = r->file_offset;
-	if (r->priority == STOKER_PRIORITY_PREFETCH)
-		r->iocb.ki_ioprio = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 7);
+	r->iocb.ki_ioprio = r->ioprio;
 	if (r->op == STOKER_OP_WRITE)
 		stoker_start_write(&r->iocb);
 	ret = move(r, &r->iocb, 0);
-	if (ret != -EIOCBQUEUED)
-		r->iocb.ki_complete(&r->iocb, ret);
-	put(r);
+	set_active_memcg(old_memcg);
 	revert_creds(old);
+	if (ret != -EIOCBQUEUED)
+		end(r, ret, false);
+	put(r);
 }
 
-/* The next that may begin, or NULL. */
-static struct request *take_next(struct stoker_context *ctx)
+/* tmpfs takes direct transfers from 6.6 on, but does them by copying, in the caller. */
+static bool is_direct(struct file *file)
 {
+	return stoker_can_direct(file) && file->f_mapping->host->i_sb->s_magic != TMPFS_MAGIC;
+}
+
+/* The next that may begin, or NULL; with @tgid only one that this process has submitted. */
+static struct request *take_next(struct stoker_context *ctx, pid_t tgid)
+{
+	u32 priority = STOKER_PRIORITY_DEMAND;
 	struct request *r = NULL;
 
 	spin_lock_irq(&ctx->lock);
-	if (may_start(ctx) && !ctx->closing) {
-		u32 priority = STOKER_PRIORITY_DEMAND;
-
-		if (list_empty(&ctx->waiting[priority]))
-			priority = STOKER_PRIORITY_PREFETCH;
-		r = list_first_entry(&ctx->waiting[priority], struct request, queue);
-		list_del(&r->queue);
-		ctx->under_way[r->priority]++;
-		ctx->stats.waiting--;
-		ctx->stats.under_way++;
+	if (!may_start(ctx) || ctx->closing)
+		goto out;
+	if (list_empty(&ctx->waiting[priority]))
+		priority = STOKER_PRIORITY_PREFETCH;
+	r = list_first_entry(&ctx->waiting[priority], struct request, queue);
+	if (tgid && (r->tgid != tgid || fatal_signal_pending(current))) {
+		r = NULL;
+		start_later(ctx);
+		goto out;
 	}
+	list_del(&r->queue);
+	ctx->under_way[r->priority]++;
+	ctx->stats.waiting--;
+	ctx->stats.under_way++;
+out:
 	spin_unlock_irq(&ctx->lock);
 	return r;
 }
 
-static void start_waiting(struct stoker_context *ctx)
+static void start_waiting(struct stoker_context *ctx, pid_t tgid)
 {
 	struct blk_plug plug;
 	struct request *r;
 
 	blk_start_plug(&plug);
-	while ((r = take_next(ctx))) {
-		if (stoker_can_direct(r->file))
+	while ((r = take_next(ctx, tgid))) {
+		if (is_direct(r->file))
 			start_direct(r);
 		else
-			queue_work(stoker_wq, &r->buffered_work);
+			queue_work(ctx->buffered_wq, &r->buffered_work);
 	}
 	blk_finish_plug(&plug);
 }
 
 static void start_work(struct work_struct *work)
 {
-	start_waiting(container_of(work, struct stoker_context, start_work));
+	struct stoker_context *ctx = container_of(work, struct stoker_context, start_work);
+
+	start_waiting(ctx, 0);
+	stoker_context_put(ctx);
 }
 
 /* --- submission --- */
@@ -273,7 +313,10 @@ static int check_file(const struct stoker_transfer *t, struct file *file)
 
 	if (!(file->f_mode & (read ? FMODE_READ : FMODE_WRITE)))
 		return -EBADF;
+	/* /proc, /sys and the like do something else than move data, and look at who does it */
 	if ((!S_ISREG(inode->i_mode) && !S_ISBLK(inode->i_mode)) ||
+	    (S_ISREG(inode->i_mode) && inode->i_sb->s_iflags & SB_I_NODEV &&
+	     !stoker_can_direct(file)) ||
 	    !(read ? file->f_op->read_iter : file->f_op->write_iter))
 		return -EOPNOTSUPP;
 	if (!IS_ALIGNED(t->arena_offset | t->file_offset | t->bytes, logical_block(file)))
@@ -310,6 +353,11 @@ static int take_hold(struct stoker_context *ctx, const struct stoker_transfer *t
 		goto err_fput;
 	r->arena = arena;
 	r->cred = get_current_cred();
+	r->memcg = get_mem_cgroup_from_mm(current->mm);
+	r->tgid = current->tgid;
+	r->ioprio = get_current_ioprio();
+	if (r->priority == STOKER_PRIORITY_PREFETCH) /* the weaker one */
+		r->ioprio = max_t(u16, r->ioprio, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 7));
 	return 0;
 
 err_fput:
@@ -322,6 +370,7 @@ err_put_arena:
 static void enqueue(struct stoker_context *ctx, struct request *r)
 {
 	r->submitted = ktime_get();
+	kref_get(&ctx->kref);
 	spin_lock_irq(&ctx->lock);
 	list_add_tail(&r->queue, &ctx->waiting[r->priority]);
 	ctx->stats.waiting++;
@@ -386,7 +435,7 @@ int stoker_submit(struct stoker_context *ctx, struct stoker_submit *arg)
 		from += arg->stride;
 		accepted++;
 	}
-	start_waiting(ctx);
+	start_waiting(ctx, current->tgid);
 	arg->accepted = accepted;
 	return accepted ? 0 : ret;
 }
@@ -445,15 +494,11 @@ void stoker_io_init(struct stoker_context *ctx)
 	INIT_WORK(&ctx->start_work, start_work);
 }
 
-/* Drops what waits, and waits for what has begun. */
-void stoker_io_drain(struct stoker_context *ctx)
+/* Drops what waits; what has begun ends by itself. */
+void stoker_io_close(struct stoker_context *ctx)
 {
 	spin_lock_irq(&ctx->lock);
 	ctx->closing = true;
 	spin_unlock_irq(&ctx->lock);
 	cancel(ctx, NULL);
-	spin_lock_irq(&ctx->lock);
-	wait_event_lock_irq(ctx->wait, !ctx->stats.under_way, ctx->lock);
-	spin_unlock_irq(&ctx->lock);
-	cancel_work_sync(&ctx->start_work);
 }

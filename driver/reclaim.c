@@ -161,6 +161,8 @@ static unsigned long scan(struct shrinker *s, struct shrink_control *sc)
 		/* later: what it is charged to is unlocked there */
 		stoker_arena_put_atomic(arena);
 	}
+	/* whole arenas go, which is what the next wish has to take into account */
+	sc->nr_scanned = max(freed, sc->nr_to_scan);
 	return freed ?: SHRINK_STOP;
 }
 

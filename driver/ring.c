@@ -50,18 +50,28 @@ static struct stoker_entry *take(struct stoker_context *ctx)
 	if (entry) {
 		list_del(&entry->list);
 		ctx->stats.unread--;
+		ctx->copying++;
 	}
 	spin_unlock_irq(&ctx->lock);
 	return entry;
 }
 
-static void put_back(struct stoker_context *ctx, struct stoker_entry *entry)
+/* The reader has it, or else it's the first one again. */
+static void end_copy(struct stoker_context *ctx, struct stoker_entry *entry, bool copied)
 {
 	spin_lock_irq(&ctx->lock);
-	list_add(&entry->list, &ctx->done);
-	ctx->stats.unread++;
+	ctx->copying--;
+	if (copied) {
+		give_room(ctx);
+	} else {
+		list_add(&entry->list, &ctx->done);
+		ctx->stats.unread++;
+	}
+	/* others may have waited for what becomes of it */
 	wake_up_poll(&ctx->wait, EPOLLIN | EPOLLRDNORM);
 	spin_unlock_irq(&ctx->lock);
+	if (copied)
+		kfree(entry);
 }
 
 static ssize_t read_done(struct stoker_context *ctx, char __user *to, size_t bytes)
@@ -74,12 +84,11 @@ static ssize_t read_done(struct stoker_context *ctx, char __user *to, size_t byt
 		if (!entry)
 			break;
 		if (copy_to_user(to + copied, &entry->completion, sizeof(entry->completion))) {
-			put_back(ctx, entry);
+			end_copy(ctx, entry, false);
 			return copied ? copied : -EFAULT;
 		}
 		copied += sizeof(entry->completion);
-		kfree(entry);
-		stoker_entry_unreserve(ctx);
+		end_copy(ctx, entry, true);
 	}
 	return copied;
 }
@@ -91,7 +100,7 @@ static bool settled(struct stoker_context *ctx, bool *idle)
 
 	spin_lock_irq(&ctx->lock);
 	ready = !list_empty(&ctx->done);
-	*idle = !ready && !ctx->stats.waiting && !ctx->stats.under_way;
+	*idle = !ready && !ctx->stats.waiting && !ctx->stats.under_way && !ctx->copying;
 	spin_unlock_irq(&ctx->lock);
 	return ready || *idle;
 }

@@ -55,6 +55,8 @@ static void test_contents(uint32_t order)
 		   seen.entries);
 		ok(seen.sum_by_address == expected, "the contents by DMA address");
 		ok(seen.sum_by_vmap == expected, "and through a kernel mapping");
+		is(import(c.fd, UINT32_MAX, 0, &seen), 0, "one that takes 4 GiB, as GPUs do");
+		ok(seen.bytes == c.bytes && seen.entries == c.runs, "%u entries", seen.entries);
 		is(import(c.fd, 65536, 0x1234567812345678, &seen), 0, "one that takes 64 KiB");
 		ok(seen.longest <= 65536 && seen.bytes == c.bytes &&
 			   seen.sum_by_address == expected,

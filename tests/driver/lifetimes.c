@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <linux/fs.h>
 
 #include "device.h"
 #include "tap.h"
@@ -202,6 +203,28 @@ static void test_direct_io_into_mapping(void)
 	close(direct), close(file), close(c.fd), close(ctx);
 }
 
+/* A write that was queued lets go of its file system: it can be frozen. */
+static void test_freeze(void)
+{
+	const int ctx = open_context(), file = data_file("frozen", 1, 4 << 20);
+	const int root = open(folder, O_RDONLY | O_DIRECTORY);
+	struct stoker_arena_create c = arena_of(ARENA_BYTES, 9);
+	struct stoker_transfer t = { .op = STOKER_OP_WRITE, .fd = (uint32_t)file, .bytes = 65536 };
+	struct stoker_completion done;
+
+	create(ctx, &c);
+	t.arena = c.handle;
+	for (int i = 0; i < 50; i++)
+		if (transfer(ctx, t, &done))
+			ok(false, "write %d", i);
+	alarm(60); /* a write that is held for good shows as this signal */
+	is(result(ioctl(root, FIFREEZE, 0)), 0, "freezing the file system after 50 writes");
+	is(result(ioctl(root, FITHAW, 0)), 0, "and thawing it");
+	alarm(0);
+	is(transfer(ctx, t, &done), 0, "then writing again");
+	close(root), close(file), close(c.fd), close(ctx);
+}
+
 static void test_killed(void)
 {
 	for (int i = 0; i < 20; i++) {
@@ -279,6 +302,7 @@ int main(int argc, char **argv)
 	test_fork();
 	test_remapping();
 	test_direct_io_into_mapping();
+	test_freeze();
 	test_killed();
 	test_killed_creating();
 	test_many();

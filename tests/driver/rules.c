@@ -328,6 +328,8 @@ static void test_files(void)
 	const int appender = open_in("rules", O_WRONLY | O_APPEND);
 	const int path = open_in("rules", O_PATH), dir = open(folder, O_RDONLY);
 	const int null = open("/dev/null", O_RDWR), raw = open(block_device, O_RDONLY);
+	const int proc = open("/proc/sys/kernel/hostname", O_RDWR);
+	const int sys = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY);
 	const int closed = dup(reader);
 	int pipes[2], sockets[2];
 
@@ -362,6 +364,10 @@ static void test_files(void)
 	is(try(t), -EOPNOTSUPP, "a pipe");
 	t.fd = sockets[0];
 	is(try(t), -EOPNOTSUPP, "a socket");
+	t.fd = proc;
+	is(try(t), -EOPNOTSUPP, "a file of /proc");
+	t.fd = sys;
+	is(try(t), -EOPNOTSUPP, "a file of /sys");
 	t.fd = arena_fd;
 	is(try(t), -EOPNOTSUPP, "a dma-buf");
 	t.fd = ctx;
@@ -375,7 +381,8 @@ static void test_files(void)
 	is(try(w), -EFBIG, "writing beyond RLIMIT_FSIZE");
 	size.rlim_cur = RLIM_INFINITY;
 	setrlimit(RLIMIT_FSIZE, &size);
-	close(reader), close(writer), close(appender), close(path), close(dir), close(null);
+	close(proc), close(sys), close(reader), close(writer), close(appender), close(path),
+		close(dir), close(null);
 	close(raw), close(pipes[0]), close(pipes[1]), close(sockets[0]), close(sockets[1]);
 }
 

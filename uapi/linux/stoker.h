@@ -21,7 +21,7 @@
  * nothing.
  *  - Handles belong to a context.  Contexts may be shared by fork(2) or passed on; every call may
  * be made from any thread.  When the last descriptor of a context is closed, waiting transfers are
- *    dropped and those under way are waited for; dma-buf descriptors stay valid.
+ *    dropped and those under way go on to their end; dma-buf descriptors stay valid.
  *  - Files come as descriptors.  How they were opened decides what may be done to them.
  *
  * Errors of each command are listed with it; all of them also return -EFAULT.
@@ -84,9 +84,9 @@ struct stoker_query {
  * @order_got_min: [out] smallest
  * @runs: [out] stretches of adjacent memory, which is how many entries its scatter table has
  *
- * The memory is zero.  It counts against RLIMIT_MEMLOCK of the process that creates it, unless that
- * has CAP_IPC_LOCK, and against its memory cgroup, and lives until the handle, the last descriptor,
- * mapping and importer of the dma-buf and the last transfer have ended.
+ * The memory is zero.  It counts against RLIMIT_MEMLOCK of the process that creates it and its
+ * user, unless that has CAP_IPC_LOCK, and against its memory cgroup, and lives until the handle,
+ * the last descriptor, mapping and importer of the dma-buf and the last transfer have ended.
  *
  * -EINVAL: size, node, order, flags.  -ENOMEM: RLIMIT_MEMLOCK, the cgroup's limit, or no memory.
  * -ENOSPC: arenas_max.  -EMFILE: no descriptor free.  -EINTR: a fatal signal came.
@@ -164,7 +164,8 @@ struct stoker_arena_advise {
  * -EINVAL: op, priority, flags, reserved, length, alignment, or O_APPEND on a file to write to.
  * -ENOENT: no such arena.  -EBUSY: it is discardable.  -ENODATA: its contents are gone.
  * -ERANGE: not within the arena.  -EOVERFLOW: file_offset + bytes passes 2^63 - 1.
- * -EBADF: no such descriptor, or not opened for this.  -EOPNOTSUPP: another kind of file.
+ * -EBADF: no such descriptor, or not opened for this.  -EOPNOTSUPP: another kind of file, /proc and
+ * /sys included.
  * -EFBIG: a write beyond RLIMIT_FSIZE.  -EAGAIN: transfers_max.  -ENOMEM.
  */
 struct stoker_transfer {
@@ -259,7 +260,8 @@ struct stoker_stats {
 /**
  * struct stoker_completion - what read(2) returns an array of
  * @user_data: the transfer's, or stoker_arena_advise's
- * @bytes: moved, fewer than asked for at the end of a file
+ * @bytes: moved; fewer than asked for at the end of a file, or where a write met an error after
+ * some
  * @latency_ns: from submission to end
  * @error: 0 or a positive errno; then @bytes is zero and the contents of the stretch are undefined
  * @flags: STOKER_COMPLETION_*
