@@ -195,9 +195,10 @@ static size_t complete(struct stoker_store *s, struct store_read **out, size_t m
 	struct kmod *k = (struct kmod *)s;
 
 	feed(k);
-	reap(k, false);
+	if (!wait || k->ended.first)
+		reap(k, false);
 	while (wait && !k->ended.first && reap(k, true))
-		;
+		; /* that takes in all there is */
 	return hand_out(&k->ended, out, max);
 }
 
