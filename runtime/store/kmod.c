@@ -30,6 +30,7 @@ struct kmod {
 	const struct kmod_calls *calls;
 	int fd;
 	uint64_t transfer_bytes_max;
+	uint32_t align, order_max;
 	struct arena *arenas;
 	struct store_queue waiting[2]; /* what there was no room for, by priority */
 	struct store_queue ended, withdrawn;
@@ -158,8 +159,9 @@ static void take(struct kmod *k, const struct stoker_completion *c)
 		return;
 	}
 	r->done += c->bytes;
-	if (c->bytes && r->done < r->need)
-		store_push(&k->waiting[r->priority], r); /* a short read: the rest of it */
+	/* a short read: the rest of it, unless it stopped where only a file's end can be */
+	if (c->bytes && r->done < r->need && r->done % k->align == 0)
+		store_push(&k->waiting[r->priority], r);
 	else
 		end(k, r, store_read_short(r));
 }
@@ -224,7 +226,7 @@ static int arena_create(struct stoker_store *s, uint64_t bytes, struct store_are
 	struct kmod *k = (struct kmod *)s;
 	struct stoker_arena_create c = { .bytes = round_up(bytes, (uint64_t)sysconf(_SC_PAGESIZE)),
 					 .node = STOKER_NODE_ANY,
-					 .order = HUGE_ORDER };
+					 .order = MIN(k->order_max, (uint32_t)HUGE_ORDER) };
 	struct arena *a = calloc(1, sizeof(*a));
 	char human[16];
 	void *host;
@@ -263,8 +265,14 @@ static int arena_create(struct stoker_store *s, uint64_t bytes, struct store_are
 static void destroy(struct stoker_store *s)
 {
 	struct kmod *k = (struct kmod *)s;
+	struct stoker_cancel cancel = { .flags = STOKER_CANCEL_PREFETCH };
 
-	/* drops what waits, waits for what has begun, and drops the handles */
+	/* what has begun would go on after close(), and its arenas stay for so long */
+	k->waiting[STORE_DEMAND].first = k->waiting[STORE_PREFETCH].first = NULL;
+	if (k->in_flight)
+		k->calls->command(k->fd, STOKER_IOC_CANCEL, &cancel);
+	while (reap(k, true))
+		;
 	k->calls->close(k->fd);
 	while (k->arenas) {
 		struct arena *a = k->arenas;
@@ -338,8 +346,10 @@ int kmod_open_with(const struct kmod_calls *calls, struct stoker_store **store,
 		destroy(&k->base);
 		return stoker_fail(err, -ENOTSUP, "%s: %s", STOKER_DRIVER_PATH, strerror(error));
 	}
+	k->align = q.align;
+	k->order_max = q.order_max;
 	k->transfer_bytes_max = q.transfer_bytes_max / STOKER_STORE_ALIGN * STOKER_STORE_ALIGN;
-	if (q.align > STOKER_STORE_ALIGN || !k->transfer_bytes_max) {
+	if (!q.align || q.align > STOKER_STORE_ALIGN || !k->transfer_bytes_max) {
 		destroy(&k->base);
 		return stoker_fail(err, -ENOTSUP, "%s: alignment %u, transfers of %llu bytes",
 				   STOKER_DRIVER_PATH, q.align,

@@ -327,6 +327,13 @@ static void test_mock_failures(void)
 	f.store->ops->submit(f.store, &one, 1, STORE_DEMAND);
 	CU_ASSERT_EQUAL(f.store->ops->complete(f.store, out, 4, true), 1);
 	CU_ASSERT_EQUAL(out[0]->result, -ENODATA);
+	/* one that ends within a block */
+	CU_ASSERT(!ftruncate(f.file.fd, FILE_BLOCKS * BLOCK - 1000));
+	f.reads[3].offset = (FILE_BLOCKS - 1) * BLOCK;
+	one = &f.reads[3];
+	f.store->ops->submit(f.store, &one, 1, STORE_DEMAND);
+	CU_ASSERT_EQUAL(f.store->ops->complete(f.store, out, 4, true), 1);
+	CU_ASSERT_EQUAL(out[0]->result, -ENODATA);
 	/* the module refuses */
 	mock.submit_error = EBADF;
 	one = &f.reads[2];

@@ -250,7 +250,7 @@ static VkResult import_type(struct vulkan *v, VkBuffer buffer, int fd, VkMemoryR
 	if (result != VK_SUCCESS)
 		return result;
 	v->vk.vkGetBufferMemoryRequirements(v->device, buffer, need);
-	for (uint32_t i = 0; i < v->heaps.memoryTypeCount; i++) {
+	for (uint32_t i = 0; i < v->memory_type_count + v->heaps.memoryTypeCount; i++) {
 		*type = i < v->memory_type_count ? v->memory_types[i] : i - v->memory_type_count;
 		if (need->memoryTypeBits & properties.memoryTypeBits & 1u << *type)
 			return VK_SUCCESS;
