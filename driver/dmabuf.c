@@ -122,7 +122,9 @@ static void unmap(struct dma_buf_attachment *at, struct sg_table *table,
 	dma_unmap_sgtable(at->dev, table, dir, 0);
 }
 
-static int begin_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction dir)
+typedef void sync_fn(struct device *dev, struct sg_table *table, enum dma_data_direction dir);
+
+static int sync_all(struct dma_buf *dmabuf, enum dma_data_direction dir, sync_fn *sync)
 {
 	struct stoker_arena *arena = dmabuf->priv;
 	struct attachment *a;
@@ -130,22 +132,19 @@ static int begin_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction dir)
 	mutex_lock(&arena->attachments_lock);
 	list_for_each_entry(a, &arena->attachments, list)
 		if (a->mapped)
-			dma_sync_sgtable_for_cpu(a->dev, &a->table, dir);
+			sync(a->dev, &a->table, dir);
 	mutex_unlock(&arena->attachments_lock);
 	return 0;
 }
 
+static int begin_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction dir)
+{
+	return sync_all(dmabuf, dir, dma_sync_sgtable_for_cpu);
+}
+
 static int end_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction dir)
 {
-	struct stoker_arena *arena = dmabuf->priv;
-	struct attachment *a;
-
-	mutex_lock(&arena->attachments_lock);
-	list_for_each_entry(a, &arena->attachments, list)
-		if (a->mapped)
-			dma_sync_sgtable_for_device(a->dev, &a->table, dir);
-	mutex_unlock(&arena->attachments_lock);
-	return 0;
+	return sync_all(dmabuf, dir, dma_sync_sgtable_for_device);
 }
 
 /* --- processes --- */

@@ -146,6 +146,8 @@ static void free_context(struct work_struct *work)
 	destroy_workqueue(ctx->buffered_wq);
 	mutex_destroy(&ctx->handles_lock);
 	kfree(ctx);
+	module_put(THIS_MODULE);
+	/* stoker_exit() waits for the rest of this */
 	if (atomic_dec_and_test(&contexts))
 		wake_up(&contexts_wait);
 }
@@ -179,6 +181,8 @@ static int stoker_open(struct inode *inode, struct file *filp)
 	init_waitqueue_head(&ctx->wait);
 	INIT_LIST_HEAD(&ctx->done);
 	stoker_io_init(ctx);
+	/* until the last transfer, which may end after the file is closed */
+	__module_get(THIS_MODULE);
 	atomic_inc(&contexts);
 	filp->private_data = ctx;
 	return nonseekable_open(inode, filp);

@@ -3,6 +3,7 @@
  * Transfers.  A request waits in its context's queue, is handed to the file system as a kiocb whose
  * data is a stretch of the arena's pages, and ends up in the ring.
  */
+#include <linux/backing-dev.h>
 #include <linux/blkdev.h>
 #include <linux/cred.h>
 #include <linux/file.h>
@@ -144,7 +145,10 @@ static void end(struct request *r, long result, bool queued)
 
 STOKER_KI_COMPLETE(on_complete)
 {
+	/* unloading waits for this, while the context may be gone before it returns */
+	rcu_read_lock();
 	end(container_of(iocb, struct request, iocb), result, true);
+	rcu_read_unlock();
 }
 
 /* --- the beginning --- */
@@ -306,6 +310,22 @@ static int check_transfer(const struct stoker_transfer *t)
 	return 0;
 }
 
+/*
+ * Block devices and files whose contents are stored somewhere, be it memory.  What /proc, /sys and
+ * the like do when they are read or written is something else, and depends on who does it.
+ */
+static bool holds_data(struct file *file)
+{
+	struct inode *inode = file->f_mapping->host;
+	struct super_block *sb = inode->i_sb;
+
+	if (S_ISBLK(inode->i_mode))
+		return true;
+	return S_ISREG(inode->i_mode) &&
+	       (stoker_can_direct(file) || sb->s_bdi != &noop_backing_dev_info ||
+		sb->s_magic == TMPFS_MAGIC || sb->s_magic == RAMFS_MAGIC);
+}
+
 static int check_file(const struct stoker_transfer *t, struct file *file)
 {
 	const bool read = t->op == STOKER_OP_READ;
@@ -313,11 +333,7 @@ static int check_file(const struct stoker_transfer *t, struct file *file)
 
 	if (!(file->f_mode & (read ? FMODE_READ : FMODE_WRITE)))
 		return -EBADF;
-	/* /proc, /sys and the like do something else than move data, and look at who does it */
-	if ((!S_ISREG(inode->i_mode) && !S_ISBLK(inode->i_mode)) ||
-	    (S_ISREG(inode->i_mode) && inode->i_sb->s_iflags & SB_I_NODEV &&
-	     !stoker_can_direct(file)) ||
-	    !(read ? file->f_op->read_iter : file->f_op->write_iter))
+	if (!holds_data(file) || !(read ? file->f_op->read_iter : file->f_op->write_iter))
 		return -EOPNOTSUPP;
 	if (!IS_ALIGNED(t->arena_offset | t->file_offset | t->bytes, logical_block(file)))
 		return -EINVAL;

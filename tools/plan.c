@@ -197,39 +197,29 @@ static int time_drive(struct plan *p)
 /* --- what was found, for later -------------------------------------------------------------------
  */
 
-/* A file in the user's cache folder, named after the model's path. */
-static bool plan_path(const char *model, char *path, size_t room)
+/* A file in the user's cache folder, named after the model's path; free() it. */
+static char *plan_path(const char *model)
 {
-	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-	char *whole = realpath(model, NULL);
+	char *whole = realpath(model, NULL), name[32];
 	uint64_t hash = 14695981039346656037u; /* FNV-1a */
 
-	if (!whole || (!home && !cache)) {
-		free(whole);
-		return false;
-	}
+	if (!whole)
+		return NULL;
 	for (const char *c = whole; *c; c++)
 		hash = (hash ^ (uint8_t)*c) * 1099511628211u;
 	free(whole);
-	if (cache && *cache == '/')
-		snprintf(path, room, "%s", cache);
-	else
-		snprintf(path, room, "%s/.cache", home ? home : "");
-	mkdir(path, 0700);
-	strncat(path, "/stoker", room - strlen(path) - 1);
-	mkdir(path, 0700);
-	snprintf(path + strlen(path), room - strlen(path), "/plan-%016llx.json",
-		 (unsigned long long)hash);
-	return true;
+	snprintf(name, sizeof(name), "plan-%016llx.json", (unsigned long long)hash);
+	return stoker_cache_path(name);
 }
 
 /* It's a convenience: no complaint when it can't be kept. */
 static void keep_plan(const char *model, struct json_object *root)
 {
-	char path[4096];
+	char *path = plan_path(model);
 
-	if (plan_path(model, path, sizeof(path)))
+	if (path)
 		json_object_to_file_ext(path, root, JSON_C_TO_STRING_PLAIN);
+	free(path);
 }
 
 double planned_rate(const char *model, uint64_t memory)
@@ -237,12 +227,14 @@ double planned_rate(const char *model, uint64_t memory)
 	struct json_object *root, *list, *value;
 	double below = 0, below_rate = 0;
 	struct stat plan, file;
-	char path[4096];
+	char *path = plan_path(model);
 
-	if (!plan_path(model, path, sizeof(path)) || stat(path, &plan) || stat(model, &file) ||
-	    file.st_mtime > plan.st_mtime)
+	if (!path || stat(path, &plan) || stat(model, &file) || file.st_mtime > plan.st_mtime) {
+		free(path);
 		return 0;
+	}
 	root = json_object_from_file(path);
+	free(path);
 	if (!json_object_object_get_ex(root, "budgets", &list) ||
 	    !json_object_is_type(list, json_type_array))
 		goto out;

@@ -129,10 +129,4 @@ uint64_t stoker_now_ns(void);
 /* Human size with one decimal in binary units ("8.2 GiB") into @out, which it returns. */
 char *stoker_human_size(uint64_t bytes, char out[16]);
 
-/*
- * A file of that name in $XDG_CACHE_HOME/stoker or ~/.cache/stoker, whose folder is made if need
- * be; free() it.  NULL: there is no such place.  What is there is never a condition.
- */
-char *stoker_cache_path(const char *name);
-
 #endif

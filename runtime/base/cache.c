@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* The user's cache folder. */
-#include "base/base.h"
+#include "stoker/cache.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 char *stoker_cache_path(const char *name)

@@ -49,8 +49,8 @@ struct pager_params {
 	uint64_t host_memory;  /* for a device with memory of its own: of the host, likewise */
 	const char *policy;
 	enum pager_foresight foresight;
-	const char *pressure,
-		*meminfo; /* like /proc/pressure/memory and /proc/meminfo, NULL: those */
+	/* like /proc/pressure/memory and /proc/meminfo, NULL: those */
+	const char *pressure, *meminfo;
 	uint64_t look_ns; /* how often they are looked at, 0: every second */
 };
 

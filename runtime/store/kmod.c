@@ -136,12 +136,7 @@ static void submit(struct stoker_store *s, struct store_read **reads, size_t cou
 {
 	struct kmod *k = (struct kmod *)s;
 
-	for (size_t i = 0; i < count; i++) {
-		reads[i]->done = 0;
-		reads[i]->result = 0;
-		reads[i]->priority = priority;
-		store_push(&k->waiting[priority], reads[i]);
-	}
+	store_push_new(&k->waiting[priority], reads, count, priority);
 	feed(k);
 }
 
@@ -183,15 +178,6 @@ static bool reap(struct kmod *k, bool wait)
 	return n > 0;
 }
 
-static size_t hand_out(struct store_queue *q, struct store_read **out, size_t max)
-{
-	size_t count = 0;
-
-	while (count < max && q->first)
-		out[count++] = store_pop(q);
-	return count;
-}
-
 static size_t complete(struct stoker_store *s, struct store_read **out, size_t max, bool wait)
 {
 	struct kmod *k = (struct kmod *)s;
@@ -201,21 +187,21 @@ static size_t complete(struct stoker_store *s, struct store_read **out, size_t m
 		reap(k, false);
 	while (wait && !k->ended.first && reap(k, true))
 		; /* that takes in all there is */
-	return hand_out(&k->ended, out, max);
+	return store_pop_some(&k->ended, out, max);
 }
 
 static size_t withdraw(struct stoker_store *s, struct store_read **out, size_t max)
 {
 	struct kmod *k = (struct kmod *)s;
 	struct stoker_cancel cancel = { .flags = STOKER_CANCEL_PREFETCH };
-	size_t count = hand_out(&k->withdrawn, out, max);
+	size_t count = store_pop_some(&k->withdrawn, out, max);
 
-	count += hand_out(&k->waiting[STORE_PREFETCH], out + count, max - count);
+	count += store_pop_some(&k->waiting[STORE_PREFETCH], out + count, max - count);
 	if (count < max && k->in_flight && !k->calls->command(k->fd, STOKER_IOC_CANCEL, &cancel) &&
 	    cancel.cancelled) {
 		while (reap(k, false))
 			; /* they are there by now, among others */
-		count += hand_out(&k->withdrawn, out + count, max - count);
+		count += store_pop_some(&k->withdrawn, out + count, max - count);
 	}
 	return count;
 }

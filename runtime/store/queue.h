@@ -26,4 +26,26 @@ static inline struct store_read *store_pop(struct store_queue *q)
 	return r;
 }
 
+/* New reads, as a store begins with them. */
+static inline void store_push_new(struct store_queue *q, struct store_read **reads, size_t count,
+				  enum store_priority priority)
+{
+	for (size_t i = 0; i < count; i++) {
+		reads[i]->done = 0;
+		reads[i]->result = 0;
+		reads[i]->priority = priority;
+		store_push(q, reads[i]);
+	}
+}
+
+/* Up to @max of them; their number. */
+static inline size_t store_pop_some(struct store_queue *q, struct store_read **out, size_t max)
+{
+	size_t count = 0;
+
+	while (count < max && q->first)
+		out[count++] = store_pop(q);
+	return count;
+}
+
 #endif

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/utsname.h>
 
+#include "stoker/cache.h"
 #include "stoker/driver.h"
 
 int stoker_store_open(const char *name, struct stoker_store **store, struct stoker_error *err)

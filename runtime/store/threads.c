@@ -74,11 +74,7 @@ static void submit(struct stoker_store *s, struct store_read **reads, size_t cou
 	struct threads *t = (struct threads *)s;
 
 	pthread_mutex_lock(&t->lock);
-	for (size_t i = 0; i < count; i++) {
-		reads[i]->done = 0;
-		reads[i]->priority = priority;
-		store_push(&t->waiting[priority], reads[i]);
-	}
+	store_push_new(&t->waiting[priority], reads, count, priority);
 	t->in_flight += (unsigned)count;
 	t->demand += priority == STORE_DEMAND ? (unsigned)count : 0;
 	pthread_cond_broadcast(&t->work);
@@ -88,15 +84,13 @@ static void submit(struct stoker_store *s, struct store_read **reads, size_t cou
 static size_t complete(struct stoker_store *s, struct store_read **out, size_t max, bool wait)
 {
 	struct threads *t = (struct threads *)s;
-	size_t count = 0;
+	size_t count;
 
 	pthread_mutex_lock(&t->lock);
 	while (wait && t->in_flight && !t->done.first)
 		pthread_cond_wait(&t->ended, &t->lock);
-	while (count < max && t->done.first) {
-		out[count++] = store_pop(&t->done);
-		t->in_flight--;
-	}
+	count = store_pop_some(&t->done, out, max);
+	t->in_flight -= (unsigned)count;
 	pthread_mutex_unlock(&t->lock);
 	return count;
 }
@@ -104,11 +98,10 @@ static size_t complete(struct stoker_store *s, struct store_read **out, size_t m
 static size_t withdraw(struct stoker_store *s, struct store_read **out, size_t max)
 {
 	struct threads *t = (struct threads *)s;
-	size_t count = 0;
+	size_t count;
 
 	pthread_mutex_lock(&t->lock);
-	while (count < max && t->waiting[STORE_PREFETCH].first)
-		out[count++] = store_pop(&t->waiting[STORE_PREFETCH]);
+	count = store_pop_some(&t->waiting[STORE_PREFETCH], out, max);
 	t->in_flight -= (unsigned)count;
 	pthread_mutex_unlock(&t->lock);
 	return count;

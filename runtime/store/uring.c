@@ -65,12 +65,7 @@ static void submit(struct stoker_store *s, struct store_read **reads, size_t cou
 {
 	struct uring *u = (struct uring *)s;
 
-	for (size_t i = 0; i < count; i++) {
-		reads[i]->done = 0;
-		reads[i]->result = 0;
-		reads[i]->priority = priority;
-		store_push(&u->waiting[priority], reads[i]);
-	}
+	store_push_new(&u->waiting[priority], reads, count, priority);
 	u->demand += priority == STORE_DEMAND ? (unsigned)count : 0;
 	feed(u);
 }
@@ -138,11 +133,8 @@ static size_t complete(struct stoker_store *s, struct store_read **out, size_t m
 static size_t withdraw(struct stoker_store *s, struct store_read **out, size_t max)
 {
 	struct uring *u = (struct uring *)s;
-	size_t count = 0;
 
-	while (count < max && u->waiting[STORE_PREFETCH].first)
-		out[count++] = store_pop(&u->waiting[STORE_PREFETCH]);
-	return count;
+	return store_pop_some(&u->waiting[STORE_PREFETCH], out, max);
 }
 
 static int register_memory(struct stoker_store *s, void *memory, uint64_t bytes,

@@ -88,13 +88,14 @@ status=${PIPESTATUS[0]}
 set -e
 
 # --- judge ---
-trouble=$(grep -aE -m 20 'BUG:|WARNING:|KASAN|Oops|general protection|possible recursive|lock.*inversion|INFO: task|unreferenced object|Kernel panic|UBSAN|DEBUG_LOCKS_WARN|soft lockup|rcu.*stall' "$log" || true)
+signs='BUG:|WARNING:|KASAN|Oops|general protection|possible recursive|lock.*inversion|INFO: task|unreferenced object|Kernel panic|UBSAN|DEBUG_LOCKS_WARN|soft lockup|rcu.*stall'
+trouble=$(grep -aE -m 1 "$signs" "$log" || true)
 passed=$(grep -ac '^ok' "$log" || true)
 failed=$(grep -ac '^not ok' "$log" || true)
 skipped=$(grep -ac '^ok.*# SKIP' "$log" || true)
 if [ -n "$trouble" ]; then
 	echo "not ok - the kernel's log:"
-	grep -aE -A 25 'BUG:|WARNING:|KASAN|Oops|general protection|possible recursive|INFO: task|unreferenced' "$log" | head -80
+	grep -aE -A 25 "$signs" "$log" | head -80
 	failed=$((failed + 1))
 fi
 if [ "$status" = 124 ]; then

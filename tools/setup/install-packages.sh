@@ -11,7 +11,7 @@ build="gcc make pkg-config libc6-dev liburing-dev libpcre2-dev libutf8proc-dev l
 lint="clang clang-format clang-tidy cppcheck shellcheck codespell"
 # building the kernel module against kernels that are fetched, and running it in a virtual machine
 module="$build qemu-system-x86 busybox-static cpio e2fsprogs gcc-multilib g++ sparse perl flex bison bc
-        libelf-dev libssl-dev xz-utils kmod"
+        libelf-dev libssl-dev xz-utils kmod dwarves"
 
 case "${1:-build}" in
 build) wanted=$build ;;

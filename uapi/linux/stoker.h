@@ -164,8 +164,8 @@ struct stoker_arena_advise {
  * -EINVAL: op, priority, flags, reserved, length, alignment, or O_APPEND on a file to write to.
  * -ENOENT: no such arena.  -EBUSY: it is discardable.  -ENODATA: its contents are gone.
  * -ERANGE: not within the arena.  -EOVERFLOW: file_offset + bytes passes 2^63 - 1.
- * -EBADF: no such descriptor, or not opened for this.  -EOPNOTSUPP: another kind of file, /proc and
- * /sys included.
+ * -EBADF: no such descriptor, or not opened for this.  -EOPNOTSUPP: another kind of file, those of
+ * /proc and /sys included.
  * -EFBIG: a write beyond RLIMIT_FSIZE.  -EAGAIN: transfers_max.  -ENOMEM.
  */
 struct stoker_transfer {

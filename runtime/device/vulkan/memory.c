@@ -138,16 +138,41 @@ static void free_buffer(struct vulkan *v, struct vulkan_buffer *b)
 	free(b);
 }
 
-static int back_buffer(struct vulkan *v, struct vulkan_buffer *b, uint32_t type, bool mapped,
-		       const char **doing)
+/* Gives a buffer its memory and learns its address. */
+static VkResult allocate_buffer(struct vulkan *v, struct vulkan_buffer *b, uint64_t bytes,
+				uint32_t type, const void *import)
 {
 	const VkMemoryAllocateFlagsInfo flags = {
 		.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
+		.pNext = import,
 		.flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT,
 	};
-	VkBufferDeviceAddressInfo info = {
-		.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
+	const VkMemoryAllocateInfo allocate = {
+		.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+		.pNext = &flags,
+		.allocationSize = bytes,
+		.memoryTypeIndex = type,
 	};
+
+	return v->vk.vkAllocateMemory(v->device, &allocate, NULL, &b->memory);
+}
+
+static VkResult bind_buffer(struct vulkan *v, struct vulkan_buffer *b)
+{
+	const VkBufferDeviceAddressInfo info = {
+		.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
+		.buffer = b->buffer,
+	};
+	const VkResult result = v->vk.vkBindBufferMemory(v->device, b->buffer, b->memory, 0);
+
+	if (result == VK_SUCCESS)
+		b->at = v->vk.vkGetBufferDeviceAddress(v->device, &info);
+	return result;
+}
+
+static int back_buffer(struct vulkan *v, struct vulkan_buffer *b, uint32_t type, bool mapped,
+		       const char **doing)
+{
 	VkMemoryRequirements need;
 	VkResult result = create_buffer(v, b->bytes, NULL, &b->buffer);
 
@@ -155,30 +180,19 @@ static int back_buffer(struct vulkan *v, struct vulkan_buffer *b, uint32_t type,
 	if (result != VK_SUCCESS)
 		return result;
 	v->vk.vkGetBufferMemoryRequirements(v->device, b->buffer, &need);
-	const VkMemoryAllocateInfo allocate = {
-		.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
-		.pNext = &flags,
-		.allocationSize = need.size,
-		.memoryTypeIndex = type,
-	};
-
 	*doing = "allocating memory";
-	result = v->vk.vkAllocateMemory(v->device, &allocate, NULL, &b->memory);
+	result = allocate_buffer(v, b, need.size, type, NULL);
 	if (result != VK_SUCCESS)
 		return result;
 	*doing = "binding memory";
-	result = v->vk.vkBindBufferMemory(v->device, b->buffer, b->memory, 0);
+	result = bind_buffer(v, b);
 	if (result != VK_SUCCESS)
 		return result;
 	if (mapped) {
 		*doing = "mapping memory";
 		result = v->vk.vkMapMemory(v->device, b->memory, 0, VK_WHOLE_SIZE, 0, &b->map);
-		if (result != VK_SUCCESS)
-			return result;
 	}
-	info.buffer = b->buffer;
-	b->at = v->vk.vkGetBufferDeviceAddress(v->device, &info);
-	return VK_SUCCESS;
+	return result;
 }
 
 static int buffer_create(struct vulkan *v, uint64_t bytes, uint32_t type, bool mapped,
@@ -264,17 +278,9 @@ static VkResult back_with_dma_buf(struct vulkan *v, struct vulkan_buffer *b, int
 		.sType = VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO,
 		.handleTypes = VK_EXTERNAL_MEMORY_HANDLE_TYPE_DMA_BUF_BIT_EXT,
 	};
-	VkBufferDeviceAddressInfo info = {
-		.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
-	};
 	VkImportMemoryFdInfoKHR import = {
 		.sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_FD_INFO_KHR,
 		.handleType = VK_EXTERNAL_MEMORY_HANDLE_TYPE_DMA_BUF_BIT_EXT,
-	};
-	const VkMemoryAllocateFlagsInfo flags = {
-		.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
-		.pNext = &import,
-		.flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT,
 	};
 	VkMemoryRequirements need;
 	uint32_t type;
@@ -289,23 +295,12 @@ static VkResult back_with_dma_buf(struct vulkan *v, struct vulkan_buffer *b, int
 	import.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (import.fd < 0)
 		return VK_ERROR_TOO_MANY_OBJECTS;
-	const VkMemoryAllocateInfo allocate = {
-		.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
-		.pNext = &flags,
-		.allocationSize = need.size,
-		.memoryTypeIndex = type,
-	};
-
-	result = v->vk.vkAllocateMemory(v->device, &allocate, NULL, &b->memory);
+	result = allocate_buffer(v, b, need.size, type, &import);
 	if (result != VK_SUCCESS) {
 		close(import.fd);
 		return result;
 	}
-	result = v->vk.vkBindBufferMemory(v->device, b->buffer, b->memory, 0);
-	info.buffer = b->buffer;
-	if (result == VK_SUCCESS)
-		b->at = v->vk.vkGetBufferDeviceAddress(v->device, &info);
-	return result;
+	return bind_buffer(v, b);
 }
 
 int vulkan_memory_import(struct stoker_device *d, void *host, int fd, uint64_t bytes,

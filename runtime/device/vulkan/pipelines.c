@@ -4,6 +4,7 @@
  * cache is kept in the user's cache folder, in a file a device and driver version.
  */
 #include "device/vulkan/vulkan.h"
+#include "stoker/cache.h"
 
 #include <fcntl.h>
 #include <stdio.h>

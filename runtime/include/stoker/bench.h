@@ -54,8 +54,8 @@ STOKER_API int stoker_bench_product(struct stoker_device *device,
 
 /**
  * struct stoker_bench_reads - reads of blocks at random places of a file and what they took
- * @store: "uring", "threads", "kmod", or NULL for the first of the former two that works here; set
- *to its name
+ * @store: "uring", "threads", "kmod", or NULL for the first of the former two that
+ *	works here; set to its name
  * @registered: of "uring", whether its memory is registered with the kernel
  * @block_bytes: a multiple of 4096
  * @depth: reads under way at a time, 1 to 64

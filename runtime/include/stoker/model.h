@@ -33,8 +33,8 @@ struct stoker_session_params;
  * @host_memory: for a device with memory of its own, which @memory is about: bytes of the host's
  *for experts on their way there; 0: as many
  * @session: what that session will be created with; NULL: the defaults
- * @store: how experts are read: "uring", "threads", "kmod" (the kernel module), or NULL for the
- *best that works here
+ * @store: how experts are read: "uring", "threads", "kmod" (the kernel module), or
+ *	NULL for the best that works here
  * @policy: which expert gives way to another: "frequency", "lru", "quota", or NULL for the first
  * @prefetch: whether experts are read before they're needed: "on", "off", or NULL for what
  *measuring shows to be faster; results are the same
