@@ -121,10 +121,13 @@ SHADER_FORMATS := F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K
 	IQ2_XXS IQ2_XS IQ2_S IQ3_XXS IQ3_S IQ4_NL IQ4_XS TQ1_0 TQ2_0 MXFP4 NVFP4
 # those whose codes are packed four a word
 WORD_FORMATS := Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K TQ2_0
+# those of them whose codes are all positive
+PAIR_FORMATS := $(filter-out Q8_0,$(WORD_FORMATS))
 FORMAT_SHADERS := embed matvec matmul matmul_tensor
 OTHER_SHADERS := $(filter-out $(FORMAT_SHADERS),$(basename $(notdir $(wildcard shaders/*.comp))))
 SPIRV := $(OTHER_SHADERS:%=$(SHADER_BUILD)/%.spv) \
-	$(foreach s,embed matvec matmul,$(SHADER_FORMATS:%=$(SHADER_BUILD)/$(s).%.spv))
+	$(foreach s,embed matvec matmul,$(SHADER_FORMATS:%=$(SHADER_BUILD)/$(s).%.spv)) \
+	$(PAIR_FORMATS:%=$(SHADER_BUILD)/matvec_pairs.%.spv)
 
 # Variants that only some compilers know
 can_compile = $(shell shaders/probe.sh $(GLSLC) $(1))
@@ -151,6 +154,10 @@ $$(SHADER_BUILD)/$(1).%.spv: shaders/$(1).comp $$(SHADER_SOURCES)
 	$$(call compile_shader,$$<,-DFORMAT=FORMAT_$$*)
 endef
 $(foreach s,$(FORMAT_SHADERS),$(eval $(call format_shader_rule,$(s))))
+
+$(SHADER_BUILD)/matvec_pairs.%.spv: shaders/matvec.comp $(SHADER_SOURCES)
+	@mkdir -p $(@D)
+	$(call compile_shader,$<,-DPAIRS -DFORMAT=FORMAT_$*)
 
 $(SHADER_BUILD)/matvec_dot.%.spv: shaders/matvec.comp $(SHADER_SOURCES)
 	@mkdir -p $(@D)

@@ -11,7 +11,7 @@
  * a group.
  *
  * Most formats have decode_words() instead, which leaves four codes in each word: unsigned ones under
- * 128 (IN_PLACE) or signed ones (SIGNED_WORDS).  For the former decode() makes code .y, .z and .w
+ * 128 (IN_PLACE; the largest is CODE_MAX) or signed ones (SIGNED_WORDS).  For the former decode() makes code .y, .z and .w
  * 2^8, 2^16 and 2^24 times too large: they stay where they are in the word, and since powers of two
  * are exact, BYTE_PLACE can wait until later.
  *

@@ -4,57 +4,109 @@
 #ifdef DOT
 #extension GL_EXT_integer_dot_product : require
 #endif
+#if defined(DOT) || defined(PAIRS)
+#define CODES
+#endif
 /*
  * Products of matrices with single rows.  A subgroup computes ROWS outputs; its lanes share the
  * groups of 32 weights among them, so that all read neighbouring blocks, and add up at the end.
- * With DOT activations are 8-bit codes, as quantize.comp makes them.
+ * With BY_LANE each lane computes ROWS outputs of its own: what it reads lies far apart, but
+ * activations are the same for all lanes, which processors that emulate a GPU load only once.
+ * With DOT or PAIRS activations are 8-bit codes, as quantize.comp makes them.
  */
 #include "common.glsl"
 
 layout(constant_id = 2) const uint ROWS = 4;
+layout(constant_id = 3) const bool BY_LANE = false;
 
 PUSH(push_matvec);
+#include "activations.glsl"
 #include "formats.glsl"
 #include "products.glsl"
 
-#ifdef DOT
+#ifdef CODES
 
-/* Ten words: the codes, their scale, and their sum times it. */
-void load_codes(uint64_t src, uint g, out uint x[8], out float scale, out float sum)
+#ifdef PAIRS
+const uint X_WORDS = PAIR_WORDS;
+#else
+const uint X_WORDS = DOT_WORDS;
+#endif
+
+struct Codes {
+	uint word[X_WORDS];
+	float scale, sum, first_sum; /* the sums of all and of the first 16, times the scale */
+};
+
+/* See quantize.comp. */
+Codes load_codes(uint64_t src, uint g)
 {
-	Words m = Words(src + 40ul * g);
+	Words m = Words(src + 4ul * (X_WORDS + CODE_EXTRA_WORDS) * g);
+	Codes x;
 
-	[[unroll]] for (uint i = 0; i < 8; i++)
-		x[i] = m.v[i];
-	scale = uintBitsToFloat(m.v[8]);
-	sum = uintBitsToFloat(m.v[9]);
+	[[unroll]] for (uint i = 0; i < X_WORDS; i++)
+		x.word[i] = m.v[i];
+	x.scale = uintBitsToFloat(m.v[X_WORDS]);
+	x.sum = uintBitsToFloat(m.v[X_WORDS + 1]);
+	x.first_sum = uintBitsToFloat(m.v[X_WORDS + 2]);
+	return x;
 }
 
-float product_of_codes(uint64_t row, uint g, const uint x[8], float x_scale, float x_sum)
+#ifdef PAIRS
+
+/*
+ * Two products by one multiplication: (a + 2^16 b) (y + 2^16 x) has a x + b y in its upper half, once
+ * the lower half's sign is taken into account.  Both halves hold sums of as many as stay within 15
+ * bits, whatever the codes of a format are.
+ */
+const uint WORDS_A_SUM = CODE_MAX <= 15 ? 4 : CODE_MAX <= 31 ? 2 : 1;
+
+int sum_of_products(const uint word[8], const uint x[X_WORDS], uint first)
+{
+	int sum = 0, both = 0;
+
+	[[unroll]] for (uint i = 0; i < 4; i++) {
+		both += int(word[first + i] & 0x00ff00ffu) * int(x[2 * (first + i)]);
+		both += int(word[first + i] >> 8 & 0x00ff00ffu) * int(x[2 * (first + i) + 1]);
+		if ((i + 1) % WORDS_A_SUM == 0) {
+			sum += (both + 0x8000) >> 16;
+			both = 0;
+		}
+	}
+	return sum;
+}
+
+#else
+
+int sum_of_products(const uint word[8], const uint x[X_WORDS], uint first)
+{
+	int sum = 0;
+
+	[[unroll]] for (uint i = first; i < first + 4; i++)
+		sum += dotPacked4x8EXT(int(word[i]), int(x[i]));
+	return sum;
+}
+
+#endif
+
+float product_of_codes(uint64_t row, uint g, const Codes x)
 {
 	uint word[8];
 	vec2 scale, offset;
-	int low = 0, high = 0;
 	float y;
 
 	decode_words(row, g, word, scale, offset);
-	[[unroll]] for (uint i = 0; i < 4; i++) {
-		low += dotPacked4x8EXT(int(word[i]), int(x[i]));
-		high += dotPacked4x8EXT(int(word[i + 4]), int(x[i + 4]));
-	}
-	y = x_scale * (scale.x * float(low) + scale.y * float(high));
+	const int low = sum_of_products(word, x.word, 0), high = sum_of_products(word, x.word, 4);
+
+#ifdef GROUP_16
+	y = x.scale * (scale.x * float(low) + scale.y * float(high));
+#else
+	y = x.scale * scale.x * float(low + high);
+#endif
 #ifdef AFFINE
 #ifdef GROUP_16
-	/* the sum of all 32 won't do */
-	int first = 0;
-
-	[[unroll]] for (uint i = 0; i < 4; i++)
-		first += dotPacked4x8EXT(0x01010101, int(x[i]));
-	const float first_sum = x_scale * float(first);
-
-	y += offset.x * first_sum + offset.y * (x_sum - first_sum);
+	y += offset.x * x.first_sum + offset.y * (x.sum - x.first_sum);
 #else
-	y += offset.x * x_sum;
+	y += offset.x * x.sum;
 #endif
 #endif
 	return y;
@@ -106,87 +158,111 @@ float product(uint64_t row, uint g, const vec4 x[8], float low_sum, float high_s
 
 #endif
 
-void run_rows(uint first)
+/* The @r-th output of this lane, of those that its subgroup begins with @first. */
+uint output_of(uint first, uint r)
+{
+	return first + (BY_LANE ? r * gl_SubgroupSize + gl_SubgroupInvocationID : r);
+}
+
+/* The sums of this lane's outputs over what it shares of the job: one row of one slot. */
+void add_up(uint64_t weights, uint job, uint first, out float total[ROWS])
 {
 	const uint groups = (p.width + 31) / 32;
+	const uint lane = BY_LANE ? 0 : gl_SubgroupInvocationID;
+	const uint lanes = BY_LANE ? 1 : gl_SubgroupSize;
+	const uint row = job / p.slots, slot = job % p.slots;
+
+	[[unroll]] for (uint r = 0; r < ROWS; r++)
+		total[r] = 0.0;
+	for (uint t = 0; t < p.terms; t++) {
+		const uint entry = job * p.terms + t;
+		const uint id = Words(p.ids).v[if_has(HAS_IDS, entry)];
+		const uint matrix = (p.has & HAS_IDS) != 0 ? id : slot;
+		const uint64_t weight = address_of(weights, matrix);
+		const uint64_t src = floats(p.src, uint64_t(row) * p.src_stride +
+					    slot * p.src_slot_stride + t * p.src_term_stride);
+		const float factor = Floats(p.mix).v[if_has(HAS_MIX, entry)];
+		const float scale = Floats(p.scale).v[if_has(HAS_SCALE, matrix)];
+		float sum[ROWS];
+
+		[[unroll]] for (uint r = 0; r < ROWS; r++)
+			sum[r] = 0.0;
+		for (uint g = lane; g < groups; g += lanes) {
+#ifdef CODES
+			const Codes x = load_codes(src, g);
+#else
+			float low_sum = 0.0, high_sum = 0.0;
+			vec4 x[8];
+
+			load_group(src, g, x);
+#ifdef AFFINE
+			const vec4 low = x[0] + x[1] + x[2] + x[3];
+			const vec4 high = x[4] + x[5] + x[6] + x[7];
+
+			low_sum = low.x + low.y + low.z + low.w;
+			high_sum = high.x + high.y + high.z + high.w;
+#endif
+#ifdef IN_PLACE
+			[[unroll]] for (uint i = 0; i < 8; i++)
+				x[i] *= BYTE_PLACE;
+#endif
+#endif
+			[[unroll]] for (uint r = 0; r < ROWS; r++) {
+				const uint o = min(output_of(first, r), p.out_width - 1);
+
+#ifdef CODES
+				sum[r] += product_of_codes(weight + uint64_t(o) * p.row_bytes, g, x);
+#else
+				sum[r] += product(weight + uint64_t(o) * p.row_bytes, g, x,
+						  low_sum, high_sum);
+#endif
+			}
+		}
+		[[unroll]] for (uint r = 0; r < ROWS; r++) {
+			const uint o = min(output_of(first, r), p.out_width - 1);
+			const float bias =
+				Floats(p.bias).v[if_has(HAS_BIAS, matrix * p.out_width + o)];
+
+			total[r] += factor * (sum[r] * scale +
+					      (lane == 0 ? bias : 0.0));
+		}
+	}
+}
+
+void run_rows(uint first)
+{
+	const bool gated = (p.has & HAS_GATE) != 0;
 
 	for (uint job = gl_WorkGroupID.y; job < p.rows * p.slots; job += gl_NumWorkGroups.y) {
 		const uint row = job / p.slots, slot = job % p.slots;
-		float total[ROWS];
+		float total[ROWS], gate[ROWS];
 
-		[[unroll]] for (uint r = 0; r < ROWS; r++)
-			total[r] = 0.0;
-		for (uint t = 0; t < p.terms; t++) {
-			const uint entry = job * p.terms + t;
-			const uint id = Words(p.ids).v[if_has(HAS_IDS, entry)];
-			const uint matrix = (p.has & HAS_IDS) != 0 ? id : slot;
-			const uint64_t weight = address_of(matrix);
-			const uint64_t src = floats(p.src, uint64_t(row) * p.src_stride +
-						    slot * p.src_slot_stride + t * p.src_term_stride);
-			const float factor = Floats(p.mix).v[if_has(HAS_MIX, entry)];
-			const float scale = Floats(p.scale).v[if_has(HAS_SCALE, matrix)];
-			float sum[ROWS];
-
+		for (uint pass = gated ? 0 : 1; pass < 2; pass++) {
+			add_up(pass == 0 ? p.gate : p.weight, job, first, total);
 			[[unroll]] for (uint r = 0; r < ROWS; r++)
-				sum[r] = 0.0;
-			for (uint g = gl_SubgroupInvocationID; g < groups; g += gl_SubgroupSize) {
-#ifdef DOT
-				float x_scale, x_sum;
-				uint x[8];
-
-				load_codes(src, g, x, x_scale, x_sum);
-#else
-				float low_sum = 0.0, high_sum = 0.0;
-				vec4 x[8];
-
-				load_group(src, g, x);
-#ifdef AFFINE
-				const vec4 low = x[0] + x[1] + x[2] + x[3];
-				const vec4 high = x[4] + x[5] + x[6] + x[7];
-
-				low_sum = low.x + low.y + low.z + low.w;
-				high_sum = high.x + high.y + high.z + high.w;
-#endif
-#ifdef IN_PLACE
-				[[unroll]] for (uint i = 0; i < 8; i++)
-					x[i] *= BYTE_PLACE;
-#endif
-#endif
-				[[unroll]] for (uint r = 0; r < ROWS; r++) {
-					const uint o = min(first + r, p.out_width - 1);
-
-#ifdef DOT
-					sum[r] += product_of_codes(weight + uint64_t(o) * p.row_bytes,
-								   g, x, x_scale, x_sum);
-#else
-					sum[r] += product(weight + uint64_t(o) * p.row_bytes, g, x,
-							  low_sum, high_sum);
-#endif
-				}
-			}
-			[[unroll]] for (uint r = 0; r < ROWS; r++) {
-				const uint o = min(first + r, p.out_width - 1);
-				const float bias =
-					Floats(p.bias).v[if_has(HAS_BIAS, matrix * p.out_width + o)];
-
-				total[r] += factor * (sum[r] * scale +
-						      (gl_SubgroupInvocationID == 0 ? bias : 0.0));
-			}
+				if (pass == 0)
+					gate[r] = total[r];
 		}
 		Floats dst = Floats(floats(p.dst, uint64_t(row) * p.dst_stride +
-					   slot * p.dst_slot_stride + first));
+					   slot * p.dst_slot_stride));
 
 		[[unroll]] for (uint r = 0; r < ROWS; r++) {
-			const float y = subgroupAdd(total[r]);
+			const uint o = output_of(first, r);
+			float y = BY_LANE ? total[r] : subgroupAdd(total[r]);
 
-			if (gl_SubgroupInvocationID == 0 && first + r < p.out_width)
-				dst.v[r] = y;
+			if (gated)
+				y = activate(p.has >> ACTIVATION_SHIFT,
+					     BY_LANE ? gate[r] : subgroupAdd(gate[r]), y);
+			if ((BY_LANE || gl_SubgroupInvocationID == 0) && o < p.out_width)
+				dst.v[o] = y;
 		}
 	}
 }
 
 void main()
 {
-	for (uint first = subgroup_index() * ROWS; first < p.out_width; first += subgroup_total() * ROWS)
+	const uint taken = BY_LANE ? ROWS * gl_SubgroupSize : ROWS;
+
+	for (uint first = subgroup_index() * taken; first < p.out_width; first += subgroup_total() * taken)
 		run_rows(first);
 }

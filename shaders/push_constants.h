@@ -33,10 +33,13 @@ struct push_embed {
 
 /*
  * dst[row][slot] = sum over term of mix * (W_m src[row][slot][term] * scale_m + bias_m), where
- * m = ids[row][slot][term], or slot without ids.
+ * m = ids[row][slot][term], or slot without ids.  With @gate, a weight like the first:
+ * activate(W^gate_m src[row][slot], W_m src[row][slot]), of the kind has >> ACTIVATION_SHIFT.
  */
+#define HAS_GATE 64
+#define ACTIVATION_SHIFT 16
 struct push_matvec {
-	address weight, src, dst, bias, scale, ids, mix, codebook, stride;
+	address weight, src, dst, bias, scale, ids, mix, codebook, stride, gate;
 	uint row_bytes, width, out_width, rows, slots, terms;
 	uint src_stride, src_slot_stride, src_term_stride, dst_stride, dst_slot_stride, has;
 };
@@ -50,7 +53,13 @@ struct push_matmul {
 	uint row_bytes, width, out_width, rows, divisor, src_stride, dst_stride, has;
 };
 
-/* Rows of src as codes: ten words for each 32 values. */
+/*
+ * Rows of src as 8-bit codes: for each 32 values the codes in DOT_WORDS words or in PAIR_WORDS,
+ * then CODE_EXTRA_WORDS: their scale, and the sums of all and of the first 16 codes times it.
+ */
+#define DOT_WORDS 8
+#define PAIR_WORDS 16
+#define CODE_EXTRA_WORDS 3
 struct push_quantize {
 	address dst, src;
 	uint rows, width, src_stride;
@@ -69,9 +78,15 @@ struct push_combine {
 };
 
 struct push_norm {
-	address dst, src, weight;
-	uint rows, groups, width, dst_stride, src_stride, l2, has_weight;
-	float eps;
+	address dst, src, weight, add, codes;
+	uint rows, groups, width, dst_stride, src_stride, add_stride, l2, has_weight, has_add;
+	float eps, add_scale;
+};
+
+struct push_qkv {
+	address q, k, v, q_norm, k_norm, keys, values, frequency, position;
+	uint rows, heads, kv_heads, key_size, value_size, pairs, interleaved, has_norm;
+	float eps, magnitude;
 };
 
 struct push_rope {

@@ -12,7 +12,7 @@
 
 struct run {
 	struct compute_options compute;
-	const char *model, *prompt, *file, *system, *kv, *trace;
+	const char *model, *prompt, *file, *system, *kv, *trace, *profile;
 	uint64_t tokens, context, seed, top_k, repeat_last;
 	double temperature, top_p, min_p, repeat_penalty;
 	struct string_list stop;
@@ -24,6 +24,7 @@ struct run {
 	struct stoker_session *session;
 	struct stoker_sampler *sampler;
 	FILE *trace_file;
+	struct stoker_profile *recorded;
 	double load_seconds;
 };
 
@@ -356,6 +357,50 @@ static void write_trace(void *observer, struct stoker_session *session, uint32_t
 	free(ids);
 }
 
+/* Sums of what took longest, and of each track, beside the time that sessions computed. */
+static void print_profile(const struct stoker_profile_total *list, size_t count)
+{
+	double batches = 0, track = 0;
+
+	for (size_t i = 0; i < count; i++)
+		batches += strcmp(list[i].track, "session") ? 0 : list[i].seconds;
+	for (size_t i = 0; i < count; i++) {
+		const struct stoker_profile_total *t = &list[i];
+		const bool last = i + 1 == count || strcmp(list[i + 1].track, t->track);
+
+		track += t->seconds;
+		fprintf(stderr, "%-8s %-13s %-7s %7llu times %10.3f ms %6.1f %%\n", t->track,
+			t->name, t->detail, (unsigned long long)t->count, 1e3 * t->seconds,
+			batches > 0 ? 100 * t->seconds / batches : 0);
+		if (last && !strcmp(t->track, "device"))
+			fprintf(stderr, "device   between ops %35.3f ms %6.1f %%\n",
+				1e3 * (batches - track),
+				batches > 0 ? 100 * (1 - track / batches) : 0);
+		track = last ? 0 : track;
+	}
+}
+
+static int end_profile(struct run *r)
+{
+	struct stoker_profile_total *list;
+	struct stoker_error err;
+	size_t count;
+	double joules;
+
+	if (stoker_profile_write(r->recorded, r->profile, &err))
+		return fail(&err);
+	if (stoker_profile_totals(r->recorded, &list, &count))
+		return failf("out of memory");
+	print_profile(list, count);
+	free(list);
+	if (stoker_profile_energy(r->recorded, &joules))
+		fputs("energy   this machine's counters can't be read (RAPL needs root)\n", stderr);
+	else
+		fprintf(stderr, "energy   %.3f J, %.4f J a token\n", joules,
+			joules / stoker_session_position(r->session));
+	return EXIT_OK;
+}
+
 static int start(struct run *r)
 {
 	const struct stoker_sampler_params sampling = {
@@ -390,6 +435,10 @@ static int start(struct run *r)
 		status = load_model(&r->compute, r->on, r->model, &params, &r->loaded);
 	if (!status && r->trace)
 		status = begin_trace(r);
+	if (!status && r->profile &&
+	    (stoker_profile_create(&r->recorded, &err) ||
+	     stoker_device_profile(r->on, r->recorded, &err)))
+		status = fail(&err);
 	if (!status && stoker_session_create(r->loaded, &params, &r->session, &err))
 		status = fail(&err);
 	r->load_seconds = now_seconds() - started;
@@ -437,6 +486,8 @@ int verb_run(int argc, char **argv)
 		{ "stats", 0, OPTION_FLAG, &r.stats, NULL, "print speed and memory at the end" },
 		{ "trace", 0, OPTION_STRING, &r.trace, "FILE",
 		  "write which experts each token uses, for \"stoker replay\"" },
+		{ "profile", 0, OPTION_STRING, &r.profile, "FILE",
+		  "write what took how long as a Chrome trace, and print its sums" },
 		{ "json", 0, OPTION_FLAG, &r.json, NULL,
 		  "print one JSON object instead of the text" },
 		COMPUTE_OPTIONS(&r.compute),
@@ -479,12 +530,16 @@ int verb_run(int argc, char **argv)
 				: once(&r, text ? text : r.prompt, text ? bytes : strlen(r.prompt));
 	}
 	cancel_on_interrupt(NULL);
+	if (r.recorded && r.session && (status == EXIT_OK || status == EXIT_INTERRUPTED) &&
+	    end_profile(&r) && !status)
+		status = EXIT_FAILED;
 	if (r.trace_file && (ferror(r.trace_file) | fclose(r.trace_file)) && !status)
 		status = failf("%s: %s", r.trace, strerror(errno));
 	stoker_sampler_free(&r.sampler);
 	stoker_session_free(&r.session);
 	stoker_model_free(&r.loaded);
 	stoker_device_close(&r.on);
+	stoker_profile_free(&r.recorded);
 	stoker_vocabulary_free(&r.vocabulary);
 	free(text);
 	return status;

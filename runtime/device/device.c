@@ -28,6 +28,19 @@ void stoker_device_close(struct stoker_device **device)
 		d->ops->destroy(d);
 }
 
+int stoker_device_profile(struct stoker_device *device, struct stoker_profile *profile,
+			  struct stoker_error *err)
+{
+	int ret;
+
+	pthread_mutex_lock(&device->turn);
+	ret = device->ops->profile(device, profile, err);
+	if (!ret)
+		device->profile = profile;
+	pthread_mutex_unlock(&device->turn);
+	return ret;
+}
+
 uint64_t stoker_device_memory_left(const struct stoker_device *device)
 {
 	return device->memory_left;

@@ -18,6 +18,7 @@
 #include "base/base.h"
 #include "quant/format.h"
 #include "stoker/device.h"
+#include "stoker/profile.h"
 
 typedef uint64_t stoker_address; /* 0: none */
 
@@ -49,6 +50,23 @@ struct op_matmul {
 	const struct stoker_weight *weight[STOKER_MATMUL_MAX];
 	stoker_address dst[STOKER_MATMUL_MAX]; /* rows of out_i floats */
 	stoker_address src;
+};
+
+enum stoker_activation {
+	ACTIVATION_SILU,       /* silu(gate) * up */
+	ACTIVATION_GELU,       /* gelu(gate) * up, tanh form */
+	ACTIVATION_RELU,       /* relu(gate) * up */
+	ACTIVATION_SWIGLU_OAI, /* min(g, 7) * sigmoid(1.702 min(g, 7)) * (clamp(u, -7, 7) + 1) */
+	ACTIVATION_SILU_ONLY,  /* silu(up), no gate */
+};
+
+/* dst[row] = act(gate src[row], up src[row]), or without a gate act(up src[row]). */
+struct op_gated {
+	const struct stoker_weight *gate, *up; /* gate->at may be 0 */
+	stoker_address dst, src;
+	stoker_address scratch; /* as large as dst */
+	uint32_t rows;
+	enum stoker_activation activation;
 };
 
 /* dst[row][h] = W_h src[row][h] for each of the weight's @count heads. */
@@ -99,6 +117,19 @@ struct op_kv_store {
 };
 
 /*
+ * Queries, keys and values from their products to attention, in one: op_norm for each head of
+ * queries and keys (with weights; 0: none), op_rope, op_kv_store.  Rows follow one another.
+ */
+struct op_qkv {
+	stoker_address q, k, v, q_norm, k_norm, keys, values;
+	stoker_address frequency, position;
+	enum stoker_kv_format format; /* F32 or F16 */
+	uint32_t rows, heads, kv_heads, key_size, value_size, pairs;
+	bool interleaved;
+	float eps, magnitude;
+};
+
+/*
  * Softmax attention over cache rows 0 .. position + row.  Head h uses key-value head
  * h / (heads / kv_heads).  Cache rows are kv_heads * key_size (value_size) values; with
  * @shared_value values are the first value_size of each key (multi-head latent attention).
@@ -126,14 +157,6 @@ struct op_route {
 	enum stoker_gating gating;
 	bool normalize;
 	float scale;
-};
-
-enum stoker_activation {
-	ACTIVATION_SILU,       /* silu(gate) * up */
-	ACTIVATION_GELU,       /* gelu(gate) * up, tanh form */
-	ACTIVATION_RELU,       /* relu(gate) * up */
-	ACTIVATION_SWIGLU_OAI, /* min(g, 7) * sigmoid(1.702 min(g, 7)) * (clamp(u, -7, 7) + 1) */
-	ACTIVATION_SILU_ONLY,  /* silu(up), no gate */
 };
 
 /* Where the matrices of one expert are. */
@@ -282,13 +305,19 @@ struct stoker_device_ops {
 	int (*replay)(struct stoker_device *d, struct stoker_recording *r,
 		      struct stoker_error *err);
 	void (*recording_free)(struct stoker_device *d, struct stoker_recording *r);
+	/* What the device does from now on goes into @profile, which d->profile is to be; NULL ends
+	 * it. */
+	int (*profile)(struct stoker_device *d, struct stoker_profile *profile,
+		       struct stoker_error *err);
 
 	void (*embed)(struct stoker_device *d, const struct op_embed *op);
 	void (*matmul)(struct stoker_device *d, const struct op_matmul *op);
+	void (*gated)(struct stoker_device *d, const struct op_gated *op);
 	void (*matmul_heads)(struct stoker_device *d, const struct op_matmul_heads *op);
 	void (*norm)(struct stoker_device *d, const struct op_norm *op);
 	void (*rope)(struct stoker_device *d, const struct op_rope *op);
 	void (*kv_store)(struct stoker_device *d, const struct op_kv_store *op);
+	void (*qkv)(struct stoker_device *d, const struct op_qkv *op); /* NULL: one by one */
 	void (*attention)(struct stoker_device *d, const struct op_attention *op);
 	void (*route)(struct stoker_device *d, const struct op_route *op);
 	void (*experts)(struct stoker_device *d, const struct op_experts *op);
@@ -309,8 +338,9 @@ struct stoker_device {
 	char description[160]; /* "cpu: 2 threads, avx512" */
 	uint64_t max_memory;   /* of one memory_create() */
 	bool exact;
-	bool shares_memory;   /* with the host */
-	uint64_t memory_left; /* of its own, 0: it isn't known */
+	bool shares_memory;		/* with the host */
+	uint64_t memory_left;		/* of its own, 0: it isn't known */
+	struct stoker_profile *profile; /* NULL: none */
 };
 
 /* Bytes of a cache row of @width values. */

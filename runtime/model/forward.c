@@ -75,12 +75,17 @@ static void multiply(const struct forward *f, enum binary_kind kind, stoker_addr
 	f->model->device->ops->binary(f->model->device, &op);
 }
 
+static stoker_address frequency_of(const struct forward *f, const struct rope *rope)
+{
+	return rope->long_frequency && f->context > rope->short_context ? rope->long_frequency
+									: rope->frequency;
+}
+
 static void rotate(const struct forward *f, const struct rope *rope, stoker_address x,
 		   uint32_t heads, uint32_t head_stride, uint32_t stride)
 {
-	const bool is_long = rope->long_frequency && f->context > rope->short_context;
 	const struct op_rope op = { .x = x,
-				    .frequency = is_long ? rope->long_frequency : rope->frequency,
+				    .frequency = frequency_of(f, rope),
 				    .rows = f->rows,
 				    .heads = heads,
 				    .head_stride = head_stride,
@@ -128,6 +133,48 @@ static stoker_address floats(stoker_address at, uint64_t n)
 /* --- mixers: h -> a ------------------------------------------------------------------------------
  */
 
+/* Norms queries and keys, turns them, and puts keys and values into the cache. */
+static void prepare(const struct forward *f, const struct layer *l, const struct layer_state *s,
+		    stoker_address q, stoker_address k, stoker_address v)
+{
+	const struct stoker_device_ops *ops = f->model->device->ops;
+	const uint32_t q_width = l->heads * l->key_size, k_width = l->kv_heads * l->key_size;
+	const struct op_qkv op = { .q = q,
+				   .k = k,
+				   .v = v,
+				   .q_norm = l->q_norm,
+				   .k_norm = l->k_norm,
+				   .keys = s->keys,
+				   .values = s->values,
+				   .frequency = frequency_of(f, &l->rope),
+				   .position = f->position,
+				   .format = f->kv,
+				   .rows = f->rows,
+				   .heads = l->heads,
+				   .kv_heads = l->kv_heads,
+				   .key_size = l->key_size,
+				   .value_size = l->value_size,
+				   .pairs = l->rope.pairs,
+				   .interleaved = l->rope.interleaved,
+				   .eps = f->model->norm_eps,
+				   .magnitude = l->rope.magnitude };
+
+	if (ops->qkv && f->kv != STOKER_KV_Q8_0 && !l->norm_whole && !l->q_norm == !l->k_norm) {
+		ops->qkv(f->model->device, &op);
+		return;
+	}
+	if (l->q_norm)
+		norm(f, q, q, l->q_norm, l->norm_whole ? 1 : l->heads,
+		     l->norm_whole ? q_width : l->key_size, q_width);
+	if (l->k_norm)
+		norm(f, k, k, l->k_norm, l->norm_whole ? 1 : l->kv_heads,
+		     l->norm_whole ? k_width : l->key_size, k_width);
+	rotate(f, &l->rope, q, l->heads, l->key_size, q_width);
+	rotate(f, &l->rope, k, l->kv_heads, l->key_size, k_width);
+	store(f, s->keys, k, k_width);
+	store(f, s->values, v, l->kv_heads * l->value_size);
+}
+
 static void attention(const struct forward *f, const struct layer *l, const struct layer_state *s)
 {
 	const struct stoker_device_ops *ops = f->model->device->ops;
@@ -150,16 +197,7 @@ static void attention(const struct forward *f, const struct layer *l, const stru
 		copy(f, queries, l->key_size, q, 2 * l->key_size, f->rows * l->heads, l->key_size);
 		q = queries;
 	}
-	if (l->q_norm)
-		norm(f, q, q, l->q_norm, l->norm_whole ? 1 : l->heads,
-		     l->norm_whole ? q_width : l->key_size, q_width);
-	if (l->k_norm)
-		norm(f, k, k, l->k_norm, l->norm_whole ? 1 : l->kv_heads,
-		     l->norm_whole ? k_width : l->key_size, k_width);
-	rotate(f, &l->rope, q, l->heads, l->key_size, q_width);
-	rotate(f, &l->rope, k, l->kv_heads, l->key_size, k_width);
-	store(f, s->keys, k, k_width);
-	store(f, s->values, v, v_width);
+	prepare(f, l, s, q, k, v);
 
 	const struct op_attention attend = {
 		.dst = o,
@@ -382,25 +420,18 @@ static void gated(const struct forward *f, const struct stoker_weight *gate,
 {
 	const struct stoker_device_ops *ops = f->model->device->ops;
 	stoker_address at = f->mix;
-	const stoker_address u = carve(&at, f, up->out), g = carve(&at, f, up->out);
-	const struct op_matmul both = { .count = gate->at ? 2 : 1,
-					.rows = f->rows,
-					.weight = { up, gate },
-					.dst = { u, g },
-					.src = f->h };
-	const struct op_glu glu = { .dst = g,
-				    .gate = gate->at ? g : 0,
-				    .up = u,
-				    .rows = f->rows,
-				    .width = up->out,
-				    .gate_stride = up->out,
-				    .up_stride = up->out,
-				    .activation = gate->at ? f->model->activation
-							   : ACTIVATION_SILU_ONLY };
+	const stoker_address hidden = carve(&at, f, up->out), scratch = carve(&at, f, up->out);
+	const struct op_gated op = { .gate = gate,
+				     .up = up,
+				     .dst = hidden,
+				     .src = f->h,
+				     .scratch = scratch,
+				     .rows = f->rows,
+				     .activation = gate->at ? f->model->activation
+							    : ACTIVATION_SILU_ONLY };
 
-	ops->matmul(f->model->device, &both);
-	ops->glu(f->model->device, &glu);
-	matmul(f, down, dst, g);
+	ops->gated(f->model->device, &op);
+	matmul(f, down, dst, hidden);
 }
 
 static void route(const struct forward *f, const struct layer *l, stoker_address ids,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Experts wanted, read, given out and released: see pager.h. */
+#include "base/profile.h"
 #include "pager/slots.h"
 
 /* Wanted by nobody and complete, so that it may hold something else. */
@@ -59,6 +60,8 @@ void send_reads(struct stoker_pager *p, struct store_read **reads, size_t count,
 
 	if (!count)
 		return;
+	for (size_t i = 0; i < count; i++)
+		reads[i]->sent_ns = began;
 	if (!p->reading)
 		p->reading_since = began;
 	p->reading += count;
@@ -81,10 +84,15 @@ static void take_completions(struct stoker_pager *p, bool wait)
 
 	p->stats.store_ns += wait ? 0 : stoker_now_ns() - began;
 	end_reads(p, count);
+	const uint64_t now = profile_now(p->device->profile);
+
 	for (size_t i = 0; i < count; i++) {
 		struct store_read *r = done[i];
 		struct slot *s = r->owner;
 
+		profile_add(p->device->profile, PROFILE_READS,
+			    r->priority == STORE_PREFETCH ? "prefetch" : "read", NULL, r->sent_ns,
+			    now);
 		if (!r->result) {
 			s->pending--;
 			p->stats.bytes += r->bytes;
@@ -298,7 +306,10 @@ static int get(struct stoker_expert_source *source, uint32_t expert, struct stok
 
 		while (s->pending)
 			take_completions(p, true);
-		p->stats.stall_ns += stoker_now_ns() - began;
+		const uint64_t now = stoker_now_ns();
+
+		p->stats.stall_ns += now - began;
+		profile_add(p->device->profile, PROFILE_PAGER, "wait", NULL, began, now);
 	}
 	if (s->failed)
 		return read_failed(l, s, err);

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "base/profile.h"
 #include "model/model.h"
 
 enum { MAX_CONTEXT = 1 << 24, MAX_BATCH = 1 << 16 };
@@ -263,6 +264,8 @@ static int run_batch(struct stoker_session *s, const uint32_t *tokens, struct st
 	int ret;
 
 	pthread_mutex_lock(&d->turn);
+	const uint64_t began = profile_now(d->profile);
+
 	ret = d->ops->write(d, f->position, &s->position, sizeof(s->position), err);
 	if (!ret)
 		ret = d->ops->write(d, f->tokens, tokens, f->rows * sizeof(*tokens), err);
@@ -272,6 +275,8 @@ static int run_batch(struct stoker_session *s, const uint32_t *tokens, struct st
 		ret = d->ops->read(d, s->logits, f->logits,
 				   (uint64_t)f->logit_rows * s->model->vocabulary * sizeof(float),
 				   err);
+	if (!ret)
+		profile_add_batch(d->profile, f->rows, began, profile_now(d->profile));
 	pthread_mutex_unlock(&d->turn);
 	return ret;
 }

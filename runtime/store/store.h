@@ -29,6 +29,7 @@ struct store_read {
 	void *dst;
 	int result; /* 0 or -errno, once complete */
 	void *owner;
+	uint64_t sent_ns;	      /* the owner's */
 	enum store_priority priority; /* the store's, as everything from here on */
 	struct store_read *next;
 	uint64_t done;

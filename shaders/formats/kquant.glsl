@@ -3,6 +3,7 @@
 #if FORMAT == FORMAT_Q2_K
 #define AFFINE
 #define IN_PLACE
+#define CODE_MAX 3
 #define GROUP_16
 
 void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out vec2 offset)
@@ -21,6 +22,7 @@ void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out ve
 #elif FORMAT == FORMAT_Q3_K
 #define AFFINE
 #define IN_PLACE
+#define CODE_MAX 7
 #define GROUP_16
 
 FETCH(8)
@@ -48,6 +50,7 @@ void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out ve
 #elif FORMAT == FORMAT_Q4_K || FORMAT == FORMAT_Q5_K
 #define AFFINE
 #define IN_PLACE
+#define CODE_MAX 31
 
 void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out vec2 offset)
 {
@@ -79,6 +82,7 @@ void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out ve
 #elif FORMAT == FORMAT_Q6_K
 #define AFFINE
 #define IN_PLACE
+#define CODE_MAX 63
 #define GROUP_16
 
 FETCH(8)

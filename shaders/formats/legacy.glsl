@@ -3,6 +3,7 @@
 #if FORMAT == FORMAT_Q4_0
 #define AFFINE
 #define IN_PLACE
+#define CODE_MAX 15
 
 void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out vec2 offset)
 {
@@ -27,6 +28,7 @@ void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out ve
 #elif FORMAT == FORMAT_Q4_1
 #define AFFINE
 #define IN_PLACE
+#define CODE_MAX 15
 
 void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out vec2 offset)
 {
@@ -46,6 +48,7 @@ void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out ve
 #elif FORMAT == FORMAT_Q5_0 || FORMAT == FORMAT_Q5_1
 #define AFFINE
 #define IN_PLACE
+#define CODE_MAX 31
 
 FETCH(5)
 

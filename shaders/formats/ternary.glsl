@@ -42,6 +42,7 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 #elif FORMAT == FORMAT_TQ2_0
 #define AFFINE
 #define IN_PLACE
+#define CODE_MAX 3
 
 FETCH(8)
 

@@ -14,6 +14,7 @@ struct buffer {
 
 struct cpu {
 	struct stoker_device base;
+	struct stoker_device_ops profiled; /* the table while it is profiled */
 	struct stoker_pool *pool;
 	const struct cpu_kernels *kernels;
 	enum stoker_isa isa;
@@ -39,6 +40,9 @@ static inline uint32_t host_position(stoker_address at)
 {
 	return *(const uint32_t *)host(at);
 }
+
+extern const struct stoker_device_ops cpu_ops;
+int cpu_profile(struct stoker_device *d, struct stoker_profile *profile, struct stoker_error *err);
 
 /* @buffer grown to @bytes, or NULL; the failure is kept for submit(). */
 void *cpu_reserve(struct cpu *cpu, struct buffer *buffer, size_t bytes);

@@ -3,6 +3,7 @@
  * Recording and submission.  A barrier is recorded only where a dispatch touches memory that one
  * since the last barrier wrote, or writes what one read.  Submissions signal a timeline semaphore.
  */
+#include "base/profile.h"
 #include "device/vulkan/vulkan.h"
 
 static const uint64_t wait_step_ns = 1000000000;
@@ -80,6 +81,8 @@ int vulkan_commands_open(struct vulkan *v, struct stoker_error *err)
 
 void vulkan_commands_close(struct vulkan *v)
 {
+	for (unsigned i = 0; i < VULKAN_RING; i++)
+		vulkan_timing_end(v, &v->ring[i]);
 	if (v->pool)
 		v->vk.vkDestroyCommandPool(v->device, v->pool, NULL);
 	if (v->timeline)
@@ -124,7 +127,15 @@ static int start(struct vulkan *v, bool again, struct stoker_error *err)
 		return ret;
 	}
 	v->recording = c->buffer;
+	ret = vulkan_timing_begin(v, c, err);
+	if (ret) {
+		v->recording = VK_NULL_HANDLE;
+		pthread_mutex_unlock(&v->lock);
+		return ret;
+	}
+	v->begun_ns = profile_now(v->base.profile);
 	v->bound = VK_NULL_HANDLE;
+	v->coded.src = 0;
 	v->span_count = 0;
 	if (again)
 		barrier(v, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
@@ -137,6 +148,7 @@ int vulkan_begin(struct stoker_device *d, struct stoker_error *err)
 	struct vulkan *v = vulkan_of(d);
 
 	v->failed = 0;
+	v->pending.dst = 0;
 	v->foreseen.source = NULL;
 	v->split = false;
 	return start(v, false, err);
@@ -165,12 +177,28 @@ static int run(struct vulkan *v, struct vulkan_commands *c, struct stoker_error 
 		.signalSemaphoreCount = 1,
 		.pSignalSemaphores = &v->timeline,
 	};
+	const uint64_t began = profile_now(v->base.profile);
 	const VkResult result = v->vk.vkQueueSubmit(v->queue, 1, &info, VK_NULL_HANDLE);
 
+	profile_add(v->base.profile, PROFILE_HOST, "submit", NULL, began,
+		    profile_now(v->base.profile));
 	if (result != VK_SUCCESS)
 		return vulkan_fail(v, result, "submitting work", err);
 	v->timeline_value = c->value = value;
 	return 0;
+}
+
+/* Waits for what run() submitted. */
+static int wait_for(struct vulkan *v, struct vulkan_commands *c, struct stoker_error *err)
+{
+	const uint64_t began = profile_now(v->base.profile);
+	const int ret = vulkan_wait(v, v->timeline, c->value, err);
+
+	if (!ret && v->base.profile) {
+		vulkan_timing_take(v, c);
+		profile_add(v->base.profile, PROFILE_HOST, "wait", NULL, began, stoker_now_ns());
+	}
+	return ret;
 }
 
 /* Ends and submits what is recorded. */
@@ -183,6 +211,8 @@ static int end_and_run(struct vulkan *v, struct stoker_error *err)
 		VK_ACCESS_HOST_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT);
 	result = v->vk.vkEndCommandBuffer(c->buffer);
 	v->recording = VK_NULL_HANDLE;
+	profile_add(v->base.profile, PROFILE_HOST, "record", NULL, v->begun_ns,
+		    profile_now(v->base.profile));
 	if (v->failed) {
 		if (err)
 			*err = v->failure;
@@ -197,6 +227,7 @@ static int finish(struct vulkan *v, struct stoker_error *err)
 {
 	int ret;
 
+	vulkan_catch_up(v);
 	if (!v->recording) { /* it couldn't be begun again */
 		if (err)
 			*err = v->failure;
@@ -213,6 +244,8 @@ int vulkan_flush(struct stoker_device *d, struct stoker_error *err)
 	struct vulkan *v = vulkan_of(d);
 	int ret = finish(v, err);
 
+	if (!ret && v->base.profile) /* its times are read before it is used again */
+		ret = wait_for(v, &v->ring[v->ring_next], err);
 	if (!ret) {
 		v->split = true;
 		v->ring_next = (v->ring_next + 1) % VULKAN_RING;
@@ -231,7 +264,7 @@ void vulkan_sync(struct vulkan *v)
 		return;
 	v->failed = finish(v, &v->failure);
 	if (!v->failed)
-		v->failed = vulkan_wait(v, v->timeline, c->value, &v->failure);
+		v->failed = wait_for(v, c, &v->failure);
 	v->split = true;
 	v->ring_next = (v->ring_next + 1) % VULKAN_RING;
 	/* recording goes on even after a failure, for submit() to end */
@@ -251,7 +284,7 @@ int vulkan_submit(struct stoker_device *d, struct stoker_recording **keep, struc
 		v->vk.vkDeviceWaitIdle(v->device); /* earlier parts may still run */
 		return ret;
 	}
-	ret = vulkan_wait(v, v->timeline, c->value, err);
+	ret = wait_for(v, c, err);
 	if (!ret && v->complaint)
 		ret = stoker_fail(err, -EPROTO, "%s", v->complaint);
 	if (!ret && keep && !v->split) {
@@ -273,7 +306,7 @@ int vulkan_replay(struct stoker_device *d, struct stoker_recording *r, struct st
 	pthread_mutex_lock(&v->lock);
 	ret = run(v, &r->commands, err);
 	pthread_mutex_unlock(&v->lock);
-	return ret ? ret : vulkan_wait(v, v->timeline, r->commands.value, err);
+	return ret ? ret : wait_for(v, &r->commands, err);
 }
 
 void vulkan_recording_free(struct stoker_device *d, struct stoker_recording *r)
@@ -285,6 +318,7 @@ void vulkan_recording_free(struct stoker_device *d, struct stoker_recording *r)
 	vulkan_wait(v, v->timeline, r->commands.value, NULL);
 	pthread_mutex_lock(&v->lock);
 	v->vk.vkFreeCommandBuffers(v->device, v->pool, 1, &r->commands.buffer);
+	vulkan_timing_end(v, &r->commands);
 	pthread_mutex_unlock(&v->lock);
 	free(r);
 }
@@ -304,6 +338,17 @@ static void order(struct vulkan *v, const struct vulkan_span *spans, size_t coun
 	if (wait)
 		barrier(v, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
 			VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+	for (size_t i = 0; i < count; i++) {
+		const struct vulkan_codes *c = &v->coded;
+		const struct vulkan_span kept[] = {
+			{ .at = c->src, .bytes = 4 * (uint64_t)c->rows * c->width },
+			{ .at = c->codes, .bytes = 1 },
+		};
+
+		if (spans[i].write &&
+		    (conflicts(&spans[i], &kept[0]) || conflicts(&spans[i], &kept[1])))
+			v->coded.src = 0;
+	}
 	memcpy(v->spans + v->span_count, spans, count * sizeof(*spans));
 	v->span_count += count;
 }
@@ -312,6 +357,7 @@ void vulkan_record(struct vulkan *v, const struct vulkan_dispatch *d)
 {
 	VkPipeline pipeline;
 
+	vulkan_catch_up(v);
 	if (v->failed || !d->x)
 		return;
 	v->failed = vulkan_pipeline(v, d, &pipeline, &v->failure);
@@ -326,4 +372,6 @@ void vulkan_record(struct vulkan *v, const struct vulkan_dispatch *d)
 	v->vk.vkCmdDispatch(v->recording, MIN(d->x, v->limits.maxComputeWorkGroupCount[0]),
 			    MIN(MAX(d->y, 1u), v->limits.maxComputeWorkGroupCount[1]),
 			    MIN(MAX(d->z, 1u), v->limits.maxComputeWorkGroupCount[2]));
+	vulkan_timing_add(v, &v->ring[v->ring_next], vulkan_shader_name(d->shader),
+			  d->format ? d->format->name : NULL);
 }

@@ -71,11 +71,18 @@ static void experts_by_row(struct stoker_device *d, const struct op_experts *op,
 				    .src_term_stride = op->down->in,
 				    .dst_stride = op->down->out };
 
-	vulkan_matvec(v, op->up, &r);
-	r.dst = s->gate;
-	if (op->gate->at)
-		vulkan_matvec(v, op->gate, &r);
-	activate(d, op, s);
+	if (vulkan_can_gate(op->up, op->gate)) {
+		r.dst = s->hidden;
+		r.gate = op->gate;
+		r.activation = op->activation;
+		vulkan_matvec(v, op->up, &r);
+	} else {
+		vulkan_matvec(v, op->up, &r);
+		r.dst = s->gate;
+		if (op->gate->at)
+			vulkan_matvec(v, op->gate, &r);
+		activate(d, op, s);
+	}
 	down.codes = vulkan_quantize(v, op->down, s->hidden, op->rows * op->used, op->down->in);
 	vulkan_matvec(v, op->down, &down);
 }

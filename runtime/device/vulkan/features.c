@@ -94,7 +94,7 @@ static void choose_subgroups(struct vulkan *v)
 	v->subgroup_min = v->known_size ? v->subgroup_size : MIN(v->subgroup_size, 4u);
 }
 
-/* Whether products of four 8-bit codes are an instruction. */
+/* Whether products of four 8-bit codes are an instruction, or two at least by one. */
 static void choose_dot(struct vulkan *v)
 {
 	VkPhysicalDeviceShaderIntegerDotProductPropertiesKHR dot = {
@@ -105,6 +105,8 @@ static void choose_dot(struct vulkan *v)
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES_KHR,
 	};
 
+	v->pairs = (v->emulated || vulkan_wanted("pairs")) && !v->base.exact &&
+		   !vulkan_wanted("no-pairs");
 	if (v->base.exact || vulkan_wanted("no-dot") ||
 	    !vulkan_has_extension(v->physical, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME))
 		return;

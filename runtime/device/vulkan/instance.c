@@ -13,9 +13,10 @@ void (*vulkan_table_hook)(struct VolkDeviceTable *table);
  *	validate      the Khronos layer with synchronization validation; any message fails submit()
  *	validate-gpu  the same, GPU-assisted: finds addresses out of bounds
  *	separate      treats the device's memory as one that the host doesn't see
+ *	as-gpu        doesn't take it for a processor that emulates a GPU
  *	no-control    leaves the subgroup's size to the driver
- *	dot, tensor   integer dot products and cooperative matrices even where the device emulates
- *	              them; no-dot and no-tensor leave them out where it doesn't
+ *	dot, tensor,  integer dot products, cooperative matrices, and products in pairs even where
+ *	pairs         they aren't expected to pay; no-dot, no-tensor, no-pairs: nowhere
  *	no-budget     doesn't ask how much memory is left
  *	no-cache      neither reads nor writes the pipeline cache
  */
@@ -317,6 +318,8 @@ static void choose_queues(struct vulkan *v)
 			v->family = i;
 		}
 	}
+	if (v->family < count && families[v->family].timestampValidBits)
+		v->stamp_mask = ~0ull >> (64 - families[v->family].timestampValidBits);
 	/* a family for nothing but transfers: others without compute are for video and the like */
 	v->transfer_family = v->family;
 	for (uint32_t i = 0; i < count; i++) {
@@ -481,7 +484,8 @@ int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **dev
 		vkGetPhysicalDeviceProperties2(v->physical, &properties);
 		vkGetPhysicalDeviceMemoryProperties(v->physical, &v->heaps);
 		v->limits = properties.properties.limits;
-		v->emulated = properties.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+		v->emulated = properties.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU &&
+			      !vulkan_wanted("as-gpu");
 		v->base.max_memory = largest.maxMemoryAllocationSize - 2 * VULKAN_PADDING;
 		choose_queues(v);
 		vulkan_choose_features(v);

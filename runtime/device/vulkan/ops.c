@@ -40,15 +40,37 @@ void vulkan_glu(struct stoker_device *d, const struct op_glu *op)
 /* --- attention and recurrence --------------------------------------------------------------------
  */
 
+/* Whether the addition that was put off makes what a norm reads. */
+static bool takes_pending(const struct vulkan *v, const struct op_norm *op)
+{
+	const struct op_binary *add = &v->pending;
+
+	return add->dst && add->dst == op->src && add->rows == op->rows &&
+	       add->width == op->width && op->groups == 1 && add->dst_stride == op->src_stride &&
+	       op->dst != op->src;
+}
+
 static void norm(struct stoker_device *d, const struct op_norm *op)
 {
 	struct vulkan *v = vulkan_of(d);
 	const uint64_t width = (uint64_t)op->groups * op->width;
+	const struct op_binary add = takes_pending(v, op) ? v->pending
+							  : (struct op_binary){ .dst = 0 };
+	/* few rows go through products of 8-bit codes next */
+	const bool coded = op->groups == 1 && op->rows <= MATVEC_ROWS_MAX && op->width % 32 == 0 &&
+			   op->dst_stride == op->width && vulkan_code_words(v);
+	const uint64_t words = coded ? (uint64_t)op->rows * (op->width / 32) * vulkan_code_words(v)
+				     : 0;
 	const struct push_norm push = {
 		.dst = op->dst,
 		.src = op->src,
 		.weight = present(v, op->weight, ONE),
 		.has_weight = op->weight != 0,
+		.add = present(v, add.b, ZERO),
+		.has_add = add.dst != 0,
+		.add_scale = add.scale,
+		.add_stride = add.dst ? add.b_stride : 0,
+		.codes = coded ? vulkan_scratch(v, SCRATCH_CODES, 4 * words) : v->constants.at,
 		.rows = op->rows,
 		.groups = op->groups,
 		.width = op->width,
@@ -58,9 +80,18 @@ static void norm(struct stoker_device *d, const struct op_norm *op)
 		.eps = op->eps,
 	};
 
+	if (add.dst)
+		v->pending.dst = 0;
 	RECORD(v, push, op->rows * op->groups, .shader = SHADER_NORM,
+	       .constants = { !v->dot, coded },
 	       SPANS(writes(op->dst, extent(op->rows, op->dst_stride, width)),
-		     reads(op->src, extent(op->rows, op->src_stride, width))));
+		     span(op->src, extent(op->rows, op->src_stride, width), add.dst != 0),
+		     reads(add.b, extent(op->rows, add.b_stride, width)),
+		     writes(coded ? push.codes : 0, words)));
+	if (coded)
+		v->coded = (struct vulkan_codes){
+			.src = op->dst, .codes = push.codes, .rows = op->rows, .width = op->width
+		};
 }
 
 static void rope(struct stoker_device *d, const struct op_rope *op)
@@ -108,6 +139,40 @@ static void kv_store(struct stoker_device *d, const struct op_kv_store *op)
 	       .shader = SHADER_KV_STORE, .threads = threads(v), .constants = { op->format },
 	       SPANS(cache_span(op->cache, true),
 		     reads(op->src, extent(op->rows, op->stride, op->width))));
+}
+
+static void qkv(struct stoker_device *d, const struct op_qkv *op)
+{
+	struct vulkan *v = vulkan_of(d);
+	const uint64_t q = (uint64_t)op->rows * op->heads * op->key_size;
+	const uint64_t k = (uint64_t)op->rows * op->kv_heads * op->key_size;
+	const struct push_qkv push = {
+		.q = op->q,
+		.k = op->k,
+		.v = op->v,
+		.q_norm = present(v, op->q_norm, ONE),
+		.k_norm = present(v, op->k_norm, ONE),
+		.has_norm = op->q_norm != 0,
+		.keys = op->keys,
+		.values = op->values,
+		.frequency = present(v, op->pairs ? op->frequency : 0, ZERO),
+		.position = op->position,
+		.rows = op->rows,
+		.heads = op->heads,
+		.kv_heads = op->kv_heads,
+		.key_size = op->key_size,
+		.value_size = op->value_size,
+		.pairs = op->pairs,
+		.interleaved = op->interleaved,
+		.eps = op->eps,
+		.magnitude = op->magnitude,
+	};
+
+	RECORD(v, push, op->rows * (op->heads + 2 * op->kv_heads), .shader = SHADER_QKV,
+	       .constants = { op->format },
+	       SPANS(writes(op->q, q), reads(op->k, k),
+		     reads(op->v, (uint64_t)op->rows * op->kv_heads * op->value_size),
+		     cache_span(op->keys, true), cache_span(op->values, true)));
 }
 
 static void attention(struct stoker_device *d, const struct op_attention *op)
@@ -235,9 +300,8 @@ static void delta_net(struct stoker_device *d, const struct op_delta_net *op)
 /* --- the rest ------------------------------------------------------------------------------------
  */
 
-static void binary(struct stoker_device *d, const struct op_binary *op)
+static void record_binary(struct vulkan *v, const struct op_binary *op)
 {
-	struct vulkan *v = vulkan_of(d);
 	const struct push_binary push = {
 		.dst = op->dst,
 		.a = op->a,
@@ -258,6 +322,28 @@ static void binary(struct stoker_device *d, const struct op_binary *op)
 		     reads(op->a, extent(op->rows, op->a_stride, op->width)),
 		     reads(op->b, extent(op->rows, op->b_stride, op->width)),
 		     reads(op->gate, op->rows)));
+}
+
+void vulkan_catch_up(struct vulkan *v)
+{
+	const struct op_binary op = v->pending;
+
+	v->pending.dst = 0;
+	if (op.dst)
+		record_binary(v, &op);
+}
+
+/* Additions to the residual wait for the norm that mostly follows. */
+static void binary(struct stoker_device *d, const struct op_binary *op)
+{
+	struct vulkan *v = vulkan_of(d);
+
+	vulkan_catch_up(v);
+	if (op->kind == BINARY_ADD && op->dst == op->a && op->dst_stride == op->a_stride &&
+	    op->rows <= MATVEC_ROWS_MAX)
+		v->pending = *op;
+	else
+		record_binary(v, op);
 }
 
 static void scale(struct stoker_device *d, const struct op_scale *op)
@@ -342,14 +428,17 @@ const struct stoker_device_ops vulkan_ops = {
 	.begin = vulkan_begin,
 	.flush = vulkan_flush,
 	.submit = vulkan_submit,
+	.profile = vulkan_profile,
 	.replay = vulkan_replay,
 	.recording_free = vulkan_recording_free,
 	.embed = vulkan_embed,
 	.matmul = vulkan_matmul,
+	.gated = vulkan_gated,
 	.matmul_heads = vulkan_matmul_heads,
 	.norm = norm,
 	.rope = rope,
 	.kv_store = kv_store,
+	.qkv = qkv,
 	.attention = attention,
 	.route = route,
 	.experts = vulkan_experts,

@@ -17,6 +17,7 @@ static const char *const shader_names[] = {
 	[SHADER_EMBED] = "embed",
 	[SHADER_MATVEC] = "matvec",
 	[SHADER_MATVEC_DOT] = "matvec_dot",
+	[SHADER_MATVEC_PAIRS] = "matvec_pairs",
 	[SHADER_MATMUL_TENSOR] = "matmul_tensor",
 	[SHADER_QUANTIZE] = "quantize",
 	[SHADER_MATMUL] = "matmul",
@@ -25,6 +26,7 @@ static const char *const shader_names[] = {
 	[SHADER_NORM] = "norm",
 	[SHADER_ROPE] = "rope",
 	[SHADER_KV_STORE] = "kv_store",
+	[SHADER_QKV] = "qkv",
 	[SHADER_ATTENTION] = "attention",
 	[SHADER_ROUTE] = "route",
 	[SHADER_GLU] = "glu",
@@ -162,6 +164,11 @@ static void full_name(enum vulkan_shader shader, const struct stoker_format *for
 {
 	snprintf(name, 64, "%s%s%s", shader_names[shader], format ? "." : "",
 		 format ? format->name : "");
+}
+
+const char *vulkan_shader_name(enum vulkan_shader shader)
+{
+	return shader_names[shader];
 }
 
 bool vulkan_has_shader(enum vulkan_shader shader, const struct stoker_format *format)

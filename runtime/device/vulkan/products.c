@@ -4,17 +4,21 @@
 
 enum {
 	MATMUL_TILE = 8,
-	CODE_WORDS = 10,	/* 32 values as 8-bit codes, their scale and sum */
 	LARGE_WEIGHT = 4 << 20, /* values that are worth compiling a larger kernel for */
 };
 
 /*
- * Rows of weights that a subgroup (matvec) or a lane (matmul) takes.  Processors that emulate a GPU
- * gain from every load they share; GPUs need many subgroups, and small ones.
+ * Rows of weights that a subgroup or a lane takes.  Processors that emulate a GPU gain from every
+ * load they share, up to the number of their registers; GPUs need many subgroups, and small ones.
  */
-static uint32_t matvec_rows(const struct vulkan *v)
+static uint32_t matvec_rows(const struct vulkan *v, bool coded)
 {
-	return v->emulated ? 8 : 2;
+	return v->emulated && coded ? 4 : 2;
+}
+
+uint32_t vulkan_code_words(const struct vulkan *v)
+{
+	return v->dot ? DOT_WORDS + CODE_EXTRA_WORDS : v->pairs ? PAIR_WORDS + CODE_EXTRA_WORDS : 0;
 }
 
 static uint32_t matmul_outputs(const struct vulkan *v, const struct stoker_weight *w)
@@ -29,6 +33,17 @@ static stoker_address codebook_of(const struct vulkan *v, const struct stoker_fo
 	for (const struct stoker_format *o = NULL; (o = stoker_format_next(o)) && o != f;)
 		at += round_up(o->codebook_bytes, 64);
 	return f->codebook_bytes ? at : v->constants.at;
+}
+
+static enum vulkan_shader matvec_with_codes(const struct vulkan *v)
+{
+	return v->dot ? SHADER_MATVEC_DOT : SHADER_MATVEC_PAIRS;
+}
+
+static bool takes_codes(const struct vulkan *v, const struct stoker_weight *w)
+{
+	return vulkan_code_words(v) && w->in % 32 == 0 &&
+	       vulkan_has_shader(matvec_with_codes(v), w->format);
 }
 
 void vulkan_embed(struct stoker_device *d, const struct op_embed *op)
@@ -54,29 +69,35 @@ void vulkan_embed(struct stoker_device *d, const struct op_embed *op)
 stoker_address vulkan_quantize(struct vulkan *v, const struct stoker_weight *w, stoker_address src,
 			       uint32_t rows, uint32_t stride)
 {
-	const uint64_t words = (uint64_t)rows * (w->in / 32) * CODE_WORDS;
+	const uint64_t words =
+		takes_codes(v, w) ? (uint64_t)rows * (w->in / 32) * vulkan_code_words(v) : 0;
+	const struct vulkan_codes *done = &v->coded;
 	const struct push_quantize push = {
 		.src = src,
 		.rows = rows,
 		.width = w->in,
 		.src_stride = stride,
-		.dst = v->dot && w->in % 32 == 0 ? vulkan_scratch(v, SCRATCH_CODES, 4 * words) : 0,
+		.dst = words ? vulkan_scratch(v, SCRATCH_CODES, 4 * words) : 0,
 	};
 
+	vulkan_catch_up(v);
+	if (push.dst && done->src == src && done->rows == rows && done->width == w->in &&
+	    stride == w->in)
+		return done->codes;
 	if (push.dst)
 		RECORD(v, push, for_threads(v, (uint64_t)rows * (w->in / 32)),
-		       .shader = SHADER_QUANTIZE, .threads = threads(v),
+		       .shader = SHADER_QUANTIZE, .threads = threads(v), .constants = { !v->dot },
 		       SPANS(writes(push.dst, words), reads(src, extent(rows, stride, w->in))));
 	return push.dst;
 }
 
 void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct vulkan_rows *r)
 {
-	const bool dot = r->codes && vulkan_has_shader(SHADER_MATVEC_DOT, w->format);
-	const uint32_t code_words = w->in / 32 * CODE_WORDS;
+	const bool coded = r->codes && takes_codes(v, w);
+	const uint32_t row_words = w->in / 32 * vulkan_code_words(v);
 	const struct push_matvec push = {
 		.weight = w->at,
-		.src = dot ? r->codes : r->src,
+		.src = coded ? r->codes : r->src,
 		.dst = r->dst,
 		.bias = present(v, w->bias, ZERO),
 		.scale = present(v, w->scale, ONE),
@@ -84,7 +105,9 @@ void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct
 		.mix = present(v, r->mix, ONE),
 		.has = (r->ids ? HAS_IDS : 0) | (r->mix ? HAS_MIX : 0) |
 		       (r->table ? HAS_TABLE : 0) | (w->bias ? HAS_BIAS : 0) |
-		       (w->scale ? HAS_SCALE : 0),
+		       (w->scale ? HAS_SCALE : 0) | (r->gate ? HAS_GATE : 0) |
+		       (uint32_t)r->activation << ACTIVATION_SHIFT,
+		.gate = r->gate ? r->gate->at : w->at,
 		.codebook = codebook_of(v, w->format),
 		.stride = w->stride,
 		.row_bytes = (uint32_t)stoker_row_bytes(w->format, w->in),
@@ -93,22 +116,24 @@ void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct
 		.rows = r->rows,
 		.slots = r->slots,
 		.terms = r->terms,
-		.src_stride = dot ? r->terms * code_words : r->src_stride,
+		.src_stride = coded ? r->terms * row_words : r->src_stride,
 		.src_slot_stride = r->src_slot_stride,
-		.src_term_stride = dot ? code_words : r->src_term_stride,
+		.src_term_stride = coded ? row_words : r->src_term_stride,
 		.dst_stride = r->dst_stride,
 		.dst_slot_stride = r->dst_slot_stride,
 	};
 	const uint64_t entries = (uint64_t)r->rows * r->slots * r->terms;
 	const uint64_t src = extent(r->rows, push.src_stride, 0) +
 			     extent(r->slots, push.src_slot_stride, 0) +
-			     extent(r->terms, push.src_term_stride, MAX(w->in, code_words));
+			     extent(r->terms, push.src_term_stride, MAX(w->in, row_words));
 	const uint64_t dst =
 		extent(r->rows, r->dst_stride, 0) + extent(r->slots, r->dst_slot_stride, w->out);
 
-	RECORD(v, push, div_up(w->out, matvec_rows(v)),
-	       .shader = dot ? SHADER_MATVEC_DOT : SHADER_MATVEC, .format = w->format,
-	       .constants = { matvec_rows(v) },
+	const uint32_t lane_rows = matvec_rows(v, coded);
+
+	RECORD(v, push, div_up(w->out, lane_rows * (v->emulated ? v->subgroup_size : 1)),
+	       .shader = coded ? matvec_with_codes(v) : SHADER_MATVEC, .format = w->format,
+	       .constants = { lane_rows, v->emulated },
 	       .y = (uint32_t)MIN((uint64_t)r->rows * r->slots, (uint64_t)65535),
 	       SPANS(writes(r->dst, dst), reads(push.src, src), reads(r->ids, entries),
 		     reads(r->mix, entries)));
@@ -160,11 +185,10 @@ void vulkan_product(struct vulkan *v, const struct stoker_weight *w, stoker_addr
 void vulkan_matmul(struct stoker_device *d, const struct op_matmul *op)
 {
 	struct vulkan *v = vulkan_of(d);
-	const stoker_address codes =
-		op->rows > MATVEC_ROWS_MAX
-			? 0
-			: vulkan_quantize(v, op->weight[0], op->src, op->rows, op->weight[0]->in);
+	stoker_address codes = 0;
 
+	for (uint32_t i = 0; i < op->count && op->rows <= MATVEC_ROWS_MAX && !codes; i++)
+		codes = vulkan_quantize(v, op->weight[i], op->src, op->rows, op->weight[i]->in);
 	for (uint32_t i = 0; i < op->count; i++) {
 		const struct stoker_weight *w = op->weight[i];
 		const struct vulkan_rows r = { .dst = op->dst[i],
@@ -181,6 +205,50 @@ void vulkan_matmul(struct stoker_device *d, const struct op_matmul *op)
 		else
 			vulkan_product(v, w, op->dst[i], op->src, op->rows, 0, 0, 1, false);
 	}
+}
+
+bool vulkan_can_gate(const struct stoker_weight *up, const struct stoker_weight *gate)
+{
+	return gate->at && gate->format == up->format && gate->stride == up->stride &&
+	       gate->in == up->in && gate->out == up->out && !up->bias && !up->scale &&
+	       !gate->bias && !gate->scale;
+}
+
+void vulkan_gated(struct stoker_device *d, const struct op_gated *op)
+{
+	struct vulkan *v = vulkan_of(d);
+	const struct stoker_weight *up = op->up;
+	const bool fused = op->rows <= MATVEC_ROWS_MAX && vulkan_can_gate(up, op->gate);
+	const struct op_matmul both = { .count = op->gate->at ? 2 : 1,
+					.rows = op->rows,
+					.weight = { up, op->gate },
+					.dst = { op->scratch, op->dst },
+					.src = op->src };
+	const struct op_glu glu = { .dst = op->dst,
+				    .gate = op->gate->at ? op->dst : 0,
+				    .up = op->scratch,
+				    .rows = op->rows,
+				    .width = up->out,
+				    .gate_stride = up->out,
+				    .up_stride = up->out,
+				    .activation = op->activation };
+	struct vulkan_rows r = { .dst = op->dst,
+				 .src = op->src,
+				 .gate = op->gate,
+				 .activation = op->activation,
+				 .rows = op->rows,
+				 .slots = 1,
+				 .terms = 1,
+				 .src_stride = up->in,
+				 .dst_stride = up->out };
+
+	if (fused) {
+		r.codes = vulkan_quantize(v, up, op->src, op->rows, up->in);
+		vulkan_matvec(v, up, &r);
+		return;
+	}
+	vulkan_matmul(d, &both);
+	vulkan_glu(d, &glu);
 }
 
 void vulkan_matmul_heads(struct stoker_device *d, const struct op_matmul_heads *op)

@@ -67,8 +67,10 @@ static inline uint32_t for_threads(const struct vulkan *v, uint64_t count)
 /* What matvec has to know besides the weights. */
 struct vulkan_rows {
 	stoker_address dst, src, ids, mix;
-	stoker_address codes; /* of src, or 0: [rows][terms], see vulkan_quantize() */
-	bool table;	      /* the weight's address is a table of its matrices' */
+	stoker_address codes;		  /* of src, or 0: [rows][terms], see vulkan_quantize() */
+	const struct stoker_weight *gate; /* NULL: none; like the weight, without bias and scale */
+	enum stoker_activation activation;
+	bool table; /* the weight's address is a table of its matrices' */
 	uint32_t rows, slots, terms;
 	uint32_t src_stride, src_slot_stride, src_term_stride, dst_stride, dst_slot_stride;
 };
@@ -80,6 +82,10 @@ struct vulkan_rows {
 stoker_address vulkan_quantize(struct vulkan *v, const struct stoker_weight *w, stoker_address src,
 			       uint32_t rows, uint32_t stride);
 void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct vulkan_rows *r);
+/* Whether vulkan_matvec() takes @gate along with @up. */
+bool vulkan_can_gate(const struct stoker_weight *up, const struct stoker_weight *gate);
+/* Words of 32 values as 8-bit codes: see push_quantize; 0 where products are done with floats. */
+uint32_t vulkan_code_words(const struct vulkan *v);
 /* The rows of @src, or with @list those that each of the weight's matrices has: see push_matmul. */
 void vulkan_product(struct vulkan *v, const struct stoker_weight *w, stoker_address dst,
 		    stoker_address src, uint32_t rows, stoker_address list, stoker_address offsets,
@@ -88,6 +94,7 @@ void vulkan_product(struct vulkan *v, const struct stoker_weight *w, stoker_addr
 /* Ops that aren't in ops.c. */
 void vulkan_embed(struct stoker_device *d, const struct op_embed *op);
 void vulkan_matmul(struct stoker_device *d, const struct op_matmul *op);
+void vulkan_gated(struct stoker_device *d, const struct op_gated *op);
 void vulkan_matmul_heads(struct stoker_device *d, const struct op_matmul_heads *op);
 void vulkan_experts(struct stoker_device *d, const struct op_experts *op);
 void vulkan_foresee(struct stoker_device *d, const struct op_foresee *op);

@@ -6,6 +6,7 @@
  *	instance.c   finding, choosing, opening and closing a device
  *	memory.c     buffers with addresses, mapped or reached through a staging ring
  *	commands.c   recording, barriers where data flows, submission, replay
+ *	timing.c     what dispatches take, for profiles
  *	pipelines.c  shaders specialised on first use, cached on disk
  *	products.c   products of weights with rows
  *	experts.c    the experts op, paged or not
@@ -44,6 +45,7 @@ enum vulkan_shader {
 	SHADER_EMBED,
 	SHADER_MATVEC,
 	SHADER_MATVEC_DOT,
+	SHADER_MATVEC_PAIRS,
 	SHADER_MATMUL,
 	SHADER_MATMUL_TENSOR,
 	SHADER_QUANTIZE,
@@ -52,6 +54,7 @@ enum vulkan_shader {
 	SHADER_NORM,
 	SHADER_ROPE,
 	SHADER_KV_STORE,
+	SHADER_QKV,
 	SHADER_ATTENTION,
 	SHADER_ROUTE,
 	SHADER_GLU,
@@ -87,9 +90,12 @@ struct vulkan_pipeline {
 	VkPipeline pipeline;
 };
 
+struct vulkan_timing;
+
 struct vulkan_commands {
 	VkCommandBuffer buffer;
-	uint64_t value; /* of the timeline when it has run */
+	struct vulkan_timing *timing; /* NULL: not profiled */
+	uint64_t value;		      /* of the timeline when it has run */
 };
 
 /* What a recorded command buffer is kept as, for replay(). */
@@ -128,7 +134,8 @@ struct vulkan {
 	uint32_t memory_type_count, staging_type;
 	uint32_t subgroup_size, subgroup_min;
 	bool emulated; /* by the CPU */
-	bool dot;      /* products of 8-bit codes, four at a time */
+	bool dot;      /* products of 8-bit codes, four at a time by an instruction */
+	bool pairs;    /* or two by a multiplication of 32-bit integers */
 	bool tensor;   /* cooperative matrices of half floats, tensor_shape[M, N, K] */
 	uint32_t tensor_shape[3];
 
@@ -149,8 +156,15 @@ struct vulkan {
 	VkCommandBuffer recording; /* NULL: not between begin() and submit() */
 	bool split;		   /* what is recorded was submitted in parts */
 	VkPipeline bound;
+	uint64_t begun_ns;   /* recording, when profiled */
+	uint64_t stamp_mask; /* of timestamps' bits, 0: the queue has none */
 	struct vulkan_span spans[VULKAN_SPANS];
 	size_t span_count;
+	struct op_binary pending; /* an addition that the next norm may take along; dst 0: none */
+	struct vulkan_codes {	  /* 8-bit codes that are still those of @src; 0: none */
+		stoker_address src, codes;
+		uint32_t rows, width;
+	} coded;
 	int failed;		    /* first failure since begin(), told by @failure */
 	struct op_foresee foreseen; /* for its source, at the next experts op */
 	struct stoker_error failure;
@@ -249,6 +263,20 @@ struct vulkan_dispatch {
 };
 
 void vulkan_record(struct vulkan *v, const struct vulkan_dispatch *d);
+/* Records what was put off. */
+void vulkan_catch_up(struct vulkan *v);
+
+/* --- timing.c ------------------------------------------------------------------------------------
+ */
+
+/* At the beginning of @c, after each of its dispatches, and when it has run: see there. */
+int vulkan_timing_begin(struct vulkan *v, struct vulkan_commands *c, struct stoker_error *err);
+void vulkan_timing_add(struct vulkan *v, struct vulkan_commands *c, const char *name,
+		       const char *detail);
+void vulkan_timing_take(struct vulkan *v, struct vulkan_commands *c);
+void vulkan_timing_end(struct vulkan *v, struct vulkan_commands *c);
+int vulkan_profile(struct stoker_device *d, struct stoker_profile *profile,
+		   struct stoker_error *err);
 
 /* --- pipelines.c ---------------------------------------------------------------------------------
  */
@@ -257,6 +285,7 @@ int vulkan_pipelines_open(struct vulkan *v, const VkPhysicalDeviceProperties *pr
 			  struct stoker_error *err);
 void vulkan_pipelines_close(struct vulkan *v);
 bool vulkan_has_shader(enum vulkan_shader shader, const struct stoker_format *format);
+const char *vulkan_shader_name(enum vulkan_shader shader);
 int vulkan_pipeline(struct vulkan *v, const struct vulkan_dispatch *d, VkPipeline *pipeline,
 		    struct stoker_error *err);
 

@@ -11,6 +11,7 @@
 #include "stoker/format.h"
 #include "stoker/gguf.h"
 #include "stoker/model.h"
+#include "stoker/profile.h"
 #include "stoker/session.h"
 #include "stoker/text.h"
 

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What each dispatch of a command buffer took, while the device is profiled: a timestamp before the
+ * first and one after each.  Where there is no barrier between two they run at the same time; what
+ * the second still took is its time then.
+ */
+#include "base/profile.h"
+#include "device/vulkan/vulkan.h"
+
+enum { STAMPS = 4096 }; /* of a command buffer; what more there is isn't timed */
+
+struct vulkan_timing {
+	VkQueryPool pool;
+	uint32_t count;
+	const char *names[STAMPS], *details[STAMPS];
+	uint64_t stamps[STAMPS];
+};
+
+static void stamp(struct vulkan *v, struct vulkan_timing *t, const char *name, const char *detail)
+{
+	if (t->count == STAMPS)
+		return;
+	v->vk.vkCmdWriteTimestamp(v->recording, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, t->pool,
+				  t->count);
+	t->names[t->count] = name;
+	t->details[t->count++] = detail;
+}
+
+int vulkan_timing_begin(struct vulkan *v, struct vulkan_commands *c, struct stoker_error *err)
+{
+	const VkQueryPoolCreateInfo info = {
+		.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
+		.queryType = VK_QUERY_TYPE_TIMESTAMP,
+		.queryCount = STAMPS,
+	};
+	VkResult result;
+
+	if (!v->base.profile)
+		return 0;
+	if (!c->timing) {
+		c->timing = calloc(1, sizeof(*c->timing));
+		if (!c->timing)
+			return stoker_fail(err, -ENOMEM, "%s: out of memory", v->name);
+		result = v->vk.vkCreateQueryPool(v->device, &info, NULL, &c->timing->pool);
+		if (result != VK_SUCCESS) {
+			free(c->timing);
+			c->timing = NULL;
+			return vulkan_fail(v, result, "creating a query pool", err);
+		}
+	}
+	c->timing->count = 0;
+	v->vk.vkCmdResetQueryPool(c->buffer, c->timing->pool, 0, STAMPS);
+	stamp(v, c->timing, "", NULL);
+	return 0;
+}
+
+void vulkan_timing_add(struct vulkan *v, struct vulkan_commands *c, const char *name,
+		       const char *detail)
+{
+	if (v->base.profile && c->timing)
+		stamp(v, c->timing, name, detail);
+}
+
+/* The device's clock is set against ours by the last dispatch's end, which the host has just seen.
+ */
+void vulkan_timing_take(struct vulkan *v, struct vulkan_commands *c)
+{
+	struct vulkan_timing *t = c->timing;
+	const uint64_t now = profile_now(v->base.profile);
+	const double period = (double)v->limits.timestampPeriod;
+
+	if (!v->base.profile || !t || t->count < 2 ||
+	    v->vk.vkGetQueryPoolResults(v->device, t->pool, 0, t->count, sizeof(t->stamps),
+					t->stamps, sizeof(*t->stamps),
+					VK_QUERY_RESULT_64_BIT) != VK_SUCCESS)
+		return;
+	for (uint32_t i = 1; i < t->count; i++) {
+		/* of as many bits as the device has, which may begin anew */
+		const uint64_t last = t->stamps[t->count - 1];
+		const uint64_t before = (last - t->stamps[i - 1]) & v->stamp_mask;
+		const uint64_t after = (last - t->stamps[i]) & v->stamp_mask;
+
+		profile_add(v->base.profile, PROFILE_DEVICE, t->names[i], t->details[i],
+			    now - (uint64_t)(period * (double)before),
+			    now - (uint64_t)(period * (double)after));
+	}
+}
+
+void vulkan_timing_end(struct vulkan *v, struct vulkan_commands *c)
+{
+	if (!c->timing)
+		return;
+	v->vk.vkDestroyQueryPool(v->device, c->timing->pool, NULL);
+	free(c->timing);
+	c->timing = NULL;
+}
+
+int vulkan_profile(struct stoker_device *d, struct stoker_profile *profile,
+		   struct stoker_error *err)
+{
+	struct vulkan *v = vulkan_of(d);
+
+	if (profile && !v->stamp_mask)
+		return stoker_fail(err, -ENOTSUP, "%s: its queue has no timestamps", v->name);
+	return 0;
+}
