@@ -117,6 +117,8 @@ if [ -e $demo ]; then
 	expect 2 'no size "much"' "no size" "$stoker" run -m $demo -p "And" -n 5 --memory much
 	expect 1 'no policy "fifo"' "unknown policy" "$stoker" run -m $demo -p "And" -n 5 --memory min --policy fifo
 	expect 0 "" "run --trace" "$stoker" run -m $demo -p "And God said" -n 20 --ignore-eos --trace "$scratch/trace"
+	expect 0 "experts" "run --profile" "$stoker" run -m $demo -p "And" -n 5 --ignore-eos --profile "$scratch/profile"
+	expect 1 "No space left" "a profile that can't be written" "$stoker" run -m $demo -p "And" -n 5 --profile /dev/full
 	expect 0 "optimum" "replay" "$stoker" replay "$scratch/trace" --plot "$scratch/plot.svg"
 	if grep -q polyline "$scratch/plot.svg"; then ok "replay --plot"; else bad "replay --plot"; fi
 	expect 0 '"belady"' "replay --json" "$stoker" replay --json "$scratch/trace"
