@@ -27,18 +27,29 @@ void stoker_pool_run(struct stoker_pool *pool, void (*fn)(void *context, unsigne
 /* CPUs of the affinity mask, but no more than the cgroup's CPU quota, at least 1. */
 unsigned stoker_usable_cpus(void);
 
-/* A range of items that threads take in chunks. */
+/*
+ * A range of items that @threads take one after the other: most of an equal part of what is left,
+ * so that memory is read in long stretches, and at least @chunk, so that all end at the same time
+ * even when some are slower.
+ */
 struct stoker_share {
 	atomic_size_t next;
 	size_t count, chunk;
+	unsigned threads;
 };
 
 static inline bool stoker_share_take(struct stoker_share *share, size_t *begin, size_t *end)
 {
-	*begin = atomic_fetch_add_explicit(&share->next, share->chunk, memory_order_relaxed);
-	if (*begin >= share->count)
-		return false;
-	*end = MIN(*begin + share->chunk, share->count);
+	size_t at = atomic_load_explicit(&share->next, memory_order_relaxed), take;
+
+	do {
+		if (at >= share->count)
+			return false;
+		take = MAX((share->count - at) * 3 / (4 * (size_t)share->threads), share->chunk);
+	} while (!atomic_compare_exchange_weak_explicit(&share->next, &at, at + take,
+							memory_order_relaxed, memory_order_relaxed));
+	*begin = at;
+	*end = MIN(at + take, share->count);
 	return true;
 }
 

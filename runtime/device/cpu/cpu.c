@@ -61,7 +61,9 @@ static void parallel_thread(void *argument, unsigned thread)
 void cpu_parallel(struct cpu *cpu, size_t count, size_t chunk, size_t work, cpu_range_fn *fn,
 		  const void *context)
 {
-	struct parallel p = { .share = { .count = count, .chunk = MAX(chunk, (size_t)1) },
+	struct parallel p = { .share = { .count = count,
+					 .chunk = MAX(chunk, (size_t)1),
+					 .threads = cpu->threads },
 			      .cpu = cpu,
 			      .fn = fn,
 			      .context = context };

@@ -841,7 +841,7 @@ INLINE void gemv_group(const struct stoker_format *f, const uint8_t *w, size_t r
 static void gemv_q8(const struct stoker_format *f, const uint8_t *w, size_t row_bytes, size_t rows,
 		    const struct q8_rows *x, size_t row, float *out, void *scratch)
 {
-	row_dot_fn *fused = ISA_NAME(cpu_fused_dot)(f);
+	row_dot_fn *fused = ISA_NAME(cpu_fused_dot)(f, x->k);
 
 	if (fused)
 		for (size_t i = 0; i < rows; i++) {

@@ -31,7 +31,7 @@ struct q8_rows {
  * formats that are used most.  cpu_fused_dot() gives NULL where there is none: fused.c.
  */
 typedef float row_dot_fn(const uint8_t *w, const struct q8_rows *x, size_t row);
-ISA_DECLARE(row_dot_fn *, cpu_fused_dot, const struct stoker_format *format);
+ISA_DECLARE(row_dot_fn *, cpu_fused_dot, const struct stoker_format *format, size_t k);
 
 /* Which rows of the activations a product takes, and where its results go. */
 struct gemm_rows {
