@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* stoker bench: speed of models, and of single operations beside the machine's limits. */
-#include "tool.h"
+#include "bench.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 struct bench {
 	struct compute_options compute;
 	const char *model, *format;
-	const char *arena;
+	const char *arena, *plot;
 	uint64_t prompt, decode, repeat, depth, arena_bytes;
 	bool json;
 };
@@ -151,71 +151,6 @@ static int bench_model(const struct bench *b)
 	return status;
 }
 
-static void print_product(const struct bench *b, const struct stoker_bench_product *p,
-			  double bandwidth, struct json_object *list)
-{
-	if (!b->json) {
-		printf("%-8s %6u x %-6u %4u rows %10.3f ms %8.2f GB/s (%3.0f %% of reading) %9.2f "
-		       "GFLOP/s\n",
-		       p->format, p->out, p->in, p->rows, 1e3 * p->seconds,
-		       1e-9 * p->weight_bytes / p->seconds,
-		       100 * p->weight_bytes / p->seconds / bandwidth,
-		       1e-9 * p->operations / p->seconds);
-		return;
-	}
-	struct json_object *o = json_object_new_object();
-
-	json_object_object_add(o, "format", json_object_new_string(p->format));
-	json_object_object_add(o, "in", json_object_new_int64(p->in));
-	json_object_object_add(o, "out", json_object_new_int64(p->out));
-	json_object_object_add(o, "rows", json_object_new_int64(p->rows));
-	json_object_object_add(o, "seconds", json_object_new_double(p->seconds));
-	json_object_object_add(o, "bytes_per_second",
-			       json_object_new_double(p->weight_bytes / p->seconds));
-	json_object_object_add(o, "operations_per_second",
-			       json_object_new_double(p->operations / p->seconds));
-	json_object_array_add(list, o);
-}
-
-static int bench_ops(const struct bench *b)
-{
-	static const uint32_t row_counts[] = { 1, 8, 64 };
-	struct json_object *root = json_object_new_object(), *list = json_object_new_array();
-	struct stoker_device *device = NULL;
-	struct stoker_error err;
-	double bandwidth = 1;
-	int status = open_device(&b->compute, &device);
-
-	if (!status && stoker_bench_read_bandwidth(device, &bandwidth, &err))
-		status = fail(&err);
-	if (!status && !b->json)
-		printf("%s\nreading memory: %.2f GB/s\n", stoker_device_description(device),
-		       1e-9 * bandwidth);
-	for (const struct stoker_format *f = NULL; !status && (f = stoker_format_next(f));) {
-		if (b->format && strcasecmp(b->format, stoker_format_name(f)))
-			continue;
-		for (size_t i = 0; i < sizeof(row_counts) / sizeof(*row_counts) && !status; i++) {
-			struct stoker_bench_product p = { .format = stoker_format_name(f),
-							  .in = 2048,
-							  .out = 8192,
-							  .rows = row_counts[i] };
-
-			if (stoker_bench_product(device, &p, &err))
-				status = fail(&err);
-			else
-				print_product(b, &p, bandwidth, list);
-		}
-	}
-	json_object_object_add(root, "read_bytes_per_second", json_object_new_double(bandwidth));
-	json_object_object_add(root, "products", list);
-	if (b->json && !status)
-		status = print_json(stdout, root);
-	else
-		json_object_put(root);
-	stoker_device_close(&device);
-	return status;
-}
-
 struct store_kind {
 	const char *store, *title;
 	int registered;
@@ -352,7 +287,9 @@ int verb_bench(int argc, char **argv)
 		{ "repeat", 'r', OPTION_UINT, &b.repeat, "N",
 		  "repetitions of \"bench model\", of which the median counts (5)" },
 		{ "format", 0, OPTION_STRING, &b.format, "TYPE",
-		  "only this format, for \"bench ops\"" },
+		  "only this format, in shapes of real models, for \"bench ops\"" },
+		{ "plot", 0, OPTION_STRING, &b.plot, "FILE",
+		  "draw \"bench ops\" under this machine's limits (SVG)" },
 		{ "arena", 0, OPTION_STRING, &b.arena, "SIZE",
 		  "memory that \"bench store\" reads into (64M)" },
 		{ "json", 0, OPTION_FLAG, &b.json, NULL, "print JSON" },
@@ -360,9 +297,9 @@ int verb_bench(int argc, char **argv)
 		{ 0 },
 	};
 	const struct usage usage = {
-		"bench model|ops|store [OPTION]...",
-		"Measures a model's speed, matrix products in every format, or how fast the drive "
-		"reads a file's blocks.",
+		"bench model|ops|limits|store [OPTION]...",
+		"Measures a model's speed, matrix products in every format, how fast the device "
+		"reads memory and multiplies, or how fast the drive reads a file's blocks.",
 		options, 1, 1
 	};
 	int status;
@@ -389,10 +326,13 @@ int verb_bench(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if (!strcmp(argv[1], "ops"))
-		return bench_ops(&b);
+		return bench_ops(&b.compute, b.format, b.plot, b.json);
+	if (!strcmp(argv[1], "limits"))
+		return bench_limits(&b.compute, b.json);
 	if (!strcmp(argv[1], "store") && b.model)
 		return bench_store(&b);
-	fputs("stoker: \"bench model -m FILE\", \"bench store -m FILE\" or \"bench ops\"\n",
+	fputs("stoker: \"bench model -m FILE\", \"bench store -m FILE\", \"bench ops\" or \"bench "
+	      "limits\"\n",
 	      stderr);
 	return EXIT_USAGE;
 }

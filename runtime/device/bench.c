@@ -4,7 +4,7 @@
 
 #include "device/device.h"
 
-enum { FOOTPRINT = 256 << 20, PASSES = 9, PASS_NS = 100000000 };
+enum { FOOTPRINT = 256 << 20, PASSES = 9, PASS_NS = 100000000, SPIN_NS = 20000000 };
 
 static int compare(const void *a, const void *b)
 {
@@ -86,5 +86,56 @@ int stoker_bench_read_bandwidth(struct stoker_device *d, double *bytes_per_secon
 	const int ret = stoker_bench_product(d, &p, err);
 
 	*bytes_per_second = ret ? 0 : p.weight_bytes / p.seconds;
+	return ret;
+}
+
+/* Operations a second, best of several passes. */
+static int multiply_rate(struct stoker_device *d, bool codes, double *rate,
+			 struct stoker_error *err)
+{
+	struct op_spin op = { .rounds = 256, .codes = codes };
+	struct stoker_memory memory;
+	int ret;
+
+	*rate = 0;
+	pthread_mutex_lock(&d->turn);
+	ret = d->ops->memory_create(d, 64, &memory, err);
+	if (ret) {
+		pthread_mutex_unlock(&d->turn);
+		return ret;
+	}
+	op.dst = memory.at;
+	/* the first pass prepares; then as many rounds as take some milliseconds */
+	for (int pass = -2; pass < PASSES && !ret; pass++) {
+		const uint64_t started = stoker_now_ns();
+		double operations = 0;
+
+		ret = d->ops->begin(d, err);
+		if (!ret) {
+			operations = d->ops->spin(d, &op);
+			ret = d->ops->submit(d, NULL, err);
+		}
+		const uint64_t took = MAX(stoker_now_ns() - started, (uint64_t)1);
+
+		if (pass == -1)
+			op.rounds =
+				(uint32_t)MIN(op.rounds * (1 + SPIN_NS / took), (uint64_t)1 << 24);
+		if (pass >= 0)
+			*rate = MAX(*rate, 1e9 * operations / (double)took);
+	}
+	d->ops->memory_destroy(d, &memory);
+	pthread_mutex_unlock(&d->turn);
+	return ret;
+}
+
+int stoker_bench_limits(struct stoker_device *d, struct stoker_bench_limits *limits,
+			struct stoker_error *err)
+{
+	int ret = stoker_bench_read_bandwidth(d, &limits->read_bytes, err);
+
+	if (!ret)
+		ret = multiply_rate(d, false, &limits->float_operations, err);
+	if (!ret)
+		ret = multiply_rate(d, true, &limits->code_operations, err);
 	return ret;
 }

@@ -141,93 +141,6 @@ static const uint8_t iq4_table[16] = { 1,   24,	 45,  63,  79,	93,  106, 118,
 				       129, 141, 153, 166, 181, 197, 217, 241 };
 static const uint8_t e2m1_table[16] = { 12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0 };
 
-/*
- * Blocks of a half float and 16 bytes of nibbles, with AVX-512 VBMI: four blocks are 72 bytes,
- * which two loads cover, and one permutation of bytes puts two blocks' nibbles in their places.
- */
-__attribute__((target("avx512vbmi"))) static inline __m512i nibbles_by_permutation(const uint8_t *w,
-										   __m512i places)
-{
-	const __m512i fours = _mm512_set_epi64(0x0004000400040004, 0x0004000400040004, 0, 0,
-					       0x0004000400040004, 0x0004000400040004, 0, 0);
-	const __m512i bytes = _mm512_permutexvar_epi8(places, _mm512_loadu_si512(w));
-
-	return _mm512_and_si512(_mm512_srlv_epi16(bytes, fours), _mm512_set1_epi8(15));
-}
-
-/* Sixteen bytes from @first on twice, then sixteen from @second on. */
-static inline __m512i places_of(char first, char second)
-{
-	const __m128i count = _mm_set_epi8(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-	const __m256i a = _mm256_broadcastsi128_si256(_mm_add_epi8(count, _mm_set1_epi8(first)));
-	const __m256i b = _mm256_broadcastsi128_si256(_mm_add_epi8(count, _mm_set1_epi8(second)));
-
-	return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1);
-}
-
-static inline __attribute__((always_inline, target("avx512vbmi"))) float
-dot_by_permutation(const uint8_t *w, const struct q8_rows *x, size_t row,
-		   const struct simple_format *f)
-{
-	const size_t blocks = x->k / 32;
-	const int8_t *codes = x->codes + row * x->k;
-	const float *d = x->d + row * blocks, *xs = x->xs32 + row * blocks;
-	const __m512i table = table_of(f);
-	/* blocks 0 and 1 of a load at 0, 2 and 3 of one at 8; scales of all four, again and again
-	 */
-	const __m512i low = places_of(2, 20), high = places_of(30, 48);
-	const __m512i scales = _mm512_set1_epi64(0x3736252413120100);
-	__m512 acc0 = _mm512_setzero_ps(), acc1 = _mm512_setzero_ps(), shift = _mm512_setzero_ps();
-
-	for (size_t b = 0; b < blocks; b += 16) {
-		__m512i half = _mm512_setzero_si512(), p[8];
-
-		for (size_t i = 0; i < 4; i++, w += 72, codes += 128) {
-			__m512i first = nibbles_by_permutation(w, low);
-			__m512i second = nibbles_by_permutation(w + 8, high);
-
-			half = _mm512_mask_permutexvar_epi8(half, 0xffull << 8 * i, scales,
-							    _mm512_loadu_si512(w));
-			if (f->table) {
-				first = _mm512_shuffle_epi8(table, first);
-				second = _mm512_shuffle_epi8(table, second);
-			}
-			p[2 * i] = _mm512_dpbusd_epi32(_mm512_setzero_si512(), first,
-						       _mm512_loadu_si512(codes));
-			p[2 * i + 1] = _mm512_dpbusd_epi32(_mm512_setzero_si512(), second,
-							   _mm512_loadu_si512(codes + 64));
-		}
-		const __m512 scale = _mm512_cvtph_ps(_mm512_castsi512_si256(half));
-		const __m512 both = _mm512_mul_ps(scale, _mm512_loadu_ps(d + b));
-
-		shift = _mm512_fmadd_ps(scale, _mm512_loadu_ps(xs + b), shift);
-		for (int i = 0; i < 8; i += 2) {
-			acc0 = _mm512_fmadd_ps(_mm512_cvtepi32_ps(p[i]), pair_scale(both, i), acc0);
-			acc1 = _mm512_fmadd_ps(_mm512_cvtepi32_ps(p[i + 1]),
-					       pair_scale(both, i + 1), acc1);
-		}
-	}
-	return _mm512_reduce_add_ps(
-		_mm512_fnmadd_ps(_mm512_set1_ps(f->bias), shift, _mm512_add_ps(acc0, acc1)));
-}
-
-/* Rows of whole 16 blocks only. */
-__attribute__((target("avx512vbmi"))) static float
-dot_q4_0_by_permutation(const uint8_t *w, const struct q8_rows *x, size_t row)
-{
-	return dot_by_permutation(w, x, row,
-				  &(const struct simple_format){ .stride = 18, .bias = 8 });
-}
-
-__attribute__((target("avx512vbmi"))) static float
-dot_iq4_nl_by_permutation(const uint8_t *w, const struct q8_rows *x, size_t row)
-{
-	return dot_by_permutation(
-		w, x, row,
-		&(const struct simple_format){
-			.stride = 18, .code = CODE_TABLE, .bias = 128, .table = iq4_table });
-}
-
 static float dot_q4_0(const uint8_t *w, const struct q8_rows *x, size_t row)
 {
 	return dot_simple(w, x, row, &(const struct simple_format){ .stride = 18, .bias = 8 });
@@ -436,13 +349,11 @@ static float dot_q6_k(const uint8_t *w, const struct q8_rows *x, size_t row)
 		_mm512_fnmadd_ps(_mm512_set1_ps(32), shift, _mm512_add_ps(acc0, acc1)));
 }
 
-row_dot_fn *ISA_NAME(cpu_fused_dot)(const struct stoker_format *format, size_t k)
+row_dot_fn *ISA_NAME(cpu_fused_dot)(const struct stoker_format *format)
 {
-	const bool permutes = k % 512 == 0 && __builtin_cpu_supports("avx512vbmi");
-
 	switch (format->id) {
 	case 2:
-		return permutes ? dot_q4_0_by_permutation : dot_q4_0;
+		return dot_q4_0;
 	case 8:
 		return dot_q8_0;
 	case 12:
@@ -450,7 +361,7 @@ row_dot_fn *ISA_NAME(cpu_fused_dot)(const struct stoker_format *format, size_t k
 	case 13:
 		return dot_q5_k;
 	case 20:
-		return permutes ? dot_iq4_nl_by_permutation : dot_iq4_nl;
+		return dot_iq4_nl;
 	case 23:
 		return dot_iq4_xs;
 	case 39:
@@ -464,10 +375,9 @@ row_dot_fn *ISA_NAME(cpu_fused_dot)(const struct stoker_format *format, size_t k
 
 #else
 
-row_dot_fn *ISA_NAME(cpu_fused_dot)(const struct stoker_format *format, size_t k)
+row_dot_fn *ISA_NAME(cpu_fused_dot)(const struct stoker_format *format)
 {
 	(void)format;
-	(void)k;
 	return NULL;
 }
 

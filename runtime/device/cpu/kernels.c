@@ -841,7 +841,7 @@ INLINE void gemv_group(const struct stoker_format *f, const uint8_t *w, size_t r
 static void gemv_q8(const struct stoker_format *f, const uint8_t *w, size_t row_bytes, size_t rows,
 		    const struct q8_rows *x, size_t row, float *out, void *scratch)
 {
-	row_dot_fn *fused = ISA_NAME(cpu_fused_dot)(f, x->k);
+	row_dot_fn *fused = ISA_NAME(cpu_fused_dot)(f);
 
 	if (fused)
 		for (size_t i = 0; i < rows; i++) {
@@ -852,6 +852,32 @@ static void gemv_q8(const struct stoker_format *f, const uint8_t *w, size_t row_
 		gemv_group(f, w, row_bytes, rows, x, row, out, scratch, 32);
 	else
 		gemv_group(f, w, row_bytes, rows, x, row, out, scratch, 16);
+}
+
+static float spin(bool codes, uint32_t rounds)
+{
+	static uint8_t tile[1024] __attribute__((aligned(64)));
+	v16 acc[SPIN_VECTORS], factor, sum = { 0 };
+	int8_t x[64] = { 1 };
+
+	for (int i = 0; i < 16; i++)
+		factor[i] = 0.5f + 1e-7f * (float)(rounds + (uint32_t)i);
+	for (int i = 0; i < SPIN_VECTORS; i++)
+		acc[i] = factor * (float)i;
+	if (codes)
+		for (uint32_t r = 0; r < rounds; r++) {
+			x[r % 64] ^= 1;
+			for (int i = 0; i < SPIN_VECTORS;
+			     i++) /* 16 groups of 4 in each step of 4 */
+				acc[i] += tile_dot(tile, x, 32, (int32_t)r + i);
+		}
+	else
+		for (uint32_t r = 0; r < rounds; r++)
+			for (int i = 0; i < SPIN_VECTORS; i++)
+				acc[i] = acc[i] * factor + factor;
+	for (int i = 0; i < SPIN_VECTORS; i++)
+		sum += acc[i];
+	return sum16(sum) == 0 ? 1 : sum16(sum);
 }
 
 const struct cpu_kernels ISA_NAME(cpu_kernels) = {
@@ -869,4 +895,5 @@ const struct cpu_kernels ISA_NAME(cpu_kernels) = {
 	.sigmoid = sigmoid,
 	.kv_load = kv_load,
 	.kv_save = kv_save,
+	.spin = spin,
 };

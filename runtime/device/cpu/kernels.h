@@ -12,6 +12,7 @@
 #include "device/device.h"
 
 enum { TILE_ROWS = 16, ACTIVATION_GROUP = 32 };
+enum { SPIN_VECTORS = 12, SPIN_FLOATS = 16 };
 
 /*
  * Activation rows quantized to 8 bits: x = d * code, one d for 32 values.  The sums let kernels add
@@ -31,7 +32,7 @@ struct q8_rows {
  * formats that are used most.  cpu_fused_dot() gives NULL where there is none: fused.c.
  */
 typedef float row_dot_fn(const uint8_t *w, const struct q8_rows *x, size_t row);
-ISA_DECLARE(row_dot_fn *, cpu_fused_dot, const struct stoker_format *format, size_t k);
+ISA_DECLARE(row_dot_fn *, cpu_fused_dot, const struct stoker_format *format);
 
 /* Which rows of the activations a product takes, and where its results go. */
 struct gemm_rows {
@@ -69,6 +70,8 @@ struct cpu_kernels {
 		    size_t n);
 	void (*sigmoid)(const float *x, float *dst, size_t n);
 	void (*kv_load)(enum stoker_kv_format format, const uint8_t *src, float *dst, size_t n);
+	/* @rounds times SPIN_VECTORS independent products; not 0, so that they aren't left out. */
+	float (*spin)(bool codes, uint32_t rounds);
 	void (*kv_save)(enum stoker_kv_format format, const float *src, uint8_t *dst, size_t n);
 };
 

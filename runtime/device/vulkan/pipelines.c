@@ -36,6 +36,7 @@ static const char *const shader_names[] = {
 	[SHADER_DELTA_NET] = "delta_net",
 	[SHADER_COPY] = "copy",
 	[SHADER_ARGMAX] = "argmax",
+	[SHADER_SPIN] = "spin",
 };
 
 static char *cache_path(const VkPhysicalDeviceProperties *p)

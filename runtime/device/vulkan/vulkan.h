@@ -64,6 +64,7 @@ enum vulkan_shader {
 	SHADER_DELTA_NET,
 	SHADER_COPY,
 	SHADER_ARGMAX,
+	SHADER_SPIN,
 };
 
 /* A buffer; stoker_memory.private points to one. */

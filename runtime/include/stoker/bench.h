@@ -26,6 +26,24 @@ STOKER_API int stoker_bench_read_bandwidth(struct stoker_device *device, double 
 					   struct stoker_error *err);
 
 /**
+ * struct stoker_bench_limits - what the device can do at most
+ * @read_bytes: a second, from memory
+ * @float_operations: multiplications and additions of 32-bit floats a second, in registers
+ * @code_operations: likewise of 8-bit codes as the CPU's products do them; 0: not measured
+ */
+struct stoker_bench_limits {
+	double read_bytes, float_operations, code_operations;
+};
+
+/**
+ * stoker_bench_limits() - measure them
+ *
+ * Return: 0 or -ENOMEM.
+ */
+STOKER_API int stoker_bench_limits(struct stoker_device *device, struct stoker_bench_limits *limits,
+				   struct stoker_error *err);
+
+/**
  * struct stoker_bench_product - a matrix product and what it took
  * @format: of the weights, by name
  * @in: values of an activation row, a multiple of the format's block
