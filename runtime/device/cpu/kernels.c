@@ -16,7 +16,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { PREFETCH_BYTES = 2048 };
+enum { PREFETCH_BYTES = 2048, GEMM_ROWS = 8 };
 #define ISA_ENUM_scalar STOKER_ISA_SCALAR
 #define ISA_ENUM_avx2 STOKER_ISA_AVX2
 #define ISA_ENUM_avx512 STOKER_ISA_AVX512
@@ -529,6 +529,30 @@ INLINE v16 tile_dot(const uint8_t *tile, const int8_t *x, int count, int32_t cor
 }
 #endif
 
+/* tile_dot() for @n activation rows side by side, so that none waits for its own last product. */
+INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, int count,
+		      const int32_t *corr, int n, v16 *out)
+{
+#if HAVE_VNNI512
+	__m512i acc[GEMM_ROWS];
+
+	for (int i = 0; i < n; i++)
+		acc[i] = _mm512_set1_epi32(corr[i]);
+	for (int j = 0; j < count; j += 4) {
+		const __m512i w = _mm512_load_si512(tile + 16 * j);
+
+		for (int i = 0; i < n; i++)
+			acc[i] = _mm512_dpbusd_epi32(
+				acc[i], w, _mm512_set1_epi32((int)load_u32(x[i] + at + j)));
+	}
+	for (int i = 0; i < n; i++)
+		out[i] = (v16)_mm512_cvtepi32_ps(acc[i]);
+#else
+	for (int i = 0; i < n; i++)
+		out[i] = tile_dot(tile, x[i] + at, count, corr[i]);
+#endif
+}
+
 INLINE size_t row_of(const uint32_t *index, size_t i)
 {
 	return index ? index[i] : i;
@@ -549,9 +573,10 @@ INLINE void gemm_block(const struct tile *t, int group, bool affine, unsigned ro
 		       const struct q8_rows *x, const struct gemm_rows *r, size_t first, int n)
 {
 	const size_t groups = x->k / ACTIVATION_GROUP;
-	const int8_t *codes[8];
-	size_t at[8];
-	v16 acc[8];
+	const int8_t *codes[GEMM_ROWS];
+	int32_t corr[GEMM_ROWS];
+	size_t at[GEMM_ROWS];
+	v16 acc[GEMM_ROWS], p[GEMM_ROWS];
 
 	for (int i = 0; i < n; i++) {
 		const size_t row = row_of(r->src, first + (size_t)i);
@@ -566,12 +591,11 @@ INLINE void gemm_block(const struct tile *t, int group, bool affine, unsigned ro
 		if (group == 32) {
 			const v16 s = load16(t->scale + 16 * g);
 
-			for (int i = 0; i < n; i++) {
-				const v16 p =
-					tile_dot(tile, codes[i] + 32 * g, 32, x->corr32[at[i] + g]);
-
-				acc[i] += p * (s * x->d[at[i] + g]);
-			}
+			for (int i = 0; i < n; i++)
+				corr[i] = x->corr32[at[i] + g];
+			tile_dots(tile, codes, 32 * g, 32, corr, n, p);
+			for (int i = 0; i < n; i++)
+				acc[i] += p[i] * (s * x->d[at[i] + g]);
 			if (affine) {
 				const v16 o = load16(t->offset + 16 * g);
 
@@ -583,12 +607,11 @@ INLINE void gemm_block(const struct tile *t, int group, bool affine, unsigned ro
 		for (size_t h = 2 * g; h < 2 * g + 2; h++) {
 			const v16 s = load16(t->scale + 16 * h);
 
-			for (int i = 0; i < n; i++) {
-				const v16 p = tile_dot(t->codes + 256 * h, codes[i] + 16 * h, 16,
-						       x->corr16[2 * at[i] + h]);
-
-				acc[i] += p * (s * x->d[at[i] + g]);
-			}
+			for (int i = 0; i < n; i++)
+				corr[i] = x->corr16[2 * at[i] + h];
+			tile_dots(t->codes + 256 * h, codes, 16 * h, 16, corr, n, p);
+			for (int i = 0; i < n; i++)
+				acc[i] += p[i] * (s * x->d[at[i] + g]);
 			if (affine) {
 				const v16 o = load16(t->offset + 16 * h);
 
@@ -607,8 +630,8 @@ INLINE void gemm_all(const struct tile *t, int group, bool affine, unsigned rows
 {
 	size_t i = 0;
 
-	for (; i + 8 <= r->count; i += 8)
-		gemm_block(t, group, affine, rows, x, r, i, 8);
+	for (; i + GEMM_ROWS <= r->count; i += GEMM_ROWS)
+		gemm_block(t, group, affine, rows, x, r, i, GEMM_ROWS);
 	for (; i + 4 <= r->count; i += 4)
 		gemm_block(t, group, affine, rows, x, r, i, 4);
 	for (; i < r->count; i++)
