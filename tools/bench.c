@@ -297,9 +297,10 @@ int verb_bench(int argc, char **argv)
 		{ 0 },
 	};
 	const struct usage usage = {
-		"bench model|ops|limits|store [OPTION]...",
+		"bench model|ops|limits|shaders|store [OPTION]...",
 		"Measures a model's speed, matrix products in every format, how fast the device "
-		"reads memory and multiplies, or how fast the drive reads a file's blocks.",
+		"reads memory and multiplies, what the Vulkan driver compiles shaders to, or how "
+		"fast the drive reads a file's blocks.",
 		options, 1, 1
 	};
 	int status;
@@ -327,12 +328,14 @@ int verb_bench(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "ops"))
 		return bench_ops(&b.compute, b.format, b.plot, b.json);
+	if (!strcmp(argv[1], "shaders"))
+		return bench_shaders(&b.compute, b.json);
 	if (!strcmp(argv[1], "limits"))
 		return bench_limits(&b.compute, b.json);
 	if (!strcmp(argv[1], "store") && b.model)
 		return bench_store(&b);
-	fputs("stoker: \"bench model -m FILE\", \"bench store -m FILE\", \"bench ops\" or \"bench "
-	      "limits\"\n",
+	fputs("stoker: \"bench model -m FILE\", \"bench store -m FILE\", \"bench ops\", \"bench "
+	      "limits\" or \"bench shaders\"\n",
 	      stderr);
 	return EXIT_USAGE;
 }

@@ -11,6 +11,8 @@
  */
 int bench_ops(const struct compute_options *compute, const char *format, const char *plot,
 	      bool json);
+/* What the Vulkan driver compiles the shaders to. */
+int bench_shaders(const struct compute_options *compute, bool json);
 int bench_limits(const struct compute_options *compute, bool json);
 
 #endif

@@ -344,7 +344,7 @@ struct stoker_device_ops {
 struct stoker_device {
 	const struct stoker_device_ops *ops;
 	pthread_mutex_t turn;  /* held from begin() to the last read of what was computed */
-	char description[160]; /* "cpu: 2 threads, avx512" */
+	char description[192]; /* "cpu: 2 threads, avx512" */
 	uint64_t max_memory;   /* of one memory_create() */
 	bool exact;
 	bool shares_memory;		/* with the host */

@@ -333,7 +333,7 @@ static void choose_queues(struct vulkan *v)
 static int open_device(struct vulkan *v, struct stoker_error *err)
 {
 	const float priority = 1;
-	const char *extensions[6];
+	const char *extensions[8];
 	uint32_t extension_count = 0;
 	const VkDeviceQueueCreateInfo queues[] = {
 		{ .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
@@ -353,6 +353,11 @@ static int open_device(struct vulkan *v, struct stoker_error *err)
 	VkPhysicalDeviceShaderIntegerDotProductFeaturesKHR dot = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES_KHR,
 		.shaderIntegerDotProduct = VK_TRUE,
+	};
+	VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executables = {
+		.sType =
+			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
+		.pipelineExecutableInfo = VK_TRUE,
 	};
 	void *more = NULL;
 #ifdef VK_KHR_cooperative_matrix
@@ -375,6 +380,12 @@ static int open_device(struct vulkan *v, struct stoker_error *err)
 		extensions[extension_count++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
 		control.pNext = more;
 		more = &control;
+	}
+	if (v->statistics) {
+		extensions[extension_count++] =
+			VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
+		executables.pNext = more;
+		more = &executables;
 	}
 	if (v->has_budget)
 		extensions[extension_count++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
@@ -435,7 +446,8 @@ void vulkan_close(struct stoker_device *d)
 	struct vulkan *v = vulkan_of(d);
 
 	if (v->device) {
-		v->vk.vkDeviceWaitIdle(v->device);
+		if (v->timeline_value || v->transfer_value)
+			v->vk.vkDeviceWaitIdle(v->device);
 		vulkan_pipelines_close(v);
 		vulkan_memory_close(v);
 		vulkan_commands_close(v);
@@ -451,23 +463,20 @@ void vulkan_close(struct stoker_device *d)
 	free(v);
 }
 
-int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **device,
-		       struct stoker_error *err)
+/* Everything up to the VkDevice.  On failure @v is to be closed. */
+static int open_bare(struct vulkan *v, const char *which, VkPhysicalDeviceProperties2 *properties,
+		     struct stoker_error *err)
 {
-	uint64_t whole;
-	struct vulkan *v = calloc(1, sizeof(*v));
 	VkPhysicalDeviceMaintenance3Properties largest = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES,
-	};
-	VkPhysicalDeviceProperties2 properties = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
-		.pNext = &largest,
 	};
 	pthread_mutexattr_t recursive;
 	int ret;
 
-	if (!v)
-		return stoker_fail(err, -ENOMEM, "vulkan: out of memory");
+	*properties = (VkPhysicalDeviceProperties2){
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+		.pNext = &largest,
+	};
 	strcpy(v->name, "vulkan");
 	pthread_mutex_init(&v->base.turn, NULL);
 	pthread_mutexattr_init(&recursive); /* ops that are being recorded make memory */
@@ -475,31 +484,67 @@ int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **dev
 	pthread_mutex_init(&v->lock, &recursive);
 	pthread_mutexattr_destroy(&recursive);
 	v->base.ops = &vulkan_ops;
-	v->base.exact = exact;
 	ret = vulkan_open_instance(v, vulkan_wanted("validate") || vulkan_wanted("validate-gpu"),
 				   vulkan_wanted("validate-gpu"), err);
 	if (!ret)
 		ret = choose(v, which, err);
-	if (!ret) {
-		vkGetPhysicalDeviceProperties2(v->physical, &properties);
-		vkGetPhysicalDeviceMemoryProperties(v->physical, &v->heaps);
-		v->limits = properties.properties.limits;
-		v->emulated = properties.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU &&
-			      !vulkan_wanted("as-gpu");
-		v->base.max_memory = largest.maxMemoryAllocationSize - 2 * VULKAN_PADDING;
-		choose_queues(v);
-		vulkan_choose_features(v);
-		v->has_budget =
-			vulkan_has_extension(v->physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) &&
+	if (ret)
+		return ret;
+	vkGetPhysicalDeviceProperties2(v->physical, properties);
+	vkGetPhysicalDeviceMemoryProperties(v->physical, &v->heaps);
+	properties->pNext = NULL;
+	v->limits = properties->properties.limits;
+	v->emulated = properties->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU &&
+		      !vulkan_wanted("as-gpu");
+	v->base.max_memory = largest.maxMemoryAllocationSize - 2 * VULKAN_PADDING;
+	choose_queues(v);
+	vulkan_choose_features(v);
+	v->has_budget = vulkan_has_extension(v->physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) &&
 			!vulkan_wanted("no-budget");
-		v->has_dma_buf =
-			vulkan_has_extension(v->physical,
-					     VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME) &&
-			vulkan_has_extension(v->physical,
-					     VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME);
-		v->use_cache = !vulkan_wanted("no-cache");
-		ret = open_device(v, err);
-	}
+	v->has_dma_buf =
+		vulkan_has_extension(v->physical, VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME) &&
+		vulkan_has_extension(v->physical, VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME);
+	v->use_cache = !v->statistics && !vulkan_wanted("no-cache");
+	if (v->statistics &&
+	    !vulkan_has_extension(v->physical,
+				  VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME))
+		return stoker_fail(err, -ENOTSUP, "%s: its driver has no statistics of shaders",
+				   v->name);
+	return open_device(v, err);
+}
+
+int vulkan_open_compiler(const char *which, struct vulkan **out, struct stoker_error *err)
+{
+	struct vulkan *v = calloc(1, sizeof(*v));
+	VkPhysicalDeviceProperties2 properties;
+	int ret;
+
+	*out = NULL;
+	if (!v)
+		return stoker_fail(err, -ENOMEM, "vulkan: out of memory");
+	v->statistics = true;
+	ret = open_bare(v, which, &properties, err);
+	if (!ret)
+		ret = vulkan_pipelines_open(v, &properties.properties, err);
+	if (ret)
+		vulkan_close(&v->base);
+	else
+		*out = v;
+	return ret;
+}
+
+int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **device,
+		       struct stoker_error *err)
+{
+	struct vulkan *v = calloc(1, sizeof(*v));
+	VkPhysicalDeviceProperties2 properties;
+	uint64_t whole;
+	int ret;
+
+	if (!v)
+		return stoker_fail(err, -ENOMEM, "vulkan: out of memory");
+	v->base.exact = exact;
+	ret = open_bare(v, which, &properties, err);
 	if (!ret)
 		ret = vulkan_choose_memory(v, vulkan_wanted("separate"), err);
 	if (!ret)

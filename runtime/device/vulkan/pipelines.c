@@ -211,6 +211,7 @@ static VkResult create(struct vulkan *v, const struct stoker_shader *shader,
 			   .stage = VK_SHADER_STAGE_COMPUTE_BIT,
 			   .pName = "main",
 			   .pSpecializationInfo = &constants },
+		.flags = v->statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0,
 		.layout = v->layout,
 	};
 	VkResult result = v->vk.vkCreateShaderModule(v->device, &code, NULL, &info.stage.module);

@@ -40,7 +40,7 @@ static enum vulkan_shader matvec_with_codes(const struct vulkan *v)
 	return v->dot ? SHADER_MATVEC_DOT : SHADER_MATVEC_PAIRS;
 }
 
-static bool takes_codes(const struct vulkan *v, const struct stoker_weight *w)
+bool vulkan_takes_codes(const struct vulkan *v, const struct stoker_weight *w)
 {
 	return vulkan_code_words(v) && w->in % 32 == 0 &&
 	       vulkan_has_shader(matvec_with_codes(v), w->format);
@@ -70,7 +70,7 @@ stoker_address vulkan_quantize(struct vulkan *v, const struct stoker_weight *w, 
 			       uint32_t rows, uint32_t stride)
 {
 	const uint64_t words =
-		takes_codes(v, w) ? (uint64_t)rows * (w->in / 32) * vulkan_code_words(v) : 0;
+		vulkan_takes_codes(v, w) ? (uint64_t)rows * (w->in / 32) * vulkan_code_words(v) : 0;
 	const struct vulkan_codes *done = &v->coded;
 	const struct push_quantize push = {
 		.src = src,
@@ -91,9 +91,19 @@ stoker_address vulkan_quantize(struct vulkan *v, const struct stoker_weight *w, 
 	return push.dst;
 }
 
+struct vulkan_dispatch vulkan_matvec_kernel(const struct vulkan *v,
+					    const struct stoker_format *format, bool coded)
+{
+	return (struct vulkan_dispatch){
+		.shader = coded ? matvec_with_codes(v) : SHADER_MATVEC,
+		.format = format,
+		.constants = { matvec_rows(v, coded), v->emulated },
+	};
+}
+
 void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct vulkan_rows *r)
 {
-	const bool coded = r->codes && takes_codes(v, w);
+	const bool coded = r->codes && vulkan_takes_codes(v, w);
 	const uint32_t row_words = w->in / 32 * vulkan_code_words(v);
 	const struct push_matvec push = {
 		.weight = w->at,
@@ -129,14 +139,31 @@ void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct
 	const uint64_t dst =
 		extent(r->rows, r->dst_stride, 0) + extent(r->slots, r->dst_slot_stride, w->out);
 
-	const uint32_t lane_rows = matvec_rows(v, coded);
+	const struct vulkan_dispatch kernel = vulkan_matvec_kernel(v, w->format, coded);
+	const uint32_t taken = kernel.constants[0] * (v->emulated ? v->subgroup_size : 1);
 
-	RECORD(v, push, div_up(w->out, lane_rows * (v->emulated ? v->subgroup_size : 1)),
-	       .shader = coded ? matvec_with_codes(v) : SHADER_MATVEC, .format = w->format,
-	       .constants = { lane_rows, v->emulated },
+	RECORD(v, push, div_up(w->out, taken), .shader = kernel.shader, .format = w->format,
+	       .constants = { kernel.constants[0], kernel.constants[1] },
 	       .y = (uint32_t)MIN((uint64_t)r->rows * r->slots, (uint64_t)65535),
 	       SPANS(writes(r->dst, dst), reads(push.src, src), reads(r->ids, entries),
 		     reads(r->mix, entries)));
+}
+
+struct vulkan_dispatch vulkan_product_kernel(const struct vulkan *v, const struct stoker_weight *w)
+{
+	const uint32_t lanes = v->known_size && v->subgroup_size <= 64 ? v->subgroup_size : 0;
+
+	if (v->tensor && vulkan_has_shader(SHADER_MATMUL_TENSOR, w->format))
+		return (struct vulkan_dispatch){
+			.shader = SHADER_MATMUL_TENSOR,
+			.format = w->format,
+			.constants = { v->tensor_shape[0], v->tensor_shape[1], v->tensor_shape[2] },
+		};
+	return (struct vulkan_dispatch){
+		.shader = SHADER_MATMUL,
+		.format = w->format,
+		.constants = { MATMUL_TILE, matmul_outputs(v, w), lanes },
+	};
 }
 
 void vulkan_product(struct vulkan *v, const struct stoker_weight *w, stoker_address dst,
@@ -163,17 +190,14 @@ void vulkan_product(struct vulkan *v, const struct stoker_weight *w, stoker_addr
 		.src_stride = w->in,
 		.dst_stride = w->out,
 	};
-	const bool tensor = v->tensor && vulkan_has_shader(SHADER_MATMUL_TENSOR, w->format);
-	const uint32_t tile = tensor ? 2 * v->tensor_shape[1] : MATMUL_TILE;
-	const uint32_t tiles = div_up(rows, tile), outputs = matmul_outputs(v, w);
-	const uint32_t lanes = v->known_size && v->subgroup_size <= 64 ? v->subgroup_size : 0;
-	const uint32_t taken = tensor ? 2 * v->tensor_shape[0] : v->subgroup_size * outputs;
+	const struct vulkan_dispatch kernel = vulkan_product_kernel(v, w);
+	const bool tensor = kernel.shader == SHADER_MATMUL_TENSOR;
+	const uint32_t tiles = div_up(rows, tensor ? 2 * v->tensor_shape[1] : MATMUL_TILE);
+	const uint32_t taken = tensor ? 2 * v->tensor_shape[0]
+				      : v->subgroup_size * kernel.constants[1];
 
-	RECORD(v, push, div_up(w->out, taken),
-	       .shader = tensor ? SHADER_MATMUL_TENSOR : SHADER_MATMUL, .format = w->format,
-	       .constants = { tensor ? v->tensor_shape[0] : MATMUL_TILE,
-			      tensor ? v->tensor_shape[1] : outputs,
-			      tensor ? v->tensor_shape[2] : lanes },
+	RECORD(v, push, div_up(w->out, taken), .shader = kernel.shader, .format = w->format,
+	       .constants = { kernel.constants[0], kernel.constants[1], kernel.constants[2] },
 	       /* with a list one workgroup walks over the rows of its matrix */
 	       .y = list ? MIN(div_up(tiles, w->count) + 1, tiles) : tiles,
 	       .z = list ? w->count : 1,

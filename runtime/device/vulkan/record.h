@@ -84,6 +84,8 @@ stoker_address vulkan_quantize(struct vulkan *v, const struct stoker_weight *w, 
 void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct vulkan_rows *r);
 /* Whether vulkan_matvec() takes @gate along with @up. */
 bool vulkan_can_gate(const struct stoker_weight *up, const struct stoker_weight *gate);
+/* Whether products with @w's single rows take 8-bit codes. */
+bool vulkan_takes_codes(const struct vulkan *v, const struct stoker_weight *w);
 /* Words of 32 values as 8-bit codes: see push_quantize; 0 where products are done with floats. */
 uint32_t vulkan_code_words(const struct vulkan *v);
 /* The rows of @src, or with @list those that each of the weight's matrices has: see push_matmul. */

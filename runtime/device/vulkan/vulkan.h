@@ -8,6 +8,7 @@
  *	commands.c   recording, barriers where data flows, submission, replay
  *	timing.c     what dispatches take, for profiles
  *	pipelines.c  shaders specialised on first use, cached on disk
+ *	statistics.c what the driver compiles shaders to
  *	products.c   products of weights with rows
  *	experts.c    the experts op, paged or not
  *	ops.c        the other ops, and the table of all
@@ -134,10 +135,11 @@ struct vulkan {
 	uint32_t memory_types[VK_MAX_MEMORY_TYPES]; /* in the order in which they're tried */
 	uint32_t memory_type_count, staging_type;
 	uint32_t subgroup_size, subgroup_min;
-	bool emulated; /* by the CPU */
-	bool dot;      /* products of 8-bit codes, four at a time by an instruction */
-	bool pairs;    /* or two by a multiplication of 32-bit integers */
-	bool tensor;   /* cooperative matrices of half floats, tensor_shape[M, N, K] */
+	bool emulated;	 /* by the CPU */
+	bool statistics; /* pipelines tell what their compiler made of them */
+	bool dot;	 /* products of 8-bit codes, four at a time by an instruction */
+	bool pairs;	 /* or two by a multiplication of 32-bit integers */
+	bool tensor;	 /* cooperative matrices of half floats, tensor_shape[M, N, K] */
 	uint32_t tensor_shape[3];
 
 	/* pipelines */
@@ -205,6 +207,8 @@ void vulkan_set_name(const struct vulkan *v, VkObjectType type, uint64_t handle,
 int vulkan_open_instance(struct vulkan *v, bool validate, bool validate_gpu,
 			 struct stoker_error *err);
 void vulkan_close(struct stoker_device *d);
+/* A device with pipelines and nothing else, for statistics. */
+int vulkan_open_compiler(const char *which, struct vulkan **v, struct stoker_error *err);
 /* Tests put functions of their own into the table of each device that opens. */
 extern void (*vulkan_table_hook)(struct VolkDeviceTable *table);
 /* The first thing that shaders and host code can't do without and the device hasn't, or NULL. */
@@ -289,6 +293,15 @@ bool vulkan_has_shader(enum vulkan_shader shader, const struct stoker_format *fo
 const char *vulkan_shader_name(enum vulkan_shader shader);
 int vulkan_pipeline(struct vulkan *v, const struct vulkan_dispatch *d, VkPipeline *pipeline,
 		    struct stoker_error *err);
+
+/* --- products.c ----------------------------------------------------------------------------------
+ */
+
+/* How products with single rows, and with many, are compiled; @coded: activations are 8-bit codes.
+ */
+struct vulkan_dispatch vulkan_matvec_kernel(const struct vulkan *v,
+					    const struct stoker_format *format, bool coded);
+struct vulkan_dispatch vulkan_product_kernel(const struct vulkan *v, const struct stoker_weight *w);
 
 /* --- ops.c ---------------------------------------------------------------------------------------
  */

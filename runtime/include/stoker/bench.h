@@ -70,6 +70,23 @@ struct stoker_bench_product {
 STOKER_API int stoker_bench_product(struct stoker_device *device,
 				    struct stoker_bench_product *product, struct stoker_error *err);
 
+/** Called with a number that a driver tells of a shader: @name is its own, "VGPRs"; see the next.
+ */
+typedef void stoker_bench_statistic_fn(void *context, const char *shader, const char *format,
+				       const char *name, double value);
+
+/**
+ * stoker_bench_shaders() - what a Vulkan driver compiles the shaders to
+ * @device: as stoker_device_params.name after "vulkan:", empty for the best one
+ * @fn: called for each number of each shader, one shader after the other
+ *
+ * Nothing runs on the device.
+ *
+ * Return: 0, -ENODEV, -ENOTSUP when the driver doesn't say (VK_KHR_pipeline_executable_properties).
+ */
+STOKER_API int stoker_bench_shaders(const char *device, stoker_bench_statistic_fn *fn,
+				    void *context, struct stoker_error *err);
+
 /**
  * struct stoker_bench_reads - reads of blocks at random places of a file and what they took
  * @store: "uring", "threads", "kmod", or NULL for the first of the former two that
