@@ -34,6 +34,7 @@ lint:
 	@tools/setup/install-packages.sh lint
 	$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
 	tests/lint/layers.sh
+	tests/bench/summary.sh --check
 	shellcheck -x -P SCRIPTDIR $$(git ls-files '*.sh') .ci/run tools/completion/stoker.bash
 	codespell -q 3 -L ser,caf,nd,te,fo,thi,ba README.md tools runtime tests \
 		-S '*.txt,*.gguf,*.f32,*.json,pretokenizers.h,iq_grids.h,./build'

@@ -46,8 +46,8 @@ static inline bool stoker_share_take(struct stoker_share *share, size_t *begin, 
 		if (at >= share->count)
 			return false;
 		take = MAX((share->count - at) * 3 / (4 * (size_t)share->threads), share->chunk);
-	} while (!atomic_compare_exchange_weak_explicit(&share->next, &at, at + take,
-							memory_order_relaxed, memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+		&share->next, &at, at + take, memory_order_relaxed, memory_order_relaxed));
 	*begin = at;
 	*end = MIN(at + take, share->count);
 	return true;

@@ -84,6 +84,7 @@ ln -s /nonexistent "$scratch/link"
 expect 1 "leads nowhere" "output through a dead link" "$stoker" quantize "$scratch/q.gguf" "$scratch/link" Q8_0
 expect 1 "no token id" "eval: no number" "$stoker" eval -m "$scratch/q.gguf" --tokens 1,x2
 expect 2 "no format" "bench ops: unknown format" "$stoker" bench ops --format foo
+expect 0 "code_operations_per_second" "bench limits --json" "$stoker" bench limits --json
 expect 2 "--layers takes a number" "bad number" "$stoker" synth --layers 5x "$scratch/x.gguf"
 if ls "$scratch"/*.part >/dev/null 2>&1; then bad "no leftovers"; else ok "no leftovers"; fi
 
@@ -156,6 +157,7 @@ if [ -e $demo ]; then
 	# the same text on Vulkan; drivers keep what leak checkers take for lost
 	if ASAN_OPTIONS=detect_leaks=0 "$stoker" run --device vulkan -m $demo -p "And God said" -n 30 --temp 0 -c 128 >"$scratch/vulkan" 2>"$scratch/err"; then
 		if [ "$plain" = "$(cat "$scratch/vulkan")" ]; then ok "Vulkan: the same text"; else bad "Vulkan: the same text"; fi
+		expect 1 "no statistics of shaders" "bench shaders where the driver has no statistics" env ASAN_OPTIONS=detect_leaks=0 "$stoker" bench shaders --device vulkan:llvmpipe
 		expect 1 "no device \"juggler\"" "no such Vulkan device" env ASAN_OPTIONS=detect_leaks=0 "$stoker" run --device vulkan:juggler -m $demo -p x
 	elif grep -q "no driver\|no device\|isn't here" "$scratch/err"; then
 		skipped=$((skipped + 1))

@@ -97,7 +97,8 @@ static void test_pool(void)
 		CU_ASSERT_EQUAL_FATAL(stoker_pool_create(threads, &pool, &err), 0);
 		CU_ASSERT_EQUAL(stoker_pool_threads(pool), threads);
 		for (unsigned run = 0; run < 300; run++) {
-			struct counting c = { .share = { .count = 1000, .chunk = 7, .threads = 4 } };
+			struct counting c = { .share = {
+						      .count = 1000, .chunk = 7, .threads = 4 } };
 
 			stoker_pool_run(pool, count, &c);
 			if (c.sum != 499500 || c.threads != (1u << threads) - 1) {

@@ -8,7 +8,7 @@ _stoker() {
 	elif [[ $word == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(stoker "$verb" --help 2>/dev/null | grep -oE -- '--[a-z-]+')" -- "$word")
 	elif [[ $verb == bench && $COMP_CWORD == 2 ]]; then
-		mapfile -t COMPREPLY < <(compgen -W "model ops store" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "model ops limits shaders store" -- "$word")
 	else
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		compopt -o filenames 2>/dev/null

@@ -1,0 +1,37 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# README.md's tables of figures are the first ones of files in tests/bench/results: what stands between
+#	<!-- tests/bench/results/FILE -->  and  <!-- end -->
+# is written anew.  usage: summary.sh [--check], which only says whether it would change
+set -eu
+cd "$(dirname "$0")/../.."
+new=$(mktemp)
+trap 'rm -f "$new"' EXIT
+awk '
+	/^<!-- tests\/bench\/results\// {
+		print $0 "\n"
+		file = $2
+		table = 0
+		while ((getline line < file) > 0) {
+			if (line ~ /^(file|memory|family) /)
+				table = 1
+			else if (table && line == "")
+				break
+			if (table)
+				print "    " line
+		}
+		if (!table) {
+			print "summary: no table in " file > "/dev/stderr"
+			exit 1
+		}
+		close(file)
+		print ""
+		inside = 1
+	}
+	/^<!-- end -->/ { inside = 0 }
+	!inside' README.md >"$new"
+if [ "${1:-}" = --check ]; then
+	diff -u README.md "$new" || { echo "README.md: run tests/bench/summary.sh" >&2; exit 1; }
+else
+	cat "$new" >README.md
+fi
