@@ -28,7 +28,7 @@ for file in $(git ls-files 'runtime/*.c' 'runtime/*.h' | grep -v '^runtime/inclu
 	done
 done
 for file in $(git ls-files 'tools/*.c' 'tools/*.h'); do
-	if grep -En '^#include "' "$file" | grep -Ev '"(tool|trace).h"'; then
+	if grep -En '^#include "' "$file" | grep -Ev '"(bench|tool|trace).h"'; then
 		echo "$file: tools include nothing but the public headers and their own" >&2
 		status=1
 	fi
