@@ -163,6 +163,15 @@ static void plot_roof(FILE *f, const struct points *p, double multiply, const ch
 		y_of(p, multiply) - 4, name, 1e-9 * multiply);
 }
 
+static void print_escaped(FILE *f, const char *text)
+{
+	for (; *text; text++)
+		if (*text == '&' || *text == '<')
+			fprintf(f, "&#%d;", *text);
+		else
+			fputc(*text, f);
+}
+
 static int plot_points(const char *path, const struct stoker_device *device, const struct points *p)
 {
 	FILE *f = fopen(path, "we");
@@ -174,10 +183,9 @@ static int plot_points(const char *path, const struct stoker_device *device, con
 	      "font-family=\"sans-serif\" font-size=\"11\">\n"
 	      "<rect width=\"640\" height=\"420\" fill=\"#fff\"/>\n",
 	      f);
-	fprintf(f,
-		"<text x=\"320\" y=\"20\" text-anchor=\"middle\" font-size=\"14\">%s, reading %.1f "
-		"GB/s</text>\n",
-		stoker_device_description(device), 1e-9 * p->limits.read_bytes);
+	fputs("<text x=\"320\" y=\"20\" text-anchor=\"middle\" font-size=\"14\">", f);
+	print_escaped(f, stoker_device_description(device));
+	fprintf(f, ", reading %.1f GB/s</text>\n", 1e-9 * p->limits.read_bytes);
 	for (double i = 0.25; i <= 1024; i *= 4) {
 		fprintf(f, "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\" stroke=\"#eee\"/>\n",
 			x_of(i), x_of(i), TOP, BOTTOM);

@@ -6,6 +6,7 @@
  */
 #include <glob.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/profile.h"
 
@@ -41,6 +42,22 @@ static void read_word(const char *beside, const char *file, char *word, size_t b
 	fclose(f);
 }
 
+/* Whether the counter's folder has one that says the same in a better way. */
+static bool is_second(const char *path)
+{
+	const char *end = strrchr(path, '/');
+	char other[200];
+
+	if (strncmp(end, "/power", 6))
+		return false;
+	snprintf(other, sizeof(other), "%.*s/energy1_input", (int)(end - path), path);
+	if (!access(other, R_OK))
+		return true;
+	snprintf(other, sizeof(other), "%.*s%.*s_average", (int)(end - path), path,
+		 (int)strcspn(end, "_"), end);
+	return strcmp(other, path) && !access(other, R_OK);
+}
+
 static void add_counters(struct energy *e, const char *sys, const char *pattern, bool rapl,
 			 bool power)
 {
@@ -53,7 +70,7 @@ static void add_counters(struct energy *e, const char *sys, const char *pattern,
 	for (size_t i = 0; i < found.gl_pathc && e->count < ENERGY_COUNTERS; i++) {
 		struct energy_counter *c = &e->counters[e->count];
 
-		if (strlen(found.gl_pathv[i]) >= sizeof(c->path))
+		if (strlen(found.gl_pathv[i]) >= sizeof(c->path) || is_second(found.gl_pathv[i]))
 			continue;
 		*c = (struct energy_counter){ .power = power };
 		strcpy(c->path, found.gl_pathv[i]);
@@ -92,9 +109,10 @@ void energy_look(struct energy *e, uint64_t now_ns)
 			continue;
 		if (e->looked_ns && c->power)
 			c->joules += 1e-15 * (double)now * (double)(now_ns - e->looked_ns);
-		else if (e->looked_ns)
-			c->joules += 1e-6 * (double)(now >= c->last ? now - c->last
-								    : now + c->range - c->last);
+		else if (e->looked_ns && now >= c->last)
+			c->joules += 1e-6 * (double)(now - c->last);
+		else if (e->looked_ns && c->range > c->last)
+			c->joules += 1e-6 * (double)(now + c->range - c->last);
 		c->last = now;
 	}
 	e->looked_ns = now_ns;

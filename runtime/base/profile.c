@@ -98,6 +98,19 @@ void profile_add(struct stoker_profile *p, enum profile_track track, const char 
 	pthread_mutex_unlock(&p->lock);
 }
 
+uint64_t profile_begin_batch(struct stoker_profile *p)
+{
+	const uint64_t now = profile_now(p);
+
+	if (!p)
+		return 0;
+	pthread_mutex_lock(&p->lock);
+	if (!p->energy.looked_ns)
+		energy_look(&p->energy, now);
+	pthread_mutex_unlock(&p->lock);
+	return now;
+}
+
 void profile_add_batch(struct stoker_profile *p, uint32_t rows, uint64_t begin_ns, uint64_t end_ns)
 {
 	const struct event event = { .name = rows == 1 ? "token" : "prompt",

@@ -26,6 +26,8 @@ static inline uint64_t profile_now(const struct stoker_profile *p)
 	return p ? stoker_now_ns() : 0;
 }
 
+/* The time when a batch begins; energy counts from the first one on. */
+uint64_t profile_begin_batch(struct stoker_profile *p);
 /* A batch of @rows tokens; reads the energy counters, too. */
 void profile_add_batch(struct stoker_profile *p, uint32_t rows, uint64_t begin_ns, uint64_t end_ns);
 

@@ -264,7 +264,7 @@ static int run_batch(struct stoker_session *s, const uint32_t *tokens, struct st
 	int ret;
 
 	pthread_mutex_lock(&d->turn);
-	const uint64_t began = profile_now(d->profile);
+	const uint64_t began = profile_begin_batch(d->profile);
 
 	ret = d->ops->write(d, f->position, &s->position, sizeof(s->position), err);
 	if (!ret)

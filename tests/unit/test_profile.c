@@ -61,6 +61,14 @@ static void test_energy(void)
 	CU_ASSERT(!strcmp(e.counters[1].name, "amdgpu"));
 	CU_ASSERT(energy_total(&e, &joules));
 	CU_ASSERT_DOUBLE_EQUAL(joules, 3, 1e-9);
+	put(sys, "class/hwmon/hwmon3/power1_input", "5000000\n");
+	put(sys, "class/powercap/intel-rapl:0/max_energy_range_uj", "none\n");
+	energy_open(&e, sys);
+	CU_ASSERT_EQUAL(e.count, 2); /* one of the powers */
+	energy_look(&e, 1);
+	put(sys, "class/powercap/intel-rapl:0/energy_uj", "1\n"); /* back, with no range */
+	energy_look(&e, 2);
+	CU_ASSERT(energy_total(&e, &joules) && joules == 0);
 	snprintf(command, sizeof(command), "rm -r %s", sys);
 	CU_ASSERT_EQUAL(system(command), 0);
 }
@@ -166,6 +174,20 @@ static void profile_device(const char *name, const char *op)
 	for (size_t i = 0; i < count; i++)
 		busy -= strcmp(list[i].track, "session") ? 0 : list[i].seconds;
 	CU_ASSERT(busy <= 1e-3);
+	free(list);
+	/* a step that was recorded without a profile: nothing older turns up in a new one */
+	stoker_session_free(&s);
+	stoker_profile_free(&p);
+	CU_ASSERT_EQUAL_FATAL(stoker_session_create(m, &small, &s, NULL), 0);
+	for (int i = 0; i < 4; i++)
+		CU_ASSERT_EQUAL(stoker_session_eval(s, tokens, 1, STOKER_LOGITS_LAST, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_profile_create(&p, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_device_profile(device, p, &err), 0);
+	CU_ASSERT_EQUAL(stoker_session_eval(s, tokens, 1, STOKER_LOGITS_LAST, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_profile_totals(p, &list, &count), 0);
+	CU_ASSERT(!find(list, count, "device", "combine"));
+	CU_ASSERT(!strcmp(name, "cpu") || !find(list, count, "device", op));
+	CU_ASSERT_EQUAL(stoker_device_profile(device, NULL, &err), 0);
 	free(list);
 	stoker_session_free(&s);
 	stoker_model_free(&m);

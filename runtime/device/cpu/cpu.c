@@ -444,11 +444,11 @@ static void spin_range(const void *context, const struct cpu *cpu, unsigned thre
 static double spin(struct stoker_device *d, const struct op_spin *op)
 {
 	struct cpu *cpu = cpu_of(d);
-	const double values = op->codes ? 32 * TILE_ROWS : SPIN_FLOATS;
+	const double values = op->codes ? cpu->kernels->spin_codes : cpu->kernels->spin_floats;
 	const size_t shares = 8 * (size_t)cpu->threads;
 
 	cpu_parallel(cpu, shares, 1, SIZE_MAX, spin_range, op);
-	return 2.0 * (double)shares * op->rounds * SPIN_VECTORS * values;
+	return 2.0 * (double)shares * op->rounds * values;
 }
 
 static void destroy(struct stoker_device *d)

@@ -877,30 +877,62 @@ static void gemv_q8(const struct stoker_format *f, const uint8_t *w, size_t row_
 		gemv_group(f, w, row_bytes, rows, x, row, out, scratch, 16);
 }
 
+/* Sums that stay in registers, of vectors as long as those. */
+#if HAVE_VNNI512
+enum { SPIN_SUMS = 12, SPIN_LANES = 16 };
+#elif defined(__AVX2__)
+enum { SPIN_SUMS = 12, SPIN_LANES = 8 };
+#else
+enum { SPIN_SUMS = 12, SPIN_LANES = 4 };
+#endif
+enum { SPIN_DOTS = SPIN_SUMS * SPIN_LANES / 16 }; /* each has 16 sums */
+
+static float spin_floats(uint32_t rounds)
+{
+	typedef float vector __attribute__((vector_size(4 * SPIN_LANES)));
+	const vector factor = (vector){ 0 } + (0.5f + 1e-7f * (float)rounds);
+	vector acc[SPIN_SUMS], sum = { 0 };
+	float total = 0;
+
+	for (int i = 0; i < SPIN_SUMS; i++)
+		acc[i] = factor * (float)i;
+	for (uint32_t r = 0; r < rounds; r++)
+#pragma GCC unroll 12
+		for (int i = 0; i < SPIN_SUMS; i++)
+			acc[i] = acc[i] * factor + factor;
+	for (int i = 0; i < SPIN_SUMS; i++)
+		sum += acc[i];
+	for (int i = 0; i < SPIN_LANES; i++)
+		total += sum[i];
+	return total;
+}
+
+static float spin_codes(uint32_t rounds)
+{
+	static const uint8_t zeros[16 * ACTIVATION_GROUP] __attribute__((aligned(64)));
+	const uint8_t *tile = zeros;
+	int8_t x[128] = { 1 };
+	v16 acc[SPIN_DOTS] = { 0 };
+	float total = 1;
+
+	/* so that the compiler doesn't know what is there */
+	__asm__ volatile("" : "+r"(tile));
+	for (uint32_t r = 0; r < rounds; r++) {
+		x[r % 128] ^= 1;
+#pragma GCC unroll 12
+		for (int i = 0; i < SPIN_DOTS; i++) /* each with codes of its own */
+			acc[i] += tile_dot(tile, x + 4 * i, ACTIVATION_GROUP, (int32_t)r + i);
+	}
+	for (int i = 0; i < SPIN_DOTS; i++)
+		total += sum16(acc[i]);
+	return total;
+}
+
 static float spin(bool codes, uint32_t rounds)
 {
-	static uint8_t tile[1024] __attribute__((aligned(64)));
-	v16 acc[SPIN_VECTORS], factor, sum = { 0 };
-	int8_t x[64] = { 1 };
+	const float sum = codes ? spin_codes(rounds) : spin_floats(rounds);
 
-	for (int i = 0; i < 16; i++)
-		factor[i] = 0.5f + 1e-7f * (float)(rounds + (uint32_t)i);
-	for (int i = 0; i < SPIN_VECTORS; i++)
-		acc[i] = factor * (float)i;
-	if (codes)
-		for (uint32_t r = 0; r < rounds; r++) {
-			x[r % 64] ^= 1;
-			for (int i = 0; i < SPIN_VECTORS;
-			     i++) /* 16 groups of 4 in each step of 4 */
-				acc[i] += tile_dot(tile, x, 32, (int32_t)r + i);
-		}
-	else
-		for (uint32_t r = 0; r < rounds; r++)
-			for (int i = 0; i < SPIN_VECTORS; i++)
-				acc[i] = acc[i] * factor + factor;
-	for (int i = 0; i < SPIN_VECTORS; i++)
-		sum += acc[i];
-	return sum16(sum) == 0 ? 1 : sum16(sum);
+	return sum == 0 ? 1 : sum;
 }
 
 const struct cpu_kernels ISA_NAME(cpu_kernels) = {
@@ -919,4 +951,6 @@ const struct cpu_kernels ISA_NAME(cpu_kernels) = {
 	.kv_load = kv_load,
 	.kv_save = kv_save,
 	.spin = spin,
+	.spin_floats = SPIN_SUMS * SPIN_LANES,
+	.spin_codes = SPIN_DOTS * TILE_ROWS * ACTIVATION_GROUP,
 };

@@ -12,7 +12,6 @@
 #include "device/device.h"
 
 enum { TILE_ROWS = 16, ACTIVATION_GROUP = 32 };
-enum { SPIN_VECTORS = 12, SPIN_FLOATS = 16 };
 
 /*
  * Activation rows quantized to 8 bits: x = d * code, one d for 32 values.  The sums let kernels add
@@ -70,8 +69,9 @@ struct cpu_kernels {
 		    size_t n);
 	void (*sigmoid)(const float *x, float *dst, size_t n);
 	void (*kv_load)(enum stoker_kv_format format, const uint8_t *src, float *dst, size_t n);
-	/* @rounds times SPIN_VECTORS independent products; not 0, so that they aren't left out. */
+	/* @rounds times so many independent products; not 0, so that they aren't left out. */
 	float (*spin)(bool codes, uint32_t rounds);
+	unsigned spin_floats, spin_codes;
 	void (*kv_save)(enum stoker_kv_format format, const float *src, uint8_t *dst, size_t n);
 };
 

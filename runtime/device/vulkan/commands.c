@@ -129,6 +129,7 @@ static int start(struct vulkan *v, bool again, struct stoker_error *err)
 	v->recording = c->buffer;
 	ret = vulkan_timing_begin(v, c, err);
 	if (ret) {
+		v->vk.vkEndCommandBuffer(c->buffer);
 		v->recording = VK_NULL_HANDLE;
 		pthread_mutex_unlock(&v->lock);
 		return ret;
@@ -209,6 +210,7 @@ static int end_and_run(struct vulkan *v, struct stoker_error *err)
 
 	barrier(v, VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
 		VK_ACCESS_HOST_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT);
+	vulkan_timing_close(v, c);
 	result = v->vk.vkEndCommandBuffer(c->buffer);
 	v->recording = VK_NULL_HANDLE;
 	profile_add(v->base.profile, PROFILE_HOST, "record", NULL, v->begun_ns,

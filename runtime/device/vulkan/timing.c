@@ -7,19 +7,18 @@
 #include "base/profile.h"
 #include "device/vulkan/vulkan.h"
 
-enum { STAMPS = 4096 }; /* of a command buffer; what more there is isn't timed */
+enum { STAMPS = 4096 }; /* of a command buffer; what more there is counts as one */
 
 struct vulkan_timing {
 	VkQueryPool pool;
 	uint32_t count;
+	bool more; /* dispatches than are timed */
 	const char *names[STAMPS], *details[STAMPS];
 	uint64_t stamps[STAMPS];
 };
 
 static void stamp(struct vulkan *v, struct vulkan_timing *t, const char *name, const char *detail)
 {
-	if (t->count == STAMPS)
-		return;
 	v->vk.vkCmdWriteTimestamp(v->recording, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, t->pool,
 				  t->count);
 	t->names[t->count] = name;
@@ -35,8 +34,10 @@ int vulkan_timing_begin(struct vulkan *v, struct vulkan_commands *c, struct stok
 	};
 	VkResult result;
 
-	if (!v->base.profile)
+	if (!v->base.profile) {
+		vulkan_timing_end(v, c);
 		return 0;
+	}
 	if (!c->timing) {
 		c->timing = calloc(1, sizeof(*c->timing));
 		if (!c->timing)
@@ -49,6 +50,7 @@ int vulkan_timing_begin(struct vulkan *v, struct vulkan_commands *c, struct stok
 		}
 	}
 	c->timing->count = 0;
+	c->timing->more = false;
 	v->vk.vkCmdResetQueryPool(c->buffer, c->timing->pool, 0, STAMPS);
 	stamp(v, c->timing, "", NULL);
 	return 0;
@@ -57,8 +59,20 @@ int vulkan_timing_begin(struct vulkan *v, struct vulkan_commands *c, struct stok
 void vulkan_timing_add(struct vulkan *v, struct vulkan_commands *c, const char *name,
 		       const char *detail)
 {
-	if (v->base.profile && c->timing)
-		stamp(v, c->timing, name, detail);
+	struct vulkan_timing *t = c->timing;
+
+	if (!v->base.profile || !t)
+		return;
+	if (t->count + 1 < STAMPS)
+		stamp(v, t, name, detail);
+	else
+		t->more = true;
+}
+
+void vulkan_timing_close(struct vulkan *v, struct vulkan_commands *c)
+{
+	if (v->base.profile && c->timing && c->timing->more)
+		stamp(v, c->timing, "more", NULL);
 }
 
 /* The device's clock is set against ours by the last dispatch's end, which the host has just seen.

@@ -274,10 +274,11 @@ void vulkan_catch_up(struct vulkan *v);
 /* --- timing.c ------------------------------------------------------------------------------------
  */
 
-/* At the beginning of @c, after each of its dispatches, and when it has run: see there. */
+/* At the beginning of @c, after each of its dispatches, at its end, and when it has run. */
 int vulkan_timing_begin(struct vulkan *v, struct vulkan_commands *c, struct stoker_error *err);
 void vulkan_timing_add(struct vulkan *v, struct vulkan_commands *c, const char *name,
 		       const char *detail);
+void vulkan_timing_close(struct vulkan *v, struct vulkan_commands *c);
 void vulkan_timing_take(struct vulkan *v, struct vulkan_commands *c);
 void vulkan_timing_end(struct vulkan *v, struct vulkan_commands *c);
 int vulkan_profile(struct stoker_device *d, struct stoker_profile *profile,
