@@ -3,7 +3,7 @@
 
 TEST_SOURCES := $(wildcard tests/unit/*.c tests/ops/*.c)
 TEST_OBJECTS := $(TEST_SOURCES:%.c=$(BUILD)/%.o)
-$(TEST_OBJECTS): LIBRARY_FLAGS := $(BASE_FLAGS) -Iruntime -Itests/unit -Wno-conversion \
+$(TEST_OBJECTS): LIBRARY_FLAGS := $(BASE_FLAGS) -Iruntime -Itests/unit -Itests/ops -Wno-conversion \
 	$(shell $(PKG_CONFIG) --cflags json-c $(TEST_PACKAGES) 2>/dev/null)
 
 # drivers have to find the dlclose() of tests/unit/main.c

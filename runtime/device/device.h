@@ -366,6 +366,9 @@ static inline uint64_t stoker_kv_row_bytes(enum stoker_kv_format format, uint32_
 	return 0;
 }
 
+/* op_gated as a matmul and a glu. */
+void stoker_gated_in_parts(struct stoker_device *d, const struct op_gated *op);
+
 int stoker_cpu_open(unsigned threads, bool exact, struct stoker_device **device,
 		    struct stoker_error *err);
 /* @which is empty for the best one, a number or part of a name. */

@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: MIT
 /* Every op of every device against plain definitions: the CPU with each instruction set, Vulkan
  * with its optional features and without. */
-#include "unit.h"
+#include "ops.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "device/device.h"
-
 enum { MAX = 1 << 20 };
 
-static struct stoker_device *device;
-static const struct stoker_device_ops *ops;
-static float *pool;
-static size_t pool_used;
+struct stoker_device *device;
+const struct stoker_device_ops *ops;
+float *pool;
+size_t pool_used;
 
 /* Floats that live until the next test. */
-static float *room(size_t n)
+float *room(size_t n)
 {
 	float *p = pool + pool_used;
 
@@ -25,7 +23,7 @@ static float *room(size_t n)
 	return p;
 }
 
-static float *noise(size_t n)
+float *noise(size_t n)
 {
 	float *p = room(n);
 
@@ -37,12 +35,12 @@ static float *noise(size_t n)
 /* The pool is here; a device that doesn't share memory with the host works on a copy. */
 static struct stoker_memory memory;
 
-static stoker_address at(const void *p)
+stoker_address at(const void *p)
 {
 	return memory.at + ((uintptr_t)p - (uintptr_t)pool);
 }
 
-static uint32_t *number(uint32_t value)
+uint32_t *number(uint32_t value)
 {
 	uint32_t *p = (uint32_t *)(void *)room(1);
 
@@ -50,23 +48,23 @@ static uint32_t *number(uint32_t value)
 	return p;
 }
 
-static void carry(int (*copy)(void))
+void carry(int (*copy)(void))
 {
 	if (memory.host != pool)
 		CU_ASSERT_EQUAL(copy(), 0);
 }
 
-static int to_device(void)
+int to_device(void)
 {
 	return ops->write(device, memory.at, pool, pool_used * sizeof(float), NULL);
 }
 
-static int from_device(void)
+int from_device(void)
 {
 	return ops->read(device, pool, memory.at, pool_used * sizeof(float), NULL);
 }
 
-static void submit(void)
+void submit(void)
 {
 	struct stoker_error err;
 
@@ -86,7 +84,7 @@ static void submit(void)
 	} while (0)
 
 /* The largest difference, relative to the largest wanted value. */
-static double off_by(const float *got, const double *wanted, size_t n)
+double off_by(const float *got, const double *wanted, size_t n)
 {
 	double worst = 0, size = 1e-9;
 
@@ -101,7 +99,7 @@ static double off_by(const float *got, const double *wanted, size_t n)
 	return worst / size;
 }
 
-static double *doubles(size_t n)
+double *doubles(size_t n)
 {
 	return (double *)(void *)room(2 * n);
 }
@@ -129,7 +127,7 @@ static void run_on(const char *name, bool exact, void (*test)(bool exact))
 }
 
 /* Products with 32-bit floats throughout (exact), and where a device has it with 8-bit codes. */
-static void run_all_sets(void (*test)(bool exact))
+void run_all_sets(void (*test)(bool exact))
 {
 	static const struct {
 		const char *words;
@@ -166,8 +164,8 @@ static void run_all_sets(void (*test)(bool exact))
 /* --- products ------------------------------------------------------------------------------------
  */
 
-static struct stoker_weight weights(const struct stoker_format *f, uint32_t in, uint32_t out,
-				    uint32_t count, double *values)
+struct stoker_weight weights(const struct stoker_format *f, uint32_t in, uint32_t out,
+			     uint32_t count, double *values)
 {
 	const size_t total = (size_t)in * out * count;
 	uint8_t *blocks = (uint8_t *)room(total + 64);
@@ -183,22 +181,6 @@ static struct stoker_weight weights(const struct stoker_format *f, uint32_t in, 
 				       .out = out,
 				       .count = count,
 				       .stride = stoker_row_bytes(f, in) * out };
-}
-
-static double dot_of(const double *a, const double *b, uint32_t n)
-{
-	double sum = 0;
-
-	for (uint32_t i = 0; i < n; i++)
-		sum += a[i] * b[i];
-	return sum;
-}
-
-/* Of floats, or of half floats in their place. */
-static double value_of(const float *values, size_t i, size_t bytes)
-{
-	return bytes == 4 ? (double)values[i]
-			  : (double)f16_to_f32(((const uint16_t *)(const void *)values)[i]);
 }
 
 /* 8-bit activations err by up to half a step of 1/127 of each group's largest value. */
@@ -569,223 +551,6 @@ static void norms_and_rope(bool exact)
 	}
 }
 
-/* Ops as a layer has them, in one submission: devices may run some of them together. */
-static void sequences(bool exact)
-{
-	const struct stoker_format *f = stoker_format_by_name("Q4_0");
-	const double limit = exact ? 1e-5 : 0.03;
-
-	for (uint32_t rows = 1; rows < 7; rows += 5) {
-		const uint32_t in = 192, out = 45;
-
-		pool_used = 0;
-		double *gate_values = doubles((size_t)in * out),
-		       *up_values = doubles((size_t)in * out);
-		double *x_wanted = doubles((size_t)rows * in),
-		       *h_wanted = doubles((size_t)rows * in);
-		double *y_wanted = doubles((size_t)rows * out),
-		       *g_wanted = doubles((size_t)rows * out);
-		const struct stoker_weight gate = weights(f, in, out, 1, gate_values);
-		const struct stoker_weight up = weights(f, in, out, 1, up_values);
-		float *x = noise((size_t)rows * in), *h = room((size_t)rows * in);
-		const float *a = noise((size_t)rows * in), *weight = noise(in);
-		float *y = room((size_t)rows * out), *g = room((size_t)rows * out);
-		float *z = room((size_t)rows * out), *scratch = room((size_t)rows * out);
-		const struct op_binary add = { .dst = at(x),
-					       .a = at(x),
-					       .b = at(a),
-					       .kind = BINARY_ADD,
-					       .rows = rows,
-					       .width = in,
-					       .dst_stride = in,
-					       .a_stride = in,
-					       .b_stride = in,
-					       .scale = 0.5f };
-		const struct op_norm norm = { .dst = at(h),
-					      .src = at(x),
-					      .weight = at(weight),
-					      .rows = rows,
-					      .groups = 1,
-					      .width = in,
-					      .dst_stride = in,
-					      .src_stride = in,
-					      .eps = 1e-5f };
-		const struct op_matmul first = {
-			.count = 1, .rows = rows, .weight = { &up }, .dst = { at(y) }, .src = at(h)
-		};
-		const struct op_gated gated = { .gate = &gate,
-						.up = &up,
-						.dst = at(g),
-						.src = at(h),
-						.scratch = at(scratch),
-						.rows = rows,
-						.activation = ACTIVATION_SILU };
-		const struct op_binary square = { .dst = at(h),
-						  .a = at(h),
-						  .b = at(h),
-						  .kind = BINARY_MUL,
-						  .rows = rows,
-						  .width = in,
-						  .dst_stride = in,
-						  .a_stride = in,
-						  .b_stride = in };
-		const struct op_matmul last = {
-			.count = 1, .rows = rows, .weight = { &up }, .dst = { at(z) }, .src = at(h)
-		};
-
-		for (uint32_t r = 0; r < rows; r++) {
-			double sum = 0;
-
-			for (uint32_t i = 0; i < in; i++) {
-				const size_t k = (size_t)r * in + i;
-
-				x_wanted[k] = (double)x[k] + 0.5 * (double)a[k];
-				sum += x_wanted[k] * x_wanted[k];
-			}
-			for (uint32_t i = 0; i < in; i++)
-				h_wanted[(size_t)r * in + i] = x_wanted[(size_t)r * in + i] *
-							       (double)weight[i] /
-							       sqrt(sum / in + 1e-5);
-		}
-		for (uint32_t r = 0; r < rows; r++)
-			for (uint32_t o = 0; o < out; o++) {
-				const double u = dot_of(up_values + (size_t)o * in,
-							h_wanted + (size_t)r * in, in);
-				const double w = dot_of(gate_values + (size_t)o * in,
-							h_wanted + (size_t)r * in, in);
-
-				y_wanted[(size_t)r * out + o] = u;
-				g_wanted[(size_t)r * out + o] = u * w / (1 + exp(-w));
-			}
-		carry(to_device);
-		CU_ASSERT_EQUAL(ops->begin(device, NULL), 0);
-		ops->binary(device, &add);
-		ops->norm(device, &norm);
-		ops->matmul(device, &first);
-		ops->gated(device, &gated);
-		ops->binary(device, &square); /* from here on codes of h are others */
-		ops->matmul(device, &last);
-		ops->binary(device, &add); /* which nothing takes along */
-		submit();
-		carry(from_device);
-		CU_ASSERT(off_by(y, y_wanted, (size_t)rows * out) < limit);
-		CU_ASSERT(off_by(g, g_wanted, (size_t)rows * out) < 2 * limit);
-		for (uint32_t i = 0; i < rows * in; i++) {
-			x_wanted[i] += 0.5 * (double)a[i];
-			h_wanted[i] *= h_wanted[i];
-		}
-		for (uint32_t r = 0; r < rows; r++)
-			for (uint32_t o = 0; o < out; o++)
-				y_wanted[(size_t)r * out + o] = dot_of(
-					up_values + (size_t)o * in, h_wanted + (size_t)r * in, in);
-		CU_ASSERT(off_by(x, x_wanted, (size_t)rows * in) < 1e-6);
-		CU_ASSERT(off_by(h, h_wanted, (size_t)rows * in) < 1e-5);
-		CU_ASSERT(off_by(z, y_wanted, (size_t)rows * out) < limit);
-	}
-}
-
-/* op_qkv beside the ops that it stands for. */
-static void heads_to_cache(bool exact)
-{
-	(void)exact;
-	for (unsigned i = 0; i < 48 && ops->qkv; i++) {
-		const uint32_t rows = 1 + i % 3, heads = 4, kv = 2, ks = 14 + i / 16, vs = 10;
-		const uint32_t k_width = kv * ks, v_width = kv * vs, places = rows + 3;
-		const enum stoker_kv_format format = i & 1 ? STOKER_KV_F16 : STOKER_KV_F32;
-		const size_t bytes = i & 1 ? 2 : 4;
-
-		pool_used = 0;
-		float *q[2], *k[2], *keys[2], *values[2];
-		const float *q_source = noise((size_t)rows * heads * ks);
-		const float *k_source = noise((size_t)rows * k_width);
-		const float *v = noise((size_t)rows * v_width), *frequency = noise(ks / 2);
-		const float *q_weight = noise(ks), *k_weight = noise(ks);
-
-		for (int j = 0; j < 2; j++) {
-			q[j] = room((size_t)rows * heads * ks);
-			k[j] = room((size_t)rows * k_width);
-			memcpy(q[j], q_source, (size_t)rows * heads * ks * sizeof(float));
-			memcpy(k[j], k_source, (size_t)rows * k_width * sizeof(float));
-			keys[j] = room((size_t)places * k_width);
-			values[j] = room((size_t)places * v_width);
-			memset(keys[j], 0, (size_t)places * k_width * sizeof(float));
-			memset(values[j], 0, (size_t)places * v_width * sizeof(float));
-		}
-		const struct op_qkv op = { .q = at(q[0]),
-					   .k = at(k[0]),
-					   .v = at(v),
-					   .q_norm = i & 2 ? at(q_weight) : 0,
-					   .k_norm = i & 2 ? at(k_weight) : 0,
-					   .keys = at(keys[0]),
-					   .values = at(values[0]),
-					   .frequency = at(frequency),
-					   .position = at(number(3)),
-					   .format = format,
-					   .rows = rows,
-					   .heads = heads,
-					   .kv_heads = kv,
-					   .key_size = ks,
-					   .value_size = vs,
-					   .pairs = i & 4   ? ks / 2
-						    : i % 5 ? 3
-							    : 0,
-					   .interleaved = i & 8,
-					   .eps = 1e-5f,
-					   .magnitude = 1.25f };
-
-		carry(to_device);
-		CU_ASSERT_EQUAL(ops->begin(device, NULL), 0);
-		ops->qkv(device, &op);
-		for (int j = 0; j < 2; j++) {
-			const uint32_t n = j ? kv : heads;
-			const struct op_norm norm = { .dst = at(j ? k[1] : q[1]),
-						      .src = at(j ? k[1] : q[1]),
-						      .weight = j ? op.k_norm : op.q_norm,
-						      .rows = rows,
-						      .groups = n,
-						      .width = ks,
-						      .dst_stride = n * ks,
-						      .src_stride = n * ks,
-						      .eps = op.eps };
-			const struct op_rope rope = { .x = norm.dst,
-						      .frequency = op.frequency,
-						      .rows = rows,
-						      .heads = n,
-						      .head_stride = ks,
-						      .stride = n * ks,
-						      .pairs = op.pairs,
-						      .position = op.position,
-						      .interleaved = op.interleaved,
-						      .magnitude = op.magnitude };
-
-			if (norm.weight)
-				ops->norm(device, &norm);
-			if (op.pairs)
-				ops->rope(device, &rope);
-		}
-		for (int j = 0; j < 2; j++) {
-			const struct op_kv_store store = { .cache = at(j ? values[1] : keys[1]),
-							   .src = at(j ? v : k[1]),
-							   .position = op.position,
-							   .format = format,
-							   .rows = rows,
-							   .width = j ? v_width : k_width,
-							   .stride = j ? v_width : k_width };
-
-			ops->kv_store(device, &store);
-		}
-		submit();
-		carry(from_device);
-		for (size_t e = 0; e < (size_t)rows * heads * ks; e++)
-			CU_ASSERT_DOUBLE_EQUAL(q[0][e], q[1][e], 1e-5);
-		for (size_t e = 0; e < (size_t)places * k_width; e++)
-			CU_ASSERT_DOUBLE_EQUAL(value_of(keys[0], e, bytes),
-					       value_of(keys[1], e, bytes),
-					       bytes == 2 ? 4e-3 : 1e-5);
-		CU_ASSERT(!memcmp(values[0], values[1], (size_t)places * v_width * bytes));
-	}
-}
-
 static void routing(bool exact)
 {
 	static const float logits_in[2][8] = { { 1, 5, 2, 4, 3, 0, -1, 4.5f },
@@ -984,16 +749,6 @@ static void test_norms_and_rope(void)
 	run_all_sets(norms_and_rope);
 }
 
-static void test_sequences(void)
-{
-	run_all_sets(sequences);
-}
-
-static void test_heads_to_cache(void)
-{
-	run_all_sets(heads_to_cache);
-}
-
 static void test_routing(void)
 {
 	run_all_sets(routing);
@@ -1091,9 +846,8 @@ void suite_ops(void)
 	TEST(test_experts);
 	TEST(test_attention);
 	TEST(test_norms_and_rope);
-	TEST(test_sequences);
-	TEST(test_heads_to_cache);
 	TEST(test_routing);
 	TEST(test_activations);
 	TEST(test_recurrence);
+	add_sequences();
 }

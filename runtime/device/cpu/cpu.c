@@ -387,26 +387,6 @@ static void scale(struct stoker_device *d, const struct op_scale *op)
 		     op);
 }
 
-static void gated(struct stoker_device *d, const struct op_gated *op)
-{
-	const struct op_matmul both = { .count = op->gate->at ? 2 : 1,
-					.rows = op->rows,
-					.weight = { op->up, op->gate },
-					.dst = { op->scratch, op->dst },
-					.src = op->src };
-	const struct op_glu rest = { .dst = op->dst,
-				     .gate = op->gate->at ? op->dst : 0,
-				     .up = op->scratch,
-				     .rows = op->rows,
-				     .width = op->up->out,
-				     .gate_stride = op->up->out,
-				     .up_stride = op->up->out,
-				     .activation = op->activation };
-
-	cpu_matmul(d, &both);
-	glu(d, &rest);
-}
-
 static void copy(struct stoker_device *d, const struct op_copy *op)
 {
 	(void)d;
@@ -481,7 +461,7 @@ const struct stoker_device_ops cpu_ops = {
 	.profile = cpu_profile,
 	.embed = embed,
 	.matmul = cpu_matmul,
-	.gated = gated,
+	.gated = stoker_gated_in_parts,
 	.matmul_heads = cpu_matmul_heads,
 	.norm = norm,
 	.rope = rope,

@@ -19,7 +19,6 @@ static const char *format_of(const struct stoker_weight *w)
 
 PROFILED(embed, op_embed, format_of(op->table))
 PROFILED(matmul, op_matmul, format_of(op->weight[0]))
-PROFILED(gated, op_gated, format_of(op->up))
 PROFILED(matmul_heads, op_matmul_heads, format_of(op->weight))
 PROFILED(norm, op_norm, NULL)
 PROFILED(rope, op_rope, NULL)
@@ -44,7 +43,6 @@ int cpu_profile(struct stoker_device *d, struct stoker_profile *profile, struct 
 	cpu->profiled = cpu_ops;
 	cpu->profiled.embed = profiled_embed;
 	cpu->profiled.matmul = profiled_matmul;
-	cpu->profiled.gated = profiled_gated;
 	cpu->profiled.matmul_heads = profiled_matmul_heads;
 	cpu->profiled.norm = profiled_norm;
 	cpu->profiled.rope = profiled_rope;

@@ -242,20 +242,6 @@ void vulkan_gated(struct stoker_device *d, const struct op_gated *op)
 {
 	struct vulkan *v = vulkan_of(d);
 	const struct stoker_weight *up = op->up;
-	const bool fused = op->rows <= MATVEC_ROWS_MAX && vulkan_can_gate(up, op->gate);
-	const struct op_matmul both = { .count = op->gate->at ? 2 : 1,
-					.rows = op->rows,
-					.weight = { up, op->gate },
-					.dst = { op->scratch, op->dst },
-					.src = op->src };
-	const struct op_glu glu = { .dst = op->dst,
-				    .gate = op->gate->at ? op->dst : 0,
-				    .up = op->scratch,
-				    .rows = op->rows,
-				    .width = up->out,
-				    .gate_stride = up->out,
-				    .up_stride = up->out,
-				    .activation = op->activation };
 	struct vulkan_rows r = { .dst = op->dst,
 				 .src = op->src,
 				 .gate = op->gate,
@@ -266,13 +252,12 @@ void vulkan_gated(struct stoker_device *d, const struct op_gated *op)
 				 .src_stride = up->in,
 				 .dst_stride = up->out };
 
-	if (fused) {
-		r.codes = vulkan_quantize(v, up, op->src, op->rows, up->in);
-		vulkan_matvec(v, up, &r);
+	if (op->rows > MATVEC_ROWS_MAX || !vulkan_can_gate(up, op->gate)) {
+		stoker_gated_in_parts(d, op);
 		return;
 	}
-	vulkan_matmul(d, &both);
-	vulkan_glu(d, &glu);
+	r.codes = vulkan_quantize(v, up, op->src, op->rows, up->in);
+	vulkan_matvec(v, up, &r);
 }
 
 void vulkan_matmul_heads(struct stoker_device *d, const struct op_matmul_heads *op)

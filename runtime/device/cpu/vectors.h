@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* Vectors of 16 floats, for files that are compiled once an instruction set. */
+#ifndef STOKER_CPU_VECTORS_H
+#define STOKER_CPU_VECTORS_H
+
+#include "base/base.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#if defined(__AVX512VNNI__) && defined(__AVX512VL__) && defined(__AVX512BW__)
+#define HAVE_VNNI512 1
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* 16 floats; the compiler splits it into what the machine has. */
+typedef float v16 __attribute__((vector_size(64)));
+typedef float v16_unaligned __attribute__((vector_size(64), aligned(4), may_alias));
+typedef int32_t i16x32 __attribute__((vector_size(64)));
+
+INLINE v16 load16(const float *p)
+{
+	return *(const v16_unaligned *)p;
+}
+
+INLINE void store16(float *p, v16 v)
+{
+	*(v16_unaligned *)p = v;
+}
+
+INLINE v16 splat(float f)
+{
+	return f - (v16){ 0 };
+}
+
+/* mask ? a : b, lane by lane; comparisons give masks of all ones or none */
+INLINE v16 select16(i16x32 mask, v16 a, v16 b)
+{
+	i16x32 x, y;
+
+	memcpy(&x, &a, sizeof(x));
+	memcpy(&y, &b, sizeof(y));
+	x = (mask & x) | (~mask & y);
+	memcpy(&a, &x, sizeof(a));
+	return a;
+}
+
+INLINE v16 min16(v16 a, v16 b)
+{
+	return select16(a < b, a, b);
+}
+
+INLINE v16 max16(v16 a, v16 b)
+{
+	return select16(a > b, a, b);
+}
+
+INLINE float sum16(v16 v)
+{
+	float s = 0;
+
+	for (int i = 0; i < 8; i++)
+		v[i] += v[i + 8];
+	for (int i = 0; i < 4; i++)
+		v[i] += v[i + 4];
+	s = (v[0] + v[2]) + (v[1] + v[3]);
+	return s;
+}
+
+#endif

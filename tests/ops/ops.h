@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the ops suite share: a device, and memory that it sees. */
+#ifndef STOKER_TEST_OPS_H
+#define STOKER_TEST_OPS_H
+
+#include "device/device.h"
+#include "unit.h"
+
+extern struct stoker_device *device;
+extern const struct stoker_device_ops *ops;
+extern size_t pool_used; /* 0 begins anew */
+
+/* Floats that live until then, random ones, one number; where the device sees them. */
+float *room(size_t n);
+float *noise(size_t n);
+uint32_t *number(uint32_t value);
+double *doubles(size_t n);
+stoker_address at(const void *p);
+
+/* A matrix in random blocks, and its values. */
+struct stoker_weight weights(const struct stoker_format *f, uint32_t in, uint32_t out,
+			     uint32_t count, double *values);
+
+/* carry(to_device) before begin(), submit(), carry(from_device). */
+void carry(int (*copy)(void));
+int to_device(void);
+int from_device(void);
+void submit(void);
+
+/* The largest difference, relative to the largest wanted value. */
+double off_by(const float *got, const double *wanted, size_t n);
+
+/* Calls @test with each device and variant open. */
+void run_all_sets(void (*test)(bool exact));
+
+void add_sequences(void);
+
+#endif
