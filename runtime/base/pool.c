@@ -7,21 +7,30 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 enum { SPINS = 4000 }; /* some tens of microseconds: longer than the gap between two ops */
 
+/* Chunks that a thread has left: the end in the upper half, the first in the lower one. */
+struct part {
+	_Alignas(64) _Atomic uint64_t left;
+};
+
 struct stoker_pool {
 	unsigned threads;
 	pthread_t *workers; /* threads - 1 of them */
+	struct part *parts; /* [threads] */
 	pthread_mutex_t turn;
 	_Atomic uint32_t generation; /* of the current run; a futex */
 	_Atomic uint32_t sleepers;
-	_Atomic uint32_t busy; /* workers still in the run; a futex for the caller */
+	_Atomic uint32_t busy; /* workers still in the run; a futex for the caller, */
+	_Atomic bool waiting;  /* which sleeps */
 	_Atomic bool stop;
-	void (*fn)(void *, unsigned);
+	size_t count, chunk;
+	stoker_range_fn *fn;
 	void *context;
 };
 
@@ -65,6 +74,72 @@ static uint32_t wait_for_run(struct stoker_pool *p, uint32_t seen)
 	return atomic_load(&p->generation);
 }
 
+static uint64_t part_of(uint64_t first, uint64_t end)
+{
+	return end << 32 | first;
+}
+
+static uint32_t chunks_of(uint64_t part)
+{
+	return (uint32_t)(part >> 32) - (uint32_t)part;
+}
+
+/* The next chunks of the thread's own part: fewer and fewer, so that the rest can be stolen. */
+static bool take(struct part *own, size_t *first, size_t *count)
+{
+	uint64_t left = atomic_load_explicit(&own->left, memory_order_relaxed);
+
+	do {
+		if (!chunks_of(left))
+			return false;
+		*first = (uint32_t)left;
+		*count = (chunks_of(left) + 1) / 2;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&own->left, &left, left + *count, memory_order_relaxed, memory_order_relaxed));
+	return true;
+}
+
+/* The second half of the part of which most is left becomes the thread's own. */
+static bool steal(struct stoker_pool *p, struct part *own)
+{
+	for (;;) {
+		struct part *from = NULL;
+		uint64_t most = 0;
+
+		for (unsigned i = 0; i < p->threads; i++) {
+			const uint64_t left =
+				atomic_load_explicit(&p->parts[i].left, memory_order_relaxed);
+
+			if (chunks_of(left) > chunks_of(most)) {
+				from = &p->parts[i];
+				most = left;
+			}
+		}
+		if (!from)
+			return false;
+		const uint64_t end = most >> 32, half = end - (chunks_of(most) + 1) / 2;
+
+		if (!atomic_compare_exchange_strong_explicit(
+			    &from->left, &most, part_of((uint32_t)most, half), memory_order_relaxed,
+			    memory_order_relaxed))
+			continue;
+		atomic_store_explicit(&own->left, part_of(half, end), memory_order_relaxed);
+		return true;
+	}
+}
+
+static void do_share(struct stoker_pool *p, unsigned thread)
+{
+	struct part *own = &p->parts[thread];
+	size_t first, count;
+
+	do
+		while (take(own, &first, &count))
+			p->fn(p->context, thread, first * p->chunk,
+			      MIN((first + count) * p->chunk, p->count));
+	while (steal(p, own));
+}
+
 static void *work(void *argument)
 {
 	struct worker *self = argument;
@@ -77,32 +152,47 @@ static void *work(void *argument)
 		seen = wait_for_run(p, seen);
 		if (atomic_load(&p->stop))
 			return NULL;
-		p->fn(p->context, index);
-		if (atomic_fetch_sub_explicit(&p->busy, 1, memory_order_acq_rel) == 1)
+		do_share(p, index);
+		if (atomic_fetch_sub(&p->busy, 1) == 1 && atomic_load(&p->waiting))
 			futex_wake(&p->busy, 1);
 	}
 }
 
-void stoker_pool_run(struct stoker_pool *p, void (*fn)(void *, unsigned), void *context)
+void stoker_pool_run(struct stoker_pool *p, size_t count, size_t chunk, stoker_range_fn *fn,
+		     void *context)
 {
 	uint32_t busy;
 
-	if (p->threads == 1) {
-		fn(context, 0);
+	if (p->threads == 1 || count <= chunk) {
+		fn(context, 0, 0, count);
 		return;
 	}
+	chunk = MAX(chunk, count / UINT32_MAX + 1); /* they are counted in 32 bits */
+	const uint64_t chunks = (count + chunk - 1) / chunk;
+
 	pthread_mutex_lock(&p->turn);
+	p->count = count;
+	p->chunk = chunk;
 	p->fn = fn;
 	p->context = context;
+	for (unsigned i = 0; i < p->threads; i++)
+		atomic_store_explicit(&p->parts[i].left,
+				      part_of(chunks * i / p->threads,
+					      chunks * (i + 1) / p->threads),
+				      memory_order_relaxed);
 	atomic_store_explicit(&p->busy, p->threads - 1, memory_order_relaxed);
 	atomic_fetch_add(&p->generation, 1);
 	if (atomic_load(&p->sleepers))
 		futex_wake(&p->generation, INT32_MAX);
-	fn(context, 0);
+	do_share(p, 0);
 	for (unsigned i = 0; i < SPINS && atomic_load_explicit(&p->busy, memory_order_acquire); i++)
 		relax();
-	while ((busy = atomic_load_explicit(&p->busy, memory_order_acquire)))
-		futex_wait(&p->busy, busy);
+	if (atomic_load_explicit(&p->busy, memory_order_acquire)) {
+		atomic_store(&p->waiting, true);
+		while ((busy = atomic_load(&p->busy)))
+			futex_wait(&p->busy, busy);
+		atomic_store(&p->waiting, false);
+	}
 	pthread_mutex_unlock(&p->turn);
 }
 
@@ -189,9 +279,15 @@ int stoker_pool_create(unsigned threads, struct stoker_pool **out, struct stoker
 		return stoker_fail(err, -EINVAL, "%u threads asked for, limit %d", threads,
 				   STOKER_POOL_MAX_THREADS);
 	}
-	if (p)
+	if (p) {
 		p->workers = calloc(threads, sizeof(*p->workers));
-	if (!p || !p->workers) {
+		p->parts = aligned_alloc(sizeof(*p->parts), threads * sizeof(*p->parts));
+	}
+	if (!p || !p->workers || !p->parts) {
+		if (p) {
+			free(p->workers);
+			free(p->parts);
+		}
 		free(p);
 		return stoker_fail(err, -ENOMEM, "no memory for %u threads", threads);
 	}
@@ -237,6 +333,7 @@ void stoker_pool_destroy(struct stoker_pool **pool)
 		pthread_join(p->workers[i], NULL);
 	pthread_mutex_destroy(&p->turn);
 	free(p->workers);
+	free(p->parts);
 	free(p);
 }
 

@@ -2,9 +2,11 @@
 /* Half floats, sizes and the thread pool. */
 #include "unit.h"
 
-#include <pthread.h>
-
 #include "base/pool.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 
 /* The value of a half by the definition of IEEE 754. */
 static double half_value(uint16_t h)
@@ -72,19 +74,17 @@ static void test_sizes(void)
 }
 
 struct counting {
-	struct stoker_share share;
-	_Atomic uint64_t sum, threads;
+	_Atomic uint64_t sum, broken;
 };
 
-static void count(void *context, unsigned thread)
+static void count(void *context, unsigned thread, size_t begin, size_t end)
 {
 	struct counting *c = context;
-	size_t begin, end;
 
-	atomic_fetch_or(&c->threads, 1u << thread);
-	while (stoker_share_take(&c->share, &begin, &end))
-		for (size_t i = begin; i < end; i++)
-			atomic_fetch_add(&c->sum, i);
+	/* whole chunks only */
+	atomic_fetch_add(&c->broken, begin % 7 || (end % 7 && end != 1000 && end != 100) || thread >= 5);
+	for (size_t i = begin; i < end; i++)
+		atomic_fetch_add(&c->sum, i);
 }
 
 static void test_pool(void)
@@ -97,11 +97,10 @@ static void test_pool(void)
 		CU_ASSERT_EQUAL_FATAL(stoker_pool_create(threads, &pool, &err), 0);
 		CU_ASSERT_EQUAL(stoker_pool_threads(pool), threads);
 		for (unsigned run = 0; run < 300; run++) {
-			struct counting c = { .share = {
-						      .count = 1000, .chunk = 7, .threads = 4 } };
+			struct counting c = { 0 };
 
-			stoker_pool_run(pool, count, &c);
-			if (c.sum != 499500 || c.threads != (1u << threads) - 1) {
+			stoker_pool_run(pool, 1000, 7, count, &c);
+			if (c.sum != 499500 || c.broken) {
 				CU_FAIL("lost work");
 				break;
 			}
@@ -111,12 +110,40 @@ static void test_pool(void)
 	}
 }
 
+struct holding {
+	struct stoker_pool *pool;
+	_Atomic size_t done;
+};
+
+/* The first call takes as long as all others together. */
+static void hold_first(void *context, unsigned thread, size_t begin, size_t end)
+{
+	struct holding *h = context;
+
+	(void)thread;
+	while (begin == 0 && h->done + end < 100)
+		sched_yield();
+	h->done += end - begin;
+}
+
+static void test_pool_shares_what_is_left(void)
+{
+	for (unsigned threads = 2; threads <= 4; threads++) {
+		struct holding h = { 0 };
+
+		CU_ASSERT_EQUAL_FATAL(stoker_pool_create(threads, &h.pool, NULL), 0);
+		stoker_pool_run(h.pool, 100, 1, hold_first, &h);
+		CU_ASSERT_EQUAL(h.done, 100);
+		stoker_pool_destroy(&h.pool);
+	}
+}
+
 static void *run_many(void *pool)
 {
 	for (unsigned run = 0; run < 200; run++) {
-		struct counting c = { .share = { .count = 100, .chunk = 3, .threads = 3 } };
+		struct counting c = { 0 };
 
-		stoker_pool_run(pool, count, &c);
+		stoker_pool_run(pool, 100, 7, count, &c);
 		CU_ASSERT_EQUAL(c.sum, 4950);
 	}
 	return NULL;
@@ -142,5 +169,6 @@ void suite_base(void)
 	TEST(test_half_rounding);
 	TEST(test_sizes);
 	TEST(test_pool);
+	TEST(test_pool_shares_what_is_left);
 	TEST(test_pool_callers_take_turns);
 }

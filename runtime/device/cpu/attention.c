@@ -50,9 +50,8 @@ static void attend_tile(const struct cpu *cpu, const struct op_attention *op, st
 		return;
 	const uint32_t n = end - begin;
 
-	for (uint32_t i = 0; i < n; i++)
-		scores[i] = op->scale *
-			    k->dot(query->q, keys + (begin - at + i) * key_stride, op->key_size);
+	k->dots(query->q, keys + (begin - at) * key_stride, key_stride, n, op->key_size, op->scale,
+		scores);
 	if (op->softcap > 0)
 		for (uint32_t i = 0; i < n; i++)
 			scores[i] = op->softcap * tanhf(scores[i] / op->softcap);
@@ -66,8 +65,7 @@ static void attend_tile(const struct cpu *cpu, const struct op_attention *op, st
 		query->top = top;
 	}
 	query->sum += k->exp_sum(scores, top, n);
-	for (uint32_t i = 0; i < n; i++)
-		k->axpy(query->out, scores[i], values + (begin - at + i) * value_stride,
+	k->add_weighted(query->out, scores, values + (begin - at) * value_stride, value_stride, n,
 			op->value_size);
 }
 

@@ -43,35 +43,27 @@ bool cpu_reserve_scratch(struct cpu *cpu, size_t bytes)
 }
 
 struct parallel {
-	struct stoker_share share;
 	const struct cpu *cpu;
 	cpu_range_fn *fn;
 	const void *context;
 };
 
-static void parallel_thread(void *argument, unsigned thread)
+static void parallel_range(void *argument, unsigned thread, size_t begin, size_t end)
 {
-	struct parallel *p = argument;
-	size_t begin, end;
+	const struct parallel *p = argument;
 
-	while (stoker_share_take(&p->share, &begin, &end))
-		p->fn(p->context, p->cpu, thread, begin, end);
+	p->fn(p->context, p->cpu, thread, begin, end);
 }
 
 void cpu_parallel(struct cpu *cpu, size_t count, size_t chunk, size_t work, cpu_range_fn *fn,
 		  const void *context)
 {
-	struct parallel p = { .share = { .count = count,
-					 .chunk = MAX(chunk, (size_t)1),
-					 .threads = cpu->threads },
-			      .cpu = cpu,
-			      .fn = fn,
-			      .context = context };
+	struct parallel p = { .cpu = cpu, .fn = fn, .context = context };
 
-	if (work < SERIAL_WORK || count <= p.share.chunk || cpu->threads == 1)
+	if (work < SERIAL_WORK)
 		fn(context, cpu, 0, 0, count);
 	else
-		stoker_pool_run(cpu->pool, parallel_thread, &p);
+		stoker_pool_run(cpu->pool, count, chunk, parallel_range, &p);
 }
 
 struct quantize_job {
@@ -86,11 +78,10 @@ static void quantize_range(const void *context, const struct cpu *cpu, unsigned 
 
 	(void)thread;
 	for (size_t r = begin; r < end; r++)
-		cpu->kernels->quantize(j->x + r * j->q.k, &j->q, r);
+		cpu->kernels->quantize(j->x + r * j->q.k, &j->q, r, 0, j->q.k / ACTIVATION_GROUP);
 }
 
-bool cpu_quantize(struct cpu *cpu, struct buffer *into, const float *x, size_t rows, size_t k,
-		  struct q8_rows *q)
+bool cpu_reserve_q8(struct cpu *cpu, struct buffer *into, size_t rows, size_t k, struct q8_rows *q)
 {
 	const size_t groups = rows * (k / ACTIVATION_GROUP), codes = round_up(rows * k, 64);
 	uint8_t *at = cpu_reserve(cpu, into, codes + 28 * groups + 64);
@@ -108,6 +99,14 @@ bool cpu_quantize(struct cpu *cpu, struct buffer *into, const float *x, size_t r
 		.corr32 = (int32_t *)(f + 4 * groups),
 		.corr16 = (int32_t *)(f + 5 * groups),
 	};
+	return true;
+}
+
+bool cpu_quantize(struct cpu *cpu, struct buffer *into, const float *x, size_t rows, size_t k,
+		  struct q8_rows *q)
+{
+	if (!cpu_reserve_q8(cpu, into, rows, k, q))
+		return false;
 	const struct quantize_job job = { .x = x, .q = *q };
 
 	cpu_parallel(cpu, rows, 8, 4 * rows * k, quantize_range, &job);

@@ -63,6 +63,9 @@ typedef void cpu_range_fn(const void *context, const struct cpu *cpu, unsigned t
 void cpu_parallel(struct cpu *cpu, size_t count, size_t chunk, size_t work, cpu_range_fn *fn,
 		  const void *context);
 
+/* Room in @into for the quantized form of @rows rows of @k values. */
+bool cpu_reserve_q8(struct cpu *cpu, struct buffer *into, size_t rows, size_t k, struct q8_rows *q);
+
 /* Quantizes @rows rows of @k floats into the buffer @into. */
 bool cpu_quantize(struct cpu *cpu, struct buffer *into, const float *x, size_t rows, size_t k,
 		  struct q8_rows *q);

@@ -5,7 +5,6 @@
 
 #include <math.h>
 
-enum { PREFETCH_BYTES = 2048 };
 #define ISA_ENUM_scalar STOKER_ISA_SCALAR
 #define ISA_ENUM_avx2 STOKER_ISA_AVX2
 #define ISA_ENUM_avx512 STOKER_ISA_AVX512
@@ -35,6 +34,58 @@ static void axpy(float *y, float a, const float *x, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		y[i] += a * x[i];
+}
+
+static void dots(const float *q, const float *rows, size_t stride, size_t count, size_t n,
+		 float factor, float *out)
+{
+	size_t i = 0;
+
+	for (; i + 4 <= count; i += 4, rows += 4 * stride) {
+		v16 sum[4] = { 0 };
+		size_t c = 0;
+
+		for (; c + 16 <= n; c += 16)
+			for (size_t r = 0; r < 4; r++)
+				sum[r] += load16(q + c) * load16(rows + r * stride + c);
+		for (size_t r = 0; r < 4; r++) {
+			float tail = 0;
+
+			for (size_t t = c; t < n; t++)
+				tail += q[t] * rows[r * stride + t];
+			out[i + r] = factor * (sum16(sum[r]) + tail);
+		}
+	}
+	for (; i < count; i++, rows += stride)
+		out[i] = factor * dot(q, rows, n);
+}
+
+/* @vectors of 16 values of y, which stay in registers. */
+INLINE void add_weighted_part(float *y, const float *w, const float *rows, size_t stride,
+			      size_t count, size_t vectors)
+{
+	v16 sum[4];
+
+	for (size_t v = 0; v < vectors; v++)
+		sum[v] = load16(y + 16 * v);
+	for (size_t i = 0; i < count; i++)
+		for (size_t v = 0; v < vectors; v++)
+			sum[v] += w[i] * load16(rows + i * stride + 16 * v);
+	for (size_t v = 0; v < vectors; v++)
+		store16(y + 16 * v, sum[v]);
+}
+
+static void add_weighted(float *y, const float *w, const float *rows, size_t stride, size_t count,
+			 size_t n)
+{
+	size_t c = 0;
+
+	for (; c + 64 <= n; c += 64)
+		add_weighted_part(y + c, w, rows + c, stride, count, 4);
+	for (; c + 16 <= n; c += 16)
+		add_weighted_part(y + c, w, rows + c, stride, count, 1);
+	for (size_t i = 0; c < n && i < count; i++)
+		axpy(y + c, w[i], rows + i * stride + c, n - c);
 }
 
 static void scale(float *y, float a, size_t n)
@@ -254,10 +305,11 @@ static void store_group(const struct q8_rows *q, size_t at, float d, const int32
 	q->corr32[at] = -128 * (sum[0] + sum[1]);
 }
 
-static void quantize(const float *x, const struct q8_rows *q, size_t row)
+static void quantize(const float *x, const struct q8_rows *q, size_t row, size_t first,
+		     size_t groups)
 {
-	const size_t groups = q->k / ACTIVATION_GROUP;
-	int8_t *codes = q->codes + row * q->k;
+	const size_t at = row * (q->k / ACTIVATION_GROUP) + first;
+	int8_t *codes = q->codes + at * ACTIVATION_GROUP;
 
 	for (size_t g = 0; g < groups; g++, x += 32, codes += 32) {
 		const v16 a = load16(x), b = load16(x + 16);
@@ -272,7 +324,7 @@ static void quantize(const float *x, const struct q8_rows *q, size_t row)
 			/* nothing finite may come of it: d carries the NaN into every product */
 			memset(codes, 0, 32);
 			d = NAN;
-			store_group(q, row * groups + g, d, sum);
+			store_group(q, at + g, d, sum);
 			continue;
 		}
 		if (most >= smallest_group) {
@@ -289,7 +341,7 @@ static void quantize(const float *x, const struct q8_rows *q, size_t row)
 			sum[0] += ca[i];
 			sum[1] += cb[i];
 		}
-		store_group(q, row * groups + g, d, sum);
+		store_group(q, at + g, d, sum);
 	}
 }
 
@@ -554,18 +606,6 @@ static void gemm_float(const struct stoker_format *f, const uint8_t *w, size_t r
 	}
 }
 
-/*
- * Asks for the row some way ahead, which processors don't do by themselves across pages: products
- * with one row wait for memory and for little else.
- */
-INLINE void prefetch_row(const uint8_t *w, size_t row_bytes)
-{
-	const uintptr_t ahead = (uintptr_t)w + PREFETCH_BYTES;
-
-	for (size_t b = 0; b < row_bytes; b += 64)
-		__builtin_prefetch((const void *)(ahead + b));
-}
-
 static void gemv_float(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 		       size_t rows, const float *x, size_t k, float *out, void *scratch)
 {
@@ -576,7 +616,7 @@ static void gemv_float(const struct stoker_format *f, const uint8_t *w, size_t r
 	int8_t *codes = carve(&at, k);
 
 	for (size_t i = 0; i < rows; i++) {
-		prefetch_row(w + i * row_bytes, row_bytes);
+		prefetch_ahead(w + i * row_bytes, row_bytes);
 		decode_row(f, w + i * row_bytes, k, row, codes, scales, offsets);
 		out[i] = dot(row, x, k);
 	}
@@ -680,7 +720,7 @@ INLINE void gemv_group(const struct stoker_format *f, const uint8_t *w, size_t r
 	for (size_t i = 0; i < rows; i++) {
 		float total = 0;
 
-		prefetch_row(w + i * row_bytes, row_bytes);
+		prefetch_ahead(w + i * row_bytes, row_bytes);
 		f->unpack[THIS_ISA](w + i * row_bytes, k / f->block_values, codes, scales, offsets);
 		if (f->affine)
 			total += dot(offsets, xs, groups);
@@ -696,13 +736,10 @@ INLINE void gemv_group(const struct stoker_format *f, const uint8_t *w, size_t r
 static void gemv_q8(const struct stoker_format *f, const uint8_t *w, size_t row_bytes, size_t rows,
 		    const struct q8_rows *x, size_t row, float *out, void *scratch)
 {
-	row_dot_fn *fused = ISA_NAME(cpu_fused_dot)(f);
+	fused_gemv_fn *fused = ISA_NAME(cpu_fused_gemv)(f);
 
 	if (fused)
-		for (size_t i = 0; i < rows; i++) {
-			prefetch_row(w + i * row_bytes, row_bytes);
-			out[i] = fused(w + i * row_bytes, x, row);
-		}
+		fused(w, row_bytes, rows, x, row, out, scratch);
 	else if (f->group == 32)
 		gemv_group(f, w, row_bytes, rows, x, row, out, scratch, 32);
 	else
@@ -775,6 +812,8 @@ const struct cpu_kernels ISA_NAME(cpu_kernels) = {
 	.gemv_float = gemv_float,
 	.dot = dot,
 	.axpy = axpy,
+	.dots = dots,
+	.add_weighted = add_weighted,
 	.scale = scale,
 	.max = max,
 	.exp_sum = exp_sum,

@@ -27,11 +27,12 @@ struct q8_rows {
 };
 
 /*
- * The product of one whole weight row and an activation row without unpacking to memory; for the
- * formats that are used most.  cpu_fused_dot() gives NULL where there is none: fused.c.
+ * out[0 .. rows) = W x, unpacking weights in registers only, for the formats that are used most;
+ * @scratch as for gemm_q8.  cpu_fused_gemv() gives NULL where there is none: fused.c.
  */
-typedef float row_dot_fn(const uint8_t *w, const struct q8_rows *x, size_t row);
-ISA_DECLARE(row_dot_fn *, cpu_fused_dot, const struct stoker_format *format);
+typedef void fused_gemv_fn(const uint8_t *w, size_t row_bytes, size_t rows, const struct q8_rows *x,
+			   size_t row, float *out, void *scratch);
+ISA_DECLARE(fused_gemv_fn *, cpu_fused_gemv, const struct stoker_format *format);
 
 /* Which rows of the activations a product takes, and where its results go. */
 struct gemm_rows {
@@ -42,7 +43,9 @@ struct gemm_rows {
 };
 
 struct cpu_kernels {
-	void (*quantize)(const float *x, const struct q8_rows *q, size_t row);
+	/* @groups groups of a row from @first on; @x are their values. */
+	void (*quantize)(const float *x, const struct q8_rows *q, size_t row, size_t first,
+			 size_t groups);
 	/*
 	 * out[r][0 .. rows) = W x_r for up to 16 rows of W at @w; @scratch has
 	 * stoker_gemm_scratch(k) bytes, 64-byte aligned.
@@ -63,6 +66,12 @@ struct cpu_kernels {
 	float (*dot)(const float *a, const float *b, size_t n);
 	void (*axpy)(float *y, float a, const float *x, size_t n); /* y += a x */
 	void (*scale)(float *y, float a, size_t n);
+	/* out[i] = scale * (q . row i of @rows), @count of them of @n values, @stride apart */
+	void (*dots)(const float *q, const float *rows, size_t stride, size_t count, size_t n,
+		     float scale, float *out);
+	/* y += the sum of w[i] * row i of @rows, likewise */
+	void (*add_weighted)(float *y, const float *w, const float *rows, size_t stride,
+			     size_t count, size_t n);
 	float (*max)(const float *x, size_t n);
 	float (*exp_sum)(float *x, float max, size_t n); /* x = exp(x - max), returns the sum */
 	void (*glu)(enum stoker_activation kind, const float *gate, const float *up, float *dst,

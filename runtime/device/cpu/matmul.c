@@ -5,6 +5,7 @@
 enum {
 	GEMV_ROWS = 4, /* up to this many activation rows a tile isn't worth building */
 	GEMV_CHUNK = 32,
+	GATED_CHUNK = 32, /* rows, a multiple of ACTIVATION_GROUP and of TILE_ROWS */
 };
 
 /* A product's input: floats, and their 8-bit form when the weight's format uses it. */
@@ -74,25 +75,21 @@ static void matmul_range(const void *context, const struct cpu *cpu, unsigned th
 {
 	const struct matmul_job *j = context;
 
-	for (size_t item = begin; item < end; item++) {
-		size_t at = item;
+	for (uint32_t i = 0; i < j->op->count && begin < end; i++) {
+		const struct stoker_weight *w = j->op->weight[i];
+		const size_t items = (w->out + j->chunk - 1) / j->chunk;
 
-		for (uint32_t i = 0; i < j->op->count; i++) {
-			const struct stoker_weight *w = j->op->weight[i];
-			const size_t items = (w->out + j->chunk - 1) / j->chunk;
-
-			if (at >= items) {
-				at -= items;
-				continue;
-			}
+		if (begin < items) {
+			const size_t first = begin * j->chunk;
 			const struct gemm_rows r = { .count = j->op->rows,
 						     .out = host(j->op->dst[i]),
 						     .out_stride = w->out };
 
-			product(cpu, thread, w, w->at, 0, at * j->chunk,
-				MIN(j->chunk, w->out - at * j->chunk), &j->in, &r);
-			break;
+			product(cpu, thread, w, w->at, 0, first,
+				MIN(end * j->chunk, (size_t)w->out) - first, &j->in, &r);
 		}
+		begin = begin > items ? begin - items : 0;
+		end = end > items ? end - items : 0;
 	}
 }
 
@@ -122,8 +119,8 @@ void cpu_matmul(struct stoker_device *d, const struct op_matmul *op)
 /* Slots are (row, choice) pairs sorted by expert; each has a row in the intermediate buffers. */
 struct experts_job {
 	const struct op_experts *op;
-	struct input in; /* of the present product */
-	const struct stoker_weight *weight;
+	struct input in;     /* the layer's, */
+	struct input hidden; /* and the last product's for the present experts */
 	size_t chunk;
 	uint32_t active;		/* experts with at least one slot */
 	const uint32_t *expert, *first; /* [active], [active + 1] */
@@ -132,8 +129,6 @@ struct experts_job {
 	struct stoker_expert *at;	/* [active] */
 	uint32_t begin, end;		/* of the active experts that are computed now */
 	float *gate, *up, *down;	/* [slots][width] */
-	bool indexed; /* the product reads activation rows by @row, otherwise by slot */
-	float *out;
 };
 
 /* The rows from @first on as rows 0, 1, 2 ... */
@@ -152,57 +147,72 @@ static struct q8_rows q8_rows_from(const struct q8_rows *q, size_t first)
 	};
 }
 
-static void experts_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
-			  size_t end)
+/*
+ * Rows [at, at + rows) of act(gate x, up x) of the active expert @e, as floats and, where the last
+ * product wants them, as codes, so that threads part ways once for all of it.
+ */
+static void gated_rows(const struct experts_job *j, const struct cpu *cpu, unsigned thread,
+		       size_t e, size_t at, size_t rows)
 {
-	const struct experts_job *j = context;
-	const size_t items = (j->weight->out + j->chunk - 1) / j->chunk;
+	const struct op_experts *op = j->op;
+	const size_t width = op->down->in, first = j->first[e];
+	struct gemm_rows r = { .count = j->first[e + 1] - first,
+			       .src = j->row + first,
+			       .out = j->gate + first * width,
+			       .out_stride = width };
 
-	for (size_t item = begin; item < end; item++) {
-		const size_t e = j->begin + item / items, at = item % items * j->chunk;
-		const uint32_t first = j->first[e];
-		const stoker_address matrix = j->weight == j->op->gate ? j->at[e].gate
-					      : j->weight == j->op->up ? j->at[e].up
-								       : j->at[e].down;
-		struct input in = j->in;
-		struct gemm_rows r = { .count = j->first[e + 1] - first,
-				       .out = j->out + (size_t)first * j->weight->out,
-				       .out_stride = j->weight->out };
-		if (j->indexed) {
-			r.src = j->row + first;
-		} else {
-			/* slots of one expert are neighbours; codes begin with the wave's */
-			in.x += (size_t)first * j->weight->in;
-			if (in.quantized)
-				in.q = q8_rows_from(&in.q, first - j->first[j->begin]);
-		}
-		product(cpu, thread, j->weight, matrix, j->expert[e], at,
-			MIN(j->chunk, j->weight->out - at), &in, &r);
+	if (op->gate->at)
+		product(cpu, thread, op->gate, j->at[e].gate, j->expert[e], at, rows, &j->in, &r);
+	r.out = j->up + first * width;
+	product(cpu, thread, op->up, j->at[e].up, j->expert[e], at, rows, &j->in, &r);
+	for (size_t s = first; s < first + r.count; s++) {
+		float *gate = j->gate + s * width + at;
+
+		cpu->kernels->glu(op->activation, gate, j->up + s * width + at, gate, rows);
+		if (j->hidden.quantized)
+			cpu->kernels->quantize(gate, &j->hidden.q, s - j->first[j->begin],
+					       at / ACTIVATION_GROUP, rows / ACTIVATION_GROUP);
 	}
 }
 
-static void experts_product(struct cpu *cpu, struct experts_job *j, const struct stoker_weight *w,
-			    float *out, size_t slots)
-{
-	const size_t items = (w->out + j->chunk - 1) / j->chunk;
-
-	j->weight = w;
-	j->out = out;
-	cpu_parallel(cpu, items * (j->end - j->begin), 1, slots * w->in * w->out, experts_range, j);
-}
-
-static void activate_range(const void *context, const struct cpu *cpu, unsigned thread,
-			   size_t begin, size_t end)
+static void gated_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
+			size_t end)
 {
 	const struct experts_job *j = context;
-	const size_t width = j->op->down->in;
+	const size_t width = j->op->down->in, items = (width + GATED_CHUNK - 1) / GATED_CHUNK;
 
-	(void)thread;
-	begin += j->first[j->begin];
-	end += j->first[j->begin];
-	for (size_t s = begin; s < end; s++)
-		cpu->kernels->glu(j->op->activation, j->gate + s * width, j->up + s * width,
-				  j->gate + s * width, width);
+	for (size_t item = begin, n; item < end; item += n) {
+		const size_t at = item % items * GATED_CHUNK;
+
+		n = MIN(end - item, items - item % items);
+		gated_rows(j, cpu, thread, j->begin + item / items, at,
+			   MIN(n * GATED_CHUNK, width - at));
+	}
+}
+
+static void down_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
+		       size_t end)
+{
+	const struct experts_job *j = context;
+	const struct stoker_weight *w = j->op->down;
+	const size_t items = (w->out + j->chunk - 1) / j->chunk;
+
+	for (size_t item = begin, n; item < end; item += n) {
+		const size_t e = j->begin + item / items, at = item % items * j->chunk;
+		const uint32_t first = j->first[e];
+		/* slots of one expert are neighbours; codes begin with the wave's */
+		struct input in = { .x = j->gate + (size_t)first * w->in,
+				    .quantized = j->hidden.quantized };
+		const struct gemm_rows r = { .count = j->first[e + 1] - first,
+					     .out = j->down + (size_t)first * w->out,
+					     .out_stride = w->out };
+
+		n = MIN(end - item, items - item % items);
+		if (in.quantized)
+			in.q = q8_rows_from(&j->hidden.q, first - j->first[j->begin]);
+		product(cpu, thread, w, j->at[e].down, j->expert[e], at,
+			MIN(n * j->chunk, w->out - at), &in, &r);
+	}
 }
 
 static void combine_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
@@ -277,30 +287,24 @@ static bool sort_slots(struct cpu *cpu, const struct op_experts *op, struct expe
 }
 
 /* Experts [begin, end) of the active ones: down(act(gate x, up x)) for their slots. */
-static void run_wave(struct cpu *cpu, struct experts_job *j, const struct input *x)
+static void run_wave(struct cpu *cpu, struct experts_job *j)
 {
-	const struct op_experts *op = j->op;
-	const size_t first = j->first[j->begin], slots = j->first[j->end] - first;
-	const size_t width = op->down->in;
+	const struct stoker_weight *down = j->op->down;
+	const size_t experts = j->end - j->begin, slots = j->first[j->end] - j->first[j->begin];
+	const size_t work = slots * down->in * j->op->up->in;
 
-	j->indexed = true;
-	j->in = *x;
-	if (op->gate->at)
-		experts_product(cpu, j, op->gate, j->gate, slots);
-	experts_product(cpu, j, op->up, j->up, slots);
-	cpu_parallel(cpu, slots, 4, 10 * slots * width, activate_range, j);
-
-	j->indexed = false;
-	j->in = (struct input){ .x = j->gate, .quantized = cpu_uses_q8(cpu, op->down) };
-	if (j->in.quantized &&
-	    !cpu_quantize(cpu, &cpu->hidden, j->gate + first * width, slots, width, &j->in.q))
+	j->hidden.quantized = cpu_uses_q8(cpu, down);
+	if (j->hidden.quantized &&
+	    !cpu_reserve_q8(cpu, &cpu->hidden, slots, down->in, &j->hidden.q))
 		return;
-	experts_product(cpu, j, op->down, j->down, slots);
+	cpu_parallel(cpu, (down->in + GATED_CHUNK - 1) / GATED_CHUNK * experts, 1, 2 * work,
+		     gated_range, j);
+	cpu_parallel(cpu, (down->out + j->chunk - 1) / j->chunk * experts, 1, work, down_range, j);
 }
 
 /* Experts that are brought in as they're needed: computes those that are there while others load.
  */
-static void run_paged(struct cpu *cpu, struct experts_job *j, const struct input *x)
+static void run_paged(struct cpu *cpu, struct experts_job *j)
 {
 	struct stoker_expert_source *source = j->op->source;
 	uint32_t wanted = 0;
@@ -316,7 +320,7 @@ static void run_paged(struct cpu *cpu, struct experts_job *j, const struct input
 				break;
 		}
 		if (!cpu->failed)
-			run_wave(cpu, j, x);
+			run_wave(cpu, j);
 		for (uint32_t e = j->begin; e < j->end; e++)
 			source->release(source, j->expert[e]);
 	}
@@ -329,8 +333,10 @@ void cpu_experts(struct stoker_device *d, const struct op_experts *op)
 {
 	struct cpu *cpu = cpu_of(d);
 	const size_t slots = (size_t)op->rows * op->used, width = op->down->in;
-	struct input x = { .x = host(op->src), .quantized = cpu_uses_q8(cpu, op->up) };
-	struct experts_job j = { .op = op, .chunk = op->rows > GEMV_ROWS ? TILE_ROWS : GEMV_CHUNK };
+	struct experts_job j = { .op = op,
+				 .in = { .x = host(op->src),
+					 .quantized = cpu_uses_q8(cpu, op->up) },
+				 .chunk = op->rows > GEMV_ROWS ? TILE_ROWS : GEMV_CHUNK };
 
 	if (cpu->failed ||
 	    !cpu_reserve_scratch(cpu, stoker_gemm_scratch(MAX(op->up->in, op->down->in))) ||
@@ -343,10 +349,11 @@ void cpu_experts(struct stoker_device *d, const struct op_experts *op)
 		return;
 	j.up = j.gate + slots * width;
 	j.down = j.up + slots * width;
-	if (x.quantized && !cpu_quantize(cpu, &cpu->activations, x.x, op->rows, op->up->in, &x.q))
+	if (j.in.quantized &&
+	    !cpu_quantize(cpu, &cpu->activations, j.in.x, op->rows, op->up->in, &j.in.q))
 		return;
 	if (op->source) {
-		run_paged(cpu, &j, &x);
+		run_paged(cpu, &j);
 	} else {
 		for (uint32_t i = 0; i < j.active; i++)
 			j.at[i] = (struct stoker_expert){
@@ -355,7 +362,7 @@ void cpu_experts(struct stoker_device *d, const struct op_experts *op)
 				.down = op->down->at + j.expert[i] * op->down->stride,
 			};
 		j.end = j.active;
-		run_wave(cpu, &j, &x);
+		run_wave(cpu, &j);
 	}
 	if (!cpu->failed)
 		cpu_parallel(cpu, op->rows, 4, slots * op->down->out, combine_range, &j);
@@ -381,7 +388,7 @@ static void heads_range(const void *context, const struct cpu *cpu, unsigned thr
 	const struct stoker_weight *w = op->weight;
 	const size_t items = (w->out + j->chunk - 1) / j->chunk;
 
-	for (size_t item = begin; item < end; item++) {
+	for (size_t item = begin, n; item < end; item += n) {
 		const uint32_t head = (uint32_t)(item / items);
 		const size_t at = item % items * j->chunk, first = (size_t)head * op->rows;
 		const struct gemm_rows r = {
@@ -391,10 +398,11 @@ static void heads_range(const void *context, const struct cpu *cpu, unsigned thr
 		};
 		struct input in = { .x = j->in.x + first * w->in, .quantized = j->in.quantized };
 
+		n = MIN(end - item, items - item % items);
 		if (in.quantized)
 			in.q = q8_rows_from(&j->in.q, first);
 		product(cpu, thread, w, w->at + head * w->stride, head, at,
-			MIN(j->chunk, w->out - at), &in, &r);
+			MIN(n * j->chunk, w->out - at), &in, &r);
 	}
 }
 
