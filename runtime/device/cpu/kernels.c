@@ -41,20 +41,19 @@ static void dots(const float *q, const float *rows, size_t stride, size_t count,
 {
 	size_t i = 0;
 
-	for (; i + 4 <= count; i += 4, rows += 4 * stride) {
-		v16 sum[4] = { 0 };
+	for (; i + 16 <= count; i += 16, rows += 16 * stride) {
+		v16 sum[16] = { 0 };
 		size_t c = 0;
 
-		for (; c + 16 <= n; c += 16)
-			for (size_t r = 0; r < 4; r++)
-				sum[r] += load16(q + c) * load16(rows + r * stride + c);
-		for (size_t r = 0; r < 4; r++) {
-			float tail = 0;
+		for (; c + 16 <= n; c += 16) {
+			const v16 v = load16(q + c);
 
-			for (size_t t = c; t < n; t++)
-				tail += q[t] * rows[r * stride + t];
-			out[i + r] = factor * (sum16(sum[r]) + tail);
+			for (size_t r = 0; r < 16; r++)
+				sum[r] += v * load16(rows + r * stride + c);
 		}
+		store16(out + i, factor * sums16(sum));
+		for (size_t r = 0; r < 16 && c < n; r++)
+			out[i + r] += factor * dot(q + c, rows + r * stride + c, n - c);
 	}
 	for (; i < count; i++, rows += stride)
 		out[i] = factor * dot(q, rows, n);
@@ -305,6 +304,57 @@ static void store_group(const struct q8_rows *q, size_t at, float d, const int32
 	q->corr32[at] = -128 * (sum[0] + sum[1]);
 }
 
+/* Codes of 32 values that are @inverse times as large, and the sums of each half. */
+#if HAVE_VNNI512
+INLINE float largest(v16 a, v16 b)
+{
+	return _mm512_reduce_max_ps(
+		_mm512_max_ps(_mm512_abs_ps((__m512)a), _mm512_abs_ps((__m512)b)));
+}
+
+INLINE void round_group(v16 a, v16 b, float inverse, int8_t *codes, int32_t sum[2])
+{
+	const __m512i ca = _mm512_cvtps_epi32((__m512)(a * inverse));
+	const __m512i cb = _mm512_cvtps_epi32((__m512)(b * inverse));
+	const __m128i first = _mm512_cvtepi32_epi8(ca), second = _mm512_cvtepi32_epi8(cb);
+	const __m128i ones = _mm_set1_epi8(1), none = _mm_setzero_si128();
+	/* four sums of four codes each for either half */
+	const __m128i pairs = _mm_hadd_epi32(_mm_dpbusd_epi32(none, ones, first),
+					     _mm_dpbusd_epi32(none, ones, second));
+	const __m128i both = _mm_hadd_epi32(pairs, pairs);
+
+	_mm_storeu_si128((void *)codes, first);
+	_mm_storeu_si128((void *)(codes + 16), second);
+	sum[0] = _mm_cvtsi128_si32(both);
+	sum[1] = _mm_extract_epi32(both, 1);
+}
+#else
+INLINE float largest(v16 a, v16 b)
+{
+	const v16 m = max16(max16(a, -a), max16(b, -b));
+	float most = 0;
+
+	for (int i = 0; i < 16; i++)
+		most = m[i] > most ? m[i] : most;
+	return most;
+}
+
+INLINE void round_group(v16 a, v16 b, float inverse, int8_t *codes, int32_t sum[2])
+{
+	const v16 magic = splat(12582912.0f);
+	const i16x32 ca = __builtin_convertvector((a * inverse + magic) - magic, i16x32);
+	const i16x32 cb = __builtin_convertvector((b * inverse + magic) - magic, i16x32);
+
+	sum[0] = sum[1] = 0;
+	for (int i = 0; i < 16; i++) {
+		codes[i] = (int8_t)ca[i];
+		codes[i + 16] = (int8_t)cb[i];
+		sum[0] += ca[i];
+		sum[1] += cb[i];
+	}
+}
+#endif
+
 static void quantize(const float *x, const struct q8_rows *q, size_t row, size_t first,
 		     size_t groups)
 {
@@ -313,35 +363,20 @@ static void quantize(const float *x, const struct q8_rows *q, size_t row, size_t
 
 	for (size_t g = 0; g < groups; g++, x += 32, codes += 32) {
 		const v16 a = load16(x), b = load16(x + 16);
-		const v16 m = max16(max16(a, -a), max16(b, -b));
-		const v16 broken = a * 0 + b * 0; /* NaN where a value isn't finite */
-		float most = 0, d = 0, inverse = 0;
+		const i16x32 broken = (a - a != a - a) | (b - b != b - b);
+		const float most = largest(a, b);
 		int32_t sum[2] = { 0, 0 };
 
-		for (int i = 0; i < 16; i++)
-			most = m[i] > most ? m[i] : most;
-		if (isnan(sum16(broken))) {
+		if (any16(broken)) {
 			/* nothing finite may come of it: d carries the NaN into every product */
 			memset(codes, 0, 32);
-			d = NAN;
-			store_group(q, at + g, d, sum);
+			store_group(q, at + g, NAN, sum);
 			continue;
 		}
-		if (most >= smallest_group) {
-			d = most / 127;
-			inverse = 127 / most;
-		}
-		const v16 magic = splat(12582912.0f);
-		const i16x32 ca = __builtin_convertvector((a * inverse + magic) - magic, i16x32);
-		const i16x32 cb = __builtin_convertvector((b * inverse + magic) - magic, i16x32);
+		const bool zero = most < smallest_group;
 
-		for (int i = 0; i < 16; i++) {
-			codes[i] = (int8_t)ca[i];
-			codes[i + 16] = (int8_t)cb[i];
-			sum[0] += ca[i];
-			sum[1] += cb[i];
-		}
-		store_group(q, at + g, d, sum);
+		round_group(a, b, zero ? 0 : 127 / most, codes, sum);
+		store_group(q, at + g, zero ? 0 : most / 127, sum);
 	}
 }
 

@@ -85,4 +85,50 @@ INLINE float sum16(v16 v)
 	return s;
 }
 
+INLINE bool any16(i16x32 mask)
+{
+#if HAVE_VNNI512
+	return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask);
+#else
+	int32_t all = 0;
+
+	for (int i = 0; i < 16; i++)
+		all |= mask[i];
+	return all;
+#endif
+}
+
+/* The sums of 16 vectors. */
+INLINE v16 sums16(v16 *v)
+{
+#if HAVE_VNNI512
+	/* neighbours' sums side by side, first in pairs of lanes, then of 128 bits */
+	for (int i = 0; i < 8; i++) {
+		const __m512 a = (__m512)v[2 * i], b = (__m512)v[2 * i + 1];
+
+		v[i] = (v16)_mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+	}
+	for (int i = 0; i < 4; i++) {
+		const __m512d a = (__m512d)v[2 * i], b = (__m512d)v[2 * i + 1];
+
+		v[i] = (v16)_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)) +
+		       (v16)_mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+	}
+	for (int i = 0; i < 2; i++) {
+		const __m512 a = (__m512)v[2 * i], b = (__m512)v[2 * i + 1];
+
+		v[i] = (v16)_mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88),
+					  _mm512_shuffle_f32x4(a, b, 0xdd));
+	}
+	return (v16)_mm512_add_ps(_mm512_shuffle_f32x4((__m512)v[0], (__m512)v[1], 0x88),
+				  _mm512_shuffle_f32x4((__m512)v[0], (__m512)v[1], 0xdd));
+#else
+	v16 sums;
+
+	for (int i = 0; i < 16; i++)
+		sums[i] = sum16(v[i]);
+	return sums;
+#endif
+}
+
 #endif
