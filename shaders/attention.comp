@@ -4,16 +4,24 @@
 /*
  * Softmax attention over the cache: see struct op_attention.  A subgroup computes one head of one
  * row.  Of each run of positions, lanes first take one position each (the score), then one pair of
- * each value's components each (the sum), with a running maximum (arXiv:1805.02867).
+ * each value's components each (the sum), with a running maximum (arXiv:1805.02867).  With CODES the
+ * rows' 8-bit codes are made, too.
  */
 #include "common.glsl"
 #include "kv.glsl"
+#define CODES_ID 5
+#include "codes.glsl"
 
 layout(constant_id = 3) const uint KEY_SIZE = 128;
 layout(constant_id = 4) const uint VALUE_SIZE = 128;
-const uint PAIRS = ((VALUE_SIZE + 1) / 2 + SUBGROUP_MIN - 1) / SUBGROUP_MIN;
+const uint VALUE_PAIRS = ((VALUE_SIZE + 1) / 2 + SUBGROUP_MIN - 1) / SUBGROUP_MIN;
 
 PUSH(push_attention);
+
+/* What lanes write for each other to read. */
+layout(buffer_reference, std430, buffer_reference_align = 4) coherent buffer Exchange {
+	float v[];
+};
 
 /* Values @i and @i + 1 (even @i) of those that begin @first values behind a cache row's begin. */
 vec2 kv_pair(uint64_t row, uint first, uint i)
@@ -64,9 +72,9 @@ void attend(uint row, uint head)
 	const uint value_first = kv_head * (p.shared_value != 0 ? KEY_SIZE : VALUE_SIZE);
 	const uint64_t q = floats(p.q, uint64_t(row) * p.q_stride + head * p.q_head_stride);
 	float top = -INFINITY, total = 0.0;
-	vec2 sum[PAIRS];
+	vec2 sum[VALUE_PAIRS];
 
-	[[unroll]] for (uint i = 0; i < PAIRS; i++)
+	[[unroll]] for (uint i = 0; i < VALUE_PAIRS; i++)
 		sum[i] = vec2(0);
 	for (uint base = first; base < end; base += gl_SubgroupSize) {
 		const uint mine = base + gl_SubgroupInvocationID;
@@ -78,13 +86,13 @@ void attend(uint row, uint head)
 
 		top = new_top;
 		total = total * shrink + subgroupAdd(weight);
-		[[unroll]] for (uint i = 0; i < PAIRS; i++)
+		[[unroll]] for (uint i = 0; i < VALUE_PAIRS; i++)
 			sum[i] *= shrink;
 		for (uint j = 0; j < count; j++) {
 			const float w = subgroupShuffle(weight, j);
 			const uint64_t at = p.values + (base + j) * value_bytes;
 
-			[[unroll]] for (uint i = 0; i < PAIRS; i++) {
+			[[unroll]] for (uint i = 0; i < VALUE_PAIRS; i++) {
 				const uint c = 2 * (gl_SubgroupInvocationID + i * gl_SubgroupSize);
 
 				if (c < VALUE_SIZE)
@@ -97,15 +105,27 @@ void attend(uint row, uint head)
 	const float shrink = exp(top - last_top);
 
 	total = total * shrink + exp(sink - last_top);
-	Floats dst = Floats(floats(p.dst, uint64_t(row) * p.dst_stride + head * VALUE_SIZE));
+	Exchange dst = Exchange(floats(p.dst, uint64_t(row) * p.dst_stride + head * VALUE_SIZE));
 
-	[[unroll]] for (uint i = 0; i < PAIRS; i++) {
+	[[unroll]] for (uint i = 0; i < VALUE_PAIRS; i++) {
 		const uint c = 2 * (gl_SubgroupInvocationID + i * gl_SubgroupSize);
 
 		if (c < VALUE_SIZE)
 			dst.v[c] = sum[i].x * shrink / total;
 		if (c + 1 < VALUE_SIZE)
 			dst.v[c + 1] = sum[i].y * shrink / total;
+	}
+	if (CODES == CODES_NONE)
+		return;
+	subgroupMemoryBarrierBuffer();
+	subgroupBarrier();
+	for (uint g = gl_SubgroupInvocationID; g < VALUE_SIZE / 32; g += gl_SubgroupSize) {
+		vec4 x[8];
+
+		[[unroll]] for (uint k = 0; k < 8; k++)
+			[[unroll]] for (uint j = 0; j < 4; j++)
+				x[k][j] = dst.v[32 * g + 4 * k + j];
+		store_codes(codes_of(p.codes, (row * p.heads + head) * (VALUE_SIZE / 32) + g), x);
 	}
 }
 

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 32 values to 8-bit codes, as push_constants.h has them.  There are four codes in a word, or with
+ * 32 values to 8-bit codes, as push_constants.h has them: of the kind CODES.  There are four codes in a word, or with
  * PAIRS two, the first 2^16 times as large, both signed: of each four, the first and the third make a
  * word, and the second and the fourth.  A value that isn't finite makes the scale NaN.
  */
-layout(constant_id = 2) const bool PAIRS = false;
+#ifndef CODES_ID
+#define CODES_ID 2
+#endif
+layout(constant_id = CODES_ID) const uint CODES = CODES_DOT;
 
+const bool PAIRS = CODES == CODES_PAIRS;
 const uint CODE_WORDS = PAIRS ? PAIR_WORDS : DOT_WORDS;
 
 /* Where the codes of group @g are, of those at @at. */

@@ -18,6 +18,7 @@
 
 layout(constant_id = 2) const uint ROWS = 4;
 layout(constant_id = 3) const bool BY_LANE = false;
+layout(constant_id = 4) const bool PARTS = false;
 
 PUSH(push_matvec);
 #include "activations.glsl"
@@ -164,6 +165,26 @@ uint output_of(uint first, uint r)
 	return first + (BY_LANE ? r * gl_SubgroupSize + gl_SubgroupInvocationID : r);
 }
 
+/* Where row @o of the matrix begins, or of the matrices one below the other. */
+uint64_t row_at(uint64_t matrix, uint o)
+{
+	if (PARTS && o >= p.PART_2)
+		return p.WEIGHT_2 + uint64_t(o - p.PART_2) * p.row_bytes;
+	if (PARTS && o >= p.PART_1)
+		return p.WEIGHT_1 + uint64_t(o - p.PART_1) * p.row_bytes;
+	return matrix + uint64_t(o) * p.row_bytes;
+}
+
+void store_part(uint row, uint o, float y)
+{
+	if (o >= p.PART_2)
+		Floats(p.DST_2).v[row * (p.out_width - p.PART_2) + o - p.PART_2] = y;
+	else if (o >= p.PART_1)
+		Floats(p.DST_1).v[row * (p.PART_2 - p.PART_1) + o - p.PART_1] = y;
+	else
+		Floats(p.dst).v[row * p.PART_1 + o] = y;
+}
+
 /* The sums of this lane's outputs over what it shares of the job: one row of one slot. */
 void add_up(uint64_t weights, uint job, uint first, out float total[ROWS])
 {
@@ -176,17 +197,20 @@ void add_up(uint64_t weights, uint job, uint first, out float total[ROWS])
 		total[r] = 0.0;
 	for (uint t = 0; t < p.terms; t++) {
 		const uint entry = job * p.terms + t;
-		const uint id = Words(p.ids).v[if_has(HAS_IDS, entry)];
+		const uint id = PARTS ? 0 : Words(p.ids).v[if_has(HAS_IDS, entry)];
 		const uint matrix = (p.has & HAS_IDS) != 0 ? id : slot;
 		const uint64_t weight = address_of(weights, matrix);
 		const uint64_t src = floats(p.src, uint64_t(row) * p.src_stride +
 					    slot * p.src_slot_stride + t * p.src_term_stride);
-		const float factor = Floats(p.mix).v[if_has(HAS_MIX, entry)];
-		const float scale = Floats(p.scale).v[if_has(HAS_SCALE, matrix)];
+		const float factor = PARTS ? 1.0 : Floats(p.mix).v[if_has(HAS_MIX, entry)];
+		const float scale = PARTS ? 1.0 : Floats(p.scale).v[if_has(HAS_SCALE, matrix)];
+		uint64_t at[ROWS];
 		float sum[ROWS];
 
-		[[unroll]] for (uint r = 0; r < ROWS; r++)
+		[[unroll]] for (uint r = 0; r < ROWS; r++) {
+			at[r] = row_at(weight, min(output_of(first, r), p.out_width - 1));
 			sum[r] = 0.0;
+		}
 		for (uint g = lane; g < groups; g += lanes) {
 #ifdef CODES
 			const Codes x = load_codes(src, g);
@@ -208,20 +232,18 @@ void add_up(uint64_t weights, uint job, uint first, out float total[ROWS])
 #endif
 #endif
 			[[unroll]] for (uint r = 0; r < ROWS; r++) {
-				const uint o = min(output_of(first, r), p.out_width - 1);
-
 #ifdef CODES
-				sum[r] += product_of_codes(weight + uint64_t(o) * p.row_bytes, g, x);
+				sum[r] += product_of_codes(at[r], g, x);
 #else
-				sum[r] += product(weight + uint64_t(o) * p.row_bytes, g, x,
-						  low_sum, high_sum);
+				sum[r] += product(at[r], g, x, low_sum, high_sum);
 #endif
 			}
 		}
 		[[unroll]] for (uint r = 0; r < ROWS; r++) {
 			const uint o = min(output_of(first, r), p.out_width - 1);
 			const float bias =
-				Floats(p.bias).v[if_has(HAS_BIAS, matrix * p.out_width + o)];
+				PARTS ? 0.0
+				      : Floats(p.bias).v[if_has(HAS_BIAS, matrix * p.out_width + o)];
 
 			total[r] += factor * (sum[r] * scale +
 					      (lane == 0 ? bias : 0.0));
@@ -231,7 +253,7 @@ void add_up(uint64_t weights, uint job, uint first, out float total[ROWS])
 
 void run_rows(uint first)
 {
-	const bool gated = (p.has & HAS_GATE) != 0;
+	const bool gated = !PARTS && (p.has & HAS_GATE) != 0;
 
 	for (uint job = gl_WorkGroupID.y; job < p.rows * p.slots; job += gl_NumWorkGroups.y) {
 		const uint row = job / p.slots, slot = job % p.slots;
@@ -253,8 +275,12 @@ void run_rows(uint first)
 			if (gated)
 				y = activate(p.has >> ACTIVATION_SHIFT,
 					     BY_LANE ? gate[r] : subgroupAdd(gate[r]), y);
-			if ((BY_LANE || gl_SubgroupInvocationID == 0) && o < p.out_width)
-				dst.v[o] = y;
+			if ((BY_LANE || gl_SubgroupInvocationID == 0) && o < p.out_width) {
+				if (PARTS)
+					store_part(row, o, y);
+				else
+					dst.v[o] = y;
+			}
 		}
 	}
 }

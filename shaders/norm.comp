@@ -3,17 +3,15 @@
 #extension GL_GOOGLE_include_directive : require
 /*
  * RMS: x / sqrt(mean x^2 + eps) * weight; L2: x / max(|x|, eps).  A subgroup a group of a row.
- * With an operand to add, x is src + scale * add, and src becomes that.  WITH_CODES makes the
- * result's 8-bit codes, too, of rows that are one group; lanes then take 32 values at a time.
+ * With an operand to add, x is src + scale * add, and src becomes that.  With CODES the result's
+ * 8-bit codes are made, too, of rows that are one group; lanes then take 32 values at a time.
  */
 #include "common.glsl"
 #include "codes.glsl"
 
-layout(constant_id = 3) const bool WITH_CODES = false;
-
 PUSH(push_norm);
 
-const uint CHUNK = WITH_CODES ? 32 : 1;
+const uint CHUNK = CODES != CODES_NONE ? 32 : 1;
 
 void main()
 {
@@ -49,7 +47,7 @@ void main()
 				y[k] = src.v[at] * s * Floats(p.weight).v[p.has_weight * at];
 				dst.v[at] = y[k];
 			}
-			if (WITH_CODES) {
+			if (CODES != CODES_NONE) {
 				vec4 x[8];
 
 				[[unroll]] for (uint k = 0; k < 8; k++)

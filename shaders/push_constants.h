@@ -38,6 +38,17 @@ struct push_embed {
  */
 #define HAS_GATE 64
 #define ACTIVATION_SHIFT 16
+/*
+ * A kernel with PARTS takes up to three matrices of one format and width one below the other, each
+ * with a destination of its own: the second's first output is PART_1, the third's PART_2, and there
+ * is nothing else that those members were for.
+ */
+#define WEIGHT_1 gate
+#define WEIGHT_2 ids
+#define DST_1 mix
+#define DST_2 bias
+#define PART_1 src_slot_stride
+#define PART_2 src_term_stride
 struct push_matvec {
 	address weight, src, dst, bias, scale, ids, mix, codebook, stride, gate;
 	uint row_bytes, width, out_width, rows, slots, terms;
@@ -57,6 +68,9 @@ struct push_matmul {
  * Rows of src as 8-bit codes: for each 32 values the codes in DOT_WORDS words or in PAIR_WORDS,
  * then CODE_EXTRA_WORDS: their scale, and the sums of all and of the first 16 codes times it.
  */
+#define CODES_NONE 0
+#define CODES_DOT 1
+#define CODES_PAIRS 2
 #define DOT_WORDS 8
 #define PAIR_WORDS 16
 #define CODE_EXTRA_WORDS 3
@@ -101,7 +115,7 @@ struct push_kv_store {
 };
 
 struct push_attention {
-	address dst, q, keys, values, sinks, position;
+	address dst, q, keys, values, sinks, position, codes;
 	uint rows, heads, kv_heads, window, q_stride, q_head_stride, dst_stride, shared_value,
 		has_sinks;
 	float scale, softcap;

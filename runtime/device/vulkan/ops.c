@@ -83,7 +83,7 @@ static void norm(struct stoker_device *d, const struct op_norm *op)
 	if (add.dst)
 		v->pending.dst = 0;
 	RECORD(v, push, op->rows * op->groups, .shader = SHADER_NORM,
-	       .constants = { !v->dot, coded },
+	       .constants = { coded ? vulkan_codes_kind(v) : CODES_NONE },
 	       SPANS(writes(op->dst, extent(op->rows, op->dst_stride, width)),
 		     span(op->src, extent(op->rows, op->src_stride, width), add.dst != 0),
 		     reads(add.b, extent(op->rows, add.b_stride, width)),
@@ -178,6 +178,11 @@ static void qkv(struct stoker_device *d, const struct op_qkv *op)
 static void attention(struct stoker_device *d, const struct op_attention *op)
 {
 	struct vulkan *v = vulkan_of(d);
+	const uint32_t width = op->heads * op->value_size;
+	/* as norm's */
+	const bool coded = op->rows <= MATVEC_ROWS_MAX && op->value_size % 32 == 0 &&
+			   op->dst_stride == width && !op->shared_value && vulkan_code_words(v);
+	const uint64_t words = coded ? (uint64_t)op->rows * (width / 32) * vulkan_code_words(v) : 0;
 	const struct push_attention push = {
 		.dst = op->dst,
 		.q = op->q,
@@ -196,6 +201,7 @@ static void attention(struct stoker_device *d, const struct op_attention *op)
 		.shared_value = op->shared_value,
 		.scale = op->scale,
 		.softcap = op->softcap,
+		.codes = coded ? vulkan_scratch(v, SCRATCH_CODES, 4 * words) : v->constants.at,
 	};
 	const uint64_t q = extent(op->heads, op->q_head_stride, op->key_size);
 
@@ -204,12 +210,17 @@ static void attention(struct stoker_device *d, const struct op_attention *op)
 		return;
 	}
 
-	RECORD(vulkan_of(d), push, op->rows * op->heads, .shader = SHADER_ATTENTION,
-	       .constants = { op->format, op->key_size, op->value_size },
+	RECORD(v, push, op->rows * op->heads, .shader = SHADER_ATTENTION,
+	       .constants = { op->format, op->key_size, op->value_size,
+			      coded ? vulkan_codes_kind(v) : CODES_NONE },
 	       SPANS(cache_span(op->keys, false), cache_span(op->values, false),
 		     reads(op->q, extent(op->rows, op->q_stride, q)),
-		     writes(op->dst, extent(op->rows, op->dst_stride,
-					    (uint64_t)op->heads * op->value_size))));
+		     writes(op->dst, extent(op->rows, op->dst_stride, width)),
+		     writes(coded ? push.codes : 0, words)));
+	if (coded)
+		v->coded = (struct vulkan_codes){
+			.src = op->dst, .codes = push.codes, .rows = op->rows, .width = width
+		};
 }
 
 static void route(struct stoker_device *d, const struct op_route *op)

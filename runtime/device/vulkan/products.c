@@ -16,6 +16,11 @@ static uint32_t matvec_rows(const struct vulkan *v, bool coded)
 	return v->emulated && coded ? 4 : 2;
 }
 
+uint32_t vulkan_codes_kind(const struct vulkan *v)
+{
+	return v->dot ? CODES_DOT : v->pairs ? CODES_PAIRS : CODES_NONE;
+}
+
 uint32_t vulkan_code_words(const struct vulkan *v)
 {
 	return v->dot ? DOT_WORDS + CODE_EXTRA_WORDS : v->pairs ? PAIR_WORDS + CODE_EXTRA_WORDS : 0;
@@ -86,7 +91,8 @@ stoker_address vulkan_quantize(struct vulkan *v, const struct stoker_weight *w, 
 		return done->codes;
 	if (push.dst)
 		RECORD(v, push, for_threads(v, (uint64_t)rows * (w->in / 32)),
-		       .shader = SHADER_QUANTIZE, .threads = threads(v), .constants = { !v->dot },
+		       .shader = SHADER_QUANTIZE, .threads = threads(v),
+		       .constants = { vulkan_codes_kind(v) },
 		       SPANS(writes(push.dst, words), reads(src, extent(rows, stride, w->in))));
 	return push.dst;
 }
@@ -206,6 +212,54 @@ void vulkan_product(struct vulkan *v, const struct stoker_weight *w, stoker_addr
 		     reads(offsets, w->count + 1)));
 }
 
+/* Whether one dispatch can take all matrices. */
+static bool alike(const struct op_matmul *op)
+{
+	bool same = op->count > 1 && op->count <= 3;
+
+	for (uint32_t i = 0; i < op->count; i++)
+		same = same && op->weight[i]->format == op->weight[0]->format &&
+		       !op->weight[i]->bias && !op->weight[i]->scale;
+	return same;
+}
+
+static void matvec_parts(struct vulkan *v, const struct op_matmul *op, stoker_address codes)
+{
+	const struct stoker_weight *w = op->weight[0], *next = op->weight[1];
+	const struct stoker_weight *last = op->weight[op->count - 1];
+	const bool coded = codes && vulkan_takes_codes(v, w), three = op->count > 2;
+	const uint32_t words = w->in / 32 * vulkan_code_words(v), two = w->out + next->out;
+	const struct push_matvec push = {
+		.weight = w->at,
+		.WEIGHT_1 = next->at,
+		.WEIGHT_2 = last->at,
+		.src = coded ? codes : op->src,
+		.dst = op->dst[0],
+		.DST_1 = op->dst[1],
+		.DST_2 = op->dst[op->count - 1],
+		.PART_1 = w->out,
+		.PART_2 = two,
+		.scale = v->constants.at + ONE,
+		.codebook = codebook_of(v, w->format),
+		.row_bytes = (uint32_t)stoker_row_bytes(w->format, w->in),
+		.width = w->in,
+		.out_width = two + (three ? last->out : 0),
+		.rows = op->rows,
+		.slots = 1,
+		.terms = 1,
+		.src_stride = coded ? words : w->in,
+	};
+	const struct vulkan_dispatch kernel = vulkan_matvec_kernel(v, w->format, coded);
+	const uint32_t taken = kernel.constants[0] * (v->emulated ? v->subgroup_size : 1);
+
+	RECORD(v, push, div_up(push.out_width, taken), .shader = kernel.shader, .format = w->format,
+	       .constants = { kernel.constants[0], kernel.constants[1], 1 }, .y = op->rows,
+	       SPANS(writes(op->dst[0], (uint64_t)op->rows * w->out),
+		     writes(op->dst[1], (uint64_t)op->rows * next->out),
+		     writes(push.DST_2, (uint64_t)op->rows * last->out),
+		     reads(push.src, (uint64_t)op->rows * push.src_stride)));
+}
+
 void vulkan_matmul(struct stoker_device *d, const struct op_matmul *op)
 {
 	struct vulkan *v = vulkan_of(d);
@@ -213,6 +267,10 @@ void vulkan_matmul(struct stoker_device *d, const struct op_matmul *op)
 
 	for (uint32_t i = 0; i < op->count && op->rows <= MATVEC_ROWS_MAX && !codes; i++)
 		codes = vulkan_quantize(v, op->weight[i], op->src, op->rows, op->weight[i]->in);
+	if (op->rows <= MATVEC_ROWS_MAX && alike(op)) {
+		matvec_parts(v, op, codes);
+		return;
+	}
 	for (uint32_t i = 0; i < op->count; i++) {
 		const struct stoker_weight *w = op->weight[i];
 		const struct vulkan_rows r = { .dst = op->dst[i],

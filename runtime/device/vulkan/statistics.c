@@ -82,10 +82,13 @@ int stoker_bench_shaders(const char *device, stoker_bench_statistic_fn *fn, void
 		return ret;
 	const uint32_t lone = threads(l.v);
 	const struct vulkan_dispatch others[] = {
-		{ .shader = SHADER_QUANTIZE, .threads = lone, .constants = { !l.v->dot } },
-		{ .shader = SHADER_NORM, .constants = { !l.v->dot, vulkan_code_words(l.v) != 0 } },
+		{ .shader = SHADER_QUANTIZE,
+		  .threads = lone,
+		  .constants = { vulkan_codes_kind(l.v) } },
+		{ .shader = SHADER_NORM, .constants = { vulkan_codes_kind(l.v) } },
 		{ .shader = SHADER_QKV, .constants = { STOKER_KV_F16 } },
-		{ .shader = SHADER_ATTENTION, .constants = { STOKER_KV_F16, 128, 128 } },
+		{ .shader = SHADER_ATTENTION,
+		  .constants = { STOKER_KV_F16, 128, 128, vulkan_codes_kind(l.v) } },
 		{ .shader = SHADER_ROUTE, .constants = { 128 } },
 		{ .shader = SHADER_COMBINE, .threads = lone },
 		{ .shader = SHADER_GLU, .threads = lone },

@@ -22,7 +22,7 @@
 #include "device/device.h"
 
 enum {
-	VULKAN_CONSTANTS = 5, /* specialisation constants of a shader */
+	VULKAN_CONSTANTS = 6, /* specialisation constants of a shader */
 	VULKAN_RING = 3,      /* command buffers in flight */
 	VULKAN_STAGES = 2,    /* staging buffers */
 	VULKAN_SCRATCHES = 3,
@@ -298,6 +298,8 @@ int vulkan_pipeline(struct vulkan *v, const struct vulkan_dispatch *d, VkPipelin
 /* --- products.c ----------------------------------------------------------------------------------
  */
 
+/* The kind of 8-bit codes that this device multiplies, if any: CODES_DOT ... */
+uint32_t vulkan_codes_kind(const struct vulkan *v);
 /* How products with single rows, and with many, are compiled; @coded: activations are 8-bit codes.
  */
 struct vulkan_dispatch vulkan_matvec_kernel(const struct vulkan *v,
