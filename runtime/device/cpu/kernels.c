@@ -641,6 +641,28 @@ static void gemm_float(const struct stoker_format *f, const uint8_t *w, size_t r
 	}
 }
 
+/* A piece of a row at a time, so that reading goes on while it is computed. */
+static float dot_pieces(const struct stoker_format *f, const uint8_t *w, const float *x, size_t k,
+			float *piece)
+{
+	enum { PIECE = 256 };
+	const size_t piece_bytes = stoker_row_bytes(f, PIECE);
+	const bool floats = piece_bytes == PIECE * sizeof(float) &&
+			    (uintptr_t)w % sizeof(float) == 0;
+	float sum = 0;
+
+	for (; k; w += piece_bytes, x += PIECE) {
+		const size_t n = MIN(k, (size_t)PIECE);
+
+		prefetch_ahead(w, piece_bytes);
+		if (!floats)
+			f->widen[THIS_ISA](w, n, piece);
+		sum += dot(floats ? (const float *)(const void *)w : piece, x, n);
+		k -= n;
+	}
+	return sum;
+}
+
 static void gemv_float(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 		       size_t rows, const float *x, size_t k, float *out, void *scratch)
 {
@@ -650,9 +672,13 @@ static void gemv_float(const struct stoker_format *f, const uint8_t *w, size_t r
 	float *offsets = carve(&at, (k / 16 + 1) * sizeof(float));
 	int8_t *codes = carve(&at, k);
 
-	for (size_t i = 0; i < rows; i++) {
-		prefetch_ahead(w + i * row_bytes, row_bytes);
-		decode_row(f, w + i * row_bytes, k, row, codes, scales, offsets);
+	for (size_t i = 0; i < rows; i++, w += row_bytes) {
+		if (!f->group) {
+			out[i] = dot_pieces(f, w, x, k, row);
+			continue;
+		}
+		prefetch_ahead(w, row_bytes);
+		decode_row(f, w, k, row, codes, scales, offsets);
 		out[i] = dot(row, x, k);
 	}
 }
