@@ -175,20 +175,26 @@ INLINE void gemv_nibbles(const uint8_t *w, size_t row_bytes, size_t rows, const 
 	const __m512i *used = f->table ? &table : NULL;
 
 	for (size_t r = 0; r < rows; r++, w += row_bytes) {
-		__m512 acc[2] = { _mm512_setzero_ps(), _mm512_setzero_ps() };
+		__m512 acc0 = _mm512_setzero_ps(), acc1 = _mm512_setzero_ps();
 		const uint8_t *at = w;
+		size_t v = 0;
 
-		for (size_t v = 0; v < vectors; v++, at += 4 * stride) {
-			prefetch_ahead(at, 64);
-			acc[v % 2] = four_blocks(at, f, used, &a, v, acc[v % 2]);
+		for (; v + 2 <= vectors; v += 2, at += 8 * stride) {
+			prefetch_ahead(at, 8 * stride);
+			acc0 = four_blocks(at, f, used, &a, v, acc0);
+			acc1 = four_blocks(at + 4 * stride, f, used, &a, v + 1, acc1);
+		}
+		if (v < vectors) {
+			acc0 = four_blocks(at, f, used, &a, v, acc0);
+			at += 4 * stride;
 		}
 		if (rest) {
 			uint8_t last[4 * 18] = { 0 };
 
 			memcpy(last, at, rest);
-			acc[0] = four_blocks(last, f, used, &a, vectors, acc[0]);
+			acc1 = four_blocks(last, f, used, &a, vectors, acc1);
 		}
-		out[r] = _mm512_reduce_add_ps(_mm512_add_ps(acc[0], acc[1]));
+		out[r] = _mm512_reduce_add_ps(_mm512_add_ps(acc0, acc1));
 	}
 }
 
