@@ -82,7 +82,8 @@ static void count(void *context, unsigned thread, size_t begin, size_t end)
 	struct counting *c = context;
 
 	/* whole chunks only */
-	atomic_fetch_add(&c->broken, begin % 7 || (end % 7 && end != 1000 && end != 100) || thread >= 5);
+	atomic_fetch_add(&c->broken,
+			 begin % 7 || (end % 7 && end != 1000 && end != 100) || thread >= 5);
 	for (size_t i = begin; i < end; i++)
 		atomic_fetch_add(&c->sum, i);
 }
