@@ -27,12 +27,23 @@ int to_device(void);
 int from_device(void);
 void submit(void);
 
+/* The op @name of the device, by itself. */
+#define RUN(name, op)                                         \
+	do {                                                  \
+		carry(to_device);                             \
+		CU_ASSERT_EQUAL(ops->begin(device, NULL), 0); \
+		ops->name(device, &(op));                     \
+		submit();                                     \
+		carry(from_device);                           \
+	} while (0)
+
 /* The largest difference, relative to the largest wanted value. */
 double off_by(const float *got, const double *wanted, size_t n);
 
 /* Calls @test with each device and variant open. */
 void run_all_sets(void (*test)(bool exact));
 
+void add_products(void);
 void add_sequences(void);
 
 #endif

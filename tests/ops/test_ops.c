@@ -74,15 +74,6 @@ void submit(void)
 	}
 }
 
-#define RUN(name, op)                                         \
-	do {                                                  \
-		carry(to_device);                             \
-		CU_ASSERT_EQUAL(ops->begin(device, NULL), 0); \
-		ops->name(device, &(op));                     \
-		submit();                                     \
-		carry(from_device);                           \
-	} while (0)
-
 /* The largest difference, relative to the largest wanted value. */
 double off_by(const float *got, const double *wanted, size_t n)
 {
@@ -161,7 +152,7 @@ void run_all_sets(void (*test)(bool exact))
 	}
 }
 
-/* --- products ------------------------------------------------------------------------------------
+/* --- experts -------------------------------------------------------------------------------------
  */
 
 struct stoker_weight weights(const struct stoker_format *f, uint32_t in, uint32_t out,
@@ -181,87 +172,6 @@ struct stoker_weight weights(const struct stoker_format *f, uint32_t in, uint32_
 				       .out = out,
 				       .count = count,
 				       .stride = stoker_row_bytes(f, in) * out };
-}
-
-/* 8-bit activations err by up to half a step of 1/127 of each group's largest value. */
-static double product_limit(const struct stoker_format *f, bool exact)
-{
-	if (exact)
-		return 2e-6;
-	/* cooperative matrices take half floats */
-	return f->group ? 0.02 : strstr(device->description, "cooperative") ? 2e-3 : 2e-6;
-}
-
-static void matmul(bool exact)
-{
-	static const uint32_t row_counts[] = { 1, 3, 5, 13 };
-
-	for (const struct stoker_format *f = NULL; (f = stoker_format_next(f));)
-		for (size_t c = 0; c < ARRAY_SIZE(row_counts); c++) {
-			const uint32_t rows = row_counts[c], out = 37;
-			const uint32_t in = f->block_values == 256 ? 512
-					    : f->block_values > 1  ? 96 * 2
-								   : 75;
-
-			pool_used = 0;
-			double *values = doubles((size_t)in * out),
-			       *wanted = doubles((size_t)rows * out);
-			struct stoker_weight w = weights(f, in, out, 1, values);
-			const float *x = noise((size_t)rows * in), *bias = noise(out);
-			float *got = room((size_t)rows * out);
-
-			w.bias = c % 2 ? at(bias) : 0;
-			for (uint32_t r = 0; r < rows; r++)
-				for (uint32_t o = 0; o < out; o++) {
-					double sum = w.bias ? (double)bias[o] : 0;
-
-					for (uint32_t i = 0; i < in; i++)
-						sum += values[(size_t)o * in + i] *
-						       (double)x[(size_t)r * in + i];
-					wanted[(size_t)r * out + o] = sum;
-				}
-			const struct op_matmul op = { .count = 1,
-						      .rows = rows,
-						      .weight = { &w },
-						      .dst = { at(got) },
-						      .src = at(x) };
-
-			RUN(matmul, op);
-			if (!(off_by(got, wanted, (size_t)rows * out) < product_limit(f, exact))) {
-				printf("\n    %s, %u rows, %s: off by %.2e", f->name, rows,
-				       device->description,
-				       off_by(got, wanted, (size_t)rows * out));
-				CU_FAIL("matmul");
-			}
-		}
-}
-
-/* A value that isn't finite spoils the whole product instead of becoming some number. */
-static void not_finite(bool exact)
-{
-	static const float values[] = { NAN, INFINITY, -INFINITY };
-	const struct stoker_format *f = stoker_format_by_name("Q8_0");
-
-	(void)exact;
-	for (uint32_t rows = 1; rows < 8; rows += 5)
-		for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
-			pool_used = 0;
-			double *unused = doubles(64 * 20);
-			const struct stoker_weight w = weights(f, 64, 20, 1, unused);
-			float *x = noise(64 * rows), *got = room(20 * rows);
-			const struct op_matmul op = { .count = 1,
-						      .rows = rows,
-						      .weight = { &w },
-						      .dst = { at(got) },
-						      .src = at(x) };
-
-			x[37] = values[i];
-			RUN(matmul, op);
-			for (int o = 0; o < 20; o++)
-				CU_ASSERT(!isfinite(got[o]));
-			for (uint32_t o = 20; o < 20 * rows; o++)
-				CU_ASSERT(isfinite(got[o]));
-		}
 }
 
 static double act(enum stoker_activation kind, double g, double u)
@@ -724,16 +634,6 @@ static void recurrence(bool exact)
 	}
 }
 
-static void test_matmul(void)
-{
-	run_all_sets(matmul);
-}
-
-static void test_not_finite(void)
-{
-	run_all_sets(not_finite);
-}
-
 static void test_experts(void)
 {
 	run_all_sets(experts);
@@ -841,8 +741,7 @@ void suite_ops(void)
 {
 	TEST(test_import);
 	TEST(test_bad_address);
-	TEST(test_matmul);
-	TEST(test_not_finite);
+	add_products();
 	TEST(test_experts);
 	TEST(test_attention);
 	TEST(test_norms_and_rope);

@@ -31,13 +31,14 @@ static inline __m512 halves_of_blocks(const uint8_t *w, __mmask16 mask)
 		_mm512_mask_i32gather_epi32(_mm512_setzero_si512(), mask, at, w, 1)));
 }
 
-/* The codes of two such blocks. */
+/* The codes of two such blocks, made unsigned. */
 static inline __m512i codes_of_two(const uint8_t *w)
 {
 	const __m256i low = _mm256_loadu_si256((const void *)(w + 2)),
 		      high = _mm256_loadu_si256((const void *)(w + 36));
 
-	return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+	return _mm512_xor_si512(_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1),
+				_mm512_set1_epi8((char)0x80));
 }
 
 /*
@@ -272,7 +273,6 @@ static void gemv_iq4_xs(const uint8_t *w, size_t row_bytes, size_t rows, const s
 /* Q8_0: a half float and 32 codes. */
 static float dot_q8_0(const uint8_t *w, const struct q8_rows *x, size_t row)
 {
-	const __m512i flip = _mm512_set1_epi8((char)0x80);
 	const size_t blocks = x->k / 32;
 	const int8_t *codes = x->codes + row * x->k;
 	const float *d = x->d + row * blocks, *xs = x->xs32 + row * blocks;
@@ -288,11 +288,9 @@ static float dot_q8_0(const uint8_t *w, const struct q8_rows *x, size_t row)
 		prefetch_ahead(w, 16 * 34);
 		shift = _mm512_fmadd_ps(scale, _mm512_maskz_loadu_ps(mask, xs + b), shift);
 		for (; i + 4 <= n; i += 4) {
-			acc0 = dot_codes(_mm512_xor_si512(codes_of_two(w + 34 * i), flip),
-					 codes + 32 * (b + i), pair_scale(both, (int)(i / 2)),
-					 acc0);
-			acc1 = dot_codes(_mm512_xor_si512(codes_of_two(w + 34 * i + 68), flip),
-					 codes + 32 * (b + i + 2),
+			acc0 = dot_codes(codes_of_two(w + 34 * i), codes + 32 * (b + i),
+					 pair_scale(both, (int)(i / 2)), acc0);
+			acc1 = dot_codes(codes_of_two(w + 34 * i + 68), codes + 32 * (b + i + 2),
 					 pair_scale(both, (int)(i / 2) + 1), acc1);
 		}
 		for (; i < n; i++) {

@@ -647,6 +647,7 @@ static float dot_pieces(const struct stoker_format *f, const uint8_t *w, const f
 {
 	enum { PIECE = 256 };
 	const size_t piece_bytes = stoker_row_bytes(f, PIECE);
+	/* F32 as it lies, unless a file's offsets are odd */
 	const bool floats = piece_bytes == PIECE * sizeof(float) &&
 			    (uintptr_t)w % sizeof(float) == 0;
 	float sum = 0;

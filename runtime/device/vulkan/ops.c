@@ -50,17 +50,42 @@ static bool takes_pending(const struct vulkan *v, const struct op_norm *op)
 	       op->dst != op->src;
 }
 
+/*
+ * The codes that a kernel makes beside the @rows rows of floats at @dst, src 0 for none: of few
+ * rows without gaps, which go through products of 8-bit activations next.
+ */
+static struct vulkan_codes codes_beside(struct vulkan *v, stoker_address dst, uint32_t rows,
+					uint32_t width, uint32_t stride)
+{
+	const uint64_t words = (uint64_t)rows * (width / 32) * vulkan_code_words(v);
+
+	if (rows > MATVEC_ROWS_MAX || width % 32 || stride != width || !words)
+		return (struct vulkan_codes){ 0 };
+	return (struct vulkan_codes){ .src = dst,
+				      .codes = vulkan_scratch(v, SCRATCH_CODES, 4 * words),
+				      .rows = rows,
+				      .width = width };
+}
+
+static uint32_t kind_of(const struct vulkan *v, const struct vulkan_codes *c)
+{
+	return c->src ? vulkan_codes_kind(v) : CODES_NONE;
+}
+
+static struct vulkan_span writes_codes(const struct vulkan *v, const struct vulkan_codes *c)
+{
+	return writes(c->codes, (uint64_t)c->rows * (c->width / 32) * vulkan_code_words(v));
+}
+
 static void norm(struct stoker_device *d, const struct op_norm *op)
 {
 	struct vulkan *v = vulkan_of(d);
 	const uint64_t width = (uint64_t)op->groups * op->width;
 	const struct op_binary add = takes_pending(v, op) ? v->pending
 							  : (struct op_binary){ .dst = 0 };
-	/* few rows go through products of 8-bit codes next */
-	const bool coded = op->groups == 1 && op->rows <= MATVEC_ROWS_MAX && op->width % 32 == 0 &&
-			   op->dst_stride == op->width && vulkan_code_words(v);
-	const uint64_t words = coded ? (uint64_t)op->rows * (op->width / 32) * vulkan_code_words(v)
-				     : 0;
+	const struct vulkan_codes made =
+		op->groups == 1 ? codes_beside(v, op->dst, op->rows, op->width, op->dst_stride)
+				: (struct vulkan_codes){ 0 };
 	const struct push_norm push = {
 		.dst = op->dst,
 		.src = op->src,
@@ -70,7 +95,7 @@ static void norm(struct stoker_device *d, const struct op_norm *op)
 		.has_add = add.dst != 0,
 		.add_scale = add.scale,
 		.add_stride = add.dst ? add.b_stride : 0,
-		.codes = coded ? vulkan_scratch(v, SCRATCH_CODES, 4 * words) : v->constants.at,
+		.codes = made.src ? made.codes : v->constants.at,
 		.rows = op->rows,
 		.groups = op->groups,
 		.width = op->width,
@@ -83,15 +108,12 @@ static void norm(struct stoker_device *d, const struct op_norm *op)
 	if (add.dst)
 		v->pending.dst = 0;
 	RECORD(v, push, op->rows * op->groups, .shader = SHADER_NORM,
-	       .constants = { coded ? vulkan_codes_kind(v) : CODES_NONE },
+	       .constants = { kind_of(v, &made) },
 	       SPANS(writes(op->dst, extent(op->rows, op->dst_stride, width)),
 		     span(op->src, extent(op->rows, op->src_stride, width), add.dst != 0),
-		     reads(add.b, extent(op->rows, add.b_stride, width)),
-		     writes(coded ? push.codes : 0, words)));
-	if (coded)
-		v->coded = (struct vulkan_codes){
-			.src = op->dst, .codes = push.codes, .rows = op->rows, .width = op->width
-		};
+		     reads(add.b, extent(op->rows, add.b_stride, width)), writes_codes(v, &made)));
+	if (made.src)
+		v->coded = made;
 }
 
 static void rope(struct stoker_device *d, const struct op_rope *op)
@@ -179,10 +201,11 @@ static void attention(struct stoker_device *d, const struct op_attention *op)
 {
 	struct vulkan *v = vulkan_of(d);
 	const uint32_t width = op->heads * op->value_size;
-	/* as norm's */
-	const bool coded = op->rows <= MATVEC_ROWS_MAX && op->value_size % 32 == 0 &&
-			   op->dst_stride == width && !op->shared_value && vulkan_code_words(v);
-	const uint64_t words = coded ? (uint64_t)op->rows * (width / 32) * vulkan_code_words(v) : 0;
+	/* a head makes whole groups; shared values go through products of another kind */
+	const struct vulkan_codes made =
+		op->value_size % 32 == 0 && !op->shared_value
+			? codes_beside(v, op->dst, op->rows, width, op->dst_stride)
+			: (struct vulkan_codes){ 0 };
 	const struct push_attention push = {
 		.dst = op->dst,
 		.q = op->q,
@@ -201,7 +224,7 @@ static void attention(struct stoker_device *d, const struct op_attention *op)
 		.shared_value = op->shared_value,
 		.scale = op->scale,
 		.softcap = op->softcap,
-		.codes = coded ? vulkan_scratch(v, SCRATCH_CODES, 4 * words) : v->constants.at,
+		.codes = made.src ? made.codes : v->constants.at,
 	};
 	const uint64_t q = extent(op->heads, op->q_head_stride, op->key_size);
 
@@ -211,16 +234,13 @@ static void attention(struct stoker_device *d, const struct op_attention *op)
 	}
 
 	RECORD(v, push, op->rows * op->heads, .shader = SHADER_ATTENTION,
-	       .constants = { op->format, op->key_size, op->value_size,
-			      coded ? vulkan_codes_kind(v) : CODES_NONE },
+	       .constants = { op->format, op->key_size, op->value_size, kind_of(v, &made) },
 	       SPANS(cache_span(op->keys, false), cache_span(op->values, false),
 		     reads(op->q, extent(op->rows, op->q_stride, q)),
 		     writes(op->dst, extent(op->rows, op->dst_stride, width)),
-		     writes(coded ? push.codes : 0, words)));
-	if (coded)
-		v->coded = (struct vulkan_codes){
-			.src = op->dst, .codes = push.codes, .rows = op->rows, .width = width
-		};
+		     writes_codes(v, &made)));
+	if (made.src)
+		v->coded = made;
 }
 
 static void route(struct stoker_device *d, const struct op_route *op)
