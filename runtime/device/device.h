@@ -22,6 +22,8 @@
 
 typedef uint64_t stoker_address; /* 0: none */
 
+enum { HUGE_PAGE = 2 << 20 }; /* memory of several of them asks the kernel for some */
+
 /*
  * A matrix of @out rows of @in values each, or @count of them @stride bytes apart (experts, heads).
  * y = W x * scale + bias; @bias and @scale may be 0.

@@ -46,6 +46,10 @@ FAKE(vkBindBufferMemory, (VkDevice d, VkBuffer b, VkDeviceMemory m, VkDeviceSize
 FAKE(vkMapMemory,
      (VkDevice d, VkDeviceMemory m, VkDeviceSize at, VkDeviceSize n, VkMemoryMapFlags f, void **p),
      (d, m, at, n, f, p), )
+FAKE(vkGetMemoryHostPointerPropertiesEXT,
+     (VkDevice d, VkExternalMemoryHandleTypeFlagBits h, const void *at,
+      VkMemoryHostPointerPropertiesEXT *p),
+     (d, h, at, p), )
 FAKE(vkCreateCommandPool,
      (VkDevice d, const VkCommandPoolCreateInfo *i, const VkAllocationCallbacks *c,
       VkCommandPool *p),
@@ -108,6 +112,7 @@ static void use_fakes(struct VolkDeviceTable *table)
 	USE(vkCreateBuffer);
 	USE(vkBindBufferMemory);
 	USE(vkMapMemory);
+	USE(vkGetMemoryHostPointerPropertiesEXT);
 	USE(vkCreateCommandPool);
 	USE(vkAllocateCommandBuffers);
 	USE(vkBeginCommandBuffer);
@@ -218,6 +223,56 @@ static void test_lost_device(void)
 	if (!vulkan_is_here())
 		return;
 	fail_each(VK_ERROR_DEVICE_LOST, "no-cache");
+}
+
+/* Memory large enough for huge pages, where they can be had; else of the ordinary kind. */
+static void test_large_memory(void)
+{
+	const struct stoker_device_params params = { .name = "vulkan" };
+	const uint64_t bytes = 9 * HUGE_PAGE + 4, last = 0x123456789abcdef0;
+	struct stoker_device *device;
+	long total = 0;
+
+	if (!vulkan_is_here())
+		return;
+	vulkan_table_hook = use_fakes;
+	failure = VK_ERROR_OUT_OF_HOST_MEMORY;
+	fail_at = -1;
+	memories = buffers = 0;
+	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, NULL), 0);
+	const long memories_before = memories, buffers_before = buffers;
+
+	for (long at = -1; at < total; at++) { /* the first time nothing fails */
+		struct stoker_error err = { "" };
+		struct stoker_memory m;
+		uint64_t back = 0;
+		int ret;
+
+		calls = 0;
+		fail_at = at;
+		ret = device->ops->memory_create(device, bytes, &m, &err);
+		if (at < 0)
+			total = calls;
+		fail_at = -1;
+		CU_ASSERT(at >= 0 || !ret);
+		if (!ret) {
+			CU_ASSERT(m.bytes >= bytes);
+			ret = device->ops->write(device, m.at + bytes - 8, &last, 8, &err);
+			CU_ASSERT_EQUAL(ret, 0);
+			ret = device->ops->read(device, &back, m.at + bytes - 8, 8, &err);
+			CU_ASSERT_EQUAL(ret, 0);
+			CU_ASSERT_EQUAL(back, last);
+		} else {
+			CU_ASSERT(*err.message);
+			CU_ASSERT_PTR_NULL(m.host);
+		}
+		device->ops->memory_destroy(device, &m);
+		CU_ASSERT(memories == memories_before && buffers == buffers_before);
+	}
+	CU_ASSERT(total > 2);
+	stoker_device_close(&device);
+	CU_ASSERT(memories == 0 && buffers == 0);
+	vulkan_table_hook = NULL;
 }
 
 static void test_thousand_loads(void)
@@ -367,6 +422,7 @@ void suite_vulkan(void)
 {
 	TEST(test_failing_calls);
 	TEST(test_lost_device);
+	TEST(test_large_memory);
 	TEST(test_thousand_loads);
 	TEST(test_sessions_on_threads);
 	TEST(test_device_list);

@@ -11,7 +11,6 @@
 
 enum {
 	SERIAL_WORK = 32768, /* float operations that are done before another thread wakes up */
-	HUGE_PAGE = 2 << 20,
 };
 
 void *cpu_reserve(struct cpu *cpu, struct buffer *buffer, size_t bytes)

@@ -393,6 +393,8 @@ static int open_device(struct vulkan *v, struct stoker_error *err)
 		extensions[extension_count++] = VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME;
 		extensions[extension_count++] = VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME;
 	}
+	if (v->has_host_memory)
+		extensions[extension_count++] = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME;
 	const VkPhysicalDeviceVulkan12Features v12 = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
 		.pNext = more,
@@ -504,6 +506,8 @@ static int open_bare(struct vulkan *v, const char *which, VkPhysicalDeviceProper
 	v->has_dma_buf =
 		vulkan_has_extension(v->physical, VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME) &&
 		vulkan_has_extension(v->physical, VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME);
+	v->has_host_memory =
+		vulkan_has_extension(v->physical, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
 	v->use_cache = !v->statistics && !vulkan_wanted("no-cache");
 	if (v->statistics &&
 	    !vulkan_has_extension(v->physical,

@@ -4,6 +4,7 @@
  * directly; elsewhere a ring of staging buffers carries data over the transfer queue.
  */
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "device/vulkan/vulkan.h"
@@ -129,12 +130,19 @@ static uint64_t heap_left(const struct vulkan *v, uint32_t type)
 		       : 0;
 }
 
-static void free_buffer(struct vulkan *v, struct vulkan_buffer *b)
+static void release_buffer(struct vulkan *v, const struct vulkan_buffer *b)
 {
 	if (b->memory)
 		v->vk.vkFreeMemory(v->device, b->memory, NULL);
 	if (b->buffer)
 		v->vk.vkDestroyBuffer(v->device, b->buffer, NULL);
+	if (b->pages)
+		munmap(b->pages, b->bytes);
+}
+
+static void free_buffer(struct vulkan *v, struct vulkan_buffer *b)
+{
+	release_buffer(v, b);
 	free(b);
 }
 
@@ -170,6 +178,96 @@ static VkResult bind_buffer(struct vulkan *v, struct vulkan_buffer *b)
 	return result;
 }
 
+/* The first type that we would choose of those that the buffer and what backs it allow. */
+static bool import_type(const struct vulkan *v, uint32_t allowed, uint32_t *type)
+{
+	for (uint32_t i = 0; i < v->memory_type_count + v->heaps.memoryTypeCount; i++) {
+		*type = i < v->memory_type_count ? v->memory_types[i] : i - v->memory_type_count;
+		if (allowed & 1u << *type)
+			return true;
+	}
+	return false;
+}
+
+/* @import says what memory it is, which types of memory go with it @types. */
+static VkResult back_with_import(struct vulkan *v, struct vulkan_buffer *b,
+				 VkExternalMemoryHandleTypeFlagBits handle, uint32_t types,
+				 const void *import)
+{
+	const VkExternalMemoryBufferCreateInfo external = {
+		.sType = VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO,
+		.handleTypes = handle,
+	};
+	VkMemoryRequirements need;
+	uint32_t type;
+	VkResult result = create_buffer(v, b->bytes, &external, &b->buffer);
+
+	if (result != VK_SUCCESS)
+		return result;
+	v->vk.vkGetBufferMemoryRequirements(v->device, b->buffer, &need);
+	if (!import_type(v, need.memoryTypeBits & types, &type))
+		return VK_ERROR_INVALID_EXTERNAL_HANDLE;
+	return allocate_buffer(v, b, need.size, type, import);
+}
+
+static VkResult back_with_dma_buf(struct vulkan *v, struct vulkan_buffer *b, int fd)
+{
+	const VkExternalMemoryHandleTypeFlagBits handle =
+		VK_EXTERNAL_MEMORY_HANDLE_TYPE_DMA_BUF_BIT_EXT;
+	VkMemoryFdPropertiesKHR properties = { .sType =
+						       VK_STRUCTURE_TYPE_MEMORY_FD_PROPERTIES_KHR };
+	VkImportMemoryFdInfoKHR import = {
+		.sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_FD_INFO_KHR,
+		.handleType = handle,
+	};
+	VkResult result = v->vk.vkGetMemoryFdPropertiesKHR(v->device, handle, fd, &properties);
+
+	if (result != VK_SUCCESS)
+		return result;
+	/* the driver takes the descriptor when it succeeds, and only then */
+	import.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (import.fd < 0)
+		return VK_ERROR_TOO_MANY_OBJECTS;
+	result = back_with_import(v, b, handle, properties.memoryTypeBits, &import);
+	if (result != VK_SUCCESS) {
+		close(import.fd);
+		return result;
+	}
+	return bind_buffer(v, b);
+}
+
+/*
+ * Drivers that emulate a GPU keep buffers in small pages; lanes that each read a row of their own
+ * then miss the processor's TLB.  Memory of the host's may lie in huge ones.
+ */
+static VkResult back_with_huge_pages(struct vulkan *v, struct vulkan_buffer *b)
+{
+	const VkExternalMemoryHandleTypeFlagBits handle =
+		VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT;
+	VkMemoryHostPointerPropertiesEXT properties = {
+		.sType = VK_STRUCTURE_TYPE_MEMORY_HOST_POINTER_PROPERTIES_EXT,
+	};
+	VkImportMemoryHostPointerInfoEXT import = {
+		.sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT,
+		.handleType = handle,
+	};
+	VkResult result;
+
+	b->bytes = round_up(b->bytes, HUGE_PAGE);
+	b->pages = mmap(NULL, b->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (b->pages == MAP_FAILED) {
+		b->pages = NULL;
+		return VK_ERROR_OUT_OF_HOST_MEMORY;
+	}
+	madvise(b->pages, b->bytes, MADV_HUGEPAGE);
+	import.pHostPointer = b->map = b->pages;
+	result =
+		v->vk.vkGetMemoryHostPointerPropertiesEXT(v->device, handle, b->pages, &properties);
+	if (result == VK_SUCCESS)
+		result = back_with_import(v, b, handle, properties.memoryTypeBits, &import);
+	return result == VK_SUCCESS ? bind_buffer(v, b) : result;
+}
+
 static int back_buffer(struct vulkan *v, struct vulkan_buffer *b, uint32_t type, bool mapped,
 		       const char **doing)
 {
@@ -198,6 +296,7 @@ static int back_buffer(struct vulkan *v, struct vulkan_buffer *b, uint32_t type,
 static int buffer_create(struct vulkan *v, uint64_t bytes, uint32_t type, bool mapped,
 			 struct vulkan_buffer **out, struct stoker_error *err)
 {
+	const uint64_t whole = round_up(MAX(bytes, (uint64_t)1), VULKAN_PADDING) + VULKAN_PADDING;
 	struct vulkan_buffer *b = calloc(1, sizeof(*b));
 	const char *doing;
 	VkResult result;
@@ -205,7 +304,14 @@ static int buffer_create(struct vulkan *v, uint64_t bytes, uint32_t type, bool m
 	*out = NULL;
 	if (!b)
 		return stoker_fail(err, -ENOMEM, "%s: out of memory", v->name);
-	b->bytes = round_up(MAX(bytes, (uint64_t)1), VULKAN_PADDING) + VULKAN_PADDING;
+	b->bytes = whole;
+	if (v->emulated && v->has_host_memory && mapped && bytes >= 4 * HUGE_PAGE &&
+	    back_with_huge_pages(v, b) == VK_SUCCESS) {
+		*out = b;
+		return 0;
+	}
+	release_buffer(v, b);
+	*b = (struct vulkan_buffer){ .bytes = whole };
 	result = back_buffer(v, b, type, mapped, &doing);
 	if (result != VK_SUCCESS) {
 		free_buffer(v, b);
@@ -250,57 +356,6 @@ int vulkan_memory_create(struct stoker_device *d, uint64_t bytes, struct stoker_
 	add_buffer(v, b);
 	*m = (struct stoker_memory){ .at = b->at, .bytes = bytes, .host = b->map, .private = b };
 	return 0;
-}
-
-/* Memory types that both the dma-buf and the buffer allow, the first of those we would choose. */
-static VkResult import_type(struct vulkan *v, VkBuffer buffer, int fd, VkMemoryRequirements *need,
-			    uint32_t *type)
-{
-	VkMemoryFdPropertiesKHR properties = { .sType =
-						       VK_STRUCTURE_TYPE_MEMORY_FD_PROPERTIES_KHR };
-	const VkResult result = v->vk.vkGetMemoryFdPropertiesKHR(
-		v->device, VK_EXTERNAL_MEMORY_HANDLE_TYPE_DMA_BUF_BIT_EXT, fd, &properties);
-
-	if (result != VK_SUCCESS)
-		return result;
-	v->vk.vkGetBufferMemoryRequirements(v->device, buffer, need);
-	for (uint32_t i = 0; i < v->memory_type_count + v->heaps.memoryTypeCount; i++) {
-		*type = i < v->memory_type_count ? v->memory_types[i] : i - v->memory_type_count;
-		if (need->memoryTypeBits & properties.memoryTypeBits & 1u << *type)
-			return VK_SUCCESS;
-	}
-	return VK_ERROR_INVALID_EXTERNAL_HANDLE;
-}
-
-static VkResult back_with_dma_buf(struct vulkan *v, struct vulkan_buffer *b, int fd)
-{
-	const VkExternalMemoryBufferCreateInfo external = {
-		.sType = VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO,
-		.handleTypes = VK_EXTERNAL_MEMORY_HANDLE_TYPE_DMA_BUF_BIT_EXT,
-	};
-	VkImportMemoryFdInfoKHR import = {
-		.sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_FD_INFO_KHR,
-		.handleType = VK_EXTERNAL_MEMORY_HANDLE_TYPE_DMA_BUF_BIT_EXT,
-	};
-	VkMemoryRequirements need;
-	uint32_t type;
-	VkResult result = create_buffer(v, b->bytes, &external, &b->buffer);
-
-	if (result != VK_SUCCESS)
-		return result;
-	result = import_type(v, b->buffer, fd, &need, &type);
-	if (result != VK_SUCCESS)
-		return result;
-	/* the driver takes the descriptor when it succeeds, and only then */
-	import.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (import.fd < 0)
-		return VK_ERROR_TOO_MANY_OBJECTS;
-	result = allocate_buffer(v, b, need.size, type, &import);
-	if (result != VK_SUCCESS) {
-		close(import.fd);
-		return result;
-	}
-	return bind_buffer(v, b);
 }
 
 int vulkan_memory_import(struct stoker_device *d, void *host, int fd, uint64_t bytes,

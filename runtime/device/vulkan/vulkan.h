@@ -74,7 +74,8 @@ struct vulkan_buffer {
 	VkDeviceMemory memory;
 	VkDeviceAddress at;
 	uint64_t bytes;
-	void *map; /* NULL: the host doesn't see it */
+	void *map;   /* NULL: the host doesn't see it */
+	void *pages; /* of ours that the device reads, or NULL */
 	struct vulkan_buffer *next;
 };
 
@@ -124,14 +125,15 @@ struct vulkan {
 	VkQueue queue, transfer_queue;
 	VkPhysicalDeviceMemoryProperties heaps;
 	VkPhysicalDeviceLimits limits;
-	bool unified;	  /* the host writes into the memory that shaders read */
-	bool cached;	  /* and reads it back at full speed */
-	bool has_budget;  /* VK_EXT_memory_budget */
-	bool has_dma_buf; /* VK_EXT_external_memory_dma_buf */
-	bool use_cache;	  /* of pipelines, on disk */
-	bool has_control; /* VK_EXT_subgroup_size_control, with full subgroups */
-	bool pinned_size; /* by which we ask for subgroup_size */
-	bool known_size;  /* subgroups have exactly subgroup_size lanes */
+	bool unified;	      /* the host writes into the memory that shaders read */
+	bool cached;	      /* and reads it back at full speed */
+	bool has_budget;      /* VK_EXT_memory_budget */
+	bool has_dma_buf;     /* VK_EXT_external_memory_dma_buf */
+	bool has_host_memory; /* VK_EXT_external_memory_host */
+	bool use_cache;	      /* of pipelines, on disk */
+	bool has_control;     /* VK_EXT_subgroup_size_control, with full subgroups */
+	bool pinned_size;     /* by which we ask for subgroup_size */
+	bool known_size;      /* subgroups have exactly subgroup_size lanes */
 	uint32_t memory_types[VK_MAX_MEMORY_TYPES]; /* in the order in which they're tried */
 	uint32_t memory_type_count, staging_type;
 	uint32_t subgroup_size, subgroup_min;
