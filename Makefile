@@ -41,15 +41,16 @@ LDFLAGS += -pthread $(SANITIZER_FLAGS)
 # --- the library --------------------------------------------------------------------------------
 
 # Hot loops are compiled once an instruction set (runtime/base/isa.h).
-ISA_SOURCES := $(addprefix runtime/device/cpu/,kernels.c fused.c) \
+ISA_SOURCES := $(addprefix runtime/device/cpu/,kernels.c fused.c fused_avx2.c) \
 	$(addprefix runtime/quant/,float.c legacy.c kquant.c iquant.c ternary.c fp4.c)
 SOURCES := $(filter-out $(ISA_SOURCES),$(wildcard runtime/*/*.c runtime/*/*/*.c))
 SHADER_BUILD := $(BUILD)/shaders
 
 MACHINE := $(shell $(CC) -dumpmachine)
 ifneq ($(findstring x86_64,$(MACHINE)),)
-ISAS := scalar avx2 avx512
+ISAS := scalar avx2 avxvnni avx512
 ISA_FLAGS_avx2 := -mavx2 -mfma -mf16c -mbmi2
+ISA_FLAGS_avxvnni := $(ISA_FLAGS_avx2) -mavxvnni
 ISA_FLAGS_avx512 := $(ISA_FLAGS_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni \
 	-mprefer-vector-width=512
 else ifneq ($(findstring aarch64,$(MACHINE)),)

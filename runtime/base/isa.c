@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if STOKER_ARM
+#if STOKER_X86
+#include <cpuid.h>
+#elif STOKER_ARM
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
 #endif
@@ -14,6 +16,7 @@ static const char *const names[STOKER_ISA_COUNT] = {
 #if STOKER_X86
 	"scalar",
 	"avx2",
+	"avxvnni",
 	"avx512",
 #elif STOKER_ARM
 	"neon",
@@ -28,33 +31,54 @@ const char *stoker_isa_name(enum stoker_isa isa)
 	return names[isa];
 }
 
-static enum stoker_isa best(void)
+#if STOKER_X86
+/* Which not all compilers can ask for by name. */
+static bool has_avx_vnni(void)
+{
+	unsigned a, b, c, d;
+
+	return __get_cpuid_count(7, 1, &a, &b, &c, &d) && a >> 4 & 1;
+}
+#endif
+
+bool stoker_isa_supported(enum stoker_isa isa)
 {
 #if STOKER_X86
 	__builtin_cpu_init();
-	/* every CPU with AVX2 has F16C, which not all compilers can ask for */
-	if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
-	    !__builtin_cpu_supports("bmi2"))
-		return STOKER_ISA_SCALAR;
-	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-	    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-	    __builtin_cpu_supports("avx512vnni"))
-		return STOKER_ISA_AVX512;
-	return STOKER_ISA_AVX2;
+	/* every CPU with AVX2 has F16C */
+	const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+			  __builtin_cpu_supports("bmi2");
+
+	switch (isa) {
+	case STOKER_ISA_AVX2:
+		return avx2;
+	case STOKER_ISA_AVXVNNI:
+		return avx2 && has_avx_vnni();
+	case STOKER_ISA_AVX512:
+		return avx2 && __builtin_cpu_supports("avx512f") &&
+		       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+		       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+	default:
+		return isa == STOKER_ISA_SCALAR;
+	}
 #elif STOKER_ARM
-	return getauxval(AT_HWCAP) & HWCAP_ASIMDDP ? STOKER_ISA_DOTPROD : STOKER_ISA_SCALAR;
+	return isa == STOKER_ISA_SCALAR || getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
 #else
-	return STOKER_ISA_SCALAR;
+	return isa == STOKER_ISA_SCALAR;
 #endif
 }
 
 enum stoker_isa stoker_isa_detect(void)
 {
-	const enum stoker_isa found = best();
 	const char *wanted = getenv("STOKER_ISA");
+	enum stoker_isa best = STOKER_ISA_SCALAR;
 
-	for (int i = 0; wanted && i < (int)found; i++)
-		if (!strcmp(wanted, names[i]))
+	for (int i = 0; i < STOKER_ISA_COUNT; i++) {
+		if (!stoker_isa_supported((enum stoker_isa)i))
+			continue;
+		if (wanted && !strcmp(wanted, names[i]))
 			return (enum stoker_isa)i;
-	return found;
+		best = (enum stoker_isa)i;
+	}
+	return best;
 }

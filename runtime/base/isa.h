@@ -6,6 +6,8 @@
 #ifndef STOKER_ISA_H
 #define STOKER_ISA_H
 
+#include <stdbool.h>
+
 /* STOKER_ONE_ISA builds without a choice, for fuzzers. */
 #if defined(__x86_64__) && !defined(STOKER_ONE_ISA)
 #define STOKER_X86 1
@@ -16,17 +18,21 @@
 enum stoker_isa {
 	STOKER_ISA_SCALAR, /* what the ABI guarantees; on AArch64 that includes NEON */
 #if STOKER_X86
-	STOKER_ISA_AVX2,   /* AVX2, FMA, F16C */
-	STOKER_ISA_AVX512, /* AVX-512 F, BW, DQ, VL, VNNI */
+	STOKER_ISA_AVX2,    /* AVX2, FMA, F16C */
+	STOKER_ISA_AVXVNNI, /* and products of 8-bit codes in 256 bits */
+	STOKER_ISA_AVX512,  /* AVX-512 F, BW, DQ, VL, VNNI; not all that have it have the one before
+			     */
 #elif STOKER_ARM
 	STOKER_ISA_DOTPROD, /* SDOT, UDOT */
 #endif
 	STOKER_ISA_COUNT
 };
 
+/* Whether this CPU and kernel have it. */
+bool stoker_isa_supported(enum stoker_isa isa);
 /*
- * stoker_isa_detect() - the best set this CPU and kernel support; STOKER_ISA=scalar|avx2|avx512|
- * dotprod in the environment lowers it (never raises it).
+ * stoker_isa_detect() - the best set that is supported; STOKER_ISA=scalar|avx2|avxvnni|avx512|
+ * dotprod in the environment chooses another one of those.
  */
 enum stoker_isa stoker_isa_detect(void);
 const char *stoker_isa_name(enum stoker_isa isa);
@@ -40,13 +46,14 @@ const char *stoker_isa_name(enum stoker_isa isa);
 
 /* One initialiser a set, in the order of the enum. */
 #if STOKER_X86
-#define ISA_EACH(name)                                    \
-	{                                                 \
-		name##_scalar, name##_avx2, name##_avx512 \
+#define ISA_EACH(name)                                                    \
+	{                                                                 \
+		name##_scalar, name##_avx2, name##_avxvnni, name##_avx512 \
 	}
-#define ISA_DECLARE(type, name, ...)     \
-	type name##_scalar(__VA_ARGS__); \
-	type name##_avx2(__VA_ARGS__);   \
+#define ISA_DECLARE(type, name, ...)      \
+	type name##_scalar(__VA_ARGS__);  \
+	type name##_avx2(__VA_ARGS__);    \
+	type name##_avxvnni(__VA_ARGS__); \
 	type name##_avx512(__VA_ARGS__)
 #elif STOKER_ARM
 #define ISA_EACH(name)                        \

@@ -30,8 +30,9 @@ struct stoker_format {
 	const char *name;
 	uint32_t id;
 	uint16_t block_values, block_bytes;
-	uint8_t group; /* codes that share a scale: 16 or 32; 0 in float formats */
-	bool affine;   /* unpack writes offsets */
+	uint8_t group;	    /* codes that share a scale: 16 or 32; 0 in float formats */
+	bool affine;	    /* unpack writes offsets */
+	int8_t least, most; /* codes that there are */
 	stoker_unpack_fn *unpack[STOKER_ISA_COUNT];
 	stoker_widen_fn *widen[STOKER_ISA_COUNT];
 	stoker_encode_fn *encode;

@@ -4,11 +4,6 @@
 
 #include "quant/format.h"
 
-static bool supported(enum stoker_isa isa)
-{
-	return isa <= stoker_isa_detect();
-}
-
 static void test_registry(void)
 {
 	unsigned count = 0;
@@ -36,11 +31,38 @@ static void test_instruction_sets_agree(void)
 		random_blocks(f, blocks, BLOCKS);
 		stoker_format_decode(f, blocks, scalar, values);
 		for (int isa = 1; isa < STOKER_ISA_COUNT; isa++) {
-			if (!supported((enum stoker_isa)isa))
+			if (!stoker_isa_supported((enum stoker_isa)isa))
 				continue;
 			stoker_decode(f, (enum stoker_isa)isa, blocks, other, values);
 			if (memcmp(scalar, other, values * sizeof(float)))
 				CU_FAIL("instruction sets disagree");
+		}
+	}
+}
+
+/* Products choose their instructions by the range of codes that the registry tells. */
+static void test_range_of_codes(void)
+{
+	enum { BLOCKS = 512 };
+	static uint8_t blocks[BLOCKS * 256];
+	static int8_t codes[BLOCKS * 256];
+	static float numbers[2][BLOCKS * 16];
+
+	random_seed(5);
+	for (const struct stoker_format *f = NULL; (f = stoker_format_next(f));) {
+		const size_t values = f->group ? (size_t)BLOCKS * f->block_values : 0;
+		int least = 0, most = 0;
+
+		random_blocks(f, blocks, BLOCKS);
+		if (values)
+			f->unpack[STOKER_ISA_SCALAR](blocks, BLOCKS, codes, numbers[0], numbers[1]);
+		for (size_t i = 0; i < values; i++) {
+			least = MIN(least, codes[i]);
+			most = MAX(most, codes[i]);
+		}
+		if (least != f->least || most != f->most) {
+			printf("\n    %s: codes from %d to %d", f->name, least, most);
+			CU_FAIL("not the range that the registry tells");
 		}
 	}
 }
@@ -120,7 +142,7 @@ static void test_reference_blocks(void)
 		got = malloc(value_bytes);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(got);
 		for (int isa = 0; isa < STOKER_ISA_COUNT; isa++) {
-			if (!supported((enum stoker_isa)isa))
+			if (!stoker_isa_supported((enum stoker_isa)isa))
 				continue;
 			stoker_decode(f, (enum stoker_isa)isa, blocks, got, value_bytes / 4);
 			if (memcmp(got, wanted, value_bytes)) {
@@ -138,6 +160,7 @@ void suite_formats(void)
 {
 	TEST(test_registry);
 	TEST(test_instruction_sets_agree);
+	TEST(test_range_of_codes);
 	TEST(test_quantizers);
 	TEST(test_quantizer_edges);
 	TEST(test_reference_blocks);

@@ -485,6 +485,7 @@ int stoker_cpu_open(unsigned threads, bool exact, struct stoker_device **device,
 		&cpu_kernels_scalar,
 #if STOKER_X86
 		&cpu_kernels_avx2,
+		&cpu_kernels_avxvnni,
 		&cpu_kernels_avx512,
 #elif STOKER_ARM
 		&cpu_kernels_dotprod,

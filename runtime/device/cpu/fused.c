@@ -513,7 +513,7 @@ fused_gemv_fn *ISA_NAME(cpu_fused_gemv)(const struct stoker_format *format)
 	}
 }
 
-#else
+#elif !defined(__AVX2__) /* which fused_avx2.c is for */
 
 fused_gemv_fn *ISA_NAME(cpu_fused_gemv)(const struct stoker_format *format)
 {

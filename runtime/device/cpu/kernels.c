@@ -7,6 +7,7 @@
 
 #define ISA_ENUM_scalar STOKER_ISA_SCALAR
 #define ISA_ENUM_avx2 STOKER_ISA_AVX2
+#define ISA_ENUM_avxvnni STOKER_ISA_AVXVNNI
 #define ISA_ENUM_avx512 STOKER_ISA_AVX512
 #define ISA_ENUM_dotprod STOKER_ISA_DOTPROD
 #define ISA_ENUM_NAME2(isa) ISA_ENUM_##isa
@@ -15,19 +16,18 @@
 
 static float dot(const float *a, const float *b, size_t n)
 {
-	v16 s0 = { 0 }, s1 = { 0 };
+	vec sum[4] = { 0 };
 	float tail = 0;
 	size_t i = 0;
 
-	for (; i + 32 <= n; i += 32) {
-		s0 += load16(a + i) * load16(b + i);
-		s1 += load16(a + i + 16) * load16(b + i + 16);
-	}
-	for (; i + 16 <= n; i += 16)
-		s0 += load16(a + i) * load16(b + i);
+	for (; i + 4 * LANES <= n; i += 4 * LANES)
+		for (size_t v = 0; v < 4; v++)
+			sum[v] += load(a + i + v * LANES) * load(b + i + v * LANES);
+	for (; i + LANES <= n; i += LANES)
+		sum[0] += load(a + i) * load(b + i);
 	for (; i < n; i++)
 		tail += a[i] * b[i];
-	return sum16(s0 + s1) + tail;
+	return sum_of((sum[0] + sum[1]) + (sum[2] + sum[3])) + tail;
 }
 
 static void axpy(float *y, float a, const float *x, size_t n)
@@ -41,47 +41,50 @@ static void dots(const float *q, const float *rows, size_t stride, size_t count,
 {
 	size_t i = 0;
 
-	for (; i + 16 <= count; i += 16, rows += 16 * stride) {
-		v16 sum[16] = { 0 };
+	for (; i + LANES <= count; i += LANES, rows += LANES * stride) {
+		vec sum[LANES] = { 0 };
 		size_t c = 0;
 
-		for (; c + 16 <= n; c += 16) {
-			const v16 v = load16(q + c);
+		for (; c + LANES <= n; c += LANES) {
+			const vec v = load(q + c);
 
-			for (size_t r = 0; r < 16; r++)
-				sum[r] += v * load16(rows + r * stride + c);
+			for (size_t r = 0; r < LANES; r++)
+				sum[r] += v * load(rows + r * stride + c);
 		}
-		store16(out + i, factor * sums16(sum));
-		for (size_t r = 0; r < 16 && c < n; r++)
+		store(out + i, factor * sums_of(sum));
+		for (size_t r = 0; r < LANES && c < n; r++)
 			out[i + r] += factor * dot(q + c, rows + r * stride + c, n - c);
 	}
 	for (; i < count; i++, rows += stride)
 		out[i] = factor * dot(q, rows, n);
 }
 
-/* @vectors of 16 values of y, which stay in registers. */
+enum { PART_VECTORS = LANES == 16 ? 4 : 8 };
+
+/* @vectors of y, which stay in registers. */
 INLINE void add_weighted_part(float *y, const float *w, const float *rows, size_t stride,
 			      size_t count, size_t vectors)
 {
-	v16 sum[4];
+	vec sum[PART_VECTORS];
 
 	for (size_t v = 0; v < vectors; v++)
-		sum[v] = load16(y + 16 * v);
+		sum[v] = load(y + LANES * v);
 	for (size_t i = 0; i < count; i++)
 		for (size_t v = 0; v < vectors; v++)
-			sum[v] += w[i] * load16(rows + i * stride + 16 * v);
+			sum[v] += w[i] * load(rows + i * stride + LANES * v);
 	for (size_t v = 0; v < vectors; v++)
-		store16(y + 16 * v, sum[v]);
+		store(y + LANES * v, sum[v]);
 }
 
 static void add_weighted(float *y, const float *w, const float *rows, size_t stride, size_t count,
 			 size_t n)
 {
+	const size_t part = PART_VECTORS * LANES;
 	size_t c = 0;
 
-	for (; c + 64 <= n; c += 64)
-		add_weighted_part(y + c, w, rows + c, stride, count, 4);
-	for (; c + 16 <= n; c += 16)
+	for (; c + part <= n; c += part)
+		add_weighted_part(y + c, w, rows + c, stride, count, PART_VECTORS);
+	for (; c + LANES <= n; c += LANES)
 		add_weighted_part(y + c, w, rows + c, stride, count, 1);
 	for (size_t i = 0; c < n && i < count; i++)
 		axpy(y + c, w[i], rows + i * stride + c, n - c);
@@ -98,13 +101,12 @@ static float max(const float *x, size_t n)
 	float m = -INFINITY;
 	size_t i = 0;
 
-	if (n >= 16) {
-		v16 best = load16(x);
+	if (n >= LANES) {
+		vec best = load(x);
 
-		for (i = 16; i + 16 <= n; i += 16)
-			best = max16(load16(x + i), best);
-		for (int j = 0; j < 16; j++)
-			m = best[j] > m ? best[j] : m;
+		for (i = LANES; i + LANES <= n; i += LANES)
+			best = larger(load(x + i), best);
+		m = largest_of(best);
 	}
 	for (; i < n; i++)
 		m = x[i] > m ? x[i] : m;
@@ -115,15 +117,15 @@ static float max(const float *x, size_t n)
  * exp(x) = 2^n * e^r with r in [-ln2/2, ln2/2] and a degree-6 Taylor polynomial in r: relative
  * error below 2e-7.  Arguments under -87 give 0, over 88 the largest power, NaN gives NaN.
  */
-INLINE v16 exp16(v16 x)
+INLINE vec exp_of(vec x)
 {
-	const v16 low = splat(-87.0f), high = splat(88.0f);
-	const v16 magic = splat(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
-	const i16x32 tiny = x < low, nan = x != x;
-	const v16 given = x;
-	v16 n, r, p;
+	const vec low = splat(-87.0f), high = splat(88.0f);
+	const vec magic = splat(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
+	const ivec tiny = x < low, nan = x != x;
+	const vec given = x;
+	vec n, r, p;
 
-	x = min16(max16(x, low), high);
+	x = smaller(larger(x, low), high);
 	n = (x * 1.44269504f + magic) - magic;
 	r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
 	p = r * (1.0f / 720) + 1.0f / 120;
@@ -132,39 +134,37 @@ INLINE v16 exp16(v16 x)
 	p = p * r + 0.5f;
 	p = p * r + 1.0f;
 	p = p * r + 1.0f;
-	const i16x32 exponent = (__builtin_convertvector(n, i16x32) + 127) << 23;
-	v16 power;
+	const ivec exponent = (__builtin_convertvector(n, ivec) + 127) << 23;
 
-	memcpy(&power, &exponent, sizeof(power));
-	p *= power;
-	return select16(nan, given, select16(tiny, (v16){ 0 }, p));
+	p *= (vec)exponent;
+	return choose(nan, given, choose(tiny, (vec){ 0 }, p));
 }
 
-INLINE v16 sigmoid16(v16 x)
+INLINE vec sigmoid_of(vec x)
 {
-	return 1.0f / (1.0f + exp16(-x));
+	return 1.0f / (1.0f + exp_of(-x));
 }
 
 static float exp_sum(float *x, float top, size_t n)
 {
-	v16 total = { 0 };
+	vec total = { 0 };
 	size_t i = 0;
 	float sum;
 
-	for (; i + 16 <= n; i += 16) {
-		const v16 e = exp16(load16(x + i) - top);
+	for (; i + LANES <= n; i += LANES) {
+		const vec e = exp_of(load(x + i) - top);
 
-		store16(x + i, e);
+		store(x + i, e);
 		total += e;
 	}
-	sum = sum16(total);
+	sum = sum_of(total);
 	if (i < n) {
-		float part[16] = { 0 };
+		float part[LANES] = { 0 };
 
 		memcpy(part, x + i, (n - i) * sizeof(float));
-		const v16 e = exp16(load16(part) - top);
+		const vec e = exp_of(load(part) - top);
 
-		store16(part, e);
+		store(part, e);
 		for (size_t j = 0; j < n - i; j++)
 			sum += part[j];
 		memcpy(x + i, part, (n - i) * sizeof(float));
@@ -172,27 +172,27 @@ static float exp_sum(float *x, float top, size_t n)
 	return sum;
 }
 
-INLINE v16 activate(enum stoker_activation kind, v16 g, v16 u)
+INLINE vec activate(enum stoker_activation kind, vec g, vec u)
 {
-	v16 zero = { 0 }, limit = splat(7.0f);
+	vec zero = { 0 }, limit = splat(7.0f);
 
 	switch (kind) {
 	case ACTIVATION_SILU:
-		return g * sigmoid16(g) * u;
+		return g * sigmoid_of(g) * u;
 	case ACTIVATION_GELU: {
 		/* 0.5 g (1 + tanh y) = g sigmoid(2 y) */
-		const v16 y = 0.79788456080286536f * (g + 0.044715f * g * g * g);
+		const vec y = 0.79788456080286536f * (g + 0.044715f * g * g * g);
 
-		return g * sigmoid16(2 * y) * u;
+		return g * sigmoid_of(2 * y) * u;
 	}
 	case ACTIVATION_RELU:
-		return max16(g, zero) * u;
+		return larger(g, zero) * u;
 	case ACTIVATION_SWIGLU_OAI:
-		g = min16(g, limit);
-		u = max16(min16(u, limit), -limit);
-		return g * sigmoid16(1.702f * g) * (u + 1.0f);
+		g = smaller(g, limit);
+		u = larger(smaller(u, limit), -limit);
+		return g * sigmoid_of(1.702f * g) * (u + 1.0f);
 	case ACTIVATION_SILU_ONLY:
-		return u * sigmoid16(u);
+		return u * sigmoid_of(u);
 	}
 	return zero;
 }
@@ -202,16 +202,15 @@ INLINE void glu_kind(enum stoker_activation kind, const float *gate, const float
 {
 	size_t i = 0;
 
-	for (; i + 16 <= n; i += 16)
-		store16(dst + i,
-			activate(kind, gate ? load16(gate + i) : (v16){ 0 }, load16(up + i)));
+	for (; i + LANES <= n; i += LANES)
+		store(dst + i, activate(kind, gate ? load(gate + i) : (vec){ 0 }, load(up + i)));
 	if (i < n) {
-		float g[16] = { 0 }, u[16] = { 0 };
+		float g[LANES] = { 0 }, u[LANES] = { 0 };
 
 		if (gate)
 			memcpy(g, gate + i, (n - i) * sizeof(float));
 		memcpy(u, up + i, (n - i) * sizeof(float));
-		store16(g, activate(kind, load16(g), load16(u)));
+		store(g, activate(kind, load(g), load(u)));
 		memcpy(dst + i, g, (n - i) * sizeof(float));
 	}
 }
@@ -242,13 +241,13 @@ static void sigmoid(const float *x, float *dst, size_t n)
 {
 	size_t i = 0;
 
-	for (; i + 16 <= n; i += 16)
-		store16(dst + i, sigmoid16(load16(x + i)));
+	for (; i + LANES <= n; i += LANES)
+		store(dst + i, sigmoid_of(load(x + i)));
 	if (i < n) {
-		float part[16] = { 0 };
+		float part[LANES] = { 0 };
 
 		memcpy(part, x + i, (n - i) * sizeof(float));
-		store16(part, sigmoid16(load16(part)));
+		store(part, sigmoid_of(load(part)));
 		memcpy(dst + i, part, (n - i) * sizeof(float));
 	}
 }
@@ -304,18 +303,14 @@ static void store_group(const struct q8_rows *q, size_t at, float d, const int32
 	q->corr32[at] = -128 * (sum[0] + sum[1]);
 }
 
-/* Codes of 32 values that are @inverse times as large, and the sums of each half. */
-#if HAVE_VNNI512
-INLINE float largest(v16 a, v16 b)
-{
-	return _mm512_reduce_max_ps(
-		_mm512_max_ps(_mm512_abs_ps((__m512)a), _mm512_abs_ps((__m512)b)));
-}
+enum { GROUP_VECTORS = ACTIVATION_GROUP / LANES };
 
-INLINE void round_group(v16 a, v16 b, float inverse, int8_t *codes, int32_t sum[2])
+/* Codes of 32 values that are @inverse times as large, and the sums of each half. */
+INLINE void round_group(const vec x[GROUP_VECTORS], float inverse, int8_t *codes, int32_t sum[2])
 {
-	const __m512i ca = _mm512_cvtps_epi32((__m512)(a * inverse));
-	const __m512i cb = _mm512_cvtps_epi32((__m512)(b * inverse));
+#if HAVE_VNNI512
+	const __m512i ca = _mm512_cvtps_epi32((__m512)(x[0] * inverse));
+	const __m512i cb = _mm512_cvtps_epi32((__m512)(x[1] * inverse));
 	const __m128i first = _mm512_cvtepi32_epi8(ca), second = _mm512_cvtepi32_epi8(cb);
 	const __m128i ones = _mm_set1_epi8(1), none = _mm_setzero_si128();
 	/* four sums of four codes each for either half */
@@ -327,33 +322,38 @@ INLINE void round_group(v16 a, v16 b, float inverse, int8_t *codes, int32_t sum[
 	_mm_storeu_si128((void *)(codes + 16), second);
 	sum[0] = _mm_cvtsi128_si32(both);
 	sum[1] = _mm_extract_epi32(both, 1);
-}
+#elif defined(__AVX2__)
+	__m256i c[4];
+
+	for (int i = 0; i < 4; i++)
+		c[i] = _mm256_cvtps_epi32((__m256)(x[i] * inverse));
+	/* packing goes by 128 bits: dwords 0 4 1 5 2 6 3 7 of what is wanted */
+	const __m256i packed = _mm256_permutevar8x32_epi32(
+		_mm256_packs_epi16(_mm256_packs_epi32(c[0], c[1]), _mm256_packs_epi32(c[2], c[3])),
+		_mm256_set_epi32(7, 3, 6, 2, 5, 1, 4, 0));
+	const __m256i fours = _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), packed),
+						_mm256_set1_epi16(1));
+	const __m128i pairs =
+		_mm_hadd_epi32(_mm256_castsi256_si128(fours), _mm256_extracti128_si256(fours, 1));
+	const __m128i both = _mm_hadd_epi32(pairs, pairs);
+
+	_mm256_storeu_si256((void *)codes, packed);
+	sum[0] = _mm_cvtsi128_si32(both);
+	sum[1] = _mm_extract_epi32(both, 1);
 #else
-INLINE float largest(v16 a, v16 b)
-{
-	const v16 m = max16(max16(a, -a), max16(b, -b));
-	float most = 0;
-
-	for (int i = 0; i < 16; i++)
-		most = m[i] > most ? m[i] : most;
-	return most;
-}
-
-INLINE void round_group(v16 a, v16 b, float inverse, int8_t *codes, int32_t sum[2])
-{
-	const v16 magic = splat(12582912.0f);
-	const i16x32 ca = __builtin_convertvector((a * inverse + magic) - magic, i16x32);
-	const i16x32 cb = __builtin_convertvector((b * inverse + magic) - magic, i16x32);
+	const vec magic = splat(12582912.0f);
 
 	sum[0] = sum[1] = 0;
-	for (int i = 0; i < 16; i++) {
-		codes[i] = (int8_t)ca[i];
-		codes[i + 16] = (int8_t)cb[i];
-		sum[0] += ca[i];
-		sum[1] += cb[i];
+	for (int v = 0; v < GROUP_VECTORS; v++) {
+		const ivec c = __builtin_convertvector((x[v] * inverse + magic) - magic, ivec);
+
+		for (int i = 0; i < LANES; i++) {
+			codes[LANES * v + i] = (int8_t)c[i];
+			sum[v / (GROUP_VECTORS / 2)] += c[i];
+		}
 	}
-}
 #endif
+}
 
 static void quantize(const float *x, const struct q8_rows *q, size_t row, size_t first,
 		     size_t groups)
@@ -362,28 +362,33 @@ static void quantize(const float *x, const struct q8_rows *q, size_t row, size_t
 	int8_t *codes = q->codes + at * ACTIVATION_GROUP;
 
 	for (size_t g = 0; g < groups; g++, x += 32, codes += 32) {
-		const v16 a = load16(x), b = load16(x + 16);
-		const i16x32 broken = (a - a != a - a) | (b - b != b - b);
-		const float most = largest(a, b);
+		vec v[GROUP_VECTORS], magnitude = { 0 };
 		int32_t sum[2] = { 0, 0 };
+		ivec broken = { 0 };
 
-		if (any16(broken)) {
+		for (int i = 0; i < GROUP_VECTORS; i++) {
+			v[i] = load(x + LANES * i);
+			broken |= v[i] - v[i] != v[i] - v[i];
+			magnitude = larger((vec)((ivec)v[i] & 0x7fffffff), magnitude);
+		}
+		if (any_of(broken)) {
 			/* nothing finite may come of it: d carries the NaN into every product */
 			memset(codes, 0, 32);
 			store_group(q, at + g, NAN, sum);
 			continue;
 		}
+		const float most = largest_of(magnitude);
 		const bool zero = most < smallest_group;
 
-		round_group(a, b, zero ? 0 : 127 / most, codes, sum);
+		round_group(v, zero ? 0 : 127 / most, codes, sum);
 		store_group(q, at + g, zero ? 0 : most / 127, sum);
 	}
 }
 
 /* A tile of quantized weights in scratch memory. */
 struct tile {
-	uint8_t *codes;	       /* [k / 4][16][4]; with VNNI each code is flipped to unsigned */
-	float *scale, *offset; /* [k / group][16] */
+	uint8_t *codes;	       /* [k / 4][16][4] */
+	float *scale, *offset; /* [k / group][16]; no offset: NULL */
 };
 
 static void *carve(uint8_t **at, size_t bytes)
@@ -394,15 +399,17 @@ static void *carve(uint8_t **at, size_t bytes)
 	return p;
 }
 
+/* Transposes 16 rows of dwords, as many as a vector has, and adds the bias to all codes. */
 #if HAVE_VNNI512
-/* Transposes 16 rows of 16 dwords and flips the codes' sign bits. */
-INLINE void transpose_dwords(const int8_t *src, size_t stride, uint8_t *dst)
+enum { TRANSPOSED = 64 };
+
+INLINE void transpose_dwords(const int8_t *src, size_t stride, int bias, uint8_t *dst)
 {
-	const __m512i flip = _mm512_set1_epi8((char)0x80);
+	const __m512i more = _mm512_set1_epi8((char)bias);
 	__m512i a[16], b[16];
 
 	for (int i = 0; i < 16; i++)
-		a[i] = _mm512_xor_si512(_mm512_loadu_si512(src + (size_t)i * stride), flip);
+		a[i] = _mm512_add_epi8(_mm512_loadu_si512(src + (size_t)i * stride), more);
 	for (int i = 0; i < 16; i += 2) {
 		b[i] = _mm512_unpacklo_epi32(a[i], a[i + 1]);
 		b[i + 1] = _mm512_unpackhi_epi32(a[i], a[i + 1]);
@@ -426,11 +433,52 @@ INLINE void transpose_dwords(const int8_t *src, size_t stride, uint8_t *dst)
 		_mm512_store_si512(dst + 64 * (12 + j), _mm512_shuffle_i32x4(n, o, 0xdd));
 	}
 }
+#elif defined(__AVX2__)
+enum { TRANSPOSED = 32 };
+
+INLINE void transpose_dwords(const int8_t *src, size_t stride, int bias, uint8_t *dst)
+{
+	const __m256i more = _mm256_set1_epi8((char)bias);
+
+	for (int half = 0; half < 2; half++, src += 8 * stride, dst += 32) {
+		__m256i a[8], b[8];
+
+		for (int i = 0; i < 8; i++)
+			a[i] = _mm256_add_epi8(
+				_mm256_loadu_si256((const void *)(src + (size_t)i * stride)), more);
+		for (int i = 0; i < 8; i += 2) {
+			b[i] = _mm256_unpacklo_epi32(a[i], a[i + 1]);
+			b[i + 1] = _mm256_unpackhi_epi32(a[i], a[i + 1]);
+		}
+		/* four rows of four dwords in each 128-bit lane, as above */
+		for (int q = 0; q < 8; q += 4) {
+			a[q] = _mm256_unpacklo_epi64(b[q], b[q + 2]);
+			a[q + 1] = _mm256_unpackhi_epi64(b[q], b[q + 2]);
+			a[q + 2] = _mm256_unpacklo_epi64(b[q + 1], b[q + 3]);
+			a[q + 3] = _mm256_unpackhi_epi64(b[q + 1], b[q + 3]);
+		}
+		for (int j = 0; j < 4; j++) {
+			_mm256_store_si256((void *)(dst + 64 * j),
+					   _mm256_permute2x128_si256(a[j], a[4 + j], 0x20));
+			_mm256_store_si256((void *)(dst + 64 * (4 + j)),
+					   _mm256_permute2x128_si256(a[j], a[4 + j], 0x31));
+		}
+	}
+}
+#else
+enum { TRANSPOSED = 4 };
+
+INLINE void transpose_dwords(const int8_t *src, size_t stride, int bias, uint8_t *dst)
+{
+	for (size_t i = 0; i < 4 * TILE_ROWS; i++)
+		dst[i] = (uint8_t)(src[i / 4 * stride + i % 4] + bias);
+}
 #endif
 
 static struct tile build_tile(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 			      unsigned rows, size_t k, void *scratch)
 {
+	const int bias = tile_codes_of(f).bias;
 	uint8_t *at = scratch;
 	const size_t groups = k / f->group;
 	int8_t *codes = carve(&at, TILE_ROWS * k + 64);
@@ -439,7 +487,7 @@ static struct tile build_tile(const struct stoker_format *f, const uint8_t *w, s
 	struct tile t = {
 		.codes = carve(&at, TILE_ROWS * k),
 		.scale = carve(&at, TILE_ROWS * groups * sizeof(float)),
-		.offset = carve(&at, TILE_ROWS * groups * sizeof(float)),
+		.offset = f->affine ? carve(&at, TILE_ROWS * groups * sizeof(float)) : NULL,
 	};
 	size_t c = 0;
 
@@ -451,18 +499,13 @@ static struct tile build_tile(const struct stoker_format *f, const uint8_t *w, s
 		memset(scales + r * groups, 0, groups * sizeof(float));
 		memset(offsets + r * groups, 0, groups * sizeof(float));
 	}
-#if HAVE_VNNI512
-	for (; c + 64 <= k; c += 64)
-		transpose_dwords(codes + c, k, t.codes + 16 * c);
-#endif
+	for (; c + TRANSPOSED <= k; c += TRANSPOSED)
+		transpose_dwords(codes + c, k, bias, t.codes + 16 * c);
 	for (; c < k; c += 4)
 		for (unsigned r = 0; r < TILE_ROWS; r++)
 			for (unsigned j = 0; j < 4; j++)
-#if HAVE_VNNI512
-				t.codes[16 * c + 4 * r + j] = (uint8_t)codes[r * k + c + j] ^ 0x80;
-#else
-				t.codes[16 * c + 4 * r + j] = (uint8_t)codes[r * k + c + j];
-#endif
+				t.codes[16 * c + 4 * r + j] =
+					(uint8_t)(codes[r * k + c + j] + bias);
 	for (size_t g = 0; g < groups; g++)
 		for (unsigned r = 0; r < TILE_ROWS; r++)
 			t.scale[16 * g + r] = scales[r * groups + g];
@@ -477,84 +520,103 @@ INLINE size_t row_of(const uint32_t *index, size_t i)
 	return index ? index[i] : i;
 }
 
-INLINE void store_rows(float *dst, v16 v, unsigned rows)
+INLINE void store_rows(float *dst, const vec *v, unsigned rows)
 {
-	if (rows == TILE_ROWS)
-		store16(dst, v);
-	else
-		for (unsigned r = 0; r < rows; r++)
-			dst[r] = v[r];
+	float part[TILE_ROWS];
+
+	for (int i = 0; i < TILE_VECTORS; i++)
+		store((rows == TILE_ROWS ? dst : part) + LANES * i, v[i]);
+	if (rows < TILE_ROWS)
+		memcpy(dst, part, rows * sizeof(float));
 }
 
-/* @n activation rows from @first on against one tile; everything about it is constant when inlined.
+/* acc[i] += (p[i] or 1) * numbers * x[at[i] * each], for @n activation rows. */
+INLINE void add_products(vec *acc, const vec *p, const float *numbers, const float *x,
+			 const size_t *at, size_t each, int n)
+{
+	for (int h = 0; h < TILE_VECTORS; h++) {
+		const vec s = load(numbers + LANES * h);
+
+		for (int i = 0; i < n; i++) {
+			const vec y = s * x[at[i] * each];
+			const int v = TILE_VECTORS * i + h;
+
+			acc[v] += p ? p[v] * y : y;
+		}
+	}
+}
+
+/*
+ * @n activation rows from @first on against one tile.  Inlined, the group, n and steps are
+ * constant.
  */
-INLINE void gemm_block(const struct tile *t, int group, bool affine, unsigned rows,
-		       const struct q8_rows *x, const struct gemm_rows *r, size_t first, int n)
+INLINE void gemm_block(const struct tile *t, int group, bool affine, struct tile_codes c,
+		       unsigned rows, const struct q8_rows *x, const struct gemm_rows *r,
+		       size_t first, int n)
 {
 	const size_t groups = x->k / ACTIVATION_GROUP;
 	const int8_t *codes[GEMM_ROWS];
-	int32_t corr[GEMM_ROWS];
+	int32_t start[GEMM_ROWS];
 	size_t at[GEMM_ROWS];
-	v16 acc[GEMM_ROWS], p[GEMM_ROWS];
+	vec acc[GEMM_ROWS * TILE_VECTORS] = { 0 }, p[GEMM_ROWS * TILE_VECTORS];
 
 	for (int i = 0; i < n; i++) {
 		const size_t row = row_of(r->src, first + (size_t)i);
 
 		codes[i] = x->codes + row * x->k;
 		at[i] = row * groups;
-		acc[i] = (v16){ 0 };
 	}
 	for (size_t g = 0; g < groups; g++) {
-		const uint8_t *tile = t->codes + 512 * g;
-
 		if (group == 32) {
-			const v16 s = load16(t->scale + 16 * g);
-
 			for (int i = 0; i < n; i++)
-				corr[i] = x->corr32[at[i] + g];
-			tile_dots(tile, codes, 32 * g, 32, corr, n, p);
-			for (int i = 0; i < n; i++)
-				acc[i] += p[i] * (s * x->d[at[i] + g]);
-			if (affine) {
-				const v16 o = load16(t->offset + 16 * g);
-
-				for (int i = 0; i < n; i++)
-					acc[i] += o * x->xs32[at[i] + g];
-			}
+				start[i] = start_of(c, x->corr32[at[i] + g]);
+			tile_dots(t->codes + 512 * g, codes, 32 * g, 32, start, n, c.steps, p);
+			add_products(acc, p, t->scale + 16 * g, x->d + g, at, 1, n);
+			if (affine)
+				add_products(acc, NULL, t->offset + 16 * g, x->xs32 + g, at, 1, n);
 			continue;
 		}
 		for (size_t h = 2 * g; h < 2 * g + 2; h++) {
-			const v16 s = load16(t->scale + 16 * h);
-
 			for (int i = 0; i < n; i++)
-				corr[i] = x->corr16[2 * at[i] + h];
-			tile_dots(t->codes + 256 * h, codes, 16 * h, 16, corr, n, p);
-			for (int i = 0; i < n; i++)
-				acc[i] += p[i] * (s * x->d[at[i] + g]);
-			if (affine) {
-				const v16 o = load16(t->offset + 16 * h);
-
-				for (int i = 0; i < n; i++)
-					acc[i] += o * x->xs16[2 * at[i] + h];
-			}
+				start[i] = start_of(c, x->corr16[2 * at[i] + h]);
+			tile_dots(t->codes + 256 * h, codes, 16 * h, 16, start, n, c.steps, p);
+			add_products(acc, p, t->scale + 16 * h, x->d + g, at, 1, n);
+			if (affine)
+				add_products(acc, NULL, t->offset + 16 * h, x->xs16 + h, at, 2, n);
 		}
 	}
 	for (int i = 0; i < n; i++)
-		store_rows(r->out + row_of(r->dst, first + (size_t)i) * r->out_stride, acc[i],
-			   rows);
+		store_rows(r->out + row_of(r->dst, first + (size_t)i) * r->out_stride,
+			   acc + TILE_VECTORS * i, rows);
 }
 
-INLINE void gemm_all(const struct tile *t, int group, bool affine, unsigned rows,
-		     const struct q8_rows *x, const struct gemm_rows *r)
+INLINE void gemm_all(const struct tile *t, int group, bool affine, struct tile_codes c,
+		     unsigned rows, const struct q8_rows *x, const struct gemm_rows *r)
 {
+	enum { FEWER_ROWS = GEMM_ROWS > 4 ? 4 : 2 };
 	size_t i = 0;
 
 	for (; i + GEMM_ROWS <= r->count; i += GEMM_ROWS)
-		gemm_block(t, group, affine, rows, x, r, i, GEMM_ROWS);
-	for (; i + 4 <= r->count; i += 4)
-		gemm_block(t, group, affine, rows, x, r, i, 4);
+		gemm_block(t, group, affine, c, rows, x, r, i, GEMM_ROWS);
+	for (; i + FEWER_ROWS <= r->count; i += FEWER_ROWS)
+		gemm_block(t, group, affine, c, rows, x, r, i, FEWER_ROWS);
 	for (; i < r->count; i++)
-		gemm_block(t, group, affine, rows, x, r, i, 1);
+		gemm_block(t, group, affine, c, rows, x, r, i, 1);
+}
+
+INLINE void gemm_steps(const struct tile *t, unsigned group, int bias, int steps, unsigned rows,
+		       const struct q8_rows *x, const struct gemm_rows *r)
+{
+	const struct tile_codes c = { .bias = bias, .steps = steps };
+
+	if (group == 32 && t->offset)
+		gemm_all(t, 32, true, c, rows, x, r);
+	else if (group == 32)
+		gemm_all(t, 32, false, c, rows, x, r);
+	else if (t->offset)
+		gemm_all(t, 16, true, c, rows, x, r);
+	else
+		gemm_all(t, 16, false, c, rows, x, r);
 }
 
 static void gemm_q8(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
@@ -562,15 +624,24 @@ static void gemm_q8(const struct stoker_format *f, const uint8_t *w, size_t row_
 		    void *scratch)
 {
 	const struct tile t = build_tile(f, w, row_bytes, rows, x->k, scratch);
+	const struct tile_codes c = tile_codes_of(f);
 
-	if (f->group == 32 && f->affine)
-		gemm_all(&t, 32, true, rows, x, r);
-	else if (f->group == 32)
-		gemm_all(&t, 32, false, rows, x, r);
-	else if (f->affine)
-		gemm_all(&t, 16, true, rows, x, r);
-	else
-		gemm_all(&t, 16, false, rows, x, r);
+	switch (c.steps) {
+	case 8:
+		gemm_steps(&t, f->group, c.bias, 8, rows, x, r);
+		break;
+	case 4:
+		gemm_steps(&t, f->group, c.bias, 4, rows, x, r);
+		break;
+	case 2:
+		gemm_steps(&t, f->group, c.bias, 2, rows, x, r);
+		break;
+	case 1:
+		gemm_steps(&t, f->group, c.bias, 1, rows, x, r);
+		break;
+	default:
+		gemm_steps(&t, f->group, c.bias, 0, rows, x, r);
+	}
 }
 
 /* Values of a row to float, in the codes' own way: exact. */
@@ -595,17 +666,17 @@ static void decode_row(const struct stoker_format *f, const uint8_t *w, size_t k
 /* One weight row with four activation rows, so that each of its vectors is loaded once. */
 INLINE void dot4(const float *w, const float *const x[4], size_t k, float out[4])
 {
-	v16 acc[4] = { 0 };
+	vec acc[4] = { 0 };
 	size_t c = 0;
 
-	for (; c + 16 <= k; c += 16) {
-		const v16 v = load16(w + c);
+	for (; c + LANES <= k; c += LANES) {
+		const vec v = load(w + c);
 
 		for (int i = 0; i < 4; i++)
-			acc[i] += v * load16(x[i] + c);
+			acc[i] += v * load(x[i] + c);
 	}
 	for (int i = 0; i < 4; i++) {
-		out[i] = sum16(acc[i]);
+		out[i] = sum_of(acc[i]);
 		for (size_t t = c; t < k; t++)
 			out[i] += w[t] * x[i][t];
 	}
@@ -809,21 +880,12 @@ static void gemv_q8(const struct stoker_format *f, const uint8_t *w, size_t row_
 }
 
 /* Sums that stay in registers, of vectors as long as those. */
-#if HAVE_VNNI512
-enum { SPIN_SUMS = 12, SPIN_LANES = 16 };
-#elif defined(__AVX2__)
-enum { SPIN_SUMS = 12, SPIN_LANES = 8 };
-#else
-enum { SPIN_SUMS = 12, SPIN_LANES = 4 };
-#endif
-enum { SPIN_DOTS = SPIN_SUMS * SPIN_LANES / 16 }; /* each has 16 sums */
+enum { SPIN_SUMS = 12, SPIN_DOTS = SPIN_SUMS / TILE_VECTORS };
 
 static float spin_floats(uint32_t rounds)
 {
-	typedef float vector __attribute__((vector_size(4 * SPIN_LANES)));
-	const vector factor = (vector){ 0 } + (0.5f + 1e-7f * (float)rounds);
-	vector acc[SPIN_SUMS], sum = { 0 };
-	float total = 0;
+	const vec factor = splat(0.5f + 1e-7f * (float)rounds);
+	vec acc[SPIN_SUMS], sum = { 0 };
 
 	for (int i = 0; i < SPIN_SUMS; i++)
 		acc[i] = factor * (float)i;
@@ -833,9 +895,7 @@ static float spin_floats(uint32_t rounds)
 			acc[i] = acc[i] * factor + factor;
 	for (int i = 0; i < SPIN_SUMS; i++)
 		sum += acc[i];
-	for (int i = 0; i < SPIN_LANES; i++)
-		total += sum[i];
-	return total;
+	return sum_of(sum);
 }
 
 static float spin_codes(uint32_t rounds)
@@ -843,7 +903,7 @@ static float spin_codes(uint32_t rounds)
 	static const uint8_t zeros[16 * ACTIVATION_GROUP] __attribute__((aligned(64)));
 	const uint8_t *tile = zeros;
 	int8_t x[128] = { 1 };
-	v16 acc[SPIN_DOTS] = { 0 };
+	vec acc[SPIN_SUMS] = { 0 };
 	float total = 1;
 
 	/* so that the compiler doesn't know what is there */
@@ -851,11 +911,18 @@ static float spin_codes(uint32_t rounds)
 	for (uint32_t r = 0; r < rounds; r++) {
 		x[r % 128] ^= 1;
 #pragma GCC unroll 12
-		for (int i = 0; i < SPIN_DOTS; i++) /* each with codes of its own */
-			acc[i] += tile_dot(tile, x + 4 * i, ACTIVATION_GROUP, (int32_t)r + i);
+		for (int i = 0; i < SPIN_DOTS; i++) { /* each with codes of its own */
+			const int8_t *codes = x + 4 * i;
+			const int32_t start = (int32_t)r + i;
+			vec sums[TILE_VECTORS];
+
+			tile_dots(tile, &codes, 0, ACTIVATION_GROUP, &start, 1, 8, sums);
+			for (int h = 0; h < TILE_VECTORS; h++)
+				acc[TILE_VECTORS * i + h] += sums[h];
+		}
 	}
-	for (int i = 0; i < SPIN_DOTS; i++)
-		total += sum16(acc[i]);
+	for (int i = 0; i < SPIN_SUMS; i++)
+		total += sum_of(acc[i]);
 	return total;
 }
 
@@ -884,6 +951,6 @@ const struct cpu_kernels ISA_NAME(cpu_kernels) = {
 	.kv_load = kv_load,
 	.kv_save = kv_save,
 	.spin = spin,
-	.spin_floats = SPIN_SUMS * SPIN_LANES,
+	.spin_floats = SPIN_SUMS * LANES,
 	.spin_codes = SPIN_DOTS * TILE_ROWS * ACTIVATION_GROUP,
 };

@@ -28,7 +28,8 @@ struct q8_rows {
 
 /*
  * out[0 .. rows) = W x, unpacking weights in registers only, for the formats that are used most;
- * @scratch as for gemm_q8.  cpu_fused_gemv() gives NULL where there is none: fused.c.
+ * @scratch as for gemm_q8.  cpu_fused_gemv() gives NULL where there is none: fused.c,
+ * fused_avx2.c.
  */
 typedef void fused_gemv_fn(const uint8_t *w, size_t row_bytes, size_t rows, const struct q8_rows *x,
 			   size_t row, float *out, void *scratch);
@@ -86,7 +87,7 @@ struct cpu_kernels {
 
 extern const struct cpu_kernels cpu_kernels_scalar;
 #if STOKER_X86
-extern const struct cpu_kernels cpu_kernels_avx2, cpu_kernels_avx512;
+extern const struct cpu_kernels cpu_kernels_avx2, cpu_kernels_avxvnni, cpu_kernels_avx512;
 #elif STOKER_ARM
 extern const struct cpu_kernels cpu_kernels_dotprod;
 #endif

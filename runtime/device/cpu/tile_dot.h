@@ -6,96 +6,72 @@
 #include "device/cpu/kernels.h"
 #include "device/cpu/vectors.h"
 
-enum { GEMM_ROWS = 8 }; /* activation rows that go through a tile together */
-
 /*
- * acc[16] = the 16 rows' products with @count codes of one activation row.  @corr is -128 times the
- * sum of those codes, for kernels whose weight codes are unsigned.
+ * How a tile keeps its codes.  Where an instruction multiplies unsigned bytes by signed ones they
+ * are @bias too large, and sums begin with what makes up for it.  With AVX2 that instruction adds
+ * pairs of products to 16 bits: @steps says how many such sums fit in there, 0 that not even one
+ * does, so that codes stay signed.
  */
-#if HAVE_VNNI512
-INLINE v16 tile_dot(const uint8_t *tile, const int8_t *x, int count, int32_t corr)
-{
-	__m512i acc = _mm512_set1_epi32(corr);
+struct tile_codes {
+	int bias, steps;
+};
 
-	for (int j = 0; j < count; j += 4)
-		acc = _mm512_dpbusd_epi32(acc, _mm512_load_si512(tile + 16 * j),
-					  _mm512_set1_epi32((int)load_u32(x + j)));
-	return (v16)_mm512_cvtepi32_ps(acc);
+#if HAVE_VNNI512 || HAVE_VNNI256
+INLINE struct tile_codes tile_codes_of(const struct stoker_format *f)
+{
+	(void)f;
+	return (struct tile_codes){ .bias = 128 };
 }
 #elif defined(__AVX2__)
-INLINE v16 tile_dot(const uint8_t *tile, const int8_t *x, int count, int32_t corr)
+INLINE struct tile_codes tile_codes_of(const struct stoker_format *f)
 {
-	const __m256i ones = _mm256_set1_epi16(1);
-	__m256i acc[2] = { _mm256_setzero_si256(), _mm256_setzero_si256() };
-	v16 out;
+	const int range = f->most - f->least; /* 2 * 127 * range * steps < 2^15 */
 
-	(void)corr;
-	for (int j = 0; j < count; j += 4) {
-		const __m256i b = _mm256_set1_epi32((int)load_u32(x + j));
-
-		for (int h = 0; h < 2; h++) {
-			/* |w| <= 128 and |x| <= 127: pairs of products fit 16 bits */
-			const __m256i w =
-				_mm256_load_si256((const __m256i *)(tile + 16 * j + 32 * h));
-			const __m256i p =
-				_mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(b, w));
-
-			acc[h] = _mm256_add_epi32(acc[h], _mm256_madd_epi16(p, ones));
-		}
-	}
-	const __m256 low = _mm256_cvtepi32_ps(acc[0]), high = _mm256_cvtepi32_ps(acc[1]);
-
-	memcpy(&out, &low, 32);
-	memcpy((char *)&out + 32, &high, 32);
-	return out;
-}
-#elif defined(__ARM_FEATURE_DOTPROD)
-INLINE v16 tile_dot(const uint8_t *tile, const int8_t *x, int count, int32_t corr)
-{
-	int32x4_t acc[4] = { vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0) };
-	v16 out;
-
-	(void)corr;
-	for (int j = 0; j < count; j += 4) {
-		const int8x16_t b = vreinterpretq_s8_u32(vdupq_n_u32(load_u32(x + j)));
-
-		for (int q = 0; q < 4; q++)
-			acc[q] = vdotq_s32(acc[q], vld1q_s8((const int8_t *)tile + 16 * j + 16 * q),
-					   b);
-	}
-	for (int q = 0; q < 4; q++) {
-		const float32x4_t f = vcvtq_f32_s32(acc[q]);
-
-		memcpy((char *)&out + 16 * q, &f, 16);
-	}
-	return out;
+	return range > 127 ? (struct tile_codes){ 0 }
+			   : (struct tile_codes){ .bias = -f->least,
+						  .steps = range <= 15	 ? 8
+							   : range <= 31 ? 4
+							   : range <= 63 ? 2
+									 : 1 };
 }
 #else
-INLINE v16 tile_dot(const uint8_t *tile, const int8_t *x, int count, int32_t corr)
+INLINE struct tile_codes tile_codes_of(const struct stoker_format *f)
 {
-	int32_t acc[TILE_ROWS] = { 0 };
-	v16 out;
-
-	(void)corr;
-	for (int j = 0; j < count; j += 4)
-		for (int r = 0; r < TILE_ROWS; r++)
-			for (int i = 0; i < 4; i++)
-				acc[r] += (int8_t)tile[16 * j + 4 * r + i] * x[j + i];
-	for (int r = 0; r < TILE_ROWS; r++)
-		out[r] = (float)acc[r];
-	return out;
+	(void)f;
+	return (struct tile_codes){ 0 };
 }
 #endif
 
-/* tile_dot() for @n activation rows side by side, so that none waits for its own last product. */
-INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, int count,
-		      const int32_t *corr, int n, v16 *out)
+/* @corr is -128 times the sum of an activation row's codes. */
+INLINE int32_t start_of(struct tile_codes c, int32_t corr)
 {
+	return c.bias == 128 ? corr : (corr >> 7) * c.bias;
+}
+
+/* Activation rows that go through a tile together, which is a matter of registers. */
 #if HAVE_VNNI512
+enum { GEMM_ROWS = 8 };
+#elif HAVE_VNNI256
+enum { GEMM_ROWS = 6 };
+#else
+enum { GEMM_ROWS = 4 };
+#endif
+
+enum { TILE_VECTORS = TILE_ROWS / LANES }; /* a float for each of a tile's rows */
+
+/*
+ * out[i] = the products of the tile's 16 rows with @count codes from @at on of activation row i of
+ * @n; sums begin with @start.
+ */
+#if HAVE_VNNI512
+INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, int count,
+		      const int32_t *start, int n, int steps, vec *out)
+{
 	__m512i acc[GEMM_ROWS];
 
+	(void)steps;
 	for (int i = 0; i < n; i++)
-		acc[i] = _mm512_set1_epi32(corr[i]);
+		acc[i] = _mm512_set1_epi32(start[i]);
 	for (int j = 0; j < count; j += 4) {
 		const __m512i w = _mm512_load_si512(tile + 16 * j);
 
@@ -104,11 +80,115 @@ INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, in
 				acc[i], w, _mm512_set1_epi32((int)load_u32(x[i] + at + j)));
 	}
 	for (int i = 0; i < n; i++)
-		out[i] = (v16)_mm512_cvtepi32_ps(acc[i]);
-#else
-	for (int i = 0; i < n; i++)
-		out[i] = tile_dot(tile, x[i] + at, count, corr[i]);
-#endif
+		out[i] = (vec)_mm512_cvtepi32_ps(acc[i]);
 }
+#elif defined(__AVX2__)
+INLINE __m256i broadcast_codes(const int8_t *x)
+{
+	return _mm256_set1_epi32((int)load_u32(x));
+}
+
+#if HAVE_VNNI256
+INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, int count,
+		      const int32_t *start, int n, int steps, vec *out)
+{
+	__m256i low[GEMM_ROWS], high[GEMM_ROWS];
+
+	(void)steps;
+	for (int i = 0; i < n; i++)
+		low[i] = high[i] = _mm256_set1_epi32(start[i]);
+	for (int j = 0; j < count; j += 4) {
+		const __m256i w0 = _mm256_load_si256((const __m256i *)(tile + 16 * j));
+		const __m256i w1 = _mm256_load_si256((const __m256i *)(tile + 16 * j + 32));
+
+		for (int i = 0; i < n; i++) {
+			const __m256i b = broadcast_codes(x[i] + at + j);
+
+			low[i] = _mm256_dpbusd_avx_epi32(low[i], w0, b);
+			high[i] = _mm256_dpbusd_avx_epi32(high[i], w1, b);
+		}
+	}
+	for (int i = 0; i < n; i++) {
+		out[2 * i] = (vec)_mm256_cvtepi32_ps(low[i]);
+		out[2 * i + 1] = (vec)_mm256_cvtepi32_ps(high[i]);
+	}
+}
+#else
+INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, int count,
+		      const int32_t *start, int n, int steps, vec *out)
+{
+	const __m256i ones = _mm256_set1_epi16(1);
+	const int span = 4 * (steps ? steps : 1);
+	__m256i acc[2 * GEMM_ROWS];
+
+	for (int i = 0; i < n; i++)
+		acc[2 * i] = acc[2 * i + 1] = _mm256_set1_epi32(start[i]);
+	for (int from = 0; from < count; from += span)
+#pragma GCC unroll 8
+		for (int i = 0; i < n; i++) {
+			__m256i sum[2] = { _mm256_setzero_si256(), _mm256_setzero_si256() };
+
+#pragma GCC unroll 8
+			for (int j = from; j < MIN(from + span, count); j += 4) {
+				const __m256i b = broadcast_codes(x[i] + at + j);
+
+				for (int h = 0; h < 2; h++) {
+					const __m256i w = _mm256_load_si256(
+						(const __m256i *)(tile + 16 * j + 32 * h));
+					/* signed: |w| <= 128 and |x| <= 127, a pair fits */
+					const __m256i p = _mm256_maddubs_epi16(
+						steps ? w : _mm256_abs_epi8(w),
+						steps ? b : _mm256_sign_epi8(b, w));
+
+					sum[h] = _mm256_add_epi16(sum[h], p);
+				}
+			}
+			for (int h = 0; h < 2; h++)
+				acc[2 * i + h] = _mm256_add_epi32(acc[2 * i + h],
+								  _mm256_madd_epi16(sum[h], ones));
+		}
+	for (int i = 0; i < 2 * n; i++)
+		out[i] = (vec)_mm256_cvtepi32_ps(acc[i]);
+}
+#endif
+#else
+#if defined(__ARM_FEATURE_DOTPROD)
+INLINE void tile_dot(const uint8_t *tile, const int8_t *x, int count, vec *out)
+{
+	int32x4_t acc[4] = { vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0) };
+
+	for (int j = 0; j < count; j += 4) {
+		const int8x16_t b = vreinterpretq_s8_u32(vdupq_n_u32(load_u32(x + j)));
+
+		for (int q = 0; q < 4; q++)
+			acc[q] = vdotq_s32(acc[q], vld1q_s8((const int8_t *)tile + 16 * j + 16 * q),
+					   b);
+	}
+	for (int q = 0; q < 4; q++)
+		out[q] = (vec)vcvtq_f32_s32(acc[q]);
+}
+#else
+INLINE void tile_dot(const uint8_t *tile, const int8_t *x, int count, vec *out)
+{
+	int32_t acc[TILE_ROWS] = { 0 };
+
+	for (int j = 0; j < count; j += 4)
+		for (int r = 0; r < TILE_ROWS; r++)
+			for (int i = 0; i < 4; i++)
+				acc[r] += (int8_t)tile[16 * j + 4 * r + i] * x[j + i];
+	for (int r = 0; r < TILE_ROWS; r++)
+		out[r / LANES][r % LANES] = (float)acc[r];
+}
+#endif
+
+INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, int count,
+		      const int32_t *start, int n, int steps, vec *out)
+{
+	(void)start;
+	(void)steps;
+	for (int i = 0; i < n; i++)
+		tile_dot(tile, x[i] + at, count, out + TILE_VECTORS * i);
+}
+#endif
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Vectors of 16 floats, for files that are compiled once an instruction set. */
+/* Vectors of floats, for files that are compiled once an instruction set. */
 #ifndef STOKER_CPU_VECTORS_H
 #define STOKER_CPU_VECTORS_H
 
@@ -13,6 +13,8 @@
 
 #if defined(__AVX512VNNI__) && defined(__AVX512VL__) && defined(__AVX512BW__)
 #define HAVE_VNNI512 1
+#elif defined(__AVXVNNI__)
+#define HAVE_VNNI256 1
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
@@ -31,103 +33,126 @@ INLINE void prefetch_ahead(const void *at, size_t bytes)
 		__builtin_prefetch((const void *)(ahead + b));
 }
 
-/* 16 floats; the compiler splits it into what the machine has. */
-typedef float v16 __attribute__((vector_size(64)));
-typedef float v16_unaligned __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int32_t i16x32 __attribute__((vector_size(64)));
+/* As many floats as the machine's vectors have. */
+#if HAVE_VNNI512
+enum { LANES = 16 };
+#elif defined(__AVX2__)
+enum { LANES = 8 };
+#else
+enum { LANES = 4 };
+#endif
+typedef float vec __attribute__((vector_size(4 * LANES)));
+typedef float vec_unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t ivec __attribute__((vector_size(4 * LANES)));
 
-INLINE v16 load16(const float *p)
+INLINE vec load(const float *p)
 {
-	return *(const v16_unaligned *)p;
+	return *(const vec_unaligned *)p;
 }
 
-INLINE void store16(float *p, v16 v)
+INLINE void store(float *p, vec v)
 {
-	*(v16_unaligned *)p = v;
+	*(vec_unaligned *)p = v;
 }
 
-INLINE v16 splat(float f)
+INLINE vec splat(float f)
 {
-	return f - (v16){ 0 };
+	return f - (vec){ 0 };
 }
 
 /* mask ? a : b, lane by lane; comparisons give masks of all ones or none */
-INLINE v16 select16(i16x32 mask, v16 a, v16 b)
+INLINE vec choose(ivec mask, vec a, vec b)
 {
-	i16x32 x, y;
-
-	memcpy(&x, &a, sizeof(x));
-	memcpy(&y, &b, sizeof(y));
-	x = (mask & x) | (~mask & y);
-	memcpy(&a, &x, sizeof(a));
-	return a;
+	return (vec)((mask & (ivec)a) | (~mask & (ivec)b));
 }
 
-INLINE v16 min16(v16 a, v16 b)
+INLINE vec smaller(vec a, vec b)
 {
-	return select16(a < b, a, b);
+	return choose(a < b, a, b);
 }
 
-INLINE v16 max16(v16 a, v16 b)
+INLINE vec larger(vec a, vec b)
 {
-	return select16(a > b, a, b);
+	return choose(a > b, a, b);
 }
 
-INLINE float sum16(v16 v)
-{
-	float s = 0;
-
-	for (int i = 0; i < 8; i++)
-		v[i] += v[i + 8];
-	for (int i = 0; i < 4; i++)
-		v[i] += v[i + 4];
-	s = (v[0] + v[2]) + (v[1] + v[3]);
-	return s;
-}
-
-INLINE bool any16(i16x32 mask)
+INLINE float sum_of(vec v)
 {
 #if HAVE_VNNI512
-	return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask);
-#else
-	int32_t all = 0;
+	return _mm512_reduce_add_ps((__m512)v);
+#elif defined(__AVX2__)
+	const __m128 half =
+		_mm_add_ps(_mm256_castps256_ps128((__m256)v), _mm256_extractf128_ps((__m256)v, 1));
+	const __m128 quarter = _mm_add_ps(half, _mm_movehl_ps(half, half));
 
-	for (int i = 0; i < 16; i++)
-		all |= mask[i];
-	return all;
+	return _mm_cvtss_f32(_mm_add_ss(quarter, _mm_movehdup_ps(quarter)));
+#else
+	return (v[0] + v[2]) + (v[1] + v[3]);
 #endif
 }
 
-/* The sums of 16 vectors. */
-INLINE v16 sums16(v16 *v)
+INLINE float largest_of(vec v)
+{
+#if HAVE_VNNI512
+	return _mm512_reduce_max_ps((__m512)v);
+#elif defined(__AVX2__)
+	const __m128 half =
+		_mm_max_ps(_mm256_castps256_ps128((__m256)v), _mm256_extractf128_ps((__m256)v, 1));
+	const __m128 quarter = _mm_max_ps(half, _mm_movehl_ps(half, half));
+
+	return _mm_cvtss_f32(_mm_max_ss(quarter, _mm_movehdup_ps(quarter)));
+#else
+	const float a = v[0] > v[2] ? v[0] : v[2], b = v[1] > v[3] ? v[1] : v[3];
+
+	return a > b ? a : b;
+#endif
+}
+
+INLINE bool any_of(ivec mask)
+{
+#if HAVE_VNNI512
+	return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask);
+#elif defined(__AVX2__)
+	return !_mm256_testz_si256((__m256i)mask, (__m256i)mask);
+#else
+	return mask[0] | mask[1] | mask[2] | mask[3];
+#endif
+}
+
+/* The sums of as many vectors as they have lanes. */
+INLINE vec sums_of(vec v[LANES])
 {
 #if HAVE_VNNI512
 	/* neighbours' sums side by side, first in pairs of lanes, then of 128 bits */
 	for (int i = 0; i < 8; i++) {
 		const __m512 a = (__m512)v[2 * i], b = (__m512)v[2 * i + 1];
 
-		v[i] = (v16)_mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+		v[i] = (vec)_mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
 	}
 	for (int i = 0; i < 4; i++) {
 		const __m512d a = (__m512d)v[2 * i], b = (__m512d)v[2 * i + 1];
 
-		v[i] = (v16)_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)) +
-		       (v16)_mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+		v[i] = (vec)_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)) +
+		       (vec)_mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
 	}
 	for (int i = 0; i < 2; i++) {
 		const __m512 a = (__m512)v[2 * i], b = (__m512)v[2 * i + 1];
 
-		v[i] = (v16)_mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88),
+		v[i] = (vec)_mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88),
 					  _mm512_shuffle_f32x4(a, b, 0xdd));
 	}
-	return (v16)_mm512_add_ps(_mm512_shuffle_f32x4((__m512)v[0], (__m512)v[1], 0x88),
+	return (vec)_mm512_add_ps(_mm512_shuffle_f32x4((__m512)v[0], (__m512)v[1], 0x88),
 				  _mm512_shuffle_f32x4((__m512)v[0], (__m512)v[1], 0xdd));
-#else
-	v16 sums;
+#elif defined(__AVX2__)
+	for (int i = 0; i < 4; i++)
+		v[i] = (vec)_mm256_hadd_ps((__m256)v[2 * i], (__m256)v[2 * i + 1]);
+	const __m256 a = _mm256_hadd_ps((__m256)v[0], (__m256)v[1]);
+	const __m256 b = _mm256_hadd_ps((__m256)v[2], (__m256)v[3]);
 
-	for (int i = 0; i < 16; i++)
-		sums[i] = sum16(v[i]);
-	return sums;
+	return (vec)_mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20),
+				  _mm256_permute2f128_ps(a, b, 0x31));
+#else
+	return (vec){ sum_of(v[0]), sum_of(v[1]), sum_of(v[2]), sum_of(v[3]) };
 #endif
 }
 
