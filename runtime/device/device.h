@@ -318,6 +318,8 @@ struct stoker_device_ops {
 	 * it. */
 	int (*profile)(struct stoker_device *d, struct stoker_profile *profile,
 		       struct stoker_error *err);
+	/* Finds out how products with weights like @like are the fastest; NULL: that is known. */
+	void (*tune)(struct stoker_device *d, const struct stoker_weight *like);
 
 	void (*embed)(struct stoker_device *d, const struct op_embed *op);
 	void (*matmul)(struct stoker_device *d, const struct op_matmul *op);

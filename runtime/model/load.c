@@ -300,6 +300,10 @@ bool model_weight(struct stoker_model *m, struct stoker_weight *w, enum presence
 				     .count = count,
 				     .stride = stride ? stride
 						      : stoker_row_bytes(t->format, in) * out };
+	struct stoker_weight *largest = &m->largest[t->format->id];
+
+	if ((uint64_t)in * out > (uint64_t)largest->in * largest->out)
+		*largest = *w;
 	snprintf(name, sizeof(name), "%s.bias", stem);
 	t = stoker_gguf_find_tensor(m->gguf, name);
 	if (t)
@@ -683,6 +687,9 @@ int stoker_model_load(struct stoker_device *device, const char *path,
 		ret = model_create_pager(m, params);
 	if (!ret)
 		ret = model_read_images(m, params);
+	for (size_t i = 0; i < ARRAY_SIZE(m->largest) && !ret && device->ops->tune; i++)
+		if (m->largest[i].format)
+			device->ops->tune(device, &m->largest[i]);
 	m->err = NULL;
 	if (ret)
 		stoker_model_free(&m);

@@ -225,6 +225,122 @@ static void test_lost_device(void)
 	fail_each(VK_ERROR_DEVICE_LOST, "no-cache");
 }
 
+static void write_text(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "we");
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+/* @count rows times a matrix, with the variant of products that the device has chosen. */
+static void multiply(struct stoker_device *device, const struct stoker_weight *w,
+		     stoker_address rows, uint32_t count, float *out)
+{
+	const struct op_matmul op = { .count = 1,
+				      .rows = count,
+				      .weight = { w },
+				      .dst = { rows + 4 * (uint64_t)count * w->in },
+				      .src = rows };
+
+	CU_ASSERT_EQUAL(device->ops->begin(device, NULL), 0);
+	device->ops->matmul(device, &op);
+	CU_ASSERT_EQUAL(device->ops->submit(device, NULL, NULL), 0);
+	CU_ASSERT_EQUAL(
+		device->ops->read(device, out, op.dst[0], 4 * (uint64_t)count * w->out, NULL), 0);
+}
+
+/*
+ * Which variant is chosen is a matter of time, so what is tested is that one is, that the file is
+ * read back and not believed, and that variants don't differ in what they compute.
+ */
+static void tune(const char *words, const char *folder)
+{
+	enum { IN = 1024, OUT = 2048, ROWS = 16 };
+	const struct stoker_device_params params = { .name = "vulkan" };
+	const struct stoker_format *f = stoker_format_by_name("Q8_0");
+	static float x[ROWS * IN], first[ROWS * OUT], other[ROWS * OUT];
+	const uint64_t bytes = stoker_row_bytes(f, IN) * OUT;
+	uint8_t *blocks = malloc(bytes), chosen[PRODUCT_KINDS];
+	struct stoker_weight w = { .format = f, .in = IN, .out = OUT, .count = 1 };
+	struct stoker_memory weights, rows;
+	struct stoker_device *device;
+	char path[300], command[400];
+	struct vulkan *v;
+
+	setenv("XDG_CACHE_HOME", folder, 1);
+	setenv("STOKER_VULKAN", words, 1);
+	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, NULL), 0);
+	v = vulkan_of(device);
+	CU_ASSERT_EQUAL(device->ops->memory_create(device, bytes, &weights, NULL), 0);
+	CU_ASSERT_EQUAL(device->ops->memory_create(device, 4 * ROWS * (IN + OUT), &rows, NULL), 0);
+	random_blocks(f, blocks, bytes / 34);
+	for (size_t i = 0; i < ARRAY_SIZE(x); i++)
+		x[i] = random_float() - 0.5f;
+	CU_ASSERT_EQUAL(device->ops->write(device, weights.at, blocks, bytes, NULL), 0);
+	CU_ASSERT_EQUAL(device->ops->write(device, rows.at, x, sizeof(x), NULL), 0);
+	w.at = weights.at;
+	for (uint32_t count = 1; count <= ROWS; count += ROWS - 1)
+		for (uint8_t variant = 1; variant <= (count > 1 ? 4 : 8); variant *= 2) {
+			memset(v->variants[f->id], variant, PRODUCT_KINDS);
+			multiply(device, &w, rows.at, count, variant == 1 ? first : other);
+			CU_ASSERT(variant == 1 || !memcmp(first, other, 4 * count * OUT));
+		}
+	memset(v->variants, 0, sizeof(v->variants));
+	device->ops->tune(device, &w);
+	memcpy(chosen, v->variants[f->id], sizeof(chosen));
+	CU_ASSERT(chosen[PRODUCT_CODES] || chosen[PRODUCT_FLOATS]);
+	CU_ASSERT(v->emulated || chosen[PRODUCT_MANY]);
+	device->ops->memory_destroy(device, &weights);
+	device->ops->memory_destroy(device, &rows);
+	snprintf(path, sizeof(path), "%s", v->tuning_path);
+	stoker_device_close(&device);
+
+	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, NULL), 0);
+	v = vulkan_of(device);
+	CU_ASSERT_EQUAL(memcmp(chosen, v->variants[f->id], sizeof(chosen)), 0);
+	device->ops->tune(device, &w); /* which is known */
+	CU_ASSERT(!v->tuned);
+	stoker_device_close(&device);
+
+	write_text(path, "stoker " STOKER_VERSION "\nQ8_0 codes 3\nQ8_0 words 2\nQ9_9 codes 2\n"
+			 "Q8_0 many 2\n\n  \nQ4_0 codes 9999999999\nQ4_0 floats");
+	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, NULL), 0);
+	v = vulkan_of(device);
+	CU_ASSERT_EQUAL(v->variants[f->id][PRODUCT_CODES], 0);
+	CU_ASSERT_EQUAL(v->variants[f->id][PRODUCT_MANY], 2);
+	CU_ASSERT_EQUAL(v->variants[2][PRODUCT_CODES], 0);
+	stoker_device_close(&device);
+	write_text(path, "stoker 0.0.1\nQ8_0 many 2\n");
+	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, NULL), 0);
+	CU_ASSERT_EQUAL(vulkan_of(device)->variants[f->id][PRODUCT_MANY], 0);
+	stoker_device_close(&device);
+	free(blocks);
+	snprintf(command, sizeof(command), "rm -r '%s/stoker'", folder);
+	CU_ASSERT_EQUAL(system(command), 0);
+}
+
+static void test_tuning(void)
+{
+	const char *cache = getenv("XDG_CACHE_HOME");
+	char folder[] = "/tmp/stoker.XXXXXX", before[300] = "";
+
+	if (!vulkan_is_here())
+		return;
+	if (cache)
+		snprintf(before, sizeof(before), "%s", cache);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+	tune("", folder);
+	tune("as-gpu,no-tensor", folder);
+	rmdir(folder);
+	if (cache)
+		setenv("XDG_CACHE_HOME", before, 1);
+	else
+		unsetenv("XDG_CACHE_HOME");
+	setenv("STOKER_VULKAN", vulkan_words(), 1);
+}
+
 /* Memory large enough for huge pages, where they can be had; else of the ordinary kind. */
 static void test_large_memory(void)
 {
@@ -423,6 +539,7 @@ void suite_vulkan(void)
 	TEST(test_failing_calls);
 	TEST(test_lost_device);
 	TEST(test_large_memory);
+	TEST(test_tuning);
 	TEST(test_thousand_loads);
 	TEST(test_sessions_on_threads);
 	TEST(test_device_list);

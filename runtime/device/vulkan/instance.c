@@ -18,7 +18,7 @@ void (*vulkan_table_hook)(struct VolkDeviceTable *table);
  *	dot, tensor,  integer dot products, cooperative matrices, and products in pairs even where
  *	pairs         they aren't expected to pay; no-dot, no-tensor, no-pairs: nowhere
  *	no-budget     doesn't ask how much memory is left
- *	no-cache      neither reads nor writes the pipeline cache
+ *	no-cache      neither reads nor writes the cache folder, and so doesn't tune
  */
 bool vulkan_wanted(const char *word)
 {
@@ -450,6 +450,7 @@ void vulkan_close(struct stoker_device *d)
 	if (v->device) {
 		if (v->timeline_value || v->transfer_value)
 			v->vk.vkDeviceWaitIdle(v->device);
+		vulkan_tuning_close(v);
 		vulkan_pipelines_close(v);
 		vulkan_memory_close(v);
 		vulkan_commands_close(v);
@@ -561,6 +562,7 @@ int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **dev
 		vulkan_close(&v->base);
 		return ret;
 	}
+	vulkan_tuning_open(v, &properties.properties);
 	v->base.shares_memory = v->unified;
 	if (!v->unified)
 		vulkan_local_memory(v->physical, &whole, &v->base.memory_left);

@@ -475,6 +475,7 @@ const struct stoker_device_ops vulkan_ops = {
 	.profile = vulkan_profile,
 	.replay = vulkan_replay,
 	.recording_free = vulkan_recording_free,
+	.tune = vulkan_tune,
 	.embed = vulkan_embed,
 	.matmul = vulkan_matmul,
 	.gated = vulkan_gated,

@@ -49,7 +49,7 @@ static char *cache_path(const VkPhysicalDeviceProperties *p)
 }
 
 /* The whole file, or NULL. */
-static void *read_cache(const char *path, size_t *bytes)
+void *vulkan_cache_read(const char *path, size_t limit, size_t *bytes)
 {
 	const int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
 	struct stat s;
@@ -58,7 +58,7 @@ static void *read_cache(const char *path, size_t *bytes)
 	*bytes = 0;
 	if (fd < 0)
 		return NULL;
-	if (!fstat(fd, &s) && S_ISREG(s.st_mode) && s.st_size > 0 && s.st_size <= CACHE_LIMIT)
+	if (!fstat(fd, &s) && S_ISREG(s.st_mode) && s.st_size > 0 && (uint64_t)s.st_size <= limit)
 		data = malloc((size_t)s.st_size);
 	if (data && read(fd, data, (size_t)s.st_size) == s.st_size)
 		*bytes = (size_t)s.st_size;
@@ -67,7 +67,7 @@ static void *read_cache(const char *path, size_t *bytes)
 }
 
 /* Through a file of our own, so that two programs that end together don't mix theirs. */
-static void write_cache(const char *path, const void *data, size_t bytes)
+void vulkan_cache_write(const char *path, const void *data, size_t bytes)
 {
 	char part[3200];
 	int fd;
@@ -114,7 +114,7 @@ int vulkan_pipelines_open(struct vulkan *v, const VkPhysicalDeviceProperties *pr
 		return vulkan_fail(v, result, "creating a pipeline layout", err);
 	if (v->use_cache)
 		v->cache_path = cache_path(properties);
-	data = read_cache(v->cache_path, &bytes);
+	data = vulkan_cache_read(v->cache_path, CACHE_LIMIT, &bytes);
 	result = create_cache(v, data, bytes);
 	if (result != VK_SUCCESS && bytes)
 		result = create_cache(v, NULL, 0); /* a damaged file */
@@ -137,7 +137,7 @@ static void save_cache(struct vulkan *v)
 		return;
 	data = malloc(bytes);
 	if (data && !v->vk.vkGetPipelineCacheData(v->device, v->pipeline_cache, &bytes, data))
-		write_cache(v->cache_path, data, bytes);
+		vulkan_cache_write(v->cache_path, data, bytes);
 }
 
 void vulkan_pipelines_close(struct vulkan *v)

@@ -11,9 +11,34 @@ enum {
  * Rows of weights that a subgroup or a lane takes.  Processors that emulate a GPU gain from every
  * load they share, up to the number of their registers; GPUs need many subgroups, and small ones.
  */
-static uint32_t matvec_rows(const struct vulkan *v, bool coded)
+static uint32_t usual_rows(const struct vulkan *v, bool coded)
 {
 	return v->emulated && coded ? 4 : 2;
+}
+
+static uint32_t usual_outputs(const struct vulkan *v, const struct stoker_weight *w)
+{
+	return v->emulated ? (uint64_t)w->in * w->out * w->count > LARGE_WEIGHT ? 4 : 2 : 1;
+}
+
+uint32_t vulkan_usual_variant(const struct vulkan *v, const struct stoker_weight *w,
+			      enum vulkan_product_kind kind)
+{
+	return kind == PRODUCT_MANY ? usual_outputs(v, w) : usual_rows(v, kind == PRODUCT_CODES);
+}
+
+static uint32_t matvec_rows(const struct vulkan *v, const struct stoker_format *f, bool coded)
+{
+	const uint32_t tuned = v->variants[f->id][coded ? PRODUCT_CODES : PRODUCT_FLOATS];
+
+	return tuned ? tuned : usual_rows(v, coded);
+}
+
+static uint32_t matmul_outputs(const struct vulkan *v, const struct stoker_weight *w)
+{
+	const uint32_t tuned = v->variants[w->format->id][PRODUCT_MANY];
+
+	return tuned ? tuned : usual_outputs(v, w);
 }
 
 uint32_t vulkan_codes_kind(const struct vulkan *v)
@@ -24,11 +49,6 @@ uint32_t vulkan_codes_kind(const struct vulkan *v)
 uint32_t vulkan_code_words(const struct vulkan *v)
 {
 	return v->dot ? DOT_WORDS + CODE_EXTRA_WORDS : v->pairs ? PAIR_WORDS + CODE_EXTRA_WORDS : 0;
-}
-
-static uint32_t matmul_outputs(const struct vulkan *v, const struct stoker_weight *w)
-{
-	return v->emulated ? (uint64_t)w->in * w->out * w->count > LARGE_WEIGHT ? 4 : 2 : 1;
 }
 
 static stoker_address codebook_of(const struct vulkan *v, const struct stoker_format *f)
@@ -103,7 +123,7 @@ struct vulkan_dispatch vulkan_matvec_kernel(const struct vulkan *v,
 	return (struct vulkan_dispatch){
 		.shader = coded ? matvec_with_codes(v) : SHADER_MATVEC,
 		.format = format,
-		.constants = { matvec_rows(v, coded), v->emulated },
+		.constants = { matvec_rows(v, format, coded), v->emulated },
 	};
 }
 

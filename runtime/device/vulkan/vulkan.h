@@ -8,6 +8,7 @@
  *	commands.c   recording, barriers where data flows, submission, replay
  *	timing.c     what dispatches take, for profiles
  *	pipelines.c  shaders specialised on first use, cached on disk
+ *	tuning.c     which variants of products are the fastest, cached on disk
  *	statistics.c what the driver compiles shaders to
  *	products.c   products of weights with rows
  *	experts.c    the experts op, paged or not
@@ -67,6 +68,9 @@ enum vulkan_shader {
 	SHADER_ARGMAX,
 	SHADER_SPIN,
 };
+
+/* Products with one row of floats, or of 8-bit codes, and with many rows. */
+enum vulkan_product_kind { PRODUCT_FLOATS, PRODUCT_CODES, PRODUCT_MANY, PRODUCT_KINDS };
 
 /* A buffer; stoker_memory.private points to one. */
 struct vulkan_buffer {
@@ -151,6 +155,11 @@ struct vulkan {
 	size_t cache_bytes; /* as it was in the beginning */
 	struct vulkan_pipeline *pipelines;
 	size_t pipeline_count, pipeline_room;
+
+	/* rows of weights that a subgroup or a lane takes, by format and kind; 0: not measured */
+	uint8_t variants[64][PRODUCT_KINDS];
+	char *tuning_path; /* NULL: variants aren't measured */
+	bool tuned;	   /* some were, which is to be kept */
 
 	/* commands */
 	VkCommandPool pool;
@@ -297,6 +306,18 @@ const char *vulkan_shader_name(enum vulkan_shader shader);
 int vulkan_pipeline(struct vulkan *v, const struct vulkan_dispatch *d, VkPipeline *pipeline,
 		    struct stoker_error *err);
 
+/* Small files in the cache folder; the path may be NULL. */
+void *vulkan_cache_read(const char *path, size_t limit, size_t *bytes);
+void vulkan_cache_write(const char *path, const void *data, size_t bytes);
+
+/* --- tuning.c ------------------------------------------------------------------------------------
+ */
+
+void vulkan_tuning_open(struct vulkan *v, const VkPhysicalDeviceProperties *properties);
+void vulkan_tuning_close(struct vulkan *v);
+/* Measures variants of products with weights like @like, whose address doesn't matter. */
+void vulkan_tune(struct stoker_device *d, const struct stoker_weight *like);
+
 /* --- products.c ----------------------------------------------------------------------------------
  */
 
@@ -307,6 +328,9 @@ uint32_t vulkan_codes_kind(const struct vulkan *v);
 struct vulkan_dispatch vulkan_matvec_kernel(const struct vulkan *v,
 					    const struct stoker_format *format, bool coded);
 struct vulkan_dispatch vulkan_product_kernel(const struct vulkan *v, const struct stoker_weight *w);
+/* The variant that is taken without measuring. */
+uint32_t vulkan_usual_variant(const struct vulkan *v, const struct stoker_weight *w,
+			      enum vulkan_product_kind kind);
 
 /* --- ops.c ---------------------------------------------------------------------------------------
  */

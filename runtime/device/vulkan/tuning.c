@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Tuning: products come in variants, and which is the fastest is a matter of the device.  They are
+ * measured when a model first has weights of a format; the choice is kept in the user's cache
+ * folder, in a file a device and driver version.  All variants add in the same order.
+ */
+#include <stdio.h>
+
+#include "device/vulkan/record.h"
+#include "stoker/cache.h"
+
+enum {
+	PRODUCTS = 4,		/* of matrices of their own in one measurement, of which */
+	MATRIX_BYTES = 8 << 20, /* have so many bytes, if there are as many; */
+	LEAST_BYTES = 1 << 20,	/* of smaller ones only the overhead would be measured */
+	MANY_ROWS = 64,
+	RUNS = 3,
+	FILE_LIMIT = 16384,
+};
+
+/* A variant has to be so much faster than the one that is taken without measuring. */
+static const double gain = 1.05;
+
+static const char *const kind_names[PRODUCT_KINDS] = {
+	[PRODUCT_FLOATS] = "floats",
+	[PRODUCT_CODES] = "codes",
+	[PRODUCT_MANY] = "many",
+};
+
+static const char first_line[] = "stoker " STOKER_VERSION "\n";
+
+static bool is_variant(unsigned variant)
+{
+	return variant == 1 || variant == 2 || variant == 4 || variant == 8;
+}
+
+static void parse(struct vulkan *v, const char *line)
+{
+	char format[16], kind[16];
+	unsigned variant;
+
+	if (sscanf(line, "%15s %15s %u", format, kind, &variant) != 3 || !is_variant(variant))
+		return;
+	const struct stoker_format *f = stoker_format_by_name(format);
+
+	for (int k = 0; k < PRODUCT_KINDS && f; k++)
+		if (!strcmp(kind, kind_names[k]))
+			v->variants[f->id][k] = (uint8_t)variant;
+}
+
+void vulkan_tuning_open(struct vulkan *v, const VkPhysicalDeviceProperties *p)
+{
+	char name[64];
+	size_t bytes;
+
+	if (!v->use_cache)
+		return;
+	snprintf(name, sizeof(name), "vulkan-%04x-%04x-%08x.tuning", p->vendorID, p->deviceID,
+		 p->driverVersion);
+	v->tuning_path = stoker_cache_path(name);
+	AUTO_FREE char *data = vulkan_cache_read(v->tuning_path, FILE_LIMIT, &bytes);
+	AUTO_FREE char *text = data ? strndup(data, bytes) : NULL;
+
+	if (!text || strncmp(text, first_line, strlen(first_line)))
+		return;
+	for (char *rest = NULL, *line = strtok_r(text, "\n", &rest); line;
+	     line = strtok_r(NULL, "\n", &rest))
+		parse(v, line);
+}
+
+static void save(const struct vulkan *v)
+{
+	char text[FILE_LIMIT];
+	size_t bytes = (size_t)snprintf(text, sizeof(text), "%s", first_line);
+
+	for (const struct stoker_format *f = NULL; (f = stoker_format_next(f));)
+		for (int k = 0; k < PRODUCT_KINDS; k++)
+			if (v->variants[f->id][k] && bytes < sizeof(text) - 64)
+				bytes += (size_t)snprintf(text + bytes, sizeof(text) - bytes,
+							  "%s %s %u\n", f->name, kind_names[k],
+							  v->variants[f->id][k]);
+	vulkan_cache_write(v->tuning_path, text, bytes);
+}
+
+void vulkan_tuning_close(struct vulkan *v)
+{
+	if (v->tuned && v->tuning_path)
+		save(v);
+	free(v->tuning_path);
+}
+
+/* Matrices like a model's, and rows for them. */
+struct trial {
+	struct stoker_memory weights, rows;
+	struct stoker_weight weight[PRODUCTS];
+	struct op_matmul op;
+};
+
+static int open_trial(struct vulkan *v, const struct stoker_weight *like, struct trial *t)
+{
+	const uint64_t row_bytes = stoker_row_bytes(like->format, like->in);
+	const uint32_t out = MIN(like->out, (uint32_t)MAX(MATRIX_BYTES / row_bytes, (uint64_t)1));
+	const uint64_t bytes = round_up(row_bytes * out, 64);
+	AUTO_FREE uint8_t *pattern = NULL;
+	int ret;
+
+	*t = (struct trial){ .op = { .count = 1 } };
+	ret = vulkan_memory_create(&v->base, PRODUCTS * bytes, &t->weights, NULL);
+	if (!ret)
+		ret = vulkan_memory_create(&v->base,
+					   sizeof(float) * MANY_ROWS * ((uint64_t)like->in + out),
+					   &t->rows, NULL);
+	pattern = malloc(bytes);
+	if (ret || !pattern)
+		return ret ? ret : -ENOMEM;
+	memset(pattern, 0x3c, bytes); /* small finite scales in every format */
+	for (uint64_t i = 0; i < PRODUCTS && !ret; i++) {
+		t->weight[i] = (struct stoker_weight){ .format = like->format,
+						       .at = t->weights.at + i * bytes,
+						       .in = like->in,
+						       .out = out,
+						       .count = 1 };
+		ret = vulkan_write(&v->base, t->weight[i].at, pattern, bytes, NULL);
+	}
+	t->op.src = t->rows.at;
+	t->op.dst[0] = t->rows.at + sizeof(float) * MANY_ROWS * (uint64_t)like->in;
+	return ret;
+}
+
+static void close_trial(struct vulkan *v, struct trial *t)
+{
+	vulkan_memory_destroy(&v->base, &t->weights);
+	vulkan_memory_destroy(&v->base, &t->rows);
+}
+
+/* The best of some runs; 0 after a failure. */
+static double measure(struct vulkan *v, struct trial *t)
+{
+	double best = 0;
+
+	for (int run = -1; run < RUNS; run++) { /* the first one compiles */
+		const uint64_t started = stoker_now_ns();
+
+		if (vulkan_begin(&v->base, NULL))
+			return 0;
+		for (int i = 0; i < PRODUCTS; i++) {
+			t->op.weight[0] = &t->weight[i];
+			vulkan_matmul(&v->base, &t->op);
+		}
+		if (vulkan_submit(&v->base, NULL, NULL))
+			return 0;
+		const double took = (double)(stoker_now_ns() - started);
+
+		if (run >= 0 && (best == 0 || took < best))
+			best = took;
+	}
+	return best;
+}
+
+static void choose(struct vulkan *v, struct trial *t, enum vulkan_product_kind kind, uint32_t rows)
+{
+	uint8_t *chosen = &v->variants[t->weight[0].format->id][kind], best = 0;
+	const unsigned usual = vulkan_usual_variant(v, &t->weight[0], kind);
+	double least;
+
+	t->op.rows = rows;
+	*chosen = (uint8_t)usual;
+	least = measure(v, t) / gain;
+	for (unsigned variant = 1; is_variant(variant) && least > 0; variant *= 2) {
+		double took = 0;
+
+		if (variant == usual || (kind == PRODUCT_MANY && variant > 4))
+			continue;
+		*chosen = (uint8_t)variant;
+		took = measure(v, t);
+		if (took == 0)
+			least = 0;
+		if (took > 0 && took < least) {
+			least = took;
+			best = (uint8_t)variant;
+		}
+	}
+	/* what fails here fails again where it is told */
+	*chosen = least == 0 ? 0 : best ? best : (uint8_t)usual;
+	v->tuned = v->tuned || *chosen;
+}
+
+void vulkan_tune(struct stoker_device *d, const struct stoker_weight *like)
+{
+	struct vulkan *v = vulkan_of(d);
+	const enum vulkan_product_kind single = vulkan_takes_codes(v, like) ? PRODUCT_CODES
+									    : PRODUCT_FLOATS;
+	const uint8_t *known = v->variants[like->format->id];
+	/* emulated GPUs take seconds to compile those, which differ little */
+	const bool many = !v->emulated && !known[PRODUCT_MANY] &&
+			  !(v->tensor && vulkan_has_shader(SHADER_MATMUL_TENSOR, like->format));
+	struct trial trial;
+
+	if (!v->tuning_path || v->base.profile || (known[single] && !many) ||
+	    stoker_row_bytes(like->format, like->in) * like->out < LEAST_BYTES)
+		return;
+	pthread_mutex_lock(&d->turn);
+	if (!open_trial(v, like, &trial)) {
+		if (!known[single])
+			choose(v, &trial, single, 1);
+		if (many)
+			choose(v, &trial, PRODUCT_MANY, MANY_ROWS);
+	}
+	close_trial(v, &trial);
+	pthread_mutex_unlock(&d->turn);
+}
