@@ -298,8 +298,9 @@ int verb_bench(int argc, char **argv)
 	};
 	const struct usage usage = {
 		"bench model|ops|limits|shaders|store [OPTION]...",
-		"Measures a model's speed, matrix products in every format, how fast the device "
-		"reads memory and multiplies, what the Vulkan driver compiles shaders to, or how "
+		"Measures a model's speed, ops and matrix products in every format, how fast the "
+		"device reads memory and multiplies, what the Vulkan driver compiles shaders to, "
+		"or how "
 		"fast the drive reads a file's blocks.",
 		options, 1, 1
 	};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* stoker bench ops and limits: products under the roof of what a machine reads and multiplies. */
+/* stoker bench ops and limits: ops under the roof of what a machine reads and multiplies. */
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -243,10 +243,46 @@ static int measure_format(struct stoker_device *device, const char *format,
 	return EXIT_OK;
 }
 
+/* Ops other than single products. */
+struct others {
+	const struct stoker_bench_limits *limits;
+	struct json_object *list; /* NULL: they are printed */
+};
+
+static void take_other(void *context, const struct stoker_bench_op *op)
+{
+	const struct others *others = context;
+	const double bytes = op->bytes / op->seconds, rate = op->operations / op->seconds;
+	const double of_reading = bytes / others->limits->read_bytes;
+
+	if (!others->list) {
+		printf("%-12s %3u row%s after %-4u %10.3f ms %8.2f GB/s %4.0f %%", op->name,
+		       op->rows, op->rows == 1 ? " " : "s", op->positions - op->rows,
+		       1e3 * op->seconds, 1e-9 * bytes, 100 * of_reading);
+		if (op->operations > 0)
+			printf(" %9.2f GFLOP/s", 1e-9 * rate);
+		putchar('\n');
+		fflush(stdout);
+		return;
+	}
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "op", json_object_new_string(op->name));
+	json_object_object_add(o, "rows", json_object_new_int64(op->rows));
+	json_object_object_add(o, "positions", json_object_new_int64(op->positions));
+	json_object_object_add(o, "seconds", json_object_new_double(op->seconds));
+	json_object_object_add(o, "bytes_per_second", json_object_new_double(bytes));
+	json_object_object_add(o, "of_reading", json_object_new_double(of_reading));
+	if (op->operations > 0)
+		json_object_object_add(o, "operations_per_second", json_object_new_double(rate));
+	json_object_array_add(others->list, o);
+}
+
 int bench_ops(const struct compute_options *compute, const char *format, const char *plot,
 	      bool json)
 {
 	struct points *points = calloc(1, sizeof(*points));
+	struct others others = { .list = json ? json_object_new_array() : NULL };
 	struct stoker_device *device = NULL;
 	struct stoker_error err;
 	int status = points ? open_device(compute, &device) : failf("out of memory");
@@ -262,6 +298,13 @@ int bench_ops(const struct compute_options *compute, const char *format, const c
 			status = measure_format(device, name, format ? real_shapes : one_shape,
 						json, points);
 	}
+	if (!status && !json)
+		puts("\nThe other ops, where cached operands are read faster than memory:");
+	if (points)
+		others.limits = &points->limits;
+	if (!status &&
+	    stoker_bench_ops(device, format ? format : "Q4_K", take_other, &others, &err))
+		status = fail(&err);
 	if (!status && json) {
 		struct json_object *root = json_object_new_object();
 		struct json_object *list = json_object_new_array();
@@ -270,10 +313,12 @@ int bench_ops(const struct compute_options *compute, const char *format, const c
 		for (size_t i = 0; i < points->count; i++)
 			json_object_array_add(list, point_json(points, i));
 		json_object_object_add(root, "products", list);
+		json_object_object_add(root, "ops", json_object_get(others.list));
 		status = print_json(stdout, root);
 	}
 	if (!status && plot)
 		status = plot_points(plot, device, points);
+	json_object_put(others.list);
 	stoker_device_close(&device);
 	free(points);
 	return status;

@@ -3,6 +3,8 @@
  * with its optional features and without. */
 #include "ops.h"
 
+#include "stoker/bench.h"
+
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -306,6 +308,11 @@ static void attention(bool exact)
 		{ 4, 2, 32, 32, 63, 127, 4, false, false, 0, STOKER_KV_F16, 2e-3 },
 		{ 4, 2, 32, 32, 0, 65, 4, true, false, 0, STOKER_KV_Q8_0, 2e-2 },
 		{ 5, 1, 64, 32, 0, 65, 9, false, true, 0, STOKER_KV_F16, 2e-3 },
+		/* a past that is long enough to be split */
+		{ 8, 2, 32, 32, 0, 700, 1, false, false, 0, STOKER_KV_F16, 2e-3 },
+		{ 6, 2, 40, 24, 600, 900, 3, true, false, 0, STOKER_KV_F32, 1e-5 },
+		{ 5, 1, 48, 32, 0, 511, 7, true, true, 4, STOKER_KV_F32, 1e-5 },
+		{ 4, 4, 32, 32, 520, 530, 2, false, false, 0, STOKER_KV_Q8_0, 2e-2 },
 	};
 
 	(void)exact;
@@ -550,7 +557,7 @@ static void activations(bool exact)
 /* A convolution and a delta rule over rows at once equal the same over one row after the other. */
 static void recurrence(bool exact)
 {
-	const uint32_t rows = 7, channels = 19, taps = 4, heads = 4, key_heads = 2, size = 12;
+	const uint32_t rows = 7, channels = 147, taps = 4, heads = 4, key_heads = 2, size = 12;
 	const uint32_t width = (2 * key_heads + heads) * size;
 
 	(void)exact;
@@ -579,6 +586,20 @@ static void recurrence(bool exact)
 					     (double)x[(t + j + 1 - taps) * channels + c];
 			CU_ASSERT_DOUBLE_EQUAL(got[t * channels + c], y, 1e-5);
 		}
+	/* the same in two parts, of which the second has the first's state, and as silu */
+	float *parts = room((size_t)rows * channels);
+
+	memset(state, 0, (size_t)channels * (taps - 1) * sizeof(float));
+	conv.dst = at(parts);
+	conv.silu = true;
+	conv.rows = 2;
+	RUN(conv, conv);
+	conv.dst = at(parts + 2 * channels);
+	conv.src = at(x + 2 * channels);
+	conv.rows = rows - 2;
+	RUN(conv, conv);
+	for (uint32_t i = 0; i < rows * channels; i++)
+		CU_ASSERT_DOUBLE_EQUAL(parts[i], got[i] / (1 + exp(-(double)got[i])), 1e-5);
 	const float *qkv = noise((size_t)rows * width), *alpha = noise((size_t)rows * heads);
 	const float *beta = noise((size_t)rows * heads), *dt = noise(heads), *a = noise(heads);
 	float *s = room((size_t)heads * size * size), *out = room((size_t)rows * heads * size);
@@ -737,6 +758,32 @@ static void test_import(void)
 		import_on("vulkan");
 }
 
+static void count_op(void *context, const struct stoker_bench_op *op)
+{
+	CU_ASSERT(op->seconds > 0 && op->bytes > 0 && op->operations >= 0);
+	CU_ASSERT(op->rows && op->positions >= op->rows && *op->name);
+	++*(unsigned *)context;
+}
+
+static void test_bench_ops(void)
+{
+	const struct stoker_device_params params = { .name = "cpu", .threads = 2 };
+	struct stoker_error err = { "" };
+	struct stoker_device *cpu;
+	unsigned count = 0;
+
+	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &cpu, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_bench_ops(cpu, "Q9_9", count_op, &count, &err), -EINVAL);
+	CU_ASSERT_STRING_EQUAL(err.message, "Q9_9: no format of weights");
+	CU_ASSERT_EQUAL(count, 0);
+	if (SANITIZED)
+		skip("bench ops", "slow under a sanitizer");
+	else
+		CU_ASSERT_EQUAL(stoker_bench_ops(cpu, "MXFP4", count_op, &count, &err), 0);
+	CU_ASSERT(SANITIZED || count == 28);
+	stoker_device_close(&cpu);
+}
+
 void suite_ops(void)
 {
 	TEST(test_import);
@@ -748,5 +795,6 @@ void suite_ops(void)
 	TEST(test_routing);
 	TEST(test_activations);
 	TEST(test_recurrence);
+	TEST(test_bench_ops);
 	add_sequences();
 }

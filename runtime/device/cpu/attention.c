@@ -8,8 +8,10 @@
 #include <math.h>
 
 enum {
-	TILE = 64,	/* cache rows widened at a time */
+	TILE = 64,  /* cache rows widened at a time */
+	AHEAD = 16, /* rows that are asked for before they are; processors see no stream in them */
 	QUERY_ROWS = 8, /* rows that share a widened tile */
+	CHUNK = 256,	/* cache rows of a job when there are fewer rows than that */
 };
 
 void cpu_kv_store(struct stoker_device *d, const struct op_kv_store *op)
@@ -23,11 +25,19 @@ void cpu_kv_store(struct stoker_device *d, const struct op_kv_store *op)
 			op->width);
 }
 
+/*
+ * With many rows a job is a block of them and the heads, or some of them, that share a key-value
+ * head.  With few rows and a long past it is CHUNK positions and all heads: jobs then read the
+ * cache from end to end, and what they found is put together afterwards.
+ */
 struct attention_job {
 	const struct op_attention *op;
 	uint32_t group;	 /* heads of one key-value head that a job takes */
 	uint32_t splits; /* jobs for each key-value head and block of rows */
 	uint32_t row_blocks;
+	uint32_t first, end, chunks; /* cache rows that are seen at all */
+	float *partial;		     /* [chunks][queries][value_size] */
+	float *top, *sum;	     /* [chunks][queries] */
 };
 
 /* The running softmax of one query. */
@@ -38,35 +48,159 @@ struct query {
 	uint32_t first, end; /* cache rows it sees */
 };
 
-static void attend_tile(const struct cpu *cpu, const struct op_attention *op, struct query *query,
-			const float *keys, const float *values, size_t key_stride,
-			size_t value_stride, uint32_t at, uint32_t count)
+/* The @count queries see the same rows. */
+static void attend_tile(const struct cpu *cpu, const struct op_attention *op, struct query *queries,
+			unsigned count, const float *keys, const float *values, size_t key_stride,
+			size_t value_stride, uint32_t at, uint32_t rows)
 {
 	const struct cpu_kernels *k = cpu->kernels;
-	const uint32_t begin = MAX(query->first, at), end = MIN(query->end, at + count);
-	float scores[TILE];
+	const uint32_t begin = MAX(queries->first, at), end = MIN(queries->end, at + rows);
+	float scores[QUERIES][TILE], *score[QUERIES] = { NULL }, *out[QUERIES] = { NULL };
+	const float *q[QUERIES] = { NULL }, *weight[QUERIES] = { NULL };
 
 	if (begin >= end)
 		return;
 	const uint32_t n = end - begin;
 
-	k->dots(query->q, keys + (begin - at) * key_stride, key_stride, n, op->key_size, op->scale,
-		scores);
-	if (op->softcap > 0)
-		for (uint32_t i = 0; i < n; i++)
-			scores[i] = op->softcap * tanhf(scores[i] / op->softcap);
-	const float top = fmaxf(query->top, k->max(scores, n));
-
-	if (top > query->top) {
-		const float shrink = query->sum > 0 ? expf(query->top - top) : 0;
-
-		query->sum *= shrink;
-		k->scale(query->out, shrink, op->value_size);
-		query->top = top;
+	for (unsigned i = 0; i < count; i++) {
+		q[i] = queries[i].q;
+		out[i] = queries[i].out;
+		weight[i] = score[i] = scores[i];
 	}
-	query->sum += k->exp_sum(scores, top, n);
-	k->add_weighted(query->out, scores, values + (begin - at) * value_stride, value_stride, n,
+	k->dots(q, count, keys + (begin - at) * key_stride, key_stride, n, op->key_size, op->scale,
+		score);
+	for (unsigned i = 0; i < count; i++) {
+		struct query *query = &queries[i];
+
+		if (op->softcap > 0)
+			k->soft_cap(score[i], 1, op->softcap, n);
+		const float top = fmaxf(query->top, k->max(score[i], n));
+
+		if (top > query->top) {
+			const float shrink = query->sum > 0 ? expf(query->top - top) : 0;
+
+			query->sum *= shrink;
+			k->scale(query->out, shrink, op->value_size);
+			query->top = top;
+		}
+		query->sum += k->exp_sum(score[i], top, n);
+	}
+	k->add_weighted(out, weight, count, values + (begin - at) * value_stride, value_stride, n,
 			op->value_size);
+}
+
+/* How many of the queries see the same rows as the first one, up to what kernels take together. */
+static unsigned alike(const struct query *queries, uint32_t count)
+{
+	unsigned n = 1;
+
+	while (n < QUERIES && n < count && queries[n].first == queries->first &&
+	       queries[n].end == queries->end)
+		n++;
+	return n;
+}
+
+/* The part of the cache that belongs to one key-value head. */
+struct cache {
+	const uint8_t *keys, *values;
+	uint64_t key_row, value_row, key_bytes, value_bytes;
+};
+
+static struct cache cache_of(const struct op_attention *op, uint32_t kv)
+{
+	const uint64_t key_row = stoker_kv_row_bytes(op->format, op->kv_heads * op->key_size);
+	const uint64_t value_row = stoker_kv_row_bytes(op->format, op->kv_heads * op->value_size);
+
+	return (struct cache){
+		.keys = (const uint8_t *)host(op->keys) +
+			stoker_kv_row_bytes(op->format, kv * op->key_size),
+		.values = (const uint8_t *)host(op->values) +
+			  stoker_kv_row_bytes(op->format, kv * op->value_size),
+		.key_row = key_row,
+		.value_row = op->shared_value ? key_row : value_row,
+		.key_bytes = stoker_kv_row_bytes(op->format, op->key_size),
+		.value_bytes = stoker_kv_row_bytes(op->format, op->value_size),
+	};
+}
+
+/* Of memory that may end before. */
+static void ask_for(uintptr_t at, uint64_t bytes)
+{
+	for (uint64_t i = 0; i < bytes; i += 64)
+		__builtin_prefetch((const void *)(at + i));
+}
+
+/* @count cache rows as floats. */
+struct tile {
+	const float *keys, *values;
+	size_t key_stride, value_stride;
+};
+
+static struct tile widen(const struct cpu *cpu, const struct op_attention *op,
+			 const struct cache *c, uint32_t at, uint32_t count, float *room)
+{
+	float *keys = room, *values = room + (size_t)TILE * op->key_size;
+
+	if (op->format == STOKER_KV_F32)
+		return (struct tile){
+			.keys = (const float *)(const void *)(c->keys + at * c->key_row),
+			.values = (const float *)(const void *)(c->values + at * c->value_row),
+			.key_stride = c->key_row / sizeof(float),
+			.value_stride = c->value_row / sizeof(float),
+		};
+	for (uint32_t i = 0; i < count; i++) {
+		const uint8_t *key = c->keys + (at + i) * c->key_row;
+		const uint8_t *value = c->values + (at + i) * c->value_row;
+
+		ask_for((uintptr_t)key + AHEAD * c->key_row, c->key_bytes);
+		cpu->kernels->kv_load(op->format, key, keys + (size_t)i * op->key_size,
+				      op->key_size);
+		if (op->shared_value)
+			continue;
+		ask_for((uintptr_t)value + AHEAD * c->value_row, c->value_bytes);
+		cpu->kernels->kv_load(op->format, value, values + (size_t)i * op->value_size,
+				      op->value_size);
+	}
+	return (struct tile){
+		.keys = keys,
+		.values = op->shared_value ? keys : values,
+		.key_stride = op->key_size,
+		.value_stride = op->shared_value ? op->key_size : op->value_size,
+	};
+}
+
+/* @sinks: the denominator begins with them. */
+static struct query begin_query(const struct op_attention *op, uint32_t row, uint32_t head,
+				float *out, bool sinks)
+{
+	const uint32_t end = host_position(op->position) + row + 1;
+
+	memset(out, 0, op->value_size * sizeof(float));
+	return (struct query){
+		.q = (const float *)host(op->q) + (size_t)row * op->q_stride +
+		     (size_t)head * op->q_head_stride,
+		.out = out,
+		.end = end,
+		.first = op->window && end > op->window ? end - op->window : 0,
+		.top = sinks ? ((const float *)host(op->sinks))[head] : -INFINITY,
+		.sum = sinks ? 1 : 0,
+	};
+}
+
+static float *output_of(const struct op_attention *op, uint32_t row, uint32_t head)
+{
+	return (float *)host(op->dst) + (size_t)row * op->dst_stride +
+	       (size_t)head * op->value_size;
+}
+
+static void attend_all(const struct cpu *cpu, const struct op_attention *op, const struct tile *t,
+		       struct query *queries, uint32_t count, uint32_t at, uint32_t rows)
+{
+	for (uint32_t i = 0, n; i < count; i += n) {
+		n = alike(queries + i, count - i);
+		attend_tile(cpu, op, queries + i, n, t->keys, t->values, t->key_stride,
+			    t->value_stride, at, rows);
+	}
 }
 
 static void attend(const struct cpu *cpu, const struct attention_job *j, unsigned thread,
@@ -81,67 +215,94 @@ static void attend(const struct cpu *cpu, const struct attention_job *j, unsigne
 	const uint32_t heads = MIN(j->group, heads_per_kv - split * j->group);
 	const uint32_t row0 = row_block * QUERY_ROWS,
 		       rows = MIN(op->rows - row0, (uint32_t)QUERY_ROWS);
-	const uint64_t key_row = stoker_kv_row_bytes(op->format, op->kv_heads * op->key_size);
-	const uint64_t value_row =
-		op->shared_value ? key_row
-				 : stoker_kv_row_bytes(op->format, op->kv_heads * op->value_size);
-	const uint8_t *keys = (const uint8_t *)host(op->keys) +
-			      stoker_kv_row_bytes(op->format, kv * op->key_size);
-	const uint8_t *values = (const uint8_t *)host(op->values) +
-				stoker_kv_row_bytes(op->format, kv * op->value_size);
-	float *key_tile = cpu_scratch(cpu, thread);
-	float *value_tile = key_tile + (size_t)TILE * op->key_size;
-	struct query *queries = (struct query *)(value_tile + (size_t)TILE * op->value_size);
+	const struct cache cache = cache_of(op, kv);
+	float *room = cpu_scratch(cpu, thread);
+	struct query *queries =
+		(struct query *)(room + (size_t)TILE * (op->key_size + op->value_size));
 	uint32_t first = UINT32_MAX, end = 0;
 
 	for (uint32_t i = 0; i < heads * rows; i++) {
 		const uint32_t row = row0 + i / heads, head = head0 + i % heads;
-		const uint32_t position = host_position(op->position) + row;
-		struct query *q = &queries[i];
 
-		q->q = (const float *)host(op->q) + (size_t)row * op->q_stride +
-		       (size_t)head * op->q_head_stride;
-		q->out = (float *)host(op->dst) + (size_t)row * op->dst_stride +
-			 (size_t)head * op->value_size;
-		q->end = position + 1;
-		q->first = op->window && q->end > op->window ? q->end - op->window : 0;
-		q->top = op->sinks ? ((const float *)host(op->sinks))[head] : -INFINITY;
-		q->sum = op->sinks ? 1 : 0;
-		memset(q->out, 0, op->value_size * sizeof(float));
-		first = MIN(first, q->first);
-		end = MAX(end, q->end);
+		queries[i] = begin_query(op, row, head, output_of(op, row, head), op->sinks);
+		first = MIN(first, queries[i].first);
+		end = MAX(end, queries[i].end);
 	}
 	for (uint32_t at = first; at < end; at += TILE) {
 		const uint32_t count = MIN(end - at, (uint32_t)TILE);
-		const float *k = key_tile, *v = value_tile;
-		size_t k_stride = op->key_size, v_stride = op->value_size;
+		const struct tile t = widen(cpu, op, &cache, at, count, room);
 
-		if (op->format == STOKER_KV_F32) {
-			k = (const float *)(const void *)(keys + at * key_row);
-			v = (const float *)(const void *)(values + at * value_row);
-			k_stride = key_row / sizeof(float);
-			v_stride = value_row / sizeof(float);
-		} else {
-			for (uint32_t i = 0; i < count; i++) {
-				cpu->kernels->kv_load(op->format, keys + (at + i) * key_row,
-						      key_tile + (size_t)i * op->key_size,
-						      op->key_size);
-				if (!op->shared_value)
-					cpu->kernels->kv_load(
-						op->format, values + (at + i) * value_row,
-						value_tile + (size_t)i * op->value_size,
-						op->value_size);
-			}
-			if (op->shared_value) {
-				v = key_tile;
-				v_stride = op->key_size;
-			}
-		}
-		for (uint32_t i = 0; i < heads * rows; i++)
-			attend_tile(cpu, op, &queries[i], k, v, k_stride, v_stride, at, count);
+		attend_all(cpu, op, &t, queries, heads * rows, at, count);
 	}
 	for (uint32_t i = 0; i < heads * rows; i++)
 		cpu->kernels->scale(queries[i].out, 1 / queries[i].sum, op->value_size);
+}
+
+/* Query i is of head i % heads and row i / heads of its key-value head. */
+static void attend_chunk(const struct cpu *cpu, const struct attention_job *j, unsigned thread,
+			 size_t chunk)
+{
+	const struct op_attention *op = j->op;
+	const uint32_t heads = op->heads / op->kv_heads, each = heads * op->rows;
+	const uint32_t from = j->first + (uint32_t)chunk * CHUNK, to = MIN(j->end, from + CHUNK);
+	const size_t place = chunk * op->heads * op->rows;
+	float *room = cpu_scratch(cpu, thread);
+	struct query *queries =
+		(struct query *)(room + (size_t)TILE * (op->key_size + op->value_size));
+
+	for (uint32_t i = 0; i < op->kv_heads * each; i++)
+		queries[i] = begin_query(op, i % each / heads, i / each * heads + i % heads,
+					 j->partial + (place + i) * op->value_size,
+					 op->sinks && !chunk);
+	for (uint32_t at = from; at < to; at += TILE)
+		for (uint32_t kv = 0; kv < op->kv_heads; kv++) {
+			const uint32_t count = MIN(to - at, (uint32_t)TILE);
+			const struct cache cache = cache_of(op, kv);
+			const struct tile t = widen(cpu, op, &cache, at, count, room);
+
+			attend_all(cpu, op, &t, queries + kv * each, each, at, count);
+		}
+	for (uint32_t i = 0; i < op->kv_heads * each; i++) {
+		j->top[place + i] = queries[i].top;
+		j->sum[place + i] = queries[i].sum;
+	}
+}
+
+static void chunk_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
+			size_t end)
+{
+	for (size_t i = begin; i < end; i++)
+		attend_chunk(cpu, context, thread, i);
+}
+
+/* The chunks' sums become one, as those of tiles do. */
+static void merge_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
+			size_t end)
+{
+	const struct attention_job *j = context;
+	const struct op_attention *op = j->op;
+	const size_t count = (size_t)op->heads * op->rows;
+	const uint32_t heads = op->heads / op->kv_heads, each = heads * op->rows;
+
+	(void)thread;
+	for (size_t i = begin; i < end; i++) {
+		const uint32_t head = (uint32_t)(i / each * heads + i % heads);
+		float *out = output_of(op, (uint32_t)(i % each / heads), head);
+		float top = -INFINITY, sum = 0;
+
+		for (uint32_t c = 0; c < j->chunks; c++)
+			top = fmaxf(top, j->top[c * count + i]);
+		memset(out, 0, op->value_size * sizeof(float));
+		for (uint32_t c = 0; c < j->chunks; c++) {
+			const size_t at = c * count + i;
+			const float share = j->sum[at] == 0 ? 0 : expf(j->top[at] - top);
+
+			sum += share * j->sum[at];
+			cpu->kernels->axpy(out, share, j->partial + at * op->value_size,
+					   op->value_size);
+		}
+		cpu->kernels->scale(out, 1 / sum, op->value_size);
+	}
 }
 
 static void attention_range(const void *context, const struct cpu *cpu, unsigned thread,
@@ -151,29 +312,55 @@ static void attention_range(const void *context, const struct cpu *cpu, unsigned
 		attend(cpu, context, thread, i);
 }
 
+static bool reserve_tile(struct cpu *cpu, const struct op_attention *op, size_t queries)
+{
+	return cpu_reserve_scratch(cpu,
+				   (size_t)TILE * (op->key_size + op->value_size) * sizeof(float) +
+					   queries * sizeof(struct query));
+}
+
+static void attend_chunks(struct cpu *cpu, struct attention_job *j, size_t work)
+{
+	const struct op_attention *op = j->op;
+	const size_t queries = (size_t)op->heads * op->rows;
+
+	j->chunks = (j->end - j->first + CHUNK - 1) / CHUNK;
+	j->partial = cpu_reserve(cpu, &cpu->chunks,
+				 j->chunks * queries * (op->value_size + 2) * sizeof(float));
+	if (!j->partial || !reserve_tile(cpu, op, queries))
+		return;
+	j->top = j->partial + j->chunks * queries * op->value_size;
+	j->sum = j->top + j->chunks * queries;
+	cpu_parallel(cpu, j->chunks, 1, work, chunk_range, j);
+	cpu_parallel(cpu, queries, 1, j->chunks * queries * op->value_size, merge_range, j);
+}
+
 void cpu_attention(struct stoker_device *d, const struct op_attention *op)
 {
 	struct cpu *cpu = cpu_of(d);
-	const uint32_t per_kv = op->heads / op->kv_heads;
+	const uint32_t per_kv = op->heads / op->kv_heads, past = host_position(op->position);
 	struct attention_job j = { .op = op,
-				   .row_blocks = (op->rows + QUERY_ROWS - 1) / QUERY_ROWS };
+				   .row_blocks = (op->rows + QUERY_ROWS - 1) / QUERY_ROWS,
+				   .first = op->window && past + 1 > op->window
+						    ? past + 1 - op->window
+						    : 0,
+				   .end = past + op->rows };
+	const size_t work = (size_t)op->rows * op->heads * j.end * (op->key_size + op->value_size);
 
+	assert(!op->shared_value || op->kv_heads == 1);
+	if (cpu->failed)
+		return;
+	if (op->rows < QUERY_ROWS && j.end - j.first >= 2 * CHUNK) {
+		attend_chunks(cpu, &j, work);
+		return;
+	}
 	/* few key-value heads and few rows: split the heads so that every thread has work */
 	j.splits = 1;
 	while (j.splits < per_kv && op->kv_heads * j.row_blocks * j.splits < cpu->threads)
 		j.splits++;
 	j.group = (per_kv + j.splits - 1) / j.splits;
 	j.splits = (per_kv + j.group - 1) / j.group;
-	assert(!op->shared_value || op->kv_heads == 1);
-	if (cpu->failed ||
-	    !cpu_reserve_scratch(cpu,
-				 (size_t)TILE * (op->key_size + op->value_size) * sizeof(float) +
-					 (size_t)j.group * QUERY_ROWS * sizeof(struct query)))
-		return;
-	const size_t work = (size_t)op->rows * op->heads *
-			    (host_position(op->position) + op->rows) *
-			    (op->key_size + op->value_size);
-
-	cpu_parallel(cpu, (size_t)op->kv_heads * j.splits * j.row_blocks, 1, work, attention_range,
-		     &j);
+	if (reserve_tile(cpu, op, (size_t)j.group * QUERY_ROWS))
+		cpu_parallel(cpu, (size_t)op->kv_heads * j.splits * j.row_blocks, 1, work,
+			     attention_range, &j);
 }

@@ -368,15 +368,13 @@ static void scale_range(const void *context, const struct cpu *cpu, unsigned thr
 			size_t end)
 {
 	const struct op_scale *op = context;
-	float *x = host(op->x);
+	float *x = (float *)host(op->x) + begin;
 
-	(void)cpu;
 	(void)thread;
-	for (size_t i = begin; i < end; i++) {
-		x[i] *= op->scale;
-		if (op->cap > 0)
-			x[i] = op->cap * tanhf(x[i] / op->cap);
-	}
+	if (op->cap > 0)
+		cpu->kernels->soft_cap(x, op->scale, op->cap, end - begin);
+	else
+		cpu->kernels->scale(x, op->scale, end - begin);
 }
 
 static void scale(struct stoker_device *d, const struct op_scale *op)
@@ -441,6 +439,7 @@ static void destroy(struct stoker_device *d)
 	free(cpu->expert_rows.data);
 	free(cpu->lists.data);
 	free(cpu->places.data);
+	free(cpu->chunks.data);
 	free(cpu);
 }
 

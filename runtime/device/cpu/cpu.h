@@ -23,7 +23,7 @@ struct cpu {
 	struct stoker_error failure; /* told by this unless it's about working buffers */
 	struct buffer scratch;	     /* threads * scratch_bytes */
 	size_t scratch_bytes;
-	struct buffer activations, hidden, expert_rows, lists, places;
+	struct buffer activations, hidden, expert_rows, lists, places, chunks;
 };
 
 static inline struct cpu *cpu_of(struct stoker_device *d)

@@ -36,58 +36,123 @@ static void axpy(float *y, float a, const float *x, size_t n)
 		y[i] += a * x[i];
 }
 
-static void dots(const float *q, const float *rows, size_t stride, size_t count, size_t n,
-		 float factor, float *out)
+/* One query and as many rows as vectors have lanes. */
+INLINE void dots_of_one(const float *q, const float *rows, size_t stride, size_t n, float factor,
+			float *out)
+{
+	vec sum[LANES] = { 0 };
+	size_t c = 0;
+
+	for (; c + LANES <= n; c += LANES) {
+		const vec v = load(q + c);
+
+		for (size_t r = 0; r < LANES; r++)
+			sum[r] += v * load(rows + r * stride + c);
+	}
+	store(out, factor * sums_of(sum));
+	for (size_t r = 0; r < LANES && c < n; r++)
+		out[r] += factor * dot(q + c, rows + r * stride + c, n - c);
+}
+
+enum { SHARED_ROWS = LANES / QUERIES };
+
+/* All queries and so many rows that there are as many sums. */
+INLINE void dots_of_all(const float *const q[QUERIES], const float *rows, size_t stride, size_t n,
+			float factor, float *const out[QUERIES], size_t at)
+{
+	vec sum[LANES] = { 0 };
+	float sums[LANES];
+	size_t c = 0;
+
+	for (; c + LANES <= n; c += LANES) {
+		vec row[SHARED_ROWS];
+
+		for (size_t r = 0; r < SHARED_ROWS; r++)
+			row[r] = load(rows + r * stride + c);
+		for (size_t h = 0; h < QUERIES; h++) {
+			const vec v = load(q[h] + c);
+
+			for (size_t r = 0; r < SHARED_ROWS; r++)
+				sum[QUERIES * r + h] += v * row[r];
+		}
+	}
+	store(sums, factor * sums_of(sum));
+	for (size_t r = 0; r < SHARED_ROWS; r++)
+		for (size_t h = 0; h < QUERIES; h++) {
+			out[h][at + r] = sums[QUERIES * r + h];
+			if (c < n)
+				out[h][at + r] +=
+					factor * dot(q[h] + c, rows + r * stride + c, n - c);
+		}
+}
+
+static void dots(const float *const q[QUERIES], unsigned queries, const float *rows, size_t stride,
+		 size_t count, size_t n, float factor, float *const out[QUERIES])
 {
 	size_t i = 0;
 
-	for (; i + LANES <= count; i += LANES, rows += LANES * stride) {
-		vec sum[LANES] = { 0 };
-		size_t c = 0;
+	for (; queries == QUERIES && i + SHARED_ROWS <= count; i += SHARED_ROWS)
+		dots_of_all(q, rows + i * stride, stride, n, factor, out, i);
+	for (unsigned h = 0; h < queries; h++) {
+		size_t at = i;
 
-		for (; c + LANES <= n; c += LANES) {
-			const vec v = load(q + c);
-
-			for (size_t r = 0; r < LANES; r++)
-				sum[r] += v * load(rows + r * stride + c);
-		}
-		store(out + i, factor * sums_of(sum));
-		for (size_t r = 0; r < LANES && c < n; r++)
-			out[i + r] += factor * dot(q + c, rows + r * stride + c, n - c);
+		for (; at + LANES <= count; at += LANES)
+			dots_of_one(q[h], rows + at * stride, stride, n, factor, out[h] + at);
+		for (; at < count; at++)
+			out[h][at] = factor * dot(q[h], rows + at * stride, n);
 	}
-	for (; i < count; i++, rows += stride)
-		out[i] = factor * dot(q, rows, n);
 }
 
-enum { PART_VECTORS = LANES == 16 ? 4 : 8 };
-
-/* @vectors of y, which stay in registers. */
-INLINE void add_weighted_part(float *y, const float *w, const float *rows, size_t stride,
-			      size_t count, size_t vectors)
+/* @vectors of each y from @c on, which stay in registers; all about them is constant when inlined.
+ */
+INLINE void add_weighted_part(float *const *y, const float *const *w, size_t queries,
+			      const float *rows, size_t stride, size_t count, size_t c,
+			      size_t vectors)
 {
-	vec sum[PART_VECTORS];
+	vec sum[16], row[8];
 
-	for (size_t v = 0; v < vectors; v++)
-		sum[v] = load(y + LANES * v);
-	for (size_t i = 0; i < count; i++)
+	for (size_t h = 0; h < queries; h++)
 		for (size_t v = 0; v < vectors; v++)
-			sum[v] += w[i] * load(rows + i * stride + LANES * v);
-	for (size_t v = 0; v < vectors; v++)
-		store(y + LANES * v, sum[v]);
+			sum[vectors * h + v] = load(y[h] + c + LANES * v);
+	for (size_t i = 0; i < count; i++) {
+		for (size_t v = 0; v < vectors; v++)
+			row[v] = load(rows + i * stride + c + LANES * v);
+		for (size_t h = 0; h < queries; h++)
+			for (size_t v = 0; v < vectors; v++)
+				sum[vectors * h + v] += w[h][i] * row[v];
+	}
+	for (size_t h = 0; h < queries; h++)
+		for (size_t v = 0; v < vectors; v++)
+			store(y[h] + c + LANES * v, sum[vectors * h + v]);
 }
 
-static void add_weighted(float *y, const float *w, const float *rows, size_t stride, size_t count,
-			 size_t n)
+INLINE size_t add_weighted_parts(float *const *y, const float *const *w, size_t queries,
+				 const float *rows, size_t stride, size_t count, size_t n,
+				 size_t vectors)
 {
-	const size_t part = PART_VECTORS * LANES;
 	size_t c = 0;
 
-	for (; c + part <= n; c += part)
-		add_weighted_part(y + c, w, rows + c, stride, count, PART_VECTORS);
+	for (; c + vectors * LANES <= n; c += vectors * LANES)
+		add_weighted_part(y, w, queries, rows, stride, count, c, vectors);
 	for (; c + LANES <= n; c += LANES)
-		add_weighted_part(y + c, w, rows + c, stride, count, 1);
-	for (size_t i = 0; c < n && i < count; i++)
-		axpy(y + c, w[i], rows + i * stride + c, n - c);
+		add_weighted_part(y, w, queries, rows, stride, count, c, 1);
+	return c;
+}
+
+static void add_weighted(float *const y[QUERIES], const float *const w[QUERIES], unsigned queries,
+			 const float *rows, size_t stride, size_t count, size_t n)
+{
+	size_t c = 0;
+
+	if (queries == QUERIES)
+		c = add_weighted_parts(y, w, QUERIES, rows, stride, count, n, SHARED_ROWS);
+	for (unsigned h = 0; h < queries; h++) {
+		if (queries < QUERIES)
+			c = add_weighted_parts(y + h, w + h, 1, rows, stride, count, n,
+					       LANES == 16 ? 4 : 8);
+		for (size_t i = 0; c < n && i < count; i++)
+			axpy(y[h] + c, w[h][i], rows + i * stride + c, n - c);
+	}
 }
 
 static void scale(float *y, float a, size_t n)
@@ -249,6 +314,49 @@ static void sigmoid(const float *x, float *dst, size_t n)
 		memcpy(part, x + i, (n - i) * sizeof(float));
 		store(part, sigmoid_of(load(part)));
 		memcpy(dst + i, part, (n - i) * sizeof(float));
+	}
+}
+
+/* tanh x = (e^2x - 1) / (e^2x + 1), beyond 9 it is 1 */
+INLINE vec tanh_of(vec x)
+{
+	const vec e = exp_of(2 * larger(smaller(x, splat(9.0f)), splat(-9.0f)));
+
+	return choose(x != x, x, (e - 1) / (e + 1));
+}
+
+static void soft_cap(float *x, float factor, float cap, size_t n)
+{
+	float part[LANES] = { 0 };
+	size_t i = 0;
+
+	for (; i + LANES <= n; i += LANES)
+		store(x + i, cap * tanh_of(load(x + i) * (factor / cap)));
+	if (i < n) {
+		memcpy(part, x + i, (n - i) * sizeof(float));
+		store(part, cap * tanh_of(load(part) * (factor / cap)));
+		memcpy(x + i, part, (n - i) * sizeof(float));
+	}
+}
+
+static void convolve(float *dst, const float *const *x, const float *w, size_t stride, size_t taps,
+		     size_t n, bool silu)
+{
+	size_t i = 0;
+
+	for (; i + LANES <= n; i += LANES) {
+		vec y = { 0 };
+
+		for (size_t j = 0; j < taps; j++)
+			y += load(w + j * stride + i) * load(x[j] + i);
+		store(dst + i, silu ? y * sigmoid_of(y) : y);
+	}
+	for (; i < n; i++) {
+		float y = 0;
+
+		for (size_t j = 0; j < taps; j++)
+			y += w[j * stride + i] * x[j][i];
+		dst[i] = silu ? y / (1 + expf(-y)) : y;
 	}
 }
 
@@ -948,6 +1056,8 @@ const struct cpu_kernels ISA_NAME(cpu_kernels) = {
 	.exp_sum = exp_sum,
 	.glu = glu,
 	.sigmoid = sigmoid,
+	.soft_cap = soft_cap,
+	.convolve = convolve,
 	.kv_load = kv_load,
 	.kv_save = kv_save,
 	.spin = spin,

@@ -11,7 +11,11 @@
 
 #include "device/device.h"
 
-enum { TILE_ROWS = 16, ACTIVATION_GROUP = 32 };
+enum {
+	TILE_ROWS = 16,
+	ACTIVATION_GROUP = 32,
+	QUERIES = 4, /* of attention, at most, that share what they load */
+};
 
 /*
  * Activation rows quantized to 8 bits: x = d * code, one d for 32 values.  The sums let kernels add
@@ -67,17 +71,25 @@ struct cpu_kernels {
 	float (*dot)(const float *a, const float *b, size_t n);
 	void (*axpy)(float *y, float a, const float *x, size_t n); /* y += a x */
 	void (*scale)(float *y, float a, size_t n);
-	/* out[i] = scale * (q . row i of @rows), @count of them of @n values, @stride apart */
-	void (*dots)(const float *q, const float *rows, size_t stride, size_t count, size_t n,
-		     float scale, float *out);
-	/* y += the sum of w[i] * row i of @rows, likewise */
-	void (*add_weighted)(float *y, const float *w, const float *rows, size_t stride,
-			     size_t count, size_t n);
+	/* out[h][i] = scale * (q[h] . row i of @rows), @count of them of @n values, @stride apart
+	 */
+	void (*dots)(const float *const q[QUERIES], unsigned queries, const float *rows,
+		     size_t stride, size_t count, size_t n, float scale, float *const out[QUERIES]);
+	/* y[h] += the sum of w[h][i] * row i of @rows, likewise */
+	void (*add_weighted)(float *const y[QUERIES], const float *const w[QUERIES],
+			     unsigned queries, const float *rows, size_t stride, size_t count,
+			     size_t n);
 	float (*max)(const float *x, size_t n);
 	float (*exp_sum)(float *x, float max, size_t n); /* x = exp(x - max), returns the sum */
 	void (*glu)(enum stoker_activation kind, const float *gate, const float *up, float *dst,
 		    size_t n);
 	void (*sigmoid)(const float *x, float *dst, size_t n);
+	void (*soft_cap)(float *x, float scale, float cap, size_t n); /* see op_scale */
+	/*
+	 * dst[i] = the sum over j of w[j * stride + i] * x[j][i], for @taps; its silu if asked for
+	 */
+	void (*convolve)(float *dst, const float *const *x, const float *w, size_t stride,
+			 size_t taps, size_t n, bool silu);
 	void (*kv_load)(enum stoker_kv_format format, const uint8_t *src, float *dst, size_t n);
 	/* @rounds times so many independent products; not 0, so that they aren't left out. */
 	float (*spin)(bool codes, uint32_t rounds);

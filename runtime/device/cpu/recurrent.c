@@ -4,37 +4,55 @@
 
 #include <math.h>
 
+enum { CONV_CHANNELS = 128 }; /* that go through all rows together */
+
+/*
+ * Channels [first, first + n): weights and the last inputs are turned around, so that vectors hold
+ * channels.  The inputs are a ring of @taps rows, since dst may be src.
+ */
+static void convolve(const struct op_conv *op, const struct cpu *cpu, float *scratch, size_t first,
+		     size_t n)
+{
+	const uint32_t taps = op->taps, past = taps - 1;
+	const float *w = (const float *)host(op->weight) + first * taps;
+	float *state = (float *)host(op->state) + first * past;
+	float *weights = scratch, *ring = weights + (size_t)taps * CONV_CHANNELS;
+	const float **x = (const float **)(void *)(ring + (size_t)taps * CONV_CHANNELS);
+
+	for (size_t c = 0; c < n; c++)
+		for (uint32_t j = 0; j < taps; j++) {
+			weights[j * CONV_CHANNELS + c] = w[c * taps + j];
+			if (j < past)
+				ring[j * CONV_CHANNELS + c] = state[c * past + j];
+		}
+	for (size_t r = 0; r < op->rows; r++) {
+		memcpy(ring + (r + past) % taps * CONV_CHANNELS,
+		       (const float *)host(op->src) + r * op->src_stride + first,
+		       n * sizeof(float));
+		for (uint32_t j = 0; j < taps; j++)
+			x[j] = ring + (r + j) % taps * CONV_CHANNELS;
+		cpu->kernels->convolve((float *)host(op->dst) + r * op->dst_stride + first, x,
+				       weights, CONV_CHANNELS, taps, n, op->silu);
+	}
+	for (size_t c = 0; c < n; c++)
+		for (uint32_t j = 0; j < past; j++)
+			state[c * past + j] = ring[(op->rows + j) % taps * CONV_CHANNELS + c];
+}
+
 static void conv_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
 		       size_t end)
 {
-	const struct op_conv *op = context;
-	const uint32_t past = op->taps - 1;
-	float *window = cpu_scratch(cpu, thread); /* past + rows inputs of one channel */
-
-	for (size_t c = begin; c < end; c++) {
-		const float *w = (const float *)host(op->weight) + c * op->taps;
-		float *state = (float *)host(op->state) + c * past;
-
-		memcpy(window, state, past * sizeof(float));
-		for (size_t r = 0; r < op->rows; r++)
-			window[past + r] = ((const float *)host(op->src))[r * op->src_stride + c];
-		for (size_t r = 0; r < op->rows; r++) {
-			float y = 0;
-
-			for (uint32_t j = 0; j < op->taps; j++)
-				y += w[j] * window[r + j];
-			((float *)host(op->dst))[r * op->dst_stride + c] =
-				op->silu ? y / (1 + expf(-y)) : y;
-		}
-		memcpy(state, window + op->rows, past * sizeof(float));
-	}
+	for (size_t c = begin; c < end; c += CONV_CHANNELS)
+		convolve(context, cpu, cpu_scratch(cpu, thread), c,
+			 MIN(end - c, (size_t)CONV_CHANNELS));
 }
 
 void cpu_conv(struct stoker_device *d, const struct op_conv *op)
 {
 	struct cpu *cpu = cpu_of(d);
+	const size_t tap_bytes = 2 * CONV_CHANNELS * sizeof(float) + sizeof(float *);
 
-	if (!cpu->failed && cpu_reserve_scratch(cpu, (op->taps + (size_t)op->rows) * sizeof(float)))
+	if (!cpu->failed && cpu_reserve_scratch(cpu, op->taps * tap_bytes))
 		cpu_parallel(cpu, op->channels, 16,
 			     (size_t)op->rows * op->channels * (op->taps + 8), conv_range, op);
 }

@@ -70,6 +70,35 @@ struct stoker_bench_product {
 STOKER_API int stoker_bench_product(struct stoker_device *device,
 				    struct stoker_bench_product *product, struct stoker_error *err);
 
+/**
+ * struct stoker_bench_op - an op that isn't a single matrix product, and what it took
+ * @name: "attention", "experts" ...
+ * @rows: tokens that it is done for
+ * @positions: tokens that attention sees
+ * @seconds: median time of one
+ * @bytes: that it has to read and write, each once
+ * @operations: multiplications and additions where those are what it's about, otherwise 0
+ */
+struct stoker_bench_op {
+	const char *name;
+	uint32_t rows, positions;
+	double seconds, bytes, operations;
+};
+
+typedef void stoker_bench_op_fn(void *context, const struct stoker_bench_op *op);
+
+/**
+ * stoker_bench_ops() - time every other op, in the sizes of Qwen3-30B-A3B and the like
+ * @format: of the experts' weights, by name
+ * @fn: called for each op with one row and with 512, as soon as it is measured
+ *
+ * Takes some 700 MB of the device's memory.
+ *
+ * Return: 0, -EINVAL for an unknown format, -ENOMEM.
+ */
+STOKER_API int stoker_bench_ops(struct stoker_device *device, const char *format,
+				stoker_bench_op_fn *fn, void *context, struct stoker_error *err);
+
 /** Called with a number that a driver tells of a shader: @name is its own, "VGPRs"; see the next.
  */
 typedef void stoker_bench_statistic_fn(void *context, const char *shader, const char *format,

@@ -1,0 +1,527 @@
+// SPDX-License-Identifier: MIT
+/* Measuring ops other than single products, in the sizes of real models: see stoker/bench.h. */
+#include <stdio.h>
+
+#include "device/device.h"
+#include "stoker/bench.h"
+
+/* Sizes of Qwen3-30B-A3B; of DeepSeek-V2-Lite for heads, of Qwen3-Next for the recurrent ops. */
+enum {
+	WIDTH = 2048,
+	HEADS = 32,
+	KV_HEADS = 4,
+	HEAD = 128,
+	EXPERTS = 128,
+	USED = 8,
+	EXPERT_WIDTH = 768,
+	VOCABULARY = 151936,
+	LATENT = 512,
+	LATENT_HEADS = 16,
+	CHANNELS = 8192,
+	TAPS = 4,
+	KEY_HEADS = 16,
+	VALUE_HEADS = 32,
+
+	MOST_ROWS = 512,
+	MOST_POSITIONS = 4096,
+	CACHES = 8, /* layers' keys and values, so that they come from memory */
+	PASSES = 7,
+	PASS_NS = 30000000,
+	MOST_REPEATS = 4096,
+};
+
+/* Where operands are; all values are small and finite. */
+struct bed {
+	struct stoker_device *d;
+	struct stoker_memory weights, floats, caches;
+	struct stoker_weight gate, up, down, heads, table;
+	stoker_address x, y, z, w, ids, chosen, positions, frequency;
+	uint64_t cache_bytes; /* keys or values of a layer */
+};
+
+/* One op as it is measured: @rows tokens after @position others, for the @i-th time. */
+struct point {
+	const char *name;
+	void (*record)(const struct bed *b, const struct point *p, uint32_t i);
+	uint32_t rows, position;
+	double bytes, operations;
+};
+
+static stoker_address position_of(const struct bed *b, const struct point *p)
+{
+	return b->positions + (p->position ? 4 : 0); /* 0, MOST_POSITIONS - 1 */
+}
+
+static void record_embed(const struct bed *b, const struct point *p, uint32_t i)
+{
+	const struct op_embed op = {
+		.dst = b->y, .ids = b->ids, .table = &b->table, .rows = p->rows, .scale = 1
+	};
+
+	(void)i;
+	b->d->ops->embed(b->d, &op);
+}
+
+static void record_norm(const struct bed *b, const struct point *p, uint32_t i)
+{
+	const struct op_norm op = { .dst = b->y,
+				    .src = b->x,
+				    .weight = b->w,
+				    .rows = p->rows,
+				    .groups = 1,
+				    .width = WIDTH,
+				    .dst_stride = WIDTH,
+				    .src_stride = WIDTH,
+				    .eps = 1e-6f };
+
+	(void)i;
+	b->d->ops->norm(b->d, &op);
+}
+
+static void record_rope(const struct bed *b, const struct point *p, uint32_t i)
+{
+	const struct op_rope op = { .x = b->y,
+				    .frequency = b->frequency,
+				    .position = position_of(b, p),
+				    .rows = p->rows,
+				    .heads = HEADS,
+				    .head_stride = HEAD,
+				    .stride = HEADS * HEAD,
+				    .pairs = HEAD / 2,
+				    .magnitude = 1 };
+
+	(void)i;
+	b->d->ops->rope(b->d, &op);
+}
+
+static stoker_address cache_of(const struct bed *b, uint32_t i, bool values)
+{
+	return b->caches.at + (2 * (uint64_t)(i % CACHES) + values) * b->cache_bytes;
+}
+
+static void record_kv_store(const struct bed *b, const struct point *p, uint32_t i)
+{
+	const struct op_kv_store op = { .cache = cache_of(b, i, false),
+					.src = b->x,
+					.position = position_of(b, p),
+					.format = STOKER_KV_F16,
+					.rows = p->rows,
+					.width = KV_HEADS * HEAD,
+					.stride = KV_HEADS * HEAD };
+
+	b->d->ops->kv_store(b->d, &op);
+}
+
+static void record_qkv(const struct bed *b, const struct point *p, uint32_t i)
+{
+	const struct op_qkv op = { .q = b->y,
+				   .k = b->x,
+				   .v = b->z,
+				   .q_norm = b->w,
+				   .k_norm = b->w,
+				   .keys = cache_of(b, i, false),
+				   .values = cache_of(b, i, true),
+				   .frequency = b->frequency,
+				   .position = position_of(b, p),
+				   .format = STOKER_KV_F16,
+				   .rows = p->rows,
+				   .heads = HEADS,
+				   .kv_heads = KV_HEADS,
+				   .key_size = HEAD,
+				   .value_size = HEAD,
+				   .pairs = HEAD / 2,
+				   .eps = 1e-6f,
+				   .magnitude = 1 };
+
+	b->d->ops->qkv(b->d, &op);
+}
+
+static void record_attention(const struct bed *b, const struct point *p, uint32_t i)
+{
+	const struct op_attention op = { .dst = b->y,
+					 .q = b->x,
+					 .keys = cache_of(b, i, false),
+					 .values = cache_of(b, i, true),
+					 .position = position_of(b, p),
+					 .format = STOKER_KV_F16,
+					 .rows = p->rows,
+					 .heads = HEADS,
+					 .kv_heads = KV_HEADS,
+					 .key_size = HEAD,
+					 .value_size = HEAD,
+					 .q_stride = HEADS * HEAD,
+					 .q_head_stride = HEAD,
+					 .dst_stride = HEADS * HEAD,
+					 .scale = 0.1f };
+
+	b->d->ops->attention(b->d, &op);
+}
+
+static void record_route(const struct bed *b, const struct point *p, uint32_t i)
+{
+	const struct op_route op = { .ids = b->chosen,
+				     .weights = b->z,
+				     .logits = b->x,
+				     .rows = p->rows,
+				     .experts = EXPERTS,
+				     .used = USED,
+				     .gating = GATING_SOFTMAX,
+				     .normalize = true,
+				     .scale = 1 };
+
+	(void)i;
+	b->d->ops->route(b->d, &op);
+}
+
+static void record_experts(const struct bed *b, const struct point *p, uint32_t i)
+{
+	const uint32_t tokens = MOST_ROWS / p->rows; /* ids for so many others are there */
+	const struct op_experts op = { .dst = b->y,
+				       .src = b->x,
+				       .ids = b->ids + 4 * USED * (i % tokens),
+				       .weights = b->w,
+				       .gate = &b->gate,
+				       .up = &b->up,
+				       .down = &b->down,
+				       .rows = p->rows,
+				       .used = USED };
+
+	b->d->ops->experts(b->d, &op);
+}
+
+static void record_heads(const struct bed *b, const struct point *p, uint32_t i)
+{
+	const struct op_matmul_heads op = { .weight = &b->heads,
+					    .dst = b->y,
+					    .src = b->x,
+					    .rows = p->rows,
+					    .dst_stride = LATENT_HEADS * LATENT,
+					    .dst_head_stride = LATENT,
+					    .src_stride = LATENT_HEADS * HEAD,
+					    .src_head_stride = HEAD };
+
+	(void)i;
+	b->d->ops->matmul_heads(b->d, &op);
+}
+
+static void record_glu(const struct bed *b, const struct point *p, uint32_t i)
+{
+	const struct op_glu op = { .dst = b->y,
+				   .gate = b->x,
+				   .up = b->z,
+				   .rows = p->rows,
+				   .width = WIDTH,
+				   .gate_stride = WIDTH,
+				   .up_stride = WIDTH };
+
+	(void)i;
+	b->d->ops->glu(b->d, &op);
+}
+
+static void record_add(const struct bed *b, const struct point *p, uint32_t i)
+{
+	const struct op_binary op = { .dst = b->y,
+				      .a = b->x,
+				      .b = b->z,
+				      .rows = p->rows,
+				      .width = WIDTH,
+				      .dst_stride = WIDTH,
+				      .a_stride = WIDTH,
+				      .b_stride = WIDTH,
+				      .scale = 1 };
+
+	(void)i;
+	b->d->ops->binary(b->d, &op);
+}
+
+static void record_copy(const struct bed *b, const struct point *p, uint32_t i)
+{
+	const struct op_copy op = { .dst = b->y,
+				    .src = b->x,
+				    .rows = p->rows,
+				    .width = WIDTH,
+				    .dst_stride = WIDTH,
+				    .src_stride = WIDTH };
+
+	(void)i;
+	b->d->ops->copy(b->d, &op);
+}
+
+static void record_scale(const struct bed *b, const struct point *p, uint32_t i)
+{
+	const struct op_scale op = {
+		.x = b->y, .count = (uint64_t)p->rows * VOCABULARY, .scale = 1, .cap = 30
+	};
+
+	(void)i;
+	b->d->ops->scale(b->d, &op);
+}
+
+static void record_argmax(const struct bed *b, const struct point *p, uint32_t i)
+{
+	const struct op_argmax op = {
+		.ids = b->chosen, .src = b->x, .rows = p->rows, .width = VOCABULARY
+	};
+
+	(void)i;
+	b->d->ops->argmax(b->d, &op);
+}
+
+static void record_conv(const struct bed *b, const struct point *p, uint32_t i)
+{
+	const struct op_conv op = { .dst = b->y,
+				    .src = b->x,
+				    .weight = b->w,
+				    .state = b->z,
+				    .rows = p->rows,
+				    .channels = CHANNELS,
+				    .taps = TAPS,
+				    .dst_stride = CHANNELS,
+				    .src_stride = CHANNELS,
+				    .silu = true };
+
+	(void)i;
+	b->d->ops->conv(b->d, &op);
+}
+
+static void record_delta_net(const struct bed *b, const struct point *p, uint32_t i)
+{
+	const struct op_delta_net op = { .dst = b->y,
+					 .q = b->x,
+					 .k = b->x + 4 * KEY_HEADS * HEAD,
+					 .v = b->x + 8 * KEY_HEADS * HEAD,
+					 .alpha = b->w,
+					 .beta = b->w,
+					 .dt = b->w,
+					 .a = b->w,
+					 .state = b->z,
+					 .rows = p->rows,
+					 .key_heads = KEY_HEADS,
+					 .value_heads = VALUE_HEADS,
+					 .size = HEAD,
+					 .qkv_stride = CHANNELS,
+					 .dst_stride = VALUE_HEADS * HEAD };
+
+	(void)i;
+	b->d->ops->delta_net(b->d, &op);
+}
+
+/* Floats of an operand: the widest row for all tokens, or the recurrent state. */
+static const uint64_t operand = (uint64_t)MOST_ROWS * CHANNELS;
+
+/* Bytes of 0x3c make small finite values in every format, and cost drivers what others would. */
+static int fill(struct stoker_device *d, stoker_address at, uint64_t bytes,
+		struct stoker_error *err)
+{
+	static uint8_t pattern[1 << 20];
+	int ret = 0;
+
+	memset(pattern, 0x3c, sizeof(pattern));
+	for (uint64_t n; bytes && !ret; bytes -= n, at += n) {
+		n = MIN(bytes, (uint64_t)sizeof(pattern));
+		ret = d->ops->write(d, at, pattern, n, err);
+	}
+	return ret;
+}
+
+static struct stoker_weight weight_of(const struct stoker_format *f, stoker_address *at,
+				      uint32_t in, uint32_t out, uint32_t count)
+{
+	const struct stoker_weight w = { .format = f,
+					 .at = *at,
+					 .in = in,
+					 .out = out,
+					 .count = count,
+					 .stride = stoker_row_bytes(f, in) * out };
+
+	*at += round_up(w.stride * count, 64);
+	return w;
+}
+
+/* Places weights from @at on and returns where they end. */
+static stoker_address place_weights(struct bed *b, const struct stoker_format *f, stoker_address at)
+{
+	b->gate = weight_of(f, &at, WIDTH, EXPERT_WIDTH, EXPERTS);
+	b->up = weight_of(f, &at, WIDTH, EXPERT_WIDTH, EXPERTS);
+	b->down = weight_of(f, &at, EXPERT_WIDTH, WIDTH, EXPERTS);
+	b->heads = weight_of(stoker_format_by_name("Q8_0"), &at, HEAD, LATENT, LATENT_HEADS);
+	b->table = weight_of(f, &at, WIDTH, MOST_ROWS * USED, 1);
+	return at;
+}
+
+static int write_numbers(struct bed *b, struct stoker_error *err)
+{
+	static const uint32_t positions[] = { 0, MOST_POSITIONS - 1 };
+	static uint32_t ids[MOST_ROWS * USED];
+	float frequency[HEAD / 2];
+	int ret;
+
+	/* every token has experts of its own, spread evenly */
+	for (uint32_t i = 0; i < ARRAY_SIZE(ids); i++)
+		ids[i] = (i / USED * 37 + i % USED * 16) % EXPERTS;
+	for (uint32_t i = 0; i < HEAD / 2; i++)
+		frequency[i] = 1.0f / (float)(1 + i);
+	ret = b->d->ops->write(b->d, b->ids, ids, sizeof(ids), err);
+	if (!ret)
+		ret = b->d->ops->write(b->d, b->positions, positions, sizeof(positions), err);
+	if (!ret)
+		ret = b->d->ops->write(b->d, b->frequency, frequency, sizeof(frequency), err);
+	return ret;
+}
+
+static int make_bed(struct bed *b, const struct stoker_format *f, struct stoker_error *err)
+{
+	const struct stoker_device_ops *ops = b->d->ops;
+	const uint64_t weight_bytes = place_weights(b, f, 0);
+	const uint64_t numbers = MOST_ROWS * USED;
+	int ret;
+
+	b->cache_bytes = MOST_POSITIONS * stoker_kv_row_bytes(STOKER_KV_F16, KV_HEADS * HEAD);
+	ret = ops->memory_create(b->d, weight_bytes, &b->weights, err);
+	if (!ret)
+		ret = ops->memory_create(b->d, 4 * (4 * operand + 4 * numbers), &b->floats, err);
+	if (!ret)
+		ret = ops->memory_create(b->d, 2 * CACHES * b->cache_bytes, &b->caches, err);
+	if (ret)
+		return ret;
+	place_weights(b, f, b->weights.at);
+	b->x = b->floats.at;
+	b->y = b->x + 4 * operand;
+	b->z = b->y + 4 * operand;
+	b->w = b->z + 4 * operand;
+	b->ids = b->w + 4 * operand;
+	b->chosen = b->ids + 4 * numbers;
+	b->positions = b->chosen + 4 * numbers;
+	b->frequency = b->positions + 4 * numbers;
+	ret = fill(b->d, b->weights.at, b->weights.bytes, err);
+	if (!ret)
+		ret = fill(b->d, b->floats.at, 16 * operand, err);
+	if (!ret)
+		ret = fill(b->d, b->caches.at, b->caches.bytes, err);
+	return ret ? ret : write_numbers(b, err);
+}
+
+static int compare(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int measure(const struct bed *b, const struct point *p, double *median,
+		   struct stoker_error *err)
+{
+	uint64_t repeats = 1;
+	double seconds[PASSES];
+	int ret = 0;
+
+	/* the first passes prepare, and find out how many repetitions take a while */
+	for (int pass = -2; pass < PASSES && !ret; pass++) {
+		const uint64_t started = stoker_now_ns();
+
+		ret = b->d->ops->begin(b->d, err);
+		for (uint32_t i = 0; i < repeats && !ret; i++)
+			p->record(b, p, i);
+		if (!ret)
+			ret = b->d->ops->submit(b->d, NULL, err);
+		const uint64_t took = MAX(stoker_now_ns() - started, (uint64_t)1);
+
+		if (pass >= 0)
+			seconds[pass] = 1e-9 * (double)took / (double)repeats;
+		if (pass == -1)
+			repeats = MAX(MIN(PASS_NS / took, (uint64_t)MOST_REPEATS), (uint64_t)1);
+	}
+	if (ret)
+		return ret;
+	qsort(seconds, PASSES, sizeof(*seconds), compare);
+	*median = seconds[PASSES / 2];
+	return 0;
+}
+
+static double weight_bytes(const struct stoker_weight *w, double matrices)
+{
+	return matrices * (double)w->stride;
+}
+
+/* What the ops have to read and write, and to compute where that is what they are about. */
+static size_t list_points(const struct bed *b, struct point *list)
+{
+	static const uint32_t tokens[] = { 1, MOST_ROWS };
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(tokens); i++) {
+		const uint32_t rows = tokens[i], past = rows == 1 ? MOST_POSITIONS - 1 : 0;
+		const double r = rows, positions = past ? MOST_POSITIONS : (r + 1) / 2;
+		const double active = MIN(r * USED, (double)EXPERTS);
+		const double macs = r * USED * 3.0 * WIDTH * EXPERT_WIDTH;
+		const double kv = 2.0 * KV_HEADS * HEAD, heads = (double)HEADS * HEAD;
+		const double state = (double)VALUE_HEADS * HEAD * HEAD;
+		const struct point points[] = {
+			{ "embed", record_embed, rows, 0,
+			  r * ((double)stoker_row_bytes(b->table.format, WIDTH) + 4 * WIDTH), 0 },
+			{ "norm", record_norm, rows, 0, r * 8 * WIDTH, 0 },
+			{ "rope", record_rope, rows, past, r * 8 * heads, 0 },
+			{ "kv_store", record_kv_store, rows, 0, r * 3 * kv, 0 },
+			{ b->d->ops->qkv ? "qkv" : NULL, record_qkv, rows, 0,
+			  r * (8 * heads + 6 * kv), 0 },
+			{ "attention", record_attention, rows, past,
+			  (past ? positions : r) * 2 * kv + r * 8 * heads,
+			  4 * r * positions * heads },
+			{ "matmul_heads", record_heads, rows, 0,
+			  weight_bytes(&b->heads, LATENT_HEADS) +
+				  r * 4 * LATENT_HEADS * (HEAD + LATENT),
+			  2 * r * LATENT_HEADS * HEAD * LATENT },
+			{ "route", record_route, rows, 0, r * (4 * EXPERTS + 8 * USED), 0 },
+			{ "experts", record_experts, rows, 0,
+			  weight_bytes(&b->gate, active) + weight_bytes(&b->up, active) +
+				  weight_bytes(&b->down, active),
+			  2 * macs },
+			{ "glu", record_glu, rows, 0, r * 12 * WIDTH, 0 },
+			{ "add", record_add, rows, 0, r * 12 * WIDTH, 0 },
+			{ "copy", record_copy, rows, 0, r * 8 * WIDTH, 0 },
+			{ "conv", record_conv, rows, 0, r * 8 * CHANNELS, 0 },
+			{ "delta_net", record_delta_net, rows, 0, 8 * state, 8 * r * state },
+			{ rows == 1 ? "softcap" : NULL, record_scale, rows, 0, 8.0 * VOCABULARY,
+			  0 },
+			{ rows == 1 ? "argmax" : NULL, record_argmax, rows, 0, 4.0 * VOCABULARY,
+			  0 },
+		};
+
+		for (size_t k = 0; k < ARRAY_SIZE(points); k++)
+			if (points[k].name)
+				list[n++] = points[k];
+	}
+	return n;
+}
+
+int stoker_bench_ops(struct stoker_device *d, const char *format, stoker_bench_op_fn *fn,
+		     void *context, struct stoker_error *err)
+{
+	const struct stoker_format *f = stoker_format_by_name(format);
+	struct bed b = { .d = d };
+	struct point list[40];
+	int ret;
+
+	if (!f || EXPERT_WIDTH % f->block_values)
+		return stoker_fail(err, -EINVAL, "%s: no format of weights", format);
+	pthread_mutex_lock(&d->turn);
+	ret = make_bed(&b, f, err);
+	const size_t count = list_points(&b, list);
+
+	for (size_t i = 0; i < count && !ret; i++) {
+		struct stoker_bench_op op = { .name = list[i].name,
+					      .rows = list[i].rows,
+					      .positions = list[i].position + list[i].rows,
+					      .bytes = list[i].bytes,
+					      .operations = list[i].operations };
+
+		ret = measure(&b, &list[i], &op.seconds, err);
+		if (!ret)
+			fn(context, &op);
+	}
+	pthread_mutex_unlock(&d->turn);
+	d->ops->memory_destroy(d, &b.weights);
+	d->ops->memory_destroy(d, &b.floats);
+	d->ops->memory_destroy(d, &b.caches);
+	return ret;
+}
