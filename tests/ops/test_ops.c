@@ -97,9 +97,13 @@ double *doubles(size_t n)
 	return (double *)(void *)room(2 * n);
 }
 
+static unsigned threads = 2;
+
 static void run_on(const char *name, bool exact, void (*test)(bool exact))
 {
-	const struct stoker_device_params params = { .name = name, .threads = 2, .exact = exact };
+	const struct stoker_device_params params = { .name = name,
+						     .threads = threads,
+						     .exact = exact };
 	struct stoker_error err;
 
 	if (stoker_device_open(&params, &device, &err)) {
@@ -663,6 +667,10 @@ static void test_experts(void)
 static void test_attention(void)
 {
 	run_all_sets(attention);
+	/* more threads than stretches of the past, and than key-value heads */
+	for (threads = 7; threads < 40; threads += 13)
+		run_on("cpu", false, attention);
+	threads = 2;
 }
 
 static void test_norms_and_rope(void)

@@ -10,8 +10,10 @@
 enum {
 	TILE = 64,  /* cache rows widened at a time */
 	AHEAD = 16, /* rows that are asked for before they are; processors see no stream in them */
-	QUERY_ROWS = 8, /* rows that share a widened tile */
-	CHUNK = 256,	/* cache rows of a job when there are fewer rows than that */
+	QUERY_ROWS = 8,	  /* rows that share a widened tile */
+	CHUNK = 256,	  /* cache rows of a job, at least, when there are few rows */
+	CHUNKS = 64,	  /* of a long past, at most */
+	PARTIALS = 16384, /* what queries and chunks come to, at most */
 };
 
 void cpu_kv_store(struct stoker_device *d, const struct op_kv_store *op)
@@ -27,17 +29,19 @@ void cpu_kv_store(struct stoker_device *d, const struct op_kv_store *op)
 
 /*
  * With many rows a job is a block of them and the heads, or some of them, that share a key-value
- * head.  With few rows and a long past it is CHUNK positions and all heads: jobs then read the
- * cache from end to end, and what they found is put together afterwards.
+ * head.  With few rows and a long past it is a stretch of that and all heads: jobs then read the
+ * cache from end to end, and what they found is put together afterwards.  Where that makes too few
+ * jobs for the threads, heads are split as well; results don't depend on it.
  */
 struct attention_job {
 	const struct op_attention *op;
 	uint32_t group;	 /* heads of one key-value head that a job takes */
 	uint32_t splits; /* jobs for each key-value head and block of rows */
 	uint32_t row_blocks;
-	uint32_t first, end, chunks; /* cache rows that are seen at all */
-	float *partial;		     /* [chunks][queries][value_size] */
-	float *top, *sum;	     /* [chunks][queries] */
+	uint32_t first, end;		       /* cache rows that are seen at all */
+	uint32_t chunks, chunk_rows, kv_group; /* kv_group: key-value heads that a job takes */
+	float *partial;			       /* [chunks][queries][value_size] */
+	float *top, *sum;		       /* [chunks][queries] */
 };
 
 /* The running softmax of one query. */
@@ -238,33 +242,55 @@ static void attend(const struct cpu *cpu, const struct attention_job *j, unsigne
 		cpu->kernels->scale(queries[i].out, 1 / queries[i].sum, op->value_size);
 }
 
-/* Query i is of head i % heads and row i / heads of its key-value head. */
-static void attend_chunk(const struct cpu *cpu, const struct attention_job *j, unsigned thread,
-			 size_t chunk)
+/* Where a query's results of a chunk are: [kv][row][head of kv]. */
+static size_t partial_of(const struct attention_job *j, size_t chunk, uint32_t kv, uint32_t row,
+			 uint32_t head)
 {
 	const struct op_attention *op = j->op;
-	const uint32_t heads = op->heads / op->kv_heads, each = heads * op->rows;
-	const uint32_t from = j->first + (uint32_t)chunk * CHUNK, to = MIN(j->end, from + CHUNK);
-	const size_t place = chunk * op->heads * op->rows;
+
+	return ((chunk * op->kv_heads + kv) * op->rows + row) * (op->heads / op->kv_heads) + head;
+}
+
+static void attend_chunk(const struct cpu *cpu, const struct attention_job *j, unsigned thread,
+			 size_t item)
+{
+	const struct op_attention *op = j->op;
+	const uint32_t heads_per_kv = op->heads / op->kv_heads;
+	const uint32_t kv_groups = (op->kv_heads + j->kv_group - 1) / j->kv_group;
+	const size_t chunk = item / j->splits / kv_groups;
+	const uint32_t kv0 = (uint32_t)(item / j->splits % kv_groups) * j->kv_group;
+	const uint32_t kv1 = MIN(kv0 + j->kv_group, op->kv_heads);
+	const uint32_t head0 = (uint32_t)(item % j->splits) * j->group;
+	const uint32_t heads = MIN(j->group, heads_per_kv - head0), each = heads * op->rows;
+	const uint32_t from = j->first + (uint32_t)chunk * j->chunk_rows;
+	const uint32_t to = MIN(j->end, from + j->chunk_rows);
 	float *room = cpu_scratch(cpu, thread);
 	struct query *queries =
 		(struct query *)(room + (size_t)TILE * (op->key_size + op->value_size));
 
-	for (uint32_t i = 0; i < op->kv_heads * each; i++)
-		queries[i] = begin_query(op, i % each / heads, i / each * heads + i % heads,
-					 j->partial + (place + i) * op->value_size,
+	for (uint32_t i = 0; i < (kv1 - kv0) * each; i++) {
+		const uint32_t kv = kv0 + i / each, row = i % each / heads,
+			       head = head0 + i % heads;
+
+		queries[i] = begin_query(op, row, kv * heads_per_kv + head,
+					 j->partial + partial_of(j, chunk, kv, row, head) *
+							      op->value_size,
 					 op->sinks && !chunk);
+	}
 	for (uint32_t at = from; at < to; at += TILE)
-		for (uint32_t kv = 0; kv < op->kv_heads; kv++) {
+		for (uint32_t kv = kv0; kv < kv1; kv++) {
 			const uint32_t count = MIN(to - at, (uint32_t)TILE);
 			const struct cache cache = cache_of(op, kv);
 			const struct tile t = widen(cpu, op, &cache, at, count, room);
 
-			attend_all(cpu, op, &t, queries + kv * each, each, at, count);
+			attend_all(cpu, op, &t, queries + (kv - kv0) * each, each, at, count);
 		}
-	for (uint32_t i = 0; i < op->kv_heads * each; i++) {
-		j->top[place + i] = queries[i].top;
-		j->sum[place + i] = queries[i].sum;
+	for (uint32_t i = 0; i < (kv1 - kv0) * each; i++) {
+		const size_t place =
+			partial_of(j, chunk, kv0 + i / each, i % each / heads, head0 + i % heads);
+
+		j->top[place] = queries[i].top;
+		j->sum[place] = queries[i].sum;
 	}
 }
 
@@ -319,26 +345,54 @@ static bool reserve_tile(struct cpu *cpu, const struct op_attention *op, size_t 
 					   queries * sizeof(struct query));
 }
 
+/* Enough jobs for the threads: fewer key-value heads each, then some of the heads of one. */
+static void split_heads(struct attention_job *j, uint32_t jobs, unsigned threads)
+{
+	const uint32_t kv_heads = j->op->kv_heads, per_kv = j->op->heads / kv_heads;
+	const uint32_t wanted = (threads + jobs - 1) / jobs;
+
+	j->kv_group = wanted < kv_heads ? (kv_heads + wanted - 1) / wanted : 1;
+	j->splits = MIN((wanted + kv_heads - 1) / kv_heads, per_kv);
+	j->group = (per_kv + j->splits - 1) / j->splits;
+	j->splits = (per_kv + j->group - 1) / j->group;
+}
+
 static void attend_chunks(struct cpu *cpu, struct attention_job *j, size_t work)
 {
 	const struct op_attention *op = j->op;
 	const size_t queries = (size_t)op->heads * op->rows;
 
-	j->chunks = (j->end - j->first + CHUNK - 1) / CHUNK;
 	j->partial = cpu_reserve(cpu, &cpu->chunks,
 				 j->chunks * queries * (op->value_size + 2) * sizeof(float));
 	if (!j->partial || !reserve_tile(cpu, op, queries))
 		return;
 	j->top = j->partial + j->chunks * queries * op->value_size;
 	j->sum = j->top + j->chunks * queries;
-	cpu_parallel(cpu, j->chunks, 1, work, chunk_range, j);
+	split_heads(j, j->chunks, cpu->threads);
+	cpu_parallel(cpu,
+		     (size_t)j->chunks * ((op->kv_heads + j->kv_group - 1) / j->kv_group) *
+			     j->splits,
+		     1, work, chunk_range, j);
 	cpu_parallel(cpu, queries, 1, j->chunks * queries * op->value_size, merge_range, j);
+}
+
+/* How long stretches of the past are is a matter of the op alone. */
+static void choose_chunks(struct attention_job *j)
+{
+	const uint32_t seen = j->end - j->first, queries = j->op->heads * j->op->rows;
+	const uint32_t most = MIN((uint32_t)CHUNKS, PARTIALS / MAX(queries, 1u));
+
+	j->chunks = j->op->rows < QUERY_ROWS ? MIN(seen / CHUNK, most) : 0;
+	if (j->chunks < 2)
+		return;
+	j->chunk_rows = (uint32_t)round_up((seen + j->chunks - 1) / j->chunks, TILE);
+	j->chunks = (seen + j->chunk_rows - 1) / j->chunk_rows;
 }
 
 void cpu_attention(struct stoker_device *d, const struct op_attention *op)
 {
 	struct cpu *cpu = cpu_of(d);
-	const uint32_t per_kv = op->heads / op->kv_heads, past = host_position(op->position);
+	const uint32_t past = host_position(op->position);
 	struct attention_job j = { .op = op,
 				   .row_blocks = (op->rows + QUERY_ROWS - 1) / QUERY_ROWS,
 				   .first = op->window && past + 1 > op->window
@@ -350,16 +404,13 @@ void cpu_attention(struct stoker_device *d, const struct op_attention *op)
 	assert(!op->shared_value || op->kv_heads == 1);
 	if (cpu->failed)
 		return;
-	if (op->rows < QUERY_ROWS && j.end - j.first >= 2 * CHUNK) {
+	choose_chunks(&j);
+	if (j.chunks > 1) {
 		attend_chunks(cpu, &j, work);
 		return;
 	}
 	/* few key-value heads and few rows: split the heads so that every thread has work */
-	j.splits = 1;
-	while (j.splits < per_kv && op->kv_heads * j.row_blocks * j.splits < cpu->threads)
-		j.splits++;
-	j.group = (per_kv + j.splits - 1) / j.splits;
-	j.splits = (per_kv + j.group - 1) / j.group;
+	split_heads(&j, j.row_blocks, cpu->threads);
 	if (reserve_tile(cpu, op, (size_t)j.group * QUERY_ROWS))
 		cpu_parallel(cpu, (size_t)op->kv_heads * j.splits * j.row_blocks, 1, work,
 			     attention_range, &j);

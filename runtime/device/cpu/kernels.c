@@ -317,12 +317,14 @@ static void sigmoid(const float *x, float *dst, size_t n)
 	}
 }
 
-/* tanh x = (e^2x - 1) / (e^2x + 1), beyond 9 it is 1 */
+/* tanh x = (e^2x - 1) / (e^2x + 1), beyond 9 it is 1; near 0 that cancels, but a series doesn't. */
 INLINE vec tanh_of(vec x)
 {
-	const vec e = exp_of(2 * larger(smaller(x, splat(9.0f)), splat(-9.0f)));
+	const vec e = exp_of(2 * larger(smaller(x, splat(9.0f)), splat(-9.0f))), square = x * x;
+	const vec series = x - x * square * (1.0f / 3 - square * (2.0f / 15));
+	const vec y = choose(square < 0.0049f, series, (e - 1) / (e + 1));
 
-	return choose(x != x, x, (e - 1) / (e + 1));
+	return choose(x != x, x, y);
 }
 
 static void soft_cap(float *x, float factor, float cap, size_t n)

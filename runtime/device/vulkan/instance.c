@@ -507,8 +507,7 @@ static int open_bare(struct vulkan *v, const char *which, VkPhysicalDeviceProper
 	v->has_dma_buf =
 		vulkan_has_extension(v->physical, VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME) &&
 		vulkan_has_extension(v->physical, VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME);
-	v->has_host_memory =
-		vulkan_has_extension(v->physical, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
+	v->has_host_memory = vulkan_imports_host_memory(v->physical);
 	v->use_cache = !v->statistics && !vulkan_wanted("no-cache");
 	if (v->statistics &&
 	    !vulkan_has_extension(v->physical,

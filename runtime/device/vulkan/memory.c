@@ -9,6 +9,10 @@
 
 #include "device/vulkan/vulkan.h"
 
+static const VkBufferUsageFlags buffer_usage =
+	VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+	VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT;
+
 static bool has_flags(const struct vulkan *v, uint32_t type, VkMemoryPropertyFlags flags)
 {
 	return (v->heaps.memoryTypes[type].propertyFlags & flags) == flags;
@@ -49,9 +53,7 @@ static int create_buffer(struct vulkan *v, uint64_t bytes, const void *more, VkB
 		.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
 		.pNext = more,
 		.size = bytes,
-		.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
-			 VK_BUFFER_USAGE_TRANSFER_DST_BIT |
-			 VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT,
+		.usage = buffer_usage,
 		.sharingMode = shared ? VK_SHARING_MODE_CONCURRENT : VK_SHARING_MODE_EXCLUSIVE,
 		.queueFamilyIndexCount = shared ? 2 : 0,
 		.pQueueFamilyIndices = families,
@@ -137,7 +139,7 @@ static void release_buffer(struct vulkan *v, const struct vulkan_buffer *b)
 	if (b->buffer)
 		v->vk.vkDestroyBuffer(v->device, b->buffer, NULL);
 	if (b->pages)
-		munmap(b->pages, b->bytes);
+		munmap(b->pages, b->bytes + HUGE_PAGE);
 }
 
 static void free_buffer(struct vulkan *v, struct vulkan_buffer *b)
@@ -178,36 +180,34 @@ static VkResult bind_buffer(struct vulkan *v, struct vulkan_buffer *b)
 	return result;
 }
 
-/* The first type that we would choose of those that the buffer and what backs it allow. */
-static bool import_type(const struct vulkan *v, uint32_t allowed, uint32_t *type)
+/*
+ * The first type that we would choose of those that the buffer and what backs it allow, and that
+ * have all of @flags.
+ */
+static bool import_type(const struct vulkan *v, uint32_t allowed, VkMemoryPropertyFlags flags,
+			uint32_t *type)
 {
 	for (uint32_t i = 0; i < v->memory_type_count + v->heaps.memoryTypeCount; i++) {
 		*type = i < v->memory_type_count ? v->memory_types[i] : i - v->memory_type_count;
-		if (allowed & 1u << *type)
+		if (allowed & 1u << *type && has_flags(v, *type, flags))
 			return true;
 	}
 	return false;
 }
 
-/* @import says what memory it is, which types of memory go with it @types. */
-static VkResult back_with_import(struct vulkan *v, struct vulkan_buffer *b,
-				 VkExternalMemoryHandleTypeFlagBits handle, uint32_t types,
-				 const void *import)
+static VkResult create_external_buffer(struct vulkan *v, struct vulkan_buffer *b,
+				       VkExternalMemoryHandleTypeFlagBits handle,
+				       VkMemoryRequirements *need)
 {
 	const VkExternalMemoryBufferCreateInfo external = {
 		.sType = VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO,
 		.handleTypes = handle,
 	};
-	VkMemoryRequirements need;
-	uint32_t type;
-	VkResult result = create_buffer(v, b->bytes, &external, &b->buffer);
+	const VkResult result = create_buffer(v, b->bytes, &external, &b->buffer);
 
-	if (result != VK_SUCCESS)
-		return result;
-	v->vk.vkGetBufferMemoryRequirements(v->device, b->buffer, &need);
-	if (!import_type(v, need.memoryTypeBits & types, &type))
-		return VK_ERROR_INVALID_EXTERNAL_HANDLE;
-	return allocate_buffer(v, b, need.size, type, import);
+	if (result == VK_SUCCESS)
+		v->vk.vkGetBufferMemoryRequirements(v->device, b->buffer, need);
+	return result;
 }
 
 static VkResult back_with_dma_buf(struct vulkan *v, struct vulkan_buffer *b, int fd)
@@ -220,20 +220,54 @@ static VkResult back_with_dma_buf(struct vulkan *v, struct vulkan_buffer *b, int
 		.sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_FD_INFO_KHR,
 		.handleType = handle,
 	};
-	VkResult result = v->vk.vkGetMemoryFdPropertiesKHR(v->device, handle, fd, &properties);
+	VkMemoryRequirements need;
+	uint32_t type;
+	VkResult result = create_external_buffer(v, b, handle, &need);
 
+	if (result == VK_SUCCESS)
+		result = v->vk.vkGetMemoryFdPropertiesKHR(v->device, handle, fd, &properties);
 	if (result != VK_SUCCESS)
 		return result;
+	if (!import_type(v, need.memoryTypeBits & properties.memoryTypeBits, 0, &type))
+		return VK_ERROR_INVALID_EXTERNAL_HANDLE;
 	/* the driver takes the descriptor when it succeeds, and only then */
 	import.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (import.fd < 0)
 		return VK_ERROR_TOO_MANY_OBJECTS;
-	result = back_with_import(v, b, handle, properties.memoryTypeBits, &import);
+	result = allocate_buffer(v, b, need.size, type, &import);
 	if (result != VK_SUCCESS) {
 		close(import.fd);
 		return result;
 	}
 	return bind_buffer(v, b);
+}
+
+bool vulkan_imports_host_memory(VkPhysicalDevice physical)
+{
+	const VkPhysicalDeviceExternalBufferInfo info = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_BUFFER_INFO,
+		.usage = buffer_usage,
+		.handleType = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT,
+	};
+	VkExternalBufferProperties buffers = {
+		.sType = VK_STRUCTURE_TYPE_EXTERNAL_BUFFER_PROPERTIES
+	};
+	VkPhysicalDeviceExternalMemoryHostPropertiesEXT host = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT,
+	};
+	VkPhysicalDeviceProperties2 properties = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+		.pNext = &host,
+	};
+
+	if (!vulkan_has_extension(physical, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME))
+		return false;
+	vkGetPhysicalDeviceExternalBufferProperties(physical, &info, &buffers);
+	vkGetPhysicalDeviceProperties2(physical, &properties);
+	return buffers.externalMemoryProperties.externalMemoryFeatures &
+		       VK_EXTERNAL_MEMORY_FEATURE_IMPORTABLE_BIT &&
+	       host.minImportedHostPointerAlignment &&
+	       HUGE_PAGE % host.minImportedHostPointerAlignment == 0;
 }
 
 /*
@@ -251,20 +285,30 @@ static VkResult back_with_huge_pages(struct vulkan *v, struct vulkan_buffer *b)
 		.sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT,
 		.handleType = handle,
 	};
+	VkMemoryRequirements need;
+	uint32_t type;
 	VkResult result;
 
 	b->bytes = round_up(b->bytes, HUGE_PAGE);
-	b->pages = mmap(NULL, b->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	b->pages = mmap(NULL, b->bytes + HUGE_PAGE, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (b->pages == MAP_FAILED) {
 		b->pages = NULL;
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
 	}
-	madvise(b->pages, b->bytes, MADV_HUGEPAGE);
-	import.pHostPointer = b->map = b->pages;
-	result =
-		v->vk.vkGetMemoryHostPointerPropertiesEXT(v->device, handle, b->pages, &properties);
+	b->map = (char *)b->pages + (HUGE_PAGE - (uintptr_t)b->pages % HUGE_PAGE) % HUGE_PAGE;
+	import.pHostPointer = b->map;
+	madvise(b->map, b->bytes, MADV_HUGEPAGE);
+	result = create_external_buffer(v, b, handle, &need);
 	if (result == VK_SUCCESS)
-		result = back_with_import(v, b, handle, properties.memoryTypeBits, &import);
+		result = v->vk.vkGetMemoryHostPointerPropertiesEXT(v->device, handle, b->map,
+								   &properties);
+	if (result != VK_SUCCESS)
+		return result;
+	if (need.size > b->bytes || !import_type(v, need.memoryTypeBits & properties.memoryTypeBits,
+						 VK_MEMORY_PROPERTY_HOST_COHERENT_BIT, &type))
+		return VK_ERROR_INVALID_EXTERNAL_HANDLE;
+	result = allocate_buffer(v, b, b->bytes, type, &import);
 	return result == VK_SUCCESS ? bind_buffer(v, b) : result;
 }
 

@@ -73,6 +73,8 @@ void vulkan_cache_write(const char *path, const void *data, size_t bytes)
 	int fd;
 	bool good;
 
+	if (!path)
+		return;
 	snprintf(part, sizeof(part), "%s.%d", path, (int)getpid());
 	fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)

@@ -14,7 +14,7 @@ enum {
 	MATRIX_BYTES = 8 << 20, /* have so many bytes, if there are as many; */
 	LEAST_BYTES = 1 << 20,	/* of smaller ones only the overhead would be measured */
 	MANY_ROWS = 64,
-	RUNS = 3,
+	ROUNDS = 6,
 	FILE_LIMIT = 16384,
 };
 
@@ -27,11 +27,20 @@ static const char *const kind_names[PRODUCT_KINDS] = {
 	[PRODUCT_MANY] = "many",
 };
 
-static const char first_line[] = "stoker " STOKER_VERSION "\n";
+enum { FIRST_LINE = 96 };
 
-static bool is_variant(unsigned variant)
+/* What else measurements depend on. */
+static void write_first_line(const struct vulkan *v, char line[FIRST_LINE])
 {
-	return variant == 1 || variant == 2 || variant == 4 || variant == 8;
+	snprintf(line, FIRST_LINE, "stoker %s, codes %u, subgroups of %u%s\n", STOKER_VERSION,
+		 vulkan_codes_kind(v), v->subgroup_size, v->emulated ? ", emulated" : "");
+}
+
+static bool is_variant(int kind, unsigned variant)
+{
+	const unsigned most = kind == PRODUCT_MANY ? 4 : 8;
+
+	return variant && variant <= most && !(variant & (variant - 1));
 }
 
 static void parse(struct vulkan *v, const char *line)
@@ -39,46 +48,63 @@ static void parse(struct vulkan *v, const char *line)
 	char format[16], kind[16];
 	unsigned variant;
 
-	if (sscanf(line, "%15s %15s %u", format, kind, &variant) != 3 || !is_variant(variant))
+	if (sscanf(line, "%15s %15s %1u", format, kind, &variant) != 3)
 		return;
 	const struct stoker_format *f = stoker_format_by_name(format);
 
 	for (int k = 0; k < PRODUCT_KINDS && f; k++)
-		if (!strcmp(kind, kind_names[k]))
+		if (!strcmp(kind, kind_names[k]) && is_variant(k, variant))
 			v->variants[f->id][k] = (uint8_t)variant;
 }
 
-void vulkan_tuning_open(struct vulkan *v, const VkPhysicalDeviceProperties *p)
+static void read_file(struct vulkan *v)
 {
-	char name[64];
+	char first[FIRST_LINE];
 	size_t bytes;
-
-	if (!v->use_cache)
-		return;
-	snprintf(name, sizeof(name), "vulkan-%04x-%04x-%08x.tuning", p->vendorID, p->deviceID,
-		 p->driverVersion);
-	v->tuning_path = stoker_cache_path(name);
 	AUTO_FREE char *data = vulkan_cache_read(v->tuning_path, FILE_LIMIT, &bytes);
 	AUTO_FREE char *text = data ? strndup(data, bytes) : NULL;
 
-	if (!text || strncmp(text, first_line, strlen(first_line)))
+	write_first_line(v, first);
+	if (!text || strncmp(text, first, strlen(first)))
 		return;
 	for (char *rest = NULL, *line = strtok_r(text, "\n", &rest); line;
 	     line = strtok_r(NULL, "\n", &rest))
 		parse(v, line);
 }
 
-static void save(const struct vulkan *v)
+void vulkan_tuning_open(struct vulkan *v, const VkPhysicalDeviceProperties *p)
 {
-	char text[FILE_LIMIT];
-	size_t bytes = (size_t)snprintf(text, sizeof(text), "%s", first_line);
+	char name[64];
 
+	if (!v->use_cache)
+		return;
+	snprintf(name, sizeof(name), "vulkan-%04x-%04x-%08x.tuning", p->vendorID, p->deviceID,
+		 p->driverVersion);
+	v->tuning_path = stoker_cache_path(name);
+	read_file(v);
+}
+
+/* What others have measured meanwhile stays. */
+static void save(struct vulkan *v)
+{
+	uint8_t own[64][PRODUCT_KINDS];
+	char text[FILE_LIMIT];
+	size_t bytes;
+
+	memcpy(own, v->variants, sizeof(own));
+	read_file(v);
+	write_first_line(v, text);
+	bytes = strlen(text);
 	for (const struct stoker_format *f = NULL; (f = stoker_format_next(f));)
-		for (int k = 0; k < PRODUCT_KINDS; k++)
-			if (v->variants[f->id][k] && bytes < sizeof(text) - 64)
+		for (int k = 0; k < PRODUCT_KINDS; k++) {
+			const unsigned variant = own[f->id][k] ? own[f->id][k]
+							       : v->variants[f->id][k];
+
+			if (variant && bytes < sizeof(text) - 64)
 				bytes += (size_t)snprintf(text + bytes, sizeof(text) - bytes,
 							  "%s %s %u\n", f->name, kind_names[k],
-							  v->variants[f->id][k]);
+							  variant);
+		}
 	vulkan_cache_write(v->tuning_path, text, bytes);
 }
 
@@ -133,55 +159,46 @@ static void close_trial(struct vulkan *v, struct trial *t)
 	vulkan_memory_destroy(&v->base, &t->rows);
 }
 
-/* The best of some runs; 0 after a failure. */
-static double measure(struct vulkan *v, struct trial *t)
+/* What the products take; 0 after a failure. */
+static double run(struct vulkan *v, struct trial *t)
 {
-	double best = 0;
+	const uint64_t started = stoker_now_ns();
 
-	for (int run = -1; run < RUNS; run++) { /* the first one compiles */
-		const uint64_t started = stoker_now_ns();
-
-		if (vulkan_begin(&v->base, NULL))
-			return 0;
-		for (int i = 0; i < PRODUCTS; i++) {
-			t->op.weight[0] = &t->weight[i];
-			vulkan_matmul(&v->base, &t->op);
-		}
-		if (vulkan_submit(&v->base, NULL, NULL))
-			return 0;
-		const double took = (double)(stoker_now_ns() - started);
-
-		if (run >= 0 && (best == 0 || took < best))
-			best = took;
+	if (vulkan_begin(&v->base, NULL))
+		return 0;
+	for (int i = 0; i < PRODUCTS; i++) {
+		t->op.weight[0] = &t->weight[i];
+		vulkan_matmul(&v->base, &t->op);
 	}
-	return best;
+	if (vulkan_submit(&v->base, NULL, NULL))
+		return 0;
+	return (double)MAX(stoker_now_ns() - started, (uint64_t)1);
 }
 
+/* Variants take turns, so that none has the machine's better moments; their best runs count. */
 static void choose(struct vulkan *v, struct trial *t, enum vulkan_product_kind kind, uint32_t rows)
 {
-	uint8_t *chosen = &v->variants[t->weight[0].format->id][kind], best = 0;
+	uint8_t *chosen = &v->variants[t->weight[0].format->id][kind];
 	const unsigned usual = vulkan_usual_variant(v, &t->weight[0], kind);
-	double least;
+	double least[9] = { 0 };
+	unsigned best = usual;
+	bool failed = false;
 
 	t->op.rows = rows;
-	*chosen = (uint8_t)usual;
-	least = measure(v, t) / gain;
-	for (unsigned variant = 1; is_variant(variant) && least > 0; variant *= 2) {
-		double took = 0;
+	for (int round = -1; round < ROUNDS && !failed; round++) /* the first one compiles */
+		for (unsigned i = 1; is_variant(kind, i) && !failed; i *= 2) {
+			*chosen = (uint8_t)i;
+			const double took = run(v, t);
 
-		if (variant == usual || (kind == PRODUCT_MANY && variant > 4))
-			continue;
-		*chosen = (uint8_t)variant;
-		took = measure(v, t);
-		if (took == 0)
-			least = 0;
-		if (took > 0 && took < least) {
-			least = took;
-			best = (uint8_t)variant;
+			failed = took == 0;
+			if (round >= 0 && (round == 0 || took < least[i]))
+				least[i] = took;
 		}
-	}
+	for (unsigned i = 1; is_variant(kind, i); i *= 2)
+		if (least[i] < least[best] && gain * least[i] < least[usual])
+			best = i;
 	/* what fails here fails again where it is told */
-	*chosen = least == 0 ? 0 : best ? best : (uint8_t)usual;
+	*chosen = failed ? 0 : (uint8_t)best;
 	v->tuned = v->tuned || *chosen;
 }
 
@@ -191,21 +208,24 @@ void vulkan_tune(struct stoker_device *d, const struct stoker_weight *like)
 	const enum vulkan_product_kind single = vulkan_takes_codes(v, like) ? PRODUCT_CODES
 									    : PRODUCT_FLOATS;
 	const uint8_t *known = v->variants[like->format->id];
-	/* emulated GPUs take seconds to compile those, which differ little */
-	const bool many = !v->emulated && !known[PRODUCT_MANY] &&
-			  !(v->tensor && vulkan_has_shader(SHADER_MATMUL_TENSOR, like->format));
 	struct trial trial;
 
-	if (!v->tuning_path || v->base.profile || (known[single] && !many) ||
+	if (!v->tuning_path || v->base.profile ||
 	    stoker_row_bytes(like->format, like->in) * like->out < LEAST_BYTES)
 		return;
 	pthread_mutex_lock(&d->turn);
-	if (!open_trial(v, like, &trial)) {
-		if (!known[single])
-			choose(v, &trial, single, 1);
-		if (many)
-			choose(v, &trial, PRODUCT_MANY, MANY_ROWS);
+	/* emulated GPUs take seconds to compile those for many rows, which differ little */
+	const bool many = !v->emulated && !known[PRODUCT_MANY] &&
+			  !(v->tensor && vulkan_has_shader(SHADER_MATMUL_TENSOR, like->format));
+
+	if (many || !known[single]) {
+		if (!open_trial(v, like, &trial)) {
+			if (!known[single])
+				choose(v, &trial, single, 1);
+			if (many)
+				choose(v, &trial, PRODUCT_MANY, MANY_ROWS);
+		}
+		close_trial(v, &trial);
 	}
-	close_trial(v, &trial);
 	pthread_mutex_unlock(&d->turn);
 }

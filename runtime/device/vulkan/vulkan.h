@@ -235,6 +235,8 @@ void vulkan_local_memory(VkPhysicalDevice physical, uint64_t *bytes, uint64_t *l
 /* --- memory.c ------------------------------------------------------------------------------------
  */
 
+/* Whether buffers can be made of the host's pages, huge ones. */
+bool vulkan_imports_host_memory(VkPhysicalDevice physical);
 int vulkan_choose_memory(struct vulkan *v, bool separate, struct stoker_error *err);
 int vulkan_memory_import(struct stoker_device *d, void *host, int fd, uint64_t bytes,
 			 struct stoker_memory *m, struct stoker_error *err);

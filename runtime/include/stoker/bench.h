@@ -92,7 +92,8 @@ typedef void stoker_bench_op_fn(void *context, const struct stoker_bench_op *op)
  * @format: of the experts' weights, by name
  * @fn: called for each op with one row and with 512, as soon as it is measured
  *
- * Takes some 700 MB of the device's memory.
+ * Takes 200 MB of the device's memory, and for experts what 604 million weights take: 340 MB in
+ * Q4_K.
  *
  * Return: 0, -EINVAL for an unknown format, -ENOMEM.
  */
