@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Errors, half floats, time and sizes: see base.h. */
+/* Errors, half floats, medians, time and sizes: see base.h. */
 #include "base/base.h"
 
 #include <stdarg.h>
@@ -33,6 +33,19 @@ uint16_t f32_to_f16(float f)
 		return (uint16_t)(sign | (bits_of_float(shifted) - 0x3f000000));
 	}
 	return (uint16_t)(sign | (magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13);
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+double stoker_median(double *numbers, size_t count)
+{
+	qsort(numbers, count, sizeof(*numbers), by_size);
+	return numbers[count / 2];
 }
 
 uint64_t stoker_now_ns(void)

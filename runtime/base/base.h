@@ -36,6 +36,9 @@ static inline bool stoker_add(uint64_t a, uint64_t b, uint64_t *out)
 	return !__builtin_add_overflow(a, b, out);
 }
 
+/* The middle one of @count numbers, which it sorts. */
+double stoker_median(double *numbers, size_t count);
+
 static inline uint64_t round_up(uint64_t value, uint64_t multiple)
 {
 	return (value + multiple - 1) / multiple * multiple;

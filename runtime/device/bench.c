@@ -6,13 +6,6 @@
 
 enum { FOOTPRINT = 256 << 20, PASSES = 9, PASS_NS = 100000000, SPIN_NS = 20000000 };
 
-static int compare(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 int stoker_bench_product(struct stoker_device *d, struct stoker_bench_product *p,
 			 struct stoker_error *err)
 {
@@ -66,8 +59,7 @@ int stoker_bench_product(struct stoker_device *d, struct stoker_bench_product *p
 			seconds[pass] = 1e-9 * (double)took / (double)count;
 	}
 	if (!ret) {
-		qsort(seconds, PASSES, sizeof(*seconds), compare);
-		p->seconds = seconds[PASSES / 2];
+		p->seconds = stoker_median(seconds, PASSES);
 		p->weight_bytes = (double)bytes;
 		p->operations = 2.0 * p->in * p->out * p->rows;
 	}

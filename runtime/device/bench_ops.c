@@ -401,13 +401,6 @@ static int make_bed(struct bed *b, const struct stoker_format *f, struct stoker_
 	return ret ? ret : write_numbers(b, err);
 }
 
-static int compare(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static int measure(const struct bed *b, const struct point *p, double *median,
 		   struct stoker_error *err)
 {
@@ -433,8 +426,7 @@ static int measure(const struct bed *b, const struct point *p, double *median,
 	}
 	if (ret)
 		return ret;
-	qsort(seconds, PASSES, sizeof(*seconds), compare);
-	*median = seconds[PASSES / 2];
+	*median = stoker_median(seconds, PASSES);
 	return 0;
 }
 

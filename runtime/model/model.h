@@ -108,7 +108,7 @@ struct stoker_model {
 	uint64_t parameters;
 
 	/* while loading */
-	struct stoker_weight largest[64]; /* of each format, by its id */
+	struct stoker_weight largest[FORMAT_IDS]; /* of each format, by its id */
 	struct stoker_error *err;
 	int failed;
 };

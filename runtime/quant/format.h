@@ -26,6 +26,8 @@ typedef void stoker_widen_fn(const uint8_t *src, size_t n, float *dst);
 /* One block from its block_values floats. */
 typedef void stoker_encode_fn(const float *x, uint8_t *block);
 
+enum { FORMAT_IDS = 64 }; /* all are below */
+
 struct stoker_format {
 	const char *name;
 	uint32_t id;

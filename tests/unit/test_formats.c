@@ -10,6 +10,7 @@ static void test_registry(void)
 
 	for (const struct stoker_format *f = NULL; (f = stoker_format_next(f)); count++) {
 		CU_ASSERT_PTR_EQUAL(stoker_format_by_id(f->id), f);
+		CU_ASSERT(f->id < FORMAT_IDS);
 		CU_ASSERT_PTR_EQUAL(stoker_format_by_name(f->name), f);
 	}
 	CU_ASSERT_EQUAL(count, 26);

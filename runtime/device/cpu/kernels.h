@@ -32,8 +32,7 @@ struct q8_rows {
 
 /*
  * out[0 .. rows) = W x, unpacking weights in registers only, for the formats that are used most;
- * @scratch as for gemm_q8.  cpu_fused_gemv() gives NULL where there is none: fused.c,
- * fused_avx2.c.
+ * @scratch as for gemm_q8.  cpu_fused_gemv() gives NULL where there is none: fused.c.
  */
 typedef void fused_gemv_fn(const uint8_t *w, size_t row_bytes, size_t rows, const struct q8_rows *x,
 			   size_t row, float *out, void *scratch);
@@ -46,6 +45,16 @@ struct gemm_rows {
 	float *out;		   /* of row 0 */
 	size_t out_stride;
 };
+
+/* gemm.c: see struct cpu_kernels. */
+ISA_DECLARE(void, cpu_gemm_q8, const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
+	    unsigned rows, const struct q8_rows *x, const struct gemm_rows *r, void *scratch);
+ISA_DECLARE(void, cpu_gemm_float, const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
+	    unsigned rows, const float *x, size_t k, const struct gemm_rows *r, void *scratch);
+ISA_DECLARE(void, cpu_gemv_q8, const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
+	    size_t rows, const struct q8_rows *x, size_t row, float *out, void *scratch);
+ISA_DECLARE(void, cpu_gemv_float, const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
+	    size_t rows, const float *x, size_t k, float *out, void *scratch);
 
 struct cpu_kernels {
 	/* @groups groups of a row from @first on; @x are their values. */

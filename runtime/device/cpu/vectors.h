@@ -91,6 +91,22 @@ INLINE float sum_of(vec v)
 #endif
 }
 
+INLINE float dot(const float *a, const float *b, size_t n)
+{
+	vec sum[4] = { 0 };
+	float tail = 0;
+	size_t i = 0;
+
+	for (; i + 4 * LANES <= n; i += 4 * LANES)
+		for (size_t v = 0; v < 4; v++)
+			sum[v] += load(a + i + v * LANES) * load(b + i + v * LANES);
+	for (; i + LANES <= n; i += LANES)
+		sum[0] += load(a + i) * load(b + i);
+	for (; i < n; i++)
+		tail += a[i] * b[i];
+	return sum_of((sum[0] + sum[1]) + (sum[2] + sum[3])) + tail;
+}
+
 INLINE float largest_of(vec v)
 {
 #if HAVE_VNNI512

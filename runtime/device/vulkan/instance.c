@@ -330,11 +330,39 @@ static void choose_queues(struct vulkan *v)
 	}
 }
 
+enum { MOST_EXTENSIONS = 8 };
+
+/* Those that the device has and that we use; returns their number. */
+static uint32_t list_extensions(const struct vulkan *v, const char *names[MOST_EXTENSIONS])
+{
+	uint32_t n = 0;
+
+#ifdef VK_KHR_cooperative_matrix
+	if (v->tensor)
+		names[n++] = VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME;
+#endif
+	if (v->dot)
+		names[n++] = VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME;
+	if (v->has_control)
+		names[n++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
+	if (v->statistics)
+		names[n++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
+	if (v->has_budget)
+		names[n++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
+	if (v->has_dma_buf) {
+		names[n++] = VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME;
+		names[n++] = VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME;
+	}
+	if (v->has_host_memory)
+		names[n++] = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME;
+	return n;
+}
+
 static int open_device(struct vulkan *v, struct stoker_error *err)
 {
 	const float priority = 1;
-	const char *extensions[8];
-	uint32_t extension_count = 0;
+	const char *extensions[MOST_EXTENSIONS];
+	const uint32_t extension_count = list_extensions(v, extensions);
 	const VkDeviceQueueCreateInfo queues[] = {
 		{ .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
 		  .queueFamilyIndex = v->family,
@@ -366,35 +394,21 @@ static int open_device(struct vulkan *v, struct stoker_error *err)
 		.cooperativeMatrix = VK_TRUE,
 	};
 
-	if (v->tensor) {
-		extensions[extension_count++] = VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME;
+	if (v->tensor)
 		more = &tensor;
-	}
 #endif
 	if (v->dot) {
-		extensions[extension_count++] = VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME;
 		dot.pNext = more;
 		more = &dot;
 	}
 	if (v->has_control) {
-		extensions[extension_count++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
 		control.pNext = more;
 		more = &control;
 	}
 	if (v->statistics) {
-		extensions[extension_count++] =
-			VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
 		executables.pNext = more;
 		more = &executables;
 	}
-	if (v->has_budget)
-		extensions[extension_count++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
-	if (v->has_dma_buf) {
-		extensions[extension_count++] = VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME;
-		extensions[extension_count++] = VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME;
-	}
-	if (v->has_host_memory)
-		extensions[extension_count++] = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME;
 	const VkPhysicalDeviceVulkan12Features v12 = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
 		.pNext = more,

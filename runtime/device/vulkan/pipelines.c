@@ -3,13 +3,10 @@
  * Pipelines: the embedded shaders, specialised when an op first needs them.  Vulkan's pipeline
  * cache is kept in the user's cache folder, in a file a device and driver version.
  */
+#include "base/cache.h"
 #include "device/vulkan/vulkan.h"
-#include "stoker/cache.h"
 
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { CACHE_LIMIT = 64 << 20, PUSH_BYTES = 128 };
 
@@ -48,42 +45,6 @@ static char *cache_path(const VkPhysicalDeviceProperties *p)
 	return stoker_cache_path(name);
 }
 
-/* The whole file, or NULL. */
-void *vulkan_cache_read(const char *path, size_t limit, size_t *bytes)
-{
-	const int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
-	struct stat s;
-	void *data = NULL;
-
-	*bytes = 0;
-	if (fd < 0)
-		return NULL;
-	if (!fstat(fd, &s) && S_ISREG(s.st_mode) && s.st_size > 0 && (uint64_t)s.st_size <= limit)
-		data = malloc((size_t)s.st_size);
-	if (data && read(fd, data, (size_t)s.st_size) == s.st_size)
-		*bytes = (size_t)s.st_size;
-	close(fd);
-	return data;
-}
-
-/* Through a file of our own, so that two programs that end together don't mix theirs. */
-void vulkan_cache_write(const char *path, const void *data, size_t bytes)
-{
-	char part[3200];
-	int fd;
-	bool good;
-
-	if (!path)
-		return;
-	snprintf(part, sizeof(part), "%s.%d", path, (int)getpid());
-	fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return;
-	good = write(fd, data, bytes) == (ssize_t)bytes;
-	if (close(fd) || !good || rename(part, path))
-		unlink(part);
-}
-
 static VkResult create_cache(struct vulkan *v, const void *data, size_t bytes)
 {
 	const VkPipelineCacheCreateInfo info = {
@@ -116,7 +77,7 @@ int vulkan_pipelines_open(struct vulkan *v, const VkPhysicalDeviceProperties *pr
 		return vulkan_fail(v, result, "creating a pipeline layout", err);
 	if (v->use_cache)
 		v->cache_path = cache_path(properties);
-	data = vulkan_cache_read(v->cache_path, CACHE_LIMIT, &bytes);
+	data = stoker_cache_read(v->cache_path, CACHE_LIMIT, &bytes);
 	result = create_cache(v, data, bytes);
 	if (result != VK_SUCCESS && bytes)
 		result = create_cache(v, NULL, 0); /* a damaged file */
@@ -139,7 +100,7 @@ static void save_cache(struct vulkan *v)
 		return;
 	data = malloc(bytes);
 	if (data && !v->vk.vkGetPipelineCacheData(v->device, v->pipeline_cache, &bytes, data))
-		vulkan_cache_write(v->cache_path, data, bytes);
+		stoker_cache_write(v->cache_path, data, bytes);
 }
 
 void vulkan_pipelines_close(struct vulkan *v)

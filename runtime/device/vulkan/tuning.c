@@ -6,8 +6,8 @@
  */
 #include <stdio.h>
 
+#include "base/cache.h"
 #include "device/vulkan/record.h"
-#include "stoker/cache.h"
 
 enum {
 	PRODUCTS = 4,		/* of matrices of their own in one measurement, of which */
@@ -61,7 +61,7 @@ static void read_file(struct vulkan *v)
 {
 	char first[FIRST_LINE];
 	size_t bytes;
-	AUTO_FREE char *data = vulkan_cache_read(v->tuning_path, FILE_LIMIT, &bytes);
+	AUTO_FREE char *data = stoker_cache_read(v->tuning_path, FILE_LIMIT, &bytes);
 	AUTO_FREE char *text = data ? strndup(data, bytes) : NULL;
 
 	write_first_line(v, first);
@@ -87,7 +87,7 @@ void vulkan_tuning_open(struct vulkan *v, const VkPhysicalDeviceProperties *p)
 /* What others have measured meanwhile stays. */
 static void save(struct vulkan *v)
 {
-	uint8_t own[64][PRODUCT_KINDS];
+	uint8_t own[FORMAT_IDS][PRODUCT_KINDS];
 	char text[FILE_LIMIT];
 	size_t bytes;
 
@@ -105,7 +105,7 @@ static void save(struct vulkan *v)
 							  "%s %s %u\n", f->name, kind_names[k],
 							  variant);
 		}
-	vulkan_cache_write(v->tuning_path, text, bytes);
+	stoker_cache_write(v->tuning_path, text, bytes);
 }
 
 void vulkan_tuning_close(struct vulkan *v)

@@ -157,7 +157,7 @@ struct vulkan {
 	size_t pipeline_count, pipeline_room;
 
 	/* rows of weights that a subgroup or a lane takes, by format and kind; 0: not measured */
-	uint8_t variants[64][PRODUCT_KINDS];
+	uint8_t variants[FORMAT_IDS][PRODUCT_KINDS];
 	char *tuning_path; /* NULL: variants aren't measured */
 	bool tuned;	   /* some were, which is to be kept */
 
@@ -307,10 +307,6 @@ bool vulkan_has_shader(enum vulkan_shader shader, const struct stoker_format *fo
 const char *vulkan_shader_name(enum vulkan_shader shader);
 int vulkan_pipeline(struct vulkan *v, const struct vulkan_dispatch *d, VkPipeline *pipeline,
 		    struct stoker_error *err);
-
-/* Small files in the cache folder; the path may be NULL. */
-void *vulkan_cache_read(const char *path, size_t limit, size_t *bytes);
-void vulkan_cache_write(const char *path, const void *data, size_t bytes);
 
 /* --- tuning.c ------------------------------------------------------------------------------------
  */
