@@ -15,7 +15,11 @@ void ISA_NAME(widen_f16)(const uint8_t *src, size_t n, float *dst)
 {
 	size_t i = 0;
 
-#if defined(__F16C__)
+#if defined(__AVX512F__)
+	for (; i + 16 <= n; i += 16)
+		_mm512_storeu_ps(dst + i,
+				 _mm512_cvtph_ps(_mm256_loadu_si256((const void *)(src + 2 * i))));
+#elif defined(__F16C__)
 	for (; i + 8 <= n; i += 8)
 		_mm256_storeu_ps(dst + i,
 				 _mm256_cvtph_ps(_mm_loadu_si128((const void *)(src + 2 * i))));

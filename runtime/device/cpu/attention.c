@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 /*
- * Attention on the CPU: keys and values are widened tile by tile and shared by the queries of a
- * group of heads and rows, with a running softmax (arXiv:2112.05682, arXiv:2205.14135).
+ * Attention on the CPU: keys and values are taken tile by tile and shared by the queries of a group
+ * of heads and rows, with a running softmax (arXiv:2112.05682, arXiv:2205.14135).
  */
 #include "device/cpu/cpu.h"
 
 #include <math.h>
 
 enum {
-	TILE = 64,  /* cache rows widened at a time */
-	AHEAD = 16, /* rows that are asked for before they are; processors see no stream in them */
-	QUERY_ROWS = 8,	  /* rows that share a widened tile */
+	TILE = ATTEND_ROWS,
+	AHEAD = 24, /* rows that are asked for before they are; processors see no stream in them */
+	QUERY_ROWS = 8,	  /* rows that share a tile */
 	CHUNK = 256,	  /* cache rows of a job, at least, when there are few rows */
 	CHUNKS = 64,	  /* of a long past, at most */
 	PARTIALS = 16384, /* what queries and chunks come to, at most */
@@ -44,66 +44,6 @@ struct attention_job {
 	float *top, *sum;		       /* [chunks][queries] */
 };
 
-/* The running softmax of one query. */
-struct query {
-	const float *q;
-	float *out;
-	float top, sum;
-	uint32_t first, end; /* cache rows it sees */
-};
-
-/* The @count queries see the same rows. */
-static void attend_tile(const struct cpu *cpu, const struct op_attention *op, struct query *queries,
-			unsigned count, const float *keys, const float *values, size_t key_stride,
-			size_t value_stride, uint32_t at, uint32_t rows)
-{
-	const struct cpu_kernels *k = cpu->kernels;
-	const uint32_t begin = MAX(queries->first, at), end = MIN(queries->end, at + rows);
-	float scores[QUERIES][TILE], *score[QUERIES] = { NULL }, *out[QUERIES] = { NULL };
-	const float *q[QUERIES] = { NULL }, *weight[QUERIES] = { NULL };
-
-	if (begin >= end)
-		return;
-	const uint32_t n = end - begin;
-
-	for (unsigned i = 0; i < count; i++) {
-		q[i] = queries[i].q;
-		out[i] = queries[i].out;
-		weight[i] = score[i] = scores[i];
-	}
-	k->dots(q, count, keys + (begin - at) * key_stride, key_stride, n, op->key_size, op->scale,
-		score);
-	for (unsigned i = 0; i < count; i++) {
-		struct query *query = &queries[i];
-
-		if (op->softcap > 0)
-			k->soft_cap(score[i], 1, op->softcap, n);
-		const float top = fmaxf(query->top, k->max(score[i], n));
-
-		if (top > query->top) {
-			const float shrink = query->sum > 0 ? expf(query->top - top) : 0;
-
-			query->sum *= shrink;
-			k->scale(query->out, shrink, op->value_size);
-			query->top = top;
-		}
-		query->sum += k->exp_sum(score[i], top, n);
-	}
-	k->add_weighted(out, weight, count, values + (begin - at) * value_stride, value_stride, n,
-			op->value_size);
-}
-
-/* How many of the queries see the same rows as the first one, up to what kernels take together. */
-static unsigned alike(const struct query *queries, uint32_t count)
-{
-	unsigned n = 1;
-
-	while (n < QUERIES && n < count && queries[n].first == queries->first &&
-	       queries[n].end == queries->end)
-		n++;
-	return n;
-}
-
 /* The part of the cache that belongs to one key-value head. */
 struct cache {
 	const uint8_t *keys, *values;
@@ -134,24 +74,18 @@ static void ask_for(uintptr_t at, uint64_t bytes)
 		__builtin_prefetch((const void *)(at + i));
 }
 
-/* @count cache rows as floats. */
+/* Cache rows [at, at + count) of one key-value head, ready for the kernels. */
 struct tile {
-	const float *keys, *values;
-	size_t key_stride, value_stride;
+	struct head_rows keys, values;
+	bool half;
 };
 
+/* As floats, in @room. */
 static struct tile widen(const struct cpu *cpu, const struct op_attention *op,
 			 const struct cache *c, uint32_t at, uint32_t count, float *room)
 {
 	float *keys = room, *values = room + (size_t)TILE * op->key_size;
 
-	if (op->format == STOKER_KV_F32)
-		return (struct tile){
-			.keys = (const float *)(const void *)(c->keys + at * c->key_row),
-			.values = (const float *)(const void *)(c->values + at * c->value_row),
-			.key_stride = c->key_row / sizeof(float),
-			.value_stride = c->value_row / sizeof(float),
-		};
 	for (uint32_t i = 0; i < count; i++) {
 		const uint8_t *key = c->keys + (at + i) * c->key_row;
 		const uint8_t *value = c->values + (at + i) * c->value_row;
@@ -166,10 +100,27 @@ static struct tile widen(const struct cpu *cpu, const struct op_attention *op,
 				      op->value_size);
 	}
 	return (struct tile){
-		.keys = keys,
-		.values = op->shared_value ? keys : values,
-		.key_stride = op->key_size,
-		.value_stride = op->shared_value ? op->key_size : op->value_size,
+		.keys = { .at = (const uint8_t *)keys, .stride = op->key_size * sizeof(float) },
+		.values = { .at = (const uint8_t *)(op->shared_value ? keys : values),
+			    .stride = (op->shared_value ? op->key_size : op->value_size) *
+				      sizeof(float) },
+	};
+}
+
+static struct tile tile_of(const struct cpu *cpu, const struct op_attention *op,
+			   const struct cache *c, uint32_t at, uint32_t count, float *room)
+{
+	const bool half = op->format == STOKER_KV_F16 && cpu->kernels->reads_halves;
+	const uint8_t *keys = c->keys + at * c->key_row, *values = c->values + at * c->value_row;
+
+	if (op->format != STOKER_KV_F32 && !half)
+		return widen(cpu, op, c, at, count, room);
+	return (struct tile){
+		.keys = { keys, c->key_row, (uintptr_t)keys + AHEAD * c->key_row, c->key_row },
+		.values = { values, c->value_row,
+			    op->shared_value ? 0 : (uintptr_t)values + AHEAD * c->value_row,
+			    c->value_row },
+		.half = half,
 	};
 }
 
@@ -197,13 +148,45 @@ static float *output_of(const struct op_attention *op, uint32_t row, uint32_t he
 	       (size_t)head * op->value_size;
 }
 
-static void attend_all(const struct cpu *cpu, const struct op_attention *op, const struct tile *t,
-		       struct query *queries, uint32_t count, uint32_t at, uint32_t rows)
+/* The rows of a tile that a query sees: [first, end), empty if end isn't larger. */
+static void seen(const struct query *q, uint32_t at, uint32_t rows, uint32_t *first, uint32_t *end)
 {
+	*first = MAX(q->first, at) - at;
+	*end = MIN(q->end, at + rows);
+	*end = *end > at ? *end - at : 0;
+}
+
+static struct head_rows rows_from(const struct head_rows *rows, uint32_t first, bool ask)
+{
+	struct head_rows r = *rows;
+
+	r.at += first * r.stride;
+	r.ahead = ask && r.ahead ? r.ahead + first * r.ahead_stride : 0;
+	return r;
+}
+
+/* Queries that see the same rows of the tile go together. */
+static void attend_tile(const struct cpu *cpu, const struct op_attention *op, const struct tile *t,
+			struct query *queries, uint32_t count, uint32_t at, uint32_t rows)
+{
+	const unsigned most = cpu->kernels->queries;
+	uint32_t first, end, other_first, other_end;
+
 	for (uint32_t i = 0, n; i < count; i += n) {
-		n = alike(queries + i, count - i);
-		attend_tile(cpu, op, queries + i, n, t->keys, t->values, t->key_stride,
-			    t->value_stride, at, rows);
+		seen(&queries[i], at, rows, &first, &end);
+		for (n = 1; n < most && i + n < count; n++) {
+			seen(&queries[i + n], at, rows, &other_first, &other_end);
+			if (other_first != first || other_end != end)
+				break;
+		}
+		while (n & (n - 1))
+			n &= n - 1;
+		if (first >= end)
+			continue;
+		const struct head_rows keys = rows_from(&t->keys, first, !i);
+		const struct head_rows values = rows_from(&t->values, first, !i);
+
+		cpu->kernels->attend(queries + i, n, &keys, &values, end - first, op, t->half);
 	}
 }
 
@@ -234,9 +217,9 @@ static void attend(const struct cpu *cpu, const struct attention_job *j, unsigne
 	}
 	for (uint32_t at = first; at < end; at += TILE) {
 		const uint32_t count = MIN(end - at, (uint32_t)TILE);
-		const struct tile t = widen(cpu, op, &cache, at, count, room);
+		const struct tile t = tile_of(cpu, op, &cache, at, count, room);
 
-		attend_all(cpu, op, &t, queries, heads * rows, at, count);
+		attend_tile(cpu, op, &t, queries, heads * rows, at, count);
 	}
 	for (uint32_t i = 0; i < heads * rows; i++)
 		cpu->kernels->scale(queries[i].out, 1 / queries[i].sum, op->value_size);
@@ -281,9 +264,9 @@ static void attend_chunk(const struct cpu *cpu, const struct attention_job *j, u
 		for (uint32_t kv = kv0; kv < kv1; kv++) {
 			const uint32_t count = MIN(to - at, (uint32_t)TILE);
 			const struct cache cache = cache_of(op, kv);
-			const struct tile t = widen(cpu, op, &cache, at, count, room);
+			const struct tile t = tile_of(cpu, op, &cache, at, count, room);
 
-			attend_all(cpu, op, &t, queries + (kv - kv0) * each, each, at, count);
+			attend_tile(cpu, op, &t, queries + (kv - kv0) * each, each, at, count);
 		}
 	for (uint32_t i = 0; i < (kv1 - kv0) * each; i++) {
 		const size_t place =

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Attention, activations, codes of activations and the table of all: see kernels.h. */
+/* Activations, codes of activations, the cache's formats and the table of all: see kernels.h. */
 #include "device/cpu/kernels.h"
 #include "device/cpu/tile_dot.h"
+#include "device/cpu/vector_math.h"
 
 #include <math.h>
 
@@ -14,125 +15,6 @@ static void axpy(float *y, float a, const float *x, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		y[i] += a * x[i];
-}
-
-/* One query and as many rows as vectors have lanes. */
-INLINE void dots_of_one(const float *q, const float *rows, size_t stride, size_t n, float factor,
-			float *out)
-{
-	vec sum[LANES] = { 0 };
-	size_t c = 0;
-
-	for (; c + LANES <= n; c += LANES) {
-		const vec v = load(q + c);
-
-		for (size_t r = 0; r < LANES; r++)
-			sum[r] += v * load(rows + r * stride + c);
-	}
-	store(out, factor * sums_of(sum));
-	for (size_t r = 0; r < LANES && c < n; r++)
-		out[r] += factor * dot(q + c, rows + r * stride + c, n - c);
-}
-
-enum { SHARED_ROWS = LANES / QUERIES };
-
-/* All queries and so many rows that there are as many sums. */
-INLINE void dots_of_all(const float *const q[QUERIES], const float *rows, size_t stride, size_t n,
-			float factor, float *const out[QUERIES], size_t at)
-{
-	vec sum[LANES] = { 0 };
-	float sums[LANES];
-	size_t c = 0;
-
-	for (; c + LANES <= n; c += LANES) {
-		vec row[SHARED_ROWS];
-
-		for (size_t r = 0; r < SHARED_ROWS; r++)
-			row[r] = load(rows + r * stride + c);
-		for (size_t h = 0; h < QUERIES; h++) {
-			const vec v = load(q[h] + c);
-
-			for (size_t r = 0; r < SHARED_ROWS; r++)
-				sum[QUERIES * r + h] += v * row[r];
-		}
-	}
-	store(sums, factor * sums_of(sum));
-	for (size_t r = 0; r < SHARED_ROWS; r++)
-		for (size_t h = 0; h < QUERIES; h++) {
-			out[h][at + r] = sums[QUERIES * r + h];
-			if (c < n)
-				out[h][at + r] +=
-					factor * dot(q[h] + c, rows + r * stride + c, n - c);
-		}
-}
-
-static void dots(const float *const q[QUERIES], unsigned queries, const float *rows, size_t stride,
-		 size_t count, size_t n, float factor, float *const out[QUERIES])
-{
-	size_t i = 0;
-
-	for (; queries == QUERIES && i + SHARED_ROWS <= count; i += SHARED_ROWS)
-		dots_of_all(q, rows + i * stride, stride, n, factor, out, i);
-	for (unsigned h = 0; h < queries; h++) {
-		size_t at = i;
-
-		for (; at + LANES <= count; at += LANES)
-			dots_of_one(q[h], rows + at * stride, stride, n, factor, out[h] + at);
-		for (; at < count; at++)
-			out[h][at] = factor * dot(q[h], rows + at * stride, n);
-	}
-}
-
-/* @vectors of each y from @c on, which stay in registers; all about them is constant when inlined.
- */
-INLINE void add_weighted_part(float *const *y, const float *const *w, size_t queries,
-			      const float *rows, size_t stride, size_t count, size_t c,
-			      size_t vectors)
-{
-	vec sum[16], row[8];
-
-	for (size_t h = 0; h < queries; h++)
-		for (size_t v = 0; v < vectors; v++)
-			sum[vectors * h + v] = load(y[h] + c + LANES * v);
-	for (size_t i = 0; i < count; i++) {
-		for (size_t v = 0; v < vectors; v++)
-			row[v] = load(rows + i * stride + c + LANES * v);
-		for (size_t h = 0; h < queries; h++)
-			for (size_t v = 0; v < vectors; v++)
-				sum[vectors * h + v] += w[h][i] * row[v];
-	}
-	for (size_t h = 0; h < queries; h++)
-		for (size_t v = 0; v < vectors; v++)
-			store(y[h] + c + LANES * v, sum[vectors * h + v]);
-}
-
-INLINE size_t add_weighted_parts(float *const *y, const float *const *w, size_t queries,
-				 const float *rows, size_t stride, size_t count, size_t n,
-				 size_t vectors)
-{
-	size_t c = 0;
-
-	for (; c + vectors * LANES <= n; c += vectors * LANES)
-		add_weighted_part(y, w, queries, rows, stride, count, c, vectors);
-	for (; c + LANES <= n; c += LANES)
-		add_weighted_part(y, w, queries, rows, stride, count, c, 1);
-	return c;
-}
-
-static void add_weighted(float *const y[QUERIES], const float *const w[QUERIES], unsigned queries,
-			 const float *rows, size_t stride, size_t count, size_t n)
-{
-	size_t c = 0;
-
-	if (queries == QUERIES)
-		c = add_weighted_parts(y, w, QUERIES, rows, stride, count, n, SHARED_ROWS);
-	for (unsigned h = 0; h < queries; h++) {
-		if (queries < QUERIES)
-			c = add_weighted_parts(y + h, w + h, 1, rows, stride, count, n,
-					       LANES == 16 ? 4 : 8);
-		for (size_t i = 0; c < n && i < count; i++)
-			axpy(y[h] + c, w[h][i], rows + i * stride + c, n - c);
-	}
 }
 
 static void scale(float *y, float a, size_t n)
@@ -156,38 +38,6 @@ static float max(const float *x, size_t n)
 	for (; i < n; i++)
 		m = x[i] > m ? x[i] : m;
 	return m;
-}
-
-/*
- * exp(x) = 2^n * e^r with r in [-ln2/2, ln2/2] and a degree-6 Taylor polynomial in r: relative
- * error below 2e-7.  Arguments under -87 give 0, over 88 the largest power, NaN gives NaN.
- */
-INLINE vec exp_of(vec x)
-{
-	const vec low = splat(-87.0f), high = splat(88.0f);
-	const vec magic = splat(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
-	const ivec tiny = x < low, nan = x != x;
-	const vec given = x;
-	vec n, r, p;
-
-	x = smaller(larger(x, low), high);
-	n = (x * 1.44269504f + magic) - magic;
-	r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-	p = r * (1.0f / 720) + 1.0f / 120;
-	p = p * r + 1.0f / 24;
-	p = p * r + 1.0f / 6;
-	p = p * r + 0.5f;
-	p = p * r + 1.0f;
-	p = p * r + 1.0f;
-	const ivec exponent = (__builtin_convertvector(n, ivec) + 127) << 23;
-
-	p *= (vec)exponent;
-	return choose(nan, given, choose(tiny, (vec){ 0 }, p));
-}
-
-INLINE vec sigmoid_of(vec x)
-{
-	return 1.0f / (1.0f + exp_of(-x));
 }
 
 static float exp_sum(float *x, float top, size_t n)
@@ -297,16 +147,6 @@ static void sigmoid(const float *x, float *dst, size_t n)
 	}
 }
 
-/* tanh x = (e^2x - 1) / (e^2x + 1), beyond 9 it is 1; near 0 that cancels, but a series doesn't. */
-INLINE vec tanh_of(vec x)
-{
-	const vec e = exp_of(2 * larger(smaller(x, splat(9.0f)), splat(-9.0f))), square = x * x;
-	const vec series = x - x * square * (1.0f / 3 - square * (2.0f / 15));
-	const vec y = choose(square < 0.0049f, series, (e - 1) / (e + 1));
-
-	return choose(x != x, x, y);
-}
-
 static void soft_cap(float *x, float factor, float cap, size_t n)
 {
 	float part[LANES] = { 0 };
@@ -362,6 +202,19 @@ static void kv_load(enum stoker_kv_format format, const uint8_t *src, float *dst
 	}
 }
 
+static void narrow_f16(const float *src, uint8_t *dst, size_t n)
+{
+	size_t i = 0;
+
+#if defined(__F16C__)
+	for (; i + 8 <= n; i += 8)
+		_mm_storeu_si128((void *)(dst + 2 * i), _mm256_cvtps_ph(_mm256_loadu_ps(src + i),
+									_MM_FROUND_TO_NEAREST_INT));
+#endif
+	for (; i < n; i++)
+		store_u16(dst + 2 * i, f32_to_f16(src[i]));
+}
+
 static void kv_save(enum stoker_kv_format format, const float *src, uint8_t *dst, size_t n)
 {
 	switch (format) {
@@ -369,8 +222,7 @@ static void kv_save(enum stoker_kv_format format, const float *src, uint8_t *dst
 		memcpy(dst, src, n * sizeof(float));
 		break;
 	case STOKER_KV_F16:
-		for (size_t i = 0; i < n; i++)
-			store_u16(dst + 2 * i, f32_to_f16(src[i]));
+		narrow_f16(src, dst, n);
 		break;
 	case STOKER_KV_Q8_0:
 		for (size_t b = 0; b < n / 32; b++)
@@ -537,8 +389,9 @@ const struct cpu_kernels ISA_NAME(cpu_kernels) = {
 	.gemv_float = ISA_NAME(cpu_gemv_float),
 	.dot = dot_floats,
 	.axpy = axpy,
-	.dots = dots,
-	.add_weighted = add_weighted,
+	.attend = ISA_NAME(cpu_attend),
+	.queries = QUERIES,
+	.reads_halves = HAVE_HALVES,
 	.scale = scale,
 	.max = max,
 	.exp_sum = exp_sum,

@@ -14,7 +14,7 @@
 enum {
 	TILE_ROWS = 16,
 	ACTIVATION_GROUP = 32,
-	QUERIES = 4, /* of attention, at most, that share what they load */
+	ATTEND_ROWS = 64, /* cache rows that cpu_attend() takes, at most */
 };
 
 /*
@@ -56,6 +56,30 @@ ISA_DECLARE(void, cpu_gemv_q8, const struct stoker_format *f, const uint8_t *w, 
 ISA_DECLARE(void, cpu_gemv_float, const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 	    size_t rows, const float *x, size_t k, float *out, void *scratch);
 
+/* A query of attention and its running softmax. */
+struct query {
+	const float *q;
+	float *out;	     /* the sum of values times exp(score - top) so far, */
+	float top, sum;	     /* and of these weights */
+	uint32_t first, end; /* cache rows it sees */
+};
+
+/* Keys or values of one head: rows of floats or halves, @stride bytes apart. */
+struct head_rows {
+	const uint8_t *at;
+	size_t stride;
+	/* what to ask memory for meanwhile, as many rows and as long, may have ended; 0: nothing */
+	uintptr_t ahead;
+	size_t ahead_stride;
+};
+
+/*
+ * attend.c: adds @n rows to what the queries have found; they all see them.  @count is a power of
+ * two, at most struct cpu_kernels' queries; @half only where it says that halves can be read.
+ */
+ISA_DECLARE(void, cpu_attend, struct query *queries, unsigned count, const struct head_rows *keys,
+	    const struct head_rows *values, unsigned n, const struct op_attention *op, bool half);
+
 struct cpu_kernels {
 	/* @groups groups of a row from @first on; @x are their values. */
 	void (*quantize)(const float *x, const struct q8_rows *q, size_t row, size_t first,
@@ -80,14 +104,11 @@ struct cpu_kernels {
 	float (*dot)(const float *a, const float *b, size_t n);
 	void (*axpy)(float *y, float a, const float *x, size_t n); /* y += a x */
 	void (*scale)(float *y, float a, size_t n);
-	/* out[h][i] = scale * (q[h] . row i of @rows), @count of them of @n values, @stride apart
-	 */
-	void (*dots)(const float *const q[QUERIES], unsigned queries, const float *rows,
-		     size_t stride, size_t count, size_t n, float scale, float *const out[QUERIES]);
-	/* y[h] += the sum of w[h][i] * row i of @rows, likewise */
-	void (*add_weighted)(float *const y[QUERIES], const float *const w[QUERIES],
-			     unsigned queries, const float *rows, size_t stride, size_t count,
-			     size_t n);
+	void (*attend)(struct query *queries, unsigned count, const struct head_rows *keys,
+		       const struct head_rows *values, unsigned n, const struct op_attention *op,
+		       bool half);
+	unsigned queries;
+	bool reads_halves;
 	float (*max)(const float *x, size_t n);
 	float (*exp_sum)(float *x, float max, size_t n); /* x = exp(x - max), returns the sum */
 	void (*glu)(enum stoker_activation kind, const float *gate, const float *up, float *dst,

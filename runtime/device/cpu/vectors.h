@@ -17,6 +17,12 @@
 #define HAVE_VNNI256 1
 #endif
 
+#if defined(__F16C__) || defined(__aarch64__)
+#define HAVE_HALVES 1 /* they can be loaded as floats at once */
+#else
+#define HAVE_HALVES 0
+#endif
+
 #define INLINE static inline __attribute__((always_inline))
 
 /*
@@ -41,6 +47,7 @@ enum { LANES = 8 };
 #else
 enum { LANES = 4 };
 #endif
+enum { QUERIES = LANES < 8 ? LANES : 8 }; /* of attention that go together, at most */
 typedef float vec __attribute__((vector_size(4 * LANES)));
 typedef float vec_unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int32_t ivec __attribute__((vector_size(4 * LANES)));

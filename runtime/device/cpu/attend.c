@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Queries of attention and some cache rows, with a running softmax: see cpu_attend in kernels.h.
+ *
+ * 1, 2, 4 or 8 queries go through the rows together.  Scores are laid out [row][query], so that a
+ * vector holds all queries' scores of LANES / queries rows, which are also as many sums as are kept
+ * in registers; a query's results don't depend on how many went with it.
+ */
+#include "device/cpu/kernels.h"
+#include "device/cpu/vector_math.h"
+
+#include <math.h>
+
+/* Values [c, c + LANES) of a row of floats or halves. */
+INLINE vec row_values(const uint8_t *row, size_t c, bool half)
+{
+	if (!half)
+		return load((const float *)(const void *)row + c);
+#if HAVE_VNNI512
+	return (vec)_mm512_cvtph_ps(_mm256_loadu_si256((const void *)(row + 2 * c)));
+#elif defined(__F16C__)
+	return (vec)_mm256_cvtph_ps(_mm_loadu_si128((const void *)(row + 2 * c)));
+#elif defined(__aarch64__)
+	return (vec)vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(row + 2 * c)));
+#else
+	__builtin_unreachable();
+#endif
+}
+
+INLINE float row_value(const uint8_t *row, size_t c, bool half)
+{
+	return half ? f16_to_f32(load_u16(row + 2 * c)) : ((const float *)(const void *)row)[c];
+}
+
+INLINE void ask_for(const struct head_rows *rows, size_t row, size_t from, size_t bytes)
+{
+	const uintptr_t at = rows->ahead + row * rows->ahead_stride + from;
+
+	for (size_t b = 0; rows->ahead && b < bytes; b += 64)
+		__builtin_prefetch((const void *)(at + b));
+}
+
+/* A vector of scores: those of LANES / @count rows, at @offset bytes from @at each. */
+INLINE vec dots(const struct query *queries, size_t count, const uint8_t *at, const size_t *offset,
+		size_t n, bool half)
+{
+	vec sum[LANES] = { 0 }, sums;
+	size_t c = 0;
+
+	for (; c + LANES <= n; c += LANES) {
+		vec row[LANES];
+
+		for (size_t r = 0; r < LANES / count; r++)
+			row[r] = row_values(at + offset[r], c, half);
+		for (size_t h = 0; h < count; h++) {
+			const vec q = load(queries[h].q + c);
+
+			for (size_t r = 0; r < LANES / count; r++)
+				sum[count * r + h] += q * row[r];
+		}
+	}
+	sums = sums_of(sum);
+	for (; c < n; c++)
+		for (size_t i = 0; i < LANES; i++)
+			sums[i] += queries[i % count].q[c] *
+				   row_value(at + offset[i / count], c, half);
+	return sums;
+}
+
+INLINE void score(const struct query *queries, size_t count, const struct head_rows *keys, size_t n,
+		  const struct op_attention *op, bool half, float *scores)
+{
+	const size_t size = op->key_size, together = LANES / count;
+	size_t offset[LANES];
+
+	for (size_t r = 0; r < together; r++)
+		offset[r] = MIN(r, n - 1) * keys->stride;
+	/* the last vector takes rows again that the one before had */
+	for (size_t i = 0; i < n; i += together) {
+		const size_t first = n < together ? 0 : MIN(i, n - together);
+		vec s;
+
+		for (size_t r = 0; r < together; r++)
+			ask_for(keys, i + r, 0, size * (half ? 2 : 4));
+		s = op->scale *
+		    dots(queries, count, keys->at + first * keys->stride, offset, size, half);
+		if (op->softcap > 0)
+			s = op->softcap * tanh_of(s / op->softcap);
+		store(scores + first * count, s);
+	}
+}
+
+/* The largest of @vectors vectors' scores, by query. */
+INLINE void largest_scores(const float *scores, size_t vectors, size_t count, float *top)
+{
+	vec best = load(scores);
+	float lanes[LANES];
+
+	for (size_t v = 1; v < vectors; v++)
+		best = larger(load(scores + v * LANES), best);
+	store(lanes, best);
+	for (size_t half = LANES / 2; half >= count; half /= 2)
+		for (size_t i = 0; i < half; i++)
+			if (lanes[i + half] > lanes[i])
+				lanes[i] = lanes[i + half];
+	memcpy(top, lanes, count * sizeof(*top));
+}
+
+/* scores = exp(scores - top), of @blocks * LANES rows; the sums, by query. */
+INLINE void exponentials(float *scores, size_t blocks, size_t count, const float *top, float *sum)
+{
+	float tops[LANES], sums[LANES * QUERIES];
+	vec acc[QUERIES] = { 0 };
+
+	for (size_t i = 0; i < LANES; i++)
+		tops[i] = top[i % count];
+	const vec most = load(tops);
+
+	for (size_t b = 0; b < blocks; b++)
+		for (size_t v = 0; v < count; v++, scores += LANES) {
+			const vec e = exp_of(load(scores) - most);
+
+			store(scores, e);
+			acc[v] += e;
+		}
+	for (size_t v = 0; v < count; v++)
+		store(sums + v * LANES, acc[v]);
+	for (size_t half = LANES * count / 2; half >= count; half /= 2)
+		for (size_t i = 0; i < half; i++)
+			sums[i] += sums[i + half];
+	memcpy(sum, sums, count * sizeof(*sum));
+}
+
+/* Values [c, c + @vectors * LANES) of each output, which stay in registers. */
+INLINE void add_part(struct query *queries, size_t count, const struct head_rows *values, size_t n,
+		     const float *weights, size_t c, size_t vectors, bool half)
+{
+	const size_t value = half ? 2 : 4;
+	const struct head_rows rows = *values; /* that nothing here writes to */
+	vec sum[16], row[4];
+
+	for (size_t h = 0; h < count; h++)
+		for (size_t v = 0; v < vectors; v++)
+			sum[vectors * h + v] = load(queries[h].out + c + LANES * v);
+	for (size_t i = 0; i < n; i++) {
+		ask_for(&rows, i, c * value, vectors * LANES * value);
+		for (size_t v = 0; v < vectors; v++)
+			row[v] = row_values(rows.at + i * rows.stride, c + LANES * v, half);
+		for (size_t h = 0; h < count; h++)
+			for (size_t v = 0; v < vectors; v++)
+				sum[vectors * h + v] += weights[i * count + h] * row[v];
+	}
+	for (size_t h = 0; h < count; h++)
+		for (size_t v = 0; v < vectors; v++)
+			store(queries[h].out + c + LANES * v, sum[vectors * h + v]);
+}
+
+/* out += the sum over rows of their weight times their values. */
+INLINE void add_values(struct query *queries, size_t count, const struct head_rows *values,
+		       size_t n, const float *weights, size_t size, bool half)
+{
+	const size_t vectors = LANES / count < 4 ? LANES / count : 4;
+	size_t c = 0;
+
+	for (; c + vectors * LANES <= size; c += vectors * LANES)
+		add_part(queries, count, values, n, weights, c, vectors, half);
+	for (; c + LANES <= size; c += LANES)
+		add_part(queries, count, values, n, weights, c, 1, half);
+	for (; c < size; c++)
+		for (size_t i = 0; i < n; i++)
+			for (size_t h = 0; h < count; h++)
+				queries[h].out[c] +=
+					weights[i * count + h] *
+					row_value(values->at + i * values->stride, c, half);
+}
+
+INLINE void attend(struct query *queries, size_t count, const struct head_rows *keys,
+		   const struct head_rows *values, size_t n, const struct op_attention *op,
+		   bool half)
+{
+	const size_t blocks = (n + LANES - 1) / LANES, vectors = blocks * count;
+	float scores[(ATTEND_ROWS + LANES) * QUERIES];
+	float top[QUERIES], sum[QUERIES];
+
+	score(queries, count, keys, n, op, half, scores);
+	for (size_t i = n * count; i < vectors * LANES; i++)
+		scores[i] = -INFINITY;
+	largest_scores(scores, vectors, count, top);
+	for (size_t h = 0; h < count; h++) {
+		struct query *q = &queries[h];
+
+		if (top[h] > q->top) {
+			const float shrink = q->sum > 0 ? expf(q->top - top[h]) : 0;
+
+			q->sum *= shrink;
+			for (size_t c = 0; c < op->value_size; c++)
+				q->out[c] *= shrink;
+			q->top = top[h];
+		}
+		top[h] = q->top;
+	}
+	exponentials(scores, blocks, count, top, sum);
+	for (size_t h = 0; h < count; h++)
+		queries[h].sum += sum[h];
+	add_values(queries, count, values, n, scores, op->value_size, half);
+}
+
+INLINE void attend_together(struct query *queries, size_t count, const struct head_rows *keys,
+			    const struct head_rows *values, size_t n, const struct op_attention *op,
+			    bool half)
+{
+	switch (count) {
+	case 1:
+		attend(queries, 1, keys, values, n, op, half);
+		break;
+	case 2:
+		attend(queries, 2, keys, values, n, op, half);
+		break;
+	case 4:
+		attend(queries, 4, keys, values, n, op, half);
+		break;
+	default:
+		attend(queries, QUERIES, keys, values, n, op, half);
+	}
+}
+
+void ISA_NAME(cpu_attend)(struct query *queries, unsigned count, const struct head_rows *keys,
+			  const struct head_rows *values, unsigned n, const struct op_attention *op,
+			  bool half)
+{
+	if (HAVE_HALVES && half)
+		attend_together(queries, count, keys, values, n, op, true);
+	else
+		attend_together(queries, count, keys, values, n, op, false);
+}
