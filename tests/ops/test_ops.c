@@ -317,6 +317,14 @@ static void attention(bool exact)
 		{ 6, 2, 40, 24, 600, 900, 3, true, false, 0, STOKER_KV_F32, 1e-5 },
 		{ 5, 1, 48, 32, 0, 511, 7, true, true, 4, STOKER_KV_F32, 1e-5 },
 		{ 4, 4, 32, 32, 520, 530, 2, false, false, 0, STOKER_KV_Q8_0, 2e-2 },
+		/* many heads share keys, with sizes that don't fill vectors */
+		{ 16, 2, 80, 72, 0, 300, 1, true, false, 0, STOKER_KV_F16, 2e-3 },
+		{ 14, 1, 40, 24, 30, 77, 2, false, false, 3, STOKER_KV_F32, 1e-5 },
+		/* so many queries that keys become columns */
+		{ 8, 1, 72, 40, 0, 0, 35, false, false, 0, STOKER_KV_F16, 2e-3 },
+		{ 4, 2, 24, 32, 45, 70, 40, true, false, 0, STOKER_KV_F32, 1e-5 },
+		{ 6, 1, 64, 32, 0, 100, 33, false, true, 5, STOKER_KV_Q8_0, 2e-2 },
+		{ 16, 2, 128, 128, 0, 190, 9, false, false, 0, STOKER_KV_F16, 2e-3 },
 	};
 
 	(void)exact;

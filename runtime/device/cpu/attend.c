@@ -7,6 +7,7 @@
  * in registers; a query's results don't depend on how many went with it.
  */
 #include "device/cpu/kernels.h"
+#include "device/cpu/transpose.h"
 #include "device/cpu/vector_math.h"
 
 #include <math.h>
@@ -38,6 +39,15 @@ INLINE void ask_for(const struct head_rows *rows, size_t row, size_t from, size_
 
 	for (size_t b = 0; rows->ahead && b < bytes; b += 64)
 		__builtin_prefetch((const void *)(at + b));
+}
+
+INLINE struct head_rows rows_from(const struct head_rows *rows, size_t first)
+{
+	struct head_rows r = *rows;
+
+	r.at += first * r.stride;
+	r.ahead += r.ahead ? first * r.ahead_stride : 0;
+	return r;
 }
 
 /* A vector of scores: those of LANES / @count rows, at @offset bytes from @at each. */
@@ -90,6 +100,54 @@ INLINE void score(const struct query *queries, size_t count, const struct head_r
 	}
 }
 
+/* Scores of so many queries and vectors of rows: at @keys, and each block of TILE_ROWS after it. */
+INLINE void score_columns_part(const struct query *queries, size_t count, const float *keys,
+			       size_t vectors, const struct op_attention *op, float *scores)
+{
+	const size_t size = op->key_size;
+	vec sum[16] = { 0 }, key[4];
+
+	for (size_t c = 0; c < size; c++) {
+		for (size_t v = 0; v < vectors; v++)
+			key[v] = load(keys + v * LANES / TILE_ROWS * TILE_ROWS * size +
+				      c * TILE_ROWS + v * LANES % TILE_ROWS);
+		for (size_t h = 0; h < count; h++)
+			for (size_t v = 0; v < vectors; v++)
+				sum[vectors * h + v] += queries[h].q[c] * key[v];
+	}
+	for (size_t h = 0; h < count; h++)
+		for (size_t v = 0; v < vectors; v++) {
+			vec s = op->scale * sum[vectors * h + v];
+
+			if (op->softcap > 0)
+				s = op->softcap * tanh_of(s / op->softcap);
+			store(scores + h * ATTEND_ROWS + v * LANES, s);
+		}
+}
+
+/* Scores [query][ATTEND_ROWS] of @blocks blocks of TILE_ROWS rows, at least one. */
+INLINE void score_columns(const struct query *queries, size_t count, const float *keys,
+			  size_t blocks, const struct op_attention *op, float *scores)
+{
+	/* as many sums as registers hold */
+	const size_t together = LANES == 16 ? 2 : 1, vectors = TILE_ROWS / LANES;
+	const size_t most = LANES == 16 || count < 4 ? count : 4;
+	size_t b = 0;
+
+	do {
+		const float *at = keys + b * TILE_ROWS * op->key_size;
+		float *s = scores + b * TILE_ROWS;
+
+		for (size_t h = 0; h < count; h += most, s += most * ATTEND_ROWS)
+			if (b + together <= blocks)
+				score_columns_part(queries + h, most, at, together * vectors, op,
+						   s);
+			else
+				score_columns_part(queries + h, most, at, vectors, op, s);
+		b += together;
+	} while (b < blocks);
+}
+
 /* The largest of @vectors vectors' scores, by query. */
 INLINE void largest_scores(const float *scores, size_t vectors, size_t count, float *top)
 {
@@ -131,9 +189,19 @@ INLINE void exponentials(float *scores, size_t blocks, size_t count, const float
 	memcpy(sum, sums, count * sizeof(*sum));
 }
 
+struct weights {
+	const float *at;
+	size_t row_step, query_step;
+};
+
+INLINE float weight_of(const struct weights *w, size_t row, size_t query)
+{
+	return w->at[row * w->row_step + query * w->query_step];
+}
+
 /* Values [c, c + @vectors * LANES) of each output, which stay in registers. */
 INLINE void add_part(struct query *queries, size_t count, const struct head_rows *values, size_t n,
-		     const float *weights, size_t c, size_t vectors, bool half)
+		     const struct weights *w, size_t c, size_t vectors, bool half)
 {
 	const size_t value = half ? 2 : 4;
 	const struct head_rows rows = *values; /* that nothing here writes to */
@@ -148,7 +216,7 @@ INLINE void add_part(struct query *queries, size_t count, const struct head_rows
 			row[v] = row_values(rows.at + i * rows.stride, c + LANES * v, half);
 		for (size_t h = 0; h < count; h++)
 			for (size_t v = 0; v < vectors; v++)
-				sum[vectors * h + v] += weights[i * count + h] * row[v];
+				sum[vectors * h + v] += weight_of(w, i, h) * row[v];
 	}
 	for (size_t h = 0; h < count; h++)
 		for (size_t v = 0; v < vectors; v++)
@@ -157,79 +225,122 @@ INLINE void add_part(struct query *queries, size_t count, const struct head_rows
 
 /* out += the sum over rows of their weight times their values. */
 INLINE void add_values(struct query *queries, size_t count, const struct head_rows *values,
-		       size_t n, const float *weights, size_t size, bool half)
+		       size_t n, const struct weights *w, size_t size, bool half)
 {
 	const size_t vectors = LANES / count < 4 ? LANES / count : 4;
 	size_t c = 0;
 
 	for (; c + vectors * LANES <= size; c += vectors * LANES)
-		add_part(queries, count, values, n, weights, c, vectors, half);
+		add_part(queries, count, values, n, w, c, vectors, half);
 	for (; c + LANES <= size; c += LANES)
-		add_part(queries, count, values, n, weights, c, 1, half);
+		add_part(queries, count, values, n, w, c, 1, half);
 	for (; c < size; c++)
 		for (size_t i = 0; i < n; i++)
 			for (size_t h = 0; h < count; h++)
 				queries[h].out[c] +=
-					weights[i * count + h] *
+					weight_of(w, i, h) *
 					row_value(values->at + i * values->stride, c, half);
 }
 
-INLINE void attend(struct query *queries, size_t count, const struct head_rows *keys,
-		   const struct head_rows *values, size_t n, const struct op_attention *op,
-		   bool half)
+/* A new largest score: what was found so far counts for less. */
+INLINE void raise_top(struct query *q, float top, size_t value_size)
 {
-	const size_t blocks = (n + LANES - 1) / LANES, vectors = blocks * count;
-	float scores[(ATTEND_ROWS + LANES) * QUERIES];
-	float top[QUERIES], sum[QUERIES];
+	if (!(top > q->top))
+		return;
+	const float shrink = q->sum > 0 ? expf(q->top - top) : 0;
 
-	score(queries, count, keys, n, op, half, scores);
+	q->sum *= shrink;
+	for (size_t c = 0; c < value_size; c++)
+		q->out[c] *= shrink;
+	q->top = top;
+}
+
+INLINE void attend_rows(struct query *queries, size_t count, const struct kv_tile *t, size_t first,
+			size_t end, const struct op_attention *op, bool half)
+{
+	const size_t n = end - first, blocks = (n + LANES - 1) / LANES, vectors = blocks * count;
+	const struct head_rows keys = rows_from(&t->keys, first),
+			       values = rows_from(&t->values, first);
+	float scores[(ATTEND_ROWS + LANES) * QUERIES], top[QUERIES], sum[QUERIES];
+
+	score(queries, count, &keys, n, op, half, scores);
 	for (size_t i = n * count; i < vectors * LANES; i++)
 		scores[i] = -INFINITY;
 	largest_scores(scores, vectors, count, top);
 	for (size_t h = 0; h < count; h++) {
-		struct query *q = &queries[h];
-
-		if (top[h] > q->top) {
-			const float shrink = q->sum > 0 ? expf(q->top - top[h]) : 0;
-
-			q->sum *= shrink;
-			for (size_t c = 0; c < op->value_size; c++)
-				q->out[c] *= shrink;
-			q->top = top[h];
-		}
-		top[h] = q->top;
+		raise_top(&queries[h], top[h], op->value_size);
+		top[h] = queries[h].top;
 	}
 	exponentials(scores, blocks, count, top, sum);
 	for (size_t h = 0; h < count; h++)
 		queries[h].sum += sum[h];
-	add_values(queries, count, values, n, scores, op->value_size, half);
+	add_values(queries, count, &values, n, &(const struct weights){ scores, count, 1 },
+		   op->value_size, half);
 }
 
-INLINE void attend_together(struct query *queries, size_t count, const struct head_rows *keys,
-			    const struct head_rows *values, size_t n, const struct op_attention *op,
-			    bool half)
+INLINE void attend_columns(struct query *queries, size_t count, const struct kv_tile *t,
+			   size_t first, size_t end, const struct op_attention *op)
+{
+	const size_t blocks = (end + TILE_ROWS - 1) / TILE_ROWS, rows = blocks * TILE_ROWS;
+	const struct head_rows values = rows_from(&t->values, first);
+	float scores[QUERIES * ATTEND_ROWS], top, sum;
+
+	score_columns(queries, count, (const float *)(const void *)t->keys.at, blocks, op, scores);
+	for (size_t h = 0; h < count; h++) {
+		float *s = scores + h * ATTEND_ROWS;
+
+		for (size_t i = 0; i < first; i++)
+			s[i] = -INFINITY;
+		for (size_t i = end; i < rows; i++)
+			s[i] = -INFINITY;
+		largest_scores(s, rows / LANES, 1, &top);
+		raise_top(&queries[h], top, op->value_size);
+		exponentials(s, rows / LANES, 1, &queries[h].top, &sum);
+		queries[h].sum += sum;
+	}
+	add_values(queries, count, &values, end - first,
+		   &(const struct weights){ scores + first, 1, ATTEND_ROWS }, op->value_size,
+		   false);
+}
+
+INLINE void attend(struct query *queries, size_t count, const struct kv_tile *t, size_t first,
+		   size_t end, const struct op_attention *op)
+{
+	if (t->kind == TILE_COLUMNS)
+		attend_columns(queries, count, t, first, end, op);
+	else if (HAVE_HALVES && t->kind == TILE_HALVES)
+		attend_rows(queries, count, t, first, end, op, true);
+	else
+		attend_rows(queries, count, t, first, end, op, false);
+}
+
+void ISA_NAME(cpu_attend)(struct query *queries, unsigned count, const struct kv_tile *t,
+			  unsigned first, unsigned end, const struct op_attention *op)
 {
 	switch (count) {
 	case 1:
-		attend(queries, 1, keys, values, n, op, half);
+		attend(queries, 1, t, first, end, op);
 		break;
 	case 2:
-		attend(queries, 2, keys, values, n, op, half);
+		attend(queries, 2, t, first, end, op);
 		break;
 	case 4:
-		attend(queries, 4, keys, values, n, op, half);
+		attend(queries, 4, t, first, end, op);
 		break;
 	default:
-		attend(queries, QUERIES, keys, values, n, op, half);
+		attend(queries, QUERIES, t, first, end, op);
 	}
 }
 
-void ISA_NAME(cpu_attend)(struct query *queries, unsigned count, const struct head_rows *keys,
-			  const struct head_rows *values, unsigned n, const struct op_attention *op,
-			  bool half)
+void ISA_NAME(cpu_columns)(const float *rows, size_t size, float *columns)
 {
-	if (HAVE_HALVES && half)
-		attend_together(queries, count, keys, values, n, op, true);
-	else
-		attend_together(queries, count, keys, values, n, op, false);
+	const size_t floats = TRANSPOSED / sizeof(float);
+	size_t c = 0;
+
+	for (; c + floats <= size; c += floats)
+		transpose_dwords((const int8_t *)(rows + c), size * sizeof(float), 0,
+				 (uint8_t *)(columns + c * TILE_ROWS));
+	for (; c < size; c++)
+		for (size_t r = 0; r < TILE_ROWS; r++)
+			columns[c * TILE_ROWS + r] = rows[r * size + c];
 }

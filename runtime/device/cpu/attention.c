@@ -10,10 +10,12 @@
 enum {
 	TILE = ATTEND_ROWS,
 	AHEAD = 24, /* rows that are asked for before they are; processors see no stream in them */
-	QUERY_ROWS = 8,	  /* rows that share a tile */
-	CHUNK = 256,	  /* cache rows of a job, at least, when there are few rows */
-	CHUNKS = 64,	  /* of a long past, at most */
-	PARTIALS = 16384, /* what queries and chunks come to, at most */
+	QUERY_ROWS = 32,     /* rows that share a tile */
+	FEW_ROWS = 8,	     /* fewer are not worth jobs of their own */
+	COLUMN_QUERIES = 64, /* with so many a tile's keys are made columns */
+	CHUNK = 256,	     /* cache rows of a job, at least, when there are few rows */
+	CHUNKS = 64,	     /* of a long past, at most */
+	PARTIALS = 16384,    /* what queries and chunks come to, at most */
 };
 
 void cpu_kv_store(struct stoker_device *d, const struct op_kv_store *op)
@@ -67,60 +69,69 @@ static struct cache cache_of(const struct op_attention *op, uint32_t kv)
 	};
 }
 
-/* Of memory that may end before. */
-static void ask_for(uintptr_t at, uint64_t bytes)
+/* Room for widened keys and values, and for rows of keys that become columns. */
+static size_t tile_floats(const struct op_attention *op)
 {
-	for (uint64_t i = 0; i < bytes; i += 64)
-		__builtin_prefetch((const void *)(at + i));
+	return (size_t)TILE * (op->key_size + op->value_size) + TILE_ROWS * op->key_size;
 }
 
-/* Cache rows [at, at + count) of one key-value head, ready for the kernels. */
-struct tile {
-	struct head_rows keys, values;
-	bool half;
-};
-
-/* As floats, in @room. */
-static struct tile widen(const struct cpu *cpu, const struct op_attention *op,
-			 const struct cache *c, uint32_t at, uint32_t count, float *room)
+static void load_row(const struct cpu *cpu, const struct op_attention *op, const uint8_t *row,
+		     uint64_t row_bytes, uint64_t bytes, float *values, size_t count)
 {
-	float *keys = room, *values = room + (size_t)TILE * op->key_size;
+	const uintptr_t ahead = (uintptr_t)row + AHEAD * row_bytes;
+
+	for (uint64_t i = 0; i < bytes; i += 64)
+		__builtin_prefetch((const void *)(ahead + i)); /* memory may end before */
+	cpu->kernels->kv_load(op->format, row, values, count);
+}
+
+/* Floats in @room; with @columns the keys so. */
+static struct kv_tile widen(const struct cpu *cpu, const struct op_attention *op,
+			    const struct cache *c, uint32_t at, uint32_t count, bool columns,
+			    float *room)
+{
+	const size_t ks = op->key_size, vs = op->value_size;
+	const bool own_values = columns || !op->shared_value;
+	float *keys = room, *values = keys + TILE * ks, *rows = values + TILE * vs;
 
 	for (uint32_t i = 0; i < count; i++) {
-		const uint8_t *key = c->keys + (at + i) * c->key_row;
-		const uint8_t *value = c->values + (at + i) * c->value_row;
-
-		ask_for((uintptr_t)key + AHEAD * c->key_row, c->key_bytes);
-		cpu->kernels->kv_load(op->format, key, keys + (size_t)i * op->key_size,
-				      op->key_size);
-		if (op->shared_value)
-			continue;
-		ask_for((uintptr_t)value + AHEAD * c->value_row, c->value_bytes);
-		cpu->kernels->kv_load(op->format, value, values + (size_t)i * op->value_size,
-				      op->value_size);
+		load_row(cpu, op, c->keys + (at + i) * c->key_row, c->key_row, c->key_bytes,
+			 columns ? rows + i % TILE_ROWS * ks : keys + i * ks, ks);
+		if (columns && i + 1 == count) /* nothing undefined, though nobody sees it */
+			memset(rows + (i % TILE_ROWS + 1) * ks, 0,
+			       (TILE_ROWS - 1 - i % TILE_ROWS) * ks * sizeof(float));
+		if (columns && ((i + 1) % TILE_ROWS == 0 || i + 1 == count))
+			cpu->kernels->columns(rows, ks, keys + i / TILE_ROWS * TILE_ROWS * ks);
+		if (own_values)
+			load_row(cpu, op, c->values + (at + i) * c->value_row, c->value_row,
+				 c->value_bytes, values + i * vs, vs);
 	}
-	return (struct tile){
-		.keys = { .at = (const uint8_t *)keys, .stride = op->key_size * sizeof(float) },
-		.values = { .at = (const uint8_t *)(op->shared_value ? keys : values),
-			    .stride = (op->shared_value ? op->key_size : op->value_size) *
-				      sizeof(float) },
+	return (struct kv_tile){
+		.keys = { .at = (const uint8_t *)keys, .stride = ks * sizeof(float) },
+		.values = { .at = (const uint8_t *)(own_values ? values : keys),
+			    .stride = (own_values ? vs : ks) * sizeof(float) },
+		.kind = columns ? TILE_COLUMNS : TILE_FLOATS,
 	};
 }
 
-static struct tile tile_of(const struct cpu *cpu, const struct op_attention *op,
-			   const struct cache *c, uint32_t at, uint32_t count, float *room)
+/* Cache rows [at, at + count) of one key-value head, ready for the kernels. */
+static struct kv_tile tile_of(const struct cpu *cpu, const struct op_attention *op,
+			      const struct cache *c, uint32_t at, uint32_t count, float *room)
 {
+	/* many queries pay for the work on the keys */
+	const bool columns = MIN(op->rows, (uint32_t)QUERY_ROWS) * (op->heads / op->kv_heads) >=
+			     COLUMN_QUERIES;
 	const bool half = op->format == STOKER_KV_F16 && cpu->kernels->reads_halves;
 	const uint8_t *keys = c->keys + at * c->key_row, *values = c->values + at * c->value_row;
 
-	if (op->format != STOKER_KV_F32 && !half)
-		return widen(cpu, op, c, at, count, room);
-	return (struct tile){
+	if (columns || (op->format != STOKER_KV_F32 && !half))
+		return widen(cpu, op, c, at, count, columns, room);
+	return (struct kv_tile){
 		.keys = { keys, c->key_row, (uintptr_t)keys + AHEAD * c->key_row, c->key_row },
 		.values = { values, c->value_row,
 			    op->shared_value ? 0 : (uintptr_t)values + AHEAD * c->value_row,
 			    c->value_row },
-		.half = half,
+		.kind = half ? TILE_HALVES : TILE_FLOATS,
 	};
 }
 
@@ -156,17 +167,8 @@ static void seen(const struct query *q, uint32_t at, uint32_t rows, uint32_t *fi
 	*end = *end > at ? *end - at : 0;
 }
 
-static struct head_rows rows_from(const struct head_rows *rows, uint32_t first, bool ask)
-{
-	struct head_rows r = *rows;
-
-	r.at += first * r.stride;
-	r.ahead = ask && r.ahead ? r.ahead + first * r.ahead_stride : 0;
-	return r;
-}
-
-/* Queries that see the same rows of the tile go together. */
-static void attend_tile(const struct cpu *cpu, const struct op_attention *op, const struct tile *t,
+/* Queries that see the same rows of the tile go together; the first ones ask for what follows. */
+static void attend_tile(const struct cpu *cpu, const struct op_attention *op, struct kv_tile *t,
 			struct query *queries, uint32_t count, uint32_t at, uint32_t rows)
 {
 	const unsigned most = cpu->kernels->queries;
@@ -183,10 +185,8 @@ static void attend_tile(const struct cpu *cpu, const struct op_attention *op, co
 			n &= n - 1;
 		if (first >= end)
 			continue;
-		const struct head_rows keys = rows_from(&t->keys, first, !i);
-		const struct head_rows values = rows_from(&t->values, first, !i);
-
-		cpu->kernels->attend(queries + i, n, &keys, &values, end - first, op, t->half);
+		cpu->kernels->attend(queries + i, n, t, first, end, op);
+		t->keys.ahead = t->values.ahead = 0;
 	}
 }
 
@@ -204,8 +204,7 @@ static void attend(const struct cpu *cpu, const struct attention_job *j, unsigne
 		       rows = MIN(op->rows - row0, (uint32_t)QUERY_ROWS);
 	const struct cache cache = cache_of(op, kv);
 	float *room = cpu_scratch(cpu, thread);
-	struct query *queries =
-		(struct query *)(room + (size_t)TILE * (op->key_size + op->value_size));
+	struct query *queries = (struct query *)(room + tile_floats(op));
 	uint32_t first = UINT32_MAX, end = 0;
 
 	for (uint32_t i = 0; i < heads * rows; i++) {
@@ -217,7 +216,7 @@ static void attend(const struct cpu *cpu, const struct attention_job *j, unsigne
 	}
 	for (uint32_t at = first; at < end; at += TILE) {
 		const uint32_t count = MIN(end - at, (uint32_t)TILE);
-		const struct tile t = tile_of(cpu, op, &cache, at, count, room);
+		struct kv_tile t = tile_of(cpu, op, &cache, at, count, room);
 
 		attend_tile(cpu, op, &t, queries, heads * rows, at, count);
 	}
@@ -248,8 +247,7 @@ static void attend_chunk(const struct cpu *cpu, const struct attention_job *j, u
 	const uint32_t from = j->first + (uint32_t)chunk * j->chunk_rows;
 	const uint32_t to = MIN(j->end, from + j->chunk_rows);
 	float *room = cpu_scratch(cpu, thread);
-	struct query *queries =
-		(struct query *)(room + (size_t)TILE * (op->key_size + op->value_size));
+	struct query *queries = (struct query *)(room + tile_floats(op));
 
 	for (uint32_t i = 0; i < (kv1 - kv0) * each; i++) {
 		const uint32_t kv = kv0 + i / each, row = i % each / heads,
@@ -264,7 +262,7 @@ static void attend_chunk(const struct cpu *cpu, const struct attention_job *j, u
 		for (uint32_t kv = kv0; kv < kv1; kv++) {
 			const uint32_t count = MIN(to - at, (uint32_t)TILE);
 			const struct cache cache = cache_of(op, kv);
-			const struct tile t = tile_of(cpu, op, &cache, at, count, room);
+			struct kv_tile t = tile_of(cpu, op, &cache, at, count, room);
 
 			attend_tile(cpu, op, &t, queries + (kv - kv0) * each, each, at, count);
 		}
@@ -323,9 +321,8 @@ static void attention_range(const void *context, const struct cpu *cpu, unsigned
 
 static bool reserve_tile(struct cpu *cpu, const struct op_attention *op, size_t queries)
 {
-	return cpu_reserve_scratch(cpu,
-				   (size_t)TILE * (op->key_size + op->value_size) * sizeof(float) +
-					   queries * sizeof(struct query));
+	return cpu_reserve_scratch(cpu, tile_floats(op) * sizeof(float) +
+						queries * sizeof(struct query));
 }
 
 /* Enough jobs for the threads: fewer key-value heads each, then some of the heads of one. */
@@ -365,7 +362,7 @@ static void choose_chunks(struct attention_job *j)
 	const uint32_t seen = j->end - j->first, queries = j->op->heads * j->op->rows;
 	const uint32_t most = MIN((uint32_t)CHUNKS, PARTIALS / MAX(queries, 1u));
 
-	j->chunks = j->op->rows < QUERY_ROWS ? MIN(seen / CHUNK, most) : 0;
+	j->chunks = j->op->rows < FEW_ROWS ? MIN(seen / CHUNK, most) : 0;
 	if (j->chunks < 2)
 		return;
 	j->chunk_rows = (uint32_t)round_up((seen + j->chunks - 1) / j->chunks, TILE);

@@ -390,6 +390,7 @@ const struct cpu_kernels ISA_NAME(cpu_kernels) = {
 	.dot = dot_floats,
 	.axpy = axpy,
 	.attend = ISA_NAME(cpu_attend),
+	.columns = ISA_NAME(cpu_columns),
 	.queries = QUERIES,
 	.reads_halves = HAVE_HALVES,
 	.scale = scale,

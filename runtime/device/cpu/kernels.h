@@ -73,12 +73,22 @@ struct head_rows {
 	size_t ahead_stride;
 };
 
+/* ATTEND_ROWS cache rows of a head, or fewer. */
+struct kv_tile {
+	struct head_rows keys, values;
+	enum { TILE_FLOATS, TILE_HALVES, TILE_COLUMNS } kind;
+	/* columns: keys are floats [ATTEND_ROWS / TILE_ROWS][key_size][TILE_ROWS], values rows */
+};
+
 /*
- * attend.c: adds @n rows to what the queries have found; they all see them.  @count is a power of
- * two, at most struct cpu_kernels' queries; @half only where it says that halves can be read.
+ * attend.c: adds rows [first, end) of a tile to what the queries have found; they all see them.
+ * @count is a power of two, at most struct cpu_kernels' queries; halves only where it says that
+ * they can be read.
  */
-ISA_DECLARE(void, cpu_attend, struct query *queries, unsigned count, const struct head_rows *keys,
-	    const struct head_rows *values, unsigned n, const struct op_attention *op, bool half);
+ISA_DECLARE(void, cpu_attend, struct query *queries, unsigned count, const struct kv_tile *t,
+	    unsigned first, unsigned end, const struct op_attention *op);
+/* TILE_ROWS rows of @size floats as a tile's columns: [size][TILE_ROWS], 64-byte aligned. */
+ISA_DECLARE(void, cpu_columns, const float *rows, size_t size, float *columns);
 
 struct cpu_kernels {
 	/* @groups groups of a row from @first on; @x are their values. */
@@ -104,9 +114,9 @@ struct cpu_kernels {
 	float (*dot)(const float *a, const float *b, size_t n);
 	void (*axpy)(float *y, float a, const float *x, size_t n); /* y += a x */
 	void (*scale)(float *y, float a, size_t n);
-	void (*attend)(struct query *queries, unsigned count, const struct head_rows *keys,
-		       const struct head_rows *values, unsigned n, const struct op_attention *op,
-		       bool half);
+	void (*attend)(struct query *queries, unsigned count, const struct kv_tile *t,
+		       unsigned first, unsigned end, const struct op_attention *op);
+	void (*columns)(const float *rows, size_t size, float *columns);
 	unsigned queries;
 	bool reads_halves;
 	float (*max)(const float *x, size_t n);
