@@ -35,8 +35,12 @@ void *stoker_cache_read(const char *path, size_t limit, size_t *bytes)
 		return NULL;
 	if (!fstat(fd, &s) && S_ISREG(s.st_mode) && s.st_size > 0 && (uint64_t)s.st_size <= limit)
 		data = malloc((size_t)s.st_size);
-	if (data && read(fd, data, (size_t)s.st_size) == s.st_size)
+	if (data && read(fd, data, (size_t)s.st_size) == s.st_size) {
 		*bytes = (size_t)s.st_size;
+	} else {
+		free(data);
+		data = NULL;
+	}
 	close(fd);
 	return data;
 }

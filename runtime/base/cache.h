@@ -6,7 +6,7 @@
 #include "base/base.h"
 #include "stoker/cache.h"
 
-/* What the caller frees, or NULL: there is no such file, or it has more than @limit bytes. */
+/* What the caller frees, or NULL: it can't be read, is empty or has more than @limit bytes. */
 void *stoker_cache_read(const char *path, size_t limit, size_t *bytes);
 /* A failure leaves what was there. */
 void stoker_cache_write(const char *path, const void *data, size_t bytes);

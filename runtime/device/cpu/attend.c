@@ -28,17 +28,30 @@ INLINE vec row_values(const uint8_t *row, size_t c, bool half)
 #endif
 }
 
-INLINE float row_value(const uint8_t *row, size_t c, bool half)
+/* Values [c, c + n), fewer than LANES, and zeros. */
+INLINE vec row_end(const uint8_t *row, size_t c, size_t n, bool half)
 {
-	return half ? f16_to_f32(load_u16(row + 2 * c)) : ((const float *)(const void *)row)[c];
+#if HAVE_VNNI512
+	const __mmask16 mask = (__mmask16)((1u << n) - 1);
+
+	return half ? (vec)_mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, row + 2 * c))
+		    : (vec)_mm512_maskz_loadu_ps(mask, row + 4 * c);
+#else
+	const size_t value = half ? 2 : 4;
+	uint8_t part[4 * LANES] = { 0 };
+
+	memcpy(part, row + value * c, value * n);
+	return row_values(part, 0, half);
+#endif
 }
 
+/* The lines that end in [from, from + bytes) of a row that is needed later. */
 INLINE void ask_for(const struct head_rows *rows, size_t row, size_t from, size_t bytes)
 {
-	const uintptr_t at = rows->ahead + row * rows->ahead_stride + from;
+	const uintptr_t at = rows->ahead + row * rows->ahead_stride;
 
-	for (size_t b = 0; rows->ahead && b < bytes; b += 64)
-		__builtin_prefetch((const void *)(at + b));
+	for (size_t line = from / 64; rows->ahead && line < (from + bytes) / 64; line++)
+		__builtin_prefetch((const void *)(at + 64 * line));
 }
 
 INLINE struct head_rows rows_from(const struct head_rows *rows, size_t first)
@@ -54,27 +67,31 @@ INLINE struct head_rows rows_from(const struct head_rows *rows, size_t first)
 INLINE vec dots(const struct query *queries, size_t count, const uint8_t *at, const size_t *offset,
 		size_t n, bool half)
 {
-	vec sum[LANES] = { 0 }, sums;
+	const size_t rows = LANES / count, rest = n % LANES;
+	vec sum[LANES] = { 0 }, row[LANES];
 	size_t c = 0;
 
 	for (; c + LANES <= n; c += LANES) {
-		vec row[LANES];
-
-		for (size_t r = 0; r < LANES / count; r++)
+		for (size_t r = 0; r < rows; r++)
 			row[r] = row_values(at + offset[r], c, half);
 		for (size_t h = 0; h < count; h++) {
 			const vec q = load(queries[h].q + c);
 
-			for (size_t r = 0; r < LANES / count; r++)
+			for (size_t r = 0; r < rows; r++)
 				sum[count * r + h] += q * row[r];
 		}
 	}
-	sums = sums_of(sum);
-	for (; c < n; c++)
-		for (size_t i = 0; i < LANES; i++)
-			sums[i] += queries[i % count].q[c] *
-				   row_value(at + offset[i / count], c, half);
-	return sums;
+	if (rest) {
+		for (size_t r = 0; r < rows; r++)
+			row[r] = row_end(at + offset[r], c, rest, half);
+		for (size_t h = 0; h < count; h++) {
+			const vec q = row_end((const uint8_t *)queries[h].q, c, rest, false);
+
+			for (size_t r = 0; r < rows; r++)
+				sum[count * r + h] += q * row[r];
+		}
+	}
+	return sums_of(sum);
 }
 
 INLINE void score(const struct query *queries, size_t count, const struct head_rows *keys, size_t n,
@@ -91,7 +108,7 @@ INLINE void score(const struct query *queries, size_t count, const struct head_r
 		vec s;
 
 		for (size_t r = 0; r < together; r++)
-			ask_for(keys, i + r, 0, size * (half ? 2 : 4));
+			ask_for(keys, i + r, 0, round_up(size * (half ? 2 : 4), 64));
 		s = op->scale *
 		    dots(queries, count, keys->at + first * keys->stride, offset, size, half);
 		if (op->softcap > 0)
@@ -223,6 +240,26 @@ INLINE void add_part(struct query *queries, size_t count, const struct head_rows
 			store(queries[h].out + c + LANES * v, sum[vectors * h + v]);
 }
 
+/* Values [c, c + rest), fewer than LANES. */
+INLINE void add_end(struct query *queries, size_t count, const struct head_rows *values, size_t n,
+		    const struct weights *w, size_t c, size_t rest, bool half)
+{
+	const struct head_rows rows = *values;
+	vec sum[QUERIES];
+
+	for (size_t h = 0; h < count; h++)
+		sum[h] = row_end((const uint8_t *)queries[h].out, c, rest, false);
+	for (size_t i = 0; i < n; i++) {
+		const vec row = row_end(rows.at + i * rows.stride, c, rest, half);
+
+		ask_for(&rows, i, c * (half ? 2 : 4), 64);
+		for (size_t h = 0; h < count; h++)
+			sum[h] += weight_of(w, i, h) * row;
+	}
+	for (size_t h = 0; h < count; h++)
+		memcpy(queries[h].out + c, &sum[h], rest * sizeof(float));
+}
+
 /* out += the sum over rows of their weight times their values. */
 INLINE void add_values(struct query *queries, size_t count, const struct head_rows *values,
 		       size_t n, const struct weights *w, size_t size, bool half)
@@ -234,12 +271,8 @@ INLINE void add_values(struct query *queries, size_t count, const struct head_ro
 		add_part(queries, count, values, n, w, c, vectors, half);
 	for (; c + LANES <= size; c += LANES)
 		add_part(queries, count, values, n, w, c, 1, half);
-	for (; c < size; c++)
-		for (size_t i = 0; i < n; i++)
-			for (size_t h = 0; h < count; h++)
-				queries[h].out[c] +=
-					weight_of(w, i, h) *
-					row_value(values->at + i * values->stride, c, half);
+	if (c < size)
+		add_end(queries, count, values, n, w, c, size - c, half);
 }
 
 /* A new largest score: what was found so far counts for less. */
@@ -261,7 +294,7 @@ INLINE void attend_rows(struct query *queries, size_t count, const struct kv_til
 	const size_t n = end - first, blocks = (n + LANES - 1) / LANES, vectors = blocks * count;
 	const struct head_rows keys = rows_from(&t->keys, first),
 			       values = rows_from(&t->values, first);
-	float scores[(ATTEND_ROWS + LANES) * QUERIES], top[QUERIES], sum[QUERIES];
+	float scores[ATTEND_ROWS * QUERIES], top[QUERIES], sum[QUERIES];
 
 	score(queries, count, &keys, n, op, half, scores);
 	for (size_t i = n * count; i < vectors * LANES; i++)

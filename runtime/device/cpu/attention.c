@@ -60,7 +60,7 @@ static struct cache cache_of(const struct op_attention *op, uint32_t kv)
 	return (struct cache){
 		.keys = (const uint8_t *)host(op->keys) +
 			stoker_kv_row_bytes(op->format, kv * op->key_size),
-		.values = (const uint8_t *)host(op->values) +
+		.values = (const uint8_t *)host(op->shared_value ? op->keys : op->values) +
 			  stoker_kv_row_bytes(op->format, kv * op->value_size),
 		.key_row = key_row,
 		.value_row = op->shared_value ? key_row : value_row,

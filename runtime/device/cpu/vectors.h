@@ -17,7 +17,7 @@
 #define HAVE_VNNI256 1
 #endif
 
-#if defined(__F16C__) || defined(__aarch64__)
+#if (defined(__AVX2__) && defined(__F16C__)) || defined(__aarch64__)
 #define HAVE_HALVES 1 /* they can be loaded as floats at once */
 #else
 #define HAVE_HALVES 0
