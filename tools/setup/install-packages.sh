@@ -26,10 +26,12 @@ if ! command -v dpkg-query >/dev/null; then
 	exit 0
 fi
 
+machine=$(dpkg --print-architecture)
 missing=
 for package in $wanted; do
-	state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
-	[ "$state" = installed ] || missing="$missing $package"
+	# a line for each architecture that it is installed for
+	dpkg-query -W -f '${db:Status-Status} ${Architecture}\n' "$package" 2>/dev/null |
+		grep -qxE "installed (all|$machine)" || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
 
