@@ -30,8 +30,8 @@ theirs() { "${run[@]}" "$peer" -m "$1" -ngl $layers -t "$threads" -p "$2" -n "$3
 printf '%-28s %-16s %10s %10s %7s\n' file test stoker llama.cpp ratio
 for file in "$@"; do
 	for test in $tests; do
-		IFS=: read -r prompt decode depth <<<"$test:0"
-		depth=${depth%:0}
+		IFS=: read -r prompt decode depth <<<"$test"
+		depth=${depth:-0}
 		if [ "$prompt" = 0 ]; then name="decode($decode)"; else name="prompt($prompt)"; fi
 		[ "$depth" = 0 ] || name="$name@$depth"
 		for _ in $(seq "$rounds"); do

@@ -94,6 +94,14 @@ INLINE vec dots(const struct query *queries, size_t count, const uint8_t *at, co
 	return sums_of(sum);
 }
 
+INLINE vec scaled(const struct op_attention *op, vec dots)
+{
+	const vec s = op->scale * dots;
+
+	return op->softcap > 0 ? op->softcap * tanh_of(s / op->softcap) : s;
+}
+
+/* Scores [row][query] of @n rows. */
 INLINE void score(const struct query *queries, size_t count, const struct head_rows *keys, size_t n,
 		  const struct op_attention *op, bool half, float *scores)
 {
@@ -105,15 +113,12 @@ INLINE void score(const struct query *queries, size_t count, const struct head_r
 	/* the last vector takes rows again that the one before had */
 	for (size_t i = 0; i < n; i += together) {
 		const size_t first = n < together ? 0 : MIN(i, n - together);
-		vec s;
 
 		for (size_t r = 0; r < together; r++)
 			ask_for(keys, i + r, 0, round_up(size * (half ? 2 : 4), 64));
-		s = op->scale *
-		    dots(queries, count, keys->at + first * keys->stride, offset, size, half);
-		if (op->softcap > 0)
-			s = op->softcap * tanh_of(s / op->softcap);
-		store(scores + first * count, s);
+		store(scores + first * count,
+		      scaled(op, dots(queries, count, keys->at + first * keys->stride, offset, size,
+				      half)));
 	}
 }
 
@@ -133,13 +138,9 @@ INLINE void score_columns_part(const struct query *queries, size_t count, const 
 				sum[vectors * h + v] += queries[h].q[c] * key[v];
 	}
 	for (size_t h = 0; h < count; h++)
-		for (size_t v = 0; v < vectors; v++) {
-			vec s = op->scale * sum[vectors * h + v];
-
-			if (op->softcap > 0)
-				s = op->softcap * tanh_of(s / op->softcap);
-			store(scores + h * ATTEND_ROWS + v * LANES, s);
-		}
+		for (size_t v = 0; v < vectors; v++)
+			store(scores + h * ATTEND_ROWS + v * LANES,
+			      scaled(op, sum[vectors * h + v]));
 }
 
 /* Scores [query][ATTEND_ROWS] of @blocks blocks of TILE_ROWS rows, at least one. */

@@ -11,7 +11,7 @@ enum {
 	TILE = ATTEND_ROWS,
 	AHEAD = 24, /* rows that are asked for before they are; processors see no stream in them */
 	QUERY_ROWS = 32,     /* rows that share a tile */
-	FEW_ROWS = 8,	     /* fewer are not worth jobs of their own */
+	FEW_ROWS = 8,	     /* with fewer a long past is split instead */
 	COLUMN_QUERIES = 64, /* with so many a tile's keys are made columns */
 	CHUNK = 256,	     /* cache rows of a job, at least, when there are few rows */
 	CHUNKS = 64,	     /* of a long past, at most */
@@ -75,13 +75,14 @@ static size_t tile_floats(const struct op_attention *op)
 	return (size_t)TILE * (op->key_size + op->value_size) + TILE_ROWS * op->key_size;
 }
 
+/* A cache row as floats; asks for the one that is AHEAD of it, which may not be there. */
 static void load_row(const struct cpu *cpu, const struct op_attention *op, const uint8_t *row,
 		     uint64_t row_bytes, uint64_t bytes, float *values, size_t count)
 {
 	const uintptr_t ahead = (uintptr_t)row + AHEAD * row_bytes;
 
 	for (uint64_t i = 0; i < bytes; i += 64)
-		__builtin_prefetch((const void *)(ahead + i)); /* memory may end before */
+		__builtin_prefetch((const void *)(ahead + i));
 	cpu->kernels->kv_load(op->format, row, values, count);
 }
 
@@ -97,14 +98,15 @@ static struct kv_tile widen(const struct cpu *cpu, const struct op_attention *op
 	for (uint32_t i = 0; i < count; i++) {
 		load_row(cpu, op, c->keys + (at + i) * c->key_row, c->key_row, c->key_bytes,
 			 columns ? rows + i % TILE_ROWS * ks : keys + i * ks, ks);
-		if (columns && i + 1 == count) /* nothing undefined, though nobody sees it */
-			memset(rows + (i % TILE_ROWS + 1) * ks, 0,
-			       (TILE_ROWS - 1 - i % TILE_ROWS) * ks * sizeof(float));
-		if (columns && ((i + 1) % TILE_ROWS == 0 || i + 1 == count))
-			cpu->kernels->columns(rows, ks, keys + i / TILE_ROWS * TILE_ROWS * ks);
 		if (own_values)
 			load_row(cpu, op, c->values + (at + i) * c->value_row, c->value_row,
 				 c->value_bytes, values + i * vs, vs);
+		if (!columns || ((i + 1) % TILE_ROWS && i + 1 < count))
+			continue;
+		/* the last rows' columns may have been used before, or never */
+		for (size_t r = i % TILE_ROWS + 1; r < TILE_ROWS; r++)
+			memset(rows + r * ks, 0, ks * sizeof(float));
+		cpu->kernels->columns(rows, ks, keys + i / TILE_ROWS * TILE_ROWS * ks);
 	}
 	return (struct kv_tile){
 		.keys = { .at = (const uint8_t *)keys, .stride = ks * sizeof(float) },

@@ -114,6 +114,7 @@ struct cpu_kernels {
 	float (*dot)(const float *a, const float *b, size_t n);
 	void (*axpy)(float *y, float a, const float *x, size_t n); /* y += a x */
 	void (*scale)(float *y, float a, size_t n);
+	/* cpu_attend() and cpu_columns(), how many queries it takes, and whether halves */
 	void (*attend)(struct query *queries, unsigned count, const struct kv_tile *t,
 		       unsigned first, unsigned end, const struct op_attention *op);
 	void (*columns)(const float *rows, size_t size, float *columns);
