@@ -2,9 +2,23 @@
 /* Measuring a device: see stoker/bench.h. */
 #include "stoker/bench.h"
 
+#include <unistd.h>
+
 #include "device/device.h"
 
-enum { FOOTPRINT = 256 << 20, PASSES = 9, PASS_NS = 100000000, SPIN_NS = 20000000 };
+/* What is read before the same is read again: more than caches hold, as far as they're known. */
+enum { FOOTPRINT = 256 << 20, MOST_FOOTPRINT = 1 << 30 };
+
+enum { PASSES = 9, PASS_NS = 100000000, SPIN_NS = 20000000 };
+
+static uint64_t footprint(void)
+{
+	const long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
+
+	return cache > 0 ? MIN(MAX((uint64_t)FOOTPRINT, 2 * (uint64_t)cache),
+			       (uint64_t)MOST_FOOTPRINT)
+			 : FOOTPRINT;
+}
 
 int stoker_bench_product(struct stoker_device *d, struct stoker_bench_product *p,
 			 struct stoker_error *err)
@@ -22,7 +36,8 @@ int stoker_bench_product(struct stoker_device *d, struct stoker_bench_product *p
 		return stoker_fail(err, -EINVAL, "%s: no product of %u x %u with %u rows",
 				   p->format, p->out, p->in, p->rows);
 	bytes = stoker_row_bytes(f, p->in) * p->out;
-	copies = MAX((uint64_t)FOOTPRINT / bytes, (uint64_t)1);
+	w.tiled = d->ops->tiles && d->ops->tiles(d, f, p->in, 0);
+	copies = MAX(footprint() / bytes, (uint64_t)1);
 	pthread_mutex_lock(&d->turn);
 	ret = d->ops->memory_create(d, bytes * copies, &weights, err);
 	if (!ret)

@@ -324,15 +324,16 @@ static int fill(struct stoker_device *d, stoker_address at, uint64_t bytes,
 	return ret;
 }
 
-static struct stoker_weight weight_of(const struct stoker_format *f, stoker_address *at,
-				      uint32_t in, uint32_t out, uint32_t count)
+static struct stoker_weight weight_of(const struct stoker_device *d, const struct stoker_format *f,
+				      stoker_address *at, uint32_t in, uint32_t out, uint32_t count)
 {
 	const struct stoker_weight w = { .format = f,
 					 .at = *at,
 					 .in = in,
 					 .out = out,
 					 .count = count,
-					 .stride = stoker_row_bytes(f, in) * out };
+					 .stride = stoker_row_bytes(f, in) * out,
+					 .tiled = d->ops->tiles && d->ops->tiles(d, f, in, 0) };
 
 	*at += round_up(w.stride * count, 64);
 	return w;
@@ -341,11 +342,11 @@ static struct stoker_weight weight_of(const struct stoker_format *f, stoker_addr
 /* Places weights from @at on and returns where they end. */
 static stoker_address place_weights(struct bed *b, const struct stoker_format *f, stoker_address at)
 {
-	b->gate = weight_of(f, &at, WIDTH, EXPERT_WIDTH, EXPERTS);
-	b->up = weight_of(f, &at, WIDTH, EXPERT_WIDTH, EXPERTS);
-	b->down = weight_of(f, &at, EXPERT_WIDTH, WIDTH, EXPERTS);
-	b->heads = weight_of(stoker_format_by_name("Q8_0"), &at, HEAD, LATENT, LATENT_HEADS);
-	b->table = weight_of(f, &at, WIDTH, MOST_ROWS * USED, 1);
+	b->gate = weight_of(b->d, f, &at, WIDTH, EXPERT_WIDTH, EXPERTS);
+	b->up = weight_of(b->d, f, &at, WIDTH, EXPERT_WIDTH, EXPERTS);
+	b->down = weight_of(b->d, f, &at, EXPERT_WIDTH, WIDTH, EXPERTS);
+	b->heads = weight_of(b->d, stoker_format_by_name("Q8_0"), &at, HEAD, LATENT, LATENT_HEADS);
+	b->table = weight_of(b->d, f, &at, WIDTH, MOST_ROWS * USED, 1);
 	return at;
 }
 

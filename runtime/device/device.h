@@ -33,6 +33,7 @@ struct stoker_weight {
 	stoker_address at; /* 0: there is no such matrix */
 	uint64_t stride;
 	uint32_t in, out, count;
+	bool tiled;	      /* laid out by the device's tile() */
 	stoker_address bias;  /* float[count][out] */
 	stoker_address scale; /* float[count], the second level of NVFP4 */
 };
@@ -320,6 +321,16 @@ struct stoker_device_ops {
 		       struct stoker_error *err);
 	/* Finds out how products with weights like @like are the fastest; NULL: that is known. */
 	void (*tune)(struct stoker_device *d, const struct stoker_weight *like);
+
+	/*
+	 * Whether ops want weights of this format with rows of @in values laid out by tile(), which
+	 * happens once and in place; such matrices may be cut where multiples of @cut rows begin,
+	 * 0: they aren't.  NULL: they are taken as files have them.
+	 */
+	bool (*tiles)(const struct stoker_device *d, const struct stoker_format *f, uint32_t in,
+		      uint32_t cut);
+	int (*tile)(struct stoker_device *d, const struct stoker_weight *w,
+		    struct stoker_error *err);
 
 	void (*embed)(struct stoker_device *d, const struct op_embed *op);
 	void (*matmul)(struct stoker_device *d, const struct op_matmul *op);

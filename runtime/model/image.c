@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The tensors of a model's files in device memory, byte for byte.  Neighbouring tensors share a
+ * The tensors of a model's files in device memory, byte for byte until the device lays out those
+ * that it wants otherwise.  Neighbouring tensors share a
  * block of memory as large as the device allows, which one deep-queue read fills.
  */
 #include "model/model.h"
@@ -175,6 +176,18 @@ static int read_bounced(struct stoker_model *m, const struct model_image *image,
 	return ret;
 }
 
+/* Weights as the device wants them. */
+static int lay_out(struct stoker_model *m)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&m->device->turn);
+	for (size_t i = 0; i < m->tiled_count && !ret; i++)
+		ret = m->device->ops->tile(m->device, &m->tiled[i], m->err);
+	pthread_mutex_unlock(&m->device->turn);
+	return ret;
+}
+
 int model_read_images(struct stoker_model *m, const struct stoker_model_params *params)
 {
 	struct progress p = { .params = params };
@@ -196,5 +209,5 @@ int model_read_images(struct stoker_model *m, const struct stoker_model_params *
 			      : read_bounced(m, image, bounce, &p);
 		p.before += image->bytes;
 	}
-	return ret;
+	return ret ? ret : lay_out(m);
 }

@@ -268,20 +268,30 @@ static const struct stoker_gguf_tensor *find_apart(struct stoker_model *m, const
 	return first;
 }
 
-bool model_weight(struct stoker_model *m, struct stoker_weight *w, enum presence presence,
-		  uint32_t in, uint32_t out, uint32_t count, const char *fmt, ...)
+/* Notes that the device is to lay out a weight once it is read; the pager does so for its own. */
+static void note_tiles(struct stoker_model *m, const struct stoker_weight *w)
+{
+	struct stoker_weight *more;
+
+	for (size_t i = 0; i < m->tiled_count; i++)
+		if (m->tiled[i].at == w->at)
+			return;
+	more = realloc(m->tiled, (m->tiled_count + 1) * sizeof(*more));
+	if (!more) {
+		model_fail(m, -ENOMEM, "out of memory");
+		return;
+	}
+	m->tiled = more;
+	m->tiled[m->tiled_count++] = *w;
+}
+
+static bool weight_of(struct stoker_model *m, struct stoker_weight *w, enum presence presence,
+		      uint32_t in, uint32_t out, uint32_t cut, uint32_t count, const char *stem)
 {
 	const struct stoker_gguf_tensor *t;
 	uint64_t stride = 0;
-	char stem[MAX_NAME - 16], name[MAX_NAME];
-	va_list args;
+	char name[MAX_NAME];
 
-	*w = (struct stoker_weight){ 0 };
-	if (m->failed)
-		return false;
-	va_start(args, fmt);
-	vsnprintf(stem, sizeof(stem), fmt, args);
-	va_end(args);
 	snprintf(name, sizeof(name), "%s.weight", stem);
 	t = stoker_gguf_find_tensor(m->gguf, name);
 	if (!t && count > 1)
@@ -293,13 +303,18 @@ bool model_weight(struct stoker_model *m, struct stoker_weight *w, enum presence
 	}
 	if (!check_shape(m, t, in, out, stride ? 1 : count))
 		return false;
-	*w = (struct stoker_weight){ .format = t->format,
-				     .at = model_address(m, t),
-				     .in = in,
-				     .out = out,
-				     .count = count,
-				     .stride = stride ? stride
-						      : stoker_row_bytes(t->format, in) * out };
+	*w = (struct stoker_weight){
+		.format = t->format,
+		.at = model_address(m, t),
+		.in = in,
+		.out = out,
+		.count = count,
+		.stride = stride ? stride : stoker_row_bytes(t->format, in) * out,
+		.tiled = m->device->ops->tiles &&
+			 m->device->ops->tiles(m->device, t->format, in, cut)
+	};
+	if (w->tiled && !model_is_paged(m, t))
+		note_tiles(m, w);
 	struct stoker_weight *largest = &m->largest[t->format->id];
 
 	if ((uint64_t)in * out > (uint64_t)largest->in * largest->out)
@@ -313,6 +328,33 @@ bool model_weight(struct stoker_model *m, struct stoker_weight *w, enum presence
 	if (t)
 		w->scale = vector_of(m, t, count);
 	return !m->failed;
+}
+
+bool model_weight(struct stoker_model *m, struct stoker_weight *w, enum presence presence,
+		  uint32_t in, uint32_t out, uint32_t count, const char *fmt, ...)
+{
+	char stem[MAX_NAME - 16];
+	va_list args;
+
+	*w = (struct stoker_weight){ 0 };
+	va_start(args, fmt);
+	vsnprintf(stem, sizeof(stem), fmt, args);
+	va_end(args);
+	return !m->failed && weight_of(m, w, presence, in, out, 0, count, stem);
+}
+
+bool model_fused_weight(struct stoker_model *m, struct stoker_weight *w, enum presence presence,
+			uint32_t in, uint32_t out, uint32_t cut, uint32_t count, const char *fmt,
+			...)
+{
+	char stem[MAX_NAME - 16];
+	va_list args;
+
+	*w = (struct stoker_weight){ 0 };
+	va_start(args, fmt);
+	vsnprintf(stem, sizeof(stem), fmt, args);
+	va_end(args);
+	return !m->failed && weight_of(m, w, presence, in, out, cut, count, stem);
 }
 
 struct stoker_weight weight_rows(const struct stoker_weight *w, uint32_t first, uint32_t rows)
@@ -518,8 +560,9 @@ void load_attention(struct stoker_model *m, uint32_t il, bool interleaved)
 			   l->key_size, l->value_size);
 		return;
 	}
-	if (!l->output_gate && model_weight(m, &fused, OPTIONAL, dim, (uint32_t)(q + k + v), 1,
-					    "blk.%u.attn_qkv", il)) {
+	if (!l->output_gate &&
+	    model_fused_weight(m, &fused, OPTIONAL, dim, (uint32_t)(q + k + v),
+			       (uint32_t)(q | k | v), 1, "blk.%u.attn_qkv", il)) {
 		l->q = weight_rows(&fused, 0, (uint32_t)q);
 		l->k = weight_rows(&fused, (uint32_t)q, (uint32_t)k);
 		l->v = weight_rows(&fused, (uint32_t)(q + k), (uint32_t)v);
@@ -576,8 +619,8 @@ void load_experts(struct stoker_model *m, uint32_t il, uint32_t hidden, uint32_t
 	l->expert_count = experts;
 	model_weight(m, &l->router, REQUIRED, m->embedding, experts, 1, "blk.%u.ffn_gate_inp", il);
 	l->router_bias = model_vector(m, OPTIONAL, experts, "blk.%u.exp_probs_b.bias", il);
-	if (model_weight(m, &both, OPTIONAL, m->embedding, 2 * hidden, experts,
-			 "blk.%u.ffn_gate_up_exps", il)) {
+	if (model_fused_weight(m, &both, OPTIONAL, m->embedding, 2 * hidden, hidden, experts,
+			       "blk.%u.ffn_gate_up_exps", il)) {
 		if (both.bias)
 			model_fail(m, -ENOTSUP, "blk.%u.ffn_gate_up_exps.bias isn't supported", il);
 		l->gate_exps = weight_rows(&both, 0, hidden);
@@ -710,6 +753,7 @@ void stoker_model_free(struct stoker_model **model)
 	model_free_images(m);
 	stoker_gguf_close(&m->gguf);
 	free(m->extra);
+	free(m->tiled);
 	free(m->layers);
 	free(m->name);
 	free(m);

@@ -105,6 +105,8 @@ struct stoker_model {
 	struct model_pager *pager;
 	struct stoker_memory *extra; /* computed or converted vectors */
 	size_t extra_count;
+	struct stoker_weight *tiled; /* that the device lays out */
+	size_t tiled_count;
 	uint64_t parameters;
 
 	/* while loading */
@@ -145,6 +147,10 @@ bool model_string_is(struct stoker_model *m, const char *key, const char *value)
 enum presence { REQUIRED, OPTIONAL };
 bool model_weight(struct stoker_model *m, struct stoker_weight *w, enum presence presence,
 		  uint32_t in, uint32_t out, uint32_t count, const char *fmt, ...) PRINTF(7, 8);
+/* The same for several matrices one below another: weight_rows() takes multiples of @cut rows. */
+bool model_fused_weight(struct stoker_model *m, struct stoker_weight *w, enum presence presence,
+			uint32_t in, uint32_t out, uint32_t cut, uint32_t count, const char *fmt,
+			...) PRINTF(8, 9);
 /* A vector of @count floats; @fmt is the tensor's whole name. */
 stoker_address model_vector(struct stoker_model *m, enum presence presence, uint64_t count,
 			    const char *fmt, ...) PRINTF(4, 5);

@@ -62,6 +62,7 @@ static struct pager_slice slice_of(const struct stoker_model *m, const struct mo
 		.offset = t->offset + (place & (((stoker_address)1 << PLACE_BITS) - 1)),
 		.stride = w->stride,
 		.bytes = stoker_row_bytes(w->format, w->in) * w->out,
+		.weight = w,
 	};
 }
 

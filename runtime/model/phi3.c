@@ -25,7 +25,8 @@ void load_phi3(struct stoker_model *m)
 				   STOKER_MAX_WIDTH / 2);
 			return;
 		}
-		model_weight(m, &both, REQUIRED, m->embedding, 2 * hidden, 1, "blk.%u.ffn_up", i);
+		model_fused_weight(m, &both, REQUIRED, m->embedding, 2 * hidden, hidden, 1,
+				   "blk.%u.ffn_up", i);
 		if (m->failed)
 			return;
 		l->ffn_gate = weight_rows(&both, 0, hidden);

@@ -116,6 +116,7 @@ uint32_t fill_slot(struct slot *s, struct layer *l, uint32_t expert, struct stor
 
 	s->layer = l;
 	s->expert = expert;
+	s->tiled = 0;
 	l->resident[expert] = s;
 	l->held++;
 	for (int i = 0; i < PAGER_SLICES; i++) {
@@ -294,6 +295,29 @@ static int read_failed(const struct layer *l, const struct slot *s, struct stoke
 						 : strerror(-s->failed));
 }
 
+/* What was read as the device wants it. */
+static int tile_slot(struct slot *s, struct stoker_error *err)
+{
+	struct stoker_device *d = s->layer->pager->device;
+
+	for (int i = 0; i < PAGER_SLICES; i++) {
+		const struct pager_slice *slice = &s->layer->place.slice[i];
+		struct stoker_weight w;
+		int ret;
+
+		if (!slice->weight || !slice->weight->tiled || s->tiled & 1u << i)
+			continue;
+		w = *slice->weight;
+		w.at = s->at + s->inner[i];
+		w.count = 1;
+		ret = d->ops->tile(d, &w, err);
+		if (ret)
+			return ret;
+		s->tiled |= 1u << i;
+	}
+	return 0;
+}
+
 static int get(struct stoker_expert_source *source, uint32_t expert, struct stoker_expert *at,
 	       struct stoker_error *err)
 {
@@ -313,6 +337,10 @@ static int get(struct stoker_expert_source *source, uint32_t expert, struct stok
 	}
 	if (s->failed)
 		return read_failed(l, s, err);
+	const int ret = tile_slot(s, err);
+
+	if (ret)
+		return ret;
 	const stoker_address begin = s->copy ? s->copy->at : s->at;
 
 	*at = (struct stoker_expert){

@@ -16,6 +16,7 @@ enum { PAGER_SLICES = 3 }; /* gate, up, down */
 struct pager_slice {
 	const struct store_file *file;
 	uint64_t offset, stride, bytes;
+	const struct stoker_weight *weight; /* that it is of; NULL: the device takes it as it is */
 };
 
 struct pager_layer {

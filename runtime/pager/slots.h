@@ -18,6 +18,7 @@ struct slot {
 	int failed;
 	struct copy *copy; /* of a device with memory of its own, NULL: there is none */
 	bool copied;
+	uint32_t tiled; /* bits of the slices that the device has laid out */
 	struct store_read reads[PAGER_SLICES];
 	uint64_t inner[PAGER_SLICES]; /* where in the slot each matrix begins */
 	struct slot *older, *newer;

@@ -17,7 +17,9 @@ uint32_t *number(uint32_t value);
 double *doubles(size_t n);
 stoker_address at(const void *p);
 
-/* A matrix in random blocks, and its values. */
+/* Matrices in random blocks, and their values; laid out as the device wants them or @as_in_files.
+ */
+extern bool as_in_files;
 struct stoker_weight weights(const struct stoker_format *f, uint32_t in, uint32_t out,
 			     uint32_t count, double *values);
 

@@ -161,6 +161,8 @@ void run_all_sets(void (*test)(bool exact))
 /* --- experts -------------------------------------------------------------------------------------
  */
 
+bool as_in_files;
+
 struct stoker_weight weights(const struct stoker_format *f, uint32_t in, uint32_t out,
 			     uint32_t count, double *values)
 {
@@ -172,12 +174,17 @@ struct stoker_weight weights(const struct stoker_format *f, uint32_t in, uint32_
 	stoker_format_decode(f, blocks, decoded, total);
 	for (size_t i = 0; i < total; i++)
 		values[i] = (double)decoded[i];
-	return (struct stoker_weight){ .format = f,
-				       .at = at(blocks),
-				       .in = in,
-				       .out = out,
-				       .count = count,
-				       .stride = stoker_row_bytes(f, in) * out };
+	struct stoker_weight w = { .format = f,
+				   .at = at(blocks),
+				   .in = in,
+				   .out = out,
+				   .count = count,
+				   .stride = stoker_row_bytes(f, in) * out };
+
+	w.tiled = !as_in_files && device->ops->tiles && device->ops->tiles(device, f, in, 0);
+	if (w.tiled)
+		CU_ASSERT_FATAL(!device->ops->tile(device, &w, NULL));
+	return w;
 }
 
 static double act(enum stoker_activation kind, double g, double u)

@@ -137,10 +137,79 @@ static void not_finite(bool exact)
 		}
 }
 
+/* Of weights in tiles a row's product is the same bit for bit, however many rows come with it. */
+static void alone(bool exact)
+{
+	const uint32_t in = 512, out = 52, rows = 13;
+
+	(void)exact;
+	for (const struct stoker_format *f = NULL; (f = stoker_format_next(f));)
+		for (uint32_t n = 1; n <= 4; n++) {
+			pool_used = 0;
+			const struct stoker_weight w =
+				weights(f, in, out, 1, doubles((size_t)in * out));
+			const float *x = noise((size_t)rows * in);
+			float *all = room((size_t)rows * out), *some = room((size_t)n * out);
+			struct op_matmul op = { .count = 1,
+						.rows = rows,
+						.weight = { &w },
+						.dst = { at(all) },
+						.src = at(x) };
+
+			if (!w.tiled)
+				continue;
+			RUN(matmul, op);
+			op.rows = n;
+			op.dst[0] = at(some);
+			op.src = at(x + 5 * in);
+			RUN(matmul, op);
+			for (uint32_t r = 0; r < n; r++)
+				CU_ASSERT(!memcmp(some + (size_t)r * out, all + (5 + r) * out,
+						  out / 16 * 16 * sizeof(float)));
+		}
+}
+
+/* Rows of a table, also of one that is laid out for products. */
+static void embed(bool exact)
+{
+	const uint32_t in = 512, out = 37;
+
+	(void)exact;
+	for (const struct stoker_format *f = NULL; (f = stoker_format_next(f));) {
+		pool_used = 0;
+		double *values = doubles((size_t)in * out);
+		const struct stoker_weight w = weights(f, in, out, 1, values);
+		uint32_t *ids = number(0);
+		float *got = room(in);
+
+		for (uint32_t id = 0; id < out; id++) {
+			const struct op_embed op = {
+				.dst = at(got), .ids = at(ids), .table = &w, .rows = 1, .scale = 1
+			};
+			bool same = true;
+
+			*ids = id;
+			RUN(embed, op);
+			for (uint32_t i = 0; i < in; i++)
+				same = same && (double)got[i] == values[(size_t)id * in + i];
+			CU_ASSERT(same);
+		}
+	}
+}
+
+static void test_embed(void)
+{
+	run_all_sets(embed);
+}
+
 static void test_matmul(void)
 {
 	run_all_sets(matmul);
 	run_all_sets(matmul_together);
+	run_all_sets(alone);
+	as_in_files = true;
+	run_all_sets(matmul);
+	as_in_files = false;
 }
 
 static void test_not_finite(void)
@@ -150,6 +219,7 @@ static void test_not_finite(void)
 
 void add_products(void)
 {
+	TEST(test_embed);
 	TEST(test_matmul);
 	TEST(test_not_finite);
 }

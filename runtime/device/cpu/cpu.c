@@ -214,19 +214,57 @@ static int submit(struct stoker_device *d, struct stoker_recording **keep, struc
 /* --- small ops ---------------------------------------------------------------------------------
  */
 
+static void tile_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
+		       size_t end)
+{
+	const struct stoker_weight *w = context;
+	const size_t items = w->out / TILE_ROWS, row_bytes = stoker_row_bytes(w->format, w->in);
+
+	for (size_t item = begin, n; item < end; item += n) {
+		uint8_t *matrix = (uint8_t *)host(w->at) + item / items * w->stride;
+
+		n = MIN(end - item, items - item % items);
+		cpu_tile_rows(w->format, matrix + item % items * TILE_ROWS * row_bytes,
+			      n * TILE_ROWS, w->in, cpu_scratch(cpu, thread));
+	}
+}
+
+static bool tiles(const struct stoker_device *d, const struct stoker_format *f, uint32_t in,
+		  uint32_t cut)
+{
+	return !d->exact && cpu_has_tiles(f) && in % ACTIVATION_GROUP == 0 && cut % TILE_ROWS == 0;
+}
+
+static int tile(struct stoker_device *d, const struct stoker_weight *w, struct stoker_error *err)
+{
+	struct cpu *cpu = cpu_of(d);
+	const size_t items = (size_t)w->count * (w->out / TILE_ROWS);
+
+	if (!cpu_reserve_scratch(cpu, cpu_tile_scratch(w->format, w->in)))
+		return stoker_fail(err, -ENOMEM, "cpu: no memory for working buffers");
+	cpu_parallel(cpu, items, 1, items * TILE_ROWS * w->in, tile_range, w);
+	return 0;
+}
+
 static void embed_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
 			size_t end)
 {
 	const struct op_embed *op = context;
 	const struct stoker_weight *t = op->table;
+	const size_t row_bytes = stoker_row_bytes(t->format, t->in);
 	const uint32_t *ids = host(op->ids);
 
-	(void)thread;
 	for (size_t r = begin; r < end; r++) {
-		const uint8_t *row =
-			(const uint8_t *)host(t->at) + ids[r] * stoker_row_bytes(t->format, t->in);
+		const uint8_t *row = (const uint8_t *)host(t->at) + ids[r] * row_bytes;
 		float *dst = (float *)host(op->dst) + r * t->in;
 
+		if (t->tiled && ids[r] < cpu_tiled_rows(t)) {
+			const unsigned at = ids[r] % TILE_ROWS;
+			uint8_t *untiled = cpu_scratch(cpu, thread);
+
+			cpu_untile_row(t->format, row - at * row_bytes, at, t->in, untiled);
+			row = untiled;
+		}
 		stoker_decode(t->format, cpu->isa, row, dst, t->in);
 		if (op->scale != 1)
 			cpu->kernels->scale(dst, op->scale, t->in);
@@ -235,7 +273,12 @@ static void embed_range(const void *context, const struct cpu *cpu, unsigned thr
 
 static void embed(struct stoker_device *d, const struct op_embed *op)
 {
-	cpu_parallel(cpu_of(d), op->rows, 16, (size_t)op->rows * op->table->in, embed_range, op);
+	struct cpu *cpu = cpu_of(d);
+
+	if (cpu->failed ||
+	    !cpu_reserve_scratch(cpu, stoker_row_bytes(op->table->format, op->table->in)))
+		return;
+	cpu_parallel(cpu, op->rows, 16, (size_t)op->rows * op->table->in, embed_range, op);
 }
 
 static void norm_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
@@ -456,6 +499,8 @@ const struct stoker_device_ops cpu_ops = {
 	.flush = flush,
 	.submit = submit,
 	.profile = cpu_profile,
+	.tiles = tiles,
+	.tile = tile,
 	.embed = embed,
 	.matmul = cpu_matmul,
 	.gated = stoker_gated_in_parts,

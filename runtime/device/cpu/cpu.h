@@ -5,6 +5,7 @@
 
 #include "base/pool.h"
 #include "device/cpu/kernels.h"
+#include "device/cpu/tiles.h"
 
 /* Memory that only grows; 64-byte aligned. */
 struct buffer {
@@ -74,6 +75,12 @@ bool cpu_quantize(struct cpu *cpu, struct buffer *into, const float *x, size_t r
 static inline bool cpu_uses_q8(const struct cpu *cpu, const struct stoker_weight *w)
 {
 	return !cpu->base.exact && w->format->group && w->in % ACTIVATION_GROUP == 0;
+}
+
+/* Rows of each of a tiled weight's matrices that lie in tiles. */
+static inline size_t cpu_tiled_rows(const struct stoker_weight *w)
+{
+	return w->out / TILE_ROWS * TILE_ROWS;
 }
 
 void cpu_matmul(struct stoker_device *d, const struct op_matmul *op);

@@ -386,6 +386,7 @@ const struct cpu_kernels ISA_NAME(cpu_kernels) = {
 	.gemm_q8 = ISA_NAME(cpu_gemm_q8),
 	.gemm_float = ISA_NAME(cpu_gemm_float),
 	.gemv_q8 = ISA_NAME(cpu_gemv_q8),
+	.gemv_tiles = ISA_NAME(cpu_gemv_tiles),
 	.gemv_float = ISA_NAME(cpu_gemv_float),
 	.dot = dot_floats,
 	.axpy = axpy,

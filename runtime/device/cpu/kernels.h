@@ -30,14 +30,6 @@ struct q8_rows {
 	int32_t *corr32, *corr16;
 };
 
-/*
- * out[0 .. rows) = W x, unpacking weights in registers only, for the formats that are used most;
- * @scratch as for gemm_q8.  cpu_fused_gemv() gives NULL where there is none: fused.c.
- */
-typedef void fused_gemv_fn(const uint8_t *w, size_t row_bytes, size_t rows, const struct q8_rows *x,
-			   size_t row, float *out, void *scratch);
-ISA_DECLARE(fused_gemv_fn *, cpu_fused_gemv, const struct stoker_format *format);
-
 /* Which rows of the activations a product takes, and where its results go. */
 struct gemm_rows {
 	size_t count;
@@ -46,15 +38,19 @@ struct gemm_rows {
 	size_t out_stride;
 };
 
-/* gemm.c: see struct cpu_kernels. */
+/* gemm.c and gemv.c: see struct cpu_kernels. */
 ISA_DECLARE(void, cpu_gemm_q8, const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
-	    unsigned rows, const struct q8_rows *x, const struct gemm_rows *r, void *scratch);
+	    unsigned rows, bool tiled, const struct q8_rows *x, const struct gemm_rows *r,
+	    void *scratch);
 ISA_DECLARE(void, cpu_gemm_float, const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 	    unsigned rows, const float *x, size_t k, const struct gemm_rows *r, void *scratch);
 ISA_DECLARE(void, cpu_gemv_q8, const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 	    size_t rows, const struct q8_rows *x, size_t row, float *out, void *scratch);
 ISA_DECLARE(void, cpu_gemv_float, const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 	    size_t rows, const float *x, size_t k, float *out, void *scratch);
+
+ISA_DECLARE(void, cpu_gemv_tiles, const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
+	    size_t rows, const struct q8_rows *x, const struct gemm_rows *r);
 
 /* A query of attention and its running softmax. */
 struct query {
@@ -95,12 +91,12 @@ struct cpu_kernels {
 	void (*quantize)(const float *x, const struct q8_rows *q, size_t row, size_t first,
 			 size_t groups);
 	/*
-	 * out[r][0 .. rows) = W x_r for up to 16 rows of W at @w; @scratch has
-	 * stoker_gemm_scratch(k) bytes, 64-byte aligned.
+	 * out[r][0 .. rows) = W x_r for up to 16 rows of W at @w, or 16 that lie in a tile (see
+	 * tiles.h); @scratch has stoker_gemm_scratch(k) bytes, 64-byte aligned.
 	 */
 	void (*gemm_q8)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
-			unsigned rows, const struct q8_rows *x, const struct gemm_rows *r,
-			void *scratch);
+			unsigned rows, bool tiled, const struct q8_rows *x,
+			const struct gemm_rows *r, void *scratch);
 	void (*gemm_float)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 			   unsigned rows, const float *x, size_t k, const struct gemm_rows *r,
 			   void *scratch);
@@ -110,6 +106,9 @@ struct cpu_kernels {
 			void *scratch);
 	void (*gemv_float)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 			   size_t rows, const float *x, size_t k, float *out, void *scratch);
+	/* A few activation rows, any number of whole tiles; bit for bit what gemm_q8 gives. */
+	void (*gemv_tiles)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
+			   size_t rows, const struct q8_rows *x, const struct gemm_rows *r);
 
 	float (*dot)(const float *a, const float *b, size_t n);
 	void (*axpy)(float *y, float a, const float *x, size_t n); /* y += a x */

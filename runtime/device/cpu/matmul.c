@@ -15,13 +15,13 @@ struct input {
 	bool quantized;
 };
 
-/* Rows [first, first + rows) of the matrix @expert at @matrix for the activation rows of @r. */
-static void product(const struct cpu *cpu, unsigned thread, const struct stoker_weight *w,
-		    stoker_address matrix, uint32_t expert, size_t first, size_t rows,
-		    const struct input *in, const struct gemm_rows *r)
+/* Rows of a matrix at @at, which are a tile or tiles where they are @tiled. */
+static void product_rows(const struct cpu *cpu, unsigned thread, const struct stoker_weight *w,
+			 const uint8_t *at, size_t rows, bool tiled, const struct input *in,
+			 const struct gemm_rows *r)
 {
+	const struct cpu_kernels *k = cpu->kernels;
 	const size_t row_bytes = stoker_row_bytes(w->format, w->in);
-	const uint8_t *at = (const uint8_t *)host(matrix) + first * row_bytes;
 	void *scratch = cpu_scratch(cpu, thread);
 	const bool q8 = in->quantized && cpu_uses_q8(cpu, w);
 
@@ -30,27 +30,50 @@ static void product(const struct cpu *cpu, unsigned thread, const struct stoker_
 			const unsigned n = (unsigned)MIN(rows - i, (size_t)TILE_ROWS);
 			struct gemm_rows tile = *r;
 
-			tile.out += first + i;
+			tile.out += i;
 			if (q8)
-				cpu->kernels->gemm_q8(w->format, at + i * row_bytes, row_bytes, n,
-						      &in->q, &tile, scratch);
+				k->gemm_q8(w->format, at + i * row_bytes, row_bytes, n, tiled,
+					   &in->q, &tile, scratch);
 			else
-				cpu->kernels->gemm_float(w->format, at + i * row_bytes, row_bytes,
-							 n, in->x, w->in, &tile, scratch);
+				k->gemm_float(w->format, at + i * row_bytes, row_bytes, n, in->x,
+					      w->in, &tile, scratch);
 		}
-	} else {
-		for (size_t i = 0; i < r->count; i++) {
-			const size_t src = r->src ? r->src[i] : i, dst = r->dst ? r->dst[i] : i;
-			float *out = r->out + dst * r->out_stride + first;
-
-			if (q8)
-				cpu->kernels->gemv_q8(w->format, at, row_bytes, rows, &in->q, src,
-						      out, scratch);
-			else
-				cpu->kernels->gemv_float(w->format, at, row_bytes, rows,
-							 in->x + src * w->in, w->in, out, scratch);
-		}
+		return;
 	}
+	if (tiled) {
+		k->gemv_tiles(w->format, at, row_bytes, rows, &in->q, r);
+		return;
+	}
+	for (size_t i = 0; i < r->count; i++) {
+		const size_t src = r->src ? r->src[i] : i, dst = r->dst ? r->dst[i] : i;
+		float *out = r->out + dst * r->out_stride;
+
+		if (q8)
+			k->gemv_q8(w->format, at, row_bytes, rows, &in->q, src, out, scratch);
+		else
+			k->gemv_float(w->format, at, row_bytes, rows, in->x + src * w->in, w->in,
+				      out, scratch);
+	}
+}
+
+/* Rows [first, first + rows) of the matrix @expert at @matrix for the activation rows of @r. */
+static void product(const struct cpu *cpu, unsigned thread, const struct stoker_weight *w,
+		    stoker_address matrix, uint32_t expert, size_t first, size_t rows,
+		    const struct input *in, const struct gemm_rows *r)
+{
+	const size_t row_bytes = stoker_row_bytes(w->format, w->in);
+	const uint8_t *at = (const uint8_t *)host(matrix) + first * row_bytes;
+	const size_t tiled = w->tiled ? cpu_tiled_rows(w) : 0;
+	const size_t in_tiles = first < tiled ? MIN(tiled - first, rows) : 0;
+	struct gemm_rows part = *r;
+
+	part.out += first;
+	if (in_tiles)
+		product_rows(cpu, thread, w, at, in_tiles, true, in, &part);
+	part.out += in_tiles;
+	if (in_tiles < rows)
+		product_rows(cpu, thread, w, at + in_tiles * row_bytes, rows - in_tiles, false, in,
+			     &part);
 	if (!w->bias && !w->scale)
 		return;
 	const float s = w->scale ? ((const float *)host(w->scale))[expert] : 1;

@@ -42,6 +42,16 @@ INLINE struct tile_codes tile_codes_of(const struct stoker_format *f)
 }
 #endif
 
+/* The same where codes are made for few products: with the smallest bias. */
+INLINE struct tile_codes tile_codes_of_one(const struct stoker_format *f)
+{
+	struct tile_codes c = tile_codes_of(f);
+
+	if (c.bias == 128)
+		c.bias = -f->least;
+	return c;
+}
+
 /* @corr is -128 times the sum of an activation row's codes. */
 INLINE int32_t start_of(struct tile_codes c, int32_t corr)
 {
@@ -190,5 +200,102 @@ INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, in
 		tile_dot(tile, x[i] + at, count, out + TILE_VECTORS * i);
 }
 #endif
+
+/* Weights of 16 rows as codes and scales. */
+struct tile {
+	uint8_t *codes;	       /* [k / 4][16][4] */
+	float *scale, *offset; /* [k / group][16]; no offset: NULL */
+};
+
+INLINE size_t row_of(const uint32_t *index, size_t i)
+{
+	return index ? index[i] : i;
+}
+
+INLINE void store_rows(float *dst, const vec *v, unsigned rows)
+{
+	float part[TILE_ROWS];
+
+	for (int i = 0; i < TILE_VECTORS; i++)
+		store((rows == TILE_ROWS ? dst : part) + LANES * i, v[i]);
+	if (rows < TILE_ROWS)
+		memcpy(dst, part, rows * sizeof(float));
+}
+
+/* acc[i] += (p[i] or 1) * numbers * x[at[i] * each], for @n activation rows. */
+INLINE void add_products(vec *acc, const vec *p, const float *numbers, const float *x,
+			 const size_t *at, size_t each, int n)
+{
+	for (int h = 0; h < TILE_VECTORS; h++) {
+		const vec s = load(numbers + LANES * h);
+
+		for (int i = 0; i < n; i++) {
+			const vec y = s * x[at[i] * each];
+			const int v = TILE_VECTORS * i + h;
+
+			acc[v] += p ? p[v] * y : y;
+		}
+	}
+}
+
+/* Codes and numbers of groups that activation rows take to a tile. */
+struct tile_input {
+	const int8_t *codes[GEMM_ROWS];
+	size_t at[GEMM_ROWS]; /* of their first groups */
+};
+
+INLINE struct tile_input tile_input(const struct q8_rows *x, const uint32_t *rows, size_t first,
+				    int n)
+{
+	struct tile_input in;
+
+	for (int i = 0; i < n; i++) {
+		const size_t row = row_of(rows, first + (size_t)i);
+
+		in.codes[i] = x->codes + row * x->k;
+		in.at[i] = row * (x->k / ACTIVATION_GROUP);
+	}
+	return in;
+}
+
+/*
+ * Adds what a tile of @values values has in common with those of @n activation rows from value
+ * @from on.  Inlined, all that says how is constant.
+ */
+INLINE void add_tile(const struct tile *t, unsigned group, bool affine, struct tile_codes c,
+		     const struct q8_rows *x, const struct tile_input *in, size_t from,
+		     size_t values, int n, vec *acc)
+{
+	int32_t start[GEMM_ROWS];
+	vec p[GEMM_ROWS * TILE_VECTORS];
+
+	for (size_t at = 0; at < values; at += ACTIVATION_GROUP) {
+		const size_t g = (from + at) / ACTIVATION_GROUP;
+
+		if (group == 32) {
+			for (int i = 0; i < n; i++)
+				start[i] = start_of(c, x->corr32[in->at[i] + g]);
+			tile_dots(t->codes + 16 * at, in->codes, from + at, 32, start, n, c.steps,
+				  p);
+			add_products(acc, p, t->scale + at / 2, x->d + g, in->at, 1, n);
+			if (affine)
+				add_products(acc, NULL, t->offset + at / 2, x->xs32 + g, in->at, 1,
+					     n);
+			continue;
+		}
+		for (size_t h = 0; h < 2; h++) {
+			const size_t half = at + 16 * h;
+
+			for (int i = 0; i < n; i++)
+				start[i] = start_of(c, x->corr16[2 * (in->at[i] + g) + h]);
+			tile_dots(t->codes + 16 * half, in->codes, from + half, 16, start, n,
+				  c.steps, p);
+			add_products(acc, p, t->scale + half, x->d + g, in->at, 1, n);
+			if (affine)
+				add_products(acc, NULL, t->offset + half, x->xs16 + 2 * g + h,
+					     in->at, 2, n);
+		}
+	}
+}
 
 #endif

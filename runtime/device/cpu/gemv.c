@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT
+/* Products of weights with one activation row, or a few: see kernels.h. */
+#include "device/cpu/decode.h"
+#include "device/cpu/tile_unpack.h"
+
+/* A piece of a row at a time, so that reading goes on while it is computed. */
+static float dot_pieces(const struct stoker_format *f, const uint8_t *w, const float *x, size_t k,
+			float *piece)
+{
+	enum { PIECE = 256 };
+	const size_t piece_bytes = stoker_row_bytes(f, PIECE);
+	/* F32 as it lies, unless a file's offsets are odd */
+	const bool floats = piece_bytes == PIECE * sizeof(float) &&
+			    (uintptr_t)w % sizeof(float) == 0;
+	float sum = 0;
+
+	for (; k; w += piece_bytes, x += PIECE) {
+		const size_t n = MIN(k, (size_t)PIECE);
+
+		prefetch_ahead(w, piece_bytes);
+		if (!floats)
+			f->widen[THIS_ISA](w, n, piece);
+		sum += dot(floats ? (const float *)(const void *)w : piece, x, n);
+		k -= n;
+	}
+	return sum;
+}
+
+void ISA_NAME(cpu_gemv_float)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
+			      size_t rows, const float *x, size_t k, float *out, void *scratch)
+{
+	uint8_t *at = scratch;
+	float *row = carve(&at, k * sizeof(float));
+	float *scales = carve(&at, (k / 16 + 1) * sizeof(float));
+	float *offsets = carve(&at, (k / 16 + 1) * sizeof(float));
+	int8_t *codes = carve(&at, k);
+
+	for (size_t i = 0; i < rows; i++, w += row_bytes) {
+		if (!f->group) {
+			out[i] = dot_pieces(f, w, x, k, row);
+			continue;
+		}
+		prefetch_ahead(w, row_bytes);
+		decode_row(f, w, k, row, codes, scales, offsets);
+		out[i] = dot(row, x, k);
+	}
+}
+
+/* sum over groups of combined[g] * (codes . x) for one row; combined is weight scale * d. */
+#if HAVE_VNNI512
+/* Codes are signed; with flipped ones the caller adds 128 * combined * sum to make up for it. */
+INLINE float codes_dot(const int8_t *codes, const int8_t *x, const float *combined, size_t k,
+		       int group)
+{
+	const __m512i flip = _mm512_set1_epi8((char)0x80);
+	/* lane i of 16 belongs to group i / (group / 4) of this vector */
+	const __m512i lane =
+		group == 32 ? _mm512_set_epi32(1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0)
+			    : _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
+	const int step = 64 / group;
+	__m512 acc0 = _mm512_setzero_ps(), acc1 = _mm512_setzero_ps();
+	size_t c = 0;
+
+	for (; c + 64 <= k; c += 64, combined += step) {
+		const __m512i w = _mm512_xor_si512(_mm512_loadu_si512(codes + c), flip);
+		const __m512i p =
+			_mm512_dpbusd_epi32(_mm512_setzero_si512(), w, _mm512_loadu_si512(x + c));
+		const __m512 s = _mm512_permutexvar_ps(
+			lane, _mm512_castps128_ps512(
+				      group == 32 ? _mm_castpd_ps(_mm_load_sd(
+							    (const double *)(const void *)combined))
+						  : _mm_loadu_ps(combined)));
+		const __m512 f = _mm512_cvtepi32_ps(p);
+
+		if (c & 64)
+			acc1 = _mm512_fmadd_ps(f, s, acc1);
+		else
+			acc0 = _mm512_fmadd_ps(f, s, acc0);
+	}
+	float total = _mm512_reduce_add_ps(_mm512_add_ps(acc0, acc1));
+
+	for (; c < k; c += (size_t)group, combined++) {
+		int32_t sum = 0;
+
+		for (int i = 0; i < group; i++)
+			sum += (uint8_t)(codes[c + (size_t)i] ^ -128) * x[c + (size_t)i];
+		total += *combined * (float)sum;
+	}
+	return total;
+}
+#elif defined(__AVX2__)
+INLINE float codes_dot(const int8_t *codes, const int8_t *x, const float *combined, size_t k,
+		       int group)
+{
+	const __m256i ones = _mm256_set1_epi16(1);
+	__m256 acc = _mm256_setzero_ps();
+
+	for (size_t c = 0; c < k; c += 32, combined += 32 / group) {
+		const __m256i w = _mm256_loadu_si256((const __m256i *)(codes + c));
+		const __m256i b = _mm256_loadu_si256((const __m256i *)(x + c));
+		const __m256i p = _mm256_madd_epi16(
+			_mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(b, w)), ones);
+		const __m256 s = group == 32 ? _mm256_set1_ps(combined[0])
+					     : _mm256_set_m128(_mm_set1_ps(combined[1]),
+							       _mm_set1_ps(combined[0]));
+
+		acc = _mm256_fmadd_ps(_mm256_cvtepi32_ps(p), s, acc);
+	}
+	const __m128 half = _mm_add_ps(_mm256_castps256_ps128(acc), _mm256_extractf128_ps(acc, 1));
+	const __m128 quarter = _mm_add_ps(half, _mm_movehl_ps(half, half));
+
+	return _mm_cvtss_f32(_mm_add_ss(quarter, _mm_movehdup_ps(quarter)));
+}
+#else
+INLINE float codes_dot(const int8_t *codes, const int8_t *x, const float *combined, size_t k,
+		       int group)
+{
+	float total = 0;
+
+	for (size_t c = 0; c < k; c += (size_t)group, combined++) {
+		int32_t sum = 0;
+
+		for (int i = 0; i < group; i++)
+			sum += codes[c + (size_t)i] * x[c + (size_t)i];
+		total += *combined * (float)sum;
+	}
+	return total;
+}
+#endif
+
+INLINE void gemv_group(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
+		       size_t rows, const struct q8_rows *x, size_t row, float *out, void *scratch,
+		       int group)
+{
+	uint8_t *at = scratch;
+	const size_t k = x->k, groups = k / (size_t)group, per_d = ACTIVATION_GROUP / (size_t)group;
+	int8_t *codes = carve(&at, k + 64);
+	float *scales = carve(&at, (groups + 16) * sizeof(float));
+	float *offsets = carve(&at, (groups + 16) * sizeof(float));
+	const int8_t *xc = x->codes + row * k;
+	const float *d = x->d + row * (k / ACTIVATION_GROUP);
+	const float *xs = group == 32 ? x->xs32 + row * groups : x->xs16 + row * groups;
+
+	for (size_t i = 0; i < rows; i++) {
+		float total = 0;
+
+		prefetch_ahead(w + i * row_bytes, row_bytes);
+		f->unpack[THIS_ISA](w + i * row_bytes, k / f->block_values, codes, scales, offsets);
+		if (f->affine)
+			total += dot(offsets, xs, groups);
+#if HAVE_VNNI512
+		total -= 128 * dot(scales, xs, groups);
+#endif
+		for (size_t g = 0; g < groups; g++)
+			scales[g] *= d[g / per_d];
+		out[i] = total + codes_dot(codes, xc, scales, k, group);
+	}
+}
+
+void ISA_NAME(cpu_gemv_q8)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
+			   size_t rows, const struct q8_rows *x, size_t row, float *out,
+			   void *scratch)
+{
+	if (f->group == 32)
+		gemv_group(f, w, row_bytes, rows, x, row, out, scratch, 32);
+	else
+		gemv_group(f, w, row_bytes, rows, x, row, out, scratch, 16);
+}
+
+/* A tile at @w with @n activation rows from @first on; inlined, format and n are constant. */
+INLINE void gemv_tile(uint32_t id, const uint8_t *w, const struct q8_rows *x,
+		      const struct gemm_rows *r, size_t first, int n, size_t column)
+{
+	const struct stoker_format f = tile_format(id);
+	const struct tile_codes c = tile_codes_of_one(&f);
+	const struct tile_input in = tile_input(x, r->src, first, n);
+	const int parts = f.block_values / TILE_PART;
+	const size_t part_bytes = TILE_ROWS * f.block_bytes / (size_t)parts;
+	_Alignas(64) uint8_t codes[16 * TILE_PART];
+	_Alignas(64) float scale[32], offset[16];
+	const struct tile t = { .codes = codes, .scale = scale, .offset = offset };
+	vec acc[GEMM_ROWS * TILE_VECTORS] = { 0 };
+
+	for (size_t v = 0; v < x->k; v += f.block_values, w += TILE_ROWS * f.block_bytes)
+	/* not unrolled: processors foresee what one instruction loads next */
+#pragma GCC unroll 1
+		for (int p = 0; p < parts; p++) {
+			prefetch_ahead(w + (size_t)p * part_bytes, part_bytes);
+			tile_scales(id, w, p, scale, offset);
+			tile_codes(id, w, p, c.bias, codes);
+			add_tile(&t, f.group, f.affine, c, x, &in, v + (size_t)(p * TILE_PART),
+				 TILE_PART, n, acc);
+		}
+	for (int i = 0; i < n; i++)
+		store_rows(r->out + row_of(r->dst, first + (size_t)i) * r->out_stride + column,
+			   acc + TILE_VECTORS * i, TILE_ROWS);
+}
+
+INLINE void gemv_tiles(uint32_t id, const uint8_t *w, size_t row_bytes, size_t rows,
+		       const struct q8_rows *x, const struct gemm_rows *r)
+{
+	for (size_t row = 0; row < rows; row += TILE_ROWS, w += TILE_ROWS * row_bytes) {
+		size_t i = 0;
+
+		for (; i + 4 <= r->count; i += 4)
+			gemv_tile(id, w, x, r, i, 4, row);
+		for (; i + 2 <= r->count; i += 2)
+			gemv_tile(id, w, x, r, i, 2, row);
+		for (; i < r->count; i++)
+			gemv_tile(id, w, x, r, i, 1, row);
+	}
+}
+
+void ISA_NAME(cpu_gemv_tiles)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
+			      size_t rows, const struct q8_rows *x, const struct gemm_rows *r)
+{
+	switch (f->id) {
+#define CASE(id)                                          \
+	case id:                                          \
+		gemv_tiles(id, w, row_bytes, rows, x, r); \
+		break;
+		FOR_TILE_FORMATS(CASE)
+#undef CASE
+	}
+}

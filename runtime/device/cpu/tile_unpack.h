@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Weights that lie in tiles of 16 rows, as tiles.h says, to codes and scales of a struct tile.
+ *
+ * A field is there 16 times in a row, so that a vector loads the same dword of all rows, at 16
+ * times its place in a reordered block: see tiles.c.
+ */
+#ifndef STOKER_CPU_TILE_UNPACK_H
+#define STOKER_CPU_TILE_UNPACK_H
+
+#include "device/cpu/tile_dot.h"
+
+typedef uint8_t byte_vec __attribute__((vector_size(4 * LANES)));
+typedef uint8_t byte_vec_unaligned __attribute__((vector_size(4 * LANES), aligned(1), may_alias));
+typedef uint16_t word_vec __attribute__((vector_size(4 * LANES)));
+typedef ivec ivec_unaligned __attribute__((aligned(1), may_alias));
+typedef uint8_t lane_bytes __attribute__((vector_size(LANES)));
+typedef uint16_t lane_words __attribute__((vector_size(2 * LANES)));
+
+/* The numbers of formats in files, see quant/format.c. */
+enum {
+	TILE_Q4_0 = 2,
+	TILE_Q8_0 = 8,
+	TILE_Q4_K = 12,
+	TILE_Q5_K = 13,
+	TILE_Q6_K = 14,
+	TILE_IQ4_NL = 20,
+	TILE_IQ4_XS = 23,
+	TILE_MXFP4 = 39,
+	TILE_PART = 32, /* values that are unpacked together */
+};
+
+#define FOR_TILE_FORMATS(DO) \
+	DO(TILE_Q4_0)        \
+	DO(TILE_Q8_0)        \
+	DO(TILE_Q4_K)        \
+	DO(TILE_Q5_K)        \
+	DO(TILE_Q6_K)        \
+	DO(TILE_IQ4_NL)      \
+	DO(TILE_IQ4_XS)      \
+	DO(TILE_MXFP4)
+
+/* What the format of that number is known for when kernels are compiled. */
+INLINE struct stoker_format tile_format(uint32_t id)
+{
+	struct stoker_format f = { .id = id, .block_values = 32, .block_bytes = 18, .group = 32 };
+
+	switch (id) {
+	case TILE_Q4_0:
+		f.least = -8, f.most = 7;
+		break;
+	case TILE_Q8_0:
+		f.block_bytes = 34, f.least = -128, f.most = 127;
+		break;
+	case TILE_Q4_K:
+		f.block_values = 256, f.block_bytes = 144, f.affine = true, f.most = 15;
+		break;
+	case TILE_Q5_K:
+		f.block_values = 256, f.block_bytes = 176, f.affine = true, f.most = 31;
+		break;
+	case TILE_Q6_K:
+		f.block_values = 256, f.block_bytes = 210, f.group = 16, f.least = -32, f.most = 31;
+		break;
+	case TILE_IQ4_XS:
+		f.block_values = 256, f.block_bytes = 136;
+		/* fallthrough */
+	case TILE_IQ4_NL:
+		f.least = -127, f.most = 113;
+		break;
+	case TILE_MXFP4:
+		f.block_bytes = 17, f.least = -12, f.most = 12;
+		break;
+	}
+	return f;
+}
+
+/* --- scales --------------------------------------------------------------------------------------
+ */
+
+/* Half floats of LANES rows from @row on. */
+INLINE vec halves(const uint8_t *field, int row)
+{
+	const uint8_t *at = field + 2 * row;
+
+#if HAVE_VNNI512
+	return (vec)_mm512_cvtph_ps(_mm256_loadu_si256((const void *)at));
+#elif defined(__F16C__)
+	return (vec)_mm256_cvtph_ps(_mm_loadu_si128((const void *)at));
+#elif defined(__aarch64__)
+	return (vec)vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(at)));
+#else
+	vec v;
+
+	for (int i = 0; i < LANES; i++)
+		v[i] = f16_to_f32(load_u16(at + 2 * i));
+	return v;
+#endif
+}
+
+INLINE ivec dwords(const uint8_t *field, int row)
+{
+	return *(const ivec_unaligned *)(const void *)(field + 4 * row);
+}
+
+INLINE vec floats(ivec v)
+{
+	return __builtin_convertvector(v, vec);
+}
+
+/* Group @g of Q4_K and Q5_K, see quant/kquant.h. */
+INLINE void kquant_tile_scales(const uint8_t *b, int row, int g, float *scale, float *offset)
+{
+	const vec d = halves(b, row), less = -halves(b + 32, row);
+	const ivec s = dwords(b + 64, row), m = dwords(b + 128, row), both = dwords(b + 192, row);
+	const int j = 8 * (g & 3);
+
+	if (g < 4) {
+		store(scale, d * floats(s >> j & 63));
+		store(offset, less * floats(m >> j & 63));
+	} else {
+		store(scale, d * floats((both >> j & 15) | (s >> (j + 6) & 3) << 4));
+		store(offset, less * floats((both >> (j + 4) & 15) | (m >> (j + 6) & 3) << 4));
+	}
+}
+
+INLINE vec iq4_xs_tile_scale(const uint8_t *b, int row, int g)
+{
+	const ivec low = dwords(b + 64, row) >> (4 * g) & 15;
+	lane_words high;
+
+	memcpy(&high, b + 32 + 2 * row, sizeof(high));
+	return halves(b, row) *
+	       floats((low | (__builtin_convertvector(high, ivec) >> (2 * g) & 3) << 4) - 32);
+}
+
+/* Half of 2^(e - 127), see quant/fp4.c. */
+INLINE vec mxfp4_tile_scale(const uint8_t *b, int row)
+{
+	lane_bytes rows;
+
+	memcpy(&rows, b + row, sizeof(rows));
+	const ivec e = __builtin_convertvector(rows, ivec);
+
+	return choose(e < 2, (vec)((e * 0x00200000) + 0x00200000), (vec)((e - 1) << 23));
+}
+
+/* Of 32 values of the block of each row, from 32 @part on: [groups][16]. */
+INLINE void tile_scales(uint32_t id, const uint8_t *b, int part, float *scale, float *offset)
+{
+	for (int row = 0; row < TILE_ROWS; row += LANES)
+		switch (id) {
+		case TILE_Q4_K:
+		case TILE_Q5_K:
+			kquant_tile_scales(b, row, part, scale + row, offset + row);
+			break;
+		case TILE_Q6_K:
+			for (int g = 2 * part; g < 2 * part + 2; g++) {
+				const ivec four = dwords(b + 32 + 64 * (g / 4), row);
+
+				store(scale + 16 * (g & 1) + row,
+				      halves(b, row) * floats(four << (24 - 8 * (g & 3)) >> 24));
+			}
+			break;
+		case TILE_IQ4_XS:
+			store(scale + row, iq4_xs_tile_scale(b, row, part));
+			break;
+		case TILE_MXFP4:
+			store(scale + row, mxfp4_tile_scale(b, row));
+			break;
+		default:
+			store(scale + row, halves(b, row));
+		}
+}
+
+/* --- codes ---------------------------------------------------------------------------------------
+ */
+
+INLINE byte_vec load_bytes(const uint8_t *p)
+{
+	return *(const byte_vec_unaligned *)p;
+}
+
+INLINE void store_codes(uint8_t *codes, byte_vec v, int more)
+{
+	*(byte_vec *)(void *)codes = more ? v + (uint8_t)more : v;
+}
+
+/* Each byte's bits of @mask, after those @from have been moved @to. */
+INLINE byte_vec bits(byte_vec v, int from, int to, int mask)
+{
+	const word_vec moved = from > to ? (word_vec)v >> (from - to) : (word_vec)v << (to - from);
+
+	return (byte_vec)moved & (uint8_t)mask;
+}
+
+/* table[v[i]] for v[i] below 16 */
+INLINE byte_vec look_up(const int8_t table[16], int more, byte_vec v)
+{
+	uint8_t t[16];
+
+	for (int i = 0; i < 16; i++)
+		t[i] = (uint8_t)(table[i] + more);
+#if HAVE_VNNI512
+	return (byte_vec)_mm512_shuffle_epi8(
+		_mm512_broadcast_i32x4(_mm_loadu_si128((const void *)t)), (__m512i)v);
+#elif defined(__AVX2__)
+	return (byte_vec)_mm256_shuffle_epi8(
+		_mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)t)), (__m256i)v);
+#elif defined(__aarch64__)
+	return (byte_vec)vqtbl1q_u8(vld1q_u8(t), (uint8x16_t)v);
+#else
+	byte_vec out;
+
+	for (size_t i = 0; i < sizeof(out); i++)
+		out[i] = t[v[i]];
+	return out;
+#endif
+}
+
+/* 32 values: the low nibbles of four dwords, then the high ones. */
+INLINE void nibble_codes(const uint8_t *src, const int8_t *table, int more, uint8_t *codes)
+{
+	for (int at = 0; at < 256; at += (int)sizeof(byte_vec)) {
+		const byte_vec q = load_bytes(src + at);
+		const byte_vec low = q & 15, high = bits(q, 4, 0, 15);
+
+		store_codes(codes + at, table ? look_up(table, more, low) : low, table ? 0 : more);
+		store_codes(codes + 256 + at, table ? look_up(table, more, high) : high,
+			    table ? 0 : more);
+	}
+}
+
+/* The same where a dword has the fifth bits. */
+INLINE void q5_k_codes(const uint8_t *src, int more, uint8_t *codes)
+{
+	for (int at = 0; at < 256; at += (int)sizeof(byte_vec)) {
+		const byte_vec q = load_bytes(src + at);
+		const byte_vec fifth = load_bytes(src + 256 + at % 64);
+
+		store_codes(codes + at, (q & 15) | bits(fifth, at / 64, 4, 16), more);
+		store_codes(codes + 256 + at, bits(q, 4, 0, 15) | bits(fifth, 4 + at / 64, 4, 16),
+			    more);
+	}
+}
+
+/* The same where two dwords have two high bits. */
+INLINE void q6_k_codes(const uint8_t *src, int more, uint8_t *codes)
+{
+	for (int at = 0; at < 256; at += (int)sizeof(byte_vec)) {
+		const byte_vec q = load_bytes(src + at);
+		const byte_vec two = load_bytes(src + 256 + at % 128);
+		const int bit = at / 128 * 2;
+
+		store_codes(codes + at, (q & 15) | bits(two, bit, 4, 48), more);
+		store_codes(codes + 256 + at, bits(q, 4, 0, 15) | bits(two, 4 + bit, 4, 48), more);
+	}
+}
+
+static const int8_t tile_iq4_values[16] = { -127, -104, -83, -65, -49, -35, -22, -10,
+					    1,	  13,	25,  38,  53,  69,  89,	 113 };
+static const int8_t tile_e2m1_values[16] = {
+	0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12
+};
+
+/* The codes of these values, larger by @bias: [TILE_PART / 4][16][4]. */
+INLINE void tile_codes(uint32_t id, const uint8_t *b, int part, int bias, uint8_t *codes)
+{
+	switch (id) {
+	case TILE_Q4_0:
+		nibble_codes(b + 32, NULL, bias - 8, codes);
+		break;
+	case TILE_Q8_0:
+		for (int at = 0; at < 512; at += (int)sizeof(byte_vec))
+			store_codes(codes + at, load_bytes(b + 32 + at), bias);
+		break;
+	case TILE_Q4_K:
+		nibble_codes(b + 16 * (16 + 16 * part), NULL, bias, codes);
+		break;
+	case TILE_Q5_K:
+		q5_k_codes(b + 16 * (16 + 20 * part), bias, codes);
+		break;
+	case TILE_Q6_K:
+		q6_k_codes(b + 16 * (18 + 24 * part), bias - 32, codes);
+		break;
+	case TILE_IQ4_NL:
+		nibble_codes(b + 32, tile_iq4_values, bias, codes);
+		break;
+	case TILE_IQ4_XS:
+		nibble_codes(b + 16 * (8 + 16 * part), tile_iq4_values, bias, codes);
+		break;
+	case TILE_MXFP4:
+		nibble_codes(b + 16, tile_e2m1_values, bias, codes);
+		break;
+	}
+}
+
+#endif

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Weights to tiles of rows and back: see tiles.h.
+ *
+ * First each block's codes are put in the order in which kernels take them, 32 values after 32, so
+ * that memory is read from end to end; then the rows' blocks are interleaved.
+ */
+#include "device/cpu/tiles.h"
+
+#include "device/cpu/kernels.h"
+
+enum { MOST_BLOCK_BYTES = 256 };
+
+/* A block in a row's order to a tile's, or back. */
+typedef void reorder_fn(const uint8_t *src, uint8_t *dst);
+
+static uint32_t dword(const uint8_t *src, int i)
+{
+	return load_u32(src + 4 * i);
+}
+
+static void put(uint8_t *dst, int i, uint32_t value)
+{
+	memcpy(dst + 4 * i, &value, sizeof(value));
+}
+
+enum { LOW4 = 0x0f0f0f0f, LOW2 = 0x03030303, LOW1 = 0x01010101 }; /* bits of each byte */
+
+/*
+ * Nibbles of 64 values, i and i + 32 in one byte, as those of 32 and 32, i and i + 16 in one; doing
+ * it again undoes it.
+ */
+static void pair_nibbles(const uint8_t *src, uint8_t *first, uint8_t *second)
+{
+	for (int i = 0; i < 4; i++) {
+		const uint32_t a = dword(src, i), b = dword(src, i + 4);
+
+		put(first, i, (a & LOW4) | (b & LOW4) << 4);
+		put(second, i, (a >> 4 & LOW4) | (b & ~(uint32_t)LOW4));
+	}
+}
+
+static void reorder_q4_k(const uint8_t *src, uint8_t *dst)
+{
+	memcpy(dst, src, 16);
+	for (int c = 0; c < 4; c++)
+		pair_nibbles(src + 16 + 32 * c, dst + 16 + 32 * c, dst + 32 + 32 * c);
+}
+
+/* Of 32 values 16 bytes of nibbles and one dword of fifth bits, of value 4 b + i in bit b of byte
+ * i.
+ */
+static void reorder_q5_k(const uint8_t *src, uint8_t *dst)
+{
+	memcpy(dst, src, 16);
+	for (int c = 0; c < 4; c++)
+		pair_nibbles(src + 48 + 32 * c, dst + 16 + 40 * c, dst + 36 + 40 * c);
+	for (int g = 0; g < 8; g++) {
+		uint32_t fifth = 0;
+
+		for (int i = 0; i < 8; i++)
+			fifth |= (dword(src + 16, i) >> g & LOW1) << i;
+		put(dst + 16 + 20 * g, 4, fifth);
+	}
+}
+
+static void restore_q5_k(const uint8_t *src, uint8_t *dst)
+{
+	uint8_t pairs[32];
+
+	memcpy(dst, src, 16);
+	for (int c = 0; c < 4; c++) {
+		memcpy(pairs, src + 16 + 40 * c, 16);
+		memcpy(pairs + 16, src + 36 + 40 * c, 16);
+		pair_nibbles(pairs, dst + 48 + 32 * c, dst + 64 + 32 * c);
+	}
+	for (int i = 0; i < 8; i++) {
+		uint32_t fifth = 0;
+
+		for (int g = 0; g < 8; g++)
+			fifth |= (dword(src + 16 + 20 * g, 4) >> i & LOW1) << g;
+		put(dst + 16, i, fifth);
+	}
+}
+
+/*
+ * d, the scales; of 32 values 16 bytes of nibbles, i and i + 16 in one, and 8 of high bits, i, i +
+ * 8, i + 16 and i + 24 in one.
+ */
+static void reorder_q6_k(const uint8_t *src, uint8_t *dst)
+{
+	memcpy(dst, src + 208, 2);
+	memcpy(dst + 2, src + 192, 16);
+	for (int g = 0; g < 8; g++) {
+		const uint8_t *low = src + 64 * (g / 4) + 32 * (g & 1);
+		const uint8_t *high = src + 128 + 32 * (g / 4);
+		uint8_t *out = dst + 18 + 24 * g;
+		const int nibble = g & 2 ? 4 : 0, two = 2 * (g & 3);
+
+		for (int i = 0; i < 4; i++)
+			put(out, i,
+			    (dword(low, i) >> nibble & LOW4) | (dword(low, i + 4) >> nibble & LOW4)
+								       << 4);
+		for (int i = 0; i < 2; i++)
+			put(out, 4 + i,
+			    (dword(high, i) >> two & LOW2) |
+				    (dword(high, i + 2) >> two & LOW2) << 2 |
+				    (dword(high, i + 4) >> two & LOW2) << 4 |
+				    (dword(high, i + 6) >> two & LOW2) << 6);
+	}
+}
+
+static void restore_q6_k(const uint8_t *src, uint8_t *dst)
+{
+	memset(dst, 0, 192);
+	memcpy(dst + 208, src, 2);
+	memcpy(dst + 192, src + 2, 16);
+	for (int g = 0; g < 8; g++) {
+		uint8_t *low = dst + 64 * (g / 4) + 32 * (g & 1);
+		uint8_t *high = dst + 128 + 32 * (g / 4);
+		const uint8_t *in = src + 18 + 24 * g;
+		const int nibble = g & 2 ? 4 : 0, two = 2 * (g & 3);
+
+		for (int i = 0; i < 8; i++) {
+			const uint32_t four = dword(in, i & 3) >> (i & 4) & LOW4;
+			const uint32_t bits = dword(in, 4 + (i & 1)) >> (i & 6) & LOW2;
+
+			put(low, i, dword(low, i) | four << nibble);
+			put(high, i, dword(high, i) | bits << two);
+		}
+	}
+}
+
+/* Of a block, once it is reordered: @count fields of @bytes, and the rest dwords. */
+struct layout {
+	uint32_t id; /* of the format */
+	uint8_t bytes, count;
+	reorder_fn *reorder, *restore; /* NULL: as it is */
+};
+
+static const struct layout layouts[] = {
+	{ 2, 2, 1, NULL, NULL },		  /* Q4_0 */
+	{ 8, 2, 1, NULL, NULL },		  /* Q8_0 */
+	{ 12, 2, 2, reorder_q4_k, reorder_q4_k }, /* Q4_K */
+	{ 13, 2, 2, reorder_q5_k, restore_q5_k }, /* Q5_K */
+	{ 14, 2, 1, reorder_q6_k, restore_q6_k }, /* Q6_K */
+	{ 20, 2, 1, NULL, NULL },		  /* IQ4_NL */
+	{ 23, 2, 2, NULL, NULL },		  /* IQ4_XS */
+	{ 39, 1, 1, NULL, NULL },		  /* MXFP4 */
+};
+
+static const struct layout *layout_of(const struct stoker_format *f)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(layouts); i++)
+		if (layouts[i].id == f->id)
+			return &layouts[i];
+	return NULL;
+}
+
+bool cpu_has_tiles(const struct stoker_format *f)
+{
+	return layout_of(f) != NULL;
+}
+
+size_t cpu_tile_scratch(const struct stoker_format *f, size_t k)
+{
+	return TILE_ROWS * stoker_row_bytes(f, k);
+}
+
+/* Copies @count fields of @bytes bytes, constant when inlined. */
+static inline void spread(const uint8_t *src, size_t row_bytes, uint8_t *tile, size_t bytes,
+			  size_t count)
+{
+	for (size_t i = 0; i < count; i++, src += bytes, tile += TILE_ROWS * bytes)
+		for (size_t r = 0; r < TILE_ROWS; r++)
+			memcpy(tile + r * bytes, src + r * row_bytes, bytes);
+}
+
+void cpu_tile_rows(const struct stoker_format *f, uint8_t *rows, size_t count, size_t k,
+		   uint8_t *scratch)
+{
+	const struct layout *l = layout_of(f);
+	const size_t row_bytes = stoker_row_bytes(f, k), head = (size_t)l->bytes * l->count;
+	uint8_t *tile = rows;
+
+	for (size_t row = 0; row < count; row += TILE_ROWS) {
+		if (l->reorder)
+			for (size_t b = 0; b < TILE_ROWS * row_bytes; b += f->block_bytes)
+				l->reorder(tile + b, scratch + b);
+		else
+			memcpy(scratch, tile, TILE_ROWS * row_bytes);
+		for (size_t b = 0; b < row_bytes; b += f->block_bytes) {
+			if (l->bytes == 2)
+				spread(scratch + b, row_bytes, tile, 2, l->count);
+			else
+				spread(scratch + b, row_bytes, tile, 1, l->count);
+			spread(scratch + b + head, row_bytes, tile + TILE_ROWS * head, 4,
+			       (f->block_bytes - head) / 4);
+			tile += TILE_ROWS * f->block_bytes;
+		}
+	}
+}
+
+void cpu_untile_row(const struct stoker_format *f, const uint8_t *tile, unsigned row, size_t k,
+		    uint8_t *dst)
+{
+	const struct layout *l = layout_of(f);
+	const size_t head = (size_t)l->bytes * l->count;
+	uint8_t block[MOST_BLOCK_BYTES];
+
+	for (size_t v = 0; v < k; v += f->block_values, dst += f->block_bytes) {
+		uint8_t *to = l->restore ? block : dst;
+
+		for (size_t at = 0; at < head; at += l->bytes)
+			memcpy(to + at, tile + TILE_ROWS * at + row * l->bytes, l->bytes);
+		for (size_t at = head; at < f->block_bytes; at += 4)
+			memcpy(to + at, tile + TILE_ROWS * at + 4 * row, 4);
+		if (l->restore)
+			l->restore(block, dst);
+		tile += TILE_ROWS * f->block_bytes;
+	}
+}
