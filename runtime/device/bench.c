@@ -11,13 +11,17 @@ enum { FOOTPRINT = 256 << 20, MOST_FOOTPRINT = 1 << 30 };
 
 enum { PASSES = 9, PASS_NS = 100000000, SPIN_NS = 20000000 };
 
-static uint64_t footprint(void)
+static uint64_t footprint(const struct stoker_device *d)
 {
-	const long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
+	long cache = 0;
 
-	return cache > 0 ? MIN(MAX((uint64_t)FOOTPRINT, 2 * (uint64_t)cache),
-			       (uint64_t)MOST_FOOTPRINT)
-			 : FOOTPRINT;
+#ifdef _SC_LEVEL3_CACHE_SIZE
+	cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
+#endif
+	if (!d->shares_memory || 2 * cache < FOOTPRINT)
+		return FOOTPRINT;
+	return MIN(MIN((uint64_t)(2 * cache), (uint64_t)MOST_FOOTPRINT),
+		   MAX(d->max_memory, (uint64_t)FOOTPRINT));
 }
 
 int stoker_bench_product(struct stoker_device *d, struct stoker_bench_product *p,
@@ -37,7 +41,7 @@ int stoker_bench_product(struct stoker_device *d, struct stoker_bench_product *p
 				   p->format, p->out, p->in, p->rows);
 	bytes = stoker_row_bytes(f, p->in) * p->out;
 	w.tiled = d->ops->tiles && d->ops->tiles(d, f, p->in, 0);
-	copies = MAX(footprint() / bytes, (uint64_t)1);
+	copies = MAX(footprint(d) / bytes, (uint64_t)1);
 	pthread_mutex_lock(&d->turn);
 	ret = d->ops->memory_create(d, bytes * copies, &weights, err);
 	if (!ret)

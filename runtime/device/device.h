@@ -325,7 +325,8 @@ struct stoker_device_ops {
 	/*
 	 * Whether ops want weights of this format with rows of @in values laid out by tile(), which
 	 * happens once and in place; such matrices may be cut where multiples of @cut rows begin,
-	 * 0: they aren't.  NULL: they are taken as files have them.
+	 * 0: they aren't.  NULL: they are taken as files have them, as by all devices that don't
+	 * share memory with the host.
 	 */
 	bool (*tiles)(const struct stoker_device *d, const struct stoker_format *f, uint32_t in,
 		      uint32_t cut);

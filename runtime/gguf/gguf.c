@@ -327,6 +327,40 @@ static void place_tensors(struct parser *p, size_t first)
 	}
 }
 
+static int by_offset(const void *a, const void *b)
+{
+	const struct stoker_gguf_tensor *x = *(const struct stoker_gguf_tensor *const *)a;
+	const struct stoker_gguf_tensor *y = *(const struct stoker_gguf_tensor *const *)b;
+
+	return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+/* No byte belongs to two tensors of a file: a device may change one tensor's in memory. */
+static void check_apart(struct parser *p, size_t first)
+{
+	const size_t count = p->gguf->tensor_count - first;
+	const struct stoker_gguf_tensor **sorted = calloc(count + 1, sizeof(*sorted));
+
+	if (!sorted) {
+		p->failed = stoker_fail(p->err, -ENOMEM, "%s: out of memory", p->file->path);
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = &p->gguf->tensors[first + i];
+	qsort(sorted, count, sizeof(*sorted), by_offset);
+	for (size_t i = 1; i < count && !p->failed; i++)
+		if (sorted[i]->offset < sorted[i - 1]->offset + sorted[i - 1]->bytes)
+			p->failed = stoker_fail(
+				p->err, -EINVAL,
+				"%s: tensor %s at %llu begins inside of tensor %s, %llu bytes at "
+				"%llu",
+				p->file->path, sorted[i]->name,
+				(unsigned long long)sorted[i]->offset, sorted[i - 1]->name,
+				(unsigned long long)sorted[i - 1]->bytes,
+				(unsigned long long)sorted[i - 1]->offset);
+	free(sorted);
+}
+
 static void *grow(struct parser *p, void *old, size_t have, uint64_t more, size_t size)
 {
 	void *array = realloc(old, (have + more + 1) * size);
@@ -405,6 +439,8 @@ static int parse_file(struct stoker_gguf *g, struct file *file, struct stoker_er
 	g->alignment = (uint32_t)alignment;
 	file->data = round_up(p.at, alignment);
 	place_tensors(&p, first_tensor);
+	if (!p.failed)
+		check_apart(&p, first_tensor);
 	if (!p.failed)
 		check_unique(&p, "tensor", g->tensor_count, tensor_name);
 	if (!p.failed && first_key == 0)

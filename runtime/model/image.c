@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The tensors of a model's files in device memory, byte for byte until the device lays out those
- * that it wants otherwise.  Neighbouring tensors share a
+ * The tensors of a model's files in device memory, byte for byte but for weights that the device
+ * wants otherwise.  Neighbouring tensors share a
  * block of memory as large as the device allows, which one deep-queue read fills.
  */
 #include "model/model.h"
@@ -176,15 +176,22 @@ static int read_bounced(struct stoker_model *m, const struct model_image *image,
 	return ret;
 }
 
-/* Weights as the device wants them. */
-static int lay_out(struct stoker_model *m)
+/* An image's weights as the device wants them. */
+static int lay_out(struct stoker_model *m, const struct model_image *image, struct progress *p)
 {
 	int ret = 0;
 
-	pthread_mutex_lock(&m->device->turn);
-	for (size_t i = 0; i < m->tiled_count && !ret; i++)
+	for (size_t i = 0; i < m->tiled_count && !ret; i++) {
+		if (m->tiled[i].at - image->memory.at >= image->bytes)
+			continue;
+		pthread_mutex_lock(&m->device->turn);
 		ret = m->device->ops->tile(m->device, &m->tiled[i], m->err);
-	pthread_mutex_unlock(&m->device->turn);
+		pthread_mutex_unlock(&m->device->turn);
+		/* it takes about as long as reading: a chance to cancel */
+		if (!ret && p->params && p->params->progress && report(p, image->bytes, p->total))
+			ret = stoker_fail(m->err, -ECANCELED, "%s: cancelled",
+					  stoker_gguf_file(m->gguf, image->file, NULL, NULL));
+	}
 	return ret;
 }
 
@@ -207,7 +214,12 @@ int model_read_images(struct stoker_model *m, const struct stoker_model_params *
 		ret = image->memory.host
 			      ? read_part(m, image, 0, image->bytes, image->memory.host, &p)
 			      : read_bounced(m, image, bounce, &p);
+		if (!ret)
+			ret = lay_out(m, image, &p);
 		p.before += image->bytes;
 	}
-	return ret ? ret : lay_out(m);
+	free(m->tiled);
+	m->tiled = NULL;
+	m->tiled_count = 0;
+	return ret;
 }

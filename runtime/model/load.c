@@ -286,12 +286,17 @@ static void note_tiles(struct stoker_model *m, const struct stoker_weight *w)
 }
 
 static bool weight_of(struct stoker_model *m, struct stoker_weight *w, enum presence presence,
-		      uint32_t in, uint32_t out, uint32_t cut, uint32_t count, const char *stem)
+		      uint32_t in, uint32_t out, uint32_t cut, uint32_t count, const char *fmt,
+		      va_list args)
 {
 	const struct stoker_gguf_tensor *t;
 	uint64_t stride = 0;
-	char name[MAX_NAME];
+	char stem[MAX_NAME - 16], name[MAX_NAME];
 
+	*w = (struct stoker_weight){ 0 };
+	if (m->failed)
+		return false;
+	vsnprintf(stem, sizeof(stem), fmt, args);
 	snprintf(name, sizeof(name), "%s.weight", stem);
 	t = stoker_gguf_find_tensor(m->gguf, name);
 	if (!t && count > 1)
@@ -330,31 +335,29 @@ static bool weight_of(struct stoker_model *m, struct stoker_weight *w, enum pres
 	return !m->failed;
 }
 
-bool model_weight(struct stoker_model *m, struct stoker_weight *w, enum presence presence,
-		  uint32_t in, uint32_t out, uint32_t count, const char *fmt, ...)
-{
-	char stem[MAX_NAME - 16];
-	va_list args;
-
-	*w = (struct stoker_weight){ 0 };
-	va_start(args, fmt);
-	vsnprintf(stem, sizeof(stem), fmt, args);
-	va_end(args);
-	return !m->failed && weight_of(m, w, presence, in, out, 0, count, stem);
-}
-
 bool model_fused_weight(struct stoker_model *m, struct stoker_weight *w, enum presence presence,
 			uint32_t in, uint32_t out, uint32_t cut, uint32_t count, const char *fmt,
 			...)
 {
-	char stem[MAX_NAME - 16];
 	va_list args;
 
-	*w = (struct stoker_weight){ 0 };
 	va_start(args, fmt);
-	vsnprintf(stem, sizeof(stem), fmt, args);
+	const bool found = weight_of(m, w, presence, in, out, cut, count, fmt, args);
+
 	va_end(args);
-	return !m->failed && weight_of(m, w, presence, in, out, cut, count, stem);
+	return found;
+}
+
+bool model_weight(struct stoker_model *m, struct stoker_weight *w, enum presence presence,
+		  uint32_t in, uint32_t out, uint32_t count, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	const bool found = weight_of(m, w, presence, in, out, 0, count, fmt, args);
+
+	va_end(args);
+	return found;
 }
 
 struct stoker_weight weight_rows(const struct stoker_weight *w, uint32_t first, uint32_t rows)
@@ -560,9 +563,11 @@ void load_attention(struct stoker_model *m, uint32_t il, bool interleaved)
 			   l->key_size, l->value_size);
 		return;
 	}
-	if (!l->output_gate &&
-	    model_fused_weight(m, &fused, OPTIONAL, dim, (uint32_t)(q + k + v),
-			       (uint32_t)(q | k | v), 1, "blk.%u.attn_qkv", il)) {
+	/* the largest power of two that q and q + k are multiples of */
+	const uint32_t cut = (uint32_t)((q | k) & -(q | k));
+
+	if (!l->output_gate && model_fused_weight(m, &fused, OPTIONAL, dim, (uint32_t)(q + k + v),
+						  cut, 1, "blk.%u.attn_qkv", il)) {
 		l->q = weight_rows(&fused, 0, (uint32_t)q);
 		l->k = weight_rows(&fused, (uint32_t)q, (uint32_t)k);
 		l->v = weight_rows(&fused, (uint32_t)(q + k), (uint32_t)v);

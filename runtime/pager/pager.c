@@ -337,8 +337,13 @@ static int get(struct stoker_expert_source *source, uint32_t expert, struct stok
 	}
 	if (s->failed)
 		return read_failed(l, s, err);
+	const uint64_t began = stoker_now_ns();
+	const uint32_t before = s->tiled;
 	const int ret = tile_slot(s, err);
 
+	if (s->tiled != before)
+		profile_add(p->device->profile, PROFILE_PAGER, "layout", NULL, began,
+			    stoker_now_ns());
 	if (ret)
 		return ret;
 	const stoker_address begin = s->copy ? s->copy->at : s->at;

@@ -206,9 +206,8 @@ static double act(enum stoker_activation kind, double g, double u)
 	return NAN;
 }
 
-static void experts(bool exact)
+static void experts_of(bool exact, const char *const names[3])
 {
-	const struct stoker_format *f = stoker_format_by_name("Q8_0");
 	const uint32_t in = 64, hidden = 96, count = 5, used = 2;
 
 	for (uint32_t rows = 1; rows <= 17; rows += 4) {
@@ -217,9 +216,12 @@ static void experts(bool exact)
 		       *uv = doubles((size_t)in * hidden * count);
 		double *dv = doubles((size_t)in * hidden * count),
 		       *wanted = doubles((size_t)rows * in);
-		const struct stoker_weight gate = weights(f, in, hidden, count, gv);
-		const struct stoker_weight up = weights(f, in, hidden, count, uv);
-		const struct stoker_weight down = weights(f, hidden, in, count, dv);
+		const struct stoker_weight gate =
+			weights(stoker_format_by_name(names[0]), in, hidden, count, gv);
+		const struct stoker_weight up =
+			weights(stoker_format_by_name(names[1]), in, hidden, count, uv);
+		const struct stoker_weight down =
+			weights(stoker_format_by_name(names[2]), hidden, in, count, dv);
 		const float *x = noise((size_t)rows * in), *weight = noise((size_t)rows * used);
 		uint32_t *ids = (uint32_t *)room((size_t)rows * used);
 		float *got = room((size_t)rows * in);
@@ -262,6 +264,17 @@ static void experts(bool exact)
 		RUN(experts, op);
 		CU_ASSERT(off_by(got, wanted, (size_t)rows * in) < (exact ? 1e-5 : 0.03));
 	}
+}
+
+static void experts(bool exact)
+{
+	static const char *const formats[][3] = { { "Q8_0", "Q8_0", "Q8_0" },
+						  { "Q8_0", "F16", "Q4_0" },
+						  { "F16", "Q8_0", "F32" },
+						  { "Q4_0", "Q8_0", "BF16" } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
+		experts_of(exact, formats[i]);
 }
 
 /* --- the rest ------------------------------------------------------------------------------------

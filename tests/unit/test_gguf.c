@@ -164,6 +164,9 @@ static void test_malformed(void)
 	find(bad, bytes, "twice")[5 + 4 + 16 + 4] ^= 1;
 	expect_error(bad, bytes, -EINVAL, "isn't aligned to 32");
 	RESET();
+	memcpy(find(bad, bytes, "twice") + 5 + 4 + 16 + 4, "\x20\0", 2);
+	expect_error(bad, bytes, -EINVAL, "begins inside of tensor first");
+	RESET();
 	expect_error(bad, bytes - 64, -EINVAL, "end beyond");
 	for (size_t cut = 0; cut < 400; cut += 7)
 		expect_error(good, cut, -EINVAL, "");

@@ -118,9 +118,26 @@ static void plain_discard(struct stoker_device *d, void *host, uint64_t bytes)
 	memset(host, 0xdd, bytes);
 }
 
+enum { TILED = 0x5a };
+static unsigned tile_failing; /* one time in so many, 0: never */
+
+/* Doing it twice undoes it. */
+static int plain_tile(struct stoker_device *d, const struct stoker_weight *w,
+		      struct stoker_error *err)
+{
+	(void)d;
+	CU_ASSERT(w->tiled && w->count == 1);
+	if (tile_failing && random_u32() % tile_failing == 0)
+		return stoker_fail(err, -ENOMEM, "no memory to lay out an expert of the file");
+	for (uint32_t i = 0; i < w->in; i++)
+		((uint8_t *)(uintptr_t)w->at)[i] ^= TILED;
+	return 0;
+}
+
 static const struct stoker_device_ops plain_ops = { .memory_create = plain_create,
 						    .memory_destroy = plain_destroy,
-						    .discard = plain_discard };
+						    .discard = plain_discard,
+						    .tile = plain_tile };
 
 /* Memory that the host doesn't see, or so it says. */
 static int apart_create(struct stoker_device *d, uint64_t bytes, struct stoker_memory *m,
@@ -167,7 +184,8 @@ static void holds(const struct pager_layer *l, uint32_t expert, const struct sto
 		bool same = true;
 
 		for (uint64_t b = 0; b < s->bytes; b++)
-			same = same && data[b] == content(s->offset + expert * s->stride + b);
+			same = same && data[b] == (content(s->offset + expert * s->stride + b) ^
+						   (s->weight && s->weight->tiled ? TILED : 0));
 		CU_ASSERT(same);
 	}
 }
@@ -244,6 +262,7 @@ static void lay_out(struct pager_layer *layers, const struct store_file *file, u
 /* How many experts couldn't be had. */
 static unsigned run_schedule(uint64_t seed, unsigned failing)
 {
+	struct stoker_weight weights[LAYERS][PAGER_SLICES];
 	const bool apart = seed / 3 % 2;
 	struct stoker_device device = { .ops = apart ? &apart_ops : &plain_ops,
 					.max_memory = UINT64_MAX,
@@ -263,6 +282,15 @@ static unsigned run_schedule(uint64_t seed, unsigned failing)
 	lay_out(layers, &file, at);
 	/* a third layer's gate is missing */
 	layers[3].slice[0].bytes = 0;
+	tile_failing = failing;
+	for (uint32_t i = 0; i < LAYERS && !apart; i++)
+		for (int k = 0; k < PAGER_SLICES; k++) {
+			weights[i][k] = (struct stoker_weight){
+				.in = (uint32_t)layers[i].slice[k].bytes,
+				.tiled = layers[i].slice[k].bytes && random_u32() % 3,
+			};
+			layers[i].slice[k].weight = &weights[i][k];
+		}
 	const uint64_t all = pager_memory(layers, LAYERS, EXPERTS);
 	const uint64_t memory = all * (USED + random_u32() % EXPERTS) / EXPERTS;
 

@@ -185,35 +185,6 @@ static int read_memory(struct stoker_device *d, void *dst, stoker_address src, u
 	return 0;
 }
 
-static int begin(struct stoker_device *d, struct stoker_error *err)
-{
-	(void)err;
-	cpu_of(d)->failed = 0;
-	*cpu_of(d)->failure.message = 0;
-	return 0;
-}
-
-static int flush(struct stoker_device *d, struct stoker_error *err)
-{
-	(void)d;
-	(void)err;
-	return 0;
-}
-
-static int submit(struct stoker_device *d, struct stoker_recording **keep, struct stoker_error *err)
-{
-	(void)keep;
-	const struct cpu *cpu = cpu_of(d);
-	const int failed = cpu->failed;
-
-	if (failed && *cpu->failure.message)
-		return stoker_fail(err, failed, "%s", cpu->failure.message);
-	return failed ? stoker_fail(err, failed, "cpu: no memory for working buffers") : 0;
-}
-
-/* --- small ops ---------------------------------------------------------------------------------
- */
-
 static void tile_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
 		       size_t end)
 {
@@ -245,6 +216,35 @@ static int tile(struct stoker_device *d, const struct stoker_weight *w, struct s
 	cpu_parallel(cpu, items, 1, items * TILE_ROWS * w->in, tile_range, w);
 	return 0;
 }
+
+static int begin(struct stoker_device *d, struct stoker_error *err)
+{
+	(void)err;
+	cpu_of(d)->failed = 0;
+	*cpu_of(d)->failure.message = 0;
+	return 0;
+}
+
+static int flush(struct stoker_device *d, struct stoker_error *err)
+{
+	(void)d;
+	(void)err;
+	return 0;
+}
+
+static int submit(struct stoker_device *d, struct stoker_recording **keep, struct stoker_error *err)
+{
+	(void)keep;
+	const struct cpu *cpu = cpu_of(d);
+	const int failed = cpu->failed;
+
+	if (failed && *cpu->failure.message)
+		return stoker_fail(err, failed, "%s", cpu->failure.message);
+	return failed ? stoker_fail(err, failed, "cpu: no memory for working buffers") : 0;
+}
+
+/* --- small ops ---------------------------------------------------------------------------------
+ */
 
 static void embed_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
 			size_t end)

@@ -53,9 +53,9 @@ INLINE void unpack_tile(uint32_t id, const uint8_t *w, size_t k, int bias, const
 		for (int p = 0; p < f.block_values / TILE_PART; p++) {
 			const size_t from = v + (size_t)(p * TILE_PART), groups = from / f.group;
 
-			tile_scales(id, w, p, t->scale + 16 * groups,
-				    f.affine ? t->offset + 16 * groups : NULL);
-			tile_codes(id, w, p, bias, t->codes + 16 * from);
+			unpack_scales(id, w, p, t->scale + 16 * groups,
+				      f.affine ? t->offset + 16 * groups : NULL);
+			unpack_codes(id, w, p, bias, t->codes + 16 * from);
 		}
 	}
 }
@@ -87,7 +87,7 @@ INLINE void gemm_block(const struct tile *t, unsigned group, bool affine, struct
 		       unsigned rows, const struct q8_rows *x, const struct gemm_rows *r,
 		       size_t first, int n)
 {
-	const struct tile_input in = tile_input(x, r->src, first, n);
+	const struct tile_input in = take_input(x, r->src, first, n);
 	vec acc[GEMM_ROWS * TILE_VECTORS] = { 0 };
 
 	add_tile(t, group, affine, c, x, &in, 0, x->k, n, acc);

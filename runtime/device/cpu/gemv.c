@@ -173,7 +173,7 @@ INLINE void gemv_tile(uint32_t id, const uint8_t *w, const struct q8_rows *x,
 {
 	const struct stoker_format f = tile_format(id);
 	const struct tile_codes c = tile_codes_of_one(&f);
-	const struct tile_input in = tile_input(x, r->src, first, n);
+	const struct tile_input in = take_input(x, r->src, first, n);
 	const int parts = f.block_values / TILE_PART;
 	const size_t part_bytes = TILE_ROWS * f.block_bytes / (size_t)parts;
 	_Alignas(64) uint8_t codes[16 * TILE_PART];
@@ -186,8 +186,8 @@ INLINE void gemv_tile(uint32_t id, const uint8_t *w, const struct q8_rows *x,
 #pragma GCC unroll 1
 		for (int p = 0; p < parts; p++) {
 			prefetch_ahead(w + (size_t)p * part_bytes, part_bytes);
-			tile_scales(id, w, p, scale, offset);
-			tile_codes(id, w, p, c.bias, codes);
+			unpack_scales(id, w, p, scale, offset);
+			unpack_codes(id, w, p, c.bias, codes);
 			add_tile(&t, f.group, f.affine, c, x, &in, v + (size_t)(p * TILE_PART),
 				 TILE_PART, n, acc);
 		}

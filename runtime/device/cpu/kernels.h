@@ -48,7 +48,6 @@ ISA_DECLARE(void, cpu_gemv_q8, const struct stoker_format *f, const uint8_t *w, 
 	    size_t rows, const struct q8_rows *x, size_t row, float *out, void *scratch);
 ISA_DECLARE(void, cpu_gemv_float, const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 	    size_t rows, const float *x, size_t k, float *out, void *scratch);
-
 ISA_DECLARE(void, cpu_gemv_tiles, const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 	    size_t rows, const struct q8_rows *x, const struct gemm_rows *r);
 

@@ -25,6 +25,7 @@ static void product_rows(const struct cpu *cpu, unsigned thread, const struct st
 	void *scratch = cpu_scratch(cpu, thread);
 	const bool q8 = in->quantized && cpu_uses_q8(cpu, w);
 
+	assert(q8 || !tiled);
 	if (r->count > GEMV_ROWS) {
 		for (size_t i = 0; i < rows; i += TILE_ROWS) {
 			const unsigned n = (unsigned)MIN(rows - i, (size_t)TILE_ROWS);
@@ -358,7 +359,9 @@ void cpu_experts(struct stoker_device *d, const struct op_experts *op)
 	const size_t slots = (size_t)op->rows * op->used, width = op->down->in;
 	struct experts_job j = { .op = op,
 				 .in = { .x = host(op->src),
-					 .quantized = cpu_uses_q8(cpu, op->up) },
+					 .quantized =
+						 cpu_uses_q8(cpu, op->up) ||
+						 (op->gate->at && cpu_uses_q8(cpu, op->gate)) },
 				 .chunk = op->rows > GEMV_ROWS ? TILE_ROWS : GEMV_CHUNK };
 
 	if (cpu->failed ||

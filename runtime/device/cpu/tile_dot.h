@@ -244,7 +244,7 @@ struct tile_input {
 	size_t at[GEMM_ROWS]; /* of their first groups */
 };
 
-INLINE struct tile_input tile_input(const struct q8_rows *x, const uint32_t *rows, size_t first,
+INLINE struct tile_input take_input(const struct q8_rows *x, const uint32_t *rows, size_t first,
 				    int n)
 {
 	struct tile_input in;

@@ -9,6 +9,7 @@
 #define STOKER_CPU_TILE_UNPACK_H
 
 #include "device/cpu/tile_dot.h"
+#include "device/cpu/tiles.h"
 
 typedef uint8_t byte_vec __attribute__((vector_size(4 * LANES)));
 typedef uint8_t byte_vec_unaligned __attribute__((vector_size(4 * LANES), aligned(1), may_alias));
@@ -17,18 +18,7 @@ typedef ivec ivec_unaligned __attribute__((aligned(1), may_alias));
 typedef uint8_t lane_bytes __attribute__((vector_size(LANES)));
 typedef uint16_t lane_words __attribute__((vector_size(2 * LANES)));
 
-/* The numbers of formats in files, see quant/format.c. */
-enum {
-	TILE_Q4_0 = 2,
-	TILE_Q8_0 = 8,
-	TILE_Q4_K = 12,
-	TILE_Q5_K = 13,
-	TILE_Q6_K = 14,
-	TILE_IQ4_NL = 20,
-	TILE_IQ4_XS = 23,
-	TILE_MXFP4 = 39,
-	TILE_PART = 32, /* values that are unpacked together */
-};
+enum { TILE_PART = 32 }; /* values that are unpacked together */
 
 #define FOR_TILE_FORMATS(DO) \
 	DO(TILE_Q4_0)        \
@@ -145,7 +135,7 @@ INLINE vec mxfp4_tile_scale(const uint8_t *b, int row)
 }
 
 /* Of 32 values of the block of each row, from 32 @part on: [groups][16]. */
-INLINE void tile_scales(uint32_t id, const uint8_t *b, int part, float *scale, float *offset)
+INLINE void unpack_scales(uint32_t id, const uint8_t *b, int part, float *scale, float *offset)
 {
 	for (int row = 0; row < TILE_ROWS; row += LANES)
 		switch (id) {
@@ -263,7 +253,7 @@ static const int8_t tile_e2m1_values[16] = {
 };
 
 /* The codes of these values, larger by @bias: [TILE_PART / 4][16][4]. */
-INLINE void tile_codes(uint32_t id, const uint8_t *b, int part, int bias, uint8_t *codes)
+INLINE void unpack_codes(uint32_t id, const uint8_t *b, int part, int bias, uint8_t *codes)
 {
 	switch (id) {
 	case TILE_Q4_0:

@@ -47,7 +47,8 @@ static void reorder_q4_k(const uint8_t *src, uint8_t *dst)
 		pair_nibbles(src + 16 + 32 * c, dst + 16 + 32 * c, dst + 32 + 32 * c);
 }
 
-/* Of 32 values 16 bytes of nibbles and one dword of fifth bits, of value 4 b + i in bit b of byte
+/*
+ * Of 32 values 16 bytes of nibbles and one dword of fifth bits: of value 4 b + i in bit b of byte
  * i.
  */
 static void reorder_q5_k(const uint8_t *src, uint8_t *dst)
@@ -139,14 +140,14 @@ struct layout {
 };
 
 static const struct layout layouts[] = {
-	{ 2, 2, 1, NULL, NULL },		  /* Q4_0 */
-	{ 8, 2, 1, NULL, NULL },		  /* Q8_0 */
-	{ 12, 2, 2, reorder_q4_k, reorder_q4_k }, /* Q4_K */
-	{ 13, 2, 2, reorder_q5_k, restore_q5_k }, /* Q5_K */
-	{ 14, 2, 1, reorder_q6_k, restore_q6_k }, /* Q6_K */
-	{ 20, 2, 1, NULL, NULL },		  /* IQ4_NL */
-	{ 23, 2, 2, NULL, NULL },		  /* IQ4_XS */
-	{ 39, 1, 1, NULL, NULL },		  /* MXFP4 */
+	{ TILE_Q4_0, 2, 1, NULL, NULL },
+	{ TILE_Q8_0, 2, 1, NULL, NULL },
+	{ TILE_Q4_K, 2, 2, reorder_q4_k, reorder_q4_k },
+	{ TILE_Q5_K, 2, 2, reorder_q5_k, restore_q5_k },
+	{ TILE_Q6_K, 2, 1, reorder_q6_k, restore_q6_k },
+	{ TILE_IQ4_NL, 2, 1, NULL, NULL },
+	{ TILE_IQ4_XS, 2, 2, NULL, NULL },
+	{ TILE_MXFP4, 1, 1, NULL, NULL },
 };
 
 static const struct layout *layout_of(const struct stoker_format *f)
