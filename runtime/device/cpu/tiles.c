@@ -26,18 +26,31 @@ static void put(uint8_t *dst, int i, uint32_t value)
 
 enum { LOW4 = 0x0f0f0f0f, LOW2 = 0x03030303, LOW1 = 0x01010101 }; /* bits of each byte */
 
+typedef uint32_t four __attribute__((vector_size(16)));
+
+static inline four load_four(const uint8_t *p)
+{
+	four v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline void store_four(uint8_t *p, four v)
+{
+	memcpy(p, &v, sizeof(v));
+}
+
 /*
  * Nibbles of 64 values, i and i + 32 in one byte, as those of 32 and 32, i and i + 16 in one; doing
  * it again undoes it.
  */
 static void pair_nibbles(const uint8_t *src, uint8_t *first, uint8_t *second)
 {
-	for (int i = 0; i < 4; i++) {
-		const uint32_t a = dword(src, i), b = dword(src, i + 4);
+	const four a = load_four(src), b = load_four(src + 16);
 
-		put(first, i, (a & LOW4) | (b & LOW4) << 4);
-		put(second, i, (a >> 4 & LOW4) | (b & ~(uint32_t)LOW4));
-	}
+	store_four(first, (a & LOW4) | (b & LOW4) << 4);
+	store_four(second, (a >> 4 & LOW4) | (b & ~(uint32_t)LOW4));
 }
 
 static void reorder_q4_k(const uint8_t *src, uint8_t *dst)
@@ -97,17 +110,17 @@ static void reorder_q6_k(const uint8_t *src, uint8_t *dst)
 		const uint8_t *high = src + 128 + 32 * (g / 4);
 		uint8_t *out = dst + 18 + 24 * g;
 		const int nibble = g & 2 ? 4 : 0, two = 2 * (g & 3);
+		uint64_t bits = 0;
 
-		for (int i = 0; i < 4; i++)
-			put(out, i,
-			    (dword(low, i) >> nibble & LOW4) | (dword(low, i + 4) >> nibble & LOW4)
-								       << 4);
-		for (int i = 0; i < 2; i++)
-			put(out, 4 + i,
-			    (dword(high, i) >> two & LOW2) |
-				    (dword(high, i + 2) >> two & LOW2) << 2 |
-				    (dword(high, i + 4) >> two & LOW2) << 4 |
-				    (dword(high, i + 6) >> two & LOW2) << 6);
+		store_four(out, (load_four(low) >> nibble & LOW4) |
+					(load_four(low + 16) >> nibble & LOW4) << 4);
+		for (int i = 0; i < 4; i++) {
+			uint64_t eight;
+
+			memcpy(&eight, high + 8 * i, sizeof(eight));
+			bits |= (eight >> two & LOW2 * 0x100000001) << (2 * i);
+		}
+		memcpy(out + 16, &bits, sizeof(bits));
 	}
 }
 
@@ -123,10 +136,10 @@ static void restore_q6_k(const uint8_t *src, uint8_t *dst)
 		const int nibble = g & 2 ? 4 : 0, two = 2 * (g & 3);
 
 		for (int i = 0; i < 8; i++) {
-			const uint32_t four = dword(in, i & 3) >> (i & 4) & LOW4;
+			const uint32_t codes = dword(in, i & 3) >> (i & 4) & LOW4;
 			const uint32_t bits = dword(in, 4 + (i & 1)) >> (i & 6) & LOW2;
 
-			put(low, i, dword(low, i) | four << nibble);
+			put(low, i, dword(low, i) | codes << nibble);
 			put(high, i, dword(high, i) | bits << two);
 		}
 	}
@@ -177,6 +190,32 @@ static inline void spread(const uint8_t *src, size_t row_bytes, uint8_t *tile, s
 			memcpy(tile + r * bytes, src + r * row_bytes, bytes);
 }
 
+/* The same of dwords, four of four rows at a time. */
+static void spread_dwords(const uint8_t *src, size_t row_bytes, uint8_t *tile, size_t count)
+{
+	size_t i = 0;
+
+	for (; i + 4 <= count; i += 4, src += 16, tile += 4 * TILE_ROWS * 4)
+		for (size_t r = 0; r < TILE_ROWS; r += 4) {
+			const uint8_t *rows = src + r * row_bytes;
+			const four a = load_four(rows), b = load_four(rows + row_bytes);
+			const four c = load_four(rows + 2 * row_bytes);
+			const four d = load_four(rows + 3 * row_bytes);
+			/* dwords 0 and 1 of two rows, then 2 and 3 */
+			const four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+			const four cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+			const four ab2 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+			const four cd2 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+			uint8_t *to = tile + 4 * r;
+
+			store_four(to, __builtin_shufflevector(ab, cd, 0, 1, 4, 5));
+			store_four(to + 64, __builtin_shufflevector(ab, cd, 2, 3, 6, 7));
+			store_four(to + 128, __builtin_shufflevector(ab2, cd2, 0, 1, 4, 5));
+			store_four(to + 192, __builtin_shufflevector(ab2, cd2, 2, 3, 6, 7));
+		}
+	spread(src, row_bytes, tile, 4, count - i);
+}
+
 void cpu_tile_rows(const struct stoker_format *f, uint8_t *rows, size_t count, size_t k,
 		   uint8_t *scratch)
 {
@@ -195,8 +234,8 @@ void cpu_tile_rows(const struct stoker_format *f, uint8_t *rows, size_t count, s
 				spread(scratch + b, row_bytes, tile, 2, l->count);
 			else
 				spread(scratch + b, row_bytes, tile, 1, l->count);
-			spread(scratch + b + head, row_bytes, tile + TILE_ROWS * head, 4,
-			       (f->block_bytes - head) / 4);
+			spread_dwords(scratch + b + head, row_bytes, tile + TILE_ROWS * head,
+				      (f->block_bytes - head) / 4);
 			tile += TILE_ROWS * f->block_bytes;
 		}
 	}
