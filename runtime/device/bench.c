@@ -40,7 +40,7 @@ int stoker_bench_product(struct stoker_device *d, struct stoker_bench_product *p
 		return stoker_fail(err, -EINVAL, "%s: no product of %u x %u with %u rows",
 				   p->format, p->out, p->in, p->rows);
 	bytes = stoker_row_bytes(f, p->in) * p->out;
-	w.tiled = d->ops->tiles && d->ops->tiles(d, f, p->in, 0);
+	w.tiled = stoker_wants_tiles(d, f, p->in, 0);
 	copies = MAX(footprint(d) / bytes, (uint64_t)1);
 	pthread_mutex_lock(&d->turn);
 	ret = d->ops->memory_create(d, bytes * copies, &weights, err);

@@ -333,7 +333,7 @@ static struct stoker_weight weight_of(const struct stoker_device *d, const struc
 					 .out = out,
 					 .count = count,
 					 .stride = stoker_row_bytes(f, in) * out,
-					 .tiled = d->ops->tiles && d->ops->tiles(d, f, in, 0) };
+					 .tiled = stoker_wants_tiles(d, f, in, 0) };
 
 	*at += round_up(w.stride * count, 64);
 	return w;

@@ -382,6 +382,13 @@ static inline uint64_t stoker_kv_row_bytes(enum stoker_kv_format format, uint32_
 	return 0;
 }
 
+/* See stoker_device_ops.tiles. */
+static inline bool stoker_wants_tiles(const struct stoker_device *d, const struct stoker_format *f,
+				      uint32_t in, uint32_t cut)
+{
+	return d->ops->tiles && d->ops->tiles(d, f, in, cut);
+}
+
 /* op_gated as a matmul and a glu. */
 void stoker_gated_in_parts(struct stoker_device *d, const struct op_gated *op);
 

@@ -308,16 +308,14 @@ static bool weight_of(struct stoker_model *m, struct stoker_weight *w, enum pres
 	}
 	if (!check_shape(m, t, in, out, stride ? 1 : count))
 		return false;
-	*w = (struct stoker_weight){
-		.format = t->format,
-		.at = model_address(m, t),
-		.in = in,
-		.out = out,
-		.count = count,
-		.stride = stride ? stride : stoker_row_bytes(t->format, in) * out,
-		.tiled = m->device->ops->tiles &&
-			 m->device->ops->tiles(m->device, t->format, in, cut)
-	};
+	*w = (struct stoker_weight){ .format = t->format,
+				     .at = model_address(m, t),
+				     .in = in,
+				     .out = out,
+				     .count = count,
+				     .stride = stride ? stride
+						      : stoker_row_bytes(t->format, in) * out,
+				     .tiled = stoker_wants_tiles(m->device, t->format, in, cut) };
 	if (w->tiled && !model_is_paged(m, t))
 		note_tiles(m, w);
 	struct stoker_weight *largest = &m->largest[t->format->id];

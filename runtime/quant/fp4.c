@@ -4,8 +4,7 @@
  * E4M3 scale for each 16).  Codes hold twice the E2M1 value, scales half of theirs, all exact.
  */
 #include "quant/simd.h"
-
-static const int8_t doubled_e2m1[16] = { 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12 };
+#include "quant/tables.h"
 
 /* 2^(e - 128), subnormal for e < 2; 255 isn't taken as NaN, as in ggml. */
 static inline float half_e8m0(uint8_t e)

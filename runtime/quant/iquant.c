@@ -5,9 +5,7 @@
  */
 #include "quant/iq_grids.h"
 #include "quant/simd.h"
-
-static const int8_t iq4_values[16] = { -127, -104, -83, -65, -49, -35, -22, -10,
-				       1,    13,   25,	38,  53,  69,  89,  113 };
+#include "quant/tables.h"
 
 /* Seven sign bits; the eighth makes their number even. */
 static inline uint8_t even_signs(unsigned bits)

@@ -181,7 +181,7 @@ struct stoker_weight weights(const struct stoker_format *f, uint32_t in, uint32_
 				   .count = count,
 				   .stride = stoker_row_bytes(f, in) * out };
 
-	w.tiled = !as_in_files && device->ops->tiles && device->ops->tiles(device, f, in, 0);
+	w.tiled = !as_in_files && stoker_wants_tiles(device, f, in, 0);
 	if (w.tiled)
 		CU_ASSERT_FATAL(!device->ops->tile(device, &w, NULL));
 	return w;

@@ -15,17 +15,7 @@
 /* Values [c, c + LANES) of a row of floats or halves. */
 INLINE vec row_values(const uint8_t *row, size_t c, bool half)
 {
-	if (!half)
-		return load((const float *)(const void *)row + c);
-#if HAVE_VNNI512
-	return (vec)_mm512_cvtph_ps(_mm256_loadu_si256((const void *)(row + 2 * c)));
-#elif defined(__F16C__)
-	return (vec)_mm256_cvtph_ps(_mm_loadu_si128((const void *)(row + 2 * c)));
-#elif defined(__aarch64__)
-	return (vec)vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(row + 2 * c)));
-#else
-	__builtin_unreachable();
-#endif
+	return half ? load_halves(row + 2 * c) : load((const float *)(const void *)row + c);
 }
 
 /* Values [c, c + n), fewer than LANES, and zeros. */

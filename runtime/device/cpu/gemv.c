@@ -181,8 +181,8 @@ INLINE void gemv_tile(uint32_t id, const uint8_t *w, const struct q8_rows *x,
 	const struct tile t = { .codes = codes, .scale = scale, .offset = offset };
 	vec acc[GEMM_ROWS * TILE_VECTORS] = { 0 };
 
-	for (size_t v = 0; v < x->k; v += f.block_values, w += TILE_ROWS * f.block_bytes)
-	/* not unrolled: processors foresee what one instruction loads next */
+	for (size_t v = 0; v < x->k; v += f.block_values, w += TILE_ROWS * f.block_bytes) {
+		/* not unrolled: processors foresee what one instruction loads next */
 #pragma GCC unroll 1
 		for (int p = 0; p < parts; p++) {
 			prefetch_ahead(w + (size_t)p * part_bytes, part_bytes);
@@ -191,6 +191,7 @@ INLINE void gemv_tile(uint32_t id, const uint8_t *w, const struct q8_rows *x,
 			add_tile(&t, f.group, f.affine, c, x, &in, v + (size_t)(p * TILE_PART),
 				 TILE_PART, n, acc);
 		}
+	}
 	for (int i = 0; i < n; i++)
 		store_rows(r->out + row_of(r->dst, first + (size_t)i) * r->out_stride + column,
 			   acc + TILE_VECTORS * i, TILE_ROWS);

@@ -10,6 +10,7 @@
 
 #include "device/cpu/tile_dot.h"
 #include "device/cpu/tiles.h"
+#include "quant/tables.h"
 
 typedef uint8_t byte_vec __attribute__((vector_size(4 * LANES)));
 typedef uint8_t byte_vec_unaligned __attribute__((vector_size(4 * LANES), aligned(1), may_alias));
@@ -70,21 +71,7 @@ INLINE struct stoker_format tile_format(uint32_t id)
 /* Half floats of LANES rows from @row on. */
 INLINE vec halves(const uint8_t *field, int row)
 {
-	const uint8_t *at = field + 2 * row;
-
-#if HAVE_VNNI512
-	return (vec)_mm512_cvtph_ps(_mm256_loadu_si256((const void *)at));
-#elif defined(__F16C__)
-	return (vec)_mm256_cvtph_ps(_mm_loadu_si128((const void *)at));
-#elif defined(__aarch64__)
-	return (vec)vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(at)));
-#else
-	vec v;
-
-	for (int i = 0; i < LANES; i++)
-		v[i] = f16_to_f32(load_u16(at + 2 * i));
-	return v;
-#endif
+	return load_halves(field + 2 * row);
 }
 
 INLINE ivec dwords(const uint8_t *field, int row)
@@ -246,12 +233,6 @@ INLINE void q6_k_codes(const uint8_t *src, int more, uint8_t *codes)
 	}
 }
 
-static const int8_t tile_iq4_values[16] = { -127, -104, -83, -65, -49, -35, -22, -10,
-					    1,	  13,	25,  38,  53,  69,  89,	 113 };
-static const int8_t tile_e2m1_values[16] = {
-	0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12
-};
-
 /* The codes of these values, larger by @bias: [TILE_PART / 4][16][4]. */
 INLINE void unpack_codes(uint32_t id, const uint8_t *b, int part, int bias, uint8_t *codes)
 {
@@ -273,13 +254,13 @@ INLINE void unpack_codes(uint32_t id, const uint8_t *b, int part, int bias, uint
 		q6_k_codes(b + 16 * (18 + 24 * part), bias - 32, codes);
 		break;
 	case TILE_IQ4_NL:
-		nibble_codes(b + 32, tile_iq4_values, bias, codes);
+		nibble_codes(b + 32, iq4_values, bias, codes);
 		break;
 	case TILE_IQ4_XS:
-		nibble_codes(b + 16 * (8 + 16 * part), tile_iq4_values, bias, codes);
+		nibble_codes(b + 16 * (8 + 16 * part), iq4_values, bias, codes);
 		break;
 	case TILE_MXFP4:
-		nibble_codes(b + 16, tile_e2m1_values, bias, codes);
+		nibble_codes(b + 16, doubled_e2m1, bias, codes);
 		break;
 	}
 }

@@ -57,6 +57,24 @@ INLINE vec load(const float *p)
 	return *(const vec_unaligned *)p;
 }
 
+/* Half floats at any address; slow where not HAVE_HALVES. */
+INLINE vec load_halves(const uint8_t *at)
+{
+#if HAVE_VNNI512
+	return (vec)_mm512_cvtph_ps(_mm256_loadu_si256((const void *)at));
+#elif defined(__AVX2__) && defined(__F16C__)
+	return (vec)_mm256_cvtph_ps(_mm_loadu_si128((const void *)at));
+#elif defined(__aarch64__)
+	return (vec)vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(at)));
+#else
+	vec v;
+
+	for (int i = 0; i < LANES; i++)
+		v[i] = f16_to_f32(load_u16(at + 2 * i));
+	return v;
+#endif
+}
+
 INLINE void store(float *p, vec v)
 {
 	*(vec_unaligned *)p = v;
