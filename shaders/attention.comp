@@ -4,8 +4,8 @@
 /*
  * Softmax attention over the cache: see struct op_attention.  A subgroup computes one head of one
  * row.  Of each run of positions, lanes first take one position each (the score), then one pair of
- * each value's components each (the sum), with a running maximum (arXiv:1805.02867).  With CODES the
- * rows' 8-bit codes are made, too.
+ * each value's components each (the sum), with a running maximum (arXiv:1805.02867).  With CODES, for
+ * which subgroups have exactly SUBGROUP_MIN lanes, the rows' 8-bit codes are made, too.
  */
 #include "common.glsl"
 #include "kv.glsl"
@@ -14,17 +14,17 @@
 
 layout(constant_id = 3) const uint KEY_SIZE = 128;
 layout(constant_id = 4) const uint VALUE_SIZE = 128;
+/* A group of 32 values, for which there are codes: so many pairs in so many lanes. */
+const uint GROUP_LANES = SUBGROUP_MIN < 16 ? SUBGROUP_MIN : 16, GROUP_PAIRS = 16 / GROUP_LANES;
 const uint VALUE_PAIRS = ((VALUE_SIZE + 1) / 2 + SUBGROUP_MIN - 1) / SUBGROUP_MIN;
 
 PUSH(push_attention);
 
-/* What lanes write for each other to read. */
-layout(buffer_reference, std430, buffer_reference_align = 4) coherent buffer Exchange {
-	float v[];
-};
-
-/* Values @i and @i + 1 (even @i) of those that begin @first values behind a cache row's begin. */
-vec2 kv_pair(uint64_t row, uint first, uint i)
+/*
+ * Values @i and @i + 1 (even @i) of those that begin @first values behind a cache row's begin;
+ * @even: heads have even sizes, so that pairs of half floats are aligned words.
+ */
+vec2 kv_pair(uint64_t row, uint first, uint i, bool even)
 {
 	const uint c = first + i;
 
@@ -37,6 +37,8 @@ vec2 kv_pair(uint64_t row, uint first, uint i)
 		const uint64_t at = row + 2 * c;
 		Words m = Words(at & ~3ul);
 
+		if (even)
+			return unpackHalf2x16(m.v[0]);
 		return unpackHalf2x16((uint(at) & 2u) == 0u ? m.v[0] : m.v[0] >> 16 | m.v[1] << 16);
 	}
 	const uint64_t block = row + c / 32 * 34, at = block + 2 + c % 32;
@@ -53,12 +55,73 @@ float score(uint64_t q, uint64_t row, uint first)
 	float s;
 
 	for (uint i = 0; i + 1 < KEY_SIZE; i += 2)
-		sum += vec2(query.v[i], query.v[i + 1]) * kv_pair(row, first, i);
+		sum += vec2(query.v[i], query.v[i + 1]) * kv_pair(row, first, i, KEY_SIZE % 2 == 0);
 	if (KEY_SIZE % 2 == 1)
-		sum.x += query.v[KEY_SIZE - 1] * kv_pair(row, first, KEY_SIZE - 1).x;
+		sum.x += query.v[KEY_SIZE - 1] * kv_pair(row, first, KEY_SIZE - 1, false).x;
 	s = (sum.x + sum.y) * p.scale;
 	/* tanh of large values overflows on some devices */
 	return p.softcap > 0.0 ? p.softcap * tanh(clamp(s / p.softcap, -20.0, 20.0)) : s;
+}
+
+/* Of the lanes that have a group among them. */
+float largest_of(float x)
+{
+	if (GROUP_LANES == SUBGROUP_MIN)
+		return subgroupMax(x);
+	[[unroll]] for (uint i = 1; i < GROUP_LANES; i *= 2)
+		x = max(x, subgroupShuffleXor(x, i));
+	return x;
+}
+
+int sum_of(int x)
+{
+	if (GROUP_LANES == SUBGROUP_MIN)
+		return subgroupAdd(x);
+	[[unroll]] for (uint i = 1; i < GROUP_LANES; i *= 2)
+		x += subgroupShuffleXor(x, i);
+	return x;
+}
+
+/* Codes of the pairs of values that lanes have; neighbours make a word, or two, of theirs. */
+void make_codes(uint head, const vec2 value[VALUE_PAIRS])
+{
+	const uint lane = gl_SubgroupInvocationID;
+
+	[[unroll]] for (uint i = 0; i + GROUP_PAIRS <= VALUE_PAIRS; i += GROUP_PAIRS) {
+		const uint c = 2 * (lane + i * SUBGROUP_MIN);
+		Words dst = Words(codes_of(p.codes, head * (VALUE_SIZE / 32) + c / 32));
+		float largest = 0.0;
+		int sums = 0;
+
+		[[unroll]] for (uint j = i; j < i + GROUP_PAIRS; j++)
+			largest = max(largest, max(size_of(value[j].x), size_of(value[j].y)));
+		largest = largest_of(largest);
+		[[unroll]] for (uint j = 0; j < GROUP_PAIRS; j++) {
+			const ivec2 q = to_codes(value[i + j].xyxy, largest).xy;
+			const uint at = c % 32 + 2 * SUBGROUP_MIN * j; /* within the group */
+			const bool odd = (lane & 1u) != 0;
+			const uint bytes = (uint(q.x) & 255u) | (uint(q.y) & 255u) << 8;
+			const uint other = subgroupShuffleXor(
+				PAIRS ? uint(odd ? q.x : q.y) : bytes, 1u);
+
+			/* of all, and in the upper half of the first 16 */
+			sums += (q.x + q.y) * (at < 16 ? 65537 : 1);
+			if (c < VALUE_SIZE && PAIRS)
+				dst.v[at / 2] = odd ? other * 65536u + uint(q.y)
+						    : uint(q.x) * 65536u + other;
+			else if (c < VALUE_SIZE && !odd)
+				dst.v[at / 4] = bytes | other << 16;
+		}
+		sums = sum_of(sums);
+		if (c < VALUE_SIZE && c % 32 == 0) {
+			const int all = sums << 16 >> 16, first = (sums - all) >> 16;
+			const float scale = code_scale(largest);
+
+			dst.v[CODE_WORDS] = floatBitsToUint(scale);
+			dst.v[CODE_WORDS + 1] = floatBitsToUint(scale * float(all));
+			dst.v[CODE_WORDS + 2] = floatBitsToUint(scale * float(first));
+		}
+	}
 }
 
 void attend(uint row, uint head)
@@ -96,7 +159,7 @@ void attend(uint row, uint head)
 				const uint c = 2 * (gl_SubgroupInvocationID + i * gl_SubgroupSize);
 
 				if (c < VALUE_SIZE)
-					sum[i] += w * kv_pair(at, value_first, c);
+					sum[i] += w * kv_pair(at, value_first, c, KEY_SIZE % 2 == 0 && VALUE_SIZE % 2 == 0);
 			}
 		}
 	}
@@ -105,28 +168,19 @@ void attend(uint row, uint head)
 	const float shrink = exp(top - last_top);
 
 	total = total * shrink + exp(sink - last_top);
-	Exchange dst = Exchange(floats(p.dst, uint64_t(row) * p.dst_stride + head * VALUE_SIZE));
+	Floats dst = Floats(floats(p.dst, uint64_t(row) * p.dst_stride + head * VALUE_SIZE));
 
 	[[unroll]] for (uint i = 0; i < VALUE_PAIRS; i++) {
 		const uint c = 2 * (gl_SubgroupInvocationID + i * gl_SubgroupSize);
 
+		sum[i] *= shrink / total;
 		if (c < VALUE_SIZE)
-			dst.v[c] = sum[i].x * shrink / total;
+			dst.v[c] = sum[i].x;
 		if (c + 1 < VALUE_SIZE)
-			dst.v[c + 1] = sum[i].y * shrink / total;
+			dst.v[c + 1] = sum[i].y;
 	}
-	if (CODES == CODES_NONE)
-		return;
-	subgroupMemoryBarrierBuffer();
-	subgroupBarrier();
-	for (uint g = gl_SubgroupInvocationID; g < VALUE_SIZE / 32; g += gl_SubgroupSize) {
-		vec4 x[8];
-
-		[[unroll]] for (uint k = 0; k < 8; k++)
-			[[unroll]] for (uint j = 0; j < 4; j++)
-				x[k][j] = dst.v[32 * g + 4 * k + j];
-		store_codes(codes_of(p.codes, (row * p.heads + head) * (VALUE_SIZE / 32) + g), x);
-	}
+	if (CODES != CODES_NONE)
+		make_codes(row * p.heads + head, sum);
 }
 
 void main()

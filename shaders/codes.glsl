@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 32 values to 8-bit codes, as push_constants.h has them: of the kind CODES.  There are four codes in a word, or with
- * PAIRS two, the first 2^16 times as large, both signed: of each four, the first and the third make a
- * word, and the second and the fourth.  A value that isn't finite makes the scale NaN.
+ * 32 values to 8-bit codes, as push_constants.h has them: of the kind CODES.  There are four codes in
+ * a word, or with PAIRS two, the first 2^16 times as large, both signed.  A value that isn't finite
+ * makes the scale NaN.
  */
+#include "rounding.glsl"
+
 #ifndef CODES_ID
 #define CODES_ID 2
 #endif
@@ -22,28 +24,25 @@ void store_codes(uint64_t at, const vec4 x[8])
 {
 	Words dst = Words(at);
 	vec4 most = vec4(0);
-	bool finite = true;
 	int sum = 0, first_sum = 0;
 
-	[[unroll]] for (uint k = 0; k < 8; k++) {
-		most = max(most, abs(x[k]));
-		finite = finite && is_finite(x[k].x) && is_finite(x[k].y) && is_finite(x[k].z) &&
-			 is_finite(x[k].w);
-	}
+	[[unroll]] for (uint k = 0; k < 8; k++)
+		most = max(most, vec4(size_of(x[k].x), size_of(x[k].y), size_of(x[k].z),
+				      size_of(x[k].w)));
 	const float largest = max(max(most.x, most.y), max(most.z, most.w));
-	const float inverse = finite && largest >= 1e-36 ? 127.0 / largest : 0.0;
-	const float scale = !finite ? uintBitsToFloat(0x7fc00000u)
-				    : largest >= 1e-36 ? largest / 127.0 : 0.0;
+	const float scale = code_scale(largest);
 
 	[[unroll]] for (uint k = 0; k < 8; k++) {
-		const ivec4 q = finite ? ivec4(roundEven(x[k] * inverse)) : ivec4(0);
+		const ivec4 q = to_codes(x[k], largest);
 
 		sum += q.x + q.y + q.z + q.w;
 		if (k == 3)
 			first_sum = sum;
 		if (PAIRS) {
-			dst.v[2 * k] = uint(q.x * 65536 + q.z);
-			dst.v[2 * k + 1] = uint(q.y * 65536 + q.w);
+			const uvec2 pair = paired(q);
+
+			dst.v[2 * k] = pair.x;
+			dst.v[2 * k + 1] = pair.y;
 		} else {
 			dst.v[k] = (uint(q.x) & 255u) | (uint(q.y) & 255u) << 8 |
 				   (uint(q.z) & 255u) << 16 | uint(q.w) << 24;

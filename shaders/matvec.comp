@@ -18,7 +18,14 @@
 
 layout(constant_id = 2) const uint ROWS = 4;
 layout(constant_id = 3) const bool BY_LANE = false;
-layout(constant_id = 4) const bool PARTS = false;
+layout(constant_id = 4) const uint KIND = MATVEC_ANY;
+
+const bool PARTS = KIND == MATVEC_PARTS;
+/* With these, BY_LANE and PAIRS, a subgroup's outputs are 32. */
+const bool MAKES_CODES = KIND == MATVEC_GATED || KIND == MATVEC_ADDED;
+/* Matrices that aren't chosen by ids, and those that have neither bias nor scale. */
+const bool LONE = PARTS || KIND == MATVEC_ADDED;
+const bool PLAIN = PARTS || KIND == MATVEC_GATED;
 
 PUSH(push_matvec);
 #include "activations.glsl"
@@ -26,6 +33,7 @@ PUSH(push_matvec);
 #include "products.glsl"
 
 #ifdef CODES
+#include "rounding.glsl"
 
 #ifdef PAIRS
 const uint X_WORDS = PAIR_WORDS;
@@ -38,7 +46,6 @@ struct Codes {
 	float scale, sum, first_sum; /* the sums of all and of the first 16, times the scale */
 };
 
-/* See quantize.comp. */
 Codes load_codes(uint64_t src, uint g)
 {
 	Words m = Words(src + 4ul * (X_WORDS + CODE_EXTRA_WORDS) * g);
@@ -89,14 +96,10 @@ int sum_of_products(const uint word[8], const uint x[X_WORDS], uint first)
 
 #endif
 
-float product_of_codes(uint64_t row, uint g, const Codes x)
+float product_of_codes(const uint word[8], vec2 scale, vec2 offset, const Codes x)
 {
-	uint word[8];
-	vec2 scale, offset;
-	float y;
-
-	decode_words(row, g, word, scale, offset);
 	const int low = sum_of_products(word, x.word, 0), high = sum_of_products(word, x.word, 4);
+	float y;
 
 #ifdef GROUP_16
 	y = x.scale * (scale.x * float(low) + scale.y * float(high));
@@ -111,6 +114,26 @@ float product_of_codes(uint64_t row, uint g, const Codes x)
 #endif
 #endif
 	return y;
+}
+
+float product(uint64_t row, uint g, const Codes x)
+{
+	uint word[8];
+	vec2 scale, offset;
+
+	decode_words(row, g, word, scale, offset);
+	return product_of_codes(word, scale, offset, x);
+}
+
+/* What products with codes that wait for a norm are multiplied by. */
+float norm_of(uint64_t src)
+{
+	const uint groups = p.width / 32;
+	float sum = 0.0;
+
+	for (uint g = gl_SubgroupInvocationID; g < groups; g += gl_SubgroupSize)
+		sum += Floats(src).v[(X_WORDS + CODE_EXTRA_WORDS) * (g + 1) - 1];
+	return 1.0 / sqrt(subgroupAdd(sum) / float(p.width));
 }
 
 #else
@@ -162,7 +185,7 @@ float product(uint64_t row, uint g, const vec4 x[8], float low_sum, float high_s
 /* The @r-th output of this lane, of those that its subgroup begins with @first. */
 uint output_of(uint first, uint r)
 {
-	return first + (BY_LANE ? r * gl_SubgroupSize + gl_SubgroupInvocationID : r);
+	return first + (BY_LANE ? gl_SubgroupInvocationID * ROWS + r : r);
 }
 
 /* Where row @o of the matrix begins, or of the matrices one below the other. */
@@ -185,8 +208,67 @@ void store_part(uint row, uint o, float y)
 		Floats(p.dst).v[row * p.PART_1 + o] = y;
 }
 
-/* The sums of this lane's outputs over what it shares of the job: one row of one slot. */
-void add_up(uint64_t weights, uint job, uint first, out float total[ROWS])
+#ifdef PAIRS
+
+/* Codes of the 32 values of a subgroup's lanes, group @g of all. */
+void store_codes(uint64_t codes, uint g, const float x[ROWS], float squares)
+{
+	Words dst = Words(codes + 4ul * (X_WORDS + CODE_EXTRA_WORDS) * g);
+	const uint lane = gl_SubgroupInvocationID;
+	float largest = 0.0;
+	int sum = 0;
+
+	[[unroll]] for (uint r = 0; r < ROWS; r++)
+		largest = max(largest, size_of(x[r]));
+	largest = subgroupMax(largest);
+	[[unroll]] for (uint r = 0; r + 4 <= ROWS; r += 4) {
+		const ivec4 q = to_codes(vec4(x[r], x[r + 1], x[r + 2], x[r + 3]), largest);
+		const uvec2 pair = paired(q);
+
+		dst.v[(lane * ROWS + r) / 2] = pair.x;
+		dst.v[(lane * ROWS + r) / 2 + 1] = pair.y;
+		sum += q.x + q.y + q.z + q.w;
+	}
+	/* two sums at once, neither of which exceeds 15 bits */
+	const int both = subgroupAdd(sum + (lane * ROWS < 16 ? sum * 65536 : 0));
+	const int all = both << 16 >> 16, first = (both - all) >> 16;
+	const float scale = code_scale(largest);
+
+	if (lane == 0) {
+		dst.v[X_WORDS] = floatBitsToUint(scale);
+		dst.v[X_WORDS + 1] = floatBitsToUint(scale * float(all));
+		dst.v[X_WORDS + 2] = floatBitsToUint(scale * float(first));
+		dst.v[X_WORDS + 3] = floatBitsToUint(squares);
+	}
+}
+
+#endif
+
+#if defined(BY_TWO) && defined(CODES)
+
+/* Groups @g and @g + 1 of rows that begin at multiples of four. */
+void add_two(const uint64_t row[ROWS], uint64_t src, uint g, inout float sum[ROWS])
+{
+	const Codes first = load_codes(src, g), second = load_codes(src, g + 1);
+
+	[[unroll]] for (uint r = 0; r < ROWS; r++) {
+		Words m = Words(row[r] + 2ul * WORDS_OF_TWO * g);
+		uint w[WORDS_OF_TWO], word[8];
+		vec2 scale, offset;
+
+		[[unroll]] for (uint i = 0; i < WORDS_OF_TWO; i++)
+			w[i] = m.v[i];
+		decode_of_two(w, 0, word, scale, offset);
+		sum[r] += product_of_codes(word, scale, offset, first);
+		decode_of_two(w, 1, word, scale, offset);
+		sum[r] += product_of_codes(word, scale, offset, second);
+	}
+}
+
+#endif
+
+/* The sums of this lane's outputs, times @norm, over what it shares of the job: one row of one slot. */
+void add_up(uint64_t weights, uint job, uint first, float norm, out float total[ROWS])
 {
 	const uint groups = (p.width + 31) / 32;
 	const uint lane = BY_LANE ? 0 : gl_SubgroupInvocationID;
@@ -195,15 +277,20 @@ void add_up(uint64_t weights, uint job, uint first, out float total[ROWS])
 
 	[[unroll]] for (uint r = 0; r < ROWS; r++)
 		total[r] = 0.0;
-	for (uint t = 0; t < p.terms; t++) {
-		const uint entry = job * p.terms + t;
-		const uint id = PARTS ? 0 : Words(p.ids).v[if_has(HAS_IDS, entry)];
+	/* members that stand for something else aren't strides */
+	const uint terms = LONE || MAKES_CODES ? 1 : p.terms;
+
+	for (uint t = 0; t < terms; t++) {
+		const uint entry = job * terms + t;
+		const uint id = LONE ? 0 : Words(p.ids).v[if_has(HAS_IDS, entry)];
 		const uint matrix = (p.has & HAS_IDS) != 0 ? id : slot;
 		const uint64_t weight = address_of(weights, matrix);
 		const uint64_t src = floats(p.src, uint64_t(row) * p.src_stride +
-					    slot * p.src_slot_stride + t * p.src_term_stride);
-		const float factor = PARTS ? 1.0 : Floats(p.mix).v[if_has(HAS_MIX, entry)];
-		const float scale = PARTS ? 1.0 : Floats(p.scale).v[if_has(HAS_SCALE, matrix)];
+					    (LONE ? 0 : slot * p.src_slot_stride) +
+					    t * p.src_term_stride);
+		const float factor =
+			LONE || MAKES_CODES ? 1.0 : Floats(p.mix).v[if_has(HAS_MIX, entry)];
+		const float scale = PLAIN ? 1.0 : Floats(p.scale).v[if_has(HAS_SCALE, matrix)];
 		uint64_t at[ROWS];
 		float sum[ROWS];
 
@@ -211,7 +298,14 @@ void add_up(uint64_t weights, uint job, uint first, out float total[ROWS])
 			at[r] = row_at(weight, min(output_of(first, r), p.out_width - 1));
 			sum[r] = 0.0;
 		}
-		for (uint g = lane; g < groups; g += lanes) {
+		uint g = lane;
+
+#if defined(BY_TWO) && defined(CODES)
+		if (BY_LANE && (p.row_bytes & 3u) == 0u)
+			for (; g + 1 < groups; g += 2)
+				add_two(at, src, g, sum);
+#endif
+		for (; g < groups; g += lanes) {
 #ifdef CODES
 			const Codes x = load_codes(src, g);
 #else
@@ -233,7 +327,7 @@ void add_up(uint64_t weights, uint job, uint first, out float total[ROWS])
 #endif
 			[[unroll]] for (uint r = 0; r < ROWS; r++) {
 #ifdef CODES
-				sum[r] += product_of_codes(at[r], g, x);
+				sum[r] += product(at[r], g, x);
 #else
 				sum[r] += product(at[r], g, x, low_sum, high_sum);
 #endif
@@ -242,25 +336,53 @@ void add_up(uint64_t weights, uint job, uint first, out float total[ROWS])
 		[[unroll]] for (uint r = 0; r < ROWS; r++) {
 			const uint o = min(output_of(first, r), p.out_width - 1);
 			const float bias =
-				PARTS ? 0.0
+				PLAIN ? 0.0
 				      : Floats(p.bias).v[if_has(HAS_BIAS, matrix * p.out_width + o)];
 
-			total[r] += factor * (sum[r] * scale +
+			total[r] += factor * (sum[r] * norm * scale +
 					      (lane == 0 ? bias : 0.0));
 		}
 	}
 }
 
+#ifdef PAIRS
+
+/* Of outputs @y, which the next product takes. */
+void make_codes(uint job, uint first, float y[ROWS])
+{
+	Floats sum = Floats(floats(p.SUM, uint64_t(job) * p.out_width));
+	float squares = 0.0;
+
+	if (KIND == MATVEC_ADDED) {
+		[[unroll]] for (uint r = 0; r < ROWS; r++) {
+			const uint o = output_of(first, r);
+			const float x = sum.v[o] + uintBitsToFloat(p.ADD_SCALE) * y[r];
+
+			sum.v[o] = x;
+			squares += x * x + uintBitsToFloat(p.NORM_EPS);
+			y[r] = x * Floats(p.NORM_WEIGHT).v[if_has(HAS_NORM_WEIGHT, o)];
+		}
+		squares = subgroupAdd(squares);
+	}
+	store_codes(p.CODES_DST, (job * p.out_width + first) / 32, y, squares);
+}
+
+#endif
+
 void run_rows(uint first)
 {
-	const bool gated = !PARTS && (p.has & HAS_GATE) != 0;
+	const bool gated = KIND == MATVEC_GATED || (KIND == MATVEC_ANY && (p.has & HAS_GATE) != 0);
 
 	for (uint job = gl_WorkGroupID.y; job < p.rows * p.slots; job += gl_NumWorkGroups.y) {
 		const uint row = job / p.slots, slot = job % p.slots;
-		float total[ROWS], gate[ROWS];
+		float total[ROWS], gate[ROWS], norm = 1.0;
 
+#ifdef CODES
+		if ((p.has & HAS_SQUARES) != 0)
+			norm = norm_of(floats(p.src, uint64_t(row) * p.src_stride));
+#endif
 		for (uint pass = gated ? 0 : 1; pass < 2; pass++) {
-			add_up(pass == 0 ? p.gate : p.weight, job, first, total);
+			add_up(pass == 0 ? p.gate : p.weight, job, first, norm, total);
 			[[unroll]] for (uint r = 0; r < ROWS; r++)
 				if (pass == 0)
 					gate[r] = total[r];
@@ -270,18 +392,24 @@ void run_rows(uint first)
 
 		[[unroll]] for (uint r = 0; r < ROWS; r++) {
 			const uint o = output_of(first, r);
-			float y = BY_LANE ? total[r] : subgroupAdd(total[r]);
 
+			if (!BY_LANE)
+				total[r] = subgroupAdd(total[r]);
 			if (gated)
-				y = activate(p.has >> ACTIVATION_SHIFT,
-					     BY_LANE ? gate[r] : subgroupAdd(gate[r]), y);
+				total[r] = activate(p.has >> ACTIVATION_SHIFT,
+						    BY_LANE ? gate[r] : subgroupAdd(gate[r]),
+						    total[r]);
 			if ((BY_LANE || gl_SubgroupInvocationID == 0) && o < p.out_width) {
 				if (PARTS)
-					store_part(row, o, y);
+					store_part(row, o, total[r]);
 				else
-					dst.v[o] = y;
+					dst.v[o] = total[r];
 			}
 		}
+#ifdef PAIRS
+		if (MAKES_CODES)
+			make_codes(job, first, total);
+#endif
 	}
 }
 

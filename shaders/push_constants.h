@@ -38,17 +38,36 @@ struct push_embed {
  */
 #define HAS_GATE 64
 #define ACTIVATION_SHIFT 16
+#define HAS_SQUARES 128 /* src are codes that wait for their norm: see push_quantize */
+/* Kernels for some cases, in which members that they have no use for stand for something else. */
+#define MATVEC_ANY 0
 /*
- * A kernel with PARTS takes up to three matrices of one format and width one below the other, each
- * with a destination of its own: the second's first output is PART_1, the third's PART_2, and there
- * is nothing else that those members were for.
+ * Up to three matrices of one format and width one below the other, each with a destination of its
+ * own: the second's first output is PART_1, the third's PART_2.
  */
+#define MATVEC_PARTS 1
 #define WEIGHT_1 gate
 #define WEIGHT_2 ids
 #define DST_1 mix
 #define DST_2 bias
 #define PART_1 src_slot_stride
 #define PART_2 src_term_stride
+/*
+ * The two kinds that make codes of what they compute.  MATVEC_GATED: of the products with a gate,
+ * which have no bias, no scale and one term.
+ */
+#define MATVEC_GATED 2
+#define CODES_DST mix
+/*
+ * MATVEC_ADDED: of a single matrix.  SUM += ADD_SCALE (a float's bits) * dst, and codes are made
+ * of SUM * NORM_WEIGHT, with squares of SUM.
+ */
+#define MATVEC_ADDED 3
+#define SUM ids
+#define NORM_WEIGHT gate
+#define HAS_NORM_WEIGHT 256
+#define NORM_EPS src_slot_stride
+#define ADD_SCALE dst_slot_stride
 struct push_matvec {
 	address weight, src, dst, bias, scale, ids, mix, codebook, stride, gate;
 	uint row_bytes, width, out_width, rows, slots, terms;
@@ -66,14 +85,16 @@ struct push_matmul {
 
 /*
  * Rows of src as 8-bit codes: for each 32 values the codes in DOT_WORDS words or in PAIR_WORDS,
- * then CODE_EXTRA_WORDS: their scale, and the sums of all and of the first 16 codes times it.
+ * then CODE_EXTRA_WORDS: their scale, the sums of all and of the first 16 codes times it, and if a
+ * norm is still to come, the sum over the 32 of x^2 + eps: with n values in a row they are to be
+ * divided by the root of 1/n of these sums.
  */
 #define CODES_NONE 0
 #define CODES_DOT 1
 #define CODES_PAIRS 2
 #define DOT_WORDS 8
 #define PAIR_WORDS 16
-#define CODE_EXTRA_WORDS 3
+#define CODE_EXTRA_WORDS 4
 struct push_quantize {
 	address dst, src;
 	uint rows, width, src_stride;

@@ -5,24 +5,41 @@
 #define IN_PLACE
 #define CODE_MAX 15
 
+/* The group that begins with the upper or the lower half of w[0]. */
+void codes_of_words(const uint w[5], bool lower, out uint code[8], out vec2 scale, out vec2 offset)
+{
+	scale = unpackHalf2x16(lower ? w[0] : w[0] >> 16).xx;
+	offset = -8.0 * scale;
+	[[unroll]] for (uint i = 0; i < 4; i++) {
+		const uint q = lower ? w[i] >> 16 | w[i + 1] << 16 : w[i + 1];
+
+		code[i] = q & 0x0f0f0f0fu;
+		code[i + 4] = q >> 4 & 0x0f0f0f0fu;
+	}
+}
+
 void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out vec2 offset)
 {
 	/* 18 bytes from an even address on lie in five aligned words */
 	const uint64_t at = row + 18ul * g;
 	Words m = Words(at & ~3ul);
-	const bool aligned = (uint(at) & 2u) == 0u;
 	uint w[5];
 
 	[[unroll]] for (uint i = 0; i < 5; i++)
 		w[i] = m.v[i];
-	scale = unpackHalf2x16(aligned ? w[0] : w[0] >> 16).xx;
-	offset = -8.0 * scale;
-	[[unroll]] for (uint i = 0; i < 4; i++) {
-		const uint q = aligned ? w[i] >> 16 | w[i + 1] << 16 : w[i + 1];
+	codes_of_words(w, (uint(at) & 2u) == 0u, code, scale, offset);
+}
 
-		code[i] = q & 0x0f0f0f0fu;
-		code[i + 4] = q >> 4 & 0x0f0f0f0fu;
-	}
+/* Two groups at once, which spares shifting words into place one way or the other. */
+#define BY_TWO
+const uint WORDS_OF_TWO = 9;
+
+void decode_of_two(const uint w[WORDS_OF_TWO], uint i, out uint code[8], out vec2 scale,
+		 out vec2 offset)
+{
+	codes_of_words(uint[](w[4 * i], w[4 * i + 1], w[4 * i + 2], w[4 * i + 3],
+			      w[4 * i + 4]),
+		       i == 0, code, scale, offset);
 }
 
 #elif FORMAT == FORMAT_Q4_1

@@ -18,22 +18,30 @@ static double value_of(const float *values, size_t i, size_t bytes)
 			  : (double)f16_to_f32(((const uint16_t *)(const void *)values)[i]);
 }
 
+static double *doubles_of(const float *values, size_t n)
+{
+	double *copy = doubles(n);
+
+	for (size_t i = 0; i < n; i++)
+		copy[i] = (double)values[i];
+	return copy;
+}
+
 /* x += a / 2, and its RMS norm. */
-static void add_and_norm(uint32_t rows, uint32_t in, const float *x, const float *a,
-			 const float *weight, double *x_wanted, double *h_wanted)
+static void add_and_norm(uint32_t rows, uint32_t in, double *x, const double *a,
+			 const float *weight, double *h)
 {
 	for (uint32_t r = 0; r < rows; r++) {
 		double sum = 0;
 
-		for (uint32_t i = 0; i < in; i++) {
-			const size_t k = (size_t)r * in + i;
-
-			x_wanted[k] = (double)x[k] + 0.5 * (double)a[k];
-			sum += x_wanted[k] * x_wanted[k];
+		for (size_t i = (size_t)r * in; i < (size_t)(r + 1) * in; i++) {
+			x[i] += 0.5 * a[i];
+			sum += x[i] * x[i];
 		}
-		for (uint32_t i = 0; i < in; i++)
-			h_wanted[(size_t)r * in + i] = x_wanted[(size_t)r * in + i] *
-						       (double)weight[i] / sqrt(sum / in + 1e-5);
+		for (size_t i = 0; i < in; i++)
+			h[(size_t)r * in + i] = x[(size_t)r * in + i] *
+						(weight ? (double)weight[i] : 1.0) /
+						sqrt(sum / in + 1e-5);
 	}
 }
 
@@ -58,8 +66,7 @@ static void sequences(bool exact)
 		pool_used = 0;
 		double *gate_values = doubles((size_t)in * out),
 		       *up_values = doubles((size_t)in * out);
-		double *x_wanted = doubles((size_t)rows * in),
-		       *h_wanted = doubles((size_t)rows * in);
+		double *h_wanted = doubles((size_t)rows * in);
 		double *y_wanted = doubles((size_t)rows * out),
 		       *g_wanted = doubles((size_t)rows * out);
 		const struct stoker_weight gate = weights(f, in, out, 1, gate_values);
@@ -68,6 +75,8 @@ static void sequences(bool exact)
 		const float *a = noise((size_t)rows * in), *weight = noise(in);
 		float *y = room((size_t)rows * out), *g = room((size_t)rows * out);
 		float *z = room((size_t)rows * out), *scratch = room((size_t)rows * out);
+		double *x_wanted = doubles_of(x, (size_t)rows * in);
+		const double *a_wanted = doubles_of(a, (size_t)rows * in);
 		const struct op_binary add = { .dst = at(x),
 					       .a = at(x),
 					       .b = at(a),
@@ -110,7 +119,7 @@ static void sequences(bool exact)
 			.count = 1, .rows = rows, .weight = { &up }, .dst = { at(z) }, .src = at(h)
 		};
 
-		add_and_norm(rows, in, x, a, weight, x_wanted, h_wanted);
+		add_and_norm(rows, in, x_wanted, a_wanted, weight, h_wanted);
 		multiply(rows, in, out, up_values, h_wanted, y_wanted);
 		multiply(rows, in, out, gate_values, h_wanted, g_wanted);
 		for (uint32_t i = 0; i < rows * out; i++)
@@ -137,6 +146,143 @@ static void sequences(bool exact)
 		CU_ASSERT(off_by(h, h_wanted, (size_t)rows * in) < 1e-5);
 		CU_ASSERT(off_by(z, y_wanted, (size_t)rows * out) < limit);
 	}
+}
+
+/* What sequences of the residual stream have in common. */
+struct stream {
+	uint32_t rows, width;
+	float *x, *a, *h;
+	const float *weight; /* of norms; NULL: they have none */
+};
+
+static void add_to_stream(const struct stream *s)
+{
+	const struct op_binary add = { .dst = at(s->x),
+				       .a = at(s->x),
+				       .b = at(s->a),
+				       .kind = BINARY_ADD,
+				       .rows = s->rows,
+				       .width = s->width,
+				       .dst_stride = s->width,
+				       .a_stride = s->width,
+				       .b_stride = s->width,
+				       .scale = 0.5f };
+
+	ops->binary(device, &add);
+}
+
+static void norm_stream(const struct stream *s, float *h)
+{
+	const struct op_norm norm = { .dst = at(h),
+				      .src = at(s->x),
+				      .weight = s->weight ? at(s->weight) : 0,
+				      .rows = s->rows,
+				      .groups = 1,
+				      .width = s->width,
+				      .dst_stride = s->width,
+				      .src_stride = s->width,
+				      .eps = 1e-5f };
+
+	ops->norm(device, &norm);
+}
+
+static void matmul(uint32_t rows, const struct stoker_weight *w, float *dst, const float *src)
+{
+	const struct op_matmul op = {
+		.count = 1, .rows = rows, .weight = { w }, .dst = { at(dst) }, .src = at(src)
+	};
+
+	ops->matmul(device, &op);
+}
+
+/*
+ * A layer's products on their way to and from the residual, which devices may take together with
+ * its sums and norms.  @way: 1 is that the norm of the first sum is read only after the second, 2
+ * that the norms have no weight, 4 that floats of the second norm are read.
+ */
+static void residual(uint32_t rows, unsigned way, double limit)
+{
+	const struct stoker_format *f = stoker_format_by_name("Q4_0");
+	const uint32_t width = 64, inner = 96, out = 45;
+	const size_t all = (size_t)rows * width;
+
+	pool_used = 0;
+	double *down_values = doubles((size_t)inner * width),
+	       *up_values = doubles((size_t)width * inner);
+	double *gate_values = doubles((size_t)width * inner),
+	       *head_values = doubles((size_t)width * out);
+	const struct stoker_weight down = weights(f, inner, width, 1, down_values);
+	const struct stoker_weight up = weights(f, width, inner, 1, up_values);
+	const struct stoker_weight gate = weights(f, width, inner, 1, gate_values);
+	const struct stoker_weight head = weights(f, width, out, 1, head_values);
+	const float *u = noise((size_t)rows * inner);
+	struct stream s = { .rows = rows,
+			    .width = width,
+			    .x = noise(all),
+			    .a = room(all),
+			    .h = room(all),
+			    .weight = way & 2 ? NULL : noise(width) };
+	float *h = way & 1 ? room(all) : s.h, *copied = room(all);
+	float *g = room((size_t)rows * inner), *scratch = room((size_t)rows * inner);
+	float *y = room((size_t)rows * out), *z = room((size_t)rows * inner);
+	double *x_wanted = doubles_of(s.x, all), *u_wanted = doubles_of(u, (size_t)rows * inner);
+	double *a_wanted = doubles(all), *g_wanted = doubles((size_t)rows * inner);
+	double *first_wanted = doubles(all), *h_wanted = doubles(all);
+	double *z_wanted = doubles((size_t)rows * inner), *y_wanted = doubles((size_t)rows * out);
+	const struct op_gated gated = { .gate = &gate,
+					.up = &up,
+					.dst = at(g),
+					.src = at(s.h),
+					.scratch = at(scratch),
+					.rows = rows,
+					.activation = ACTIVATION_SILU };
+	const struct op_copy read = { .dst = at(copied),
+				      .src = at(h),
+				      .rows = rows,
+				      .width = width,
+				      .dst_stride = width,
+				      .src_stride = width };
+
+	multiply(rows, inner, width, down_values, u_wanted, a_wanted);
+	add_and_norm(rows, width, x_wanted, a_wanted, s.weight, first_wanted);
+	multiply(rows, width, inner, up_values, first_wanted, z_wanted);
+	multiply(rows, width, inner, gate_values, first_wanted, g_wanted);
+	for (size_t i = 0; i < (size_t)rows * inner; i++)
+		g_wanted[i] *= z_wanted[i] / (1 + exp(-g_wanted[i]));
+	multiply(rows, inner, width, down_values, g_wanted, a_wanted);
+	add_and_norm(rows, width, x_wanted, a_wanted, s.weight, h_wanted);
+	multiply(rows, width, out, head_values, h_wanted, y_wanted);
+
+	carry(to_device);
+	CU_ASSERT_EQUAL(ops->begin(device, NULL), 0);
+	matmul(rows, &down, s.a, u);
+	add_to_stream(&s);
+	norm_stream(&s, s.h);
+	ops->gated(device, &gated);
+	matmul(rows, &down, s.a, g);
+	add_to_stream(&s);
+	norm_stream(&s, h);
+	if (way & 1)
+		matmul(rows, &up, z, s.h);
+	matmul(rows, &head, y, h);
+	if (way & 4)
+		ops->copy(device, &read);
+	submit();
+	carry(from_device);
+	CU_ASSERT(off_by(s.x, x_wanted, all) < limit);
+	CU_ASSERT(off_by(s.a, a_wanted, all) < 2 * limit);
+	CU_ASSERT(off_by(h, h_wanted, all) < 2 * limit);
+	CU_ASSERT(off_by(y, y_wanted, (size_t)rows * out) < 2 * limit);
+	CU_ASSERT(!(way & 1) || off_by(s.h, first_wanted, all) < limit);
+	CU_ASSERT(!(way & 1) || off_by(z, z_wanted, (size_t)rows * inner) < limit);
+	CU_ASSERT(!(way & 4) || !memcmp(copied, h, all * sizeof(*h)));
+}
+
+static void residuals(bool exact)
+{
+	for (uint32_t rows = 1; rows < 7; rows += 2)
+		for (unsigned way = 0; way < 8; way++)
+			residual(rows, way, exact ? 1e-5 : 0.03);
 }
 
 /* op_qkv beside the ops that it stands for. */
@@ -246,6 +392,11 @@ static void test_sequences(void)
 	run_all_sets(sequences);
 }
 
+static void test_residual(void)
+{
+	run_all_sets(residuals);
+}
+
 static void test_heads_to_cache(void)
 {
 	run_all_sets(heads_to_cache);
@@ -254,5 +405,6 @@ static void test_heads_to_cache(void)
 void add_sequences(void)
 {
 	TEST(test_sequences);
+	TEST(test_residual);
 	TEST(test_heads_to_cache);
 }

@@ -149,7 +149,7 @@ int vulkan_begin(struct stoker_device *d, struct stoker_error *err)
 	struct vulkan *v = vulkan_of(d);
 
 	v->failed = 0;
-	v->pending.dst = 0;
+	v->held = (struct vulkan_held){ 0 };
 	v->foreseen.source = NULL;
 	v->split = false;
 	return start(v, false, err);
@@ -229,7 +229,7 @@ static int finish(struct vulkan *v, struct stoker_error *err)
 {
 	int ret;
 
-	vulkan_catch_up(v);
+	vulkan_settle_all(v);
 	if (!v->recording) { /* it couldn't be begun again */
 		if (err)
 			*err = v->failure;
@@ -325,7 +325,7 @@ void vulkan_recording_free(struct stoker_device *d, struct stoker_recording *r)
 	free(r);
 }
 
-static bool conflicts(const struct vulkan_span *a, const struct vulkan_span *b)
+bool vulkan_conflict(const struct vulkan_span *a, const struct vulkan_span *b)
 {
 	return (a->write || b->write) && a->at < b->at + b->bytes && b->at < a->at + a->bytes;
 }
@@ -336,7 +336,7 @@ static void order(struct vulkan *v, const struct vulkan_span *spans, size_t coun
 
 	for (size_t i = 0; i < v->span_count && !wait; i++)
 		for (size_t j = 0; j < count && !wait; j++)
-			wait = conflicts(&v->spans[i], &spans[j]);
+			wait = vulkan_conflict(&v->spans[i], &spans[j]);
 	if (wait)
 		barrier(v, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
 			VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
@@ -348,7 +348,7 @@ static void order(struct vulkan *v, const struct vulkan_span *spans, size_t coun
 		};
 
 		if (spans[i].write &&
-		    (conflicts(&spans[i], &kept[0]) || conflicts(&spans[i], &kept[1])))
+		    (vulkan_conflict(&spans[i], &kept[0]) || vulkan_conflict(&spans[i], &kept[1])))
 			v->coded.src = 0;
 	}
 	memcpy(v->spans + v->span_count, spans, count * sizeof(*spans));
@@ -359,7 +359,7 @@ void vulkan_record(struct vulkan *v, const struct vulkan_dispatch *d)
 {
 	VkPipeline pipeline;
 
-	vulkan_catch_up(v);
+	vulkan_settle(v, d->spans, d->span_count);
 	if (v->failed || !d->x)
 		return;
 	v->failed = vulkan_pipeline(v, d, &pipeline, &v->failure);

@@ -50,7 +50,7 @@ static void experts_by_row(struct stoker_device *d, const struct op_experts *op,
 	struct vulkan *v = vulkan_of(d);
 	struct vulkan_rows r = { .dst = s->up,
 				 .src = op->src,
-				 .codes = vulkan_quantize(v, op->up, op->src, op->rows, op->up->in),
+				 .codes = vulkan_quantize(v, op->up, op->src, op->rows),
 				 .ids = op->ids,
 				 .table = op->source != NULL,
 				 .rows = op->rows,
@@ -83,7 +83,7 @@ static void experts_by_row(struct stoker_device *d, const struct op_experts *op,
 			vulkan_matvec(v, op->gate, &r);
 		activate(d, op, s);
 	}
-	down.codes = vulkan_quantize(v, op->down, s->hidden, op->rows * op->used, op->down->in);
+	down.codes = vulkan_quantize(v, op->down, s->hidden, op->rows * op->used);
 	vulkan_matvec(v, op->down, &down);
 }
 

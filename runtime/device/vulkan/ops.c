@@ -40,82 +40,6 @@ void vulkan_glu(struct stoker_device *d, const struct op_glu *op)
 /* --- attention and recurrence --------------------------------------------------------------------
  */
 
-/* Whether the addition that was put off makes what a norm reads. */
-static bool takes_pending(const struct vulkan *v, const struct op_norm *op)
-{
-	const struct op_binary *add = &v->pending;
-
-	return add->dst && add->dst == op->src && add->rows == op->rows &&
-	       add->width == op->width && op->groups == 1 && add->dst_stride == op->src_stride &&
-	       op->dst != op->src;
-}
-
-/*
- * The codes that a kernel makes beside the @rows rows of floats at @dst, src 0 for none: of few
- * rows without gaps, which go through products of 8-bit activations next.
- */
-static struct vulkan_codes codes_beside(struct vulkan *v, stoker_address dst, uint32_t rows,
-					uint32_t width, uint32_t stride)
-{
-	const uint64_t words = (uint64_t)rows * (width / 32) * vulkan_code_words(v);
-
-	if (rows > MATVEC_ROWS_MAX || width % 32 || stride != width || !words)
-		return (struct vulkan_codes){ 0 };
-	return (struct vulkan_codes){ .src = dst,
-				      .codes = vulkan_scratch(v, SCRATCH_CODES, 4 * words),
-				      .rows = rows,
-				      .width = width };
-}
-
-static uint32_t kind_of(const struct vulkan *v, const struct vulkan_codes *c)
-{
-	return c->src ? vulkan_codes_kind(v) : CODES_NONE;
-}
-
-static struct vulkan_span writes_codes(const struct vulkan *v, const struct vulkan_codes *c)
-{
-	return writes(c->codes, (uint64_t)c->rows * (c->width / 32) * vulkan_code_words(v));
-}
-
-static void norm(struct stoker_device *d, const struct op_norm *op)
-{
-	struct vulkan *v = vulkan_of(d);
-	const uint64_t width = (uint64_t)op->groups * op->width;
-	const struct op_binary add = takes_pending(v, op) ? v->pending
-							  : (struct op_binary){ .dst = 0 };
-	const struct vulkan_codes made =
-		op->groups == 1 ? codes_beside(v, op->dst, op->rows, op->width, op->dst_stride)
-				: (struct vulkan_codes){ 0 };
-	const struct push_norm push = {
-		.dst = op->dst,
-		.src = op->src,
-		.weight = present(v, op->weight, ONE),
-		.has_weight = op->weight != 0,
-		.add = present(v, add.b, ZERO),
-		.has_add = add.dst != 0,
-		.add_scale = add.scale,
-		.add_stride = add.dst ? add.b_stride : 0,
-		.codes = made.src ? made.codes : v->constants.at,
-		.rows = op->rows,
-		.groups = op->groups,
-		.width = op->width,
-		.dst_stride = op->dst_stride,
-		.src_stride = op->src_stride,
-		.l2 = op->kind == NORM_L2,
-		.eps = op->eps,
-	};
-
-	if (add.dst)
-		v->pending.dst = 0;
-	RECORD(v, push, op->rows * op->groups, .shader = SHADER_NORM,
-	       .constants = { kind_of(v, &made) },
-	       SPANS(writes(op->dst, extent(op->rows, op->dst_stride, width)),
-		     span(op->src, extent(op->rows, op->src_stride, width), add.dst != 0),
-		     reads(add.b, extent(op->rows, add.b_stride, width)), writes_codes(v, &made)));
-	if (made.src)
-		v->coded = made;
-}
-
 static void rope(struct stoker_device *d, const struct op_rope *op)
 {
 	struct vulkan *v = vulkan_of(d);
@@ -203,8 +127,9 @@ static void attention(struct stoker_device *d, const struct op_attention *op)
 	const uint32_t width = op->heads * op->value_size;
 	/* a head makes whole groups; shared values go through products of another kind */
 	const struct vulkan_codes made =
-		op->value_size % 32 == 0 && !op->shared_value
-			? codes_beside(v, op->dst, op->rows, width, op->dst_stride)
+		op->value_size % 32 == 0 && !op->shared_value && op->dst_stride == width &&
+				v->known_size && op->rows <= MATVEC_ROWS_MAX
+			? vulkan_codes_beside(v, op->dst, op->rows, width, 0)
 			: (struct vulkan_codes){ 0 };
 	const struct push_attention push = {
 		.dst = op->dst,
@@ -234,11 +159,12 @@ static void attention(struct stoker_device *d, const struct op_attention *op)
 	}
 
 	RECORD(v, push, op->rows * op->heads, .shader = SHADER_ATTENTION,
-	       .constants = { op->format, op->key_size, op->value_size, kind_of(v, &made) },
+	       .constants = { op->format, op->key_size, op->value_size,
+			      made.src ? vulkan_codes_kind(v) : CODES_NONE },
 	       SPANS(cache_span(op->keys, false), cache_span(op->values, false),
 		     reads(op->q, extent(op->rows, op->q_stride, q)),
 		     writes(op->dst, extent(op->rows, op->dst_stride, width)),
-		     writes_codes(v, &made)));
+		     vulkan_writes_codes(v, &made)));
 	if (made.src)
 		v->coded = made;
 }
@@ -330,52 +256,6 @@ static void delta_net(struct stoker_device *d, const struct op_delta_net *op)
 
 /* --- the rest ------------------------------------------------------------------------------------
  */
-
-static void record_binary(struct vulkan *v, const struct op_binary *op)
-{
-	const struct push_binary push = {
-		.dst = op->dst,
-		.a = op->a,
-		.b = op->b,
-		.gate = op->gate ? op->gate : op->a,
-		.kind = op->kind,
-		.rows = op->rows,
-		.width = op->width,
-		.dst_stride = op->dst_stride,
-		.a_stride = op->a_stride,
-		.b_stride = op->b_stride,
-		.scale = op->scale,
-	};
-
-	RECORD(v, push, for_threads(v, (uint64_t)op->rows * op->width), .shader = SHADER_BINARY,
-	       .threads = threads(v),
-	       SPANS(writes(op->dst, extent(op->rows, op->dst_stride, op->width)),
-		     reads(op->a, extent(op->rows, op->a_stride, op->width)),
-		     reads(op->b, extent(op->rows, op->b_stride, op->width)),
-		     reads(op->gate, op->rows)));
-}
-
-void vulkan_catch_up(struct vulkan *v)
-{
-	const struct op_binary op = v->pending;
-
-	v->pending.dst = 0;
-	if (op.dst)
-		record_binary(v, &op);
-}
-
-/* Additions to the residual wait for the norm that mostly follows. */
-static void binary(struct stoker_device *d, const struct op_binary *op)
-{
-	struct vulkan *v = vulkan_of(d);
-
-	vulkan_catch_up(v);
-	if (op->kind == BINARY_ADD && op->dst == op->a && op->dst_stride == op->a_stride &&
-	    op->rows <= MATVEC_ROWS_MAX)
-		v->pending = *op;
-	else
-		record_binary(v, op);
-}
 
 static void scale(struct stoker_device *d, const struct op_scale *op)
 {
@@ -480,7 +360,7 @@ const struct stoker_device_ops vulkan_ops = {
 	.matmul = vulkan_matmul,
 	.gated = vulkan_gated,
 	.matmul_heads = vulkan_matmul_heads,
-	.norm = norm,
+	.norm = vulkan_norm,
 	.rope = rope,
 	.kv_store = kv_store,
 	.qkv = qkv,
@@ -489,7 +369,7 @@ const struct stoker_device_ops vulkan_ops = {
 	.experts = vulkan_experts,
 	.foresee = vulkan_foresee,
 	.glu = vulkan_glu,
-	.binary = binary,
+	.binary = vulkan_binary,
 	.scale = scale,
 	.conv = conv,
 	.delta_net = delta_net,

@@ -92,46 +92,80 @@ void vulkan_embed(struct stoker_device *d, const struct op_embed *op)
 }
 
 stoker_address vulkan_quantize(struct vulkan *v, const struct stoker_weight *w, stoker_address src,
-			       uint32_t rows, uint32_t stride)
+			       uint32_t rows)
 {
-	const uint64_t words =
-		vulkan_takes_codes(v, w) ? (uint64_t)rows * (w->in / 32) * vulkan_code_words(v) : 0;
 	const struct vulkan_codes *done = &v->coded;
+
+	vulkan_catch_up(v);
+	if (!vulkan_takes_codes(v, w))
+		return 0;
+	if (done->src == src && done->rows == rows && done->width == w->in)
+		return done->codes;
+
+	const struct vulkan_codes made = vulkan_codes_beside(v, src, rows, w->in, 0);
 	const struct push_quantize push = {
 		.src = src,
 		.rows = rows,
 		.width = w->in,
-		.src_stride = stride,
-		.dst = words ? vulkan_scratch(v, SCRATCH_CODES, 4 * words) : 0,
+		.src_stride = w->in,
+		.dst = made.codes,
 	};
 
-	vulkan_catch_up(v);
-	if (push.dst && done->src == src && done->rows == rows && done->width == w->in &&
-	    stride == w->in)
-		return done->codes;
-	if (push.dst)
-		RECORD(v, push, for_threads(v, (uint64_t)rows * (w->in / 32)),
-		       .shader = SHADER_QUANTIZE, .threads = threads(v),
-		       .constants = { vulkan_codes_kind(v) },
-		       SPANS(writes(push.dst, words), reads(src, extent(rows, stride, w->in))));
-	return push.dst;
+	RECORD(v, push, for_threads(v, (uint64_t)rows * (w->in / 32)), .shader = SHADER_QUANTIZE,
+	       .threads = threads(v), .constants = { vulkan_codes_kind(v) },
+	       SPANS(vulkan_writes_codes(v, &made), reads(src, (uint64_t)rows * w->in)));
+	v->coded = made;
+	return made.codes;
+}
+
+bool vulkan_makes_codes(const struct vulkan *v, const struct stoker_weight *w)
+{
+	/* lanes have four or eight neighbouring outputs each, which are 32 together */
+	return v->emulated && vulkan_codes_kind(v) == CODES_PAIRS && v->known_size &&
+	       (v->subgroup_size == 8 || v->subgroup_size == 4) && vulkan_takes_codes(v, w) &&
+	       w->out % 32 == 0;
 }
 
 struct vulkan_dispatch vulkan_matvec_kernel(const struct vulkan *v,
-					    const struct stoker_format *format, bool coded)
+					    const struct stoker_format *format, bool coded,
+					    uint32_t kind)
 {
+	const bool makes_codes = kind == MATVEC_GATED || kind == MATVEC_ADDED;
+
 	return (struct vulkan_dispatch){
 		.shader = coded ? matvec_with_codes(v) : SHADER_MATVEC,
 		.format = format,
-		.constants = { matvec_rows(v, format, coded), v->emulated },
+		.constants = { makes_codes ? 32 / v->subgroup_size : matvec_rows(v, format, coded),
+			       v->emulated, kind },
 	};
+}
+
+/* The bits of a float, for members of push constants that stand for something else. */
+static uint32_t bits_of(float x)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &x, sizeof(bits));
+	return bits;
+}
+
+static bool waits_for_norm(const struct vulkan *v, stoker_address codes)
+{
+	return codes && v->coded.src && v->coded.codes == codes && v->coded.squares;
 }
 
 void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct vulkan_rows *r)
 {
 	const bool coded = r->codes && vulkan_takes_codes(v, w);
+	const bool gapless = r->dst_stride == r->slots * w->out &&
+			     (r->slots == 1 || r->dst_slot_stride == w->out);
 	const uint32_t row_words = w->in / 32 * vulkan_code_words(v);
-	const struct push_matvec push = {
+	const uint32_t kind = r->norm ? MATVEC_ADDED
+			      : coded && r->gate && gapless && vulkan_makes_codes(v, w)
+				      ? MATVEC_GATED
+				      : MATVEC_ANY;
+	struct vulkan_codes made = { 0 };
+	struct push_matvec push = {
 		.weight = w->at,
 		.src = coded ? r->codes : r->src,
 		.dst = r->dst,
@@ -142,6 +176,7 @@ void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct
 		.has = (r->ids ? HAS_IDS : 0) | (r->mix ? HAS_MIX : 0) |
 		       (r->table ? HAS_TABLE : 0) | (w->bias ? HAS_BIAS : 0) |
 		       (w->scale ? HAS_SCALE : 0) | (r->gate ? HAS_GATE : 0) |
+		       (waits_for_norm(v, r->codes) ? HAS_SQUARES : 0) |
 		       (uint32_t)r->activation << ACTIVATION_SHIFT,
 		.gate = r->gate ? r->gate->at : w->at,
 		.codebook = codebook_of(v, w->format),
@@ -164,15 +199,30 @@ void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct
 			     extent(r->terms, push.src_term_stride, MAX(w->in, row_words));
 	const uint64_t dst =
 		extent(r->rows, r->dst_stride, 0) + extent(r->slots, r->dst_slot_stride, w->out);
-
-	const struct vulkan_dispatch kernel = vulkan_matvec_kernel(v, w->format, coded);
+	const struct vulkan_dispatch kernel = vulkan_matvec_kernel(v, w->format, coded, kind);
 	const uint32_t taken = kernel.constants[0] * (v->emulated ? v->subgroup_size : 1);
 
+	if (kind != MATVEC_ANY) {
+		made = vulkan_codes_beside(v, r->norm ? r->norm->dst : r->dst, r->rows * r->slots,
+					   w->out, r->codes);
+		push.CODES_DST = made.codes;
+	}
+	if (r->norm) {
+		made.squares = true;
+		push.has |= r->norm->weight ? HAS_NORM_WEIGHT : 0;
+		push.SUM = r->norm->src;
+		push.NORM_WEIGHT = present(v, r->norm->weight, ONE);
+		push.NORM_EPS = bits_of(r->norm->eps);
+		push.ADD_SCALE = bits_of(r->sum_scale);
+	}
 	RECORD(v, push, div_up(w->out, taken), .shader = kernel.shader, .format = w->format,
-	       .constants = { kernel.constants[0], kernel.constants[1] },
+	       .constants = { kernel.constants[0], kernel.constants[1], kernel.constants[2] },
 	       .y = (uint32_t)MIN((uint64_t)r->rows * r->slots, (uint64_t)65535),
 	       SPANS(writes(r->dst, dst), reads(push.src, src), reads(r->ids, entries),
-		     reads(r->mix, entries)));
+		     reads(r->mix, entries), vulkan_writes_codes(v, &made),
+		     writes(r->norm ? r->norm->src : 0, (uint64_t)r->rows * w->out)));
+	if (made.src)
+		v->coded = made;
 }
 
 struct vulkan_dispatch vulkan_product_kernel(const struct vulkan *v, const struct stoker_weight *w)
@@ -263,17 +313,20 @@ static void matvec_parts(struct vulkan *v, const struct op_matmul *op, stoker_ad
 		.codebook = codebook_of(v, w->format),
 		.row_bytes = (uint32_t)stoker_row_bytes(w->format, w->in),
 		.width = w->in,
+		.has = waits_for_norm(v, codes) ? HAS_SQUARES : 0,
 		.out_width = two + (three ? last->out : 0),
 		.rows = op->rows,
 		.slots = 1,
 		.terms = 1,
 		.src_stride = coded ? words : w->in,
 	};
-	const struct vulkan_dispatch kernel = vulkan_matvec_kernel(v, w->format, coded);
+	const struct vulkan_dispatch kernel =
+		vulkan_matvec_kernel(v, w->format, coded, MATVEC_PARTS);
 	const uint32_t taken = kernel.constants[0] * (v->emulated ? v->subgroup_size : 1);
 
 	RECORD(v, push, div_up(push.out_width, taken), .shader = kernel.shader, .format = w->format,
-	       .constants = { kernel.constants[0], kernel.constants[1], 1 }, .y = op->rows,
+	       .constants = { kernel.constants[0], kernel.constants[1], kernel.constants[2] },
+	       .y = op->rows,
 	       SPANS(writes(op->dst[0], (uint64_t)op->rows * w->out),
 		     writes(op->dst[1], (uint64_t)op->rows * next->out),
 		     writes(push.DST_2, (uint64_t)op->rows * last->out),
@@ -286,11 +339,13 @@ void vulkan_matmul(struct stoker_device *d, const struct op_matmul *op)
 	stoker_address codes = 0;
 
 	for (uint32_t i = 0; i < op->count && op->rows <= MATVEC_ROWS_MAX && !codes; i++)
-		codes = vulkan_quantize(v, op->weight[i], op->src, op->rows, op->weight[i]->in);
+		codes = vulkan_quantize(v, op->weight[i], op->src, op->rows);
 	if (op->rows <= MATVEC_ROWS_MAX && alike(op)) {
 		matvec_parts(v, op, codes);
 		return;
 	}
+	if (codes && vulkan_hold(v, op, codes))
+		return;
 	for (uint32_t i = 0; i < op->count; i++) {
 		const struct stoker_weight *w = op->weight[i];
 		const struct vulkan_rows r = { .dst = op->dst[i],
@@ -334,7 +389,7 @@ void vulkan_gated(struct stoker_device *d, const struct op_gated *op)
 		stoker_gated_in_parts(d, op);
 		return;
 	}
-	r.codes = vulkan_quantize(v, up, op->src, op->rows, up->in);
+	r.codes = vulkan_quantize(v, up, op->src, op->rows);
 	vulkan_matvec(v, up, &r);
 }
 

@@ -73,6 +73,9 @@ struct vulkan_rows {
 	bool table; /* the weight's address is a table of its matrices' */
 	uint32_t rows, slots, terms;
 	uint32_t src_stride, src_slot_stride, src_term_stride, dst_stride, dst_slot_stride;
+	/* not NULL: norm->src += sum_scale * dst, and codes of what the norm would be are made */
+	const struct op_norm *norm;
+	float sum_scale;
 };
 
 /*
@@ -80,12 +83,14 @@ struct vulkan_rows {
  * that isn't how products are done.
  */
 stoker_address vulkan_quantize(struct vulkan *v, const struct stoker_weight *w, stoker_address src,
-			       uint32_t rows, uint32_t stride);
+			       uint32_t rows);
 void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct vulkan_rows *r);
 /* Whether vulkan_matvec() takes @gate along with @up. */
 bool vulkan_can_gate(const struct stoker_weight *up, const struct stoker_weight *gate);
 /* Whether products with @w's single rows take 8-bit codes. */
 bool vulkan_takes_codes(const struct vulkan *v, const struct stoker_weight *w);
+/* Whether products with @w can make codes of their outputs. */
+bool vulkan_makes_codes(const struct vulkan *v, const struct stoker_weight *w);
 /* Words of 32 values as 8-bit codes: see push_quantize; 0 where products are done with floats. */
 uint32_t vulkan_code_words(const struct vulkan *v);
 /* The rows of @src, or with @list those that each of the weight's matrices has: see push_matmul. */
@@ -93,7 +98,19 @@ void vulkan_product(struct vulkan *v, const struct stoker_weight *w, stoker_addr
 		    stoker_address src, uint32_t rows, stoker_address list, stoker_address offsets,
 		    uint32_t divisor, bool table);
 
+/*
+ * Codes to be made by the kernel that makes the floats at @dst, without gaps: in scratch memory,
+ * not where those are that it reads, @source, or 0: those that there are now.
+ */
+struct vulkan_codes vulkan_codes_beside(struct vulkan *v, stoker_address dst, uint32_t rows,
+					uint32_t width, stoker_address source);
+struct vulkan_span vulkan_writes_codes(const struct vulkan *v, const struct vulkan_codes *c);
+/* Puts a product off, if what may come next could go with it. */
+bool vulkan_hold(struct vulkan *v, const struct op_matmul *op, stoker_address codes);
+
 /* Ops that aren't in ops.c. */
+void vulkan_norm(struct stoker_device *d, const struct op_norm *op);
+void vulkan_binary(struct stoker_device *d, const struct op_binary *op);
 void vulkan_embed(struct stoker_device *d, const struct op_embed *op);
 void vulkan_matmul(struct stoker_device *d, const struct op_matmul *op);
 void vulkan_gated(struct stoker_device *d, const struct op_gated *op);

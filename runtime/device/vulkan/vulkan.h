@@ -11,6 +11,7 @@
  *	tuning.c     which variants of products are the fastest, cached on disk
  *	statistics.c what the driver compiles shaders to
  *	products.c   products of weights with rows
+ *	fusion.c     ops that go along with their neighbours
  *	experts.c    the experts op, paged or not
  *	ops.c        the other ops, and the table of all
  */
@@ -26,7 +27,7 @@ enum {
 	VULKAN_CONSTANTS = 6, /* specialisation constants of a shader */
 	VULKAN_RING = 3,      /* command buffers in flight */
 	VULKAN_STAGES = 2,    /* staging buffers */
-	VULKAN_SCRATCHES = 3,
+	VULKAN_SCRATCHES = 4,
 	VULKAN_SPANS = 64, /* memory touched since the last barrier */
 	VULKAN_STAGE_BYTES = 8 << 20,
 	VULKAN_DEVICES_MAX = 32,
@@ -174,10 +175,18 @@ struct vulkan {
 	uint64_t stamp_mask; /* of timestamps' bits, 0: the queue has none */
 	struct vulkan_span spans[VULKAN_SPANS];
 	size_t span_count;
-	struct op_binary pending; /* an addition that the next norm may take along; dst 0: none */
-	struct vulkan_codes {	  /* 8-bit codes that are still those of @src; 0: none */
+
+	struct vulkan_held { /* what is put off, since the next op may go with it; dst 0: nothing */
+		struct stoker_weight weight;
+		struct op_matmul product; /* of the weight with few rows, */
+		stoker_address codes;	  /* which are these; */
+		struct op_binary sum;	  /* an addition to the residual; */
+		struct op_norm norm;	  /* one that nothing has asked for but its codes */
+	} held;
+	struct vulkan_codes { /* 8-bit codes that are still those of @src; 0: none */
 		stoker_address src, codes;
 		uint32_t rows, width;
+		bool squares; /* they wait for their norm: HAS_SQUARES */
 	} coded;
 	int failed;		    /* first failure since begin(), told by @failure */
 	struct op_foresee foreseen; /* for its source, at the next experts op */
@@ -248,7 +257,7 @@ int vulkan_write(struct stoker_device *d, stoker_address dst, const void *src, u
 int vulkan_read(struct stoker_device *d, void *dst, stoker_address src, uint64_t bytes,
 		struct stoker_error *err);
 /* Device memory for what an op keeps between its dispatches, valid until the next call for it. */
-enum vulkan_scratch { SCRATCH_EXPERTS, SCRATCH_CODES, SCRATCH_TABLES };
+enum vulkan_scratch { SCRATCH_EXPERTS, SCRATCH_CODES, SCRATCH_OTHER_CODES, SCRATCH_TABLES };
 stoker_address vulkan_scratch(struct vulkan *v, enum vulkan_scratch which, uint64_t bytes);
 void vulkan_memory_close(struct vulkan *v);
 
@@ -281,8 +290,7 @@ struct vulkan_dispatch {
 };
 
 void vulkan_record(struct vulkan *v, const struct vulkan_dispatch *d);
-/* Records what was put off. */
-void vulkan_catch_up(struct vulkan *v);
+bool vulkan_conflict(const struct vulkan_span *a, const struct vulkan_span *b);
 
 /* --- timing.c ------------------------------------------------------------------------------------
  */
@@ -321,14 +329,24 @@ void vulkan_tune(struct stoker_device *d, const struct stoker_weight *like);
 
 /* The kind of 8-bit codes that this device multiplies, if any: CODES_DOT ... */
 uint32_t vulkan_codes_kind(const struct vulkan *v);
-/* How products with single rows, and with many, are compiled; @coded: activations are 8-bit codes.
- */
+/* How products with single rows, and with many, are compiled; @coded: activations are 8-bit codes;
+ * @kind: MATVEC_ANY ... */
 struct vulkan_dispatch vulkan_matvec_kernel(const struct vulkan *v,
-					    const struct stoker_format *format, bool coded);
+					    const struct stoker_format *format, bool coded,
+					    uint32_t kind);
 struct vulkan_dispatch vulkan_product_kernel(const struct vulkan *v, const struct stoker_weight *w);
 /* The variant that is taken without measuring. */
 uint32_t vulkan_usual_variant(const struct vulkan *v, const struct stoker_weight *w,
 			      enum vulkan_product_kind kind);
+
+/* --- fusion.c ------------------------------------------------------------------------------------
+ */
+
+/* Records the product and the sum that were put off. */
+void vulkan_catch_up(struct vulkan *v);
+/* And the norm, if it was and spans touch what it reads or writes. */
+void vulkan_settle(struct vulkan *v, const struct vulkan_span *spans, size_t count);
+void vulkan_settle_all(struct vulkan *v);
 
 /* --- ops.c ---------------------------------------------------------------------------------------
  */

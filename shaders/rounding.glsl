@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* How values become 8-bit codes: value = scale * code, where the largest of 32 has code 127. */
+
+/* @largest isn't finite where a value isn't: all values are NaN then. */
+float code_scale(float largest)
+{
+	return !is_finite(largest) ? uintBitsToFloat(0x7fc00000u)
+				   : largest >= 1e-36 ? largest / 127.0 : 0.0;
+}
+
+ivec4 to_codes(vec4 x, float largest)
+{
+	return is_finite(largest) && largest >= 1e-36 ? ivec4(roundEven(x * (127.0 / largest)))
+						      : ivec4(0);
+}
+
+float size_of(float x)
+{
+	return is_finite(x) ? abs(x) : INFINITY;
+}
+
+/* Four codes as two words of pairs: the first and the third, and the others. */
+uvec2 paired(ivec4 q)
+{
+	return uvec2(q.xy * 65536 + q.zw);
+}
