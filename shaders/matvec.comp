@@ -125,6 +125,8 @@ float product(uint64_t row, uint g, const Codes x)
 	return product_of_codes(word, scale, offset, x);
 }
 
+#ifdef PAIRS
+
 /* What products with codes that wait for a norm are multiplied by. */
 float norm_of(uint64_t src)
 {
@@ -135,6 +137,8 @@ float norm_of(uint64_t src)
 		sum += Floats(src).v[(X_WORDS + CODE_EXTRA_WORDS) * (g + 1) - 1];
 	return 1.0 / sqrt(subgroupAdd(sum) / float(p.width));
 }
+
+#endif
 
 #else
 
@@ -377,7 +381,7 @@ void run_rows(uint first)
 		const uint row = job / p.slots, slot = job % p.slots;
 		float total[ROWS], gate[ROWS], norm = 1.0;
 
-#ifdef CODES
+#ifdef PAIRS
 		if ((p.has & HAS_SQUARES) != 0)
 			norm = norm_of(floats(p.src, uint64_t(row) * p.src_stride));
 #endif

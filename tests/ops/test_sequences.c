@@ -195,36 +195,52 @@ static void matmul(uint32_t rows, const struct stoker_weight *w, float *dst, con
 	ops->matmul(device, &op);
 }
 
+/* What residual() does of all that it could. */
+enum {
+	TWO_NORMS = 1,	   /* the first norm is read once more after the second */
+	NO_WEIGHT = 2,	   /* norms have no weights */
+	READ_FLOATS = 4,   /* of the second norm */
+	MIXED_FORMATS = 8, /* of products with the second norm */
+	FROM_NORM = 16,	   /* the second product to the residual is with the first norm */
+	RESIDUAL_WAYS = 32,
+};
+
 /*
  * A layer's products on their way to and from the residual, which devices may take together with
- * its sums and norms.  @way: 1 is that the norm of the first sum is read only after the second, 2
- * that the norms have no weight, 4 that floats of the second norm are read.
+ * its sums and norms.
  */
 static void residual(uint32_t rows, unsigned way, double limit)
 {
 	const struct stoker_format *f = stoker_format_by_name("Q4_0");
+	const struct stoker_format *other = stoker_format_by_name("F16");
 	const uint32_t width = 64, inner = 96, out = 45;
 	const size_t all = (size_t)rows * width;
 
 	pool_used = 0;
 	double *down_values = doubles((size_t)inner * width),
-	       *up_values = doubles((size_t)width * inner);
-	double *gate_values = doubles((size_t)width * inner),
-	       *head_values = doubles((size_t)width * out);
+	       *side_values = doubles((size_t)width * width);
+	double *up_values = doubles((size_t)width * inner),
+	       *gate_values = doubles((size_t)width * inner);
+	double *head_values = doubles((size_t)width * out),
+	       *other_values = doubles((size_t)width * out);
 	const struct stoker_weight down = weights(f, inner, width, 1, down_values);
+	const struct stoker_weight side = weights(f, width, width, 1, side_values);
 	const struct stoker_weight up = weights(f, width, inner, 1, up_values);
 	const struct stoker_weight gate = weights(f, width, inner, 1, gate_values);
 	const struct stoker_weight head = weights(f, width, out, 1, head_values);
+	const struct stoker_weight another =
+		weights(way & MIXED_FORMATS ? other : f, width, out, 1, other_values);
 	const float *u = noise((size_t)rows * inner);
 	struct stream s = { .rows = rows,
 			    .width = width,
 			    .x = noise(all),
 			    .a = room(all),
 			    .h = room(all),
-			    .weight = way & 2 ? NULL : noise(width) };
-	float *h = way & 1 ? room(all) : s.h, *copied = room(all);
+			    .weight = way & NO_WEIGHT ? NULL : noise(width) };
+	float *h = way & TWO_NORMS ? room(all) : s.h, *copied = room(all);
 	float *g = room((size_t)rows * inner), *scratch = room((size_t)rows * inner);
-	float *y = room((size_t)rows * out), *z = room((size_t)rows * inner);
+	float *z = room((size_t)rows * inner);
+	float *y = room((size_t)rows * out), *y_other = room((size_t)rows * out);
 	double *x_wanted = doubles_of(s.x, all), *u_wanted = doubles_of(u, (size_t)rows * inner);
 	double *a_wanted = doubles(all), *g_wanted = doubles((size_t)rows * inner);
 	double *first_wanted = doubles(all), *h_wanted = doubles(all);
@@ -236,6 +252,11 @@ static void residual(uint32_t rows, unsigned way, double limit)
 					.scratch = at(scratch),
 					.rows = rows,
 					.activation = ACTIVATION_SILU };
+	const struct op_matmul heads = { .count = 2,
+					 .rows = rows,
+					 .weight = { &another, &head },
+					 .dst = { at(y_other), at(y) },
+					 .src = at(h) };
 	const struct op_copy read = { .dst = at(copied),
 				      .src = at(h),
 				      .rows = rows,
@@ -249,39 +270,48 @@ static void residual(uint32_t rows, unsigned way, double limit)
 	multiply(rows, width, inner, gate_values, first_wanted, g_wanted);
 	for (size_t i = 0; i < (size_t)rows * inner; i++)
 		g_wanted[i] *= z_wanted[i] / (1 + exp(-g_wanted[i]));
-	multiply(rows, inner, width, down_values, g_wanted, a_wanted);
+	if (way & FROM_NORM)
+		multiply(rows, width, width, side_values, first_wanted, a_wanted);
+	else
+		multiply(rows, inner, width, down_values, g_wanted, a_wanted);
 	add_and_norm(rows, width, x_wanted, a_wanted, s.weight, h_wanted);
-	multiply(rows, width, out, head_values, h_wanted, y_wanted);
 
 	carry(to_device);
 	CU_ASSERT_EQUAL(ops->begin(device, NULL), 0);
 	matmul(rows, &down, s.a, u);
 	add_to_stream(&s);
 	norm_stream(&s, s.h);
-	ops->gated(device, &gated);
-	matmul(rows, &down, s.a, g);
+	if (way & FROM_NORM) {
+		matmul(rows, &side, s.a, s.h);
+	} else {
+		ops->gated(device, &gated);
+		matmul(rows, &down, s.a, g);
+	}
 	add_to_stream(&s);
 	norm_stream(&s, h);
-	if (way & 1)
+	if (way & TWO_NORMS)
 		matmul(rows, &up, z, s.h);
-	matmul(rows, &head, y, h);
-	if (way & 4)
+	ops->matmul(device, &heads);
+	if (way & READ_FLOATS)
 		ops->copy(device, &read);
 	submit();
 	carry(from_device);
 	CU_ASSERT(off_by(s.x, x_wanted, all) < limit);
 	CU_ASSERT(off_by(s.a, a_wanted, all) < 2 * limit);
 	CU_ASSERT(off_by(h, h_wanted, all) < 2 * limit);
+	CU_ASSERT(!(way & TWO_NORMS) || off_by(s.h, first_wanted, all) < limit);
+	CU_ASSERT(!(way & TWO_NORMS) || off_by(z, z_wanted, (size_t)rows * inner) < limit);
+	CU_ASSERT(!(way & READ_FLOATS) || !memcmp(copied, h, all * sizeof(*h)));
+	multiply(rows, width, out, head_values, h_wanted, y_wanted);
 	CU_ASSERT(off_by(y, y_wanted, (size_t)rows * out) < 2 * limit);
-	CU_ASSERT(!(way & 1) || off_by(s.h, first_wanted, all) < limit);
-	CU_ASSERT(!(way & 1) || off_by(z, z_wanted, (size_t)rows * inner) < limit);
-	CU_ASSERT(!(way & 4) || !memcmp(copied, h, all * sizeof(*h)));
+	multiply(rows, width, out, other_values, h_wanted, y_wanted);
+	CU_ASSERT(off_by(y_other, y_wanted, (size_t)rows * out) < 2 * limit);
 }
 
 static void residuals(bool exact)
 {
 	for (uint32_t rows = 1; rows < 7; rows += 2)
-		for (unsigned way = 0; way < 8; way++)
+		for (unsigned way = 0; way < RESIDUAL_WAYS; way++)
 			residual(rows, way, exact ? 1e-5 : 0.03);
 }
 

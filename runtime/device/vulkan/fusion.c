@@ -154,13 +154,13 @@ void vulkan_settle_all(struct vulkan *v)
 /* --- ops -----------------------------------------------------------------------------------------
  */
 
-bool vulkan_hold(struct vulkan *v, const struct op_matmul *op, stoker_address codes)
+bool vulkan_hold(struct vulkan *v, const struct op_matmul *op, const struct vulkan_codes *codes)
 {
 	if (op->count > 1 || op->rows > MATVEC_ROWS_MAX || !vulkan_makes_codes(v, op->weight[0]))
 		return false;
 	v->held.weight = *op->weight[0];
 	v->held.product = *op;
-	v->held.codes = codes;
+	v->held.codes = *codes;
 	return true;
 }
 
@@ -188,6 +188,14 @@ static bool takes_sum(const struct vulkan_held *h, const struct op_norm *op)
 	       h->sum.dst_stride == op->src_stride && op->dst != op->src;
 }
 
+/* Whether the norm that waits would be overwritten without ever having been read. */
+static bool is_replaced(const struct vulkan_held *h, const struct op_norm *op)
+{
+	return h->norm.dst == op->dst && h->norm.rows == op->rows && h->norm.width == op->width &&
+	       op->groups == 1 && op->dst_stride == op->width && op->src != op->dst &&
+	       h->sum.b != op->dst;
+}
+
 /* The product's kernel adds to the residual and makes codes; the norm waits. */
 static void norm_with_product(struct vulkan *v, const struct op_norm *op)
 {
@@ -195,9 +203,6 @@ static void norm_with_product(struct vulkan *v, const struct op_norm *op)
 
 	v->held.product.rows = 0;
 	v->held.sum.dst = 0;
-	/* a norm that waited and would be overwritten has no reader any more */
-	if (h.norm.dst == op->dst && h.norm.rows == op->rows && h.norm.width == op->width)
-		v->held.norm.dst = 0;
 	vulkan_settle_all(v);
 	record_product(v, &h, op);
 	v->held.norm = *op;
@@ -207,6 +212,10 @@ void vulkan_norm(struct stoker_device *d, const struct op_norm *op)
 {
 	struct vulkan *v = vulkan_of(d);
 	const bool takes = takes_sum(&v->held, op);
+
+	if (is_replaced(&v->held, op))
+		v->held.norm.dst = 0;
+
 	const struct op_binary add = takes ? v->held.sum : (struct op_binary){ .dst = 0 };
 
 	if (takes && v->held.product.rows && op->kind == NORM_RMS && op->src_stride == op->width &&

@@ -91,16 +91,23 @@ void vulkan_embed(struct stoker_device *d, const struct op_embed *op)
 	       SPANS(writes(op->dst, (uint64_t)op->rows * t->in), reads(op->ids, op->rows)));
 }
 
-stoker_address vulkan_quantize(struct vulkan *v, const struct stoker_weight *w, stoker_address src,
-			       uint32_t rows)
+static bool are_of(const struct vulkan_codes *c, stoker_address src, uint32_t rows, uint32_t width)
 {
-	const struct vulkan_codes *done = &v->coded;
+	return c->src && c->src == src && c->rows == rows && c->width == width;
+}
 
+struct vulkan_codes vulkan_quantize(struct vulkan *v, const struct stoker_weight *w,
+				    stoker_address src, uint32_t rows)
+{
 	vulkan_catch_up(v);
 	if (!vulkan_takes_codes(v, w))
-		return 0;
-	if (done->src == src && done->rows == rows && done->width == w->in)
-		return done->codes;
+		return (struct vulkan_codes){ 0 };
+	/* a norm that waits makes them, too */
+	if (!are_of(&v->coded, src, rows, w->in))
+		vulkan_settle(v, &(struct vulkan_span){ src, 4 * (uint64_t)rows * w->in, false },
+			      1);
+	if (are_of(&v->coded, src, rows, w->in))
+		return v->coded;
 
 	const struct vulkan_codes made = vulkan_codes_beside(v, src, rows, w->in, 0);
 	const struct push_quantize push = {
@@ -115,7 +122,7 @@ stoker_address vulkan_quantize(struct vulkan *v, const struct stoker_weight *w, 
 	       .threads = threads(v), .constants = { vulkan_codes_kind(v) },
 	       SPANS(vulkan_writes_codes(v, &made), reads(src, (uint64_t)rows * w->in)));
 	v->coded = made;
-	return made.codes;
+	return made;
 }
 
 bool vulkan_makes_codes(const struct vulkan *v, const struct stoker_weight *w)
@@ -149,14 +156,9 @@ static uint32_t bits_of(float x)
 	return bits;
 }
 
-static bool waits_for_norm(const struct vulkan *v, stoker_address codes)
-{
-	return codes && v->coded.src && v->coded.codes == codes && v->coded.squares;
-}
-
 void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct vulkan_rows *r)
 {
-	const bool coded = r->codes && vulkan_takes_codes(v, w);
+	const bool coded = r->codes.src && vulkan_takes_codes(v, w);
 	const bool gapless = r->dst_stride == r->slots * w->out &&
 			     (r->slots == 1 || r->dst_slot_stride == w->out);
 	const uint32_t row_words = w->in / 32 * vulkan_code_words(v);
@@ -167,7 +169,7 @@ void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct
 	struct vulkan_codes made = { 0 };
 	struct push_matvec push = {
 		.weight = w->at,
-		.src = coded ? r->codes : r->src,
+		.src = coded ? r->codes.codes : r->src,
 		.dst = r->dst,
 		.bias = present(v, w->bias, ZERO),
 		.scale = present(v, w->scale, ONE),
@@ -176,7 +178,7 @@ void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct
 		.has = (r->ids ? HAS_IDS : 0) | (r->mix ? HAS_MIX : 0) |
 		       (r->table ? HAS_TABLE : 0) | (w->bias ? HAS_BIAS : 0) |
 		       (w->scale ? HAS_SCALE : 0) | (r->gate ? HAS_GATE : 0) |
-		       (waits_for_norm(v, r->codes) ? HAS_SQUARES : 0) |
+		       (coded && r->codes.squares ? HAS_SQUARES : 0) |
 		       (uint32_t)r->activation << ACTIVATION_SHIFT,
 		.gate = r->gate ? r->gate->at : w->at,
 		.codebook = codebook_of(v, w->format),
@@ -204,7 +206,7 @@ void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct
 
 	if (kind != MATVEC_ANY) {
 		made = vulkan_codes_beside(v, r->norm ? r->norm->dst : r->dst, r->rows * r->slots,
-					   w->out, r->codes);
+					   w->out, r->codes.codes);
 		push.CODES_DST = made.codes;
 	}
 	if (r->norm) {
@@ -293,17 +295,18 @@ static bool alike(const struct op_matmul *op)
 	return same;
 }
 
-static void matvec_parts(struct vulkan *v, const struct op_matmul *op, stoker_address codes)
+static void matvec_parts(struct vulkan *v, const struct op_matmul *op,
+			 const struct vulkan_codes *codes)
 {
 	const struct stoker_weight *w = op->weight[0], *next = op->weight[1];
 	const struct stoker_weight *last = op->weight[op->count - 1];
-	const bool coded = codes && vulkan_takes_codes(v, w), three = op->count > 2;
+	const bool coded = codes->src && vulkan_takes_codes(v, w), three = op->count > 2;
 	const uint32_t words = w->in / 32 * vulkan_code_words(v), two = w->out + next->out;
 	const struct push_matvec push = {
 		.weight = w->at,
 		.WEIGHT_1 = next->at,
 		.WEIGHT_2 = last->at,
-		.src = coded ? codes : op->src,
+		.src = coded ? codes->codes : op->src,
 		.dst = op->dst[0],
 		.DST_1 = op->dst[1],
 		.DST_2 = op->dst[op->count - 1],
@@ -313,7 +316,7 @@ static void matvec_parts(struct vulkan *v, const struct op_matmul *op, stoker_ad
 		.codebook = codebook_of(v, w->format),
 		.row_bytes = (uint32_t)stoker_row_bytes(w->format, w->in),
 		.width = w->in,
-		.has = waits_for_norm(v, codes) ? HAS_SQUARES : 0,
+		.has = coded && codes->squares ? HAS_SQUARES : 0,
 		.out_width = two + (three ? last->out : 0),
 		.rows = op->rows,
 		.slots = 1,
@@ -336,15 +339,15 @@ static void matvec_parts(struct vulkan *v, const struct op_matmul *op, stoker_ad
 void vulkan_matmul(struct stoker_device *d, const struct op_matmul *op)
 {
 	struct vulkan *v = vulkan_of(d);
-	stoker_address codes = 0;
+	struct vulkan_codes codes = { 0 };
 
-	for (uint32_t i = 0; i < op->count && op->rows <= MATVEC_ROWS_MAX && !codes; i++)
+	for (uint32_t i = 0; i < op->count && op->rows <= MATVEC_ROWS_MAX && !codes.src; i++)
 		codes = vulkan_quantize(v, op->weight[i], op->src, op->rows);
 	if (op->rows <= MATVEC_ROWS_MAX && alike(op)) {
-		matvec_parts(v, op, codes);
+		matvec_parts(v, op, &codes);
 		return;
 	}
-	if (codes && vulkan_hold(v, op, codes))
+	if (codes.src && vulkan_hold(v, op, &codes))
 		return;
 	for (uint32_t i = 0; i < op->count; i++) {
 		const struct stoker_weight *w = op->weight[i];

@@ -67,7 +67,7 @@ static inline uint32_t for_threads(const struct vulkan *v, uint64_t count)
 /* What matvec has to know besides the weights. */
 struct vulkan_rows {
 	stoker_address dst, src, ids, mix;
-	stoker_address codes;		  /* of src, or 0: [rows][terms], see vulkan_quantize() */
+	struct vulkan_codes codes;	  /* of src: [rows][terms], see vulkan_quantize() */
 	const struct stoker_weight *gate; /* NULL: none; like the weight, without bias and scale */
 	enum stoker_activation activation;
 	bool table; /* the weight's address is a table of its matrices' */
@@ -79,11 +79,11 @@ struct vulkan_rows {
 };
 
 /*
- * The rows of @src as 8-bit codes in scratch memory, for @w and whatever shares its input; 0 where
- * that isn't how products are done.
+ * The rows of @src as 8-bit codes in scratch memory, for @w and whatever shares its input; none
+ * where that isn't how products are done.
  */
-stoker_address vulkan_quantize(struct vulkan *v, const struct stoker_weight *w, stoker_address src,
-			       uint32_t rows);
+struct vulkan_codes vulkan_quantize(struct vulkan *v, const struct stoker_weight *w,
+				    stoker_address src, uint32_t rows);
 void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct vulkan_rows *r);
 /* Whether vulkan_matvec() takes @gate along with @up. */
 bool vulkan_can_gate(const struct stoker_weight *up, const struct stoker_weight *gate);
@@ -106,7 +106,7 @@ struct vulkan_codes vulkan_codes_beside(struct vulkan *v, stoker_address dst, ui
 					uint32_t width, stoker_address source);
 struct vulkan_span vulkan_writes_codes(const struct vulkan *v, const struct vulkan_codes *c);
 /* Puts a product off, if what may come next could go with it. */
-bool vulkan_hold(struct vulkan *v, const struct op_matmul *op, stoker_address codes);
+bool vulkan_hold(struct vulkan *v, const struct op_matmul *op, const struct vulkan_codes *codes);
 
 /* Ops that aren't in ops.c. */
 void vulkan_norm(struct stoker_device *d, const struct op_norm *op);

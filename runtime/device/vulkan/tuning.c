@@ -2,7 +2,8 @@
 /*
  * Tuning: products come in variants, and which is the fastest is a matter of the device.  They are
  * measured when a model first has weights of a format; the choice is kept in the user's cache
- * folder, in a file a device and driver version.  All variants add in the same order.
+ * folder, in a file a device and driver version.  All variants add in the same order.  Products
+ * that make codes have one variant only.
  */
 #include <stdio.h>
 

@@ -98,6 +98,13 @@ struct vulkan_pipeline {
 	VkPipeline pipeline;
 };
 
+/* Floats as 8-bit codes in scratch memory: see push_quantize. */
+struct vulkan_codes {
+	stoker_address src, codes; /* src 0: none */
+	uint32_t rows, width;
+	bool squares; /* they wait for their norm: HAS_SQUARES */
+};
+
 struct vulkan_timing;
 
 struct vulkan_commands {
@@ -176,18 +183,15 @@ struct vulkan {
 	struct vulkan_span spans[VULKAN_SPANS];
 	size_t span_count;
 
-	struct vulkan_held { /* what is put off, since the next op may go with it; dst 0: nothing */
+	struct vulkan_codes
+		coded;	     /* those that were made last, if they still stand for their floats */
+	struct vulkan_held { /* what is put off, since the next op may go with it */
 		struct stoker_weight weight;
-		struct op_matmul product; /* of the weight with few rows, */
-		stoker_address codes;	  /* which are these; */
-		struct op_binary sum;	  /* an addition to the residual; */
-		struct op_norm norm;	  /* one that nothing has asked for but its codes */
+		struct op_matmul product; /* of the weight; rows 0: none */
+		struct vulkan_codes codes;
+		struct op_binary sum; /* an addition to the residual; dst 0: none */
+		struct op_norm norm;  /* whose result only codes stand for; dst 0: none */
 	} held;
-	struct vulkan_codes { /* 8-bit codes that are still those of @src; 0: none */
-		stoker_address src, codes;
-		uint32_t rows, width;
-		bool squares; /* they wait for their norm: HAS_SQUARES */
-	} coded;
 	int failed;		    /* first failure since begin(), told by @failure */
 	struct op_foresee foreseen; /* for its source, at the next experts op */
 	struct stoker_error failure;
@@ -256,7 +260,7 @@ int vulkan_write(struct stoker_device *d, stoker_address dst, const void *src, u
 		 struct stoker_error *err);
 int vulkan_read(struct stoker_device *d, void *dst, stoker_address src, uint64_t bytes,
 		struct stoker_error *err);
-/* Device memory for what an op keeps between its dispatches, valid until the next call for it. */
+/* Device memory for what passes between dispatches, valid until the next call for it. */
 enum vulkan_scratch { SCRATCH_EXPERTS, SCRATCH_CODES, SCRATCH_OTHER_CODES, SCRATCH_TABLES };
 stoker_address vulkan_scratch(struct vulkan *v, enum vulkan_scratch which, uint64_t bytes);
 void vulkan_memory_close(struct vulkan *v);
