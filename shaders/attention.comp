@@ -96,8 +96,10 @@ void make_codes(uint head, const vec2 value[VALUE_PAIRS])
 		[[unroll]] for (uint j = i; j < i + GROUP_PAIRS; j++)
 			largest = max(largest, max(size_of(value[j].x), size_of(value[j].y)));
 		largest = largest_of(largest);
+		const float inverse = code_inverse(largest);
+
 		[[unroll]] for (uint j = 0; j < GROUP_PAIRS; j++) {
-			const ivec2 q = to_codes(value[i + j].xyxy, largest).xy;
+			const ivec2 q = to_codes(value[i + j].xyxy, inverse).xy;
 			const uint at = c % 32 + 2 * SUBGROUP_MIN * j; /* within the group */
 			const bool odd = (lane & 1u) != 0;
 			const uint bytes = (uint(q.x) & 255u) | (uint(q.y) & 255u) << 8;

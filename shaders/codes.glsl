@@ -24,16 +24,20 @@ void store_codes(uint64_t at, const vec4 x[8])
 {
 	Words dst = Words(at);
 	vec4 most = vec4(0);
+	bool finite = true;
 	int sum = 0, first_sum = 0;
 
-	[[unroll]] for (uint k = 0; k < 8; k++)
-		most = max(most, vec4(size_of(x[k].x), size_of(x[k].y), size_of(x[k].z),
-				      size_of(x[k].w)));
-	const float largest = max(max(most.x, most.y), max(most.z, most.w));
-	const float scale = code_scale(largest);
+	[[unroll]] for (uint k = 0; k < 8; k++) {
+		most = max(most, abs(x[k]));
+		finite = finite && is_finite(x[k].x) && is_finite(x[k].y) && is_finite(x[k].z) &&
+			 is_finite(x[k].w);
+	}
+	const float largest =
+		finite ? max(max(most.x, most.y), max(most.z, most.w)) : INFINITY;
+	const float scale = code_scale(largest), inverse = code_inverse(largest);
 
 	[[unroll]] for (uint k = 0; k < 8; k++) {
-		const ivec4 q = to_codes(x[k], largest);
+		const ivec4 q = to_codes(x[k], inverse);
 
 		sum += q.x + q.y + q.z + q.w;
 		if (k == 3)

@@ -225,8 +225,10 @@ void store_codes(uint64_t codes, uint g, const float x[ROWS], float squares)
 	[[unroll]] for (uint r = 0; r < ROWS; r++)
 		largest = max(largest, size_of(x[r]));
 	largest = subgroupMax(largest);
+	const float inverse = code_inverse(largest);
+
 	[[unroll]] for (uint r = 0; r + 4 <= ROWS; r += 4) {
-		const ivec4 q = to_codes(vec4(x[r], x[r + 1], x[r + 2], x[r + 3]), largest);
+		const ivec4 q = to_codes(vec4(x[r], x[r + 1], x[r + 2], x[r + 3]), inverse);
 		const uvec2 pair = paired(q);
 
 		dst.v[(lane * ROWS + r) / 2] = pair.x;

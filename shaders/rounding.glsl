@@ -8,10 +8,15 @@ float code_scale(float largest)
 				   : largest >= 1e-36 ? largest / 127.0 : 0.0;
 }
 
-ivec4 to_codes(vec4 x, float largest)
+/* What values are multiplied by; 0: all codes are 0. */
+float code_inverse(float largest)
 {
-	return is_finite(largest) && largest >= 1e-36 ? ivec4(roundEven(x * (127.0 / largest)))
-						      : ivec4(0);
+	return is_finite(largest) && largest >= 1e-36 ? 127.0 / largest : 0.0;
+}
+
+ivec4 to_codes(vec4 x, float inverse)
+{
+	return inverse > 0.0 ? ivec4(roundEven(x * inverse)) : ivec4(0);
 }
 
 float size_of(float x)
