@@ -271,7 +271,8 @@ static void experts(bool exact)
 	static const char *const formats[][3] = { { "Q8_0", "Q8_0", "Q8_0" },
 						  { "Q8_0", "F16", "Q4_0" },
 						  { "F16", "Q8_0", "F32" },
-						  { "Q4_0", "Q8_0", "BF16" } };
+						  { "Q4_0", "Q8_0", "BF16" },
+						  { "Q4_0", "Q4_0", "Q4_0" } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
 		experts_of(exact, formats[i]);

@@ -315,6 +315,49 @@ static void residuals(bool exact)
 			residual(rows, way, exact ? 1e-5 : 0.03);
 }
 
+/* What attention leaves to the product that comes next. */
+static void attention_and_product(bool exact)
+{
+	static const uint32_t sizes[] = { 32, 64, 96, 128, 256 };
+
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(sizes); i++) {
+		const uint32_t rows = i % 2 ? 3 : 1, size = sizes[i / 2], heads = 2, past = 20;
+		const uint32_t width = heads * size, out = 45;
+		const size_t cached = (size_t)(past + rows) * width;
+
+		pool_used = 0;
+		double *values = doubles((size_t)width * out),
+		       *wanted = doubles((size_t)rows * out);
+		const struct stoker_weight w =
+			weights(stoker_format_by_name("Q4_0"), width, out, 1, values);
+		float *o = room((size_t)rows * width), *y = room((size_t)rows * out);
+		const struct op_attention attend = { .dst = at(o),
+						     .q = at(noise((size_t)rows * width)),
+						     .keys = at(noise(cached)),
+						     .values = at(noise(cached)),
+						     .position = at(number(past)),
+						     .format = STOKER_KV_F32,
+						     .rows = rows,
+						     .heads = heads,
+						     .kv_heads = heads,
+						     .key_size = size,
+						     .value_size = size,
+						     .q_stride = width,
+						     .q_head_stride = size,
+						     .dst_stride = width,
+						     .scale = 1 / sqrtf((float)size) };
+
+		carry(to_device);
+		CU_ASSERT_EQUAL(ops->begin(device, NULL), 0);
+		ops->attention(device, &attend);
+		matmul(rows, &w, y, o);
+		submit();
+		carry(from_device);
+		multiply(rows, width, out, values, doubles_of(o, (size_t)rows * width), wanted);
+		CU_ASSERT(off_by(y, wanted, (size_t)rows * out) < (exact ? 1e-5 : 0.03));
+	}
+}
+
 /* op_qkv beside the ops that it stands for. */
 static void heads_to_cache(bool exact)
 {
@@ -427,6 +470,11 @@ static void test_residual(void)
 	run_all_sets(residuals);
 }
 
+static void test_attention_and_product(void)
+{
+	run_all_sets(attention_and_product);
+}
+
 static void test_heads_to_cache(void)
 {
 	run_all_sets(heads_to_cache);
@@ -436,5 +484,6 @@ void add_sequences(void)
 {
 	TEST(test_sequences);
 	TEST(test_residual);
+	TEST(test_attention_and_product);
 	TEST(test_heads_to_cache);
 }

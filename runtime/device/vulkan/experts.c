@@ -334,7 +334,10 @@ static void experts_paged(struct stoker_device *d, const struct op_experts *op)
 void vulkan_experts(struct stoker_device *d, const struct op_experts *op)
 {
 	struct vulkan *v = vulkan_of(d);
+	const struct vulkan_span src = reads(op->src, (uint64_t)op->rows * op->up->in);
 
+	/* paged experts find the norm's floats: it is to be the same without paging */
+	vulkan_settle(v, &src, 1);
 	if (op->source) {
 		experts_paged(d, op);
 		return;

@@ -191,9 +191,15 @@ static bool takes_sum(const struct vulkan_held *h, const struct op_norm *op)
 /* Whether the norm that waits would be overwritten without ever having been read. */
 static bool is_replaced(const struct vulkan_held *h, const struct op_norm *op)
 {
+	const struct vulkan_span own = writes(h->norm.dst, (uint64_t)op->rows * op->width);
+	const struct vulkan_span read[] = {
+		reads(op->src, extent(op->rows, op->src_stride, op->width)),
+		reads(h->sum.b, extent(op->rows, h->sum.b_stride, h->sum.width)),
+	};
+
 	return h->norm.dst == op->dst && h->norm.rows == op->rows && h->norm.width == op->width &&
-	       op->groups == 1 && op->dst_stride == op->width && op->src != op->dst &&
-	       h->sum.b != op->dst;
+	       op->groups == 1 && op->dst_stride == op->width && !vulkan_conflict(&own, &read[0]) &&
+	       !vulkan_conflict(&own, &read[1]);
 }
 
 /* The product's kernel adds to the residual and makes codes; the norm waits. */
