@@ -106,7 +106,6 @@ void make_codes(uint head, const vec2 value[VALUE_PAIRS])
 			const uint other = subgroupShuffleXor(
 				PAIRS ? uint(odd ? q.x : q.y) : bytes, 1u);
 
-			/* of all, and in the upper half of the first 16 */
 			sums += (q.x + q.y) * (at < 16 ? 65537 : 1);
 			if (c < VALUE_SIZE && PAIRS)
 				dst.v[at / 2] = odd ? other * 65536u + uint(q.y)
@@ -115,14 +114,8 @@ void make_codes(uint head, const vec2 value[VALUE_PAIRS])
 				dst.v[at / 4] = bytes | other << 16;
 		}
 		sums = sum_of(sums);
-		if (c < VALUE_SIZE && c % 32 == 0) {
-			const int all = sums << 16 >> 16, first = (sums - all) >> 16;
-			const float scale = code_scale(largest);
-
-			dst.v[CODE_WORDS] = floatBitsToUint(scale);
-			dst.v[CODE_WORDS + 1] = floatBitsToUint(scale * float(all));
-			dst.v[CODE_WORDS + 2] = floatBitsToUint(scale * float(first));
-		}
+		if (c < VALUE_SIZE && c % 32 == 0)
+			store_sums(dst, CODE_WORDS, largest, sums);
 	}
 }
 

@@ -25,7 +25,7 @@ void store_codes(uint64_t at, const vec4 x[8])
 	Words dst = Words(at);
 	vec4 most = vec4(0);
 	bool finite = true;
-	int sum = 0, first_sum = 0;
+	int sums = 0;
 
 	[[unroll]] for (uint k = 0; k < 8; k++) {
 		most = max(most, abs(x[k]));
@@ -34,14 +34,12 @@ void store_codes(uint64_t at, const vec4 x[8])
 	}
 	const float largest =
 		finite ? max(max(most.x, most.y), max(most.z, most.w)) : INFINITY;
-	const float scale = code_scale(largest), inverse = code_inverse(largest);
+	const float inverse = code_inverse(largest);
 
 	[[unroll]] for (uint k = 0; k < 8; k++) {
 		const ivec4 q = to_codes(x[k], inverse);
 
-		sum += q.x + q.y + q.z + q.w;
-		if (k == 3)
-			first_sum = sum;
+		sums += (q.x + q.y + q.z + q.w) * (k < 4 ? 65537 : 1);
 		if (PAIRS) {
 			const uvec2 pair = paired(q);
 
@@ -52,7 +50,5 @@ void store_codes(uint64_t at, const vec4 x[8])
 				   (uint(q.z) & 255u) << 16 | uint(q.w) << 24;
 		}
 	}
-	dst.v[CODE_WORDS] = floatBitsToUint(scale);
-	dst.v[CODE_WORDS + 1] = floatBitsToUint(scale * float(sum));
-	dst.v[CODE_WORDS + 2] = floatBitsToUint(scale * float(first_sum));
+	store_sums(dst, CODE_WORDS, largest, sums);
 }

@@ -220,7 +220,7 @@ void store_codes(uint64_t codes, uint g, const float x[ROWS], float squares)
 	Words dst = Words(codes + 4ul * (X_WORDS + CODE_EXTRA_WORDS) * g);
 	const uint lane = gl_SubgroupInvocationID;
 	float largest = 0.0;
-	int sum = 0;
+	int sums = 0;
 
 	[[unroll]] for (uint r = 0; r < ROWS; r++)
 		largest = max(largest, size_of(x[r]));
@@ -233,17 +233,11 @@ void store_codes(uint64_t codes, uint g, const float x[ROWS], float squares)
 
 		dst.v[(lane * ROWS + r) / 2] = pair.x;
 		dst.v[(lane * ROWS + r) / 2 + 1] = pair.y;
-		sum += q.x + q.y + q.z + q.w;
+		sums += (q.x + q.y + q.z + q.w) * (lane * ROWS + r < 16 ? 65537 : 1);
 	}
-	/* two sums at once, neither of which exceeds 15 bits */
-	const int both = subgroupAdd(sum + (lane * ROWS < 16 ? sum * 65536 : 0));
-	const int all = both << 16 >> 16, first = (both - all) >> 16;
-	const float scale = code_scale(largest);
-
+	sums = subgroupAdd(sums);
 	if (lane == 0) {
-		dst.v[X_WORDS] = floatBitsToUint(scale);
-		dst.v[X_WORDS + 1] = floatBitsToUint(scale * float(all));
-		dst.v[X_WORDS + 2] = floatBitsToUint(scale * float(first));
+		store_sums(dst, X_WORDS, largest, sums);
 		dst.v[X_WORDS + 3] = floatBitsToUint(squares);
 	}
 }

@@ -24,6 +24,20 @@ float size_of(float x)
 	return is_finite(x) ? abs(x) : INFINITY;
 }
 
+/*
+ * What stands behind the codes, from word @at on.  @sums: of all codes, and 2^16 times that of the
+ * first 16; neither has more than 15 bits.
+ */
+void store_sums(Words dst, uint at, float largest, int sums)
+{
+	const int all = sums << 16 >> 16, first = (sums - all) >> 16;
+	const float scale = code_scale(largest);
+
+	dst.v[at] = floatBitsToUint(scale);
+	dst.v[at + 1] = floatBitsToUint(scale * float(all));
+	dst.v[at + 2] = floatBitsToUint(scale * float(first));
+}
+
 /* Four codes as two words of pairs: the first and the third, and the others. */
 uvec2 paired(ivec4 q)
 {

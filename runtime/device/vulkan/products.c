@@ -99,13 +99,14 @@ static bool are_of(const struct vulkan_codes *c, stoker_address src, uint32_t ro
 struct vulkan_codes vulkan_quantize(struct vulkan *v, const struct stoker_weight *w,
 				    stoker_address src, uint32_t rows)
 {
+	const struct vulkan_span read = reads(src, (uint64_t)rows * w->in);
+
 	vulkan_catch_up(v);
 	if (!vulkan_takes_codes(v, w))
 		return (struct vulkan_codes){ 0 };
 	/* a norm that waits makes them, too */
 	if (!are_of(&v->coded, src, rows, w->in))
-		vulkan_settle(v, &(struct vulkan_span){ src, 4 * (uint64_t)rows * w->in, false },
-			      1);
+		vulkan_settle(v, &read, 1);
 	if (are_of(&v->coded, src, rows, w->in))
 		return v->coded;
 
@@ -120,7 +121,7 @@ struct vulkan_codes vulkan_quantize(struct vulkan *v, const struct stoker_weight
 
 	RECORD(v, push, for_threads(v, (uint64_t)rows * (w->in / 32)), .shader = SHADER_QUANTIZE,
 	       .threads = threads(v), .constants = { vulkan_codes_kind(v) },
-	       SPANS(vulkan_writes_codes(v, &made), reads(src, (uint64_t)rows * w->in)));
+	       SPANS(vulkan_writes_codes(v, &made), read));
 	v->coded = made;
 	return made;
 }

@@ -182,10 +182,10 @@ struct vulkan {
 	uint64_t stamp_mask; /* of timestamps' bits, 0: the queue has none */
 	struct vulkan_span spans[VULKAN_SPANS];
 	size_t span_count;
-
-	struct vulkan_codes
-		coded;	     /* those that were made last, if they still stand for their floats */
-	struct vulkan_held { /* what is put off, since the next op may go with it */
+	/* those that were made last, if they still stand for their floats */
+	struct vulkan_codes coded;
+	/* what is put off, since the next op may go with it */
+	struct vulkan_held {
 		struct stoker_weight weight;
 		struct op_matmul product; /* of the weight; rows 0: none */
 		struct vulkan_codes codes;
