@@ -445,6 +445,44 @@ static int start(struct run *r)
 	return status;
 }
 
+/* Options that contradict each other, or a missing one, are told on standard error. */
+static bool is_usable(const struct run *r)
+{
+	if (!r->model) {
+		fputs("stoker: --model is needed\n", stderr);
+		return false;
+	}
+	for (size_t i = 0; i < r->stop.count; i++)
+		if (!*r->stop.items[i]) {
+			fputs("stoker: --stop takes a text that isn't empty\n", stderr);
+			return false;
+		}
+	if (r->chat ? r->prompt || r->file || r->json : r->system || (r->prompt && r->file)) {
+		fputs("stoker: these don't go together: --chat with -p, -f or --json; --system "
+		      "without --chat; -p with -f\n",
+		      stderr);
+		return false;
+	}
+	return true;
+}
+
+/* Writes what was asked for beside the text, frees everything; returns the exit status. */
+static int end(struct run *r, int status)
+{
+	if (r->recorded && r->session && (status == EXIT_OK || status == EXIT_INTERRUPTED) &&
+	    end_profile(r) && !status)
+		status = EXIT_FAILED;
+	if (r->trace_file && (ferror(r->trace_file) | fclose(r->trace_file)) && !status)
+		status = failf("%s: %s", r->trace, strerror(errno));
+	stoker_sampler_free(&r->sampler);
+	stoker_session_free(&r->session);
+	stoker_model_free(&r->loaded);
+	stoker_device_close(&r->on);
+	stoker_profile_free(&r->recorded);
+	stoker_vocabulary_free(&r->vocabulary);
+	return status;
+}
+
 int verb_run(int argc, char **argv)
 {
 	struct run r = { .tokens = 0,
@@ -503,21 +541,8 @@ int verb_run(int argc, char **argv)
 
 	if (parse_options(&usage, argc, argv, &status) < 0)
 		return status;
-	if (!r.model) {
-		fputs("stoker: --model is needed\n", stderr);
+	if (!is_usable(&r))
 		return EXIT_USAGE;
-	}
-	for (size_t i = 0; i < r.stop.count; i++)
-		if (!*r.stop.items[i]) {
-			fputs("stoker: --stop takes a text that isn't empty\n", stderr);
-			return EXIT_USAGE;
-		}
-	if (r.chat ? r.prompt || r.file || r.json : r.system || (r.prompt && r.file)) {
-		fputs("stoker: these don't go together: --chat with -p, -f or --json; --system "
-		      "without --chat; -p with -f\n",
-		      stderr);
-		return EXIT_USAGE;
-	}
 	if (!r.chat && !r.prompt) {
 		text = read_file(r.file ? r.file : "-", &bytes);
 		if (!text)
@@ -530,17 +555,7 @@ int verb_run(int argc, char **argv)
 				: once(&r, text ? text : r.prompt, text ? bytes : strlen(r.prompt));
 	}
 	cancel_on_interrupt(NULL);
-	if (r.recorded && r.session && (status == EXIT_OK || status == EXIT_INTERRUPTED) &&
-	    end_profile(&r) && !status)
-		status = EXIT_FAILED;
-	if (r.trace_file && (ferror(r.trace_file) | fclose(r.trace_file)) && !status)
-		status = failf("%s: %s", r.trace, strerror(errno));
-	stoker_sampler_free(&r.sampler);
-	stoker_session_free(&r.session);
-	stoker_model_free(&r.loaded);
-	stoker_device_close(&r.on);
-	stoker_profile_free(&r.recorded);
-	stoker_vocabulary_free(&r.vocabulary);
+	status = end(&r, status);
 	free(text);
 	return status;
 }
