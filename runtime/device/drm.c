@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <xf86drm.h>
 
-#include "device/list.h"
+#include "device/enumerate.h"
 
 struct node {
 	char path[64], driver[32], bus[64];

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "device/list.h"
+#include "device/enumerate.h"
 #include "device/vulkan/vulkan.h"
 
 static const char model_path[] = "tests/data/containers/plain.gguf";

@@ -4,6 +4,7 @@
  * addresses in push constants; there are no descriptors.
  *
  *	instance.c   finding, choosing, opening and closing a device
+ *	enumerate.c  what there is on this machine, without opening it
  *	memory.c     buffers with addresses, mapped or reached through a staging ring
  *	commands.c   recording, barriers where data flows, submission, replay
  *	timing.c     what dispatches take, for profiles

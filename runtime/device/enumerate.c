@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The devices of this machine. */
-#include "device/list.h"
+#include "device/enumerate.h"
 
 #include <stdio.h>
 #include <unistd.h>

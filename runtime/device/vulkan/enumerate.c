@@ -2,7 +2,7 @@
 /* What Vulkan says of the machine's devices, without opening any. */
 #include <stdio.h>
 
-#include "device/list.h"
+#include "device/enumerate.h"
 #include "device/vulkan/vulkan.h"
 
 static const char *type_name(VkPhysicalDeviceType type)

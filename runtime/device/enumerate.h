@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Finding what computes: the parts that stoker_device_list() puts together. */
-#ifndef STOKER_DEVICE_LIST_H
-#define STOKER_DEVICE_LIST_H
+#ifndef STOKER_DEVICE_ENUMERATE_H
+#define STOKER_DEVICE_ENUMERATE_H
 
 #include "base/base.h"
 #include "stoker/device.h"
