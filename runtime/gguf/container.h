@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* An open container as the files of this folder see it. */
+#ifndef STOKER_GGUF_CONTAINER_H
+#define STOKER_GGUF_CONTAINER_H
+
+#include "gguf/gguf.h"
+
+struct file {
+	char *path;
+	int fd;
+	uint64_t bytes;
+	uint8_t *head; /* the first head_bytes of the file */
+	size_t head_bytes;
+	uint64_t data; /* where tensor data begins */
+};
+
+struct key {
+	struct stoker_gguf_key public;
+	const uint8_t *value; /* in its file's head, after the type (and element type and count) */
+	size_t value_bytes;
+	uint64_t name_at, value_at; /* offsets, while the head may still move */
+};
+
+struct stoker_gguf {
+	uint32_t version, alignment;
+	struct file *files;
+	uint32_t file_count;
+	struct key *keys;
+	size_t key_count;
+	struct stoker_gguf_tensor *tensors;
+	size_t tensor_count;
+	const struct key **sorted_keys; /* by name; where names repeat, the first file's first */
+	const struct stoker_gguf_tensor **sorted_tensors;
+	char **names; /* of keys and tensors, NUL-terminated copies */
+	size_t name_count;
+};
+
+/* Bytes of a value by its type; 0: they vary. */
+static const uint8_t scalar_bytes[] = {
+	[STOKER_GGUF_U8] = 1,	 [STOKER_GGUF_I8] = 1,	 [STOKER_GGUF_U16] = 2,
+	[STOKER_GGUF_I16] = 2,	 [STOKER_GGUF_U32] = 4,	 [STOKER_GGUF_I32] = 4,
+	[STOKER_GGUF_F32] = 4,	 [STOKER_GGUF_BOOL] = 1, [STOKER_GGUF_U64] = 8,
+	[STOKER_GGUF_I64] = 8,	 [STOKER_GGUF_F64] = 8,	 [STOKER_GGUF_STRING] = 0,
+	[STOKER_GGUF_ARRAY] = 0,
+};
+
+/* Reads and checks the head of @file, whose keys and tensors follow those that @g has. */
+int gguf_parse_file(struct stoker_gguf *g, struct file *file, struct stoker_error *err);
+
+#endif
