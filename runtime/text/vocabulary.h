@@ -66,6 +66,29 @@ enum { MAX_SPELLING = 256 };
 
 #define NO_TOKEN UINT32_MAX
 uint32_t string_map_get(const struct string_map *map, const char *text, size_t length);
+/* The same with the text's hash at hand. */
+uint32_t string_map_find(const struct string_map *map, uint64_t h, const char *text, size_t length);
+int string_map_create(struct string_map *map, size_t count);
+/* The first of equal keys stays. */
+void string_map_put(struct string_map *map, struct stoker_string key, uint32_t value);
+void string_map_free(struct string_map *map);
+
+/* The hash of a string, byte by byte: FNV-1a, 64 bits. */
+#define HASH_BEGIN 0xcbf29ce484222325u
+
+static inline uint64_t hash_step(uint64_t h, char c)
+{
+	return (h ^ (uint8_t)c) * 0x100000001b3u;
+}
+
+static inline uint64_t hash_end(uint64_t h)
+{
+	return h ^ h >> 32;
+}
+
+/* For qsort_r() of token ids with the vocabulary as context. */
+int longer_first(const void *a, const void *b, void *context);
+
 /* The token spelled @text, or NO_TOKEN. */
 static inline uint32_t find_token(const struct stoker_vocabulary *v, const char *text,
 				  size_t length)

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MIT
+/* Text to tokens, with special tokens cut out first, and tokens back to text. */
+#include "text/vocabulary.h"
+
+#include <stdio.h>
+
+uint32_t find_byte_token(const struct stoker_vocabulary *v, uint8_t byte)
+{
+	char name[8];
+
+	snprintf(name, sizeof(name), "<0x%02X>", byte);
+	return find_token(v, name, 6);
+}
+
+int longer_first(const void *a, const void *b, void *context)
+{
+	const struct stoker_vocabulary *v = context;
+	const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	const size_t m = v->tokens[x].text.length, n = v->tokens[y].text.length;
+
+	if (m != n)
+		return m > n ? -1 : 1;
+	return x < y ? -1 : x > y;
+}
+
+/* A stretch of the text: either plain, or one special token. */
+struct fragment {
+	const char *text;
+	size_t bytes;
+	uint32_t token; /* NO_TOKEN: plain */
+};
+
+struct fragments {
+	struct fragment *list;
+	size_t count, room;
+};
+
+static bool add_fragment(struct fragments *f, const char *text, size_t bytes, uint32_t token)
+{
+	if (bytes == 0)
+		return true;
+	if (f->count == f->room) {
+		const size_t room = 2 * f->room + 16;
+		struct fragment *more = realloc(f->list, room * sizeof(*more));
+
+		if (!more)
+			return false;
+		f->list = more;
+		f->room = room;
+	}
+	f->list[f->count++] = (struct fragment){ text, bytes, token };
+	return true;
+}
+
+/* Cuts every plain fragment at the occurrences of one token. */
+static bool cut_at(struct fragments *f, struct fragments *into, const struct token *t, uint32_t id)
+{
+	into->count = 0;
+	for (size_t i = 0; i < f->count; i++) {
+		const struct fragment *part = &f->list[i];
+		const char *at = part->text, *end = part->text + part->bytes, *hit;
+
+		if (part->token != NO_TOKEN) {
+			if (!add_fragment(into, part->text, part->bytes, part->token))
+				return false;
+			continue;
+		}
+		while ((hit = memmem(at, (size_t)(end - at), t->text.data, t->text.length))) {
+			if (!add_fragment(into, at, (size_t)(hit - at), NO_TOKEN) ||
+			    !add_fragment(into, hit, t->text.length, id))
+				return false;
+			at = hit + t->text.length;
+		}
+		if (!add_fragment(into, at, (size_t)(end - at), NO_TOKEN))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The special tokens that occur in a text, longest first, possibly several times: one pass that
+ * looks every stretch up that is as long as some special token.
+ */
+static void find_specials(const struct stoker_vocabulary *v, const char *text, size_t bytes,
+			  bool special, struct token_list *found)
+{
+	bool lengths[MAX_SPELLING + 1] = { false };
+	size_t most = 0;
+
+	for (uint32_t i = 0; i < v->special_count; i++) {
+		const struct token *t = &v->tokens[v->specials[i]];
+
+		if (t->text.length > MAX_SPELLING || (!special && t->type != TOKEN_USER_DEFINED))
+			continue;
+		lengths[t->text.length] = true;
+		most = MAX(most, t->text.length);
+	}
+	for (size_t at = 0; most && at < bytes && !found->failed; at++) {
+		uint64_t h = HASH_BEGIN;
+
+		for (size_t n = 1; n <= most && at + n <= bytes; n++) {
+			h = hash_step(h, text[at + n - 1]);
+			if (!lengths[n])
+				continue;
+			const uint32_t id = string_map_find(&v->ids, hash_end(h), text + at, n);
+
+			if (id == NO_TOKEN)
+				continue;
+			const uint8_t type = v->tokens[id].type;
+
+			if (type == TOKEN_USER_DEFINED ||
+			    (special && (type == TOKEN_CONTROL || type == TOKEN_UNKNOWN)))
+				token_list_add(found, id);
+		}
+	}
+	if (found->count)
+		qsort_r(found->ids, found->count, sizeof(*found->ids), longer_first, (void *)v);
+}
+
+static bool partition(const struct stoker_vocabulary *v, const char *text, size_t bytes,
+		      bool special, struct fragments *out)
+{
+	struct fragments now = { 0 }, next = { 0 };
+	struct token_list found = { 0 };
+	bool ok = add_fragment(&now, text, bytes, NO_TOKEN);
+
+	find_specials(v, text, bytes, special, &found);
+	ok = ok && !found.failed;
+	for (size_t i = 0; i < found.count && ok; i++) {
+		if (i && found.ids[i] == found.ids[i - 1])
+			continue;
+		ok = cut_at(&now, &next, &v->tokens[found.ids[i]], found.ids[i]);
+		const struct fragments swap = now;
+
+		now = next;
+		next = swap;
+	}
+	free(found.ids);
+	free(next.list);
+	*out = now;
+	return ok;
+}
+
+int stoker_tokenize(const struct stoker_vocabulary *v, const char *text, size_t bytes,
+		    unsigned flags, uint32_t **tokens, size_t *count, struct stoker_error *err)
+{
+	struct token_list list = { 0 };
+	struct fragments f = { 0 };
+	int ret = 0;
+
+	*tokens = NULL;
+	*count = 0;
+	if (bytes > UINT32_MAX / 4)
+		return stoker_fail(err, -EINVAL, "text of %zu bytes, limit %u", bytes,
+				   UINT32_MAX / 4);
+	if (!partition(v, text, bytes, flags & STOKER_TOKENIZE_SPECIAL, &f))
+		ret = stoker_fail(err, -ENOMEM, "out of memory");
+	if ((flags & STOKER_TOKENIZE_ADD) && v->bos >= 0 &&
+	    (v->add_bos || v->kind == VOCABULARY_WPM))
+		token_list_add(&list, (uint32_t)v->bos);
+	for (size_t i = 0; i < f.count && !ret; i++) {
+		const struct fragment *part = &f.list[i];
+
+		if (part->token != NO_TOKEN)
+			token_list_add(&list, part->token);
+		else if (v->kind == VOCABULARY_BPE)
+			ret = encode_bpe(v, part->text, part->bytes, &list, err);
+		else if (v->kind == VOCABULARY_SPM)
+			ret = encode_spm(v, part->text, part->bytes, v->add_space_prefix, &list,
+					 err);
+		else
+			ret = encode_wpm(v, part->text, part->bytes, &list, err);
+	}
+	if ((flags & STOKER_TOKENIZE_ADD) && v->kind == VOCABULARY_WPM && v->separator >= 0)
+		token_list_add(&list, (uint32_t)v->separator);
+	else if ((flags & STOKER_TOKENIZE_ADD) && v->add_eos && v->eos >= 0)
+		token_list_add(&list, (uint32_t)v->eos);
+	free(f.list);
+	if (!ret && list.failed)
+		ret = stoker_fail(err, -ENOMEM, "out of memory");
+	if (ret) {
+		free(list.ids);
+		return ret;
+	}
+	*tokens = list.ids;
+	*count = list.count;
+	return 0;
+}
+
+static size_t emit(const char *text, size_t length, char *out, size_t room)
+{
+	if (room)
+		memcpy(out, text, MIN(length, room));
+	return length;
+}
+
+/* Byte-level spelling back to bytes; characters that stand for no byte stay as they are. */
+static size_t emit_bytes(const struct stoker_string *s, char *out, size_t room)
+{
+	size_t length = 0;
+
+	for (size_t i = 0; i < s->length;) {
+		uint32_t c;
+		const size_t n = MAX(utf8_decode(s->data + i, s->length - i, &c), (size_t)1);
+		const int byte = utf8_decode(s->data + i, s->length - i, &c) ? character_byte(c)
+									     : -1;
+		const char one = (char)byte;
+
+		length += byte >= 0
+				  ? emit(&one, 1, out + MIN(length, room), room - MIN(length, room))
+				  : emit(s->data + i, n, out + MIN(length, room),
+					 room - MIN(length, room));
+		i += n;
+	}
+	return length;
+}
+
+/* U+2581 back to spaces. */
+static size_t emit_spaces(const struct stoker_string *s, char *out, size_t room)
+{
+	size_t length = 0;
+
+	for (size_t i = 0; i < s->length;) {
+		const bool space = s->length - i >= 3 && !memcmp(s->data + i, "\xe2\x96\x81", 3);
+
+		length += emit(space ? " " : s->data + i, 1, out + MIN(length, room),
+			       room - MIN(length, room));
+		i += space ? 3 : 1;
+	}
+	return length;
+}
+
+size_t stoker_token_text(const struct stoker_vocabulary *v, uint32_t token, int special, char *out,
+			 size_t room)
+{
+	const struct token *t = &v->tokens[token < v->count ? token : 0];
+	unsigned byte;
+	char name[8];
+
+	if (token >= v->count)
+		return 0;
+	switch (t->type) {
+	case TOKEN_CONTROL:
+	case TOKEN_UNKNOWN:
+		return special ? emit(t->text.data, t->text.length, out, room) : 0;
+	case TOKEN_USER_DEFINED:
+		return emit(t->text.data, t->text.length, out, room);
+	case TOKEN_BYTE:
+		snprintf(name, sizeof(name), "%.*s", (int)MIN(t->text.length, (size_t)7),
+			 t->text.data);
+		if (sscanf(name, "<0x%2X>", &byte) != 1)
+			return 0;
+		name[0] = (char)byte;
+		return emit(name, 1, out, room);
+	case TOKEN_NORMAL:
+		return v->kind == VOCABULARY_BPE ? emit_bytes(&t->text, out, room)
+						 : emit_spaces(&t->text, out, room);
+	default:
+		return 0;
+	}
+}
