@@ -74,7 +74,7 @@ struct layer {
 	bool router_first;		     /* reads the layer's input */
 };
 
-/* A stretch of a file in device memory: see image.c. */
+/* A stretch of a file in device memory: see place.c. */
 struct model_image {
 	struct stoker_memory memory;
 	uint32_t file;

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: MIT
+/* Finding a model's tensors by name and checking their shapes against what its metadata says. */
+#include "model/model.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { MAX_NAME = 160 };
+
+static stoker_address extra_memory(struct stoker_model *m, const void *data, uint64_t bytes)
+{
+	struct stoker_memory *more = realloc(m->extra, (m->extra_count + 1) * sizeof(*more));
+	struct stoker_memory memory;
+	int ret;
+
+	if (!more) {
+		model_fail(m, -ENOMEM, "out of memory");
+		return 0;
+	}
+	m->extra = more;
+	ret = m->device->ops->memory_create(m->device, bytes, &memory, m->err);
+	if (!ret) {
+		m->extra[m->extra_count++] = memory;
+		ret = m->device->ops->write(m->device, memory.at, data, bytes, m->err);
+	}
+	if (ret && !m->failed)
+		m->failed = ret;
+	return ret ? 0 : memory.at;
+}
+
+stoker_address model_constant(struct stoker_model *m, const float *values, uint64_t count)
+{
+	return m->failed ? 0 : extra_memory(m, values, count * sizeof(*values));
+}
+
+static void shape_text(const uint64_t *ne, uint32_t dimensions, char out[80])
+{
+	int at = 0;
+
+	for (uint32_t i = 0; i < dimensions && at < 70; i++)
+		at += snprintf(out + at, (size_t)(80 - at), "%s%llu", i ? ", " : "",
+			       (unsigned long long)ne[i]);
+}
+
+static bool check_shape(struct stoker_model *m, const struct stoker_gguf_tensor *t, uint64_t in,
+			uint64_t out, uint64_t count)
+{
+	const uint64_t wanted[3] = { in, out, count };
+	char is[80], should[80];
+
+	if (t->ne[0] == in && t->ne[1] == out && t->ne[2] == count && t->ne[3] == 1)
+		return true;
+	shape_text(t->ne, t->dimensions, is);
+	shape_text(wanted, count > 1 ? 3 : out > 1 ? 2 : 1, should);
+	model_fail(m, -EINVAL, "tensor %s has shape [%s], the metadata asks for [%s]", t->name, is,
+		   should);
+	return false;
+}
+
+static stoker_address vector_of(struct stoker_model *m, const struct stoker_gguf_tensor *t,
+				uint64_t count)
+{
+	AUTO_FREE uint8_t *raw = NULL;
+	AUTO_FREE float *values = NULL;
+	uint64_t have = t->ne[0] * t->ne[1] * t->ne[2] * t->ne[3];
+
+	if (have != count) {
+		char is[80];
+
+		shape_text(t->ne, t->dimensions, is);
+		model_fail(m, -EINVAL,
+			   "tensor %s has shape [%s], the metadata asks for %llu values", t->name,
+			   is, (unsigned long long)count);
+		return 0;
+	}
+	if (t->format == stoker_format_by_name("F32"))
+		return model_address(m, t);
+	raw = malloc(t->bytes);
+	values = malloc(count * sizeof(*values));
+	if (!raw || !values) {
+		model_fail(m, -ENOMEM, "out of memory");
+		return 0;
+	}
+	if (!m->failed)
+		m->failed = stoker_gguf_read(m->gguf, t, 0, raw, t->bytes, m->err);
+	if (m->failed)
+		return 0;
+	stoker_format_decode(t->format, raw, values, count);
+	return model_constant(m, values, count);
+}
+
+stoker_address model_vector(struct stoker_model *m, enum presence presence, uint64_t count,
+			    const char *fmt, ...)
+{
+	const struct stoker_gguf_tensor *t;
+	char name[MAX_NAME];
+	va_list args;
+
+	if (m->failed)
+		return 0;
+	va_start(args, fmt);
+	vsnprintf(name, sizeof(name), fmt, args);
+	va_end(args);
+	t = stoker_gguf_find_tensor(m->gguf, name);
+	if (t)
+		return vector_of(m, t, count);
+	if (presence == REQUIRED)
+		model_fail(m, -EINVAL, "tensor %s is missing", name);
+	return 0;
+}
+
+/*
+ * The first of the matrices of a layer's experts where these are tensors of their own, as "stoker
+ * pack" writes them: "blk.0.ffn_up_exps" is in blk.0.ffn_up.0.weight and so on, which have to be
+ * equally far apart.  NULL: there is none.
+ */
+static const struct stoker_gguf_tensor *find_apart(struct stoker_model *m, const char *stem,
+						   uint32_t count, uint64_t *stride)
+{
+	const size_t length = strlen(stem) - strlen("_exps");
+	const struct stoker_gguf_tensor *first = NULL;
+	char name[MAX_NAME];
+
+	if (strlen(stem) < strlen("_exps") || strcmp(stem + length, "_exps"))
+		return NULL;
+	*stride = 0;
+	for (uint32_t e = 0; e < count; e++) {
+		const struct stoker_gguf_tensor *t;
+
+		snprintf(name, sizeof(name), "%.*s.%u.weight", (int)length, stem, e);
+		t = stoker_gguf_find_tensor(m->gguf, name);
+		if (!first && !t)
+			return NULL;
+		if (e == 0)
+			first = t;
+		else if (e == 1 && t && t->offset > first->offset)
+			*stride = t->offset - first->offset;
+		if (!t || t->file != first->file || t->format != first->format ||
+		    t->bytes != first->bytes || t->offset != first->offset + e * *stride) {
+			model_fail(m, -ENOTSUP,
+				   "tensor %s is missing, unlike the first expert's, or not as "
+				   "far from the one before as others",
+				   name);
+			return NULL;
+		}
+		if (!model_is_paged(m, t) &&
+		    model_address(m, t) != model_address(m, first) + e * *stride) {
+			model_fail(m, -ENOTSUP,
+				   "tensor %s isn't in the same block of memory as the first "
+				   "expert's: the device has none that is large enough for the "
+				   "layer; page the experts (--memory)",
+				   name);
+			return NULL;
+		}
+	}
+	return first;
+}
+
+/* Notes that the device is to lay out a weight once it is read; the pager does so for its own. */
+static void note_tiles(struct stoker_model *m, const struct stoker_weight *w)
+{
+	struct stoker_weight *more;
+
+	for (size_t i = 0; i < m->tiled_count; i++)
+		if (m->tiled[i].at == w->at)
+			return;
+	more = realloc(m->tiled, (m->tiled_count + 1) * sizeof(*more));
+	if (!more) {
+		model_fail(m, -ENOMEM, "out of memory");
+		return;
+	}
+	m->tiled = more;
+	m->tiled[m->tiled_count++] = *w;
+}
+
+static bool weight_of(struct stoker_model *m, struct stoker_weight *w, enum presence presence,
+		      uint32_t in, uint32_t out, uint32_t cut, uint32_t count, const char *fmt,
+		      va_list args)
+{
+	const struct stoker_gguf_tensor *t;
+	uint64_t stride = 0;
+	char stem[MAX_NAME - 16], name[MAX_NAME];
+
+	*w = (struct stoker_weight){ 0 };
+	if (m->failed)
+		return false;
+	vsnprintf(stem, sizeof(stem), fmt, args);
+	snprintf(name, sizeof(name), "%s.weight", stem);
+	t = stoker_gguf_find_tensor(m->gguf, name);
+	if (!t && count > 1)
+		t = find_apart(m, stem, count, &stride);
+	if (!t) {
+		if (presence == REQUIRED && !m->failed)
+			model_fail(m, -EINVAL, "tensor %s is missing", name);
+		return false;
+	}
+	if (!check_shape(m, t, in, out, stride ? 1 : count))
+		return false;
+	*w = (struct stoker_weight){ .format = t->format,
+				     .at = model_address(m, t),
+				     .in = in,
+				     .out = out,
+				     .count = count,
+				     .stride = stride ? stride
+						      : stoker_row_bytes(t->format, in) * out,
+				     .tiled = stoker_wants_tiles(m->device, t->format, in, cut) };
+	if (w->tiled && !model_is_paged(m, t))
+		note_tiles(m, w);
+	struct stoker_weight *largest = &m->largest[t->format->id];
+
+	if ((uint64_t)in * out > (uint64_t)largest->in * largest->out)
+		*largest = *w;
+	snprintf(name, sizeof(name), "%s.bias", stem);
+	t = stoker_gguf_find_tensor(m->gguf, name);
+	if (t)
+		w->bias = vector_of(m, t, (uint64_t)out * count);
+	snprintf(name, sizeof(name), "%s.scale", stem);
+	t = stoker_gguf_find_tensor(m->gguf, name);
+	if (t)
+		w->scale = vector_of(m, t, count);
+	return !m->failed;
+}
+
+bool model_fused_weight(struct stoker_model *m, struct stoker_weight *w, enum presence presence,
+			uint32_t in, uint32_t out, uint32_t cut, uint32_t count, const char *fmt,
+			...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	const bool found = weight_of(m, w, presence, in, out, cut, count, fmt, args);
+
+	va_end(args);
+	return found;
+}
+
+bool model_weight(struct stoker_model *m, struct stoker_weight *w, enum presence presence,
+		  uint32_t in, uint32_t out, uint32_t count, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	const bool found = weight_of(m, w, presence, in, out, 0, count, fmt, args);
+
+	va_end(args);
+	return found;
+}
+
+struct stoker_weight weight_rows(const struct stoker_weight *w, uint32_t first, uint32_t rows)
+{
+	struct stoker_weight part = *w;
+
+	part.at += first * stoker_row_bytes(w->format, w->in);
+	part.out = rows;
+	if (part.bias)
+		part.bias += first * sizeof(float);
+	return part;
+}
