@@ -3,7 +3,10 @@
  * The Vulkan device's own state.  Ops become dispatches of the shaders in shaders/, which take
  * addresses in push constants; there are no descriptors.
  *
- *	instance.c   finding, choosing, opening and closing a device
+ *	vulkan.c     opens and closes a device
+ *	instance.c   the instance, validation, results of calls
+ *	choose.c     which device is taken
+ *	features.c   what it has to be able to do, and what it can do beyond that
  *	enumerate.c  what there is on this machine, without opening it
  *	memory.c     buffers with addresses, mapped or reached through a staging ring
  *	commands.c   recording, barriers where data flows, submission, replay
@@ -236,6 +239,8 @@ void vulkan_close(struct stoker_device *d);
 int vulkan_open_compiler(const char *which, struct vulkan **v, struct stoker_error *err);
 /* Tests put functions of their own into the table of each device that opens. */
 extern void (*vulkan_table_hook)(struct VolkDeviceTable *table);
+/* Takes the device that @which is: empty for the best one, a number or part of a name. */
+int vulkan_choose_device(struct vulkan *v, const char *which, struct stoker_error *err);
 /* The first thing that shaders and host code can't do without and the device hasn't, or NULL. */
 const char *vulkan_lacks(VkPhysicalDevice physical);
 /* Subgroup sizes, integer dot products, cooperative matrices. */
