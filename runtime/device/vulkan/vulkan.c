@@ -172,7 +172,9 @@ void vulkan_close(struct stoker_device *d)
 			v->vk.vkDeviceWaitIdle(v->device);
 		vulkan_tuning_close(v);
 		vulkan_pipelines_close(v);
-		vulkan_memory_close(v);
+		vulkan_scratch_close(v);
+		vulkan_memory_destroy(&v->base, &v->constants);
+		vulkan_transfer_close(v);
 		vulkan_commands_close(v);
 		v->vk.vkDestroyDevice(v->device, NULL);
 	}

@@ -8,7 +8,9 @@
  *	choose.c     which device is taken
  *	features.c   what it has to be able to do, and what it can do beyond that
  *	enumerate.c  what there is on this machine, without opening it
- *	memory.c     buffers with addresses, mapped or reached through a staging ring
+ *	memory.c     buffers with addresses
+ *	transfer.c   the host's reads and writes of them, directly or through a staging ring
+ *	scratch.c    memory of ops that take several dispatches
  *	commands.c   recording, barriers where data flows, submission, replay
  *	timing.c     what dispatches take, for profiles
  *	pipelines.c  shaders specialised on first use, cached on disk
@@ -262,14 +264,28 @@ int vulkan_memory_import(struct stoker_device *d, void *host, int fd, uint64_t b
 int vulkan_memory_create(struct stoker_device *d, uint64_t bytes, struct stoker_memory *m,
 			 struct stoker_error *err);
 void vulkan_memory_destroy(struct stoker_device *d, struct stoker_memory *m);
+int vulkan_buffer_create(struct vulkan *v, uint64_t bytes, uint32_t type, bool mapped,
+			 struct vulkan_buffer **out, struct stoker_error *err);
+void vulkan_buffer_free(struct vulkan *v, struct vulkan_buffer *b);
+/* The one in which so many bytes are, or NULL; the lock is held. */
+struct vulkan_buffer *vulkan_buffer_find(const struct vulkan *v, stoker_address at, uint64_t bytes);
+
+/* --- transfer.c ----------------------------------------------------------------------------------
+ */
+
 int vulkan_write(struct stoker_device *d, stoker_address dst, const void *src, uint64_t bytes,
 		 struct stoker_error *err);
 int vulkan_read(struct stoker_device *d, void *dst, stoker_address src, uint64_t bytes,
 		struct stoker_error *err);
+void vulkan_transfer_close(struct vulkan *v);
+
+/* --- scratch.c -----------------------------------------------------------------------------------
+ */
+
 /* Device memory for what passes between dispatches, valid until the next call for it. */
 enum vulkan_scratch { SCRATCH_EXPERTS, SCRATCH_CODES, SCRATCH_OTHER_CODES, SCRATCH_TABLES };
 stoker_address vulkan_scratch(struct vulkan *v, enum vulkan_scratch which, uint64_t bytes);
-void vulkan_memory_close(struct vulkan *v);
+void vulkan_scratch_close(struct vulkan *v);
 
 /* --- commands.c ----------------------------------------------------------------------------------
  */
