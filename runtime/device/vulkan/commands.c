@@ -6,45 +6,6 @@
 #include "base/profile.h"
 #include "device/vulkan/vulkan.h"
 
-static const uint64_t wait_step_ns = 1000000000;
-
-int vulkan_semaphore(struct vulkan *v, VkSemaphore *semaphore, struct stoker_error *err)
-{
-	const VkSemaphoreTypeCreateInfo type = {
-		.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
-		.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
-	};
-	const VkSemaphoreCreateInfo info = {
-		.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
-		.pNext = &type,
-	};
-	const VkResult result = v->vk.vkCreateSemaphore(v->device, &info, NULL, semaphore);
-
-	return result == VK_SUCCESS ? 0 : vulkan_fail(v, result, "creating a semaphore", err);
-}
-
-int vulkan_wait(struct vulkan *v, VkSemaphore semaphore, uint64_t value, struct stoker_error *err)
-{
-	const VkSemaphoreWaitInfo info = {
-		.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
-		.semaphoreCount = 1,
-		.pSemaphores = &semaphore,
-		.pValues = &value,
-	};
-	VkResult result;
-
-	if (!value)
-		return 0;
-	do
-		result = v->vk.vkWaitSemaphores(v->device, &info, wait_step_ns);
-	while (result == VK_TIMEOUT);
-	if (result == VK_SUCCESS)
-		return 0;
-	/* whatever happened, nothing may run on when memory goes */
-	v->vk.vkDeviceWaitIdle(v->device);
-	return vulkan_fail(v, result, "waiting for the device", err);
-}
-
 static int allocate(struct vulkan *v, VkCommandBuffer *buffer, struct stoker_error *err)
 {
 	const VkCommandBufferAllocateInfo info = {
@@ -66,14 +27,14 @@ int vulkan_commands_open(struct vulkan *v, struct stoker_error *err)
 	const VkCommandPoolCreateInfo pool = {
 		.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
 		.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
-		.queueFamilyIndex = v->family,
+		.queueFamilyIndex = v->compute.family,
 	};
 	const VkResult result = v->vk.vkCreateCommandPool(v->device, &pool, NULL, &v->pool);
 	int ret;
 
 	if (result != VK_SUCCESS)
 		return vulkan_fail(v, result, "creating a command pool", err);
-	ret = vulkan_semaphore(v, &v->timeline, err);
+	ret = vulkan_queue_open(v, &v->compute, err);
 	for (unsigned i = 0; i < VULKAN_RING && !ret; i++)
 		ret = allocate(v, &v->ring[i].buffer, err);
 	return ret;
@@ -85,8 +46,7 @@ void vulkan_commands_close(struct vulkan *v)
 		vulkan_timing_end(v, &v->ring[i]);
 	if (v->pool)
 		v->vk.vkDestroyCommandPool(v->device, v->pool, NULL);
-	if (v->timeline)
-		v->vk.vkDestroySemaphore(v->device, v->timeline, NULL);
+	vulkan_queue_close(v, &v->compute);
 }
 
 static void barrier(struct vulkan *v, VkPipelineStageFlags to, VkAccessFlags access)
@@ -109,7 +69,7 @@ static int start(struct vulkan *v, bool again, struct stoker_error *err)
 		.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
 	};
 	struct vulkan_commands *c = &v->ring[v->ring_next];
-	int ret = vulkan_wait(v, v->timeline, c->value, err);
+	int ret = vulkan_queue_wait(v, &v->compute, c->value, err);
 	VkResult result;
 
 	if (ret)
@@ -157,43 +117,22 @@ int vulkan_begin(struct stoker_device *d, struct stoker_error *err)
 
 static int run(struct vulkan *v, struct vulkan_commands *c, struct stoker_error *err)
 {
-	const uint64_t value = v->timeline_value + 1;
-	const VkPipelineStageFlags stage = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
-	const bool after = v->transfer_timeline != VK_NULL_HANDLE; /* writes through the ring */
-	const VkTimelineSemaphoreSubmitInfo values = {
-		.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
-		.waitSemaphoreValueCount = after ? 1 : 0,
-		.pWaitSemaphoreValues = &v->transfer_value,
-		.signalSemaphoreValueCount = 1,
-		.pSignalSemaphoreValues = &value,
-	};
-	const VkSubmitInfo info = {
-		.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-		.pNext = &values,
-		.waitSemaphoreCount = after ? 1 : 0,
-		.pWaitSemaphores = &v->transfer_timeline,
-		.pWaitDstStageMask = &stage,
-		.commandBufferCount = 1,
-		.pCommandBuffers = &c->buffer,
-		.signalSemaphoreCount = 1,
-		.pSignalSemaphores = &v->timeline,
-	};
 	const uint64_t began = profile_now(v->base.profile);
-	const VkResult result = v->vk.vkQueueSubmit(v->queue, 1, &info, VK_NULL_HANDLE);
+	/* after writes through the staging ring */
+	const int ret = vulkan_queue_submit(v, &v->compute, c->buffer, &v->transfer,
+					    VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, "submitting work",
+					    &c->value, err);
 
 	profile_add(v->base.profile, PROFILE_HOST, "submit", NULL, began,
 		    profile_now(v->base.profile));
-	if (result != VK_SUCCESS)
-		return vulkan_fail(v, result, "submitting work", err);
-	v->timeline_value = c->value = value;
-	return 0;
+	return ret;
 }
 
 /* Waits for what run() submitted. */
 static int wait_for(struct vulkan *v, struct vulkan_commands *c, struct stoker_error *err)
 {
 	const uint64_t began = profile_now(v->base.profile);
-	const int ret = vulkan_wait(v, v->timeline, c->value, err);
+	const int ret = vulkan_queue_wait(v, &v->compute, c->value, err);
 
 	if (!ret && v->base.profile) {
 		vulkan_timing_take(v, c);
@@ -317,7 +256,7 @@ void vulkan_recording_free(struct stoker_device *d, struct stoker_recording *r)
 
 	if (!r)
 		return;
-	vulkan_wait(v, v->timeline, r->commands.value, NULL);
+	vulkan_queue_wait(v, &v->compute, r->commands.value, NULL);
 	pthread_mutex_lock(&v->lock);
 	v->vk.vkFreeCommandBuffers(v->device, v->pool, 1, &r->commands.buffer);
 	vulkan_timing_end(v, &r->commands);

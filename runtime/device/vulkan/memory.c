@@ -44,8 +44,8 @@ static void add_types(struct vulkan *v, uint32_t allowed, VkMemoryPropertyFlags 
 /* @more goes into the chain of the call. */
 static int create_buffer(struct vulkan *v, uint64_t bytes, const void *more, VkBuffer *buffer)
 {
-	const uint32_t families[] = { v->family, v->transfer_family };
-	const bool shared = v->family != v->transfer_family;
+	const uint32_t families[] = { v->compute.family, v->transfer.family };
+	const bool shared = v->compute.family != v->transfer.family;
 	const VkBufferCreateInfo info = {
 		.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
 		.pNext = more,
@@ -437,8 +437,7 @@ void vulkan_memory_destroy(struct stoker_device *d, struct stoker_memory *m)
 	if (!b)
 		return;
 	pthread_mutex_lock(&v->lock);
-	if (v->transfer_timeline)
-		vulkan_wait(v, v->transfer_timeline, v->transfer_value, NULL);
+	vulkan_queue_wait(v, &v->transfer, v->transfer.submitted, NULL);
 	for (struct vulkan_buffer **at = &v->buffers; *at; at = &(*at)->next)
 		if (*at == b) {
 			*at = b->next;

@@ -11,15 +11,14 @@ static int open_stages(struct vulkan *v, struct stoker_error *err)
 	const VkCommandPoolCreateInfo pool = {
 		.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
 		.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
-		.queueFamilyIndex = v->transfer_family,
+		.queueFamilyIndex = v->transfer.family,
 	};
 	VkResult result;
-	int ret = 0;
+	int ret;
 
 	if (v->stages[VULKAN_STAGES - 1].buffer)
 		return 0;
-	if (!v->transfer_timeline)
-		ret = vulkan_semaphore(v, &v->transfer_timeline, err);
+	ret = vulkan_queue_open(v, &v->transfer, err);
 	if (ret)
 		return ret;
 	if (!v->transfer_pool) {
@@ -69,26 +68,6 @@ static int copy(struct vulkan *v, struct vulkan_stage *s, const struct vulkan_bu
 					  .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
 					  .dstAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT |
 							   VK_ACCESS_TRANSFER_READ_BIT };
-	uint64_t value = v->transfer_value + 1, after = v->timeline_value;
-	const VkPipelineStageFlags stage = VK_PIPELINE_STAGE_TRANSFER_BIT;
-	const VkTimelineSemaphoreSubmitInfo values = {
-		.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
-		.waitSemaphoreValueCount = 1,
-		.pWaitSemaphoreValues = &after,
-		.signalSemaphoreValueCount = 1,
-		.pSignalSemaphoreValues = &value,
-	};
-	const VkSubmitInfo submit = {
-		.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-		.pNext = &values,
-		.waitSemaphoreCount = 1,
-		.pWaitSemaphores = &v->timeline,
-		.pWaitDstStageMask = &stage,
-		.commandBufferCount = 1,
-		.pCommandBuffers = &s->commands.buffer,
-		.signalSemaphoreCount = 1,
-		.pSignalSemaphores = &v->transfer_timeline,
-	};
 	VkResult result = v->vk.vkBeginCommandBuffer(s->commands.buffer, &begin);
 
 	if (result != VK_SUCCESS)
@@ -103,12 +82,11 @@ static int copy(struct vulkan *v, struct vulkan_stage *s, const struct vulkan_bu
 					   VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &to_host, 0, NULL, 0,
 					   NULL);
 	result = v->vk.vkEndCommandBuffer(s->commands.buffer);
-	if (result == VK_SUCCESS)
-		result = v->vk.vkQueueSubmit(v->transfer_queue, 1, &submit, VK_NULL_HANDLE);
 	if (result != VK_SUCCESS)
 		return vulkan_fail(v, result, "transferring data", err);
-	v->transfer_value = s->commands.value = value;
-	return 0;
+	return vulkan_queue_submit(v, &v->transfer, s->commands.buffer, &v->compute,
+				   VK_PIPELINE_STAGE_TRANSFER_BIT, "transferring data",
+				   &s->commands.value, err);
 }
 
 static int stage_write(struct vulkan *v, const struct vulkan_buffer *b, uint64_t offset,
@@ -120,7 +98,7 @@ static int stage_write(struct vulkan *v, const struct vulkan_buffer *b, uint64_t
 		struct vulkan_stage *s = &v->stages[v->stage_next++ % VULKAN_STAGES];
 
 		n = MIN(bytes - done, (uint64_t)VULKAN_STAGE_BYTES);
-		ret = vulkan_wait(v, v->transfer_timeline, s->commands.value, err);
+		ret = vulkan_queue_wait(v, &v->transfer, s->commands.value, err);
 		if (ret)
 			break;
 		memcpy(s->buffer->map, src + done, n);
@@ -138,11 +116,11 @@ static int stage_read(struct vulkan *v, const struct vulkan_buffer *b, uint64_t 
 		struct vulkan_stage *s = &v->stages[v->stage_next++ % VULKAN_STAGES];
 
 		n = MIN(bytes - done, (uint64_t)VULKAN_STAGE_BYTES);
-		ret = vulkan_wait(v, v->transfer_timeline, s->commands.value, err);
+		ret = vulkan_queue_wait(v, &v->transfer, s->commands.value, err);
 		if (!ret)
 			ret = copy(v, s, b, offset + done, n, false, err);
 		if (!ret)
-			ret = vulkan_wait(v, v->transfer_timeline, s->commands.value, err);
+			ret = vulkan_queue_wait(v, &v->transfer, s->commands.value, err);
 		if (!ret)
 			memcpy(dst + done, s->buffer->map, n);
 	}
@@ -197,6 +175,5 @@ void vulkan_transfer_close(struct vulkan *v)
 			vulkan_buffer_free(v, v->stages[i].buffer);
 	if (v->transfer_pool)
 		v->vk.vkDestroyCommandPool(v->device, v->transfer_pool, NULL);
-	if (v->transfer_timeline)
-		v->vk.vkDestroySemaphore(v->device, v->transfer_timeline, NULL);
+	vulkan_queue_close(v, &v->transfer);
 }

@@ -13,7 +13,7 @@ static void choose_queues(struct vulkan *v)
 	int best = -1;
 
 	vkGetPhysicalDeviceQueueFamilyProperties(v->physical, &count, families);
-	v->family = UINT32_MAX;
+	v->compute.family = UINT32_MAX;
 	for (uint32_t i = 0; i < count; i++) {
 		const VkQueueFlags flags = families[i].queueFlags;
 		const int good = flags & VK_QUEUE_GRAPHICS_BIT ? 0
@@ -21,18 +21,18 @@ static void choose_queues(struct vulkan *v)
 
 		if (flags & VK_QUEUE_COMPUTE_BIT && good > best) {
 			best = good;
-			v->family = i;
+			v->compute.family = i;
 		}
 	}
-	if (v->family < count && families[v->family].timestampValidBits)
-		v->stamp_mask = ~0ull >> (64 - families[v->family].timestampValidBits);
+	if (v->compute.family < count && families[v->compute.family].timestampValidBits)
+		v->stamp_mask = ~0ull >> (64 - families[v->compute.family].timestampValidBits);
 	/* a family for nothing but transfers: others without compute are for video and the like */
-	v->transfer_family = v->family;
+	v->transfer.family = v->compute.family;
 	for (uint32_t i = 0; i < count; i++) {
 		const VkQueueFlags flags = families[i].queueFlags & ~VK_QUEUE_SPARSE_BINDING_BIT;
 
 		if (flags == VK_QUEUE_TRANSFER_BIT)
-			v->transfer_family = i;
+			v->transfer.family = i;
 	}
 }
 
@@ -71,11 +71,11 @@ static int open_device(struct vulkan *v, struct stoker_error *err)
 	const uint32_t extension_count = list_extensions(v, extensions);
 	const VkDeviceQueueCreateInfo queues[] = {
 		{ .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
-		  .queueFamilyIndex = v->family,
+		  .queueFamilyIndex = v->compute.family,
 		  .queueCount = 1,
 		  .pQueuePriorities = &priority },
 		{ .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
-		  .queueFamilyIndex = v->transfer_family,
+		  .queueFamilyIndex = v->transfer.family,
 		  .queueCount = 1,
 		  .pQueuePriorities = &priority },
 	};
@@ -136,7 +136,7 @@ static int open_device(struct vulkan *v, struct stoker_error *err)
 	const VkDeviceCreateInfo info = {
 		.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
 		.pNext = &features,
-		.queueCreateInfoCount = v->transfer_family == v->family ? 1 : 2,
+		.queueCreateInfoCount = v->transfer.family == v->compute.family ? 1 : 2,
 		.pQueueCreateInfos = queues,
 		.enabledExtensionCount = extension_count,
 		.ppEnabledExtensionNames = extensions,
@@ -150,8 +150,8 @@ static int open_device(struct vulkan *v, struct stoker_error *err)
 	volkLoadDeviceTable(&v->vk, v->device);
 	if (vulkan_table_hook)
 		vulkan_table_hook(&v->vk);
-	v->vk.vkGetDeviceQueue(v->device, v->family, 0, &v->queue);
-	v->vk.vkGetDeviceQueue(v->device, v->transfer_family, 0, &v->transfer_queue);
+	v->vk.vkGetDeviceQueue(v->device, v->compute.family, 0, &v->compute.queue);
+	v->vk.vkGetDeviceQueue(v->device, v->transfer.family, 0, &v->transfer.queue);
 	return 0;
 }
 
@@ -168,7 +168,7 @@ void vulkan_close(struct stoker_device *d)
 	struct vulkan *v = vulkan_of(d);
 
 	if (v->device) {
-		if (v->timeline_value || v->transfer_value)
+		if (v->compute.submitted || v->transfer.submitted)
 			v->vk.vkDeviceWaitIdle(v->device);
 		vulkan_tuning_close(v);
 		vulkan_pipelines_close(v);

@@ -11,7 +11,8 @@
  *	memory.c     buffers with addresses
  *	transfer.c   the host's reads and writes of them, directly or through a staging ring
  *	scratch.c    memory of ops that take several dispatches
- *	commands.c   recording, barriers where data flows, submission, replay
+ *	queue.c      submission, waiting
+ *	commands.c   recording, barriers where data flows, replay
  *	timing.c     what dispatches take, for profiles
  *	pipelines.c  shaders specialised on first use, cached on disk
  *	tuning.c     which variants of products are the fastest, cached on disk
@@ -28,6 +29,7 @@
 #include <volk.h>
 
 #include "device/device.h"
+#include "device/vulkan/queue.h"
 
 enum {
 	VULKAN_CONSTANTS = 6, /* specialisation constants of a shader */
@@ -139,8 +141,7 @@ struct vulkan {
 	VkDevice device;
 	char name[96];
 
-	uint32_t family, transfer_family;
-	VkQueue queue, transfer_queue;
+	struct vulkan_queue compute, transfer;
 	VkPhysicalDeviceMemoryProperties heaps;
 	VkPhysicalDeviceLimits limits;
 	bool unified;	      /* the host writes into the memory that shaders read */
@@ -177,8 +178,6 @@ struct vulkan {
 
 	/* commands */
 	VkCommandPool pool;
-	VkSemaphore timeline;
-	uint64_t timeline_value;
 	struct vulkan_commands ring[VULKAN_RING];
 	unsigned ring_next;
 	VkCommandBuffer recording; /* NULL: not between begin() and submit() */
@@ -213,8 +212,6 @@ struct vulkan {
 	struct vulkan_stage stages[VULKAN_STAGES];
 	unsigned stage_next;
 	VkCommandPool transfer_pool;
-	VkSemaphore transfer_timeline;
-	uint64_t transfer_value;
 	struct stoker_memory scratch[VULKAN_SCRATCHES]; /* of ops that take several dispatches */
 	struct stoker_memory *retired; /* earlier ones, which recordings may still use */
 	size_t retired_count;
@@ -292,8 +289,6 @@ void vulkan_scratch_close(struct vulkan *v);
 
 int vulkan_commands_open(struct vulkan *v, struct stoker_error *err);
 void vulkan_commands_close(struct vulkan *v);
-int vulkan_semaphore(struct vulkan *v, VkSemaphore *semaphore, struct stoker_error *err);
-int vulkan_wait(struct vulkan *v, VkSemaphore semaphore, uint64_t value, struct stoker_error *err);
 int vulkan_begin(struct stoker_device *d, struct stoker_error *err);
 int vulkan_flush(struct stoker_device *d, struct stoker_error *err);
 /* Runs what is recorded, waits, and goes on recording; a failure is kept for submit(). */
