@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Experts wanted, read, given out and released: see pager.h. */
 #include "base/profile.h"
-#include "pager/slots.h"
+#include "pager/internal.h"
 
 /* Wanted by nobody and complete, so that it may hold something else. */
 static bool is_free(const struct slot *s)

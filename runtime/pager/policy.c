@@ -2,7 +2,7 @@
 /* Which slot is used again. */
 #include <math.h>
 
-#include "pager/slots.h"
+#include "pager/internal.h"
 
 /* After so many rounds through the layers a use counts half. */
 static const double half_life = 16;

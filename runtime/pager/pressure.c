@@ -6,7 +6,7 @@
  */
 #include <stdio.h>
 
-#include "pager/slots.h"
+#include "pager/internal.h"
 
 enum { CALM = 30 }; /* looks without pressure until slots come back */
 

@@ -2,7 +2,7 @@
 /* A device with memory of its own computes from copies of what the host's slots hold. */
 #include <math.h>
 
-#include "pager/slots.h"
+#include "pager/internal.h"
 
 static double score(const struct slot *s)
 {

@@ -4,7 +4,7 @@
  * next layer's router would choose now, and in a prompt, which needs nearly all, the next layer's.
  * What the former gains is measured, and it's left when that is nothing.
  */
-#include "pager/slots.h"
+#include "pager/internal.h"
 
 enum {
 	TURN = 4,   /* steps with or without foresight in a row, the first of which doesn't count */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the files of the pager share: slots, the layers whose experts they hold, who gives way. */
-#ifndef STOKER_PAGER_SLOTS_H
-#define STOKER_PAGER_SLOTS_H
+#ifndef STOKER_PAGER_INTERNAL_H
+#define STOKER_PAGER_INTERNAL_H
 
 #include "pager/pager.h"
 
@@ -65,7 +65,7 @@ struct policy {
 	struct slot *(*victim)(const struct class *c, bool (*may)(const struct slot *s));
 };
 
-/* Tokens in turns with and without foresight, see foresight.c. */
+/* Tokens in turns with and without foresight, see prefetch.c. */
 struct trial {
 	uint32_t step;	/* of the trial */
 	uint32_t rest;	/* steps until the next one */
@@ -143,7 +143,7 @@ struct slot *choose_victim(const struct layer *l, bool (*may)(const struct slot 
 /* One more use, now. */
 void count_use(struct layer *l, uint32_t expert);
 
-/* foresight.c: steps that follow are too early to be compared */
+/* prefetch.c: steps that follow are too early to be compared */
 void rest_trial(struct stoker_pager *p);
 
 /* pager.c */
@@ -167,7 +167,7 @@ int bring_copy(struct slot *s, struct stoker_error *err);
 /* pressure.c: gives slots back to a machine that is short of memory, and takes them again */
 void mind_pressure(struct stoker_pager *p);
 
-/* foresight.c: what a device says of a layer that comes later, and when reading that begins */
+/* prefetch.c: what a device says of a layer that comes later, and when reading that begins */
 void pager_foresee(struct stoker_expert_source *source, const uint32_t *experts, uint32_t count,
 		   bool now);
 void read_foreseen(struct stoker_pager *p);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* How many slots there are, and the pager's beginning and end. */
-#include "pager/slots.h"
+#include "pager/internal.h"
 
 /* --- sizes ---------------------------------------------------------------------------------------
  */
