@@ -164,7 +164,7 @@ static int create(struct stoker_model *m, const struct stoker_model_params *para
 		  struct model_pager *p)
 {
 	static const struct stoker_session_params defaults;
-	AUTO_FREE struct pager_layer *layers = calloc(m->layer_count, sizeof(*layers));
+	AUTO_FREE struct pager_source *layers = calloc(m->layer_count, sizeof(*layers));
 	struct needs *n = &p->needs;
 	struct stoker_store *store;
 	enum pager_foresight foresight;
@@ -177,10 +177,10 @@ static int create(struct stoker_model *m, const struct stoker_model_params *para
 
 		if (!l->expert_count)
 			continue;
-		layers[i] = (struct pager_layer){ .slice = { slice_of(m, p, &l->gate_exps),
-							     slice_of(m, p, &l->up_exps),
-							     slice_of(m, p, &l->down_exps) },
-						  .experts = l->expert_count };
+		layers[i] = (struct pager_source){ .slice = { slice_of(m, p, &l->gate_exps),
+							      slice_of(m, p, &l->up_exps),
+							      slice_of(m, p, &l->down_exps) },
+						   .experts = l->expert_count };
 	}
 	*n = find_needs(m, params->session ? params->session : &defaults);
 	n->least = pager_least(layers, m->layer_count, m->experts_used);

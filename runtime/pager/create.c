@@ -5,7 +5,7 @@
 /* --- sizes ---------------------------------------------------------------------------------------
  */
 
-static uint64_t slot_room(const struct pager_layer *l)
+static uint64_t slot_room(const struct pager_source *l)
 {
 	uint64_t room = 0;
 
@@ -14,7 +14,7 @@ static uint64_t slot_room(const struct pager_layer *l)
 	return room;
 }
 
-uint64_t pager_memory(const struct pager_layer *layers, uint32_t count, uint32_t experts)
+uint64_t pager_memory(const struct pager_source *layers, uint32_t count, uint32_t experts)
 {
 	uint64_t bytes = 0;
 
@@ -26,7 +26,7 @@ uint64_t pager_memory(const struct pager_layer *layers, uint32_t count, uint32_t
 /* --- making it -----------------------------------------------------------------------------------
  */
 
-static struct class *class_of(struct stoker_pager *p, uint64_t slot_bytes)
+static struct slot_class *class_of(struct stoker_pager *p, uint64_t slot_bytes)
 {
 	for (uint32_t i = 0; i < p->class_count; i++)
 		if (p->classes[i].slot_bytes == slot_bytes)
@@ -36,15 +36,15 @@ static struct class *class_of(struct stoker_pager *p, uint64_t slot_bytes)
 }
 
 /* Where slot @i of a class is. */
-typedef void place_fn(struct class *c, uint32_t i, uint8_t *host, stoker_address at);
+typedef void place_fn(struct slot_class *c, uint32_t i, uint8_t *host, stoker_address at);
 
-static void place_slot(struct class *c, uint32_t i, uint8_t *host, stoker_address at)
+static void place_slot(struct slot_class *c, uint32_t i, uint8_t *host, stoker_address at)
 {
 	c->slots[i].memory = host;
 	c->slots[i].at = at;
 }
 
-static void place_copy(struct class *c, uint32_t i, uint8_t *host, stoker_address at)
+static void place_copy(struct slot_class *c, uint32_t i, uint8_t *host, stoker_address at)
 {
 	(void)host;
 	c->copies[i].at = at;
@@ -72,7 +72,7 @@ static int create_block(struct stoker_pager *p, uint64_t bytes, bool slots, stru
 }
 
 /* Blocks of device memory as large as there can be, cut into @count slots. */
-static int cut_blocks(struct stoker_pager *p, struct class *c, uint32_t count, place_fn *place,
+static int cut_blocks(struct stoker_pager *p, struct slot_class *c, uint32_t count, place_fn *place,
 		      struct stoker_error *err)
 {
 	const uint64_t in_block =
@@ -106,7 +106,7 @@ static int cut_blocks(struct stoker_pager *p, struct class *c, uint32_t count, p
 }
 
 /* Slots in memory of the host. */
-static int create_host(struct stoker_pager *p, struct class *c, struct stoker_error *err)
+static int create_host(struct stoker_pager *p, struct slot_class *c, struct stoker_error *err)
 {
 	const uint64_t bytes = c->count * c->slot_bytes;
 	struct store_arena a;
@@ -122,7 +122,7 @@ static int create_host(struct stoker_pager *p, struct class *c, struct stoker_er
 	return c->host ? 0 : stoker_fail(err, -ENOMEM, "no memory for %u slots", c->count);
 }
 
-static int fill_class(struct stoker_pager *p, struct class *c, struct stoker_error *err)
+static int fill_class(struct stoker_pager *p, struct slot_class *c, struct stoker_error *err)
 {
 	int ret;
 
@@ -150,12 +150,12 @@ static int fill_class(struct stoker_pager *p, struct class *c, struct stoker_err
 }
 
 /* What every class gets before the rest is shared out: one token's experts. */
-static uint32_t first_share(const struct class *c, uint32_t least)
+static uint32_t first_share(const struct slot_class *c, uint32_t least)
 {
 	return MIN(least, c->experts);
 }
 
-uint64_t pager_least(const struct pager_layer *layers, uint32_t count, uint32_t least)
+uint64_t pager_least(const struct pager_source *layers, uint32_t count, uint32_t least)
 {
 	uint64_t bytes = 0;
 
@@ -186,7 +186,7 @@ static int share_out(const struct stoker_pager *p, uint64_t memory, const char *
 	char have[16], need[16];
 
 	for (uint32_t i = 0; i < p->class_count; i++) {
-		const struct class *c = &p->classes[i];
+		const struct slot_class *c = &p->classes[i];
 
 		first += first_share(c, p->least) * c->slot_bytes;
 		all += (c->experts - first_share(c, p->least)) * c->slot_bytes;
@@ -196,7 +196,7 @@ static int share_out(const struct stoker_pager *p, uint64_t memory, const char *
 				   stoker_human_size(memory, have), whose,
 				   stoker_human_size(first, need));
 	for (uint32_t i = 0; i < p->class_count; i++) {
-		const struct class *c = &p->classes[i];
+		const struct slot_class *c = &p->classes[i];
 		const uint32_t others = c->experts - first_share(c, p->least);
 		const double part = all ? (double)(memory - first) / (double)all : 0;
 
@@ -232,11 +232,11 @@ static int make_slots(struct stoker_pager *p, const struct pager_params *params,
 static void set_quotas(struct stoker_pager *p)
 {
 	for (uint32_t i = 0; i < p->class_count; i++) {
-		const struct class *c = &p->classes[i];
+		const struct slot_class *c = &p->classes[i];
 		uint32_t n = 0;
 
 		for (uint32_t k = 0; k < p->layer_count; k++) {
-			struct layer *l = &p->layers[k];
+			struct pager_layer *l = &p->layers[k];
 			const double depth = c->layers > 1 ? n / (c->layers - 1.0) : 0.5;
 
 			if (l->class != c)
@@ -251,7 +251,7 @@ int pager_create(const struct pager_params *params, struct stoker_pager **out,
 		 struct stoker_error *err)
 {
 	struct stoker_pager *p = calloc(1, sizeof(*p));
-	const struct pager_layer *layers = params->layers;
+	const struct pager_source *layers = params->layers;
 	const uint32_t count = params->count;
 	int ret = 0;
 
@@ -274,9 +274,9 @@ int pager_create(const struct pager_params *params, struct stoker_pager **out,
 	if (!p->layers || !p->classes)
 		ret = stoker_fail(err, -ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < count && !ret; i++) {
-		struct layer *l = &p->layers[i];
+		struct pager_layer *l = &p->layers[i];
 
-		*l = (struct layer){
+		*l = (struct pager_layer){
 			.pager = p,
 			.place = layers[i],
 			.number = i,

@@ -8,7 +8,7 @@
 struct slot {
 	uint8_t *memory;
 	stoker_address at;
-	struct layer *layer; /* whose expert it holds, NULL: empty */
+	struct pager_layer *layer; /* whose expert it holds, NULL: empty */
 	uint32_t expert;
 	uint32_t users;	  /* want() without release() */
 	uint32_t pending; /* reads under way */
@@ -16,7 +16,7 @@ struct slot {
 	uint64_t wave;	  /* the last one that wanted it */
 	bool foreseen;	  /* brought in, or being so, before anyone wanted it */
 	int failed;
-	struct copy *copy; /* of a device with memory of its own, NULL: there is none */
+	struct device_slot *copy; /* of a device with memory of its own, NULL: there is none */
 	bool copied;
 	uint32_t tiled; /* bits of the slices that the device has laid out */
 	struct store_read reads[PAGER_SLICES];
@@ -25,19 +25,18 @@ struct slot {
 };
 
 /* A second tier: memory of the device for what a slot holds. */
-struct copy {
+struct device_slot {
 	stoker_address at;
 	struct slot *of; /* NULL: of none */
 };
 
 /* Layers whose experts take the same room share slots. */
-struct class
-{
+struct slot_class {
 	uint64_t slot_bytes;
 	uint32_t layers, experts, count; /* count: of slots */
 	struct slot *slots, *oldest, *newest;
 	struct slot *away; /* given back to the machine, linked by @newer */
-	struct copy *copies;
+	struct device_slot *copies;
 	uint32_t copy_count;
 	struct stoker_memory *blocks; /* of the device */
 	uint32_t block_count;
@@ -46,11 +45,11 @@ struct class
 	bool owns_host;
 };
 
-struct layer {
+struct pager_layer {
 	struct stoker_expert_source source;
 	struct stoker_pager *pager;
-	struct pager_layer place;
-	struct class *class;
+	struct pager_source place;
+	struct slot_class *class;
 	struct slot **resident; /* [experts] */
 	double *score;		/* [experts], log2 of uses that halve with time */
 	uint32_t *foreseen;	/* [experts], the likeliest first */
@@ -62,7 +61,7 @@ struct layer {
 struct policy {
 	const char *name;
 	/* Of the slots that may be used again the one that gives way, or NULL. */
-	struct slot *(*victim)(const struct class *c, bool (*may)(const struct slot *s));
+	struct slot *(*victim)(const struct slot_class *c, bool (*may)(const struct slot *s));
 };
 
 /* Tokens in turns with and without foresight, see prefetch.c. */
@@ -78,18 +77,18 @@ struct trial {
 struct stoker_pager {
 	struct stoker_device *device;
 	struct stoker_store *store;
-	struct layer *layers;
+	struct pager_layer *layers;
 	uint32_t layer_count;
-	struct class *classes;
+	struct slot_class *classes;
 	uint32_t class_count;
 	uint32_t least; /* experts of a layer that a token uses */
 	const struct policy *policy;
 	enum pager_foresight foresight;
-	uint32_t rows;	    /* of this step */
-	bool foresees;	    /* in it */
-	bool pays;	    /* what the last trial found */
-	struct layer *last; /* that wanted experts */
-	struct layer *next; /* what is foreseen and not yet read */
+	uint32_t rows;		  /* of this step */
+	bool foresees;		  /* in it */
+	bool pays;		  /* what the last trial found */
+	struct pager_layer *last; /* that wanted experts */
+	struct pager_layer *next; /* what is foreseen and not yet read */
 	struct trial trial;
 	uint64_t waves; /* want() calls so far, a clock */
 	size_t reading; /* reads under way, without a pause since: */
@@ -101,14 +100,14 @@ struct stoker_pager {
 	struct pager_stats stats;
 };
 
-static inline void unlink_slot(struct class *c, struct slot *s)
+static inline void unlink_slot(struct slot_class *c, struct slot *s)
 {
 	*(s->older ? &s->older->newer : &c->oldest) = s->newer;
 	*(s->newer ? &s->newer->older : &c->newest) = s->older;
 	s->older = s->newer = NULL;
 }
 
-static inline void make_newest(struct class *c, struct slot *s)
+static inline void make_newest(struct slot_class *c, struct slot *s)
 {
 	s->older = c->newest;
 	s->newer = NULL;
@@ -116,7 +115,7 @@ static inline void make_newest(struct class *c, struct slot *s)
 	c->newest = s;
 }
 
-static inline void make_oldest(struct class *c, struct slot *s)
+static inline void make_oldest(struct slot_class *c, struct slot *s)
 {
 	s->newer = c->oldest;
 	s->older = NULL;
@@ -133,15 +132,15 @@ static inline uint64_t slice_room(const struct pager_slice *s)
 /* policy.c; NULL: the default, or there is none of that name */
 const struct policy *pager_policy(const char *name);
 /* Whether this step goes through all of a layer's experts, as long prompts do. */
-bool pager_scans(const struct layer *l);
+bool pager_scans(const struct pager_layer *l);
 /*
  * The slot that gives way to an expert of the layer, of those that may; NULL: none does.  That's
  * the policy's choice, except in scans: going round through more than there is room for, whatever
  * was used long ago comes next, so that what was used last gives way.
  */
-struct slot *choose_victim(const struct layer *l, bool (*may)(const struct slot *s));
+struct slot *choose_victim(const struct pager_layer *l, bool (*may)(const struct slot *s));
 /* One more use, now. */
-void count_use(struct layer *l, uint32_t expert);
+void count_use(struct pager_layer *l, uint32_t expert);
 
 /* prefetch.c: steps that follow are too early to be compared */
 void rest_trial(struct stoker_pager *p);
@@ -150,17 +149,18 @@ void rest_trial(struct stoker_pager *p);
 void forget_slot(struct slot *s);
 /* Gives an empty or forgotten slot to an expert; its reads go to @reads, their number is returned.
  */
-uint32_t fill_slot(struct slot *s, struct layer *l, uint32_t expert, struct store_read **reads);
+uint32_t fill_slot(struct slot *s, struct pager_layer *l, uint32_t expert,
+		   struct store_read **reads);
 void send_reads(struct stoker_pager *p, struct store_read **reads, size_t count,
 		enum store_priority priority);
 /* So many aren't under way any more. */
 void end_reads(struct stoker_pager *p, size_t count);
 /* A read that was taken back or failed before anyone wanted it; it may be made up for later. */
 void leave_unread(struct store_read *r);
-void init_source(struct layer *l);
+void init_source(struct pager_layer *l);
 
 /* tiers.c: a place in the device's memory for a slot's expert; false: all are in use */
-bool reserve_copy(struct class *c, struct slot *s);
+bool reserve_copy(struct slot_class *c, struct slot *s);
 /* Brings it there, for a slot that is complete. */
 int bring_copy(struct slot *s, struct stoker_error *err);
 
@@ -172,9 +172,9 @@ void pager_foresee(struct stoker_expert_source *source, const uint32_t *experts,
 		   bool now);
 void read_foreseen(struct stoker_pager *p);
 /* The same for all experts of the layer behind this one. */
-void foresee_all(struct layer *before);
+void foresee_all(struct pager_layer *before);
 /* Counts how well the wanted experts were foreseen. */
-void judge_foresight(struct layer *l, const uint32_t *wanted, uint32_t count);
+void judge_foresight(struct pager_layer *l, const uint32_t *wanted, uint32_t count);
 /* Takes back what was foreseen and hasn't begun to be read. */
 void withdraw_foreseen(struct stoker_pager *p);
 

@@ -16,7 +16,7 @@ static bool is_spare(const struct slot *s)
 }
 
 /* Whether a slot waits for reads that nobody wants any more. */
-static bool has_abandoned(const struct class *c)
+static bool has_abandoned(const struct slot_class *c)
 {
 	for (const struct slot *s = c->oldest; s; s = s->newer)
 		if (!s->users && s->pending)
@@ -108,7 +108,8 @@ static void take_completions(struct stoker_pager *p, bool wait)
 	}
 }
 
-uint32_t fill_slot(struct slot *s, struct layer *l, uint32_t expert, struct store_read **reads)
+uint32_t fill_slot(struct slot *s, struct pager_layer *l, uint32_t expert,
+		   struct store_read **reads)
 {
 	struct store_read *last = NULL;
 	uint64_t at = 0;
@@ -183,7 +184,7 @@ static int by_place(const void *a, const void *b)
  */
 
 /* A slot that may hold something else, after waiting for one if need be; NULL: all are in use. */
-static struct slot *find_room(struct layer *l)
+static struct slot *find_room(struct pager_layer *l)
 {
 	struct slot *s = choose_victim(l, is_spare);
 
@@ -198,7 +199,7 @@ static struct slot *find_room(struct layer *l)
 }
 
 /* The slot that holds an expert or is going to, without what failed; NULL: there is none. */
-static struct slot *find_expert(struct layer *l, uint32_t expert)
+static struct slot *find_expert(struct pager_layer *l, uint32_t expert)
 {
 	struct slot *s = l->resident[expert];
 
@@ -213,7 +214,7 @@ static struct slot *find_expert(struct layer *l, uint32_t expert)
 
 static uint32_t want(struct stoker_expert_source *source, const uint32_t *experts, uint32_t count)
 {
-	struct layer *l = (struct layer *)source;
+	struct pager_layer *l = (struct pager_layer *)source;
 	struct stoker_pager *p = l->pager;
 	struct store_read *reads[64 * PAGER_SLICES];
 	uint32_t read_count = 0, taken = 0;
@@ -268,20 +269,20 @@ static uint32_t want(struct stoker_expert_source *source, const uint32_t *expert
 
 static bool has(struct stoker_expert_source *source, uint32_t expert)
 {
-	const struct slot *s = ((struct layer *)source)->resident[expert];
+	const struct slot *s = ((struct pager_layer *)source)->resident[expert];
 
 	return s && !s->pending && !s->failed;
 }
 
 static bool ready(struct stoker_expert_source *source, uint32_t expert)
 {
-	struct layer *l = (struct layer *)source;
+	struct pager_layer *l = (struct pager_layer *)source;
 
 	take_completions(l->pager, false);
 	return l->resident[expert]->pending == 0;
 }
 
-static int read_failed(const struct layer *l, const struct slot *s, struct stoker_error *err)
+static int read_failed(const struct pager_layer *l, const struct slot *s, struct stoker_error *err)
 {
 	const struct store_read *bad = &s->reads[0];
 
@@ -321,7 +322,7 @@ static int tile_slot(struct slot *s, struct stoker_error *err)
 static int get(struct stoker_expert_source *source, uint32_t expert, struct stoker_expert *at,
 	       struct stoker_error *err)
 {
-	struct layer *l = (struct layer *)source;
+	struct pager_layer *l = (struct pager_layer *)source;
 	struct stoker_pager *p = l->pager;
 	struct slot *s = l->resident[expert];
 
@@ -358,7 +359,7 @@ static int get(struct stoker_expert_source *source, uint32_t expert, struct stok
 
 static void release(struct stoker_expert_source *source, uint32_t expert)
 {
-	struct layer *l = (struct layer *)source;
+	struct pager_layer *l = (struct pager_layer *)source;
 	struct slot *s = l->resident[expert];
 
 	assert(s->users);
@@ -380,7 +381,7 @@ static const struct stoker_expert_source source_ops = { .has = has,
 							.release = release,
 							.foresee = pager_foresee };
 
-void init_source(struct layer *l)
+void init_source(struct pager_layer *l)
 {
 	l->source = source_ops;
 }

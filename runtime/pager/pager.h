@@ -19,7 +19,7 @@ struct pager_slice {
 	const struct stoker_weight *weight; /* that it is of; NULL: the device takes it as it is */
 };
 
-struct pager_layer {
+struct pager_source {
 	struct pager_slice slice[PAGER_SLICES];
 	uint32_t experts; /* 0: a layer without */
 };
@@ -44,7 +44,7 @@ struct stoker_pager;
 struct pager_params {
 	struct stoker_device *device;
 	struct stoker_store *store;
-	const struct pager_layer *layers;
+	const struct pager_source *layers;
 	uint32_t count, least; /* layers; experts of one that a token uses */
 	uint64_t memory;       /* of the device, for slots */
 	uint64_t host_memory;  /* for a device with memory of its own: of the host, likewise */
@@ -59,10 +59,10 @@ struct pager_params {
  * The memory that slots take when each layer can keep @experts of its own (at most all it has) in
  * them; layers whose experts have the same size share slots.
  */
-uint64_t pager_memory(const struct pager_layer *layers, uint32_t count, uint32_t experts);
+uint64_t pager_memory(const struct pager_source *layers, uint32_t count, uint32_t experts);
 
 /* The least memory that pager_create() takes. */
-uint64_t pager_least(const struct pager_layer *layers, uint32_t count, uint32_t least);
+uint64_t pager_least(const struct pager_source *layers, uint32_t count, uint32_t least);
 
 /* Which slot is used again: "frequency", "lru" or "quota"; NULL: the first, which replays best. */
 bool pager_has_policy(const char *name);

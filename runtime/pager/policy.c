@@ -8,7 +8,7 @@
 static const double half_life = 16;
 
 /* One more use, now: later ones weigh more instead of earlier ones being halved. */
-void count_use(struct layer *l, uint32_t expert)
+void count_use(struct pager_layer *l, uint32_t expert)
 {
 	const double now = (double)l->pager->waves / l->pager->layer_count / half_life;
 	double *score = &l->score[expert];
@@ -16,12 +16,12 @@ void count_use(struct layer *l, uint32_t expert)
 	*score = *score < now - 50 ? now : *score + log2(1 + exp2(now - *score));
 }
 
-bool pager_scans(const struct layer *l)
+bool pager_scans(const struct pager_layer *l)
 {
 	return (uint64_t)l->pager->rows * l->pager->least >= l->place.experts;
 }
 
-static struct slot *newest(const struct class *c, bool (*may)(const struct slot *s))
+static struct slot *newest(const struct slot_class *c, bool (*may)(const struct slot *s))
 {
 	struct slot *s = c->newest;
 
@@ -32,7 +32,7 @@ static struct slot *newest(const struct class *c, bool (*may)(const struct slot 
 	return s;
 }
 
-static struct slot *oldest(const struct class *c, bool (*may)(const struct slot *s))
+static struct slot *oldest(const struct slot_class *c, bool (*may)(const struct slot *s))
 {
 	struct slot *s = c->oldest;
 
@@ -41,7 +41,7 @@ static struct slot *oldest(const struct class *c, bool (*may)(const struct slot 
 	return s;
 }
 
-static struct slot *least_used_of(const struct class *c, bool (*may)(const struct slot *s),
+static struct slot *least_used_of(const struct slot_class *c, bool (*may)(const struct slot *s),
 				  bool over_quota)
 {
 	struct slot *best = NULL;
@@ -65,13 +65,13 @@ static struct slot *least_used_of(const struct class *c, bool (*may)(const struc
  * The slot whose expert was used least, the recent past counting most.  Layers take turns in every
  * token, which is the worst for an LRU list with less room than a token needs.
  */
-static struct slot *least_used(const struct class *c, bool (*may)(const struct slot *s))
+static struct slot *least_used(const struct slot_class *c, bool (*may)(const struct slot *s))
 {
 	return least_used_of(c, may, false);
 }
 
 /* The same among layers that hold more than their quotas, which favour the first layers. */
-static struct slot *beyond_quota(const struct class *c, bool (*may)(const struct slot *s))
+static struct slot *beyond_quota(const struct slot_class *c, bool (*may)(const struct slot *s))
 {
 	struct slot *s = least_used_of(c, may, true);
 
@@ -95,7 +95,7 @@ bool pager_has_policy(const char *name)
 	return pager_policy(name) != NULL;
 }
 
-struct slot *choose_victim(const struct layer *l, bool (*may)(const struct slot *s))
+struct slot *choose_victim(const struct pager_layer *l, bool (*may)(const struct slot *s))
 {
 	return pager_scans(l) ? newest(l->class, may) : l->pager->policy->victim(l->class, may);
 }

@@ -23,7 +23,7 @@ static bool is_useless(const struct slot *s)
 
 void read_foreseen(struct stoker_pager *p)
 {
-	struct layer *l = p->next;
+	struct pager_layer *l = p->next;
 	struct store_read *reads[64 * PAGER_SLICES];
 	uint32_t i = 0, count;
 	bool room = l != NULL;
@@ -58,7 +58,7 @@ void read_foreseen(struct stoker_pager *p)
 void pager_foresee(struct stoker_expert_source *source, const uint32_t *experts, uint32_t count,
 		   bool now)
 {
-	struct layer *l = (struct layer *)source;
+	struct pager_layer *l = (struct pager_layer *)source;
 	struct stoker_pager *p = l->pager;
 
 	l->foreseen_count = 0;
@@ -69,7 +69,7 @@ void pager_foresee(struct stoker_expert_source *source, const uint32_t *experts,
 		read_foreseen(p);
 }
 
-void judge_foresight(struct layer *l, const uint32_t *wanted, uint32_t count)
+void judge_foresight(struct pager_layer *l, const uint32_t *wanted, uint32_t count)
 {
 	struct pager_stats *stats = &l->pager->stats;
 
@@ -83,11 +83,11 @@ void judge_foresight(struct layer *l, const uint32_t *wanted, uint32_t count)
 	l->foreseen_count = 0;
 }
 
-void foresee_all(struct layer *before)
+void foresee_all(struct pager_layer *before)
 {
 	struct stoker_pager *p = before->pager;
 	uint32_t next = before->number + 1;
-	struct layer *l;
+	struct pager_layer *l;
 
 	while (next < p->layer_count && !p->layers[next].place.experts)
 		next++;

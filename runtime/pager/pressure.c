@@ -47,7 +47,7 @@ static bool may_go(const struct slot *s)
 	return !s->users && !s->pending;
 }
 
-static void give_back(struct stoker_pager *p, struct class *c, uint32_t count)
+static void give_back(struct stoker_pager *p, struct slot_class *c, uint32_t count)
 {
 	struct slot *s;
 
@@ -64,7 +64,7 @@ static void give_back(struct stoker_pager *p, struct class *c, uint32_t count)
 	}
 }
 
-static void take_back(struct stoker_pager *p, struct class *c, uint32_t count)
+static void take_back(struct stoker_pager *p, struct slot_class *c, uint32_t count)
 {
 	while (count-- && c->away) {
 		struct slot *s = c->away;
@@ -90,7 +90,7 @@ void mind_pressure(struct stoker_pager *p)
 	is_short = pressure_in(p->pressure) > 10 && available_in(p->meminfo) < 0.1;
 	p->calm = is_short ? 0 : p->calm + 1;
 	for (uint32_t i = 0; i < p->class_count; i++) {
-		struct class *c = &p->classes[i];
+		struct slot_class *c = &p->classes[i];
 
 		if (is_short)
 			give_back(p, c, MAX(c->count / 8, 1u));

@@ -10,12 +10,12 @@ static double score(const struct slot *s)
 }
 
 /* An unused copy, or of those whose slots nobody uses now the one whose expert was used least. */
-static struct copy *find_copy(const struct class *c)
+static struct device_slot *find_copy(const struct slot_class *c)
 {
-	struct copy *best = NULL;
+	struct device_slot *best = NULL;
 
 	for (uint32_t i = 0; i < c->copy_count; i++) {
-		struct copy *y = &c->copies[i];
+		struct device_slot *y = &c->copies[i];
 
 		if (!y->of)
 			return y;
@@ -25,9 +25,9 @@ static struct copy *find_copy(const struct class *c)
 	return best;
 }
 
-bool reserve_copy(struct class *c, struct slot *s)
+bool reserve_copy(struct slot_class *c, struct slot *s)
 {
-	struct copy *y;
+	struct device_slot *y;
 
 	if (!c->copies || s->copy)
 		return true;

@@ -174,7 +174,7 @@ static const struct stoker_device_ops apart_ops = { .memory_create = apart_creat
 
 enum { LAYERS = 4, EXPERTS = 12, USED = 3 };
 
-static void holds(const struct pager_layer *l, uint32_t expert, const struct stoker_expert *at)
+static void holds(const struct pager_source *l, uint32_t expert, const struct stoker_expert *at)
 {
 	const stoker_address place[PAGER_SLICES] = { at->gate, at->up, at->down };
 
@@ -191,7 +191,7 @@ static void holds(const struct pager_layer *l, uint32_t expert, const struct sto
 }
 
 /* One layer's experts as a device takes them: wanted in waves, used in order, released. */
-static void use_layer(struct stoker_pager *p, const struct pager_layer *layers, uint32_t number,
+static void use_layer(struct stoker_pager *p, const struct pager_source *layers, uint32_t number,
 		      unsigned *failed)
 {
 	struct stoker_expert_source *s = pager_source(p, number);
@@ -244,7 +244,7 @@ static void foresee_layer(struct stoker_pager *p, uint32_t number)
 }
 
 /* Two classes of layers that begin at @at of a file; the first layer has no experts. */
-static void lay_out(struct pager_layer *layers, const struct store_file *file, uint64_t at)
+static void lay_out(struct pager_source *layers, const struct store_file *file, uint64_t at)
 {
 	for (uint32_t i = 1; i < LAYERS; i++) {
 		layers[i].experts = EXPERTS;
@@ -268,7 +268,7 @@ static unsigned run_schedule(uint64_t seed, unsigned failing)
 					.max_memory = UINT64_MAX,
 					.shares_memory = !apart };
 	const struct store_file file = { .fd = -1, .path = "file" };
-	struct pager_layer layers[LAYERS] = { 0 };
+	struct pager_source layers[LAYERS] = { 0 };
 	struct fake_store *store = calloc(1, sizeof(*store));
 	static const char *const policies[] = { NULL, "lru", "quota" };
 	struct stoker_pager *pager;
@@ -480,7 +480,7 @@ static void test_pressure(void)
 					.max_memory = UINT64_MAX,
 					.shares_memory = true };
 	const struct store_file file = { .fd = -1, .path = "file" };
-	struct pager_layer layers[LAYERS] = { 0 };
+	struct pager_source layers[LAYERS] = { 0 };
 	struct fake_store *store = calloc(1, sizeof(*store));
 	struct stoker_pager *pager;
 	struct stoker_error err;
