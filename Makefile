@@ -118,12 +118,12 @@ SPIRV_VAL ?= $(NEXT)/bin/spirv-val
 endif
 GLSLC ?= glslc
 SPIRV_VAL ?= spirv-val
-SHADER_FORMATS := F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K IQ1_S IQ1_M \
-	IQ2_XXS IQ2_XS IQ2_S IQ3_XXS IQ3_S IQ4_NL IQ4_XS TQ1_0 TQ2_0 MXFP4 NVFP4
-# those whose codes are packed four a word
-WORD_FORMATS := Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K TQ2_0
-# those of them whose codes are all positive
-PAIR_FORMATS := $(filter-out Q8_0,$(WORD_FORMATS))
+# of the table of formats: all, those whose codes are packed four a word, those of them without signs
+FORMAT_TABLE := runtime/quant/formats.def
+formats_with = $(shell sed -n 's/^F[A-Z]*.\([A-Z0-9_]*\), .* $(1), .*/\1/p' $(FORMAT_TABLE))
+SHADER_FORMATS := $(foreach kind,values words pairs,$(call formats_with,$(kind)))
+PAIR_FORMATS := $(call formats_with,pairs)
+WORD_FORMATS := $(PAIR_FORMATS) $(call formats_with,words)
 FORMAT_SHADERS := embed matvec matmul matmul_tensor
 OTHER_SHADERS := $(filter-out $(FORMAT_SHADERS),$(basename $(notdir $(wildcard shaders/*.comp))))
 SPIRV := $(OTHER_SHADERS:%=$(SHADER_BUILD)/%.spv) \
@@ -152,17 +152,17 @@ $(OTHER_SHADERS:%=$(SHADER_BUILD)/%.spv): $(SHADER_BUILD)/%.spv: shaders/%.comp 
 define format_shader_rule
 $$(SHADER_BUILD)/$(1).%.spv: shaders/$(1).comp $$(SHADER_SOURCES)
 	@mkdir -p $$(@D)
-	$$(call compile_shader,$$<,-DFORMAT=FORMAT_$$*)
+	$$(call compile_shader,$$<,-DFORMAT_$$*)
 endef
 $(foreach s,$(FORMAT_SHADERS),$(eval $(call format_shader_rule,$(s))))
 
 $(SHADER_BUILD)/matvec_pairs.%.spv: shaders/matvec.comp $(SHADER_SOURCES)
 	@mkdir -p $(@D)
-	$(call compile_shader,$<,-DPAIRS -DFORMAT=FORMAT_$*)
+	$(call compile_shader,$<,-DPAIRS -DFORMAT_$*)
 
 $(SHADER_BUILD)/matvec_dot.%.spv: shaders/matvec.comp $(SHADER_SOURCES)
 	@mkdir -p $(@D)
-	$(call compile_shader,$<,-DDOT -DFORMAT=FORMAT_$*)
+	$(call compile_shader,$<,-DDOT -DFORMAT_$*)
 
 # made again when the list changes
 $(SHADER_BUILD)/list: FORCE

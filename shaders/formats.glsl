@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Block decoders: the registry of runtime/quant/format.c once more, for shaders.  FORMAT is one of
- * the numbers below, GGUF's own.  The one function is
+ * Block decoders of the formats in runtime/quant/formats.def; FORMAT_Q4_0, for instance, is defined
+ * where shaders are compiled for Q4_0.  The one function is
  *
  *	void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 offset)
  *
@@ -17,33 +17,6 @@
  *
  * Weights are read as aligned 32-bit words only; blocks of other sizes are shifted into place.
  */
-#define FORMAT_F32 0
-#define FORMAT_F16 1
-#define FORMAT_Q4_0 2
-#define FORMAT_Q4_1 3
-#define FORMAT_Q5_0 6
-#define FORMAT_Q5_1 7
-#define FORMAT_Q8_0 8
-#define FORMAT_Q2_K 10
-#define FORMAT_Q3_K 11
-#define FORMAT_Q4_K 12
-#define FORMAT_Q5_K 13
-#define FORMAT_Q6_K 14
-#define FORMAT_IQ2_XXS 16
-#define FORMAT_IQ2_XS 17
-#define FORMAT_IQ3_XXS 18
-#define FORMAT_IQ1_S 19
-#define FORMAT_IQ4_NL 20
-#define FORMAT_IQ3_S 21
-#define FORMAT_IQ2_S 22
-#define FORMAT_IQ4_XS 23
-#define FORMAT_IQ1_M 29
-#define FORMAT_BF16 30
-#define FORMAT_TQ1_0 34
-#define FORMAT_TQ2_0 35
-#define FORMAT_MXFP4 39
-#define FORMAT_NVFP4 40
-
 /* The 32-bit word at any byte address. */
 uint word_at(uint64_t at)
 {

@@ -9,50 +9,20 @@
 
 enum { DECODE_CHUNK = 256 }; /* the largest block */
 
-/* clang-format off */
-#define FLOAT(NAME, ID, BYTES, WIDEN, ENCODE)                                                      \
-	{ .name = NAME, .id = ID, .block_values = 1, .block_bytes = BYTES,                         \
-	  .widen = ISA_EACH(widen_##WIDEN), .encode = ENCODE }
-#define CODES(NAME, ID, VALUES, BYTES, GROUP, AFFINE, LEAST, MOST, UNPACKER, ENCODE)               \
-	{ .name = NAME, .id = ID, .block_values = VALUES, .block_bytes = BYTES, .group = GROUP,    \
-	  .affine = AFFINE, .least = LEAST, .most = MOST, .unpack = ISA_EACH(unpack_##UNPACKER),   \
-	  .encode = ENCODE }
-#define GRID(NAME, ID, BYTES, GROUP, MOST, UNPACKER, CODEBOOK)                                     \
-	{ .name = NAME, .id = ID, .block_values = 256, .block_bytes = BYTES, .group = GROUP,       \
-	  .least = -MOST, .most = MOST, .unpack = ISA_EACH(unpack_##UNPACKER),           \
-	  .codebook = CODEBOOK,                                                                    \
-	  .codebook_bytes = sizeof(CODEBOOK) }
+#define encode_none NULL
 
 static const struct stoker_format formats[] = {
-	/*    name     id values bytes group affine codes */
-	FLOAT("F32",     0,         4,            f32,     encode_f32),
-	FLOAT("F16",     1,         2,            f16,     encode_f16),
-	FLOAT("BF16",   30,         2,            bf16,    encode_bf16),
-	CODES("Q4_0",    2,  32,   18, 32, false,   -8,   7, q4_0,    encode_q4_0),
-	CODES("Q4_1",    3,  32,   20, 32, true,     0,  15, q4_1,    NULL),
-	CODES("Q5_0",    6,  32,   22, 32, false,  -16,  15, q5_0,    NULL),
-	CODES("Q5_1",    7,  32,   24, 32, true,     0,  31, q5_1,    NULL),
-	CODES("Q8_0",    8,  32,   34, 32, false, -128, 127, q8_0,    encode_q8_0),
-	CODES("Q2_K",   10, 256,   84, 16, true,     0,   3, q2_k,    NULL),
-	CODES("Q3_K",   11, 256,  110, 16, false,   -4,   3, q3_k,    NULL),
-	CODES("Q4_K",   12, 256,  144, 32, true,     0,  15, q4_k,    encode_q4_k),
-	CODES("Q5_K",   13, 256,  176, 32, true,     0,  31, q5_k,    encode_q5_k),
-	CODES("Q6_K",   14, 256,  210, 16, false,  -32,  31, q6_k,    encode_q6_k),
-	GRID("IQ1_S",   19,      50, 32,                  9, iq1_s,    iq1s_grid),
-	GRID("IQ1_M",   29,      56, 16,                  9, iq1_m,    iq1s_grid),
-	GRID("IQ2_XXS", 16,      66, 32,                 43, iq2_xxs,  iq2xxs_grid),
-	GRID("IQ2_XS",  17,      74, 16,                 43, iq2_xs,   iq2xs_grid),
-	GRID("IQ2_S",   22,      82, 16,                 43, iq2_s,    iq2s_grid),
-	GRID("IQ3_XXS", 18,      98, 32,                 62, iq3_xxs,  iq3xxs_grid),
-	GRID("IQ3_S",   21,     110, 32,                 15, iq3_s,    iq3s_grid),
-	CODES("IQ4_NL", 20,  32,   18, 32, false, -127, 113, iq4_nl,  NULL),
-	CODES("IQ4_XS", 23, 256,  136, 32, false, -127, 113, iq4_xs,  NULL),
-	CODES("TQ1_0",  34, 256,   54, 32, false,   -1,   1, tq1_0,   NULL),
-	CODES("TQ2_0",  35, 256,   66, 32, false,   -1,   2, tq2_0,   NULL),
-	CODES("MXFP4",  39,  32,   17, 32, false,  -12,  12, mxfp4,   encode_mxfp4),
-	CODES("NVFP4",  40,  64,   36, 16, false,  -12,  12, nvfp4,   NULL),
+#define ROW(NAME, ID, FILE_TYPE, ENCODER, ...) \
+	.name = #NAME, .id = ID, .file_type = FILE_TYPE, .encode = encode_##ENCODER, __VA_ARGS__
+#define FLOAT(NAME, kernel, ID, FILE_TYPE, ENCODER, shader, tiles, bytes, fields, ...) \
+	{ ROW(NAME, ID, FILE_TYPE, ENCODER, __VA_ARGS__), .widen = ISA_EACH(widen_##kernel) },
+#define FORMAT(NAME, kernel, ID, FILE_TYPE, ENCODER, shader, tiles, bytes, fields, ...) \
+	{ ROW(NAME, ID, FILE_TYPE, ENCODER, __VA_ARGS__), .unpack = ISA_EACH(unpack_##kernel) },
+#include "quant/formats.def"
+#undef ROW
 };
-/* clang-format on */
+
+#undef encode_none
 
 void stoker_decode(const struct stoker_format *format, enum stoker_isa isa, const void *src,
 		   float *dst, size_t values)

@@ -8,8 +8,8 @@
  *	value = scale * code + offset
  *
  * "unpack" turns blocks into that form; all products in it are exact in float, so decoding rounds
- * once and is bit-exact.  Adding a format is one unpack function, its row in format.c and its block
- * decoder among the shaders.
+ * once and is bit-exact.  Adding a format is its row in formats.def, one unpack function and its
+ * block decoder among the shaders.
  */
 #ifndef STOKER_QUANT_FORMAT_H
 #define STOKER_QUANT_FORMAT_H
@@ -26,12 +26,19 @@ typedef void stoker_widen_fn(const uint8_t *src, size_t n, float *dst);
 /* One block from its block_values floats. */
 typedef void stoker_encode_fn(const float *x, uint8_t *block);
 
-enum { FORMAT_IDS = 64 }; /* all are below */
+/* FORMAT_NAME: GGUF's numbers. */
+enum stoker_format_id {
+#define FORMAT(NAME, kernel, id, ...) FORMAT_##NAME = id,
+#include "quant/formats.def"
+	FORMAT_IDS = 64 /* all are below */
+};
 
 struct stoker_format {
 	const char *name;
 	uint32_t id;
+	uint32_t file_type; /* of files whose matrices are mostly in it */
 	uint16_t block_values, block_bytes;
+	int16_t halves[2];  /* where a block has half floats, or -1 */
 	uint8_t group;	    /* codes that share a scale: 16 or 32; 0 in float formats */
 	bool affine;	    /* unpack writes offsets */
 	int8_t least, most; /* codes that there are */
@@ -51,35 +58,15 @@ struct stoker_format {
 				     int8_t *restrict codes, float *restrict scale, \
 				     float *restrict offset)
 
-DECLARE_WIDEN(f32);
-DECLARE_WIDEN(f16);
-DECLARE_WIDEN(bf16);
-DECLARE_UNPACK(q4_0);
-DECLARE_UNPACK(q4_1);
-DECLARE_UNPACK(q5_0);
-DECLARE_UNPACK(q5_1);
-DECLARE_UNPACK(q8_0);
-DECLARE_UNPACK(q2_k);
-DECLARE_UNPACK(q3_k);
-DECLARE_UNPACK(q4_k);
-DECLARE_UNPACK(q5_k);
-DECLARE_UNPACK(q6_k);
-DECLARE_UNPACK(iq1_s);
-DECLARE_UNPACK(iq1_m);
-DECLARE_UNPACK(iq2_xxs);
-DECLARE_UNPACK(iq2_xs);
-DECLARE_UNPACK(iq2_s);
-DECLARE_UNPACK(iq3_xxs);
-DECLARE_UNPACK(iq3_s);
-DECLARE_UNPACK(iq4_nl);
-DECLARE_UNPACK(iq4_xs);
-DECLARE_UNPACK(tq1_0);
-DECLARE_UNPACK(tq2_0);
-DECLARE_UNPACK(mxfp4);
-DECLARE_UNPACK(nvfp4);
-
-stoker_encode_fn encode_f32, encode_f16, encode_bf16, encode_q4_0, encode_q8_0, encode_q4_k,
-	encode_q5_k, encode_q6_k, encode_mxfp4;
+#define encode_none encode_no_block /* never called */
+#define FLOAT(NAME, kernel, id, file_type, encoder, ...) \
+	DECLARE_WIDEN(kernel);                           \
+	stoker_encode_fn encode_##encoder;
+#define FORMAT(NAME, kernel, id, file_type, encoder, ...) \
+	DECLARE_UNPACK(kernel);                           \
+	stoker_encode_fn encode_##encoder;
+#include "quant/formats.def"
+#undef encode_none
 
 /* Blocks of any format to float with the given instruction set; bit-equal on all of them. */
 void stoker_decode(const struct stoker_format *format, enum stoker_isa isa, const void *src,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* F32, F16 and BF16: groups are 32 values; those behind the row's end are zeros. */
-#if FORMAT == FORMAT_F32 || FORMAT == FORMAT_F16 || FORMAT == FORMAT_BF16
+#if defined(FORMAT_F32) || defined(FORMAT_F16) || defined(FORMAT_BF16)
 #define IS_FLOAT
 
 FETCH(16)
@@ -9,7 +9,7 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 {
 	scale = vec2(1);
 	offset = vec2(0);
-#if FORMAT == FORMAT_F32
+#ifdef FORMAT_F32
 	Vectors m = Vectors(row + 128ul * g);
 
 	[[unroll]] for (uint i = 0; i < 8; i++)
@@ -19,7 +19,7 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 
 	fetch_16(row + 64ul * g, w);
 	[[unroll]] for (uint i = 0; i < 8; i++)
-#if FORMAT == FORMAT_F16
+#ifdef FORMAT_F16
 		code[i] = vec4(unpackHalf2x16(w[2 * i]), unpackHalf2x16(w[2 * i + 1]));
 #else
 		code[i] = uintBitsToFloat(uvec4(w[2 * i] << 16, w[2 * i] & 0xffff0000u,

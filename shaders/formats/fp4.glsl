@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* MXFP4 and NVFP4: see runtime/quant/fp4.c.  Codes hold twice the E2M1 value. */
-#if FORMAT == FORMAT_MXFP4 || FORMAT == FORMAT_NVFP4
+#if defined(FORMAT_MXFP4) || defined(FORMAT_NVFP4)
 
 /* 0, 1, 2, 3, 4, 6, 8, 12: mantissa bit m and exponent e give (2 + m) << (e - 1), or m for e = 0 */
 vec4 doubled_e2m1(uint w)
@@ -12,7 +12,7 @@ vec4 doubled_e2m1(uint w)
 	return mix(v, -v, notEqual(x & 8u, uvec4(0)));
 }
 
-#if FORMAT == FORMAT_MXFP4
+#ifdef FORMAT_MXFP4
 
 FETCH(4)
 

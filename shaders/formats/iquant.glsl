@@ -3,7 +3,7 @@
  * IQ formats: see runtime/quant/iquant.c.  Codebooks are in device memory, two 16-bit entries a
  * word.  A group is four groups of eight values.
  */
-#if FORMAT == FORMAT_IQ4_NL || FORMAT == FORMAT_IQ4_XS
+#if defined(FORMAT_IQ4_NL) || defined(FORMAT_IQ4_XS)
 
 /* The table of 16 signed values, four a word. */
 float iq4_value(uint q)
@@ -26,7 +26,7 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 {
 	uint q[4];
 
-#if FORMAT == FORMAT_IQ4_NL
+#ifdef FORMAT_IQ4_NL
 	scale = vec2(half_at(row + 18ul * g));
 	fetch_4(row + 18ul * g + 2, q);
 #else
@@ -45,10 +45,10 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 	}
 }
 
-#elif FORMAT == FORMAT_IQ1_S || FORMAT == FORMAT_IQ1_M || FORMAT == FORMAT_IQ2_XXS || \
-	FORMAT == FORMAT_IQ2_XS || FORMAT == FORMAT_IQ2_S || FORMAT == FORMAT_IQ3_XXS || \
-	FORMAT == FORMAT_IQ3_S
-#if FORMAT == FORMAT_IQ1_M || FORMAT == FORMAT_IQ2_XS || FORMAT == FORMAT_IQ2_S
+#elif defined(FORMAT_IQ1_S) || defined(FORMAT_IQ1_M) || defined(FORMAT_IQ2_XXS) || \
+	defined(FORMAT_IQ2_XS) || defined(FORMAT_IQ2_S) || defined(FORMAT_IQ3_XXS) || \
+	defined(FORMAT_IQ3_S)
+#if defined(FORMAT_IQ1_M) || defined(FORMAT_IQ2_XS) || defined(FORMAT_IQ2_S)
 #define GROUP_16
 #endif
 
@@ -84,7 +84,7 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 	const uint b = g / 8, k = g % 8;
 
 	offset = vec2(0);
-#if FORMAT == FORMAT_IQ2_XXS
+#ifdef FORMAT_IQ2_XXS
 	const uint64_t at = row + 66ul * b;
 	uint w[2];
 
@@ -96,7 +96,7 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 		code[2 * l] = with_signs(grid_iq2(entry), signs);
 		code[2 * l + 1] = with_signs(grid_iq2(entry >> 8), signs >> 4);
 	}
-#elif FORMAT == FORMAT_IQ2_XS
+#elif defined(FORMAT_IQ2_XS)
 	const uint64_t at = row + 74ul * b;
 	const uint s = byte_at(at + 66 + k);
 	uint w[2];
@@ -110,7 +110,7 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 		code[2 * l] = with_signs(grid_iq2(entry), signs);
 		code[2 * l + 1] = with_signs(grid_iq2(entry >> 8), signs >> 4);
 	}
-#elif FORMAT == FORMAT_IQ2_S
+#elif defined(FORMAT_IQ2_S)
 	const uint64_t at = row + 82ul * b;
 	const uint low = word_at(at + 2 + 4 * k), signs = word_at(at + 34 + 4 * k);
 	const uint high = byte_at(at + 66 + k), s = byte_at(at + 74 + k);
@@ -123,7 +123,7 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 		code[2 * l] = with_signs(grid_iq2(entry), signs >> 8 * l);
 		code[2 * l + 1] = with_signs(grid_iq2(entry >> 8), signs >> (8 * l + 4));
 	}
-#elif FORMAT == FORMAT_IQ3_XXS
+#elif defined(FORMAT_IQ3_XXS)
 	const uint64_t at = row + 98ul * b;
 	const uint w = word_at(at + 66 + 4 * k);
 	uint entries[2];
@@ -136,7 +136,7 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 		code[i] = with_signs(vec4(4u + 8u * c + ((c + 1u) >> 3 << 1)),
 				     even_signs(w >> 7 * (i / 2)) >> 4 * (i & 1));
 	}
-#elif FORMAT == FORMAT_IQ3_S
+#elif defined(FORMAT_IQ3_S)
 	const uint64_t at = row + 110ul * b;
 	const uint high = byte_at(at + 66 + k), signs = word_at(at + 74 + 4 * k);
 	const uint s = byte_at(at + 106 + k / 2) >> 4 * (k & 1) & 15u;
@@ -151,7 +151,7 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 		code[i] = with_signs(vec4(2u * c + 1u), signs >> 4 * i);
 	}
 #else /* IQ1: ternary entries plus or minus an eighth, as eighths */
-#if FORMAT == FORMAT_IQ1_S
+#ifdef FORMAT_IQ1_S
 	const uint64_t at = row + 50ul * b;
 	const uint h = short_at(at + 34 + 2 * k), low = word_at(at + 2 + 4 * k);
 
@@ -168,7 +168,7 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 		vec2(2u * (s & 7u) + 1u, 2u * (s >> 3 & 7u) + 1u);
 #endif
 	[[unroll]] for (uint l = 0; l < 4; l++) {
-#if FORMAT == FORMAT_IQ1_S
+#ifdef FORMAT_IQ1_S
 		const uint entry = codebook((low >> 8 * l & 255u) | (h >> 3 * l & 7u) << 8);
 		const float delta = (h & 0x8000u) != 0u ? -9.0 : -7.0;
 #else

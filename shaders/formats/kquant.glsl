@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Q2_K to Q6_K: see runtime/quant/kquant.c.  A group is an eighth of a block. */
-#if FORMAT == FORMAT_Q2_K
+#ifdef FORMAT_Q2_K
 #define AFFINE
 #define IN_PLACE
 #define CODE_MAX 3
@@ -19,7 +19,7 @@ void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out ve
 		code[i] = m.v[4 + 8 * (j / 4) + i] >> 2 * (j % 4) & 0x03030303u;
 }
 
-#elif FORMAT == FORMAT_Q3_K
+#elif defined(FORMAT_Q3_K)
 #define AFFINE
 #define IN_PLACE
 #define CODE_MAX 7
@@ -47,14 +47,14 @@ void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out ve
 			  (high[i] >> j & 0x01010101u) << 2;
 }
 
-#elif FORMAT == FORMAT_Q4_K || FORMAT == FORMAT_Q5_K
+#elif defined(FORMAT_Q4_K) || defined(FORMAT_Q5_K)
 #define AFFINE
 #define IN_PLACE
 #define CODE_MAX 31
 
 void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out vec2 offset)
 {
-#if FORMAT == FORMAT_Q4_K
+#ifdef FORMAT_Q4_K
 	Words m = Words(row + 144ul * (g / 8));
 	const uint codes = 4;
 #else
@@ -72,14 +72,14 @@ void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out ve
 	[[unroll]] for (uint i = 0; i < 8; i++) {
 		uint q = m.v[codes + 8 * (j / 2) + i] >> 4 * (j & 1) & 0x0f0f0f0fu;
 
-#if FORMAT == FORMAT_Q5_K
+#ifdef FORMAT_Q5_K
 		q |= (m.v[4 + i] >> j & 0x01010101u) << 4;
 #endif
 		code[i] = q;
 	}
 }
 
-#elif FORMAT == FORMAT_Q6_K
+#elif defined(FORMAT_Q6_K)
 #define AFFINE
 #define IN_PLACE
 #define CODE_MAX 63

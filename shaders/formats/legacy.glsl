@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Q4_0, Q4_1, Q5_0, Q5_1, Q8_0: see runtime/quant/legacy.c. */
-#if FORMAT == FORMAT_Q4_0
+#ifdef FORMAT_Q4_0
 #define AFFINE
 #define IN_PLACE
 #define CODE_MAX 15
@@ -42,7 +42,7 @@ void decode_of_two(const uint w[WORDS_OF_TWO], uint i, out uint code[8], out vec
 		       i == 0, code, scale, offset);
 }
 
-#elif FORMAT == FORMAT_Q4_1
+#elif defined(FORMAT_Q4_1)
 #define AFFINE
 #define IN_PLACE
 #define CODE_MAX 15
@@ -62,7 +62,7 @@ void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out ve
 	}
 }
 
-#elif FORMAT == FORMAT_Q5_0 || FORMAT == FORMAT_Q5_1
+#elif defined(FORMAT_Q5_0) || defined(FORMAT_Q5_1)
 #define AFFINE
 #define IN_PLACE
 #define CODE_MAX 31
@@ -80,7 +80,7 @@ void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out ve
 {
 	uint w[5];
 
-#if FORMAT == FORMAT_Q5_0
+#ifdef FORMAT_Q5_0
 	scale = vec2(half_at(row + 22ul * g));
 	offset = -16.0 * scale;
 	fetch_5(row + 22ul * g + 2, w);
@@ -97,7 +97,7 @@ void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out ve
 	}
 }
 
-#elif FORMAT == FORMAT_Q8_0
+#elif defined(FORMAT_Q8_0)
 #define SIGNED_WORDS
 
 FETCH(8)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* TQ1_0 and TQ2_0: see runtime/quant/ternary.c. */
-#if FORMAT == FORMAT_TQ1_0
+#ifdef FORMAT_TQ1_0
 
 FETCH(8)
 FETCH(4)
@@ -39,7 +39,7 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 	}
 }
 
-#elif FORMAT == FORMAT_TQ2_0
+#elif defined(FORMAT_TQ2_0)
 #define AFFINE
 #define IN_PLACE
 #define CODE_MAX 3

@@ -138,20 +138,6 @@ void *load_file(const char *path, size_t *bytes)
 	return data;
 }
 
-/* Where a format keeps its half floats; the rest of a block may be anything. */
-static const struct {
-	const char *name;
-	int halves[2];
-} half_fields[] = {
-	{ "Q4_0", { 0, -1 } },	 { "Q4_1", { 0, 2 } },	  { "Q5_0", { 0, -1 } },
-	{ "Q5_1", { 0, 2 } },	 { "Q8_0", { 0, -1 } },	  { "Q2_K", { 80, 82 } },
-	{ "Q3_K", { 108, -1 } }, { "Q4_K", { 0, 2 } },	  { "Q5_K", { 0, 2 } },
-	{ "Q6_K", { 208, -1 } }, { "IQ1_S", { 0, -1 } },  { "IQ2_XXS", { 0, -1 } },
-	{ "IQ2_XS", { 0, -1 } }, { "IQ2_S", { 0, -1 } },  { "IQ3_XXS", { 0, -1 } },
-	{ "IQ3_S", { 0, -1 } },	 { "IQ4_NL", { 0, -1 } }, { "IQ4_XS", { 0, -1 } },
-	{ "TQ1_0", { 52, -1 } }, { "TQ2_0", { 64, -1 } },
-};
-
 void random_blocks(const struct stoker_format *format, uint8_t *blocks, size_t count)
 {
 	for (size_t b = 0; b < count; b++) {
@@ -159,11 +145,10 @@ void random_blocks(const struct stoker_format *format, uint8_t *blocks, size_t c
 
 		for (unsigned i = 0; i < format->block_bytes; i++)
 			block[i] = (uint8_t)random_u32();
-		for (size_t i = 0; i < ARRAY_SIZE(half_fields); i++)
-			for (int h = 0; !strcmp(half_fields[i].name, format->name) && h < 2; h++)
-				if (half_fields[i].halves[h] >= 0)
-					store_u16(block + half_fields[i].halves[h],
-						  f32_to_f16(0.02f * random_float()));
+		for (int h = 0; h < 2; h++)
+			if (format->halves[h] >= 0)
+				store_u16(block + format->halves[h],
+					  f32_to_f16(0.02f * random_float()));
 		if (!strcmp(format->name, "MXFP4"))
 			block[0] = (uint8_t)(120 + random_u32() % 8);
 		if (!strcmp(format->name, "NVFP4"))

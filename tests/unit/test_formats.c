@@ -2,7 +2,6 @@
 /* Tensor formats: reference values, instruction sets against each other, quantizers. */
 #include "unit.h"
 
-#include "device/cpu/tile_unpack.h"
 #include "quant/format.h"
 
 static void test_registry(void)
@@ -18,34 +17,6 @@ static void test_registry(void)
 	CU_ASSERT_PTR_NULL(stoker_format_by_id(4));
 	CU_ASSERT_PTR_NULL(stoker_format_by_name("Q9_9"));
 	CU_ASSERT_PTR_EQUAL(stoker_format_by_name("q4_k"), stoker_format_by_id(12));
-}
-
-/* What kernels of tiles are compiled for is what the registry says. */
-static void test_formats_of_tiles(void)
-{
-	static const uint32_t ids[] = {
-#define ID(id) id,
-		FOR_TILE_FORMATS(ID)
-#undef ID
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
-		const struct stoker_format *f = stoker_format_by_id(ids[i]);
-		const struct stoker_format t = tile_format(ids[i]);
-
-		CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-		CU_ASSERT(cpu_has_tiles(f));
-		CU_ASSERT(t.block_values == f->block_values && t.block_bytes == f->block_bytes);
-		CU_ASSERT(t.group == f->group && t.affine == f->affine);
-		CU_ASSERT(t.least == f->least && t.most == f->most);
-	}
-	for (const struct stoker_format *f = NULL; (f = stoker_format_next(f));) {
-		bool listed = false;
-
-		for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
-			listed = listed || ids[i] == f->id;
-		CU_ASSERT_EQUAL(cpu_has_tiles(f), listed);
-	}
 }
 
 static void test_instruction_sets_agree(void)
@@ -189,7 +160,6 @@ static void test_reference_blocks(void)
 void suite_formats(void)
 {
 	TEST(test_registry);
-	TEST(test_formats_of_tiles);
 	TEST(test_instruction_sets_agree);
 	TEST(test_range_of_codes);
 	TEST(test_quantizers);

@@ -72,12 +72,14 @@ static struct tile take_tile(const struct stoker_format *f, const uint8_t *w, si
 	};
 
 	switch (f->id) {
-#define CASE(id)                                 \
-	case id:                                 \
-		unpack_tile(id, w, k, bias, &t); \
+#define CASE_none(ID)
+#define CASE_plain(ID)                           \
+	case ID:                                 \
+		unpack_tile(ID, w, k, bias, &t); \
 		break;
-		FOR_TILE_FORMATS(CASE)
-#undef CASE
+#define CASE_reordered CASE_plain
+#define FORMAT(NAME, kernel, ID, file_type, encoder, shader, tiles, ...) CASE_##tiles(ID)
+#include "quant/formats.def"
 	}
 	return t;
 }

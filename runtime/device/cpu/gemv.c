@@ -216,11 +216,13 @@ void ISA_NAME(cpu_gemv_tiles)(const struct stoker_format *f, const uint8_t *w, s
 			      size_t rows, const struct q8_rows *x, const struct gemm_rows *r)
 {
 	switch (f->id) {
-#define CASE(id)                                          \
-	case id:                                          \
-		gemv_tiles(id, w, row_bytes, rows, x, r); \
+#define CASE_none(ID)
+#define CASE_plain(ID)                                    \
+	case ID:                                          \
+		gemv_tiles(ID, w, row_bytes, rows, x, r); \
 		break;
-		FOR_TILE_FORMATS(CASE)
-#undef CASE
+#define CASE_reordered CASE_plain
+#define FORMAT(NAME, kernel, ID, file_type, encoder, shader, tiles, ...) CASE_##tiles(ID)
+#include "quant/formats.def"
 	}
 }

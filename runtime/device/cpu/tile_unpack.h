@@ -21,52 +21,22 @@ typedef uint16_t lane_words __attribute__((vector_size(2 * LANES)));
 
 enum { TILE_PART = 32 }; /* values that are unpacked together */
 
-#define FOR_TILE_FORMATS(DO) \
-	DO(TILE_Q4_0)        \
-	DO(TILE_Q8_0)        \
-	DO(TILE_Q4_K)        \
-	DO(TILE_Q5_K)        \
-	DO(TILE_Q6_K)        \
-	DO(TILE_IQ4_NL)      \
-	DO(TILE_IQ4_XS)      \
-	DO(TILE_MXFP4)
-
-/* What the format of that number is known for when kernels are compiled. */
+/* What the format of that number, one of which there are tiles, is known for when kernels are
+ * compiled. */
 INLINE struct stoker_format tile_format(uint32_t id)
 {
-	struct stoker_format f = { .id = id, .block_values = 32, .block_bytes = 18, .group = 32 };
-
 	switch (id) {
-	case TILE_Q4_0:
-		f.least = -8, f.most = 7;
-		break;
-	case TILE_Q8_0:
-		f.block_bytes = 34, f.least = -128, f.most = 127;
-		break;
-	case TILE_Q4_K:
-		f.block_values = 256, f.block_bytes = 144, f.affine = true, f.most = 15;
-		break;
-	case TILE_Q5_K:
-		f.block_values = 256, f.block_bytes = 176, f.affine = true, f.most = 31;
-		break;
-	case TILE_Q6_K:
-		f.block_values = 256, f.block_bytes = 210, f.group = 16, f.least = -32, f.most = 31;
-		break;
-	case TILE_IQ4_XS:
-		f.block_values = 256, f.block_bytes = 136;
-		/* fallthrough */
-	case TILE_IQ4_NL:
-		f.least = -127, f.most = 113;
-		break;
-	case TILE_MXFP4:
-		f.block_bytes = 17, f.least = -12, f.most = 12;
-		break;
+#define BLOCK_none(...)
+#define BLOCK_plain(ID, ...) \
+	case ID:             \
+		return (struct stoker_format){ .id = ID, __VA_ARGS__ };
+#define BLOCK_reordered BLOCK_plain
+#define FORMAT(NAME, kernel, ID, file_type, encoder, shader, tiles, bytes, fields, ...) \
+	BLOCK_##tiles(ID, __VA_ARGS__)
+#include "quant/formats.def"
 	}
-	return f;
+	__builtin_unreachable();
 }
-
-/* --- scales --------------------------------------------------------------------------------------
- */
 
 /* Half floats of LANES rows from @row on. */
 INLINE vec halves(const uint8_t *field, int row)
@@ -126,11 +96,11 @@ INLINE void unpack_scales(uint32_t id, const uint8_t *b, int part, float *scale,
 {
 	for (int row = 0; row < TILE_ROWS; row += LANES)
 		switch (id) {
-		case TILE_Q4_K:
-		case TILE_Q5_K:
+		case FORMAT_Q4_K:
+		case FORMAT_Q5_K:
 			kquant_tile_scales(b, row, part, scale + row, offset + row);
 			break;
-		case TILE_Q6_K:
+		case FORMAT_Q6_K:
 			for (int g = 2 * part; g < 2 * part + 2; g++) {
 				const ivec four = dwords(b + 32 + 64 * (g / 4), row);
 
@@ -138,19 +108,16 @@ INLINE void unpack_scales(uint32_t id, const uint8_t *b, int part, float *scale,
 				      halves(b, row) * floats(four << (24 - 8 * (g & 3)) >> 24));
 			}
 			break;
-		case TILE_IQ4_XS:
+		case FORMAT_IQ4_XS:
 			store(scale + row, iq4_xs_tile_scale(b, row, part));
 			break;
-		case TILE_MXFP4:
+		case FORMAT_MXFP4:
 			store(scale + row, mxfp4_tile_scale(b, row));
 			break;
 		default:
 			store(scale + row, halves(b, row));
 		}
 }
-
-/* --- codes ---------------------------------------------------------------------------------------
- */
 
 INLINE byte_vec load_bytes(const uint8_t *p)
 {
@@ -237,29 +204,29 @@ INLINE void q6_k_codes(const uint8_t *src, int more, uint8_t *codes)
 INLINE void unpack_codes(uint32_t id, const uint8_t *b, int part, int bias, uint8_t *codes)
 {
 	switch (id) {
-	case TILE_Q4_0:
+	case FORMAT_Q4_0:
 		nibble_codes(b + 32, NULL, bias - 8, codes);
 		break;
-	case TILE_Q8_0:
+	case FORMAT_Q8_0:
 		for (int at = 0; at < 512; at += (int)sizeof(byte_vec))
 			store_codes(codes + at, load_bytes(b + 32 + at), bias);
 		break;
-	case TILE_Q4_K:
+	case FORMAT_Q4_K:
 		nibble_codes(b + 16 * (16 + 16 * part), NULL, bias, codes);
 		break;
-	case TILE_Q5_K:
+	case FORMAT_Q5_K:
 		q5_k_codes(b + 16 * (16 + 20 * part), bias, codes);
 		break;
-	case TILE_Q6_K:
+	case FORMAT_Q6_K:
 		q6_k_codes(b + 16 * (18 + 24 * part), bias - 32, codes);
 		break;
-	case TILE_IQ4_NL:
+	case FORMAT_IQ4_NL:
 		nibble_codes(b + 32, iq4_values, bias, codes);
 		break;
-	case TILE_IQ4_XS:
+	case FORMAT_IQ4_XS:
 		nibble_codes(b + 16 * (8 + 16 * part), iq4_values, bias, codes);
 		break;
-	case TILE_MXFP4:
+	case FORMAT_MXFP4:
 		nibble_codes(b + 16, doubled_e2m1, bias, codes);
 		break;
 	}

@@ -145,35 +145,30 @@ static void restore_q6_k(const uint8_t *src, uint8_t *dst)
 	}
 }
 
-/* Of a block, once it is reordered: @count fields of @bytes, and the rest dwords. */
-struct layout {
-	uint32_t id; /* of the format */
-	uint8_t bytes, count;
-	reorder_fn *reorder, *restore; /* NULL: as it is */
-};
+/* Doing it again undoes it. */
+#define restore_q4_k reorder_q4_k
 
-static const struct layout layouts[] = {
-	{ TILE_Q4_0, 2, 1, NULL, NULL },
-	{ TILE_Q8_0, 2, 1, NULL, NULL },
-	{ TILE_Q4_K, 2, 2, reorder_q4_k, reorder_q4_k },
-	{ TILE_Q5_K, 2, 2, reorder_q5_k, restore_q5_k },
-	{ TILE_Q6_K, 2, 1, reorder_q6_k, restore_q6_k },
-	{ TILE_IQ4_NL, 2, 1, NULL, NULL },
-	{ TILE_IQ4_XS, 2, 2, NULL, NULL },
-	{ TILE_MXFP4, 1, 1, NULL, NULL },
+/* Of a block, once it is reordered: @count fields of @bytes, and the rest dwords. */
+static const struct layout {
+	uint8_t bytes, count;	       /* no bytes: there are no tiles */
+	reorder_fn *reorder, *restore; /* NULL: as it is */
+} layouts[FORMAT_IDS] = {
+#define HOW_none(kernel)
+#define HOW_plain(kernel)
+#define HOW_reordered(kernel) .reorder = reorder_##kernel, .restore = restore_##kernel
+#define FORMAT(NAME, kernel, id, file_type, encoder, shader, tiles, BYTES, COUNT, ...) \
+	[id] = { .bytes = BYTES, .count = COUNT, HOW_##tiles(kernel) },
+#include "quant/formats.def"
 };
 
 static const struct layout *layout_of(const struct stoker_format *f)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(layouts); i++)
-		if (layouts[i].id == f->id)
-			return &layouts[i];
-	return NULL;
+	return &layouts[f->id];
 }
 
 bool cpu_has_tiles(const struct stoker_format *f)
 {
-	return layout_of(f) != NULL;
+	return layout_of(f)->bytes != 0;
 }
 
 size_t cpu_tile_scratch(const struct stoker_format *f, size_t k)

@@ -11,18 +11,6 @@
 
 #include "device/device.h"
 
-/* Formats that there are tiles of, by their numbers in files. */
-enum {
-	TILE_Q4_0 = 2,
-	TILE_Q8_0 = 8,
-	TILE_Q4_K = 12,
-	TILE_Q5_K = 13,
-	TILE_Q6_K = 14,
-	TILE_IQ4_NL = 20,
-	TILE_IQ4_XS = 23,
-	TILE_MXFP4 = 39,
-};
-
 /* Whether there are products for tiles of such weights. */
 bool cpu_has_tiles(const struct stoker_format *f);
 
