@@ -17,6 +17,10 @@ ifdef SANITIZE
 override BUILD := $(BUILD)/$(SANITIZE)
 SANITIZER_FLAGS := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
 endif
+# drivers have to find the dlclose() of this one, so programs with it are linked with -rdynamic
+ifeq ($(SANITIZE),address)
+KEEP_LOADED := $(BUILD)/tests/keep_loaded.o
+endif
 
 LIBRARY_PACKAGES := liburing libpcre2-8 libutf8proc libdrm
 TOOL_PACKAGES := json-c libedit
@@ -180,8 +184,8 @@ TOOL_OBJECTS := $(TOOL_SOURCES:%.c=$(BUILD)/%.o)
 $(TOOL_OBJECTS): LIBRARY_FLAGS := $(BASE_FLAGS) -Itools \
 	$(shell $(PKG_CONFIG) --cflags $(TOOL_PACKAGES) 2>/dev/null)
 
-$(TOOL): $(TOOL_OBJECTS) $(STATIC)
-	$(CC) $(LDFLAGS) $^ $(shell $(PKG_CONFIG) --libs $(TOOL_PACKAGES)) $(LDLIBS) -o $@
+$(TOOL): $(TOOL_OBJECTS) $(KEEP_LOADED) $(STATIC)
+	$(CC) $(LDFLAGS) $(if $(KEEP_LOADED),-rdynamic) $^ $(shell $(PKG_CONFIG) --libs $(TOOL_PACKAGES)) $(LDLIBS) -o $@
 
 include tests/tests.mk
 include driver/driver.mk

@@ -6,9 +6,8 @@ TEST_OBJECTS := $(TEST_SOURCES:%.c=$(BUILD)/%.o)
 $(TEST_OBJECTS): LIBRARY_FLAGS := $(BASE_FLAGS) -Iruntime -Itests/unit -Itests/ops -Wno-conversion \
 	$(shell $(PKG_CONFIG) --cflags json-c $(TEST_PACKAGES) 2>/dev/null)
 
-# drivers have to find the dlclose() of tests/unit/main.c
-$(BUILD)/unit: $(TEST_OBJECTS) $(STATIC)
-	$(CC) $(LDFLAGS) $(if $(filter address,$(SANITIZE)),-rdynamic) $^ $(shell $(PKG_CONFIG) --libs json-c) -lcunit $(LDLIBS) -o $@
+$(BUILD)/unit: $(TEST_OBJECTS) $(KEEP_LOADED) $(STATIC)
+	$(CC) $(LDFLAGS) $(if $(KEEP_LOADED),-rdynamic) $^ $(shell $(PKG_CONFIG) --libs json-c) -lcunit $(LDLIBS) -o $@
 
 .PHONY: test unit e2e
 test: unit e2e

@@ -3,30 +3,12 @@
 #include "unit.h"
 
 #include <CUnit/Basic.h>
-#include <dlfcn.h>
 #include <unistd.h>
 
 #include "quant/format.h"
 
 static uint64_t state;
 static unsigned skips;
-
-#if defined(__SANITIZE_ADDRESS__)
-/* Drivers stay loaded: once they're gone, the leak checker can't find what their variables point
- * to. */
-__attribute__((visibility("default"))) int dlclose(void *handle)
-{
-	(void)handle;
-	return 0;
-}
-
-/* The validation layer forgets a little with every instance. */
-const char *__lsan_default_suppressions(void);
-__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void)
-{
-	return "leak:libVkLayer_khronos_validation";
-}
-#endif
 
 void random_seed(uint64_t seed)
 {
