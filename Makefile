@@ -8,6 +8,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 CC ?= cc
 AR ?= ar
+OBJCOPY ?= objcopy
 BUILD ?= build
 PKG_CONFIG ?= pkg-config
 CLANG_FORMAT ?= clang-format
@@ -39,6 +40,8 @@ ifneq ($(wildcard build/next/trixie/usr/include/vulkan),)
 BASE_FLAGS += -isystem build/next/trixie/usr/include
 endif
 LIBRARY_FLAGS := $(BASE_FLAGS) -fPIC -Iruntime -ffp-contract=off
+# with -flto, GCC has to be asked for machine code
+PARTIAL_LINK := -nostdlib -r $(if $(findstring -flto,$(CFLAGS)),$(if $(findstring gcc,$(shell $(CC) -v 2>&1)),-flinker-output=nolto-rel))
 LDLIBS := $(shell $(PKG_CONFIG) --libs $(LIBRARY_PACKAGES) 2>/dev/null) -lnuma -ldl -lm
 LDFLAGS += -pthread $(SANITIZER_FLAGS)
 
@@ -67,6 +70,7 @@ endif
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(SHADER_BUILD)/shaders.o \
 	$(foreach isa,$(ISAS),$(ISA_SOURCES:%.c=$(BUILD)/%.$(isa).o))
 STATIC := $(BUILD)/libstoker-rt.a
+INTERNAL := $(BUILD)/libstoker-internal.a
 SHARED := $(BUILD)/libstoker-rt.so.$(VERSION)
 TOOL := $(BUILD)/stoker
 MANPAGES := $(patsubst tools/man/%.in,$(BUILD)/man/%,$(wildcard tools/man/*.in))
@@ -98,9 +102,18 @@ $(BUILD)/flags: FORCE
 .PHONY: FORCE
 FORCE:
 
+# One object, of which a program sees what public headers declare: names that files of the library
+# have for each other, and volk's, can't clash with the program's.
 $(STATIC): $(OBJECTS)
+	$(CC) $(CFLAGS) $(PARTIAL_LINK) $^ -o $(BUILD)/stoker-rt.o
+	$(OBJCOPY) --localize-hidden $(BUILD)/stoker-rt.o
 	rm -f $@
-	$(AR) rcs $@ $^
+	$(AR) rcs $@ $(BUILD)/stoker-rt.o
+
+# The objects as they are, for tests; never installed.
+$(INTERNAL): $(OBJECTS)
+	rm -f $@
+	$(AR) rcsT $@ $^
 
 $(SHARED): $(OBJECTS) runtime/stoker-rt.map
 	$(CC) -shared $(LDFLAGS) -Wl,-soname,libstoker-rt.so.$(SOVERSION) \
@@ -110,7 +123,7 @@ $(SHARED): $(OBJECTS) runtime/stoker-rt.map
 
 $(BUILD)/stoker-rt.pc: runtime/stoker-rt.pc.in Makefile
 	sed -e 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' \
-		-e 's|@PRIVATE@|$(LIBRARY_PACKAGES)|' $< > $@
+		-e 's|@PRIVATE@|$(LDLIBS)|' $< > $@
 
 # --- shaders ------------------------------------------------------------------------------------
 

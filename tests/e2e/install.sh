@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Installs into a scratch folder, builds the example against that through pkg-config, runs it, and
-# checks what the library exports.  usage: install.sh BUILD
+# checks what the library exports and that it goes along with a program's own names.
+# usage: install.sh BUILD
 set -eu
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
@@ -22,6 +23,57 @@ foreign=$(nm -D --defined-only "$root/usr/lib/libstoker-rt.so" | awk '{print $3}
 for symbol in $(nm -D --defined-only "$root/usr/lib/libstoker-rt.so" | awk '$2 == "T" {print $3}' | sed 's/@.*//'); do
 	grep -qE "(^|[ *])$symbol\(\) - " "$root"/usr/include/stoker/*.h || { echo "$symbol has no documentation"; exit 1; }
 done
+exported=$(nm -D --defined-only "$root/usr/lib/libstoker-rt.so" | awk '$2 == "T" {print $3}' | sed 's/@.*//' | sort)
+defined=$(nm -g --defined-only "$root/usr/lib/libstoker-rt.a" | awk 'NF == 3 {print $3}' | sort)
+[ "$exported" = "$defined" ] || {
+	echo "the static and the shared library define different names:"
+	diff <(echo "$exported") <(echo "$defined")
+	exit 1
+}
+
+# Names that files of the library have for each other, and volk's, are the program's to use.
+cat >"$root/names.c" <<'END'
+#include <stdio.h>
+#include <stoker/stoker.h>
+#include <vulkan/vulkan.h>
+
+int f32_to_f16(int x);
+int f32_to_f16(int x)
+{
+	return x + 1;
+}
+const char *profile_add = "ours";
+
+int main(void)
+{
+	const VkInstanceCreateInfo info = { .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO };
+	const struct stoker_device_params params = { .name = "cpu" };
+	struct stoker_device *device = NULL;
+	struct stoker_error err;
+	VkInstance instance = VK_NULL_HANDLE;
+
+	if (vkCreateInstance(&info, NULL, &instance) == VK_SUCCESS)
+		vkDestroyInstance(instance, NULL);
+	if (stoker_device_open(&params, &device, &err))
+		return fprintf(stderr, "%s\n", err.message) < 0 ? 2 : 1;
+	printf("%s %d\n", profile_add, f32_to_f16(1));
+	stoker_device_close(&device);
+	return 0;
+}
+END
+vulkan=vulkan
+echo 'int main(void){return 0;}' | "${CC:-cc}" -x c - -lvulkan -o "$root/probe" 2>/dev/null || vulkan=:libvulkan.so.1
+for kind in shared static; do
+	library=$(pkg-config --libs stoker-rt)
+	# the file itself: with -L alone the linker takes the shared one
+	[ $kind = shared ] || library=$(pkg-config --static --libs stoker-rt | sed "s|-lstoker-rt|$root/usr/lib/libstoker-rt.a|")
+	# shellcheck disable=SC2046,SC2086
+	"${CC:-cc}" -Wall -Wextra -Werror -isystem build/next/trixie/usr/include "$root/names.c" $(pkg-config --cflags stoker-rt) $library -l$vulkan -o "$root/names"
+	[ "$("$root/names")" = "ours 2" ] || { echo "names of a program's own beside the $kind library"; exit 1; }
+done
+
+# Programs are compiled without the headers and .pc files of what the library itself uses.
+PKG_CONFIG_LIBDIR=$PKG_CONFIG_PATH pkg-config --cflags stoker-rt >/dev/null
 man -l "$root/usr/share/man/man1/stoker-run.1" >/dev/null 2>&1 || [ -s "$root/usr/share/man/man1/stoker-run.1" ]
 make -s BUILD="$1" PREFIX="$root/usr" uninstall
 left=$(find "$root/usr" -type f | head -3)
