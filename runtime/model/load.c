@@ -73,7 +73,7 @@ int stoker_model_load(struct stoker_device *device, const char *path,
 	if (!ret)
 		ret = find_architecture(m, path);
 	if (!ret)
-		ret = model_reserve_images(m);
+		ret = model_begin_description(m);
 	if (!ret) {
 		m->architecture->load(m);
 		check_layers(m);
@@ -81,9 +81,13 @@ int stoker_model_load(struct stoker_device *device, const char *path,
 		ret = m->failed;
 	}
 	if (!ret)
+		ret = model_plan(m, params);
+	if (!ret)
+		ret = model_place(m);
+	if (!ret && m->paged)
 		ret = model_create_pager(m, params);
 	if (!ret)
-		ret = model_read_images(m, params);
+		ret = model_read(m, params);
 	for (size_t i = 0; i < ARRAY_SIZE(m->largest) && !ret && device->ops->tune; i++)
 		if (m->largest[i].format)
 			device->ops->tune(device, &m->largest[i]);
@@ -101,13 +105,9 @@ void stoker_model_free(struct stoker_model **model)
 	if (!m)
 		return;
 	*model = NULL;
-	for (size_t i = 0; i < m->extra_count; i++)
-		m->device->ops->memory_destroy(m->device, &m->extra[i]);
 	model_free_pager(m);
-	model_free_images(m);
+	model_free_memory(m);
 	stoker_gguf_close(&m->gguf);
-	free(m->extra);
-	free(m->tiled);
 	free(m->layers);
 	free(m->name);
 	free(m);
@@ -136,6 +136,6 @@ void stoker_model_info(const struct stoker_model *m, struct stoker_model_info *i
 		info->experts = MAX(info->experts, l->expert_count);
 		info->expert_bytes = MAX(info->expert_bytes, bytes);
 	}
-	for (size_t i = 0; i < m->image_count; i++)
-		info->bytes += m->images[i].memory.bytes;
+	for (size_t i = 0; i < m->block_count; i++)
+		info->bytes += m->blocks[i].memory.bytes;
 }

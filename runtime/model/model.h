@@ -40,45 +40,81 @@ enum mixer {
 	MIXER_DELTA_NET,	/* qwen35.c */
 };
 
+enum { LAYER_WEIGHTS = 26, LAYER_VECTORS = 14 };
+
 struct layer {
 	enum mixer mixer;
-	stoker_address attn_norm, ffn_norm, post_attn_norm, post_ffn_norm; /* the posts may be 0 */
+
+	/*
+	 * What the layer computes with; members that its kind has no use for are 0.  By name for
+	 * those who compute, as lists for place.c, which gives all of them their addresses.
+	 */
+	union {
+		struct {
+			/* attention */
+			struct stoker_weight q, k, v, o;
+			/* latent attention */
+			struct stoker_weight q_a, q_b, kv_a, k_b, v_b, kv_b;
+			/* short convolution and delta net */
+			struct stoker_weight conv_in, conv_out, gate, alpha, beta;
+			/* feed-forward: dense, or experts when expert_count > 0 */
+			struct stoker_weight ffn_gate, ffn_up, ffn_down;
+			struct stoker_weight router, gate_exps, up_exps, down_exps;
+			struct stoker_weight shared_gate_inp, shared_gate, shared_up, shared_down;
+		};
+		struct stoker_weight weights[LAYER_WEIGHTS];
+	};
+	union {
+		struct {
+			/* the posts may be 0 */
+			stoker_address attn_norm, ffn_norm, post_attn_norm, post_ffn_norm;
+			stoker_address q_norm, k_norm, sinks, q_a_norm, kv_a_norm;
+			stoker_address conv, dt, a, ssm_norm;
+			stoker_address router_bias; /* counts for the choice only */
+		};
+		stoker_address vectors[LAYER_VECTORS];
+	};
 
 	/* attention */
-	struct stoker_weight q, k, v, o;
-	stoker_address q_norm, k_norm, sinks;
 	bool norm_whole;  /* q and k are normed before the split into heads */
 	bool output_gate; /* q has a gate behind each head's query */
 	uint32_t heads, kv_heads, key_size, value_size, window;
 	float attn_scale;
 	struct rope rope;
-
-	/* latent attention: keys and values are compressed to @latent values and @rotated ones */
-	struct stoker_weight q_a, q_b, kv_a, k_b, v_b, kv_b;
-	stoker_address q_a_norm, kv_a_norm;
-	uint32_t latent, rotated;
-
-	/* short convolution and delta net */
-	struct stoker_weight conv_in, conv_out, gate, alpha, beta;
-	stoker_address conv, dt, a, ssm_norm;
+	uint32_t latent, rotated; /* latent attention: keys and values are compressed to @latent
+				     values and @rotated ones */
 	uint32_t taps, channels, key_heads, value_heads, state_size;
 	bool grouped_heads; /* value heads of a key head are neighbours */
 
-	/* feed-forward: dense, or experts when expert_count > 0 */
-	struct stoker_weight ffn_gate, ffn_up, ffn_down;
-	struct stoker_weight router, gate_exps, up_exps, down_exps;
-	struct stoker_weight shared_gate_inp, shared_gate, shared_up, shared_down;
-	stoker_address router_bias; /* counts for the choice only */
 	uint32_t expert_count;
 	struct stoker_expert_source *source; /* of experts on the drive, NULL: they're in memory */
 	bool router_first;		     /* reads the layer's input */
 };
+/* a member that the lists leave out would keep the place that it was described by */
+static_assert(offsetof(struct layer, shared_down) ==
+		      offsetof(struct layer, weights[LAYER_WEIGHTS - 1]),
+	      "LAYER_WEIGHTS counts the weights");
+static_assert(offsetof(struct layer, router_bias) ==
+		      offsetof(struct layer, vectors[LAYER_VECTORS - 1]),
+	      "LAYER_VECTORS counts the vectors");
 
 /* A stretch of a file in device memory: see place.c. */
-struct model_image {
+struct weight_block {
 	struct stoker_memory memory;
 	uint32_t file;
 	uint64_t first, bytes; /* where in the file memory.at is */
+};
+
+/* A vector of floats that no file holds as such: computed, or converted from @tensor. */
+struct made_vector {
+	const struct stoker_gguf_tensor *tensor; /* NULL: @values */
+	float *values;
+	uint64_t offset, count; /* among the made vectors, in bytes; of floats */
+};
+
+/* Bytes that a model takes beside slots, one session included, and those of the fewest slots. */
+struct model_needs {
+	uint64_t dense, cache, buffers, least;
 };
 
 struct stoker_model {
@@ -99,17 +135,23 @@ struct stoker_model {
 	stoker_address output_norm;
 	struct layer *layers;
 
-	struct model_image *images;
-	size_t image_count;
+	struct weight_block *blocks;
+	size_t block_count;
+	struct stoker_memory made_memory; /* of all made vectors */
+	uint64_t made_bytes;
 	uint64_t memory; /* the budget, 0: none */
+	struct model_needs needs;
+	uint64_t slot_bytes; /* what the experts get */
+	bool paged;	     /* experts stay on the drive */
 	struct model_pager *pager;
-	struct stoker_memory *extra; /* computed or converted vectors */
-	size_t extra_count;
-	struct stoker_weight *tiled; /* that the device lays out */
-	size_t tiled_count;
 	uint64_t parameters;
 
 	/* while loading */
+	uint64_t *file_places; /* where each file begins, and the end of the last one: place.c */
+	struct made_vector *made;
+	size_t made_count;
+	struct stoker_weight *tiled; /* that the device lays out */
+	size_t tiled_count;
 	struct stoker_weight largest[FORMAT_IDS]; /* of each format, by its id */
 	struct stoker_error *err;
 	int failed;
@@ -154,16 +196,37 @@ bool model_fused_weight(struct stoker_model *m, struct stoker_weight *w, enum pr
 /* A vector of @count floats; @fmt is the tensor's whole name. */
 stoker_address model_vector(struct stoker_model *m, enum presence presence, uint64_t count,
 			    const char *fmt, ...) PRINTF(4, 5);
-/* The images of all tensors: room for them, what files hold, where a tensor is. */
-int model_reserve_images(struct stoker_model *m);
-int model_read_images(struct stoker_model *m, const struct stoker_model_params *params);
-void model_free_images(struct stoker_model *m);
-stoker_address model_address(const struct stoker_model *m, const struct stoker_gguf_tensor *t);
+/*
+ * Describing: where a tensor is until memory is given, see place.c; a vector of @count floats that
+ * has to be made, from @values, which are copied, or from a tensor.
+ */
+int model_begin_description(struct stoker_model *m);
+stoker_address model_place_of(const struct stoker_model *m, const struct stoker_gguf_tensor *t);
+stoker_address model_constant(struct stoker_model *m, const float *values, uint64_t count);
+stoker_address model_converted(struct stoker_model *m, const struct stoker_gguf_tensor *t,
+			       uint64_t count);
+/* What is at a place that isn't a made vector's. */
+const struct stoker_gguf_tensor *model_tensor_at(const struct stoker_model *m,
+						 stoker_address place);
+uint32_t model_file_at(const struct stoker_model *m, stoker_address place, uint64_t *offset);
+
+/* Placing: how files will be cut into blocks of memory; memory for them; what they hold. */
+int model_plan_blocks(struct stoker_model *m);
+int model_place(struct stoker_model *m);
+int model_read(struct stoker_model *m, const struct stoker_model_params *params);
+void model_free_memory(struct stoker_model *m);
+
+/* Decides what memory is given to, or fails with all figures: see budget.c. */
+int model_plan(struct stoker_model *m, const struct stoker_model_params *params);
 
 /* Experts that stay on the drive: see paging.c. */
-bool model_is_paged(const struct stoker_model *m, const struct stoker_gguf_tensor *t);
-stoker_address model_paged_address(const struct stoker_model *m,
-				   const struct stoker_gguf_tensor *t);
+bool model_can_page(const struct stoker_gguf_tensor *t);
+static inline bool model_is_paged(const struct stoker_model *m, const struct stoker_gguf_tensor *t)
+{
+	return m->paged && model_can_page(t);
+}
+/* Memory of the fewest slots that a token needs. */
+int model_least_slots(struct stoker_model *m, uint64_t *bytes);
 int model_create_pager(struct stoker_model *m, const struct stoker_model_params *params);
 void model_free_pager(struct stoker_model *m);
 /* Whether a tensor is a matrix of one expert, as "stoker pack" writes them. */
@@ -172,11 +235,9 @@ bool model_is_apart(const struct stoker_gguf_tensor *t, uint32_t *layer);
 bool model_begin_step(const struct stoker_model *m, uint32_t rows);
 void model_end_step(const struct stoker_model *m);
 
-/* Device memory with a copy of @count floats. */
-stoker_address model_constant(struct stoker_model *m, const float *values, uint64_t count);
-/* @rows rows of @w from @first on, as a matrix of their own. */
 /* @value, which is a failure unless it is from 1 to STOKER_MAX_WIDTH; @key is for the message. */
 uint32_t model_width(struct stoker_model *m, const char *key, uint32_t value);
+/* @rows rows of @w from @first on, as a matrix of their own. */
 struct stoker_weight weight_rows(const struct stoker_weight *w, uint32_t first, uint32_t rows);
 
 /* Frequencies from rope.* metadata with @base; @factors divides them, 0 for none. */

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * The tensors of a model's files in device memory, byte for byte but for weights that the device
- * wants otherwise.  Neighbouring tensors share a
- * block of memory as large as the device allows, which one deep-queue read fills.
+ * Memory for what a model was described to have, and reading it in.
+ *
+ * Until it is known what everything takes, the address of a weight or a vector is a place: how far
+ * it is into the model's files laid end to end, with the vectors that have to be made behind the
+ * last one.  Then files are cut into blocks: neighbouring tensors share a block of memory as large
+ * as the device allows, which one deep-queue read fills, byte for byte but for weights that the
+ * device lays out.  One pass turns places into addresses; experts that stay on the drive keep
+ * theirs, from which the pager reads.
  */
 #include "model/model.h"
 
@@ -10,7 +15,95 @@
 
 #include <stdio.h>
 
+enum { MADE_ALIGN = 64 };
+
 enum { BOUNCE_BYTES = 16 << 20 }; /* for memory that the host doesn't see */
+
+int model_begin_description(struct stoker_model *m)
+{
+	const uint32_t files = stoker_gguf_file_count(m->gguf);
+	uint64_t at = 0, bytes;
+
+	m->file_places = calloc(files + 1, sizeof(*m->file_places));
+	if (!m->file_places)
+		return stoker_fail(m->err, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < files; i++) {
+		const char *path = stoker_gguf_file(m->gguf, i, NULL, &bytes);
+
+		m->file_places[i] = at;
+		if (!stoker_add(at, bytes, &at) || at > UINT64_MAX / 2)
+			return stoker_fail(m->err, -EFBIG, "%s: %llu bytes are too many", path,
+					   (unsigned long long)bytes);
+		at = round_up(at, STOKER_STORE_ALIGN);
+	}
+	m->file_places[files] = at;
+	return 0;
+}
+
+static stoker_address made_place(const struct stoker_model *m)
+{
+	return m->file_places[stoker_gguf_file_count(m->gguf)];
+}
+
+stoker_address model_place_of(const struct stoker_model *m, const struct stoker_gguf_tensor *t)
+{
+	return m->file_places[t->file] + t->offset;
+}
+
+uint32_t model_file_at(const struct stoker_model *m, stoker_address place, uint64_t *offset)
+{
+	uint32_t file = 0;
+
+	while (m->file_places[file + 1] <= place)
+		file++;
+	*offset = place - m->file_places[file];
+	return file;
+}
+
+static stoker_address describe_made(struct stoker_model *m, const struct made_vector *made)
+{
+	struct made_vector *more;
+
+	if (m->failed)
+		return 0;
+	more = realloc(m->made, (m->made_count + 1) * sizeof(*more));
+	if (!more) {
+		model_fail(m, -ENOMEM, "out of memory");
+		return 0;
+	}
+	m->made = more;
+	more[m->made_count] = *made;
+	more[m->made_count++].offset = m->made_bytes;
+	m->made_bytes += round_up(made->count * sizeof(float), MADE_ALIGN);
+	return made_place(m) + more[m->made_count - 1].offset;
+}
+
+stoker_address model_constant(struct stoker_model *m, const float *values, uint64_t count)
+{
+	struct made_vector made = { .count = count };
+	stoker_address place;
+
+	if (m->failed)
+		return 0;
+	made.values = malloc(count * sizeof(*values));
+	if (!made.values) {
+		model_fail(m, -ENOMEM, "out of memory");
+		return 0;
+	}
+	memcpy(made.values, values, count * sizeof(*values));
+	place = describe_made(m, &made);
+	if (!place)
+		free(made.values);
+	return place;
+}
+
+stoker_address model_converted(struct stoker_model *m, const struct stoker_gguf_tensor *t,
+			       uint64_t count)
+{
+	const struct made_vector made = { .tensor = t, .count = count };
+
+	return describe_made(m, &made);
+}
 
 static int by_place(const void *a, const void *b)
 {
@@ -53,27 +146,29 @@ static bool begins_run(const struct stoker_gguf_tensor *const *tensors, size_t i
 	       !model_is_apart(tensors[i - 1], &other) || other != layer;
 }
 
-static bool extend(struct model_image *i, const struct stoker_gguf_tensor *t, uint64_t reach,
+static bool extend(struct weight_block *b, const struct stoker_gguf_tensor *t, uint64_t reach,
 		   uint64_t limit)
 {
 	const uint64_t end = t->offset + t->bytes;
 
 	/* not across a hole of experts that stay on the drive */
-	if (i->file != t->file || t->offset > i->first + i->bytes + STOKER_STORE_ALIGN ||
-	    round_up(MAX(end, reach) - i->first, STOKER_STORE_ALIGN) > limit)
+	if (b->file != t->file || t->offset > b->first + b->bytes + STOKER_STORE_ALIGN ||
+	    round_up(MAX(end, reach) - b->first, STOKER_STORE_ALIGN) > limit)
 		return false;
-	i->bytes = MAX(i->bytes, end - i->first);
+	b->bytes = MAX(b->bytes, end - b->first);
 	return true;
 }
 
-/* Cuts the files into images. */
-static int plan(struct stoker_model *m, size_t count)
+int model_plan_blocks(struct stoker_model *m)
 {
-	AUTO_FREE const struct stoker_gguf_tensor **tensors = calloc(count, sizeof(*tensors));
+	const size_t count = stoker_gguf_tensor_count(m->gguf);
+	AUTO_FREE const struct stoker_gguf_tensor **tensors = calloc(count + 1, sizeof(*tensors));
 	size_t resident = 0;
 
-	m->images = calloc(count, sizeof(*m->images));
-	if (!tensors || !m->images)
+	free(m->blocks);
+	m->block_count = 0;
+	m->blocks = calloc(count + 1, sizeof(*m->blocks));
+	if (!tensors || !m->blocks)
 		return stoker_fail(m->err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < count; i++)
 		if (!model_is_paged(m, stoker_gguf_tensor(m->gguf, i)))
@@ -81,56 +176,169 @@ static int plan(struct stoker_model *m, size_t count)
 	qsort(tensors, resident, sizeof(*tensors), by_place);
 	for (size_t i = 0; i < resident; i++) {
 		const struct stoker_gguf_tensor *t = tensors[i];
-		struct model_image *image = &m->images[m->image_count];
+		struct weight_block *b = &m->blocks[m->block_count];
 
 		const uint64_t reach = begins_run(tensors, i) ? end_of_run(tensors, i, resident)
 							      : 0;
 
-		if (m->image_count && extend(image - 1, t, reach, m->device->max_memory))
+		if (m->block_count && extend(b - 1, t, reach, m->device->max_memory))
 			continue;
-		image->file = t->file;
-		image->first = t->offset / STOKER_STORE_ALIGN * STOKER_STORE_ALIGN;
-		image->bytes = t->offset + t->bytes - image->first;
-		m->image_count++;
+		b->file = t->file;
+		b->first = t->offset / STOKER_STORE_ALIGN * STOKER_STORE_ALIGN;
+		b->bytes = t->offset + t->bytes - b->first;
+		m->block_count++;
 	}
 	return 0;
 }
 
-int model_reserve_images(struct stoker_model *m)
+/* The address of @bytes at a place; 0: they aren't in one block of memory. */
+static stoker_address address_at(const struct stoker_model *m, stoker_address place, uint64_t bytes)
 {
-	const size_t count = stoker_gguf_tensor_count(m->gguf);
-	int ret = count ? plan(m, count) : 0;
+	if (place >= made_place(m))
+		return m->made_memory.at + (place - made_place(m));
+	for (size_t i = 0; i < m->block_count; i++) {
+		const struct weight_block *b = &m->blocks[i];
+		const stoker_address begin = m->file_places[b->file] + b->first;
 
-	for (size_t i = 0; i < m->image_count && !ret; i++)
-		ret = m->device->ops->memory_create(
-			m->device, round_up(m->images[i].bytes, STOKER_STORE_ALIGN),
-			&m->images[i].memory, m->err);
+		if (place >= begin && place - begin < b->bytes)
+			return bytes <= b->bytes - (place - begin) ? b->memory.at + (place - begin)
+								   : 0;
+	}
+	return 0;
+}
+
+const struct stoker_gguf_tensor *model_tensor_at(const struct stoker_model *m, stoker_address place)
+{
+	const struct stoker_gguf_tensor *t = NULL;
+
+	for (size_t i = 0; i < stoker_gguf_tensor_count(m->gguf); i++) {
+		t = stoker_gguf_tensor(m->gguf, i);
+		if (place - model_place_of(m, t) < t->bytes)
+			break;
+	}
+	return t;
+}
+
+static void place_vector(struct stoker_model *m, stoker_address *at)
+{
+	if (*at)
+		*at = address_at(m, *at, 0);
+}
+
+static void place_weight(struct stoker_model *m, struct stoker_weight *w)
+{
+	const uint64_t matrix = w->format ? stoker_row_bytes(w->format, w->in) * w->out : 0;
+	const struct stoker_gguf_tensor *t;
+	stoker_address at;
+
+	if (!w->at)
+		return;
+	place_vector(m, &w->bias);
+	place_vector(m, &w->scale);
+	t = model_tensor_at(m, w->at);
+	if (model_is_paged(m, t))
+		return;
+	at = address_at(m, w->at, matrix + (w->count - 1) * w->stride);
+	if (!at)
+		model_fail(m, -ENOTSUP,
+			   "tensor %s isn't in one block of memory with those of the other "
+			   "experts: the device has none that is large enough for the layer; page "
+			   "the experts (--memory)",
+			   t->name);
+	w->at = at;
+}
+
+/* All places that anything of the model has become addresses. */
+static int place_model(struct stoker_model *m)
+{
+	place_weight(m, &m->token_embd);
+	place_weight(m, &m->output);
+	place_vector(m, &m->output_norm);
+	for (uint32_t i = 0; i < m->layer_count; i++) {
+		struct layer *l = &m->layers[i];
+
+		for (size_t k = 0; k < ARRAY_SIZE(l->weights); k++)
+			place_weight(m, &l->weights[k]);
+		for (size_t k = 0; k < ARRAY_SIZE(l->vectors); k++)
+			place_vector(m, &l->vectors[k]);
+		place_vector(m, &l->rope.frequency);
+		place_vector(m, &l->rope.long_frequency);
+	}
+	for (size_t i = 0; i < m->tiled_count; i++)
+		place_weight(m, &m->tiled[i]);
+	return m->failed;
+}
+
+static int make_vector(struct stoker_model *m, const struct made_vector *v, float *into)
+{
+	AUTO_FREE uint8_t *raw = NULL;
+	int ret;
+
+	if (!v->tensor) {
+		memcpy(into, v->values, v->count * sizeof(*into));
+		return 0;
+	}
+	raw = malloc(v->tensor->bytes);
+	if (!raw)
+		return stoker_fail(m->err, -ENOMEM, "out of memory");
+	ret = stoker_gguf_read(m->gguf, v->tensor, 0, raw, v->tensor->bytes, m->err);
+	if (!ret)
+		stoker_format_decode(v->tensor->format, raw, into, v->count);
 	return ret;
 }
 
-void model_free_images(struct stoker_model *m)
+static int make_vectors(struct stoker_model *m)
 {
-	for (size_t i = 0; i < m->image_count; i++)
-		m->device->ops->memory_destroy(m->device, &m->images[i].memory);
-	free(m->images);
+	AUTO_FREE uint8_t *values = calloc(1, m->made_bytes);
+	int ret = 0;
+
+	if (!values)
+		return stoker_fail(m->err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < m->made_count && !ret; i++)
+		ret = make_vector(m, &m->made[i], (float *)(void *)(values + m->made[i].offset));
+	if (!ret)
+		ret = m->device->ops->write(m->device, m->made_memory.at, values, m->made_bytes,
+					    m->err);
+	return ret;
 }
 
-stoker_address model_address(const struct stoker_model *m, const struct stoker_gguf_tensor *t)
+int model_place(struct stoker_model *m)
 {
-	if (model_is_paged(m, t))
-		return model_paged_address(m, t);
-	for (size_t i = 0; i < m->image_count; i++) {
-		const struct model_image *image = &m->images[i];
+	const struct stoker_device_ops *ops = m->device->ops;
+	int ret = 0;
 
-		if (image->file == t->file && t->offset >= image->first &&
-		    t->offset + t->bytes <= image->first + image->bytes)
-			return image->memory.at + (t->offset - image->first);
-	}
-	return 0;
+	for (size_t i = 0; i < m->block_count && !ret; i++)
+		ret = ops->memory_create(m->device,
+					 round_up(m->blocks[i].bytes, STOKER_STORE_ALIGN),
+					 &m->blocks[i].memory, m->err);
+	if (!ret && m->made_bytes)
+		ret = ops->memory_create(m->device, m->made_bytes, &m->made_memory, m->err);
+	if (!ret && m->made_bytes)
+		ret = make_vectors(m);
+	return ret ? ret : place_model(m);
 }
 
-/* --- reading -------------------------------------------------------------------------------------
- */
+static void forget_description(struct stoker_model *m)
+{
+	for (size_t i = 0; i < m->made_count; i++)
+		free(m->made[i].values);
+	free(m->made);
+	free(m->tiled);
+	free(m->file_places);
+	m->made = NULL;
+	m->tiled = NULL;
+	m->file_places = NULL;
+	m->made_count = m->tiled_count = 0;
+}
+
+void model_free_memory(struct stoker_model *m)
+{
+	for (size_t i = 0; i < m->block_count; i++)
+		m->device->ops->memory_destroy(m->device, &m->blocks[i].memory);
+	m->device->ops->memory_destroy(m->device, &m->made_memory);
+	free(m->blocks);
+	forget_description(m);
+}
 
 struct progress {
 	const struct stoker_model_params *params;
@@ -145,81 +353,79 @@ static int report(void *context, uint64_t done, uint64_t total)
 	return p->params->progress(p->params->context, p->before + done, p->total);
 }
 
-static int read_part(struct stoker_model *m, const struct model_image *image, uint64_t at,
+static int read_part(struct stoker_model *m, const struct weight_block *block, uint64_t at,
 		     uint64_t bytes, void *dst, struct progress *p)
 {
 	uint64_t file_bytes;
 	int fd;
-	const char *path = stoker_gguf_file(m->gguf, image->file, &fd, &file_bytes);
+	const char *path = stoker_gguf_file(m->gguf, block->file, &fd, &file_bytes);
 	const uint64_t end =
-		MIN(round_up(image->first + at + bytes, STOKER_STORE_ALIGN), file_bytes);
+		MIN(round_up(block->first + at + bytes, STOKER_STORE_ALIGN), file_bytes);
 
-	return stoker_read_range(fd, path, image->first + at, end - (image->first + at), dst,
+	return stoker_read_range(fd, path, block->first + at, end - (block->first + at), dst,
 				 p->params && p->params->progress ? report : NULL, p, m->err);
 }
 
-static int read_bounced(struct stoker_model *m, const struct model_image *image, void *bounce,
+static int read_bounced(struct stoker_model *m, const struct weight_block *block, void *bounce,
 			struct progress *p)
 {
 	const uint64_t before = p->before;
 	int ret = 0;
 
-	for (uint64_t at = 0, n; at < image->bytes && !ret; at += n) {
-		n = MIN(image->bytes - at, (uint64_t)BOUNCE_BYTES);
+	for (uint64_t at = 0, n; at < block->bytes && !ret; at += n) {
+		n = MIN(block->bytes - at, (uint64_t)BOUNCE_BYTES);
 		p->before = before + at;
-		ret = read_part(m, image, at, n, bounce, p);
+		ret = read_part(m, block, at, n, bounce, p);
 		if (!ret)
-			ret = m->device->ops->write(m->device, image->memory.at + at, bounce, n,
+			ret = m->device->ops->write(m->device, block->memory.at + at, bounce, n,
 						    m->err);
 	}
 	p->before = before;
 	return ret;
 }
 
-/* An image's weights as the device wants them. */
-static int lay_out(struct stoker_model *m, const struct model_image *image, struct progress *p)
+/* A block's weights as the device wants them. */
+static int lay_out(struct stoker_model *m, const struct weight_block *block, struct progress *p)
 {
 	int ret = 0;
 
 	for (size_t i = 0; i < m->tiled_count && !ret; i++) {
-		if (m->tiled[i].at - image->memory.at >= image->bytes)
+		if (m->tiled[i].at - block->memory.at >= block->bytes)
 			continue;
 		pthread_mutex_lock(&m->device->turn);
 		ret = m->device->ops->tile(m->device, &m->tiled[i], m->err);
 		pthread_mutex_unlock(&m->device->turn);
 		/* it takes about as long as reading: a chance to cancel */
-		if (!ret && p->params && p->params->progress && report(p, image->bytes, p->total))
+		if (!ret && p->params && p->params->progress && report(p, block->bytes, p->total))
 			ret = stoker_fail(m->err, -ECANCELED, "%s: cancelled",
-					  stoker_gguf_file(m->gguf, image->file, NULL, NULL));
+					  stoker_gguf_file(m->gguf, block->file, NULL, NULL));
 	}
 	return ret;
 }
 
-int model_read_images(struct stoker_model *m, const struct stoker_model_params *params)
+int model_read(struct stoker_model *m, const struct stoker_model_params *params)
 {
 	struct progress p = { .params = params };
 	AUTO_FREE void *bounce = NULL;
 	int ret = 0;
 
-	for (size_t i = 0; i < m->image_count; i++)
-		p.total += m->images[i].bytes;
-	for (size_t i = 0; i < m->image_count && !ret; i++) {
-		const struct model_image *image = &m->images[i];
+	for (size_t i = 0; i < m->block_count; i++)
+		p.total += m->blocks[i].bytes;
+	for (size_t i = 0; i < m->block_count && !ret; i++) {
+		const struct weight_block *block = &m->blocks[i];
 
-		if (!image->memory.host && !bounce) {
+		if (!block->memory.host && !bounce) {
 			bounce = aligned_alloc(STOKER_STORE_ALIGN, BOUNCE_BYTES);
 			if (!bounce)
 				return stoker_fail(m->err, -ENOMEM, "out of memory");
 		}
-		ret = image->memory.host
-			      ? read_part(m, image, 0, image->bytes, image->memory.host, &p)
-			      : read_bounced(m, image, bounce, &p);
+		ret = block->memory.host
+			      ? read_part(m, block, 0, block->bytes, block->memory.host, &p)
+			      : read_bounced(m, block, bounce, &p);
 		if (!ret)
-			ret = lay_out(m, image, &p);
-		p.before += image->bytes;
+			ret = lay_out(m, block, &p);
+		p.before += block->bytes;
 	}
-	free(m->tiled);
-	m->tiled = NULL;
-	m->tiled_count = 0;
+	forget_description(m);
 	return ret;
 }

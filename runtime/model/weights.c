@@ -7,32 +7,6 @@
 
 enum { MAX_NAME = 160 };
 
-static stoker_address extra_memory(struct stoker_model *m, const void *data, uint64_t bytes)
-{
-	struct stoker_memory *more = realloc(m->extra, (m->extra_count + 1) * sizeof(*more));
-	struct stoker_memory memory;
-	int ret;
-
-	if (!more) {
-		model_fail(m, -ENOMEM, "out of memory");
-		return 0;
-	}
-	m->extra = more;
-	ret = m->device->ops->memory_create(m->device, bytes, &memory, m->err);
-	if (!ret) {
-		m->extra[m->extra_count++] = memory;
-		ret = m->device->ops->write(m->device, memory.at, data, bytes, m->err);
-	}
-	if (ret && !m->failed)
-		m->failed = ret;
-	return ret ? 0 : memory.at;
-}
-
-stoker_address model_constant(struct stoker_model *m, const float *values, uint64_t count)
-{
-	return m->failed ? 0 : extra_memory(m, values, count * sizeof(*values));
-}
-
 static void shape_text(const uint64_t *ne, uint32_t dimensions, char out[80])
 {
 	int at = 0;
@@ -60,9 +34,7 @@ static bool check_shape(struct stoker_model *m, const struct stoker_gguf_tensor 
 static stoker_address vector_of(struct stoker_model *m, const struct stoker_gguf_tensor *t,
 				uint64_t count)
 {
-	AUTO_FREE uint8_t *raw = NULL;
-	AUTO_FREE float *values = NULL;
-	uint64_t have = t->ne[0] * t->ne[1] * t->ne[2] * t->ne[3];
+	const uint64_t have = t->ne[0] * t->ne[1] * t->ne[2] * t->ne[3];
 
 	if (have != count) {
 		char is[80];
@@ -74,19 +46,8 @@ static stoker_address vector_of(struct stoker_model *m, const struct stoker_gguf
 		return 0;
 	}
 	if (t->format == stoker_format_by_name("F32"))
-		return model_address(m, t);
-	raw = malloc(t->bytes);
-	values = malloc(count * sizeof(*values));
-	if (!raw || !values) {
-		model_fail(m, -ENOMEM, "out of memory");
-		return 0;
-	}
-	if (!m->failed)
-		m->failed = stoker_gguf_read(m->gguf, t, 0, raw, t->bytes, m->err);
-	if (m->failed)
-		return 0;
-	stoker_format_decode(t->format, raw, values, count);
-	return model_constant(m, values, count);
+		return model_place_of(m, t);
+	return model_converted(m, t, count);
 }
 
 stoker_address model_vector(struct stoker_model *m, enum presence presence, uint64_t count,
@@ -143,15 +104,6 @@ static const struct stoker_gguf_tensor *find_apart(struct stoker_model *m, const
 				   name);
 			return NULL;
 		}
-		if (!model_is_paged(m, t) &&
-		    model_address(m, t) != model_address(m, first) + e * *stride) {
-			model_fail(m, -ENOTSUP,
-				   "tensor %s isn't in the same block of memory as the first "
-				   "expert's: the device has none that is large enough for the "
-				   "layer; page the experts (--memory)",
-				   name);
-			return NULL;
-		}
 	}
 	return first;
 }
@@ -197,14 +149,14 @@ static bool weight_of(struct stoker_model *m, struct stoker_weight *w, enum pres
 	if (!check_shape(m, t, in, out, stride ? 1 : count))
 		return false;
 	*w = (struct stoker_weight){ .format = t->format,
-				     .at = model_address(m, t),
+				     .at = model_place_of(m, t),
 				     .in = in,
 				     .out = out,
 				     .count = count,
 				     .stride = stride ? stride
 						      : stoker_row_bytes(t->format, in) * out,
 				     .tiled = stoker_wants_tiles(m->device, t->format, in, cut) };
-	if (w->tiled && !model_is_paged(m, t))
+	if (w->tiled)
 		note_tiles(m, w);
 	struct stoker_weight *largest = &m->largest[t->format->id];
 

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+/*
+ * How much memory everything of a model takes, and whether experts stay on the drive: known from
+ * its description before any of it is allocated.
+ */
+#include "model/model.h"
+
+#include "store/store.h"
+#include "stoker/session.h"
+
+enum { OWN_BYTES = 16 << 20 }; /* program, libraries, stacks */
+
+/*
+ * The container's header twice, as the vocabulary is a second reading of it: text, and some 100
+ * bytes of tables a token.
+ */
+static uint64_t metadata_bytes(const struct stoker_model *m)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < stoker_gguf_file_count(m->gguf); i++)
+		bytes += 2 * stoker_gguf_data(m->gguf, i);
+	return bytes + 100 * (uint64_t)m->vocabulary;
+}
+
+/* What a session and the device's working buffers take beside weights. */
+static struct model_needs find_needs(const struct stoker_model *m,
+				     const struct stoker_session_params *s)
+{
+	const uint32_t context = model_session_context(m, s);
+	const uint64_t batch = model_session_batch(m, s);
+	const enum stoker_kv_format kv = model_kv_format(m, s->kv);
+	/* logits here and on the device; all rows of a batch for those who ask for them */
+	const uint64_t logit_rows = s->all_logits ? batch : 1;
+	uint64_t hidden = 0, heads = 0;
+	uint64_t rows = batch * (2 * stoker_forward_mix(m) + 4 * (uint64_t)m->embedding);
+
+	struct model_needs n = { 0 };
+
+	for (size_t i = 0; i < m->block_count; i++)
+		n.dense += round_up(m->blocks[i].bytes, STOKER_STORE_ALIGN);
+	n.dense += round_up(m->made_bytes, STOKER_STORE_ALIGN);
+	for (uint32_t i = 0; i < m->layer_count; i++) {
+		n.cache += stoker_layer_state(&m->layers[i], kv, context, 0, NULL);
+		hidden = MAX(hidden, (uint64_t)m->layers[i].down_exps.in);
+		heads = MAX(heads, (uint64_t)m->layers[i].heads * m->layers[i].latent);
+	}
+	rows += batch * m->experts_used * ((uint64_t)m->layer_count * (1 + MAX(s->look_ahead, 1u)));
+	rows += batch * heads * 2; /* of matrices a head, gathered and as codes */
+	/* an experts op keeps gate, up and down for each choice, and codes of both inputs */
+	rows += batch * m->experts_used * (3 * hidden + m->embedding) * 5 / 4;
+	n.buffers = 4 * (rows + 2 * logit_rows * m->vocabulary) + OWN_BYTES + metadata_bytes(m);
+	return n;
+}
+
+static uint64_t sum(const struct model_needs *n)
+{
+	return n->dense + n->cache + n->buffers + n->least;
+}
+
+static int refuse(struct stoker_model *m, const struct model_needs *n)
+{
+	char size[5][16], total[16];
+
+	return stoker_fail(
+		m->err, -ENOMEM,
+		"%s: %s isn't enough memory, this needs at least %s: weights that every token "
+		"uses %s, cache %s, working buffers %s, one layer's experts %s",
+		stoker_gguf_file(m->gguf, 0, NULL, NULL), stoker_human_size(m->memory, size[0]),
+		stoker_human_size(sum(n), total), stoker_human_size(n->dense, size[1]),
+		stoker_human_size(n->cache, size[2]), stoker_human_size(n->buffers, size[3]),
+		stoker_human_size(n->least, size[4]));
+}
+
+/* That can stay on the drive. */
+static bool has_experts(const struct stoker_model *m)
+{
+	for (uint32_t i = 0; i < m->layer_count; i++)
+		if (m->layers[i].up_exps.at &&
+		    model_can_page(model_tensor_at(m, m->layers[i].up_exps.at)))
+			return true;
+	return false;
+}
+
+int model_plan(struct stoker_model *m, const struct stoker_model_params *params)
+{
+	static const struct stoker_session_params defaults;
+	const struct stoker_session_params *session = params && params->session ? params->session
+										: &defaults;
+	struct model_needs *n = &m->needs;
+	int ret;
+
+	m->paged = m->memory && has_experts(m);
+	ret = model_plan_blocks(m);
+	if (ret)
+		return ret;
+	*n = find_needs(m, session);
+	if (m->paged)
+		ret = model_least_slots(m, &n->least);
+	if (ret || !m->memory)
+		return ret;
+	if (m->memory == STOKER_MEMORY_MIN)
+		m->memory = sum(n);
+	if (m->memory < sum(n))
+		return refuse(m, n);
+	m->slot_bytes = m->memory - sum(n) + n->least;
+	return 0;
+}
