@@ -13,7 +13,7 @@ struct vulkan_codes vulkan_codes_beside(struct vulkan *v, stoker_address dst, ui
 {
 	const uint64_t words = (uint64_t)rows * (width / 32) * vulkan_code_words(v);
 	const stoker_address taken = source ? source : v->coded.src ? v->coded.codes : 0;
-	const bool other = taken && taken == v->scratch[SCRATCH_CODES].at;
+	const bool other = taken && taken == vulkan_scratch(v, SCRATCH_CODES, 0);
 
 	if (width % 32 || !words)
 		return (struct vulkan_codes){ 0 };

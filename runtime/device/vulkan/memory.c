@@ -4,40 +4,52 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "device/vulkan/vulkan.h"
+#include "device/vulkan/memory.h"
+
+/*
+ * What else is here is chosen once, by vulkan_memory_open(); the list of buffers is guarded by
+ * vulkan.lock.
+ */
+struct vulkan_memory {
+	VkPhysicalDeviceMemoryProperties heaps;
+	uint32_t types[VK_MAX_MEMORY_TYPES]; /* in the order in which they're tried */
+	uint32_t type_count, staging_type;
+	bool unified, cached; /* see vulkan_memory_is_unified(), vulkan_memory_is_cached() */
+	struct vulkan_buffer *buffers;
+};
 
 static const VkBufferUsageFlags buffer_usage =
 	VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
 	VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT;
 
-static bool has_flags(const struct vulkan *v, uint32_t type, VkMemoryPropertyFlags flags)
+static bool has_flags(const struct vulkan_memory *m, uint32_t type, VkMemoryPropertyFlags flags)
 {
-	return (v->heaps.memoryTypes[type].propertyFlags & flags) == flags;
+	return (m->heaps.memoryTypes[type].propertyFlags & flags) == flags;
 }
 
-static uint64_t heap_size(const struct vulkan *v, uint32_t type)
+static uint64_t heap_size(const struct vulkan_memory *m, uint32_t type)
 {
-	return v->heaps.memoryHeaps[v->heaps.memoryTypes[type].heapIndex].size;
+	return m->heaps.memoryHeaps[m->heaps.memoryTypes[type].heapIndex].size;
 }
 
 /* Adds the types that have all of @flags and aren't in the list, those of larger heaps first. */
-static void add_types(struct vulkan *v, uint32_t allowed, VkMemoryPropertyFlags flags)
+static void add_types(struct vulkan_memory *m, uint32_t allowed, VkMemoryPropertyFlags flags)
 {
-	const uint32_t first = v->memory_type_count;
+	const uint32_t first = m->type_count;
 
-	for (uint32_t i = 0; i < v->heaps.memoryTypeCount; i++) {
+	for (uint32_t i = 0; i < m->heaps.memoryTypeCount; i++) {
 		uint32_t at;
 
-		if (!(allowed & 1u << i) || !has_flags(v, i, flags))
+		if (!(allowed & 1u << i) || !has_flags(m, i, flags))
 			continue;
-		for (at = 0; at < v->memory_type_count && v->memory_types[at] != i;)
+		for (at = 0; at < m->type_count && m->types[at] != i;)
 			at++;
-		if (at < v->memory_type_count)
+		if (at < m->type_count)
 			continue;
-		for (; at > first && heap_size(v, v->memory_types[at - 1]) < heap_size(v, i); at--)
-			v->memory_types[at] = v->memory_types[at - 1];
-		v->memory_types[at] = i;
-		v->memory_type_count++;
+		for (; at > first && heap_size(m, m->types[at - 1]) < heap_size(m, i); at--)
+			m->types[at] = m->types[at - 1];
+		m->types[at] = i;
+		m->type_count++;
 	}
 }
 
@@ -60,22 +72,19 @@ static int create_buffer(struct vulkan *v, uint64_t bytes, const void *more, VkB
 }
 
 /* Whether the host sees (nearly) all of the device's memory, and not just a window. */
-static bool is_unified(const struct vulkan *v)
+static bool is_unified(const struct vulkan_memory *m)
 {
 	uint64_t most = 0;
 
-	for (uint32_t i = 0; i < v->heaps.memoryHeapCount; i++)
-		if (v->heaps.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT)
-			most = MAX(most, v->heaps.memoryHeaps[i].size);
-	return v->memory_type_count && heap_size(v, v->memory_types[0]) >= most / 4 * 3;
+	for (uint32_t i = 0; i < m->heaps.memoryHeapCount; i++)
+		if (m->heaps.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT)
+			most = MAX(most, m->heaps.memoryHeaps[i].size);
+	return m->type_count && heap_size(m, m->types[0]) >= most / 4 * 3;
 }
 
-int vulkan_choose_memory(struct vulkan *v, bool separate, struct stoker_error *err)
+/* Which types of memory a buffer of ours can be of; a bit each. */
+static int probe_types(struct vulkan *v, uint32_t *allowed, struct stoker_error *err)
 {
-	const VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
-	const VkMemoryPropertyFlags visible = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
-					      VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
-	const VkMemoryPropertyFlags cached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
 	VkMemoryRequirements need;
 	VkBuffer probe;
 	const VkResult result = create_buffer(v, 4096, NULL, &probe);
@@ -84,35 +93,70 @@ int vulkan_choose_memory(struct vulkan *v, bool separate, struct stoker_error *e
 		return vulkan_fail(v, result, "creating a buffer", err);
 	v->vk.vkGetBufferMemoryRequirements(v->device, probe, &need);
 	v->vk.vkDestroyBuffer(v->device, probe, NULL);
-
-	/* for staging: what the host reads fast, anywhere */
-	add_types(v, need.memoryTypeBits, visible | cached);
-	add_types(v, need.memoryTypeBits, visible);
-	if (!v->memory_type_count)
-		return stoker_fail(err, -ENOTSUP, "%s: no memory that the host can use", v->name);
-	v->staging_type = v->memory_types[0];
-
-	v->memory_type_count = 0;
-	add_types(v, need.memoryTypeBits, local | visible);
-	v->unified = !separate && is_unified(v);
-	if (v->unified) {
-		add_types(v, need.memoryTypeBits, visible); /* an APU's other heap */
-	} else {
-		v->memory_type_count = 0;
-		add_types(v, need.memoryTypeBits, local);
-	}
-	if (!v->memory_type_count)
-		return stoker_fail(err, -ENOTSUP, "%s: no memory that shaders can use", v->name);
-	v->cached = v->unified;
-	for (uint32_t i = 0; i < v->memory_type_count; i++)
-		v->cached = v->cached && has_flags(v, v->memory_types[i], cached);
+	*allowed = need.memoryTypeBits;
 	return 0;
+}
+
+int vulkan_memory_open(struct vulkan *v, bool separate, struct stoker_error *err)
+{
+	const VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
+	const VkMemoryPropertyFlags visible = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+					      VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+	const VkMemoryPropertyFlags cached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+	struct vulkan_memory *m = calloc(1, sizeof(*m));
+	uint32_t allowed = 0;
+	int ret;
+
+	v->memory = m;
+	if (!m)
+		return stoker_fail(err, -ENOMEM, "%s: out of memory", v->name);
+	vkGetPhysicalDeviceMemoryProperties(v->physical, &m->heaps);
+	ret = probe_types(v, &allowed, err);
+	if (ret)
+		return ret;
+	/* for staging: what the host reads fast, anywhere */
+	add_types(m, allowed, visible | cached);
+	add_types(m, allowed, visible);
+	if (!m->type_count)
+		return stoker_fail(err, -ENOTSUP, "%s: no memory that the host can use", v->name);
+	m->staging_type = m->types[0];
+
+	m->type_count = 0;
+	add_types(m, allowed, local | visible);
+	m->unified = !separate && is_unified(m);
+	if (m->unified) {
+		add_types(m, allowed, visible); /* an APU's other heap */
+	} else {
+		m->type_count = 0;
+		add_types(m, allowed, local);
+	}
+	if (!m->type_count)
+		return stoker_fail(err, -ENOTSUP, "%s: no memory that shaders can use", v->name);
+	m->cached = m->unified;
+	for (uint32_t i = 0; i < m->type_count; i++)
+		m->cached = m->cached && has_flags(m, m->types[i], cached);
+	return 0;
+}
+
+void vulkan_memory_close(struct vulkan *v)
+{
+	free(v->memory);
+}
+
+bool vulkan_memory_is_unified(const struct vulkan *v)
+{
+	return v->memory->unified;
+}
+
+bool vulkan_memory_is_cached(const struct vulkan *v)
+{
+	return v->memory->cached;
 }
 
 /* Bytes that the heap still has for us, as far as the driver says. */
 static uint64_t heap_left(const struct vulkan *v, uint32_t type)
 {
-	const uint32_t heap = v->heaps.memoryTypes[type].heapIndex;
+	const uint32_t heap = v->memory->heaps.memoryTypes[type].heapIndex;
 	VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT,
 	};
@@ -122,7 +166,7 @@ static uint64_t heap_left(const struct vulkan *v, uint32_t type)
 	};
 
 	if (!v->has_budget)
-		return v->heaps.memoryHeaps[heap].size;
+		return v->memory->heaps.memoryHeaps[heap].size;
 	vkGetPhysicalDeviceMemoryProperties2(v->physical, &properties);
 	return budget.heapBudget[heap] > budget.heapUsage[heap]
 		       ? budget.heapBudget[heap] - budget.heapUsage[heap]
@@ -181,12 +225,12 @@ static VkResult bind_buffer(struct vulkan *v, struct vulkan_buffer *b)
  * The first type that we would choose of those that the buffer and what backs it allow, and that
  * have all of @flags.
  */
-static bool import_type(const struct vulkan *v, uint32_t allowed, VkMemoryPropertyFlags flags,
-			uint32_t *type)
+static bool import_type(const struct vulkan_memory *m, uint32_t allowed,
+			VkMemoryPropertyFlags flags, uint32_t *type)
 {
-	for (uint32_t i = 0; i < v->memory_type_count + v->heaps.memoryTypeCount; i++) {
-		*type = i < v->memory_type_count ? v->memory_types[i] : i - v->memory_type_count;
-		if (allowed & 1u << *type && has_flags(v, *type, flags))
+	for (uint32_t i = 0; i < m->type_count + m->heaps.memoryTypeCount; i++) {
+		*type = i < m->type_count ? m->types[i] : i - m->type_count;
+		if (allowed & 1u << *type && has_flags(m, *type, flags))
 			return true;
 	}
 	return false;
@@ -225,7 +269,7 @@ static VkResult back_with_dma_buf(struct vulkan *v, struct vulkan_buffer *b, int
 		result = v->vk.vkGetMemoryFdPropertiesKHR(v->device, handle, fd, &properties);
 	if (result != VK_SUCCESS)
 		return result;
-	if (!import_type(v, need.memoryTypeBits & properties.memoryTypeBits, 0, &type))
+	if (!import_type(v->memory, need.memoryTypeBits & properties.memoryTypeBits, 0, &type))
 		return VK_ERROR_INVALID_EXTERNAL_HANDLE;
 	/* the driver takes the descriptor when it succeeds, and only then */
 	import.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -302,8 +346,9 @@ static VkResult back_with_huge_pages(struct vulkan *v, struct vulkan_buffer *b)
 								   &properties);
 	if (result != VK_SUCCESS)
 		return result;
-	if (need.size > b->bytes || !import_type(v, need.memoryTypeBits & properties.memoryTypeBits,
-						 VK_MEMORY_PROPERTY_HOST_COHERENT_BIT, &type))
+	if (need.size > b->bytes ||
+	    !import_type(v->memory, need.memoryTypeBits & properties.memoryTypeBits,
+			 VK_MEMORY_PROPERTY_HOST_COHERENT_BIT, &type))
 		return VK_ERROR_INVALID_EXTERNAL_HANDLE;
 	result = allocate_buffer(v, b, b->bytes, type, &import);
 	return result == VK_SUCCESS ? bind_buffer(v, b) : result;
@@ -334,7 +379,7 @@ static int back_buffer(struct vulkan *v, struct vulkan_buffer *b, uint32_t type,
 	return result;
 }
 
-int vulkan_buffer_create(struct vulkan *v, uint64_t bytes, uint32_t type, bool mapped,
+static int buffer_create(struct vulkan *v, uint64_t bytes, uint32_t type, bool mapped,
 			 struct vulkan_buffer **out, struct stoker_error *err)
 {
 	const uint64_t whole = round_up(MAX(bytes, (uint64_t)1), VULKAN_PADDING) + VULKAN_PADDING;
@@ -362,12 +407,18 @@ int vulkan_buffer_create(struct vulkan *v, uint64_t bytes, uint32_t type, bool m
 	return 0;
 }
 
+int vulkan_staging_create(struct vulkan *v, uint64_t bytes, struct vulkan_buffer **out,
+			  struct stoker_error *err)
+{
+	return buffer_create(v, bytes, v->memory->staging_type, true, out, err);
+}
+
 /* From there on known to the device, as where copies go. */
 static void add_buffer(struct vulkan *v, struct vulkan_buffer *b)
 {
 	pthread_mutex_lock(&v->lock);
-	b->next = v->buffers;
-	v->buffers = b;
+	b->next = v->memory->buffers;
+	v->memory->buffers = b;
 	pthread_mutex_unlock(&v->lock);
 }
 
@@ -381,13 +432,13 @@ int vulkan_memory_create(struct stoker_device *d, uint64_t bytes, struct stoker_
 	int ret = -ENOMEM;
 
 	*m = (struct stoker_memory){ 0 };
-	for (uint32_t i = 0; i < v->memory_type_count && ret == -ENOMEM; i++) {
-		const uint64_t left = MIN(heap_left(v, v->memory_types[i]), d->max_memory);
+	for (uint32_t i = 0; i < v->memory->type_count && ret == -ENOMEM; i++) {
+		const uint64_t left = MIN(heap_left(v, v->memory->types[i]), d->max_memory);
 
 		most = MAX(most, left);
 		if (bytes <= left)
-			ret = vulkan_buffer_create(v, bytes, v->memory_types[i], v->unified, &b,
-						   err);
+			ret = buffer_create(v, bytes, v->memory->types[i], v->memory->unified, &b,
+					    err);
 	}
 	if (bytes > most)
 		return stoker_fail(err, -ENOMEM, "%s: no memory for %s, %s %s", v->name,
@@ -438,7 +489,7 @@ void vulkan_memory_destroy(struct stoker_device *d, struct stoker_memory *m)
 		return;
 	pthread_mutex_lock(&v->lock);
 	vulkan_queue_wait(v, &v->transfer, v->transfer.submitted, NULL);
-	for (struct vulkan_buffer **at = &v->buffers; *at; at = &(*at)->next)
+	for (struct vulkan_buffer **at = &v->memory->buffers; *at; at = &(*at)->next)
 		if (*at == b) {
 			*at = b->next;
 			break;
@@ -449,7 +500,7 @@ void vulkan_memory_destroy(struct stoker_device *d, struct stoker_memory *m)
 
 struct vulkan_buffer *vulkan_buffer_find(const struct vulkan *v, stoker_address at, uint64_t bytes)
 {
-	for (struct vulkan_buffer *b = v->buffers; b; b = b->next)
+	for (struct vulkan_buffer *b = v->memory->buffers; b; b = b->next)
 		if (at >= b->at && at - b->at <= b->bytes && bytes <= b->bytes - (at - b->at))
 			return b;
 	return NULL;

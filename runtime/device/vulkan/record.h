@@ -4,6 +4,9 @@
 #define STOKER_VULKAN_RECORD_H
 
 #include "../shaders/push_constants.h"
+#include "device/vulkan/memory.h"
+#include "device/vulkan/scratch.h"
+#include "device/vulkan/transfer.h"
 #include "device/vulkan/vulkan.h"
 
 enum { MATVEC_ROWS_MAX = 4 }; /* products with up to as many rows are done row by row */

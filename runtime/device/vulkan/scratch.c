@@ -1,35 +1,57 @@
 // SPDX-License-Identifier: MIT
 /* Device memory that passes between the dispatches of an op: it grows and is used again. */
-#include "device/vulkan/vulkan.h"
+#include "device/vulkan/scratch.h"
+
+#include "device/vulkan/memory.h"
+
+enum { SCRATCHES = SCRATCH_TABLES + 1 };
+
+/* Used only while ops are recorded, which vulkan.lock is held for. */
+struct vulkan_scratches {
+	struct stoker_memory now[SCRATCHES];
+	struct stoker_memory *retired; /* earlier ones, which recordings may still use */
+	size_t retired_count;
+};
+
+int vulkan_scratch_open(struct vulkan *v, struct stoker_error *err)
+{
+	v->scratches = calloc(1, sizeof(*v->scratches));
+	return v->scratches ? 0 : stoker_fail(err, -ENOMEM, "%s: out of memory", v->name);
+}
 
 stoker_address vulkan_scratch(struct vulkan *v, enum vulkan_scratch which, uint64_t bytes)
 {
-	struct stoker_memory more, *retired, *scratch = &v->scratch[which];
+	struct vulkan_scratches *s = v->scratches;
+	struct stoker_memory more, *retired, *now = &s->now[which];
 
-	if (v->failed || bytes <= scratch->bytes)
-		return scratch->at;
-	retired = realloc(v->retired, (v->retired_count + 1) * sizeof(*retired));
+	if (v->failed || bytes <= now->bytes)
+		return now->at;
+	retired = realloc(s->retired, (s->retired_count + 1) * sizeof(*retired));
 	if (!retired) {
 		v->failed = stoker_fail(&v->failure, -ENOMEM, "%s: out of memory", v->name);
 		return 0;
 	}
-	v->retired = retired;
+	s->retired = retired;
 	/* at least doubled, so that all retired ones together are smaller than the present one */
-	v->failed =
-		vulkan_memory_create(&v->base, MAX(bytes, 2 * scratch->bytes), &more, &v->failure);
+	v->failed = vulkan_memory_create(&v->base, MAX(bytes, 2 * now->bytes), &more, &v->failure);
 	if (v->failed)
 		return 0;
-	if (scratch->at)
-		v->retired[v->retired_count++] = *scratch;
-	*scratch = more;
+	if (now->at)
+		s->retired[s->retired_count++] = *now;
+	*now = more;
 	return more.at;
 }
 
 void vulkan_scratch_close(struct vulkan *v)
 {
-	for (unsigned i = 0; i < VULKAN_SCRATCHES; i++)
-		vulkan_memory_destroy(&v->base, &v->scratch[i]);
-	for (size_t i = 0; i < v->retired_count; i++)
-		vulkan_memory_destroy(&v->base, &v->retired[i]);
-	free(v->retired);
+	struct vulkan_scratches *s = v->scratches;
+
+	if (!s)
+		return;
+	for (unsigned i = 0; i < SCRATCHES; i++)
+		vulkan_memory_destroy(&v->base, &s->now[i]);
+	for (size_t i = 0; i < s->retired_count; i++)
+		vulkan_memory_destroy(&v->base, &s->retired[i]);
+	free(s->retired);
+	free(s);
 }

@@ -3,7 +3,30 @@
  * Reads and writes of the host's.  Where host and device share memory, it does so directly;
  * elsewhere a ring of staging buffers carries data over the transfer queue.
  */
-#include "device/vulkan/vulkan.h"
+#include "device/vulkan/transfer.h"
+
+#include "device/vulkan/memory.h"
+
+enum { STAGES = 2, STAGE_BYTES = 8 << 20 };
+
+struct stage {
+	struct vulkan_buffer *buffer;
+	VkCommandBuffer commands;
+	uint64_t value; /* of the queue when they have run */
+};
+
+/* Guarded by vulkan.lock. */
+struct vulkan_transfers {
+	VkCommandPool pool;
+	struct stage stages[STAGES];
+	unsigned next;
+};
+
+int vulkan_transfers_open(struct vulkan *v, struct stoker_error *err)
+{
+	v->transfers = calloc(1, sizeof(*v->transfers));
+	return v->transfers ? 0 : stoker_fail(err, -ENOMEM, "%s: out of memory", v->name);
+}
 
 /* What reads and writes of memory that the host doesn't see need, made on first use. */
 static int open_stages(struct vulkan *v, struct stoker_error *err)
@@ -13,46 +36,45 @@ static int open_stages(struct vulkan *v, struct stoker_error *err)
 		.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
 		.queueFamilyIndex = v->transfer.family,
 	};
+	struct vulkan_transfers *t = v->transfers;
 	VkResult result;
 	int ret;
 
-	if (v->stages[VULKAN_STAGES - 1].buffer)
+	if (t->stages[STAGES - 1].buffer)
 		return 0;
 	ret = vulkan_queue_open(v, &v->transfer, err);
 	if (ret)
 		return ret;
-	if (!v->transfer_pool) {
-		result = v->vk.vkCreateCommandPool(v->device, &pool, NULL, &v->transfer_pool);
+	if (!t->pool) {
+		result = v->vk.vkCreateCommandPool(v->device, &pool, NULL, &t->pool);
 		if (result != VK_SUCCESS)
 			return vulkan_fail(v, result, "creating a command pool", err);
 	}
-	for (unsigned i = 0; i < VULKAN_STAGES && !ret; i++) {
+	for (unsigned i = 0; i < STAGES && !ret; i++) {
 		const VkCommandBufferAllocateInfo info = {
 			.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-			.commandPool = v->transfer_pool,
+			.commandPool = t->pool,
 			.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
 			.commandBufferCount = 1,
 		};
-		struct vulkan_stage *s = &v->stages[i];
+		struct stage *s = &t->stages[i];
 
-		if (!s->commands.buffer) {
-			result = v->vk.vkAllocateCommandBuffers(v->device, &info,
-								&s->commands.buffer);
+		if (!s->commands) {
+			result = v->vk.vkAllocateCommandBuffers(v->device, &info, &s->commands);
 			if (result != VK_SUCCESS) {
-				s->commands.buffer = NULL;
+				s->commands = NULL;
 				return vulkan_fail(v, result, "allocating a command buffer", err);
 			}
 		}
 		if (!s->buffer)
-			ret = vulkan_buffer_create(v, VULKAN_STAGE_BYTES, v->staging_type, true,
-						   &s->buffer, err);
+			ret = vulkan_staging_create(v, STAGE_BYTES, &s->buffer, err);
 	}
 	return ret;
 }
 
 /* Copies between a staging buffer and a device buffer; the host doesn't wait. */
-static int copy(struct vulkan *v, struct vulkan_stage *s, const struct vulkan_buffer *b,
-		uint64_t offset, uint64_t bytes, bool to_device, struct stoker_error *err)
+static int copy(struct vulkan *v, struct stage *s, const struct vulkan_buffer *b, uint64_t offset,
+		uint64_t bytes, bool to_device, struct stoker_error *err)
 {
 	const VkCommandBufferBeginInfo begin = {
 		.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
@@ -68,25 +90,25 @@ static int copy(struct vulkan *v, struct vulkan_stage *s, const struct vulkan_bu
 					  .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
 					  .dstAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT |
 							   VK_ACCESS_TRANSFER_READ_BIT };
-	VkResult result = v->vk.vkBeginCommandBuffer(s->commands.buffer, &begin);
+	VkResult result = v->vk.vkBeginCommandBuffer(s->commands, &begin);
 
 	if (result != VK_SUCCESS)
 		return vulkan_fail(v, result, "recording a transfer", err);
-	v->vk.vkCmdPipelineBarrier(s->commands.buffer, VK_PIPELINE_STAGE_TRANSFER_BIT,
+	v->vk.vkCmdPipelineBarrier(s->commands, VK_PIPELINE_STAGE_TRANSFER_BIT,
 				   VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 1, &ordered, 0, NULL, 0,
 				   NULL);
-	v->vk.vkCmdCopyBuffer(s->commands.buffer, to_device ? s->buffer->buffer : b->buffer,
+	v->vk.vkCmdCopyBuffer(s->commands, to_device ? s->buffer->buffer : b->buffer,
 			      to_device ? b->buffer : s->buffer->buffer, 1, &region);
 	if (!to_device)
-		v->vk.vkCmdPipelineBarrier(s->commands.buffer, VK_PIPELINE_STAGE_TRANSFER_BIT,
+		v->vk.vkCmdPipelineBarrier(s->commands, VK_PIPELINE_STAGE_TRANSFER_BIT,
 					   VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &to_host, 0, NULL, 0,
 					   NULL);
-	result = v->vk.vkEndCommandBuffer(s->commands.buffer);
+	result = v->vk.vkEndCommandBuffer(s->commands);
 	if (result != VK_SUCCESS)
 		return vulkan_fail(v, result, "transferring data", err);
-	return vulkan_queue_submit(v, &v->transfer, s->commands.buffer, &v->compute,
-				   VK_PIPELINE_STAGE_TRANSFER_BIT, "transferring data",
-				   &s->commands.value, err);
+	return vulkan_queue_submit(v, &v->transfer, s->commands, &v->compute,
+				   VK_PIPELINE_STAGE_TRANSFER_BIT, "transferring data", &s->value,
+				   err);
 }
 
 static int stage_write(struct vulkan *v, const struct vulkan_buffer *b, uint64_t offset,
@@ -95,10 +117,10 @@ static int stage_write(struct vulkan *v, const struct vulkan_buffer *b, uint64_t
 	int ret = open_stages(v, err);
 
 	for (uint64_t done = 0, n; done < bytes && !ret; done += n) {
-		struct vulkan_stage *s = &v->stages[v->stage_next++ % VULKAN_STAGES];
+		struct stage *s = &v->transfers->stages[v->transfers->next++ % STAGES];
 
-		n = MIN(bytes - done, (uint64_t)VULKAN_STAGE_BYTES);
-		ret = vulkan_queue_wait(v, &v->transfer, s->commands.value, err);
+		n = MIN(bytes - done, (uint64_t)STAGE_BYTES);
+		ret = vulkan_queue_wait(v, &v->transfer, s->value, err);
 		if (ret)
 			break;
 		memcpy(s->buffer->map, src + done, n);
@@ -113,14 +135,14 @@ static int stage_read(struct vulkan *v, const struct vulkan_buffer *b, uint64_t 
 	int ret = open_stages(v, err);
 
 	for (uint64_t done = 0, n; done < bytes && !ret; done += n) {
-		struct vulkan_stage *s = &v->stages[v->stage_next++ % VULKAN_STAGES];
+		struct stage *s = &v->transfers->stages[v->transfers->next++ % STAGES];
 
-		n = MIN(bytes - done, (uint64_t)VULKAN_STAGE_BYTES);
-		ret = vulkan_queue_wait(v, &v->transfer, s->commands.value, err);
+		n = MIN(bytes - done, (uint64_t)STAGE_BYTES);
+		ret = vulkan_queue_wait(v, &v->transfer, s->value, err);
 		if (!ret)
 			ret = copy(v, s, b, offset + done, n, false, err);
 		if (!ret)
-			ret = vulkan_queue_wait(v, &v->transfer, s->commands.value, err);
+			ret = vulkan_queue_wait(v, &v->transfer, s->value, err);
 		if (!ret)
 			memcpy(dst + done, s->buffer->map, n);
 	}
@@ -157,7 +179,7 @@ int vulkan_read(struct stoker_device *d, void *dst, stoker_address src, uint64_t
 
 	pthread_mutex_lock(&v->lock);
 	b = vulkan_buffer_find(v, src, bytes);
-	staged = b && (!b->map || (!v->cached && bytes > 4096));
+	staged = b && (!b->map || (!vulkan_memory_is_cached(v) && bytes > 4096));
 	if (!b)
 		ret = stoker_fail(err, -EFAULT, "%s: read outside of the device's memory", v->name);
 	else if (staged)
@@ -168,12 +190,17 @@ int vulkan_read(struct stoker_device *d, void *dst, stoker_address src, uint64_t
 	return ret;
 }
 
-void vulkan_transfer_close(struct vulkan *v)
+void vulkan_transfers_close(struct vulkan *v)
 {
-	for (unsigned i = 0; i < VULKAN_STAGES; i++)
-		if (v->stages[i].buffer)
-			vulkan_buffer_free(v, v->stages[i].buffer);
-	if (v->transfer_pool)
-		v->vk.vkDestroyCommandPool(v->device, v->transfer_pool, NULL);
+	struct vulkan_transfers *t = v->transfers;
+
+	if (!t)
+		return;
+	for (unsigned i = 0; i < STAGES; i++)
+		if (t->stages[i].buffer)
+			vulkan_buffer_free(v, t->stages[i].buffer);
+	if (t->pool)
+		v->vk.vkDestroyCommandPool(v->device, t->pool, NULL);
 	vulkan_queue_close(v, &v->transfer);
+	free(t);
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Opens and closes a device: its queues and extensions, and all of its parts in order. */
+#include "device/vulkan/memory.h"
+#include "device/vulkan/scratch.h"
+#include "device/vulkan/transfer.h"
 #include "device/vulkan/vulkan.h"
 
 #include <stdio.h>
@@ -159,8 +162,8 @@ static void describe(struct vulkan *v)
 {
 	snprintf(v->base.description, sizeof(v->base.description),
 		 "%s: subgroups of %u, %s memory%s%s", v->name, v->subgroup_size,
-		 v->unified ? "unified" : "separate", v->dot ? ", integer dot products" : "",
-		 v->tensor ? ", cooperative matrices" : "");
+		 vulkan_memory_is_unified(v) ? "unified" : "separate",
+		 v->dot ? ", integer dot products" : "", v->tensor ? ", cooperative matrices" : "");
 }
 
 void vulkan_close(struct stoker_device *d)
@@ -174,7 +177,8 @@ void vulkan_close(struct stoker_device *d)
 		vulkan_pipelines_close(v);
 		vulkan_scratch_close(v);
 		vulkan_memory_destroy(&v->base, &v->constants);
-		vulkan_transfer_close(v);
+		vulkan_transfers_close(v);
+		vulkan_memory_close(v);
 		vulkan_commands_close(v);
 		v->vk.vkDestroyDevice(v->device, NULL);
 	}
@@ -216,7 +220,6 @@ static int open_bare(struct vulkan *v, const char *which, VkPhysicalDeviceProper
 	if (ret)
 		return ret;
 	vkGetPhysicalDeviceProperties2(v->physical, properties);
-	vkGetPhysicalDeviceMemoryProperties(v->physical, &v->heaps);
 	properties->pNext = NULL;
 	v->limits = properties->properties.limits;
 	v->emulated = properties->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU &&
@@ -272,7 +275,11 @@ int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **dev
 	v->base.exact = exact;
 	ret = open_bare(v, which, &properties, err);
 	if (!ret)
-		ret = vulkan_choose_memory(v, vulkan_wanted("separate"), err);
+		ret = vulkan_memory_open(v, vulkan_wanted("separate"), err);
+	if (!ret)
+		ret = vulkan_transfers_open(v, err);
+	if (!ret)
+		ret = vulkan_scratch_open(v, err);
 	if (!ret)
 		ret = vulkan_commands_open(v, err);
 	if (!ret)
@@ -284,8 +291,8 @@ int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **dev
 		return ret;
 	}
 	vulkan_tuning_open(v, &properties.properties);
-	v->base.shares_memory = v->unified;
-	if (!v->unified)
+	v->base.shares_memory = vulkan_memory_is_unified(v);
+	if (!v->base.shares_memory)
 		vulkan_local_memory(v->physical, &whole, &v->base.memory_left);
 	describe(v);
 	*device = &v->base;

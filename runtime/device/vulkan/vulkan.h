@@ -34,10 +34,7 @@
 enum {
 	VULKAN_CONSTANTS = 6, /* specialisation constants of a shader */
 	VULKAN_RING = 3,      /* command buffers in flight */
-	VULKAN_STAGES = 2,    /* staging buffers */
-	VULKAN_SCRATCHES = 4,
-	VULKAN_SPANS = 64, /* memory touched since the last barrier */
-	VULKAN_STAGE_BYTES = 8 << 20,
+	VULKAN_SPANS = 64,    /* memory touched since the last barrier */
 	VULKAN_DEVICES_MAX = 32,
 	VULKAN_PADDING = 256, /* behind each buffer: shaders read whole groups of values */
 };
@@ -81,17 +78,6 @@ enum vulkan_shader {
 /* Products with one row of floats, or of 8-bit codes, and with many rows. */
 enum vulkan_product_kind { PRODUCT_FLOATS, PRODUCT_CODES, PRODUCT_MANY, PRODUCT_KINDS };
 
-/* A buffer; stoker_memory.private points to one. */
-struct vulkan_buffer {
-	VkBuffer buffer;
-	VkDeviceMemory memory;
-	VkDeviceAddress at;
-	uint64_t bytes;
-	void *map;   /* NULL: the host doesn't see it */
-	void *pages; /* of ours that the device reads, or NULL */
-	struct vulkan_buffer *next;
-};
-
 /* Memory that an op reads or writes. */
 struct vulkan_span {
 	stoker_address at;
@@ -126,10 +112,9 @@ struct stoker_recording {
 	struct vulkan_commands commands;
 };
 
-struct vulkan_stage {
-	struct vulkan_buffer *buffer;
-	struct vulkan_commands commands;
-};
+struct vulkan_memory;
+struct vulkan_transfers;
+struct vulkan_scratches;
 
 struct vulkan {
 	struct stoker_device base;
@@ -142,10 +127,7 @@ struct vulkan {
 	char name[96];
 
 	struct vulkan_queue compute, transfer;
-	VkPhysicalDeviceMemoryProperties heaps;
 	VkPhysicalDeviceLimits limits;
-	bool unified;	      /* the host writes into the memory that shaders read */
-	bool cached;	      /* and reads it back at full speed */
 	bool has_budget;      /* VK_EXT_memory_budget */
 	bool has_dma_buf;     /* VK_EXT_external_memory_dma_buf */
 	bool has_host_memory; /* VK_EXT_external_memory_host */
@@ -153,8 +135,6 @@ struct vulkan {
 	bool has_control;     /* VK_EXT_subgroup_size_control, with full subgroups */
 	bool pinned_size;     /* by which we ask for subgroup_size */
 	bool known_size;      /* subgroups have exactly subgroup_size lanes */
-	uint32_t memory_types[VK_MAX_MEMORY_TYPES]; /* in the order in which they're tried */
-	uint32_t memory_type_count, staging_type;
 	uint32_t subgroup_size, subgroup_min;
 	bool emulated;	 /* by the CPU */
 	bool statistics; /* pipelines tell what their compiler made of them */
@@ -207,14 +187,9 @@ struct vulkan {
 	 */
 	pthread_mutex_t lock;
 
-	/* memory */
-	struct vulkan_buffer *buffers;
-	struct vulkan_stage stages[VULKAN_STAGES];
-	unsigned stage_next;
-	VkCommandPool transfer_pool;
-	struct stoker_memory scratch[VULKAN_SCRATCHES]; /* of ops that take several dispatches */
-	struct stoker_memory *retired; /* earlier ones, which recordings may still use */
-	size_t retired_count;
+	struct vulkan_memory *memory;
+	struct vulkan_transfers *transfers;
+	struct vulkan_scratches *scratches;
 	struct stoker_memory constants; /* 0, 1, minus infinity; codebooks */
 };
 
@@ -249,40 +224,6 @@ bool vulkan_wanted(const char *word);
 bool vulkan_has_extension(VkPhysicalDevice physical, const char *name);
 /* Of the largest heap of the device's own; @left is 0 when the driver doesn't say. */
 void vulkan_local_memory(VkPhysicalDevice physical, uint64_t *bytes, uint64_t *left);
-
-/* --- memory.c ------------------------------------------------------------------------------------
- */
-
-/* Whether buffers can be made of the host's pages, huge ones. */
-bool vulkan_imports_host_memory(VkPhysicalDevice physical);
-int vulkan_choose_memory(struct vulkan *v, bool separate, struct stoker_error *err);
-int vulkan_memory_import(struct stoker_device *d, void *host, int fd, uint64_t bytes,
-			 struct stoker_memory *m, struct stoker_error *err);
-int vulkan_memory_create(struct stoker_device *d, uint64_t bytes, struct stoker_memory *m,
-			 struct stoker_error *err);
-void vulkan_memory_destroy(struct stoker_device *d, struct stoker_memory *m);
-int vulkan_buffer_create(struct vulkan *v, uint64_t bytes, uint32_t type, bool mapped,
-			 struct vulkan_buffer **out, struct stoker_error *err);
-void vulkan_buffer_free(struct vulkan *v, struct vulkan_buffer *b);
-/* The one in which so many bytes are, or NULL; the lock is held. */
-struct vulkan_buffer *vulkan_buffer_find(const struct vulkan *v, stoker_address at, uint64_t bytes);
-
-/* --- transfer.c ----------------------------------------------------------------------------------
- */
-
-int vulkan_write(struct stoker_device *d, stoker_address dst, const void *src, uint64_t bytes,
-		 struct stoker_error *err);
-int vulkan_read(struct stoker_device *d, void *dst, stoker_address src, uint64_t bytes,
-		struct stoker_error *err);
-void vulkan_transfer_close(struct vulkan *v);
-
-/* --- scratch.c -----------------------------------------------------------------------------------
- */
-
-/* Device memory for what passes between dispatches, valid until the next call for it. */
-enum vulkan_scratch { SCRATCH_EXPERTS, SCRATCH_CODES, SCRATCH_OTHER_CODES, SCRATCH_TABLES };
-stoker_address vulkan_scratch(struct vulkan *v, enum vulkan_scratch which, uint64_t bytes);
-void vulkan_scratch_close(struct vulkan *v);
 
 /* --- commands.c ----------------------------------------------------------------------------------
  */

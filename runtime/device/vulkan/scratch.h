@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* Device memory for what passes between the dispatches of an op. */
+#ifndef STOKER_VULKAN_SCRATCH_H
+#define STOKER_VULKAN_SCRATCH_H
+
+#include "device/vulkan/vulkan.h"
+
+/* Each is a piece of memory of its own. */
+enum vulkan_scratch { SCRATCH_EXPERTS, SCRATCH_CODES, SCRATCH_OTHER_CODES, SCRATCH_TABLES };
+
+int vulkan_scratch_open(struct vulkan *v, struct stoker_error *err);
+void vulkan_scratch_close(struct vulkan *v);
+/*
+ * At least @bytes of it, while ops are recorded; valid until the next call for more.  0 when there
+ * is no memory, which fails what is recorded.
+ */
+stoker_address vulkan_scratch(struct vulkan *v, enum vulkan_scratch which, uint64_t bytes);
+
+#endif
