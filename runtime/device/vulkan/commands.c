@@ -3,14 +3,50 @@
  * Recording and submission.  A barrier is recorded only where a dispatch touches memory that one
  * since the last barrier wrote, or writes what one read.  Submissions signal a timeline semaphore.
  */
+#include "device/vulkan/commands.h"
+
 #include "base/profile.h"
-#include "device/vulkan/vulkan.h"
+#include "device/vulkan/timing.h"
+
+enum {
+	RING = 3,   /* command buffers in flight */
+	SPANS = 64, /* memory touched since the last barrier */
+};
+
+struct command_buffer {
+	VkCommandBuffer handle;
+	struct vulkan_timing *timing; /* NULL: not profiled */
+	uint64_t value;		      /* of the queue when it has run */
+};
+
+/* What a recorded command buffer is kept as, for replay(). */
+struct stoker_recording {
+	struct command_buffer commands;
+};
+
+/*
+ * All of it belongs to whoever has the device's turn, from begin() to submit().  The pool, and
+ * thereby recording, is also guarded by vulkan.lock, since recordings are freed at any time.
+ */
+struct vulkan_commands {
+	VkCommandPool pool;
+	struct command_buffer ring[RING];
+	unsigned next;		   /* of the ring */
+	VkCommandBuffer recording; /* NULL: not between begin() and submit() */
+	bool split;		   /* what is recorded was submitted in parts */
+	VkPipeline bound;
+	uint64_t begun_ns; /* recording, when profiled */
+	struct vulkan_span spans[SPANS];
+	size_t span_count;
+	int failed; /* first failure since begin(), told by @failure */
+	struct stoker_error failure;
+};
 
 static int allocate(struct vulkan *v, VkCommandBuffer *buffer, struct stoker_error *err)
 {
 	const VkCommandBufferAllocateInfo info = {
 		.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-		.commandPool = v->pool,
+		.commandPool = v->commands->pool,
 		.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
 		.commandBufferCount = 1,
 	};
@@ -29,24 +65,34 @@ int vulkan_commands_open(struct vulkan *v, struct stoker_error *err)
 		.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
 		.queueFamilyIndex = v->compute.family,
 	};
-	const VkResult result = v->vk.vkCreateCommandPool(v->device, &pool, NULL, &v->pool);
+	struct vulkan_commands *c = calloc(1, sizeof(*c));
+	VkResult result;
 	int ret;
 
+	v->commands = c;
+	if (!c)
+		return stoker_fail(err, -ENOMEM, "%s: out of memory", v->name);
+	result = v->vk.vkCreateCommandPool(v->device, &pool, NULL, &c->pool);
 	if (result != VK_SUCCESS)
 		return vulkan_fail(v, result, "creating a command pool", err);
 	ret = vulkan_queue_open(v, &v->compute, err);
-	for (unsigned i = 0; i < VULKAN_RING && !ret; i++)
-		ret = allocate(v, &v->ring[i].buffer, err);
+	for (unsigned i = 0; i < RING && !ret; i++)
+		ret = allocate(v, &c->ring[i].handle, err);
 	return ret;
 }
 
 void vulkan_commands_close(struct vulkan *v)
 {
-	for (unsigned i = 0; i < VULKAN_RING; i++)
-		vulkan_timing_end(v, &v->ring[i]);
-	if (v->pool)
-		v->vk.vkDestroyCommandPool(v->device, v->pool, NULL);
+	struct vulkan_commands *c = v->commands;
+
+	if (!c)
+		return;
+	for (unsigned i = 0; i < RING; i++)
+		vulkan_timing_free(v, &c->ring[i].timing);
+	if (c->pool)
+		v->vk.vkDestroyCommandPool(v->device, c->pool, NULL);
 	vulkan_queue_close(v, &v->compute);
+	free(c);
 }
 
 static void barrier(struct vulkan *v, VkPipelineStageFlags to, VkAccessFlags access)
@@ -57,9 +103,9 @@ static void barrier(struct vulkan *v, VkPipelineStageFlags to, VkAccessFlags acc
 		.dstAccessMask = access,
 	};
 
-	v->vk.vkCmdPipelineBarrier(v->recording, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, to, 0, 1,
-				   &memory, 0, NULL, 0, NULL);
-	v->span_count = 0;
+	v->vk.vkCmdPipelineBarrier(v->commands->recording, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, to,
+				   0, 1, &memory, 0, NULL, 0, NULL);
+	v->commands->span_count = 0;
 }
 
 /* Starts the next command buffer of the ring; success holds the lock until finish(). */
@@ -68,17 +114,18 @@ static int start(struct vulkan *v, bool again, struct stoker_error *err)
 	const VkCommandBufferBeginInfo info = {
 		.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
 	};
-	struct vulkan_commands *c = &v->ring[v->ring_next];
-	int ret = vulkan_queue_wait(v, &v->compute, c->value, err);
+	struct vulkan_commands *c = v->commands;
+	struct command_buffer *b = &c->ring[c->next];
+	int ret = vulkan_queue_wait(v, &v->compute, b->value, err);
 	VkResult result;
 
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&v->lock);
-	if (!c->buffer) /* the last one was kept */
-		ret = allocate(v, &c->buffer, err);
+	if (!b->handle) /* the last one was kept */
+		ret = allocate(v, &b->handle, err);
 	if (!ret) {
-		result = v->vk.vkBeginCommandBuffer(c->buffer, &info);
+		result = v->vk.vkBeginCommandBuffer(b->handle, &info);
 		if (result != VK_SUCCESS)
 			ret = vulkan_fail(v, result, "recording", err);
 	}
@@ -86,18 +133,17 @@ static int start(struct vulkan *v, bool again, struct stoker_error *err)
 		pthread_mutex_unlock(&v->lock);
 		return ret;
 	}
-	v->recording = c->buffer;
-	ret = vulkan_timing_begin(v, c, err);
+	ret = vulkan_timing_begin(v, &b->timing, b->handle, err);
 	if (ret) {
-		v->vk.vkEndCommandBuffer(c->buffer);
-		v->recording = VK_NULL_HANDLE;
+		v->vk.vkEndCommandBuffer(b->handle);
 		pthread_mutex_unlock(&v->lock);
 		return ret;
 	}
-	v->begun_ns = profile_now(v->base.profile);
-	v->bound = VK_NULL_HANDLE;
+	c->recording = b->handle;
+	c->begun_ns = profile_now(v->base.profile);
+	c->bound = VK_NULL_HANDLE;
 	v->coded.src = 0;
-	v->span_count = 0;
+	c->span_count = 0;
 	if (again)
 		barrier(v, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
 			VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
@@ -108,20 +154,20 @@ int vulkan_begin(struct stoker_device *d, struct stoker_error *err)
 {
 	struct vulkan *v = vulkan_of(d);
 
-	v->failed = 0;
+	v->commands->failed = 0;
 	v->held = (struct vulkan_held){ 0 };
 	v->foreseen.source = NULL;
-	v->split = false;
+	v->commands->split = false;
 	return start(v, false, err);
 }
 
-static int run(struct vulkan *v, struct vulkan_commands *c, struct stoker_error *err)
+static int run(struct vulkan *v, struct command_buffer *b, struct stoker_error *err)
 {
 	const uint64_t began = profile_now(v->base.profile);
 	/* after writes through the staging ring */
-	const int ret = vulkan_queue_submit(v, &v->compute, c->buffer, &v->transfer,
+	const int ret = vulkan_queue_submit(v, &v->compute, b->handle, &v->transfer,
 					    VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, "submitting work",
-					    &c->value, err);
+					    &b->value, err);
 
 	profile_add(v->base.profile, PROFILE_HOST, "submit", NULL, began,
 		    profile_now(v->base.profile));
@@ -129,39 +175,44 @@ static int run(struct vulkan *v, struct vulkan_commands *c, struct stoker_error 
 }
 
 /* Waits for what run() submitted. */
-static int wait_for(struct vulkan *v, struct vulkan_commands *c, struct stoker_error *err)
+static int wait_for(struct vulkan *v, struct command_buffer *b, struct stoker_error *err)
 {
 	const uint64_t began = profile_now(v->base.profile);
-	const int ret = vulkan_queue_wait(v, &v->compute, c->value, err);
+	const int ret = vulkan_queue_wait(v, &v->compute, b->value, err);
 
 	if (!ret && v->base.profile) {
-		vulkan_timing_take(v, c);
+		vulkan_timing_take(v, b->timing);
 		profile_add(v->base.profile, PROFILE_HOST, "wait", NULL, began, stoker_now_ns());
 	}
 	return ret;
 }
 
+static int tell_failure(const struct vulkan_commands *c, struct stoker_error *err)
+{
+	if (err)
+		*err = c->failure;
+	return c->failed;
+}
+
 /* Ends and submits what is recorded. */
 static int end_and_run(struct vulkan *v, struct stoker_error *err)
 {
-	struct vulkan_commands *c = &v->ring[v->ring_next];
+	struct vulkan_commands *c = v->commands;
+	struct command_buffer *b = &c->ring[c->next];
 	VkResult result;
 
 	barrier(v, VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
 		VK_ACCESS_HOST_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT);
-	vulkan_timing_close(v, c);
-	result = v->vk.vkEndCommandBuffer(c->buffer);
-	v->recording = VK_NULL_HANDLE;
-	profile_add(v->base.profile, PROFILE_HOST, "record", NULL, v->begun_ns,
+	vulkan_timing_close(v, b->timing);
+	result = v->vk.vkEndCommandBuffer(b->handle);
+	c->recording = VK_NULL_HANDLE;
+	profile_add(v->base.profile, PROFILE_HOST, "record", NULL, c->begun_ns,
 		    profile_now(v->base.profile));
-	if (v->failed) {
-		if (err)
-			*err = v->failure;
-		return v->failed;
-	}
+	if (c->failed)
+		return tell_failure(c, err);
 	if (result != VK_SUCCESS)
 		return vulkan_fail(v, result, "recording", err);
-	return run(v, c, err);
+	return run(v, b, err);
 }
 
 static int finish(struct vulkan *v, struct stoker_error *err)
@@ -169,11 +220,8 @@ static int finish(struct vulkan *v, struct stoker_error *err)
 	int ret;
 
 	vulkan_settle_all(v);
-	if (!v->recording) { /* it couldn't be begun again */
-		if (err)
-			*err = v->failure;
-		return v->failed;
-	}
+	if (!v->commands->recording) /* it couldn't be begun again */
+		return tell_failure(v->commands, err);
 	ret = end_and_run(v, err);
 
 	pthread_mutex_unlock(&v->lock);
@@ -183,13 +231,14 @@ static int finish(struct vulkan *v, struct stoker_error *err)
 int vulkan_flush(struct stoker_device *d, struct stoker_error *err)
 {
 	struct vulkan *v = vulkan_of(d);
+	struct vulkan_commands *c = v->commands;
 	int ret = finish(v, err);
 
 	if (!ret && v->base.profile) /* its times are read before it is used again */
-		ret = wait_for(v, &v->ring[v->ring_next], err);
+		ret = wait_for(v, &c->ring[c->next], err);
 	if (!ret) {
-		v->split = true;
-		v->ring_next = (v->ring_next + 1) % VULKAN_RING;
+		c->split = true;
+		c->next = (c->next + 1) % RING;
 		ret = start(v, true, err);
 	}
 	if (ret) /* earlier parts may still run */
@@ -199,43 +248,44 @@ int vulkan_flush(struct stoker_device *d, struct stoker_error *err)
 
 void vulkan_sync(struct vulkan *v)
 {
-	struct vulkan_commands *c = &v->ring[v->ring_next];
+	struct vulkan_commands *c = v->commands;
 
-	if (v->failed)
+	if (c->failed)
 		return;
-	v->failed = finish(v, &v->failure);
-	if (!v->failed)
-		v->failed = wait_for(v, c, &v->failure);
-	v->split = true;
-	v->ring_next = (v->ring_next + 1) % VULKAN_RING;
+	c->failed = finish(v, &c->failure);
+	if (!c->failed)
+		c->failed = wait_for(v, &c->ring[c->next], &c->failure);
+	c->split = true;
+	c->next = (c->next + 1) % RING;
 	/* recording goes on even after a failure, for submit() to end */
-	if (v->failed)
+	if (c->failed)
 		start(v, true, NULL);
 	else
-		v->failed = start(v, true, &v->failure);
+		c->failed = start(v, true, &c->failure);
 }
 
 int vulkan_submit(struct stoker_device *d, struct stoker_recording **keep, struct stoker_error *err)
 {
 	struct vulkan *v = vulkan_of(d);
-	struct vulkan_commands *c = &v->ring[v->ring_next];
+	struct vulkan_commands *c = v->commands;
+	struct command_buffer *b = &c->ring[c->next];
 	int ret = finish(v, err);
 
 	if (ret) {
 		v->vk.vkDeviceWaitIdle(v->device); /* earlier parts may still run */
 		return ret;
 	}
-	ret = wait_for(v, c, err);
+	ret = wait_for(v, b, err);
 	if (!ret && v->complaint)
 		ret = stoker_fail(err, -EPROTO, "%s", v->complaint);
-	if (!ret && keep && !v->split) {
+	if (!ret && keep && !c->split) {
 		*keep = malloc(sizeof(**keep));
 		if (*keep) {
-			(*keep)->commands = *c;
-			*c = (struct vulkan_commands){ 0 };
+			(*keep)->commands = *b;
+			*b = (struct command_buffer){ 0 };
 		}
 	}
-	v->ring_next = (v->ring_next + 1) % VULKAN_RING;
+	c->next = (c->next + 1) % RING;
 	return ret;
 }
 
@@ -258,10 +308,23 @@ void vulkan_recording_free(struct stoker_device *d, struct stoker_recording *r)
 		return;
 	vulkan_queue_wait(v, &v->compute, r->commands.value, NULL);
 	pthread_mutex_lock(&v->lock);
-	v->vk.vkFreeCommandBuffers(v->device, v->pool, 1, &r->commands.buffer);
-	vulkan_timing_end(v, &r->commands);
+	v->vk.vkFreeCommandBuffers(v->device, v->commands->pool, 1, &r->commands.handle);
+	vulkan_timing_free(v, &r->commands.timing);
 	pthread_mutex_unlock(&v->lock);
 	free(r);
+}
+
+bool vulkan_has_failed(const struct vulkan *v)
+{
+	return v->commands->failed;
+}
+
+void vulkan_keep_failure(struct vulkan *v, int ret, const struct stoker_error *err)
+{
+	if (!ret || v->commands->failed)
+		return;
+	v->commands->failed = ret;
+	v->commands->failure = *err;
 }
 
 bool vulkan_conflict(const struct vulkan_span *a, const struct vulkan_span *b)
@@ -271,48 +334,50 @@ bool vulkan_conflict(const struct vulkan_span *a, const struct vulkan_span *b)
 
 static void order(struct vulkan *v, const struct vulkan_span *spans, size_t count)
 {
-	bool wait = v->span_count + count > VULKAN_SPANS;
+	struct vulkan_commands *c = v->commands;
+	bool wait = c->span_count + count > SPANS;
 
-	for (size_t i = 0; i < v->span_count && !wait; i++)
+	for (size_t i = 0; i < c->span_count && !wait; i++)
 		for (size_t j = 0; j < count && !wait; j++)
-			wait = vulkan_conflict(&v->spans[i], &spans[j]);
+			wait = vulkan_conflict(&c->spans[i], &spans[j]);
 	if (wait)
 		barrier(v, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
 			VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
 	for (size_t i = 0; i < count; i++) {
-		const struct vulkan_codes *c = &v->coded;
+		const struct vulkan_codes *coded = &v->coded;
 		const struct vulkan_span kept[] = {
-			{ .at = c->src, .bytes = 4 * (uint64_t)c->rows * c->width },
-			{ .at = c->codes, .bytes = 1 },
+			{ .at = coded->src, .bytes = 4 * (uint64_t)coded->rows * coded->width },
+			{ .at = coded->codes, .bytes = 1 },
 		};
 
 		if (spans[i].write &&
 		    (vulkan_conflict(&spans[i], &kept[0]) || vulkan_conflict(&spans[i], &kept[1])))
 			v->coded.src = 0;
 	}
-	memcpy(v->spans + v->span_count, spans, count * sizeof(*spans));
-	v->span_count += count;
+	memcpy(c->spans + c->span_count, spans, count * sizeof(*spans));
+	c->span_count += count;
 }
 
 void vulkan_record(struct vulkan *v, const struct vulkan_dispatch *d)
 {
+	struct vulkan_commands *c = v->commands;
+	const uint32_t *most = v->limits.maxComputeWorkGroupCount;
 	VkPipeline pipeline;
 
 	vulkan_settle(v, d->spans, d->span_count);
-	if (v->failed || !d->x)
+	if (c->failed || !d->x)
 		return;
-	v->failed = vulkan_pipeline(v, d, &pipeline, &v->failure);
-	if (v->failed)
+	c->failed = vulkan_pipeline(v, d, &pipeline, &c->failure);
+	if (c->failed)
 		return;
 	order(v, d->spans, d->span_count);
-	if (pipeline != v->bound)
-		v->vk.vkCmdBindPipeline(v->recording, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
-	v->bound = pipeline;
-	v->vk.vkCmdPushConstants(v->recording, v->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
+	if (pipeline != c->bound)
+		v->vk.vkCmdBindPipeline(c->recording, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
+	c->bound = pipeline;
+	v->vk.vkCmdPushConstants(c->recording, v->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
 				 d->push_bytes, d->push);
-	v->vk.vkCmdDispatch(v->recording, MIN(d->x, v->limits.maxComputeWorkGroupCount[0]),
-			    MIN(MAX(d->y, 1u), v->limits.maxComputeWorkGroupCount[1]),
-			    MIN(MAX(d->z, 1u), v->limits.maxComputeWorkGroupCount[2]));
-	vulkan_timing_add(v, &v->ring[v->ring_next], vulkan_shader_name(d->shader),
+	v->vk.vkCmdDispatch(c->recording, MIN(d->x, most[0]), MIN(MAX(d->y, 1u), most[1]),
+			    MIN(MAX(d->z, 1u), most[2]));
+	vulkan_timing_add(v, c->ring[c->next].timing, vulkan_shader_name(d->shader),
 			  d->format ? d->format->name : NULL);
 }

@@ -156,20 +156,12 @@ struct paged_experts {
 	stoker_address tables; /* of addresses: gate, up, down */
 };
 
-static void keep_failure(struct vulkan *v, int ret, const struct stoker_error *err)
-{
-	if (ret && !v->failed) {
-		v->failed = ret;
-		v->failure = *err;
-	}
-}
-
 static void write_memory(struct vulkan *v, stoker_address at, const void *data, uint64_t bytes)
 {
 	struct stoker_error err;
 
-	if (!v->failed)
-		keep_failure(v, vulkan_write(&v->base, at, data, bytes, &err), &err);
+	if (!vulkan_has_failed(v))
+		vulkan_keep_failure(v, vulkan_write(&v->base, at, data, bytes, &err), &err);
 }
 
 /* Waits for @count wanted experts and tells the shaders where they are. */
@@ -179,12 +171,12 @@ static void fill_tables(struct paged_experts *p, const uint32_t *experts, uint32
 	const uint64_t table = 8 * (uint64_t)p->whole->up->count;
 	struct stoker_error err;
 
-	for (uint32_t i = 0; i < count && !v->failed; i++) {
+	for (uint32_t i = 0; i < count && !vulkan_has_failed(v); i++) {
 		struct stoker_expert at;
 
-		keep_failure(v, p->whole->source->get(p->whole->source, experts[i], &at, &err),
-			     &err);
-		if (v->failed)
+		vulkan_keep_failure(
+			v, p->whole->source->get(p->whole->source, experts[i], &at, &err), &err);
+		if (vulkan_has_failed(v))
 			break;
 		write_memory(v, p->tables + 8 * experts[i], &at.gate, 8);
 		write_memory(v, p->tables + table + 8 * experts[i], &at.up, 8);
@@ -203,19 +195,22 @@ static void page_by_row(struct paged_experts *p, const uint32_t *ids)
 {
 	struct vulkan *v = vulkan_of(p->d);
 	const struct op_experts *op = p->whole;
+	struct stoker_error err;
 
 	p->op.rows = 1;
-	for (uint32_t row = 0; row < op->rows && !v->failed; row++) {
+	for (uint32_t row = 0; row < op->rows && !vulkan_has_failed(v); row++) {
 		const uint32_t *experts = ids + row * op->used;
 		uint32_t taken = 0, more = 1;
 		const struct experts_scratch s = place_experts(v, &p->op);
 
 		for (; taken < op->used && more; taken += more)
 			more = op->source->want(op->source, experts + taken, op->used - taken);
-		if (taken < op->used && !v->failed)
-			v->failed = stoker_fail(&v->failure, -ENOMEM,
-						"%s: slots for %u of %u experts", v->name, taken,
-						op->used);
+		if (taken < op->used)
+			vulkan_keep_failure(v,
+					    stoker_fail(&err, -ENOMEM,
+							"%s: slots for %u of %u experts", v->name,
+							taken, op->used),
+					    &err);
 		fill_tables(p, experts, taken);
 		p->op.dst = op->dst + 4 * (uint64_t)row * op->down->out;
 		p->op.src = op->src + 4 * (uint64_t)row * op->up->in;
@@ -238,9 +233,12 @@ static void page_by_expert(struct paged_experts *p, const uint32_t *ids)
 	AUTO_FREE uint32_t *all = calloc(3 * ((size_t)experts + 1) + entries, sizeof(*all));
 	uint32_t *first = all, *now = first + experts + 1, *active = now + experts + 1;
 	uint32_t *list = active + experts + 1, active_count = 0;
+	struct stoker_error err;
+	int ret;
 
 	if (!all) {
-		v->failed = stoker_fail(&v->failure, -ENOMEM, "%s: out of memory", v->name);
+		ret = stoker_fail(&err, -ENOMEM, "%s: out of memory", v->name);
+		vulkan_keep_failure(v, ret, &err);
 		return;
 	}
 	for (uint32_t i = 0; i < entries; i++)
@@ -254,7 +252,8 @@ static void page_by_expert(struct paged_experts *p, const uint32_t *ids)
 	for (uint32_t i = 0; i < entries; i++)
 		list[now[ids[i]]++] = i;
 	write_memory(v, s.list, list, entries * sizeof(*list));
-	for (uint32_t done = 0, taken; done < active_count && !v->failed; done += taken) {
+	for (uint32_t done = 0, taken; done < active_count && !vulkan_has_failed(v);
+	     done += taken) {
 		taken = op->source->want(op->source, active + done, active_count - done);
 		fill_tables(p, active + done, taken);
 		/* those before and behind this wave have no entries */
@@ -290,7 +289,7 @@ void vulkan_foresee(struct stoker_device *d, const struct op_foresee *op)
 	if (!op->now)
 		return; /* the layer in between has to wait for its own experts, too */
 	vulkan_sync(v);
-	if (!v->failed)
+	if (!vulkan_has_failed(v))
 		hand_over(v);
 }
 
@@ -308,13 +307,14 @@ static void experts_paged(struct stoker_device *d, const struct op_experts *op)
 	AUTO_FREE uint32_t *ids = malloc((size_t)op->rows * op->used * sizeof(*ids));
 	struct stoker_error err;
 
-	if (!ids && !v->failed)
-		v->failed = stoker_fail(&v->failure, -ENOMEM, "%s: out of memory", v->name);
+	if (!ids)
+		vulkan_keep_failure(v, stoker_fail(&err, -ENOMEM, "%s: out of memory", v->name),
+				    &err);
 	vulkan_sync(v); /* the router's choice has to be there */
-	if (v->failed)
+	if (vulkan_has_failed(v))
 		return;
 	hand_over(v);
-	keep_failure(
+	vulkan_keep_failure(
 		v, vulkan_read(d, ids, op->ids, (uint64_t)op->rows * op->used * sizeof(*ids), &err),
 		&err);
 	p.gate.at = op->gate->at ? p.tables : 0;
@@ -323,7 +323,7 @@ static void experts_paged(struct stoker_device *d, const struct op_experts *op)
 	p.op.gate = &p.gate;
 	p.op.up = &p.up;
 	p.op.down = &p.down;
-	if (v->failed)
+	if (vulkan_has_failed(v))
 		return;
 	if (op->rows <= MATVEC_ROWS_MAX)
 		page_by_row(&p, ids);

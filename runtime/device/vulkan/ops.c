@@ -11,9 +11,11 @@ enum {
 
 static void refuse(struct vulkan *v, const char *what, uint32_t size, uint32_t limit)
 {
-	if (!v->failed)
-		v->failed = stoker_fail(&v->failure, -ENOTSUP, "%s: %s of %u, the limit is %u",
-					v->name, what, size, limit);
+	struct stoker_error err;
+	const int ret = stoker_fail(&err, -ENOTSUP, "%s: %s of %u, the limit is %u", v->name, what,
+				    size, limit);
+
+	vulkan_keep_failure(v, ret, &err);
 }
 
 void vulkan_glu(struct stoker_device *d, const struct op_glu *op)

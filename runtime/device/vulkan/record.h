@@ -4,8 +4,10 @@
 #define STOKER_VULKAN_RECORD_H
 
 #include "../shaders/push_constants.h"
+#include "device/vulkan/commands.h"
 #include "device/vulkan/memory.h"
 #include "device/vulkan/scratch.h"
+#include "device/vulkan/timing.h"
 #include "device/vulkan/transfer.h"
 #include "device/vulkan/vulkan.h"
 

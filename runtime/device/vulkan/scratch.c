@@ -2,6 +2,7 @@
 /* Device memory that passes between the dispatches of an op: it grows and is used again. */
 #include "device/vulkan/scratch.h"
 
+#include "device/vulkan/commands.h"
 #include "device/vulkan/memory.h"
 
 enum { SCRATCHES = SCRATCH_TABLES + 1 };
@@ -23,19 +24,24 @@ stoker_address vulkan_scratch(struct vulkan *v, enum vulkan_scratch which, uint6
 {
 	struct vulkan_scratches *s = v->scratches;
 	struct stoker_memory more, *retired, *now = &s->now[which];
+	struct stoker_error err;
+	int ret;
 
-	if (v->failed || bytes <= now->bytes)
+	if (vulkan_has_failed(v) || bytes <= now->bytes)
 		return now->at;
 	retired = realloc(s->retired, (s->retired_count + 1) * sizeof(*retired));
 	if (!retired) {
-		v->failed = stoker_fail(&v->failure, -ENOMEM, "%s: out of memory", v->name);
+		ret = stoker_fail(&err, -ENOMEM, "%s: out of memory", v->name);
+		vulkan_keep_failure(v, ret, &err);
 		return 0;
 	}
 	s->retired = retired;
 	/* at least doubled, so that all retired ones together are smaller than the present one */
-	v->failed = vulkan_memory_create(&v->base, MAX(bytes, 2 * now->bytes), &more, &v->failure);
-	if (v->failed)
+	ret = vulkan_memory_create(&v->base, MAX(bytes, 2 * now->bytes), &more, &err);
+	if (ret) {
+		vulkan_keep_failure(v, ret, &err);
 		return 0;
+	}
 	if (now->at)
 		s->retired[s->retired_count++] = *now;
 	*now = more;

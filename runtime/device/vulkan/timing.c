@@ -4,12 +4,14 @@
  * first and one after each.  Where there is no barrier between two they run at the same time; what
  * the second still took is its time then.
  */
+#include "device/vulkan/timing.h"
+
 #include "base/profile.h"
-#include "device/vulkan/vulkan.h"
 
 enum { STAMPS = 4096 }; /* of a command buffer; what more there is counts as one */
 
 struct vulkan_timing {
+	VkCommandBuffer buffer;
 	VkQueryPool pool;
 	uint32_t count;
 	bool more; /* dispatches than are timed */
@@ -19,48 +21,49 @@ struct vulkan_timing {
 
 static void stamp(struct vulkan *v, struct vulkan_timing *t, const char *name, const char *detail)
 {
-	v->vk.vkCmdWriteTimestamp(v->recording, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, t->pool,
+	v->vk.vkCmdWriteTimestamp(t->buffer, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, t->pool,
 				  t->count);
 	t->names[t->count] = name;
 	t->details[t->count++] = detail;
 }
 
-int vulkan_timing_begin(struct vulkan *v, struct vulkan_commands *c, struct stoker_error *err)
+int vulkan_timing_begin(struct vulkan *v, struct vulkan_timing **at, VkCommandBuffer buffer,
+			struct stoker_error *err)
 {
 	const VkQueryPoolCreateInfo info = {
 		.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
 		.queryType = VK_QUERY_TYPE_TIMESTAMP,
 		.queryCount = STAMPS,
 	};
+	struct vulkan_timing *t = *at;
 	VkResult result;
 
 	if (!v->base.profile) {
-		vulkan_timing_end(v, c);
+		vulkan_timing_free(v, at);
 		return 0;
 	}
-	if (!c->timing) {
-		c->timing = calloc(1, sizeof(*c->timing));
-		if (!c->timing)
+	if (!t) {
+		t = calloc(1, sizeof(*t));
+		if (!t)
 			return stoker_fail(err, -ENOMEM, "%s: out of memory", v->name);
-		result = v->vk.vkCreateQueryPool(v->device, &info, NULL, &c->timing->pool);
+		result = v->vk.vkCreateQueryPool(v->device, &info, NULL, &t->pool);
 		if (result != VK_SUCCESS) {
-			free(c->timing);
-			c->timing = NULL;
+			free(t);
 			return vulkan_fail(v, result, "creating a query pool", err);
 		}
+		*at = t;
 	}
-	c->timing->count = 0;
-	c->timing->more = false;
-	v->vk.vkCmdResetQueryPool(c->buffer, c->timing->pool, 0, STAMPS);
-	stamp(v, c->timing, "", NULL);
+	t->buffer = buffer;
+	t->count = 0;
+	t->more = false;
+	v->vk.vkCmdResetQueryPool(buffer, t->pool, 0, STAMPS);
+	stamp(v, t, "", NULL);
 	return 0;
 }
 
-void vulkan_timing_add(struct vulkan *v, struct vulkan_commands *c, const char *name,
+void vulkan_timing_add(struct vulkan *v, struct vulkan_timing *t, const char *name,
 		       const char *detail)
 {
-	struct vulkan_timing *t = c->timing;
-
 	if (!v->base.profile || !t)
 		return;
 	if (t->count + 1 < STAMPS)
@@ -69,17 +72,16 @@ void vulkan_timing_add(struct vulkan *v, struct vulkan_commands *c, const char *
 		t->more = true;
 }
 
-void vulkan_timing_close(struct vulkan *v, struct vulkan_commands *c)
+void vulkan_timing_close(struct vulkan *v, struct vulkan_timing *t)
 {
-	if (v->base.profile && c->timing && c->timing->more)
-		stamp(v, c->timing, "more", NULL);
+	if (v->base.profile && t && t->more)
+		stamp(v, t, "more", NULL);
 }
 
 /* The device's clock is set against ours by the last dispatch's end, which the host has just seen.
  */
-void vulkan_timing_take(struct vulkan *v, struct vulkan_commands *c)
+void vulkan_timing_take(struct vulkan *v, struct vulkan_timing *t)
 {
-	struct vulkan_timing *t = c->timing;
 	const uint64_t now = profile_now(v->base.profile);
 	const double period = (double)v->limits.timestampPeriod;
 
@@ -100,13 +102,13 @@ void vulkan_timing_take(struct vulkan *v, struct vulkan_commands *c)
 	}
 }
 
-void vulkan_timing_end(struct vulkan *v, struct vulkan_commands *c)
+void vulkan_timing_free(struct vulkan *v, struct vulkan_timing **t)
 {
-	if (!c->timing)
+	if (!*t)
 		return;
-	v->vk.vkDestroyQueryPool(v->device, c->timing->pool, NULL);
-	free(c->timing);
-	c->timing = NULL;
+	v->vk.vkDestroyQueryPool(v->device, (*t)->pool, NULL);
+	free(*t);
+	*t = NULL;
 }
 
 int vulkan_profile(struct stoker_device *d, struct stoker_profile *profile,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Opens and closes a device: its queues and extensions, and all of its parts in order. */
+#include "device/vulkan/commands.h"
 #include "device/vulkan/memory.h"
 #include "device/vulkan/scratch.h"
 #include "device/vulkan/transfer.h"

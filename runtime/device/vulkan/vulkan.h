@@ -29,12 +29,10 @@
 #include <volk.h>
 
 #include "device/device.h"
+#include "device/vulkan/dispatch.h"
 #include "device/vulkan/queue.h"
 
 enum {
-	VULKAN_CONSTANTS = 6, /* specialisation constants of a shader */
-	VULKAN_RING = 3,      /* command buffers in flight */
-	VULKAN_SPANS = 64,    /* memory touched since the last barrier */
 	VULKAN_DEVICES_MAX = 32,
 	VULKAN_PADDING = 256, /* behind each buffer: shaders read whole groups of values */
 };
@@ -49,41 +47,8 @@ struct stoker_shader {
 extern const struct stoker_shader stoker_shaders[];
 extern const size_t stoker_shader_count;
 
-enum vulkan_shader {
-	SHADER_EMBED,
-	SHADER_MATVEC,
-	SHADER_MATVEC_DOT,
-	SHADER_MATVEC_PAIRS,
-	SHADER_MATMUL,
-	SHADER_MATMUL_TENSOR,
-	SHADER_QUANTIZE,
-	SHADER_GROUP,
-	SHADER_COMBINE,
-	SHADER_NORM,
-	SHADER_ROPE,
-	SHADER_KV_STORE,
-	SHADER_QKV,
-	SHADER_ATTENTION,
-	SHADER_ROUTE,
-	SHADER_GLU,
-	SHADER_BINARY,
-	SHADER_SCALE,
-	SHADER_CONV,
-	SHADER_DELTA_NET,
-	SHADER_COPY,
-	SHADER_ARGMAX,
-	SHADER_SPIN,
-};
-
 /* Products with one row of floats, or of 8-bit codes, and with many rows. */
 enum vulkan_product_kind { PRODUCT_FLOATS, PRODUCT_CODES, PRODUCT_MANY, PRODUCT_KINDS };
-
-/* Memory that an op reads or writes. */
-struct vulkan_span {
-	stoker_address at;
-	uint64_t bytes;
-	bool write;
-};
 
 struct vulkan_pipeline {
 	enum vulkan_shader shader;
@@ -99,19 +64,7 @@ struct vulkan_codes {
 	bool squares; /* they wait for their norm: HAS_SQUARES */
 };
 
-struct vulkan_timing;
-
-struct vulkan_commands {
-	VkCommandBuffer buffer;
-	struct vulkan_timing *timing; /* NULL: not profiled */
-	uint64_t value;		      /* of the timeline when it has run */
-};
-
-/* What a recorded command buffer is kept as, for replay(). */
-struct stoker_recording {
-	struct vulkan_commands commands;
-};
-
+struct vulkan_commands;
 struct vulkan_memory;
 struct vulkan_transfers;
 struct vulkan_scratches;
@@ -156,17 +109,8 @@ struct vulkan {
 	char *tuning_path; /* NULL: variants aren't measured */
 	bool tuned;	   /* some were, which is to be kept */
 
-	/* commands */
-	VkCommandPool pool;
-	struct vulkan_commands ring[VULKAN_RING];
-	unsigned ring_next;
-	VkCommandBuffer recording; /* NULL: not between begin() and submit() */
-	bool split;		   /* what is recorded was submitted in parts */
-	VkPipeline bound;
-	uint64_t begun_ns;   /* recording, when profiled */
-	uint64_t stamp_mask; /* of timestamps' bits, 0: the queue has none */
-	struct vulkan_span spans[VULKAN_SPANS];
-	size_t span_count;
+	struct vulkan_commands *commands;
+	uint64_t stamp_mask; /* of timestamps' bits, 0: the compute queue has none */
 	/* those that were made last, if they still stand for their floats */
 	struct vulkan_codes coded;
 	/* what is put off, since the next op may go with it */
@@ -177,9 +121,7 @@ struct vulkan {
 		struct op_binary sum; /* an addition to the residual; dst 0: none */
 		struct op_norm norm;  /* whose result only codes stand for; dst 0: none */
 	} held;
-	int failed;		    /* first failure since begin(), told by @failure */
 	struct op_foresee foreseen; /* for its source, at the next experts op */
-	struct stoker_error failure;
 
 	/*
 	 * Held while buffers come and go, transfers are recorded and commands are recorded or
@@ -224,48 +166,6 @@ bool vulkan_wanted(const char *word);
 bool vulkan_has_extension(VkPhysicalDevice physical, const char *name);
 /* Of the largest heap of the device's own; @left is 0 when the driver doesn't say. */
 void vulkan_local_memory(VkPhysicalDevice physical, uint64_t *bytes, uint64_t *left);
-
-/* --- commands.c ----------------------------------------------------------------------------------
- */
-
-int vulkan_commands_open(struct vulkan *v, struct stoker_error *err);
-void vulkan_commands_close(struct vulkan *v);
-int vulkan_begin(struct stoker_device *d, struct stoker_error *err);
-int vulkan_flush(struct stoker_device *d, struct stoker_error *err);
-/* Runs what is recorded, waits, and goes on recording; a failure is kept for submit(). */
-void vulkan_sync(struct vulkan *v);
-int vulkan_submit(struct stoker_device *d, struct stoker_recording **keep,
-		  struct stoker_error *err);
-int vulkan_replay(struct stoker_device *d, struct stoker_recording *r, struct stoker_error *err);
-void vulkan_recording_free(struct stoker_device *d, struct stoker_recording *r);
-
-struct vulkan_dispatch {
-	enum vulkan_shader shader;
-	const struct stoker_format *format; /* of shaders that come one a format */
-	uint32_t threads;		    /* of a workgroup, 0: one subgroup */
-	uint32_t constants[VULKAN_CONSTANTS - 2];
-	uint32_t x, y, z; /* workgroups; 0 is 1 in y and z */
-	const void *push;
-	uint32_t push_bytes;
-	const struct vulkan_span *spans;
-	size_t span_count;
-};
-
-void vulkan_record(struct vulkan *v, const struct vulkan_dispatch *d);
-bool vulkan_conflict(const struct vulkan_span *a, const struct vulkan_span *b);
-
-/* --- timing.c ------------------------------------------------------------------------------------
- */
-
-/* At the beginning of @c, after each of its dispatches, at its end, and when it has run. */
-int vulkan_timing_begin(struct vulkan *v, struct vulkan_commands *c, struct stoker_error *err);
-void vulkan_timing_add(struct vulkan *v, struct vulkan_commands *c, const char *name,
-		       const char *detail);
-void vulkan_timing_close(struct vulkan *v, struct vulkan_commands *c);
-void vulkan_timing_take(struct vulkan *v, struct vulkan_commands *c);
-void vulkan_timing_end(struct vulkan *v, struct vulkan_commands *c);
-int vulkan_profile(struct stoker_device *d, struct stoker_profile *profile,
-		   struct stoker_error *err);
 
 /* --- pipelines.c ---------------------------------------------------------------------------------
  */
