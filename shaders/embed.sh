@@ -6,7 +6,7 @@ set -eu
 
 echo '// SPDX-License-Identifier: MIT'
 echo '/* Made by shaders/embed.sh. */'
-echo '#include "device/vulkan/vulkan.h"'
+echo '#include "device/vulkan/pipelines.h"'
 number=0
 for file in "$@"; do
 	echo "static const uint32_t words_${number}[] = {"

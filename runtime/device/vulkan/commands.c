@@ -6,6 +6,7 @@
 #include "device/vulkan/commands.h"
 
 #include "base/profile.h"
+#include "device/vulkan/pipelines.h"
 #include "device/vulkan/timing.h"
 
 enum {
@@ -374,8 +375,8 @@ void vulkan_record(struct vulkan *v, const struct vulkan_dispatch *d)
 	if (pipeline != c->bound)
 		v->vk.vkCmdBindPipeline(c->recording, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
 	c->bound = pipeline;
-	v->vk.vkCmdPushConstants(c->recording, v->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
-				 d->push_bytes, d->push);
+	v->vk.vkCmdPushConstants(c->recording, vulkan_pipeline_layout(v),
+				 VK_SHADER_STAGE_COMPUTE_BIT, 0, d->push_bytes, d->push);
 	v->vk.vkCmdDispatch(c->recording, MIN(d->x, most[0]), MIN(MAX(d->y, 1u), most[1]),
 			    MIN(MAX(d->z, 1u), most[2]));
 	vulkan_timing_add(v, c->ring[c->next].timing, vulkan_shader_name(d->shader),

@@ -3,12 +3,30 @@
  * Pipelines: the embedded shaders, specialised when an op first needs them.  Vulkan's pipeline
  * cache is kept in the user's cache folder, in a file a device and driver version.
  */
-#include "base/cache.h"
-#include "device/vulkan/vulkan.h"
+#include "device/vulkan/pipelines.h"
 
 #include <stdio.h>
 
+#include "base/cache.h"
+
 enum { CACHE_LIMIT = 64 << 20, PUSH_BYTES = 128 };
+
+struct pipeline {
+	enum vulkan_shader shader;
+	const struct stoker_format *format;
+	uint32_t constants[VULKAN_CONSTANTS];
+	VkPipeline handle;
+};
+
+/* Guarded by vulkan.lock, which is held while dispatches are recorded. */
+struct vulkan_pipelines {
+	VkPipelineLayout layout;
+	VkPipelineCache cache;
+	char *cache_path;   /* NULL: it isn't kept */
+	size_t cache_bytes; /* as it was in the beginning */
+	struct pipeline *made;
+	size_t count, room;
+};
 
 static const char *const shader_names[] = {
 	[SHADER_EMBED] = "embed",
@@ -53,7 +71,7 @@ static VkResult create_cache(struct vulkan *v, const void *data, size_t bytes)
 		.pInitialData = data,
 	};
 
-	return v->vk.vkCreatePipelineCache(v->device, &info, NULL, &v->pipeline_cache);
+	return v->vk.vkCreatePipelineCache(v->device, &info, NULL, &v->pipelines->cache);
 }
 
 int vulkan_pipelines_open(struct vulkan *v, const VkPhysicalDeviceProperties *properties,
@@ -68,52 +86,67 @@ int vulkan_pipelines_open(struct vulkan *v, const VkPhysicalDeviceProperties *pr
 		.pushConstantRangeCount = 1,
 		.pPushConstantRanges = &push,
 	};
+	struct vulkan_pipelines *own = calloc(1, sizeof(*own));
 	AUTO_FREE void *data = NULL;
 	size_t bytes;
 	VkResult result;
 
-	result = v->vk.vkCreatePipelineLayout(v->device, &layout, NULL, &v->layout);
+	v->pipelines = own;
+	if (!own)
+		return stoker_fail(err, -ENOMEM, "%s: out of memory", v->name);
+	result = v->vk.vkCreatePipelineLayout(v->device, &layout, NULL, &own->layout);
 	if (result != VK_SUCCESS)
 		return vulkan_fail(v, result, "creating a pipeline layout", err);
 	if (v->use_cache)
-		v->cache_path = cache_path(properties);
-	data = stoker_cache_read(v->cache_path, CACHE_LIMIT, &bytes);
+		own->cache_path = cache_path(properties);
+	data = stoker_cache_read(own->cache_path, CACHE_LIMIT, &bytes);
 	result = create_cache(v, data, bytes);
 	if (result != VK_SUCCESS && bytes)
 		result = create_cache(v, NULL, 0); /* a damaged file */
 	if (result != VK_SUCCESS)
 		return vulkan_fail(v, result, "creating a pipeline cache", err);
 	/* what the driver took of the file: one of another version counts for nothing */
-	if (v->vk.vkGetPipelineCacheData(v->device, v->pipeline_cache, &v->cache_bytes, NULL))
-		v->cache_bytes = 0;
+	if (v->vk.vkGetPipelineCacheData(v->device, own->cache, &own->cache_bytes, NULL))
+		own->cache_bytes = 0;
 	return 0;
 }
 
 static void save_cache(struct vulkan *v)
 {
+	const struct vulkan_pipelines *own = v->pipelines;
 	AUTO_FREE void *data = NULL;
 	size_t bytes = 0;
 
-	if (!v->cache_path || !v->pipeline_cache ||
-	    v->vk.vkGetPipelineCacheData(v->device, v->pipeline_cache, &bytes, NULL) ||
-	    bytes <= v->cache_bytes || bytes > CACHE_LIMIT)
+	if (!own->cache_path || !own->cache ||
+	    v->vk.vkGetPipelineCacheData(v->device, own->cache, &bytes, NULL) ||
+	    bytes <= own->cache_bytes || bytes > CACHE_LIMIT)
 		return;
 	data = malloc(bytes);
-	if (data && !v->vk.vkGetPipelineCacheData(v->device, v->pipeline_cache, &bytes, data))
-		stoker_cache_write(v->cache_path, data, bytes);
+	if (data && !v->vk.vkGetPipelineCacheData(v->device, own->cache, &bytes, data))
+		stoker_cache_write(own->cache_path, data, bytes);
 }
 
 void vulkan_pipelines_close(struct vulkan *v)
 {
+	struct vulkan_pipelines *own = v->pipelines;
+
+	if (!own)
+		return;
 	save_cache(v);
-	for (size_t i = 0; i < v->pipeline_count; i++)
-		v->vk.vkDestroyPipeline(v->device, v->pipelines[i].pipeline, NULL);
-	free(v->pipelines);
-	free(v->cache_path);
-	if (v->pipeline_cache)
-		v->vk.vkDestroyPipelineCache(v->device, v->pipeline_cache, NULL);
-	if (v->layout)
-		v->vk.vkDestroyPipelineLayout(v->device, v->layout, NULL);
+	for (size_t i = 0; i < own->count; i++)
+		v->vk.vkDestroyPipeline(v->device, own->made[i].handle, NULL);
+	free(own->made);
+	free(own->cache_path);
+	if (own->cache)
+		v->vk.vkDestroyPipelineCache(v->device, own->cache, NULL);
+	if (own->layout)
+		v->vk.vkDestroyPipelineLayout(v->device, own->layout, NULL);
+	free(own);
+}
+
+VkPipelineLayout vulkan_pipeline_layout(const struct vulkan *v)
+{
+	return v->pipelines->layout;
 }
 
 static const struct stoker_shader *find_shader(const char *name)
@@ -143,8 +176,7 @@ bool vulkan_has_shader(enum vulkan_shader shader, const struct stoker_format *fo
 	return find_shader(name) != NULL;
 }
 
-static VkResult create(struct vulkan *v, const struct stoker_shader *shader,
-		       struct vulkan_pipeline *p)
+static VkResult create(struct vulkan *v, const struct stoker_shader *shader, struct pipeline *p)
 {
 	const VkShaderModuleCreateInfo code = {
 		.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
@@ -175,7 +207,7 @@ static VkResult create(struct vulkan *v, const struct stoker_shader *shader,
 			   .pName = "main",
 			   .pSpecializationInfo = &constants },
 		.flags = v->statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0,
-		.layout = v->layout,
+		.layout = v->pipelines->layout,
 	};
 	VkResult result = v->vk.vkCreateShaderModule(v->device, &code, NULL, &info.stage.module);
 
@@ -184,16 +216,16 @@ static VkResult create(struct vulkan *v, const struct stoker_shader *shader,
 	for (uint32_t i = 0; i < VULKAN_CONSTANTS; i++)
 		entries[i] =
 			(VkSpecializationMapEntry){ .constantID = i, .offset = i * 4, .size = 4 };
-	result = v->vk.vkCreateComputePipelines(v->device, v->pipeline_cache, 1, &info, NULL,
-						&p->pipeline);
+	result = v->vk.vkCreateComputePipelines(v->device, v->pipelines->cache, 1, &info, NULL,
+						&p->handle);
 	v->vk.vkDestroyShaderModule(v->device, info.stage.module, NULL);
 	if (result == VK_SUCCESS)
-		vulkan_set_name(v, VK_OBJECT_TYPE_PIPELINE, (uint64_t)(uintptr_t)p->pipeline,
+		vulkan_set_name(v, VK_OBJECT_TYPE_PIPELINE, (uint64_t)(uintptr_t)p->handle,
 				shader->name);
 	return result;
 }
 
-static bool same(const struct vulkan_pipeline *a, const struct vulkan_pipeline *b)
+static bool same(const struct pipeline *a, const struct pipeline *b)
 {
 	return a->shader == b->shader && a->format == b->format &&
 	       !memcmp(a->constants, b->constants, sizeof(a->constants));
@@ -202,7 +234,8 @@ static bool same(const struct vulkan_pipeline *a, const struct vulkan_pipeline *
 int vulkan_pipeline(struct vulkan *v, const struct vulkan_dispatch *d, VkPipeline *pipeline,
 		    struct stoker_error *err)
 {
-	struct vulkan_pipeline p = { .shader = d->shader, .format = d->format };
+	struct vulkan_pipelines *own = v->pipelines;
+	struct pipeline p = { .shader = d->shader, .format = d->format };
 	const struct stoker_shader *shader;
 	char name[64], doing[96];
 	VkResult result;
@@ -210,30 +243,30 @@ int vulkan_pipeline(struct vulkan *v, const struct vulkan_dispatch *d, VkPipelin
 	p.constants[0] = d->threads ? d->threads : v->subgroup_size;
 	p.constants[1] = v->subgroup_min;
 	memcpy(p.constants + 2, d->constants, sizeof(d->constants));
-	for (size_t i = 0; i < v->pipeline_count; i++)
-		if (same(&v->pipelines[i], &p)) {
-			*pipeline = v->pipelines[i].pipeline;
+	for (size_t i = 0; i < own->count; i++)
+		if (same(&own->made[i], &p)) {
+			*pipeline = own->made[i].handle;
 			return 0;
 		}
 	full_name(d->shader, d->format, name);
 	shader = find_shader(name);
 	if (!shader)
 		return stoker_fail(err, -ENOTSUP, "%s: there is no shader %s", v->name, name);
-	if (v->pipeline_count == v->pipeline_room) {
-		const size_t room = MAX(2 * v->pipeline_room, (size_t)64);
-		struct vulkan_pipeline *more = realloc(v->pipelines, room * sizeof(*more));
+	if (own->count == own->room) {
+		const size_t room = MAX(2 * own->room, (size_t)64);
+		struct pipeline *more = realloc(own->made, room * sizeof(*more));
 
 		if (!more)
 			return stoker_fail(err, -ENOMEM, "%s: out of memory", v->name);
-		v->pipelines = more;
-		v->pipeline_room = room;
+		own->made = more;
+		own->room = room;
 	}
 	result = create(v, shader, &p);
 	if (result != VK_SUCCESS) {
 		snprintf(doing, sizeof(doing), "compiling the shader %s", name);
 		return vulkan_fail(v, result, doing, err);
 	}
-	v->pipelines[v->pipeline_count++] = p;
-	*pipeline = p.pipeline;
+	own->made[own->count++] = p;
+	*pipeline = p.handle;
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include "../shaders/push_constants.h"
 #include "device/vulkan/commands.h"
 #include "device/vulkan/memory.h"
+#include "device/vulkan/pipelines.h"
 #include "device/vulkan/scratch.h"
 #include "device/vulkan/timing.h"
 #include "device/vulkan/transfer.h"

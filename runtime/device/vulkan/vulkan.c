@@ -2,6 +2,7 @@
 /* Opens and closes a device: its queues and extensions, and all of its parts in order. */
 #include "device/vulkan/commands.h"
 #include "device/vulkan/memory.h"
+#include "device/vulkan/pipelines.h"
 #include "device/vulkan/scratch.h"
 #include "device/vulkan/transfer.h"
 #include "device/vulkan/vulkan.h"

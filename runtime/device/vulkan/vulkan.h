@@ -37,25 +37,8 @@ enum {
 	VULKAN_PADDING = 256, /* behind each buffer: shaders read whole groups of values */
 };
 
-/* One of those that the build embeds: see shaders/embed.sh. */
-struct stoker_shader {
-	const char *name; /* "norm", or "matvec.Q4_0" */
-	const uint32_t *words;
-	size_t bytes;
-};
-
-extern const struct stoker_shader stoker_shaders[];
-extern const size_t stoker_shader_count;
-
 /* Products with one row of floats, or of 8-bit codes, and with many rows. */
 enum vulkan_product_kind { PRODUCT_FLOATS, PRODUCT_CODES, PRODUCT_MANY, PRODUCT_KINDS };
-
-struct vulkan_pipeline {
-	enum vulkan_shader shader;
-	const struct stoker_format *format;
-	uint32_t constants[VULKAN_CONSTANTS];
-	VkPipeline pipeline;
-};
 
 /* Floats as 8-bit codes in scratch memory: see push_quantize. */
 struct vulkan_codes {
@@ -68,6 +51,7 @@ struct vulkan_commands;
 struct vulkan_memory;
 struct vulkan_transfers;
 struct vulkan_scratches;
+struct vulkan_pipelines;
 
 struct vulkan {
 	struct stoker_device base;
@@ -95,14 +79,6 @@ struct vulkan {
 	bool pairs;	 /* or two by a multiplication of 32-bit integers */
 	bool tensor;	 /* cooperative matrices of half floats, tensor_shape[M, N, K] */
 	uint32_t tensor_shape[3];
-
-	/* pipelines */
-	VkPipelineLayout layout;
-	VkPipelineCache pipeline_cache;
-	char *cache_path;
-	size_t cache_bytes; /* as it was in the beginning */
-	struct vulkan_pipeline *pipelines;
-	size_t pipeline_count, pipeline_room;
 
 	/* rows of weights that a subgroup or a lane takes, by format and kind; 0: not measured */
 	uint8_t variants[FORMAT_IDS][PRODUCT_KINDS];
@@ -132,6 +108,7 @@ struct vulkan {
 	struct vulkan_memory *memory;
 	struct vulkan_transfers *transfers;
 	struct vulkan_scratches *scratches;
+	struct vulkan_pipelines *pipelines;
 	struct stoker_memory constants; /* 0, 1, minus infinity; codebooks */
 };
 
@@ -166,17 +143,6 @@ bool vulkan_wanted(const char *word);
 bool vulkan_has_extension(VkPhysicalDevice physical, const char *name);
 /* Of the largest heap of the device's own; @left is 0 when the driver doesn't say. */
 void vulkan_local_memory(VkPhysicalDevice physical, uint64_t *bytes, uint64_t *left);
-
-/* --- pipelines.c ---------------------------------------------------------------------------------
- */
-
-int vulkan_pipelines_open(struct vulkan *v, const VkPhysicalDeviceProperties *properties,
-			  struct stoker_error *err);
-void vulkan_pipelines_close(struct vulkan *v);
-bool vulkan_has_shader(enum vulkan_shader shader, const struct stoker_format *format);
-const char *vulkan_shader_name(enum vulkan_shader shader);
-int vulkan_pipeline(struct vulkan *v, const struct vulkan_dispatch *d, VkPipeline *pipeline,
-		    struct stoker_error *err);
 
 /* --- tuning.c ------------------------------------------------------------------------------------
  */
