@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "device/enumerate.h"
-#include "device/vulkan/vulkan.h"
+#include "device/vulkan/tuning.h"
 
 static const char model_path[] = "tests/data/containers/plain.gguf";
 
@@ -262,7 +262,8 @@ static void tune(const char *words, const char *folder)
 	const struct stoker_format *f = stoker_format_by_name("Q8_0");
 	static float x[ROWS * IN], first[ROWS * OUT], other[ROWS * OUT];
 	const uint64_t bytes = stoker_row_bytes(f, IN) * OUT;
-	uint8_t *blocks = malloc(bytes), chosen[PRODUCT_KINDS];
+	uint8_t *blocks = malloc(bytes);
+	uint32_t chosen[PRODUCT_KINDS];
 	struct stoker_weight w = { .format = f, .in = IN, .out = OUT, .count = 1 };
 	struct stoker_memory weights, rows;
 	struct stoker_device *device;
@@ -283,25 +284,29 @@ static void tune(const char *words, const char *folder)
 	w.at = weights.at;
 	for (uint32_t count = 1; count <= ROWS; count += ROWS - 1)
 		for (uint8_t variant = 1; variant <= (count > 1 ? 4 : 8); variant *= 2) {
-			memset(v->variants[f->id], variant, PRODUCT_KINDS);
+			for (int kind = 0; kind < PRODUCT_KINDS; kind++)
+				vulkan_set_variant(v, f, kind, variant);
 			multiply(device, &w, rows.at, count, variant == 1 ? first : other);
 			CU_ASSERT(variant == 1 || !memcmp(first, other, 4 * count * OUT));
 		}
-	memset(v->variants, 0, sizeof(v->variants));
+	for (int kind = 0; kind < PRODUCT_KINDS; kind++)
+		vulkan_set_variant(v, f, kind, 0);
 	device->ops->tune(device, &w);
-	memcpy(chosen, v->variants[f->id], sizeof(chosen));
+	for (int kind = 0; kind < PRODUCT_KINDS; kind++)
+		chosen[kind] = vulkan_variant(v, f, kind);
 	CU_ASSERT(chosen[PRODUCT_CODES] || chosen[PRODUCT_FLOATS]);
 	CU_ASSERT(v->emulated || v->tensor || chosen[PRODUCT_MANY]);
 	device->ops->memory_destroy(device, &weights);
 	device->ops->memory_destroy(device, &rows);
-	snprintf(path, sizeof(path), "%s", v->tuning_path);
+	snprintf(path, sizeof(path), "%s", vulkan_tuning_path(v));
 	stoker_device_close(&device);
 
 	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, NULL), 0);
 	v = vulkan_of(device);
-	CU_ASSERT_EQUAL(memcmp(chosen, v->variants[f->id], sizeof(chosen)), 0);
+	for (int kind = 0; kind < PRODUCT_KINDS; kind++)
+		CU_ASSERT_EQUAL(chosen[kind], vulkan_variant(v, f, kind));
 	device->ops->tune(device, &w); /* which is known */
-	CU_ASSERT(!v->tuned);
+	CU_ASSERT(!vulkan_tuning_is_new(v));
 	stoker_device_close(&device);
 
 	FILE *file = fopen(path, "re");
@@ -316,13 +321,13 @@ static void tune(const char *words, const char *folder)
 	write_text(path, command);
 	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, NULL), 0);
 	v = vulkan_of(device);
-	CU_ASSERT_EQUAL(v->variants[f->id][PRODUCT_CODES], 0);
-	CU_ASSERT_EQUAL(v->variants[f->id][PRODUCT_MANY], 2);
-	CU_ASSERT_EQUAL(v->variants[2][PRODUCT_CODES], 0);
+	CU_ASSERT_EQUAL(vulkan_variant(v, f, PRODUCT_CODES), 0);
+	CU_ASSERT_EQUAL(vulkan_variant(v, f, PRODUCT_MANY), 2);
+	CU_ASSERT_EQUAL(vulkan_variant(v, stoker_format_by_name("Q4_0"), PRODUCT_CODES), 0);
 	stoker_device_close(&device);
 	write_text(path, "stoker 0.0.1\nQ8_0 many 2\n");
 	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, NULL), 0);
-	CU_ASSERT_EQUAL(vulkan_of(device)->variants[f->id][PRODUCT_MANY], 0);
+	CU_ASSERT_EQUAL(vulkan_variant(vulkan_of(device), f, PRODUCT_MANY), 0);
 	stoker_device_close(&device);
 	free(blocks);
 	snprintf(command, sizeof(command), "rm -r '%s/stoker'", folder);

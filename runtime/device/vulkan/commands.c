@@ -6,6 +6,7 @@
 #include "device/vulkan/commands.h"
 
 #include "base/profile.h"
+#include "device/vulkan/fusion.h"
 #include "device/vulkan/pipelines.h"
 #include "device/vulkan/timing.h"
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The smaller ops, one dispatch each, and the table of all. */
+#include "device/vulkan/ops.h"
+
 #include <math.h>
 
 #include "device/vulkan/record.h"
@@ -341,6 +343,11 @@ int vulkan_ops_open(struct vulkan *v, struct stoker_error *err)
 		at += round_up(f->codebook_bytes, 64);
 	}
 	return ret;
+}
+
+void vulkan_ops_close(struct vulkan *v)
+{
+	vulkan_memory_destroy(&v->base, &v->constants);
 }
 
 const struct stoker_device_ops vulkan_ops = {

@@ -29,14 +29,14 @@ uint32_t vulkan_usual_variant(const struct vulkan *v, const struct stoker_weight
 
 static uint32_t matvec_rows(const struct vulkan *v, const struct stoker_format *f, bool coded)
 {
-	const uint32_t tuned = v->variants[f->id][coded ? PRODUCT_CODES : PRODUCT_FLOATS];
+	const uint32_t tuned = vulkan_variant(v, f, coded ? PRODUCT_CODES : PRODUCT_FLOATS);
 
 	return tuned ? tuned : usual_rows(v, coded);
 }
 
 static uint32_t matmul_outputs(const struct vulkan *v, const struct stoker_weight *w)
 {
-	const uint32_t tuned = v->variants[w->format->id][PRODUCT_MANY];
+	const uint32_t tuned = vulkan_variant(v, w->format, PRODUCT_MANY);
 
 	return tuned ? tuned : usual_outputs(v, w);
 }

@@ -5,11 +5,13 @@
 
 #include "../shaders/push_constants.h"
 #include "device/vulkan/commands.h"
+#include "device/vulkan/fusion.h"
 #include "device/vulkan/memory.h"
 #include "device/vulkan/pipelines.h"
 #include "device/vulkan/scratch.h"
 #include "device/vulkan/timing.h"
 #include "device/vulkan/transfer.h"
+#include "device/vulkan/tuning.h"
 #include "device/vulkan/vulkan.h"
 
 enum { MATVEC_ROWS_MAX = 4 }; /* products with up to as many rows are done row by row */
@@ -91,6 +93,17 @@ struct vulkan_rows {
 struct vulkan_codes vulkan_quantize(struct vulkan *v, const struct stoker_weight *w,
 				    stoker_address src, uint32_t rows);
 void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct vulkan_rows *r);
+/* The kind of 8-bit codes that this device multiplies, if any: CODES_DOT ... */
+uint32_t vulkan_codes_kind(const struct vulkan *v);
+/* How products with single rows, and with many, are compiled; @coded: activations are 8-bit codes;
+ * @kind: MATVEC_ANY ... */
+struct vulkan_dispatch vulkan_matvec_kernel(const struct vulkan *v,
+					    const struct stoker_format *format, bool coded,
+					    uint32_t kind);
+struct vulkan_dispatch vulkan_product_kernel(const struct vulkan *v, const struct stoker_weight *w);
+/* The variant that is taken without measuring. */
+uint32_t vulkan_usual_variant(const struct vulkan *v, const struct stoker_weight *w,
+			      enum vulkan_product_kind kind);
 /* Whether vulkan_matvec() takes @gate along with @up. */
 bool vulkan_can_gate(const struct stoker_weight *up, const struct stoker_weight *gate);
 /* Whether products with @w's single rows take 8-bit codes. */

@@ -5,6 +5,8 @@
  * folder, in a file a device and driver version.  All variants add in the same order.  Products
  * that make codes have one variant only.
  */
+#include "device/vulkan/tuning.h"
+
 #include <stdio.h>
 
 #include "base/cache.h"
@@ -17,6 +19,13 @@ enum {
 	MANY_ROWS = 64,
 	ROUNDS = 6,
 	FILE_LIMIT = 16384,
+};
+
+/* Guarded by the device's turn; what is known of a format doesn't change any more. */
+struct vulkan_tuning {
+	uint8_t variants[FORMAT_IDS][PRODUCT_KINDS]; /* see vulkan_variant() */
+	char *path;				     /* NULL: they aren't measured */
+	bool is_new;				     /* some were, which is to be kept */
 };
 
 /* A variant has to be so much faster than the one that is taken without measuring. */
@@ -44,7 +53,7 @@ static bool is_variant(int kind, unsigned variant)
 	return variant && variant <= most && !(variant & (variant - 1));
 }
 
-static void parse(struct vulkan *v, const char *line)
+static void parse(struct vulkan_tuning *t, const char *line)
 {
 	char format[16], kind[16];
 	unsigned variant;
@@ -55,14 +64,14 @@ static void parse(struct vulkan *v, const char *line)
 
 	for (int k = 0; k < PRODUCT_KINDS && f; k++)
 		if (!strcmp(kind, kind_names[k]) && is_variant(k, variant))
-			v->variants[f->id][k] = (uint8_t)variant;
+			t->variants[f->id][k] = (uint8_t)variant;
 }
 
 static void read_file(struct vulkan *v)
 {
 	char first[FIRST_LINE];
 	size_t bytes;
-	AUTO_FREE char *data = stoker_cache_read(v->tuning_path, FILE_LIMIT, &bytes);
+	AUTO_FREE char *data = stoker_cache_read(v->tuning->path, FILE_LIMIT, &bytes);
 	AUTO_FREE char *text = data ? strndup(data, bytes) : NULL;
 
 	write_first_line(v, first);
@@ -70,19 +79,46 @@ static void read_file(struct vulkan *v)
 		return;
 	for (char *rest = NULL, *line = strtok_r(text, "\n", &rest); line;
 	     line = strtok_r(NULL, "\n", &rest))
-		parse(v, line);
+		parse(v->tuning, line);
 }
 
-void vulkan_tuning_open(struct vulkan *v, const VkPhysicalDeviceProperties *p)
+int vulkan_tuning_open(struct vulkan *v, const VkPhysicalDeviceProperties *p,
+		       struct stoker_error *err)
 {
 	char name[64];
 
+	v->tuning = calloc(1, sizeof(*v->tuning));
+	if (!v->tuning)
+		return stoker_fail(err, -ENOMEM, "%s: out of memory", v->name);
 	if (!v->use_cache)
-		return;
+		return 0;
 	snprintf(name, sizeof(name), "vulkan-%04x-%04x-%08x.tuning", p->vendorID, p->deviceID,
 		 p->driverVersion);
-	v->tuning_path = stoker_cache_path(name);
+	v->tuning->path = stoker_cache_path(name);
 	read_file(v);
+	return 0;
+}
+
+const char *vulkan_tuning_path(const struct vulkan *v)
+{
+	return v->tuning->path;
+}
+
+bool vulkan_tuning_is_new(const struct vulkan *v)
+{
+	return v->tuning->is_new;
+}
+
+uint32_t vulkan_variant(const struct vulkan *v, const struct stoker_format *format,
+			enum vulkan_product_kind kind)
+{
+	return v->tuning->variants[format->id][kind];
+}
+
+void vulkan_set_variant(struct vulkan *v, const struct stoker_format *format,
+			enum vulkan_product_kind kind, uint32_t variant)
+{
+	v->tuning->variants[format->id][kind] = (uint8_t)variant;
 }
 
 /* What others have measured meanwhile stays. */
@@ -92,28 +128,31 @@ static void save(struct vulkan *v)
 	char text[FILE_LIMIT];
 	size_t bytes;
 
-	memcpy(own, v->variants, sizeof(own));
+	memcpy(own, v->tuning->variants, sizeof(own));
 	read_file(v);
 	write_first_line(v, text);
 	bytes = strlen(text);
 	for (const struct stoker_format *f = NULL; (f = stoker_format_next(f));)
 		for (int k = 0; k < PRODUCT_KINDS; k++) {
 			const unsigned variant = own[f->id][k] ? own[f->id][k]
-							       : v->variants[f->id][k];
+							       : v->tuning->variants[f->id][k];
 
 			if (variant && bytes < sizeof(text) - 64)
 				bytes += (size_t)snprintf(text + bytes, sizeof(text) - bytes,
 							  "%s %s %u\n", f->name, kind_names[k],
 							  variant);
 		}
-	stoker_cache_write(v->tuning_path, text, bytes);
+	stoker_cache_write(v->tuning->path, text, bytes);
 }
 
 void vulkan_tuning_close(struct vulkan *v)
 {
-	if (v->tuned && v->tuning_path)
+	if (!v->tuning)
+		return;
+	if (v->tuning->is_new && v->tuning->path)
 		save(v);
-	free(v->tuning_path);
+	free(v->tuning->path);
+	free(v->tuning);
 }
 
 /* Matrices like a model's, and rows for them. */
@@ -179,7 +218,7 @@ static double run(struct vulkan *v, struct trial *t)
 /* Variants take turns, so that none has the machine's better moments; their best runs count. */
 static void choose(struct vulkan *v, struct trial *t, enum vulkan_product_kind kind, uint32_t rows)
 {
-	uint8_t *chosen = &v->variants[t->weight[0].format->id][kind];
+	const struct stoker_format *format = t->weight[0].format;
 	const unsigned usual = vulkan_usual_variant(v, &t->weight[0], kind);
 	double least[9] = { 0 };
 	unsigned best = usual;
@@ -188,7 +227,7 @@ static void choose(struct vulkan *v, struct trial *t, enum vulkan_product_kind k
 	t->op.rows = rows;
 	for (int round = -1; round < ROUNDS && !failed; round++) /* the first one compiles */
 		for (unsigned i = 1; is_variant(kind, i) && !failed; i *= 2) {
-			*chosen = (uint8_t)i;
+			vulkan_set_variant(v, format, kind, i);
 			const double took = run(v, t);
 
 			failed = took == 0;
@@ -199,8 +238,8 @@ static void choose(struct vulkan *v, struct trial *t, enum vulkan_product_kind k
 		if (least[i] < least[best] && gain * least[i] < least[usual])
 			best = i;
 	/* what fails here fails again where it is told */
-	*chosen = failed ? 0 : (uint8_t)best;
-	v->tuned = v->tuned || *chosen;
+	vulkan_set_variant(v, format, kind, failed ? 0 : best);
+	v->tuning->is_new = v->tuning->is_new || !failed;
 }
 
 void vulkan_tune(struct stoker_device *d, const struct stoker_weight *like)
@@ -208,10 +247,10 @@ void vulkan_tune(struct stoker_device *d, const struct stoker_weight *like)
 	struct vulkan *v = vulkan_of(d);
 	const enum vulkan_product_kind single = vulkan_takes_codes(v, like) ? PRODUCT_CODES
 									    : PRODUCT_FLOATS;
-	const uint8_t *known = v->variants[like->format->id];
+	const uint8_t *known = v->tuning->variants[like->format->id];
 	struct trial trial;
 
-	if (!v->tuning_path || v->base.profile ||
+	if (!v->tuning->path || v->base.profile ||
 	    stoker_row_bytes(like->format, like->in) * like->out < LEAST_BYTES)
 		return;
 	pthread_mutex_lock(&d->turn);

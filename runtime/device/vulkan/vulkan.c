@@ -2,9 +2,11 @@
 /* Opens and closes a device: its queues and extensions, and all of its parts in order. */
 #include "device/vulkan/commands.h"
 #include "device/vulkan/memory.h"
+#include "device/vulkan/ops.h"
 #include "device/vulkan/pipelines.h"
 #include "device/vulkan/scratch.h"
 #include "device/vulkan/transfer.h"
+#include "device/vulkan/tuning.h"
 #include "device/vulkan/vulkan.h"
 
 #include <stdio.h>
@@ -178,7 +180,7 @@ void vulkan_close(struct stoker_device *d)
 		vulkan_tuning_close(v);
 		vulkan_pipelines_close(v);
 		vulkan_scratch_close(v);
-		vulkan_memory_destroy(&v->base, &v->constants);
+		vulkan_ops_close(v);
 		vulkan_transfers_close(v);
 		vulkan_memory_close(v);
 		vulkan_commands_close(v);
@@ -257,6 +259,8 @@ int vulkan_open_compiler(const char *which, struct vulkan **out, struct stoker_e
 	ret = open_bare(v, which, &properties, err);
 	if (!ret)
 		ret = vulkan_pipelines_open(v, &properties.properties, err);
+	if (!ret)
+		ret = vulkan_tuning_open(v, &properties.properties, err);
 	if (ret)
 		vulkan_close(&v->base);
 	else
@@ -288,11 +292,12 @@ int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **dev
 		ret = vulkan_pipelines_open(v, &properties.properties, err);
 	if (!ret)
 		ret = vulkan_ops_open(v, err);
+	if (!ret)
+		ret = vulkan_tuning_open(v, &properties.properties, err);
 	if (ret) {
 		vulkan_close(&v->base);
 		return ret;
 	}
-	vulkan_tuning_open(v, &properties.properties);
 	v->base.shares_memory = vulkan_memory_is_unified(v);
 	if (!v->base.shares_memory)
 		vulkan_local_memory(v->physical, &whole, &v->base.memory_left);

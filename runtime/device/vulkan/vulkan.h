@@ -37,9 +37,6 @@ enum {
 	VULKAN_PADDING = 256, /* behind each buffer: shaders read whole groups of values */
 };
 
-/* Products with one row of floats, or of 8-bit codes, and with many rows. */
-enum vulkan_product_kind { PRODUCT_FLOATS, PRODUCT_CODES, PRODUCT_MANY, PRODUCT_KINDS };
-
 /* Floats as 8-bit codes in scratch memory: see push_quantize. */
 struct vulkan_codes {
 	stoker_address src, codes; /* src 0: none */
@@ -52,6 +49,7 @@ struct vulkan_memory;
 struct vulkan_transfers;
 struct vulkan_scratches;
 struct vulkan_pipelines;
+struct vulkan_tuning;
 
 struct vulkan {
 	struct stoker_device base;
@@ -80,11 +78,6 @@ struct vulkan {
 	bool tensor;	 /* cooperative matrices of half floats, tensor_shape[M, N, K] */
 	uint32_t tensor_shape[3];
 
-	/* rows of weights that a subgroup or a lane takes, by format and kind; 0: not measured */
-	uint8_t variants[FORMAT_IDS][PRODUCT_KINDS];
-	char *tuning_path; /* NULL: variants aren't measured */
-	bool tuned;	   /* some were, which is to be kept */
-
 	struct vulkan_commands *commands;
 	uint64_t stamp_mask; /* of timestamps' bits, 0: the compute queue has none */
 	/* those that were made last, if they still stand for their floats */
@@ -109,6 +102,7 @@ struct vulkan {
 	struct vulkan_transfers *transfers;
 	struct vulkan_scratches *scratches;
 	struct vulkan_pipelines *pipelines;
+	struct vulkan_tuning *tuning;
 	struct stoker_memory constants; /* 0, 1, minus infinity; codebooks */
 };
 
@@ -143,43 +137,5 @@ bool vulkan_wanted(const char *word);
 bool vulkan_has_extension(VkPhysicalDevice physical, const char *name);
 /* Of the largest heap of the device's own; @left is 0 when the driver doesn't say. */
 void vulkan_local_memory(VkPhysicalDevice physical, uint64_t *bytes, uint64_t *left);
-
-/* --- tuning.c ------------------------------------------------------------------------------------
- */
-
-void vulkan_tuning_open(struct vulkan *v, const VkPhysicalDeviceProperties *properties);
-void vulkan_tuning_close(struct vulkan *v);
-/* Measures variants of products with weights like @like, whose address doesn't matter. */
-void vulkan_tune(struct stoker_device *d, const struct stoker_weight *like);
-
-/* --- products.c ----------------------------------------------------------------------------------
- */
-
-/* The kind of 8-bit codes that this device multiplies, if any: CODES_DOT ... */
-uint32_t vulkan_codes_kind(const struct vulkan *v);
-/* How products with single rows, and with many, are compiled; @coded: activations are 8-bit codes;
- * @kind: MATVEC_ANY ... */
-struct vulkan_dispatch vulkan_matvec_kernel(const struct vulkan *v,
-					    const struct stoker_format *format, bool coded,
-					    uint32_t kind);
-struct vulkan_dispatch vulkan_product_kernel(const struct vulkan *v, const struct stoker_weight *w);
-/* The variant that is taken without measuring. */
-uint32_t vulkan_usual_variant(const struct vulkan *v, const struct stoker_weight *w,
-			      enum vulkan_product_kind kind);
-
-/* --- fusion.c ------------------------------------------------------------------------------------
- */
-
-/* Records the product and the sum that were put off. */
-void vulkan_catch_up(struct vulkan *v);
-/* And the norm, if it was and spans touch what it reads or writes. */
-void vulkan_settle(struct vulkan *v, const struct vulkan_span *spans, size_t count);
-void vulkan_settle_all(struct vulkan *v);
-
-/* --- ops.c ---------------------------------------------------------------------------------------
- */
-
-int vulkan_ops_open(struct vulkan *v, struct stoker_error *err);
-extern const struct stoker_device_ops vulkan_ops;
 
 #endif
