@@ -12,6 +12,8 @@ OBJCOPY ?= objcopy
 BUILD ?= build
 PKG_CONFIG ?= pkg-config
 CLANG_FORMAT ?= clang-format
+# Newer Vulkan tools beside the system's, once "make deps-next" has put them there
+NEXT ?= build/next
 
 # SANITIZE=address|thread|undefined builds into a folder of its own
 ifdef SANITIZE
@@ -35,10 +37,10 @@ endif
 CFLAGS ?= -O2 -g
 BASE_FLAGS := $(shell $(PKG_CONFIG) --cflags libdrm 2>/dev/null) -std=gnu11 -D_GNU_SOURCE -pthread -fvisibility=hidden -fno-math-errno $(WARNINGS) \
 	$(SANITIZER_FLAGS) -Iruntime/include -Iuapi -DSTOKER_VERSION='"$(VERSION)"'
-# products stay as written: decoding is bit-exact on every instruction set
-ifneq ($(wildcard build/next/trixie/usr/include/vulkan),)
-BASE_FLAGS += -isystem build/next/trixie/usr/include
+ifneq ($(wildcard $(NEXT)/trixie/usr/include/vulkan),)
+BASE_FLAGS += -isystem $(NEXT)/trixie/usr/include
 endif
+# products stay as written: decoding is bit-exact on every instruction set
 LIBRARY_FLAGS := $(BASE_FLAGS) -fPIC -Iruntime -ffp-contract=off
 # with -flto, GCC has to be asked for machine code
 PARTIAL_LINK := -nostdlib -r $(if $(findstring -flto,$(CFLAGS)),$(if $(findstring gcc,$(shell $(CC) -v 2>&1)),-flinker-output=nolto-rel))
@@ -127,8 +129,6 @@ $(BUILD)/stoker-rt.pc: runtime/stoker-rt.pc.in Makefile
 
 # --- shaders ------------------------------------------------------------------------------------
 
-# Newer tools beside the system's, when "make deps-next" has put them there
-NEXT := build/next
 ifneq ($(wildcard $(NEXT)/bin/glslc),)
 GLSLC ?= $(NEXT)/bin/glslc
 SPIRV_VAL ?= $(NEXT)/bin/spirv-val
