@@ -42,6 +42,19 @@ e2e-tool: all $(BUILD)/faultfs
 vulkan-check: $(BUILD)/unit
 	tests/e2e/vulkan.sh $(BUILD) $(NEXT) $(PARTS)
 
+# What a borrowed machine with a GPU needs, in build/gpu-day.tar.xz: make gpu-day [PEER=FOLDER]
+.PHONY: gpu-day gpu-day-rehearse
+gpu-day: $(TOOL) $(BUILD)/unit $(BUILD)/gpu_probe
+	$(MAKE) summary
+	tests/bench/gpu-day.sh pack $(BUILD) $(PEER)
+# the whole of it with tiny models, so that it works on the day
+gpu-day-rehearse: gpu-day
+	tests/bench/gpu-day.sh run --rehearse build/gpu-day-out
+	tests/bench/gpu-day.sh read "$$(ls -t build/gpu-day-out/*.tar.* | head -n 1)" >/dev/null
+$(BUILD)/gpu_probe: tests/bench/gpu_probe.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(BASE_FLAGS) -Wno-conversion $(CFLAGS) $< -ldl -o $@
+
 # libFuzzer targets, with ASan and UBSan: make fuzz RUNS=50000
 RUNS ?= 50000
 FUZZERS := $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c)))

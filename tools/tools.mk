@@ -112,5 +112,6 @@ help:
 	@echo 'make module-check-debug   likewise, on a kernel with KASAN, lockdep, kmemleak (built, ten minutes)'
 	@echo 'make bench       speed of this machine; bench-peer PEER=FOLDER beside llama.cpp'
 	@echo 'make bench-paging   experts paged from the drive under a memory limit (root); PEER=FOLDER'
+	@echo 'make gpu-day     what a borrowed machine with a GPU needs, in one file; PEER=FOLDER; gpu-day-rehearse'
 	@echo 'make install DESTDIR= PREFIX=/usr/local, make uninstall'
 	@echo 'make clean       remove build/'
