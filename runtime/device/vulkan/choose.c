@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* Which of the machine's Vulkan devices is taken, and how much memory it has. */
-#include "device/vulkan/vulkan.h"
+#include "device/vulkan/choose.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <strings.h>
+
+#include "device/vulkan/features.h"
 
 static int rank(VkPhysicalDeviceType type)
 {
@@ -20,21 +22,6 @@ static int rank(VkPhysicalDeviceType type)
 	default:
 		return 1;
 	}
-}
-
-bool vulkan_has_extension(VkPhysicalDevice physical, const char *name)
-{
-	AUTO_FREE VkExtensionProperties *all = NULL;
-	uint32_t count = 0;
-
-	vkEnumerateDeviceExtensionProperties(physical, NULL, &count, NULL);
-	all = calloc(MAX(count, 1u), sizeof(*all));
-	if (!all || vkEnumerateDeviceExtensionProperties(physical, NULL, &count, all) < 0)
-		return false;
-	for (uint32_t i = 0; i < count; i++)
-		if (!strcmp(all[i].extensionName, name))
-			return true;
-	return false;
 }
 
 void vulkan_local_memory(VkPhysicalDevice physical, uint64_t *bytes, uint64_t *left)
@@ -79,7 +66,7 @@ int vulkan_choose_device(struct vulkan *v, const char *which, struct stoker_erro
 	uint64_t best_memory = 0, memory, left;
 	char reason[160] = "";
 	int best = -1;
-	const VkResult result = vkEnumeratePhysicalDevices(v->instance, &count, all);
+	const VkResult result = vkEnumeratePhysicalDevices(v->instance.handle, &count, all);
 
 	if (result != VK_SUCCESS && result != VK_INCOMPLETE)
 		return vulkan_fail(v, result, "looking for devices", err);

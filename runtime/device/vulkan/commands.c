@@ -278,8 +278,8 @@ int vulkan_submit(struct stoker_device *d, struct stoker_recording **keep, struc
 		return ret;
 	}
 	ret = wait_for(v, b, err);
-	if (!ret && v->complaint)
-		ret = stoker_fail(err, -EPROTO, "%s", v->complaint);
+	if (!ret && v->instance.complaint)
+		ret = stoker_fail(err, -EPROTO, "%s", v->instance.complaint);
 	if (!ret && keep && !c->split) {
 		*keep = malloc(sizeof(**keep));
 		if (*keep) {

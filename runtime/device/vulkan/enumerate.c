@@ -3,7 +3,8 @@
 #include <stdio.h>
 
 #include "device/enumerate.h"
-#include "device/vulkan/vulkan.h"
+#include "device/vulkan/choose.h"
+#include "device/vulkan/features.h"
 
 static const char *type_name(VkPhysicalDeviceType type)
 {
@@ -72,19 +73,19 @@ static void describe(VkPhysicalDevice physical, uint32_t index, struct stoker_de
 
 void stoker_vulkan_list(struct device_list *list)
 {
-	struct vulkan v = { .name = "vulkan" };
+	struct vulkan_instance instance = { .handle = VK_NULL_HANDLE };
 	VkPhysicalDevice all[VULKAN_DEVICES_MAX];
 	uint32_t count = ARRAY_SIZE(all);
 	VkResult result;
 
-	if (vulkan_open_instance(&v, false, false, NULL))
+	if (vulkan_instance_open(&instance, VALIDATE_NOTHING, NULL))
 		return;
-	result = vkEnumeratePhysicalDevices(v.instance, &count, all);
+	result = vkEnumeratePhysicalDevices(instance.handle, &count, all);
 	for (uint32_t k = 0; k < count && (result == VK_SUCCESS || result == VK_INCOMPLETE); k++) {
 		struct stoker_device_info *i = device_list_add(list);
 
 		if (i)
 			describe(all[k], k, i, &list->number[list->count - 1]);
 	}
-	vkDestroyInstance(v.instance, NULL);
+	vulkan_instance_close(&instance);
 }

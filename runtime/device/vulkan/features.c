@@ -1,6 +1,23 @@
 // SPDX-License-Identifier: MIT
-/* What a device has to be able to do, and what it can do beyond that. */
-#include "device/vulkan/vulkan.h"
+/* What a device has to be able to do, what it can do beyond that, and asking for it. */
+#include "device/vulkan/features.h"
+
+#include "device/vulkan/memory.h"
+
+bool vulkan_has_extension(VkPhysicalDevice physical, const char *name)
+{
+	AUTO_FREE VkExtensionProperties *all = NULL;
+	uint32_t count = 0;
+
+	vkEnumerateDeviceExtensionProperties(physical, NULL, &count, NULL);
+	all = calloc(MAX(count, 1u), sizeof(*all));
+	if (!all || vkEnumerateDeviceExtensionProperties(physical, NULL, &count, all) < 0)
+		return false;
+	for (uint32_t i = 0; i < count; i++)
+		if (!strcmp(all[i].extensionName, name))
+			return true;
+	return false;
+}
 
 /* Fills in a chain of properties, and one of features with the basic ones. */
 static void get_properties(VkPhysicalDevice physical, void *chain)
@@ -122,7 +139,7 @@ static void choose_tensor(struct vulkan *v)
 #ifdef VK_KHR_cooperative_matrix
 	const PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR list =
 		(PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)(void *)
-			vkGetInstanceProcAddr(v->instance,
+			vkGetInstanceProcAddr(v->instance.handle,
 					      "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
 	VkPhysicalDeviceVulkan12Features v12 = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
@@ -166,9 +183,85 @@ static void choose_tensor(struct vulkan *v)
 #endif
 }
 
+/* How much of it is left, and whose else's can be imported. */
+static void choose_memory_extensions(struct vulkan *v)
+{
+	v->has_budget = vulkan_has_extension(v->physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) &&
+			!vulkan_wanted("no-budget");
+	v->has_dma_buf =
+		vulkan_has_extension(v->physical, VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME) &&
+		vulkan_has_extension(v->physical, VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME);
+	v->has_host_memory = vulkan_imports_host_memory(v->physical);
+}
+
 void vulkan_choose_features(struct vulkan *v)
 {
 	choose_subgroups(v);
 	choose_dot(v);
 	choose_tensor(v);
+	choose_memory_extensions(v);
+}
+
+static void request_extension(struct vulkan_request *r, bool wanted, const char *name)
+{
+	if (wanted)
+		r->extensions[r->extension_count++] = name;
+}
+
+static void request_extensions(const struct vulkan *v, struct vulkan_request *r)
+{
+#ifdef VK_KHR_cooperative_matrix
+	request_extension(r, v->tensor, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+#endif
+	request_extension(r, v->dot, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
+	request_extension(r, v->has_control, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+	request_extension(r, v->statistics, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
+	request_extension(r, v->has_budget, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+	request_extension(r, v->has_dma_buf, VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME);
+	request_extension(r, v->has_dma_buf, VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME);
+	request_extension(r, v->has_host_memory, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
+}
+
+/* Puts a feature's struct behind the chain's head. */
+static void chain(struct vulkan_request *r, bool wanted, void *feature)
+{
+	VkBaseOutStructure *s = feature;
+
+	if (!wanted)
+		return;
+	s->pNext = r->features.pNext;
+	r->features.pNext = s;
+}
+
+void vulkan_request_features(const struct vulkan *v, struct vulkan_request *r)
+{
+	*r = (struct vulkan_request){
+		.features = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+			      .features = { .shaderInt64 = VK_TRUE } },
+		.v11 = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
+			 .storageBuffer16BitAccess = VK_TRUE },
+		.v12 = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+			 .shaderFloat16 = v->tensor,
+			 .vulkanMemoryModel = v->tensor,
+			 .bufferDeviceAddress = VK_TRUE,
+			 .timelineSemaphore = VK_TRUE },
+		.control = { .subgroupSizeControl = VK_TRUE, .computeFullSubgroups = VK_TRUE },
+		.dot = { .shaderIntegerDotProduct = VK_TRUE },
+		.executables = { .pipelineExecutableInfo = VK_TRUE },
+	};
+	r->control.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT;
+	r->dot.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES_KHR;
+	r->executables.sType =
+		VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR;
+	chain(r, true, &r->v11);
+	chain(r, true, &r->v12);
+	chain(r, v->has_control, &r->control);
+	chain(r, v->dot, &r->dot);
+	chain(r, v->statistics, &r->executables);
+#ifdef VK_KHR_cooperative_matrix
+	r->tensor.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR;
+	r->tensor.cooperativeMatrix = VK_TRUE;
+	chain(r, v->tensor, &r->tensor);
+#endif
+	request_extensions(v, r);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* The instance with its validation layer, and what results of calls mean. */
-#include "device/vulkan/vulkan.h"
+#include "device/vulkan/instance.h"
+
+#include <pthread.h>
 
 /*
  * STOKER_VULKAN holds words for tests and bug reports, separated by commas:
@@ -70,24 +72,11 @@ static int errno_of(VkResult result)
 	}
 }
 
-int vulkan_fail(const struct vulkan *v, VkResult result, const char *doing,
-		struct stoker_error *err)
+int vulkan_fail_named(const char *name, VkResult result, const char *doing,
+		      struct stoker_error *err)
 {
-	return stoker_fail(err, errno_of(result), "%s: %s: %s (VkResult %d)", v->name, doing,
+	return stoker_fail(err, errno_of(result), "%s: %s: %s (VkResult %d)", name, doing,
 			   vulkan_result_name(result), (int)result);
-}
-
-void vulkan_set_name(const struct vulkan *v, VkObjectType type, uint64_t handle, const char *name)
-{
-	const VkDebugUtilsObjectNameInfoEXT info = {
-		.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_OBJECT_NAME_INFO_EXT,
-		.objectType = type,
-		.objectHandle = handle,
-		.pObjectName = name,
-	};
-
-	if (v->messenger)
-		vkSetDebugUtilsObjectNameEXT(v->device, &info);
 }
 
 static VkBool32 VKAPI_PTR on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
@@ -95,24 +84,57 @@ static VkBool32 VKAPI_PTR on_message(VkDebugUtilsMessageSeverityFlagBitsEXT seve
 				     const VkDebugUtilsMessengerCallbackDataEXT *data,
 				     void *context)
 {
-	struct vulkan *v = context;
+	struct vulkan_instance *i = context;
 
 	(void)types;
 	(void)severity;
-	if (!v->complaint)
-		v->complaint = strdup(data->pMessage);
+	if (!i->complaint)
+		i->complaint = strdup(data->pMessage);
 	return VK_FALSE;
 }
 
-int vulkan_open_instance(struct vulkan *v, bool validate, bool validate_gpu,
+/* Loads the library and makes the instance; volk keeps its functions in global variables. */
+static int load(const VkInstanceCreateInfo *info, VkInstance *instance, struct stoker_error *err)
+{
+	static pthread_mutex_t loading = PTHREAD_MUTEX_INITIALIZER;
+	VkResult result;
+
+	pthread_mutex_lock(&loading);
+	result = volkInitialize();
+	if (result != VK_SUCCESS) {
+		pthread_mutex_unlock(&loading);
+		return stoker_fail(err, -ENODEV,
+				   "vulkan: libvulkan.so.1 isn't here (package libvulkan1)");
+	}
+	if (volkGetInstanceVersion() < VK_API_VERSION_1_2) {
+		pthread_mutex_unlock(&loading);
+		return stoker_fail(err, -ENODEV, "vulkan: the loader is older than Vulkan 1.2");
+	}
+	result = vkCreateInstance(info, NULL, instance);
+	if (result == VK_SUCCESS)
+		volkLoadInstance(*instance);
+	pthread_mutex_unlock(&loading);
+	if (result == VK_SUCCESS)
+		return 0;
+	*instance = VK_NULL_HANDLE;
+	return stoker_fail(err, result == VK_ERROR_INCOMPATIBLE_DRIVER ? -ENODEV : -EIO,
+			   "vulkan: creating an instance: %s%s", vulkan_result_name(result),
+			   result == VK_ERROR_INCOMPATIBLE_DRIVER
+				   ? " (package mesa-vulkan-drivers has some)"
+				   : "");
+}
+
+int vulkan_instance_open(struct vulkan_instance *i, enum vulkan_validation validation,
 			 struct stoker_error *err)
 {
 	static const char *const layers[] = { "VK_LAYER_KHRONOS_validation" };
 	static const char *const extensions[] = { VK_EXT_DEBUG_UTILS_EXTENSION_NAME,
 						  VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME };
+	const bool validate = validation != VALIDATE_NOTHING;
+	const bool addresses = validation == VALIDATE_ADDRESSES;
 	const VkValidationFeatureEnableEXT enables[] = {
-		validate_gpu ? VK_VALIDATION_FEATURE_ENABLE_GPU_ASSISTED_EXT
-			     : VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT,
+		addresses ? VK_VALIDATION_FEATURE_ENABLE_GPU_ASSISTED_EXT
+			  : VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT,
 		VK_VALIDATION_FEATURE_ENABLE_GPU_ASSISTED_RESERVE_BINDING_SLOT_EXT,
 	};
 	const VkDebugUtilsMessengerCreateInfoEXT messenger = {
@@ -121,12 +143,12 @@ int vulkan_open_instance(struct vulkan *v, bool validate, bool validate_gpu,
 				   VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
 		.messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT,
 		.pfnUserCallback = on_message,
-		.pUserData = v,
+		.pUserData = i,
 	};
 	const VkValidationFeaturesEXT features = {
 		.sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT,
 		.pNext = &messenger,
-		.enabledValidationFeatureCount = validate_gpu ? 2 : 1,
+		.enabledValidationFeatureCount = addresses ? 2 : 1,
 		.pEnabledValidationFeatures = enables,
 	};
 	const VkApplicationInfo application = {
@@ -144,35 +166,22 @@ int vulkan_open_instance(struct vulkan *v, bool validate, bool validate_gpu,
 		.enabledExtensionCount = validate ? ARRAY_SIZE(extensions) : 0,
 		.ppEnabledExtensionNames = extensions,
 	};
-	static pthread_mutex_t loading = PTHREAD_MUTEX_INITIALIZER;
+	const int ret = load(&info, &i->handle, err);
 	VkResult result;
 
-	/* volk keeps its functions in global variables */
-	pthread_mutex_lock(&loading);
-	result = volkInitialize();
-	if (result != VK_SUCCESS) {
-		pthread_mutex_unlock(&loading);
-		return stoker_fail(err, -ENODEV,
-				   "vulkan: libvulkan.so.1 isn't here (package libvulkan1)");
-	}
-	if (volkGetInstanceVersion() < VK_API_VERSION_1_2) {
-		pthread_mutex_unlock(&loading);
-		return stoker_fail(err, -ENODEV, "vulkan: the loader is older than Vulkan 1.2");
-	}
-	result = vkCreateInstance(&info, NULL, &v->instance);
-	if (result == VK_SUCCESS)
-		volkLoadInstance(v->instance);
-	pthread_mutex_unlock(&loading);
-	if (result != VK_SUCCESS) {
-		v->instance = VK_NULL_HANDLE;
-		return stoker_fail(err, result == VK_ERROR_INCOMPATIBLE_DRIVER ? -ENODEV : -EIO,
-				   "vulkan: creating an instance: %s%s", vulkan_result_name(result),
-				   result == VK_ERROR_INCOMPATIBLE_DRIVER
-					   ? " (package mesa-vulkan-drivers has some)"
-					   : "");
-	}
-	if (validate)
-		result = vkCreateDebugUtilsMessengerEXT(v->instance, &messenger, NULL,
-							&v->messenger);
-	return result == VK_SUCCESS ? 0 : vulkan_fail(v, result, "creating a messenger", err);
+	if (ret || !validate)
+		return ret;
+	result = vkCreateDebugUtilsMessengerEXT(i->handle, &messenger, NULL, &i->messenger);
+	return result == VK_SUCCESS
+		       ? 0
+		       : vulkan_fail_named("vulkan", result, "creating a messenger", err);
+}
+
+void vulkan_instance_close(struct vulkan_instance *i)
+{
+	if (i->messenger)
+		vkDestroyDebugUtilsMessengerEXT(i->handle, i->messenger, NULL);
+	if (i->handle)
+		vkDestroyInstance(i->handle, NULL);
+	free(i->complaint);
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* Buffers with device addresses: of which memory they are, and how they get it. */
+#include "device/vulkan/memory.h"
+
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "device/vulkan/memory.h"
+#include "device/vulkan/features.h"
 
 /*
  * What else is here is chosen once, by vulkan_memory_open(); the list of buffers is guarded by

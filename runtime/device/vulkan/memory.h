@@ -5,6 +5,8 @@
 
 #include "device/vulkan/vulkan.h"
 
+enum { VULKAN_PADDING = 256 }; /* behind each buffer: shaders read whole groups of values */
+
 /* stoker_memory.private points to one. */
 struct vulkan_buffer {
 	VkBuffer buffer;

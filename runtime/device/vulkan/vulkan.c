@@ -1,17 +1,39 @@
 // SPDX-License-Identifier: MIT
-/* Opens and closes a device: its queues and extensions, and all of its parts in order. */
+/* Opens and closes a device: its queues, and all of its parts in order. */
+#include "device/vulkan/vulkan.h"
+
+#include <stdio.h>
+
+#include "device/vulkan/choose.h"
 #include "device/vulkan/commands.h"
+#include "device/vulkan/features.h"
 #include "device/vulkan/memory.h"
 #include "device/vulkan/ops.h"
 #include "device/vulkan/pipelines.h"
 #include "device/vulkan/scratch.h"
 #include "device/vulkan/transfer.h"
 #include "device/vulkan/tuning.h"
-#include "device/vulkan/vulkan.h"
-
-#include <stdio.h>
 
 void (*vulkan_table_hook)(struct VolkDeviceTable *table);
+
+int vulkan_fail(const struct vulkan *v, VkResult result, const char *doing,
+		struct stoker_error *err)
+{
+	return vulkan_fail_named(v->name, result, doing, err);
+}
+
+void vulkan_set_name(const struct vulkan *v, VkObjectType type, uint64_t handle, const char *name)
+{
+	const VkDebugUtilsObjectNameInfoEXT info = {
+		.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_OBJECT_NAME_INFO_EXT,
+		.objectType = type,
+		.objectHandle = handle,
+		.pObjectName = name,
+	};
+
+	if (v->instance.messenger)
+		vkSetDebugUtilsObjectNameEXT(v->device, &info);
+}
 
 static void choose_queues(struct vulkan *v)
 {
@@ -43,39 +65,9 @@ static void choose_queues(struct vulkan *v)
 	}
 }
 
-enum { MOST_EXTENSIONS = 8 };
-
-/* Those that the device has and that we use; returns their number. */
-static uint32_t list_extensions(const struct vulkan *v, const char *names[MOST_EXTENSIONS])
-{
-	uint32_t n = 0;
-
-#ifdef VK_KHR_cooperative_matrix
-	if (v->tensor)
-		names[n++] = VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME;
-#endif
-	if (v->dot)
-		names[n++] = VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME;
-	if (v->has_control)
-		names[n++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
-	if (v->statistics)
-		names[n++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
-	if (v->has_budget)
-		names[n++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
-	if (v->has_dma_buf) {
-		names[n++] = VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME;
-		names[n++] = VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME;
-	}
-	if (v->has_host_memory)
-		names[n++] = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME;
-	return n;
-}
-
 static int open_device(struct vulkan *v, struct stoker_error *err)
 {
 	const float priority = 1;
-	const char *extensions[MOST_EXTENSIONS];
-	const uint32_t extension_count = list_extensions(v, extensions);
 	const VkDeviceQueueCreateInfo queues[] = {
 		{ .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
 		  .queueFamilyIndex = v->compute.family,
@@ -86,69 +78,21 @@ static int open_device(struct vulkan *v, struct stoker_error *err)
 		  .queueCount = 1,
 		  .pQueuePriorities = &priority },
 	};
-	VkPhysicalDeviceSubgroupSizeControlFeaturesEXT control = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT,
-		.subgroupSizeControl = VK_TRUE,
-		.computeFullSubgroups = VK_TRUE,
-	};
-	VkPhysicalDeviceShaderIntegerDotProductFeaturesKHR dot = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES_KHR,
-		.shaderIntegerDotProduct = VK_TRUE,
-	};
-	VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executables = {
-		.sType =
-			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
-		.pipelineExecutableInfo = VK_TRUE,
-	};
-	void *more = NULL;
-#ifdef VK_KHR_cooperative_matrix
-	VkPhysicalDeviceCooperativeMatrixFeaturesKHR tensor = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
-		.cooperativeMatrix = VK_TRUE,
-	};
+	struct vulkan_request request;
+	VkResult result;
 
-	if (v->tensor)
-		more = &tensor;
-#endif
-	if (v->dot) {
-		dot.pNext = more;
-		more = &dot;
-	}
-	if (v->has_control) {
-		control.pNext = more;
-		more = &control;
-	}
-	if (v->statistics) {
-		executables.pNext = more;
-		more = &executables;
-	}
-	const VkPhysicalDeviceVulkan12Features v12 = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-		.pNext = more,
-		.shaderFloat16 = v->tensor,
-		.vulkanMemoryModel = v->tensor,
-		.bufferDeviceAddress = VK_TRUE,
-		.timelineSemaphore = VK_TRUE,
-	};
-	const VkPhysicalDeviceVulkan11Features v11 = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
-		.pNext = (void *)&v12,
-		.storageBuffer16BitAccess = VK_TRUE,
-	};
-	const VkPhysicalDeviceFeatures2 features = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
-		.pNext = (void *)&v11,
-		.features = { .shaderInt64 = VK_TRUE },
-	};
+	vulkan_request_features(v, &request);
+
 	const VkDeviceCreateInfo info = {
 		.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-		.pNext = &features,
+		.pNext = &request.features,
 		.queueCreateInfoCount = v->transfer.family == v->compute.family ? 1 : 2,
 		.pQueueCreateInfos = queues,
-		.enabledExtensionCount = extension_count,
-		.ppEnabledExtensionNames = extensions,
+		.enabledExtensionCount = request.extension_count,
+		.ppEnabledExtensionNames = request.extensions,
 	};
-	const VkResult result = vkCreateDevice(v->physical, &info, NULL, &v->device);
+
+	result = vkCreateDevice(v->physical, &info, NULL, &v->device);
 
 	if (result != VK_SUCCESS) {
 		v->device = VK_NULL_HANDLE;
@@ -186,13 +130,9 @@ void vulkan_close(struct stoker_device *d)
 		vulkan_commands_close(v);
 		v->vk.vkDestroyDevice(v->device, NULL);
 	}
-	if (v->messenger)
-		vkDestroyDebugUtilsMessengerEXT(v->instance, v->messenger, NULL);
-	if (v->instance)
-		vkDestroyInstance(v->instance, NULL);
+	vulkan_instance_close(&v->instance);
 	pthread_mutex_destroy(&d->turn);
 	pthread_mutex_destroy(&v->lock);
-	free(v->complaint);
 	free(v);
 }
 
@@ -217,8 +157,11 @@ static int open_bare(struct vulkan *v, const char *which, VkPhysicalDeviceProper
 	pthread_mutex_init(&v->lock, &recursive);
 	pthread_mutexattr_destroy(&recursive);
 	v->base.ops = &vulkan_ops;
-	ret = vulkan_open_instance(v, vulkan_wanted("validate") || vulkan_wanted("validate-gpu"),
-				   vulkan_wanted("validate-gpu"), err);
+	ret = vulkan_instance_open(&v->instance,
+				   vulkan_wanted("validate-gpu") ? VALIDATE_ADDRESSES
+				   : vulkan_wanted("validate")	 ? VALIDATE_CALLS
+								 : VALIDATE_NOTHING,
+				   err);
 	if (!ret)
 		ret = vulkan_choose_device(v, which, err);
 	if (ret)
@@ -231,12 +174,6 @@ static int open_bare(struct vulkan *v, const char *which, VkPhysicalDeviceProper
 	v->base.max_memory = largest.maxMemoryAllocationSize - 2 * VULKAN_PADDING;
 	choose_queues(v);
 	vulkan_choose_features(v);
-	v->has_budget = vulkan_has_extension(v->physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) &&
-			!vulkan_wanted("no-budget");
-	v->has_dma_buf =
-		vulkan_has_extension(v->physical, VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME) &&
-		vulkan_has_extension(v->physical, VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME);
-	v->has_host_memory = vulkan_imports_host_memory(v->physical);
 	v->use_cache = !v->statistics && !vulkan_wanted("no-cache");
 	if (v->statistics &&
 	    !vulkan_has_extension(v->physical,

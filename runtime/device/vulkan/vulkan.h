@@ -25,17 +25,9 @@
 #ifndef STOKER_VULKAN_H
 #define STOKER_VULKAN_H
 
-#define VK_NO_PROTOTYPES
-#include <volk.h>
-
 #include "device/device.h"
-#include "device/vulkan/dispatch.h"
+#include "device/vulkan/instance.h"
 #include "device/vulkan/queue.h"
-
-enum {
-	VULKAN_DEVICES_MAX = 32,
-	VULKAN_PADDING = 256, /* behind each buffer: shaders read whole groups of values */
-};
 
 /* Floats as 8-bit codes in scratch memory: see push_quantize. */
 struct vulkan_codes {
@@ -51,35 +43,52 @@ struct vulkan_scratches;
 struct vulkan_pipelines;
 struct vulkan_tuning;
 
+/*
+ * Set while the device opens and only read after that, but for the queues, what is behind the
+ * pointers, and what ops leave for each other.
+ */
 struct vulkan {
 	struct stoker_device base;
 	struct VolkDeviceTable vk;
-	VkInstance instance;
-	VkDebugUtilsMessengerEXT messenger;
-	char *complaint; /* the validation layer's first */
+	struct vulkan_instance instance;
 	VkPhysicalDevice physical;
 	VkDevice device;
-	char name[96];
+	char name[96];	/* "vulkan:0 " and the driver's */
+	bool use_cache; /* keeps pipelines and what was measured on disk */
 
-	struct vulkan_queue compute, transfer;
+	/* what the hardware and its driver can do: features.c */
 	VkPhysicalDeviceLimits limits;
+	uint64_t stamp_mask;  /* of timestamps' bits, 0: the compute queue has none */
+	bool emulated;	      /* by the CPU */
 	bool has_budget;      /* VK_EXT_memory_budget */
 	bool has_dma_buf;     /* VK_EXT_external_memory_dma_buf */
 	bool has_host_memory; /* VK_EXT_external_memory_host */
-	bool use_cache;	      /* of pipelines, on disk */
 	bool has_control;     /* VK_EXT_subgroup_size_control, with full subgroups */
 	bool pinned_size;     /* by which we ask for subgroup_size */
 	bool known_size;      /* subgroups have exactly subgroup_size lanes */
 	uint32_t subgroup_size, subgroup_min;
-	bool emulated;	 /* by the CPU */
 	bool statistics; /* pipelines tell what their compiler made of them */
 	bool dot;	 /* products of 8-bit codes, four at a time by an instruction */
 	bool pairs;	 /* or two by a multiplication of 32-bit integers */
 	bool tensor;	 /* cooperative matrices of half floats, tensor_shape[M, N, K] */
 	uint32_t tensor_shape[3];
 
+	/*
+	 * Held while buffers come and go, transfers are recorded and commands are recorded or
+	 * freed, which sessions on several threads may do at once; not while waiting.
+	 */
+	pthread_mutex_t lock;
+	struct vulkan_queue compute, transfer;
+
+	/* each private to the file of its name */
+	struct vulkan_memory *memory;
+	struct vulkan_transfers *transfers;
+	struct vulkan_scratches *scratches;
 	struct vulkan_commands *commands;
-	uint64_t stamp_mask; /* of timestamps' bits, 0: the compute queue has none */
+	struct vulkan_pipelines *pipelines;
+	struct vulkan_tuning *tuning;
+
+	struct stoker_memory constants; /* 0, 1, minus infinity; codebooks */
 	/* those that were made last, if they still stand for their floats */
 	struct vulkan_codes coded;
 	/* what is put off, since the next op may go with it */
@@ -91,19 +100,6 @@ struct vulkan {
 		struct op_norm norm;  /* whose result only codes stand for; dst 0: none */
 	} held;
 	struct op_foresee foreseen; /* for its source, at the next experts op */
-
-	/*
-	 * Held while buffers come and go, transfers are recorded and commands are recorded or
-	 * freed, which sessions on several threads may do at once; not while waiting.
-	 */
-	pthread_mutex_t lock;
-
-	struct vulkan_memory *memory;
-	struct vulkan_transfers *transfers;
-	struct vulkan_scratches *scratches;
-	struct vulkan_pipelines *pipelines;
-	struct vulkan_tuning *tuning;
-	struct stoker_memory constants; /* 0, 1, minus infinity; codebooks */
 };
 
 static inline struct vulkan *vulkan_of(struct stoker_device *d)
@@ -111,31 +107,16 @@ static inline struct vulkan *vulkan_of(struct stoker_device *d)
 	return (struct vulkan *)d;
 }
 
-/* "VK_ERROR_DEVICE_LOST" */
-const char *vulkan_result_name(VkResult result);
 /* An errno for a failed call, with a sentence; @doing is what failed. */
 int vulkan_fail(const struct vulkan *v, VkResult result, const char *doing,
 		struct stoker_error *err);
 /* Shown by debuggers and the validation layers. */
 void vulkan_set_name(const struct vulkan *v, VkObjectType type, uint64_t handle, const char *name);
 
-int vulkan_open_instance(struct vulkan *v, bool validate, bool validate_gpu,
-			 struct stoker_error *err);
 void vulkan_close(struct stoker_device *d);
 /* A device with pipelines and nothing else, for statistics. */
 int vulkan_open_compiler(const char *which, struct vulkan **v, struct stoker_error *err);
 /* Tests put functions of their own into the table of each device that opens. */
 extern void (*vulkan_table_hook)(struct VolkDeviceTable *table);
-/* Takes the device that @which is: empty for the best one, a number or part of a name. */
-int vulkan_choose_device(struct vulkan *v, const char *which, struct stoker_error *err);
-/* The first thing that shaders and host code can't do without and the device hasn't, or NULL. */
-const char *vulkan_lacks(VkPhysicalDevice physical);
-/* Subgroup sizes, integer dot products, cooperative matrices. */
-void vulkan_choose_features(struct vulkan *v);
-/* Whether $STOKER_VULKAN has a word. */
-bool vulkan_wanted(const char *word);
-bool vulkan_has_extension(VkPhysicalDevice physical, const char *name);
-/* Of the largest heap of the device's own; @left is 0 when the driver doesn't say. */
-void vulkan_local_memory(VkPhysicalDevice physical, uint64_t *bytes, uint64_t *left);
 
 #endif
