@@ -29,6 +29,8 @@ struct stoker_recording {
 /*
  * All of it belongs to whoever has the device's turn, from begin() to submit().  The pool, and
  * thereby recording, is also guarded by vulkan.lock, since recordings are freed at any time.
+ * vkCmdDispatch and the like: "Host access to the VkCommandPool that commandBuffer was allocated
+ * from must be externally synchronized".
  */
 struct vulkan_commands {
 	VkCommandPool pool;
@@ -118,6 +120,7 @@ static int start(struct vulkan *v, bool again, struct stoker_error *err)
 	};
 	struct vulkan_commands *c = v->commands;
 	struct command_buffer *b = &c->ring[c->next];
+	/* VUID-vkBeginCommandBuffer-commandBuffer-00049: not in "recording or pending state" */
 	int ret = vulkan_queue_wait(v, &v->compute, b->value, err);
 	VkResult result;
 
@@ -146,6 +149,7 @@ static int start(struct vulkan *v, bool again, struct stoker_error *err)
 	c->bound = VK_NULL_HANDLE;
 	v->coded.src = 0;
 	c->span_count = 0;
+	/* vkCmdPipelineBarrier: "all commands that occur earlier in submission order" */
 	if (again)
 		barrier(v, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
 			VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
@@ -203,6 +207,7 @@ static int end_and_run(struct vulkan *v, struct stoker_error *err)
 	struct command_buffer *b = &c->ring[c->next];
 	VkResult result;
 
+	/* Semaphore Signaling: "The second access scope is empty", so the host's has to be named */
 	barrier(v, VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
 		VK_ACCESS_HOST_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT);
 	vulkan_timing_close(v, b->timing);
@@ -296,6 +301,7 @@ int vulkan_replay(struct stoker_device *d, struct stoker_recording *r, struct st
 	struct vulkan *v = vulkan_of(d);
 	int ret;
 
+	/* VUID-vkQueueSubmit-pCommandBuffers-00071: not "in the pending state": it has ended */
 	pthread_mutex_lock(&v->lock);
 	ret = run(v, &r->commands, err);
 	pthread_mutex_unlock(&v->lock);
@@ -308,6 +314,7 @@ void vulkan_recording_free(struct stoker_device *d, struct stoker_recording *r)
 
 	if (!r)
 		return;
+	/* VUID-vkFreeCommandBuffers-pCommandBuffers-00047: "must not be in the pending state" */
 	vulkan_queue_wait(v, &v->compute, r->commands.value, NULL);
 	pthread_mutex_lock(&v->lock);
 	v->vk.vkFreeCommandBuffers(v->device, v->commands->pool, 1, &r->commands.handle);
@@ -378,6 +385,7 @@ void vulkan_record(struct vulkan *v, const struct vulkan_dispatch *d)
 	c->bound = pipeline;
 	v->vk.vkCmdPushConstants(c->recording, vulkan_pipeline_layout(v),
 				 VK_SHADER_STAGE_COMPUTE_BIT, 0, d->push_bytes, d->push);
+	/* VUID-vkCmdDispatch-groupCountX-00386 to 00388: maxComputeWorkGroupCount */
 	v->vk.vkCmdDispatch(c->recording, MIN(d->x, most[0]), MIN(MAX(d->y, 1u), most[1]),
 			    MIN(MAX(d->z, 1u), most[2]));
 	vulkan_timing_add(v, c->ring[c->next].timing, vulkan_shader_name(d->shader),

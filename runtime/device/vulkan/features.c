@@ -101,6 +101,11 @@ static void choose_subgroups(struct vulkan *v)
 	get_properties(v->physical, &subgroup);
 	v->subgroup_size = subgroup.subgroupSize;
 	v->has_control = control.subgroupSizeControl && control.computeFullSubgroups;
+	/*
+	 * VUID-VkPipelineShaderStageCreateInfo-pNext-02755: "stage must be a valid bit specified in
+	 * requiredSubgroupSizeStages"; VUID-VkPipelineShaderStageRequiredSubgroupSizeCreateInfo-
+	 * requiredSubgroupSize-02761 and 02762: from minSubgroupSize to maxSubgroupSize
+	 */
 	v->pinned_size = v->has_control &&
 			 sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT &&
 			 sizes.minSubgroupSize <= v->subgroup_size &&

@@ -58,6 +58,7 @@ static void add_types(struct vulkan_memory *m, uint32_t allowed, VkMemoryPropert
 /* @more goes into the chain of the call. */
 static int create_buffer(struct vulkan *v, uint64_t bytes, const void *more, VkBuffer *buffer)
 {
+	/* VUID-VkBufferCreateInfo-sharingMode-00914: queueFamilyIndexCount "greater than 1" */
 	const uint32_t families[] = { v->compute.family, v->transfer.family };
 	const bool shared = v->compute.family != v->transfer.family;
 	const VkBufferCreateInfo info = {
@@ -102,6 +103,10 @@ static int probe_types(struct vulkan *v, uint32_t *allowed, struct stoker_error 
 int vulkan_memory_open(struct vulkan *v, bool separate, struct stoker_error *err)
 {
 	const VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
+	/*
+	 * VK_MEMORY_PROPERTY_HOST_COHERENT_BIT: "vkFlushMappedMemoryRanges and
+	 * vkInvalidateMappedMemoryRanges are not needed"
+	 */
 	const VkMemoryPropertyFlags visible = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
 					      VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
 	const VkMemoryPropertyFlags cached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
@@ -167,6 +172,7 @@ static uint64_t heap_left(const struct vulkan *v, uint32_t type)
 		.pNext = &budget,
 	};
 
+	/* "The budget includes any currently allocated device memory." */
 	if (!v->has_budget)
 		return v->memory->heaps.memoryHeaps[heap].size;
 	vkGetPhysicalDeviceMemoryProperties2(v->physical, &properties);
@@ -195,6 +201,10 @@ void vulkan_buffer_free(struct vulkan *v, struct vulkan_buffer *b)
 static VkResult allocate_buffer(struct vulkan *v, struct vulkan_buffer *b, uint64_t bytes,
 				uint32_t type, const void *import)
 {
+	/*
+	 * VUID-vkBindBufferMemory-bufferDeviceAddress-03339: "memory must have been allocated with
+	 * the VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT bit set"
+	 */
 	const VkMemoryAllocateFlagsInfo flags = {
 		.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
 		.pNext = import,
@@ -218,6 +228,7 @@ static VkResult bind_buffer(struct vulkan *v, struct vulkan_buffer *b)
 	};
 	const VkResult result = v->vk.vkBindBufferMemory(v->device, b->buffer, b->memory, 0);
 
+	/* VUID-VkBufferDeviceAddressInfo-buffer-02600: "bound completely and contiguously" */
 	if (result == VK_SUCCESS)
 		b->at = v->vk.vkGetBufferDeviceAddress(v->device, &info);
 	return result;
@@ -242,6 +253,10 @@ static VkResult create_external_buffer(struct vulkan *v, struct vulkan_buffer *b
 				       VkExternalMemoryHandleTypeFlagBits handle,
 				       VkMemoryRequirements *need)
 {
+	/*
+	 * VUID-vkBindBufferMemory-memory-02985: "the external handle type of the imported memory
+	 * must also have been set in VkExternalMemoryBufferCreateInfo::handleTypes"
+	 */
 	const VkExternalMemoryBufferCreateInfo external = {
 		.sType = VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO,
 		.handleTypes = handle,
@@ -273,7 +288,10 @@ static VkResult back_with_dma_buf(struct vulkan *v, struct vulkan_buffer *b, int
 		return result;
 	if (!import_type(v->memory, need.memoryTypeBits & properties.memoryTypeBits, 0, &type))
 		return VK_ERROR_INVALID_EXTERNAL_HANDLE;
-	/* the driver takes the descriptor when it succeeds, and only then */
+	/*
+	 * VkImportMemoryFdInfoKHR: "The application must not perform any operations on the file
+	 * descriptor after a successful import."  So it gets a copy, which is ours if it fails.
+	 */
 	import.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (import.fd < 0)
 		return VK_ERROR_TOO_MANY_OBJECTS;
@@ -307,6 +325,7 @@ bool vulkan_imports_host_memory(VkPhysicalDevice physical)
 		return false;
 	vkGetPhysicalDeviceExternalBufferProperties(physical, &info, &buffers);
 	vkGetPhysicalDeviceProperties2(physical, &properties);
+	/* VUID-VkMemoryAllocateInfo-allocationSize-01745: "must be an integer multiple" of it */
 	return buffers.externalMemoryProperties.externalMemoryFeatures &
 		       VK_EXTERNAL_MEMORY_FEATURE_IMPORTABLE_BIT &&
 	       host.minImportedHostPointerAlignment &&
@@ -339,6 +358,7 @@ static VkResult back_with_huge_pages(struct vulkan *v, struct vulkan_buffer *b)
 		b->pages = NULL;
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
 	}
+	/* VUID-VkImportMemoryHostPointerInfoEXT-pHostPointer-01749: "aligned to" multiples of it */
 	b->map = (char *)b->pages + (HUGE_PAGE - (uintptr_t)b->pages % HUGE_PAGE) % HUGE_PAGE;
 	import.pHostPointer = b->map;
 	madvise(b->map, b->bytes, MADV_HUGEPAGE);
@@ -490,6 +510,10 @@ void vulkan_memory_destroy(struct stoker_device *d, struct stoker_memory *m)
 	if (!b)
 		return;
 	pthread_mutex_lock(&v->lock);
+	/*
+	 * VUID-vkFreeMemory-memory-00677: "All submitted commands that refer to memory (via images
+	 * or buffers) must have completed execution".  Those of ops have: submit() waits.
+	 */
 	vulkan_queue_wait(v, &v->transfer, v->transfer.submitted, NULL);
 	for (struct vulkan_buffer **at = &v->memory->buffers; *at; at = &(*at)->next)
 		if (*at == b) {

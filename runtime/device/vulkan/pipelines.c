@@ -9,7 +9,10 @@
 
 #include "base/cache.h"
 
-enum { CACHE_LIMIT = 64 << 20, PUSH_BYTES = 128 };
+enum {
+	CACHE_LIMIT = 64 << 20,
+	PUSH_BYTES = 128, /* Vulkan 1.2, Required Limits: the least maxPushConstantsSize */
+};
 
 struct pipeline {
 	enum vulkan_shader shader;
@@ -99,6 +102,10 @@ int vulkan_pipelines_open(struct vulkan *v, const VkPhysicalDeviceProperties *pr
 		return vulkan_fail(v, result, "creating a pipeline layout", err);
 	if (v->use_cache)
 		own->cache_path = cache_path(properties);
+	/*
+	 * VUID-VkPipelineCacheCreateInfo-initialDataSize-00769: "pInitialData must have been
+	 * retrieved from a previous call to vkGetPipelineCacheData"
+	 */
 	data = stoker_cache_read(own->cache_path, CACHE_LIMIT, &bytes);
 	result = create_cache(v, data, bytes);
 	if (result != VK_SUCCESS && bytes)
@@ -218,6 +225,7 @@ static VkResult create(struct vulkan *v, const struct stoker_shader *shader, str
 			(VkSpecializationMapEntry){ .constantID = i, .offset = i * 4, .size = 4 };
 	result = v->vk.vkCreateComputePipelines(v->device, v->pipelines->cache, 1, &info, NULL,
 						&p->handle);
+	/* it "can be destroyed while pipelines created using its shaders are still in use" */
 	v->vk.vkDestroyShaderModule(v->device, info.stage.module, NULL);
 	if (result == VK_SUCCESS)
 		vulkan_set_name(v, VK_OBJECT_TYPE_PIPELINE, (uint64_t)(uintptr_t)p->handle,
@@ -240,6 +248,7 @@ int vulkan_pipeline(struct vulkan *v, const struct vulkan_dispatch *d, VkPipelin
 	char name[64], doing[96];
 	VkResult result;
 
+	/* VUID-VkPipelineShaderStageCreateInfo-pNext-02757: "a multiple of" the subgroup's size */
 	p.constants[0] = d->threads ? d->threads : v->subgroup_size;
 	p.constants[1] = v->subgroup_min;
 	memcpy(p.constants + 2, d->constants, sizeof(d->constants));

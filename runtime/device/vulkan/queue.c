@@ -34,6 +34,7 @@ int vulkan_queue_submit(struct vulkan *v, struct vulkan_queue *q, VkCommandBuffe
 			const struct vulkan_queue *after, VkPipelineStageFlags stage,
 			const char *doing, uint64_t *value, struct stoker_error *err)
 {
+	/* VUID-VkSubmitInfo-pSignalSemaphores-03242: "a value greater than the current value" */
 	const uint64_t next = q->submitted + 1;
 	const uint32_t waits = after->timeline != VK_NULL_HANDLE;
 	const VkTimelineSemaphoreSubmitInfo values = {
@@ -54,6 +55,11 @@ int vulkan_queue_submit(struct vulkan *v, struct vulkan_queue *q, VkCommandBuffe
 		.signalSemaphoreCount = 1,
 		.pSignalSemaphores = &q->timeline,
 	};
+	/*
+	 * Neither what the host wrote nor what the other queue did needs a barrier.  Vulkan 1.2,
+	 * Host Write Ordering Guarantees: "it defines a memory dependency with prior host
+	 * operations"; Semaphore Signaling: "includes all memory access performed by the device".
+	 */
 	const VkResult result = v->vk.vkQueueSubmit(q->queue, 1, &info, VK_NULL_HANDLE);
 
 	if (result != VK_SUCCESS)

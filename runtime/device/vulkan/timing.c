@@ -56,6 +56,7 @@ int vulkan_timing_begin(struct vulkan *v, struct vulkan_timing **at, VkCommandBu
 	t->buffer = buffer;
 	t->count = 0;
 	t->more = false;
+	/* VUID-vkCmdWriteTimestamp-None-00830: "All queries used ... must be unavailable" */
 	v->vk.vkCmdResetQueryPool(buffer, t->pool, 0, STAMPS);
 	stamp(v, t, "", NULL);
 	return 0;
@@ -116,6 +117,7 @@ int vulkan_profile(struct stoker_device *d, struct stoker_profile *profile,
 {
 	struct vulkan *v = vulkan_of(d);
 
+	/* VUID-vkCmdWriteTimestamp-timestampValidBits-00829: "must support a non-zero" one */
 	if (profile && !v->stamp_mask)
 		return stoker_fail(err, -ENOTSUP, "%s: its queue has no timestamps", v->name);
 	return 0;

@@ -99,6 +99,7 @@ static int copy(struct vulkan *v, struct stage *s, const struct vulkan_buffer *b
 				   NULL);
 	v->vk.vkCmdCopyBuffer(s->commands, to_device ? s->buffer->buffer : b->buffer,
 			      to_device ? b->buffer : s->buffer->buffer, 1, &region);
+	/* Semaphore Signaling: "The second access scope is empty", so the host's has to be named */
 	if (!to_device)
 		v->vk.vkCmdPipelineBarrier(s->commands, VK_PIPELINE_STAGE_TRANSFER_BIT,
 					   VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &to_host, 0, NULL, 0,

@@ -55,7 +55,11 @@ static void choose_queues(struct vulkan *v)
 	}
 	if (v->compute.family < count && families[v->compute.family].timestampValidBits)
 		v->stamp_mask = ~0ull >> (64 - families[v->compute.family].timestampValidBits);
-	/* a family for nothing but transfers: others without compute are for video and the like */
+	/*
+	 * A family for nothing but transfers; others without compute are for video and the like.
+	 * VkQueueFlagBits: of those that compute "reporting the VK_QUEUE_TRANSFER_BIT capability
+	 * separately ... is optional".
+	 */
 	v->transfer.family = v->compute.family;
 	for (uint32_t i = 0; i < count; i++) {
 		const VkQueueFlags flags = families[i].queueFlags & ~VK_QUEUE_SPARSE_BINDING_BIT;
@@ -86,6 +90,7 @@ static int open_device(struct vulkan *v, struct stoker_error *err)
 	const VkDeviceCreateInfo info = {
 		.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
 		.pNext = &request.features,
+		/* VUID-VkDeviceCreateInfo-queueFamilyIndex-02802: "must be unique" */
 		.queueCreateInfoCount = v->transfer.family == v->compute.family ? 1 : 2,
 		.pQueueCreateInfos = queues,
 		.enabledExtensionCount = request.extension_count,
@@ -119,6 +124,7 @@ void vulkan_close(struct stoker_device *d)
 	struct vulkan *v = vulkan_of(d);
 
 	if (v->device) {
+		/* VUID-vkDestroyPipeline-pipeline-00765 and others: "must have completed" */
 		if (v->compute.submitted || v->transfer.submitted)
 			v->vk.vkDeviceWaitIdle(v->device);
 		vulkan_tuning_close(v);
