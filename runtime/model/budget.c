@@ -10,10 +10,7 @@
 
 enum { OWN_BYTES = 16 << 20 }; /* program, libraries, stacks */
 
-/*
- * The container's header twice, as the vocabulary is a second reading of it: text, and some 100
- * bytes of tables a token.
- */
+/* The container's header, twice: the vocabulary has tables of some 100 bytes a token, and text. */
 static uint64_t metadata_bytes(const struct stoker_model *m)
 {
 	uint64_t bytes = 0;
@@ -23,33 +20,47 @@ static uint64_t metadata_bytes(const struct stoker_model *m)
 	return bytes + 100 * (uint64_t)m->vocabulary;
 }
 
-/* What a session and the device's working buffers take beside weights. */
+/* What ops take of the device beside the session's working buffers. */
+static uint64_t device_bytes(const struct stoker_model *m, uint64_t batch)
+{
+	uint64_t hidden = 0, heads = 0, widest = m->embedding, rows;
+
+	for (uint32_t i = 0; i < m->layer_count; i++) {
+		const struct layer *l = &m->layers[i];
+
+		hidden = MAX(hidden, (uint64_t)l->down_exps.in);
+		heads = MAX(heads, (uint64_t)l->heads * l->latent);
+		for (size_t k = 0; k < ARRAY_SIZE(l->weights); k++)
+			widest = MAX(widest, (uint64_t)l->weights[k].in);
+	}
+	/* q8 of the widest input; matrices a head, gathered and as q8 */
+	rows = widest + 2 * heads;
+	/* an experts op keeps gate, up and down for each choice, and q8 of both inputs */
+	rows += m->experts_used * (3 * hidden + m->embedding) * 5 / 4;
+	return batch * rows * sizeof(float);
+}
+
+/* What everything takes but for the slots of experts that stay on the drive. */
 static struct model_needs find_needs(const struct stoker_model *m,
 				     const struct stoker_session_params *s)
 {
-	const uint32_t context = model_session_context(m, s);
-	const uint64_t batch = model_session_batch(m, s);
-	const enum stoker_kv_format kv = model_kv_format(m, s->kv);
-	/* logits here and on the device; all rows of a batch for those who ask for them */
-	const uint64_t logit_rows = s->all_logits ? batch : 1;
-	uint64_t hidden = 0, heads = 0;
-	uint64_t rows = batch * (2 * stoker_forward_mix(m) + 4 * (uint64_t)m->embedding);
-
+	const uint32_t context = MIN(model_session_context(m, s), (uint32_t)MODEL_MAX_CONTEXT);
+	const uint32_t batch = MIN(model_session_batch(m, s), (uint32_t)MODEL_MAX_BATCH);
+	struct forward f = { .model = m, .look_ahead = MIN(s->look_ahead, m->layer_count) };
+	/* on the device and here; all rows of a batch for those who ask for them */
+	const uint64_t logits =
+		2 * sizeof(float) * (s->all_logits ? batch : 1) * (uint64_t)m->vocabulary;
 	struct model_needs n = { 0 };
 
 	for (size_t i = 0; i < m->block_count; i++)
 		n.dense += round_up(m->blocks[i].bytes, STOKER_STORE_ALIGN);
 	n.dense += round_up(m->made_bytes, STOKER_STORE_ALIGN);
-	for (uint32_t i = 0; i < m->layer_count; i++) {
-		n.cache += stoker_layer_state(&m->layers[i], kv, context, 0, NULL);
-		hidden = MAX(hidden, (uint64_t)m->layers[i].down_exps.in);
-		heads = MAX(heads, (uint64_t)m->layers[i].heads * m->layers[i].latent);
-	}
-	rows += batch * m->experts_used * ((uint64_t)m->layer_count * (1 + MAX(s->look_ahead, 1u)));
-	rows += batch * heads * 2; /* of matrices a head, gathered and as codes */
-	/* an experts op keeps gate, up and down for each choice, and codes of both inputs */
-	rows += batch * m->experts_used * (3 * hidden + m->embedding) * 5 / 4;
-	n.buffers = 4 * (rows + 2 * logit_rows * m->vocabulary) + OWN_BYTES + metadata_bytes(m);
+	for (uint32_t i = 0; i < m->layer_count; i++)
+		n.cache += round_up(stoker_layer_state(&m->layers[i], model_kv_format(m, s->kv),
+						       context, 0, NULL),
+				    STOKER_STORE_ALIGN);
+	n.buffers = forward_layout(&f, batch, 0) + logits + device_bytes(m, batch) + OWN_BYTES +
+		    metadata_bytes(m);
 	return n;
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * The forward pass of every architecture: straight-line calls of the device's ops.  x is the
- * residual stream, h the normed input of a block, a its output; mix is scratch that each block
- * carves up for itself.
+ * residual stream, h the normed input of a block, a its output.  Scratch is memory that each block
+ * carves up for itself; the same function says where a block's parts are and, from address 0, how
+ * much they take.
  */
 #include "model/model.h"
 
@@ -175,29 +176,42 @@ static void prepare(const struct forward *f, const struct layer *l, const struct
 	store(f, s->values, v, l->kv_heads * l->value_size);
 }
 
+struct attention_scratch {
+	stoker_address q, k, v, o;
+	stoker_address queries; /* without their gates */
+};
+
+static stoker_address carve_attention(const struct forward *f, const struct layer *l,
+				      struct attention_scratch *s)
+{
+	stoker_address at = f->scratch;
+
+	s->q = carve(&at, f, l->q.out);
+	s->k = carve(&at, f, (uint64_t)l->kv_heads * l->key_size);
+	s->v = carve(&at, f, (uint64_t)l->kv_heads * l->value_size);
+	s->o = carve(&at, f, (uint64_t)l->heads * l->value_size);
+	s->queries = l->output_gate ? carve(&at, f, (uint64_t)l->heads * l->key_size) : s->q;
+	return at;
+}
+
 static void attention(const struct forward *f, const struct layer *l, const struct layer_state *s)
 {
 	const struct stoker_device_ops *ops = f->model->device->ops;
-	const uint32_t q_width = l->heads * l->key_size, k_width = l->kv_heads * l->key_size;
-	const uint32_t v_width = l->kv_heads * l->value_size, o_width = l->heads * l->value_size;
-	stoker_address at = f->mix;
-	stoker_address q = carve(&at, f, l->q.out), k = carve(&at, f, k_width);
-	const stoker_address v = carve(&at, f, v_width), o = carve(&at, f, o_width);
-	const stoker_address gate = floats(q, l->key_size);
+	const uint32_t q_width = l->heads * l->key_size, o_width = l->heads * l->value_size;
+	struct attention_scratch part;
+
+	carve_attention(f, l, &part);
+	const stoker_address q = part.queries, o = part.o;
 	const struct op_matmul project = { .count = 3,
 					   .rows = f->rows,
 					   .weight = { &l->q, &l->k, &l->v },
-					   .dst = { q, k, v },
+					   .dst = { part.q, part.k, part.v },
 					   .src = f->h };
 
 	ops->matmul(f->model->device, &project);
-	if (l->output_gate) {
-		const stoker_address queries = carve(&at, f, q_width);
-
-		copy(f, queries, l->key_size, q, 2 * l->key_size, f->rows * l->heads, l->key_size);
-		q = queries;
-	}
-	prepare(f, l, s, q, k, v);
+	if (l->output_gate)
+		copy(f, q, l->key_size, part.q, 2 * l->key_size, f->rows * l->heads, l->key_size);
+	prepare(f, l, s, q, part.k, part.v);
 
 	const struct op_attention attend = {
 		.dst = o,
@@ -221,30 +235,59 @@ static void attention(const struct forward *f, const struct layer *l, const stru
 
 	ops->attention(f->model->device, &attend);
 	if (l->output_gate)
-		multiply(f, BINARY_MUL_SIGMOID, o, o, l->value_size, gate, 2 * l->key_size,
-			 f->rows * l->heads, l->value_size);
+		multiply(f, BINARY_MUL_SIGMOID, o, o, l->value_size, floats(part.q, l->key_size),
+			 2 * l->key_size, f->rows * l->heads, l->value_size);
 	matmul(f, &l->o, f->a, o);
+}
+
+struct latent_scratch {
+	stoker_address q, z, o, low;
+	stoker_address moved, seen;   /* queries and values of the latent space, */
+	stoker_address c, both, k, v; /* or what it's expanded to */
+};
+
+static stoker_address carve_latent(const struct forward *f, const struct layer *l,
+				   struct latent_scratch *s)
+{
+	const uint64_t heads = l->heads, z_width = (uint64_t)l->latent + l->rotated;
+	stoker_address at = f->scratch;
+
+	*s = (struct latent_scratch){ 0 };
+	s->q = carve(&at, f, heads * l->key_size);
+	s->z = carve(&at, f, z_width);
+	s->o = carve(&at, f, heads * l->value_size);
+	if (l->q_a.at)
+		s->low = carve(&at, f, l->q_a.out);
+	if (l->k_b.at) {
+		s->moved = carve(&at, f, heads * z_width);
+		s->seen = carve(&at, f, heads * l->latent);
+	} else {
+		s->c = carve(&at, f, l->latent);
+		s->both = carve(&at, f, heads * (l->key_size - l->rotated + l->value_size));
+		s->k = carve(&at, f, heads * l->key_size);
+		s->v = carve(&at, f, heads * l->value_size);
+	}
+	return at;
 }
 
 /* Ordinary keys and values expanded from the latent vector, for files with attn_kv_b. */
 static void expand_latent(const struct forward *f, const struct layer *l,
-			  const struct layer_state *s, stoker_address kv, stoker_address *at)
+			  const struct layer_state *s, const struct latent_scratch *part)
 {
 	const uint32_t plain = l->key_size - l->rotated, both = plain + l->value_size;
 	const uint32_t z_width = l->latent + l->rotated;
 	const uint32_t k_width = l->heads * l->key_size, v_width = l->heads * l->value_size;
-	const stoker_address c = carve(at, f, l->latent), expanded = carve(at, f, l->heads * both);
-	const stoker_address k = carve(at, f, k_width), v = carve(at, f, v_width);
+	const uint32_t each = f->rows * l->heads;
 
-	copy(f, c, l->latent, kv, z_width, f->rows, l->latent);
-	matmul(f, &l->kv_b, expanded, c);
-	copy(f, k, l->key_size, expanded, both, f->rows * l->heads, plain);
-	copy(f, v, l->value_size, floats(expanded, plain), both, f->rows * l->heads, l->value_size);
+	copy(f, part->c, l->latent, part->z, z_width, f->rows, l->latent);
+	matmul(f, &l->kv_b, part->both, part->c);
+	copy(f, part->k, l->key_size, part->both, both, each, plain);
+	copy(f, part->v, l->value_size, floats(part->both, plain), both, each, l->value_size);
 	for (uint32_t h = 0; h < l->heads; h++)
-		copy(f, floats(k, h * l->key_size + plain), k_width, floats(kv, l->latent), z_width,
-		     f->rows, l->rotated);
-	store(f, s->keys, k, k_width);
-	store(f, s->values, v, v_width);
+		copy(f, floats(part->k, h * l->key_size + plain), k_width,
+		     floats(part->z, l->latent), z_width, f->rows, l->rotated);
+	store(f, s->keys, part->k, k_width);
+	store(f, s->values, part->v, v_width);
 }
 
 static void latent_attention(const struct forward *f, const struct layer *l,
@@ -253,9 +296,10 @@ static void latent_attention(const struct forward *f, const struct layer *l,
 	const struct stoker_device_ops *ops = f->model->device->ops;
 	const uint32_t q_width = l->heads * l->key_size, z_width = l->latent + l->rotated;
 	const uint32_t plain = l->key_size - l->rotated, o_width = l->heads * l->value_size;
-	stoker_address at = f->mix;
-	const stoker_address q = carve(&at, f, q_width), z = carve(&at, f, z_width);
-	const stoker_address o = carve(&at, f, o_width);
+	struct latent_scratch part;
+
+	carve_latent(f, l, &part);
+	const stoker_address q = part.q, z = part.z, o = part.o;
 	struct op_attention attend = {
 		.dst = o,
 		.q = q,
@@ -275,11 +319,9 @@ static void latent_attention(const struct forward *f, const struct layer *l,
 	};
 
 	if (l->q_a.at) {
-		const stoker_address low = carve(&at, f, l->q_a.out);
-
-		matmul(f, &l->q_a, low, f->h);
-		norm(f, low, low, l->q_a_norm, 1, l->q_a.out, l->q_a.out);
-		matmul(f, &l->q_b, q, low);
+		matmul(f, &l->q_a, part.low, f->h);
+		norm(f, part.low, part.low, l->q_a_norm, 1, l->q_a.out, l->q_a.out);
+		matmul(f, &l->q_b, q, part.low);
 	} else {
 		matmul(f, &l->q, q, f->h);
 	}
@@ -288,14 +330,13 @@ static void latent_attention(const struct forward *f, const struct layer *l,
 	rotate(f, &l->rope, floats(q, plain), l->heads, l->key_size, q_width);
 	rotate(f, &l->rope, floats(z, l->latent), 1, z_width, z_width);
 	if (!l->k_b.at) {
-		expand_latent(f, l, s, z, &at);
+		expand_latent(f, l, s, &part);
 		ops->attention(f->model->device, &attend);
 		matmul(f, &l->o, f->a, o);
 		return;
 	}
 	/* queries move into the latent space, where all heads share one key */
-	const stoker_address moved = carve(&at, f, l->heads * z_width);
-	const stoker_address seen = carve(&at, f, l->heads * l->latent);
+	const stoker_address moved = part.moved, seen = part.seen;
 	const struct op_matmul_heads into = { .weight = &l->k_b,
 					      .dst = moved,
 					      .src = q,
@@ -348,12 +389,27 @@ static void convolve(const struct forward *f, const struct layer *l, const struc
 	f->model->device->ops->conv(f->model->device, &op);
 }
 
+struct conv_scratch {
+	stoker_address bcx, u;
+};
+
+static stoker_address carve_conv(const struct forward *f, struct conv_scratch *s)
+{
+	stoker_address at = f->scratch;
+
+	s->bcx = carve(&at, f, 3 * (uint64_t)f->model->embedding);
+	s->u = carve(&at, f, f->model->embedding);
+	return at;
+}
+
 /* [b | c | x] = in_proj h; out_proj(c * conv(b * x)) */
 static void short_conv(const struct forward *f, const struct layer *l, const struct layer_state *s)
 {
 	const uint32_t dim = f->model->embedding;
-	stoker_address at = f->mix;
-	const stoker_address bcx = carve(&at, f, 3 * dim), u = carve(&at, f, dim);
+	struct conv_scratch part;
+
+	carve_conv(f, &part);
+	const stoker_address bcx = part.bcx, u = part.u;
 
 	matmul(f, &l->conv_in, bcx, f->h);
 	multiply(f, BINARY_MUL, u, bcx, 3 * dim, floats(bcx, 2 * dim), 3 * dim, f->rows, dim);
@@ -362,19 +418,36 @@ static void short_conv(const struct forward *f, const struct layer *l, const str
 	matmul(f, &l->conv_out, f->a, u);
 }
 
+struct delta_scratch {
+	stoker_address qkv, gate, alpha, beta, o;
+};
+
+static stoker_address carve_delta(const struct forward *f, const struct layer *l,
+				  struct delta_scratch *s)
+{
+	const uint64_t inner = (uint64_t)l->value_heads * l->state_size;
+	stoker_address at = f->scratch;
+
+	s->qkv = carve(&at, f, l->channels);
+	s->gate = carve(&at, f, inner);
+	s->alpha = carve(&at, f, l->value_heads);
+	s->beta = carve(&at, f, l->value_heads);
+	s->o = carve(&at, f, inner);
+	return at;
+}
+
 static void delta_net(const struct forward *f, const struct layer *l, const struct layer_state *s)
 {
 	const struct stoker_device_ops *ops = f->model->device->ops;
 	const uint32_t keys = l->key_heads * l->state_size, inner = l->value_heads * l->state_size;
-	stoker_address at = f->mix;
-	const stoker_address qkv = carve(&at, f, l->channels), gate = carve(&at, f, inner);
-	const stoker_address alpha = carve(&at, f, l->value_heads),
-			     beta = carve(&at, f, l->value_heads);
-	const stoker_address o = carve(&at, f, inner);
+	struct delta_scratch part;
+
+	carve_delta(f, l, &part);
+	const stoker_address qkv = part.qkv, gate = part.gate, o = part.o;
 	const struct op_matmul project = { .count = 4,
 					   .rows = f->rows,
 					   .weight = { &l->conv_in, &l->gate, &l->alpha, &l->beta },
-					   .dst = { qkv, gate, alpha, beta },
+					   .dst = { qkv, gate, part.alpha, part.beta },
 					   .src = f->h };
 	const struct op_norm unit = { .dst = qkv,
 				      .src = qkv,
@@ -389,8 +462,8 @@ static void delta_net(const struct forward *f, const struct layer *l, const stru
 					    .q = qkv,
 					    .k = floats(qkv, keys),
 					    .v = floats(qkv, 2 * keys),
-					    .alpha = alpha,
-					    .beta = beta,
+					    .alpha = part.alpha,
+					    .beta = part.beta,
 					    .dt = l->dt,
 					    .a = l->a,
 					    .state = s->delta,
@@ -414,24 +487,41 @@ static void delta_net(const struct forward *f, const struct layer *l, const stru
 /* --- feed-forward: h -> a ------------------------------------------------------------------------
  */
 
+struct ffn_scratch {
+	stoker_address hidden, activation;
+	stoker_address out, gate; /* of the shared expert */
+};
+
+static stoker_address carve_ffn(const struct forward *f, uint32_t width, struct ffn_scratch *s)
+{
+	stoker_address at = f->scratch;
+
+	s->hidden = carve(&at, f, width);
+	s->activation = carve(&at, f, width);
+	s->out = carve(&at, f, f->model->embedding);
+	s->gate = carve(&at, f, 1);
+	return at;
+}
+
 static void gated(const struct forward *f, const struct stoker_weight *gate,
 		  const struct stoker_weight *up, const struct stoker_weight *down,
 		  stoker_address dst)
 {
 	const struct stoker_device_ops *ops = f->model->device->ops;
-	stoker_address at = f->mix;
-	const stoker_address hidden = carve(&at, f, up->out), scratch = carve(&at, f, up->out);
+	struct ffn_scratch part;
+
+	carve_ffn(f, up->out, &part);
 	const struct op_gated op = { .gate = gate,
 				     .up = up,
-				     .dst = hidden,
+				     .dst = part.hidden,
 				     .src = f->h,
-				     .scratch = scratch,
+				     .scratch = part.activation,
 				     .rows = f->rows,
 				     .activation = gate->at ? f->model->activation
 							    : ACTIVATION_SILU_ONLY };
 
 	ops->gated(f->model->device, &op);
-	matmul(f, down, dst, hidden);
+	matmul(f, down, dst, part.hidden);
 }
 
 static void route(const struct forward *f, const struct layer *l, stoker_address ids,
@@ -458,12 +548,10 @@ static void route(const struct forward *f, const struct layer *l, stoker_address
 static void shared_expert(const struct forward *f, const struct layer *l)
 {
 	const uint32_t dim = f->model->embedding;
-	/* behind what gated() takes of the scratch */
-	stoker_address at = f->mix;
+	struct ffn_scratch part;
 
-	carve(&at, f, l->shared_up.out);
-	carve(&at, f, l->shared_up.out);
-	const stoker_address out = carve(&at, f, dim), gate = carve(&at, f, 1);
+	carve_ffn(f, l->shared_up.out, &part);
+	const stoker_address out = part.out, gate = part.gate;
 
 	gated(f, &l->shared_gate, &l->shared_up, &l->shared_down, out);
 	if (!l->shared_gate_inp.at) {
@@ -653,72 +741,36 @@ int stoker_forward(struct forward *f, struct stoker_error *err)
 	return ret ? ret : stoker_fail(err, -ECANCELED, "cancelled");
 }
 
-uint64_t stoker_forward_mix(const struct stoker_model *m)
+uint64_t forward_scratch(const struct forward *f)
 {
-	uint64_t most = 0;
+	const struct stoker_model *m = f->model;
+	stoker_address end = f->scratch;
 
 	for (uint32_t i = 0; i < m->layer_count; i++) {
 		const struct layer *l = &m->layers[i];
-		const uint64_t z = (uint64_t)l->latent + l->rotated, heads = l->heads;
-		uint64_t mixer = 0, ffn;
+		union {
+			struct attention_scratch attention;
+			struct latent_scratch latent;
+			struct conv_scratch conv;
+			struct delta_scratch delta;
+			struct ffn_scratch ffn;
+		} part;
 
 		switch (l->mixer) {
 		case MIXER_ATTENTION:
-			mixer = (uint64_t)l->q.out + l->k.out + l->v.out + heads * l->value_size +
-				heads * l->key_size;
+			end = MAX(end, carve_attention(f, l, &part.attention));
 			break;
 		case MIXER_LATENT_ATTENTION:
-			mixer = heads * l->key_size + z + heads * l->value_size + l->q_a.out;
-			mixer += l->k_b.at ? heads * (z + l->latent)
-					   : l->latent + 2 * heads *
-								 ((uint64_t)l->key_size +
-								  l->value_size);
+			end = MAX(end, carve_latent(f, l, &part.latent));
 			break;
 		case MIXER_SHORT_CONV:
-			mixer = 4 * (uint64_t)m->embedding;
+			end = MAX(end, carve_conv(f, &part.conv));
 			break;
 		case MIXER_DELTA_NET:
-			mixer = l->channels + 2 * (uint64_t)l->value_heads * (l->state_size + 1);
+			end = MAX(end, carve_delta(f, l, &part.delta));
 			break;
 		}
-		ffn = 2 * (uint64_t)MAX(l->ffn_up.out, l->shared_up.out) + m->embedding + 1;
-		most = MAX(most, MAX(mixer, ffn));
+		end = MAX(end, carve_ffn(f, MAX(l->ffn_up.out, l->shared_up.out), &part.ffn));
 	}
-	return most + 16 * 16; /* every carve() may round up by less than 16 floats */
-}
-
-uint64_t stoker_layer_state(const struct layer *l, enum stoker_kv_format kv, uint32_t context,
-			    stoker_address base, struct layer_state *s)
-{
-	uint64_t keys = 0, values = 0, conv = 0, delta = 0;
-
-	switch (l->mixer) {
-	case MIXER_ATTENTION:
-		keys = context * stoker_kv_row_bytes(kv, l->kv_heads * l->key_size);
-		values = context * stoker_kv_row_bytes(kv, l->kv_heads * l->value_size);
-		break;
-	case MIXER_LATENT_ATTENTION:
-		keys = context * stoker_kv_row_bytes(kv, l->k_b.at ? l->latent + l->rotated
-								   : l->heads * l->key_size);
-		values = l->k_b.at ? 0
-				   : context * stoker_kv_row_bytes(kv, l->heads * l->value_size);
-		break;
-	case MIXER_DELTA_NET:
-		delta = (uint64_t)l->value_heads * l->state_size * l->state_size * sizeof(float);
-		conv = (uint64_t)(l->taps - 1) * l->channels * sizeof(float);
-		break;
-	case MIXER_SHORT_CONV:
-		conv = (uint64_t)(l->taps - 1) * l->channels * sizeof(float);
-		break;
-	}
-	keys = round_up(keys, 64);
-	values = round_up(values, 64);
-	conv = round_up(conv, 64);
-	delta = round_up(delta, 64);
-	if (s)
-		*s = (struct layer_state){ .keys = base,
-					   .values = base + keys,
-					   .conv = base + keys + values,
-					   .delta = base + keys + values + conv };
-	return keys + values + conv + delta;
+	return end - f->scratch;
 }

@@ -276,6 +276,7 @@ struct layer_state {
 
 /* What a session gets that asks for nothing, and what it asks for. */
 enum { MODEL_CONTEXT = 4096, MODEL_BATCH = 512 };
+enum { MODEL_MAX_CONTEXT = 1 << 24, MODEL_MAX_BATCH = 1 << 16 };
 
 static inline uint32_t model_session_context(const struct stoker_model *m,
 					     const struct stoker_session_params *s)
@@ -311,7 +312,7 @@ struct forward {
 	struct stoker_recording *step; /* of one row with logits, once it has run */
 	/* device memory */
 	stoker_address position, /* uint32_t: of row 0 */
-		tokens, logits, x, h, a, mix, router, weights, ids;
+		tokens, logits, x, h, a, scratch, router, weights, ids;
 	uint32_t ids_stride; /* ids of one layer: rows * used, layers this far apart */
 	/* what routers of later layers say, up to @look_ahead of them; for the pager, of one */
 	uint32_t look_ahead;
@@ -325,8 +326,13 @@ stoker_address foreseen_ids(const struct forward *f, uint32_t layer, uint32_t di
 /* Records and runs the model on @f->rows tokens. */
 int stoker_forward(struct forward *f, struct stoker_error *err);
 
-/* Floats that forward() needs in @mix for each row. */
-uint64_t stoker_forward_mix(const struct stoker_model *m);
+/*
+ * Places the working buffers of batches up to @batch rows; returns the bytes that they take, which
+ * is what it's good for with @base 0.  Needs @f->model and @f->look_ahead.
+ */
+uint64_t forward_layout(struct forward *f, uint32_t batch, stoker_address base);
+/* Bytes of scratch that blocks take for @f->rows rows. */
+uint64_t forward_scratch(const struct forward *f);
 /* Bytes of state for @context positions; fills in the addresses as offsets from @base when @s. */
 uint64_t stoker_layer_state(const struct layer *l, enum stoker_kv_format kv, uint32_t context,
 			    stoker_address base, struct layer_state *s);

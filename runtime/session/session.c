@@ -7,8 +7,6 @@
 #include "base/profile.h"
 #include "model/model.h"
 
-enum { MAX_CONTEXT = 1 << 24, MAX_BATCH = 1 << 16 };
-
 struct stoker_session {
 	struct stoker_model *model;
 	uint32_t context, batch, position;
@@ -48,43 +46,6 @@ static int choose_kv(const struct stoker_model *m, enum stoker_kv_type type,
 	return 0;
 }
 
-/* Lays out the working buffers; with base 0 it only counts. */
-static uint64_t place_scratch(struct stoker_session *s, stoker_address base)
-{
-	const struct stoker_model *m = s->model;
-	struct forward *f = &s->forward;
-	const uint64_t rows = s->batch, dim = m->embedding;
-	const uint64_t ahead = MAX(f->look_ahead, m->pager ? 1u : 0);
-	uint32_t experts = 1;
-	stoker_address at = base;
-
-	for (uint32_t i = 0; i < m->layer_count; i++)
-		experts = MAX(experts, m->layers[i].expert_count);
-	const struct {
-		stoker_address *part;
-		uint64_t count;
-	} parts[] = {
-		{ &f->position, 1 },
-		{ &f->tokens, rows },
-		{ &f->x, rows * dim },
-		{ &f->h, rows * dim },
-		{ &f->a, rows * dim },
-		{ &f->router, rows * experts },
-		{ &f->weights, rows * MAX(m->experts_used, 1u) },
-		{ &f->ids, rows * m->experts_used * m->layer_count },
-		{ &f->mix, rows * stoker_forward_mix(m) },
-		{ &f->foreseen_weights, ahead ? rows * m->experts_used : 0 },
-		{ &f->foreseen, ahead * rows * m->experts_used * m->layer_count },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-		*parts[i].part = at;
-		at += round_up(parts[i].count * 4, 64);
-	}
-	f->ids_stride = (uint32_t)(rows * m->experts_used);
-	return at - base;
-}
-
 int stoker_session_create(struct stoker_model *model, const struct stoker_session_params *params,
 			  struct stoker_session **out, struct stoker_error *err)
 {
@@ -108,9 +69,9 @@ int stoker_session_create(struct stoker_model *model, const struct stoker_sessio
 	if (!s->states || !s->cache)
 		goto err_memory;
 	ret = -EINVAL;
-	if (s->context == 0 || s->context > MAX_CONTEXT || s->batch > MAX_BATCH) {
+	if (s->context == 0 || s->context > MODEL_MAX_CONTEXT || s->batch > MODEL_MAX_BATCH) {
 		stoker_fail(err, ret, "context %u and batch %u, limits 1 to %d and %d", s->context,
-			    s->batch, MAX_CONTEXT, MAX_BATCH);
+			    s->batch, MODEL_MAX_CONTEXT, MODEL_MAX_BATCH);
 		goto err_free;
 	}
 	s->forward.look_ahead = MIN(p->look_ahead, model->layer_count);
@@ -129,10 +90,11 @@ int stoker_session_create(struct stoker_model *model, const struct stoker_sessio
 		s->cache_bytes += s->cache[i].bytes;
 		stoker_layer_state(l, s->forward.kv, s->context, s->cache[i].at, &s->states[i]);
 	}
-	ret = ops->memory_create(model->device, place_scratch(s, 0), &s->scratch, err);
+	ret = ops->memory_create(model->device, forward_layout(&s->forward, s->batch, 0),
+				 &s->scratch, err);
 	if (ret)
 		goto err_free;
-	place_scratch(s, s->scratch.at);
+	forward_layout(&s->forward, s->batch, s->scratch.at);
 	s->forward.states = s->states;
 	s->forward.context = s->context;
 	s->forward.cancel = &s->cancel;

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+/*
+ * How the memory of a session is laid out: the states of layers and the working buffers.  The same
+ * functions place them and, from address 0, say how much they take.
+ */
+#include "model/model.h"
+
+uint64_t stoker_layer_state(const struct layer *l, enum stoker_kv_format kv, uint32_t context,
+			    stoker_address base, struct layer_state *s)
+{
+	uint64_t keys = 0, values = 0, conv = 0, delta = 0;
+
+	switch (l->mixer) {
+	case MIXER_ATTENTION:
+		keys = context * stoker_kv_row_bytes(kv, l->kv_heads * l->key_size);
+		values = context * stoker_kv_row_bytes(kv, l->kv_heads * l->value_size);
+		break;
+	case MIXER_LATENT_ATTENTION:
+		keys = context * stoker_kv_row_bytes(kv, l->k_b.at ? l->latent + l->rotated
+								   : l->heads * l->key_size);
+		values = l->k_b.at ? 0
+				   : context * stoker_kv_row_bytes(kv, l->heads * l->value_size);
+		break;
+	case MIXER_DELTA_NET:
+		delta = (uint64_t)l->value_heads * l->state_size * l->state_size * sizeof(float);
+		conv = (uint64_t)(l->taps - 1) * l->channels * sizeof(float);
+		break;
+	case MIXER_SHORT_CONV:
+		conv = (uint64_t)(l->taps - 1) * l->channels * sizeof(float);
+		break;
+	}
+	keys = round_up(keys, 64);
+	values = round_up(values, 64);
+	conv = round_up(conv, 64);
+	delta = round_up(delta, 64);
+	if (s)
+		*s = (struct layer_state){ .keys = base,
+					   .values = base + keys,
+					   .conv = base + keys + values,
+					   .delta = base + keys + values + conv };
+	return keys + values + conv + delta;
+}
+
+uint64_t forward_layout(struct forward *f, uint32_t batch, stoker_address base)
+{
+	const struct stoker_model *m = f->model;
+	const uint64_t rows = batch, dim = m->embedding;
+	const uint64_t ahead = MAX(f->look_ahead, m->paged ? 1u : 0);
+	uint32_t experts = 1;
+	stoker_address at = base;
+
+	for (uint32_t i = 0; i < m->layer_count; i++)
+		experts = MAX(experts, m->layers[i].expert_count);
+	const struct {
+		stoker_address *part;
+		uint64_t count;
+	} parts[] = {
+		{ &f->position, 1 },
+		{ &f->tokens, rows },
+		{ &f->x, rows * dim },
+		{ &f->h, rows * dim },
+		{ &f->a, rows * dim },
+		{ &f->router, rows * experts },
+		{ &f->weights, rows * MAX(m->experts_used, 1u) },
+		{ &f->ids, rows * m->experts_used * m->layer_count },
+		{ &f->foreseen_weights, ahead ? rows * m->experts_used : 0 },
+		{ &f->foreseen, ahead * rows * m->experts_used * m->layer_count },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		*parts[i].part = at;
+		at += round_up(parts[i].count * 4, 64);
+	}
+	f->ids_stride = (uint32_t)(rows * m->experts_used);
+	f->scratch = at;
+	f->rows = batch;
+	return at + forward_scratch(f) - base;
+}
