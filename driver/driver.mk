@@ -15,7 +15,7 @@ module:
 DKMS_DIR := $(DESTDIR)/usr/src/stoker-$(DRIVER_VERSION)
 module-install:
 	install -d $(DKMS_DIR)/uapi/linux $(DESTDIR)/etc/udev/rules.d
-	install -m 644 driver/*.[ch] driver/Kbuild $(DKMS_DIR)
+	install -m 644 driver/*.[ch] driver/Kbuild driver/COPYING $(DKMS_DIR)
 	install -m 644 uapi/linux/stoker.h $(DKMS_DIR)/uapi/linux
 	sed 's/@VERSION@/$(DRIVER_VERSION)/' tools/setup/dkms.conf.in > $(DKMS_DIR)/dkms.conf
 	install -m 644 tools/setup/70-stoker.rules $(DESTDIR)/etc/udev/rules.d
