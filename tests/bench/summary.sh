@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# README.md's tables of figures are the first ones of files in tests/bench/results: what stands between
+# docs/SPEED.md's tables of figures are the first ones of files in tests/bench/results: what stands between
 #	<!-- tests/bench/results/FILE -->  and  <!-- end -->
 # is written anew.  usage: summary.sh [--check], which only says whether it would change
 set -eu
 cd "$(dirname "$0")/../.."
+page=docs/SPEED.md
 new=$(mktemp)
 trap 'rm -f "$new"' EXIT
 awk '
@@ -29,9 +30,9 @@ awk '
 		inside = 1
 	}
 	/^<!-- end -->/ { inside = 0 }
-	!inside' README.md >"$new"
+	!inside' "$page" >"$new"
 if [ "${1:-}" = --check ]; then
-	diff -u README.md "$new" || { echo "README.md: run tests/bench/summary.sh" >&2; exit 1; }
+	diff -u "$page" "$new" || { echo "$page: run tests/bench/summary.sh" >&2; exit 1; }
 else
-	cat "$new" >README.md
+	cat "$new" >"$page"
 fi
