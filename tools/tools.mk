@@ -36,8 +36,8 @@ lint:
 	tests/lint/layers.sh
 	tests/bench/summary.sh --check
 	shellcheck -x -P SCRIPTDIR $$(git ls-files '*.sh') .ci/run tools/completion/stoker.bash
-	codespell -q 3 -L ser,caf,nd,te,fo,thi,ba README.md tools runtime tests \
-		-S '*.txt,*.gguf,*.f32,*.json,pretokenizers.h,iq_grids.h,./build'
+	codespell -q 3 -L ser,caf,nd,te,fo,thi,ba,filp,inout *.md docs .github tools runtime shaders driver uapi tests \
+		-S '*.txt,*.gguf,*.f32,*.json,pretokenizers.h,iq_grids.h,COPYING,./build'
 	cppcheck -q --std=c11 --error-exitcode=1 --inline-suppr --suppressions-list=tests/lint/cppcheck.txt \
 		-Iruntime -Iruntime/include -DISA=scalar $(SOURCES) $(TOOL_SOURCES)
 
