@@ -74,8 +74,9 @@ struct vulkan {
 	uint32_t tensor_shape[3];
 
 	/*
-	 * Held while buffers come and go, transfers are recorded and commands are recorded or
-	 * freed, which sessions on several threads may do at once; not while waiting.
+	 * Held while buffers come and go, data is transferred and commands are recorded or freed,
+	 * which sessions on several threads may do at once; not while waiting for commands.
+	 * Whoever records holds it and may take it again.  It is taken after base.turn.
 	 */
 	pthread_mutex_t lock;
 	struct vulkan_queue compute, transfer;
