@@ -90,8 +90,11 @@ step() {
 		return 1
 	fi
 	[ "$limit" -le $left ] || limit=$left
-	timeout -k 5 "$limit" "${flush[@]}" "$@" >"$out/$name.log" 2>&1 </dev/null
-	status=$?
+	# in the background, or a signal that ends the run would wait for the step
+	timeout -k 5 "$limit" "${flush[@]}" "$@" >"$out/$name.log" 2>&1 </dev/null &
+	child=$! current=$name
+	wait $child
+	status=$? current=
 	case $status in
 	0) ;;
 	124 | 137) why="stopped after $limit s" ;;
@@ -403,9 +406,13 @@ figures() {
 				printf "%-24s %-14s %10.2f %10s %7s\n", n, t, a, other, ratio }'
 		done
 	done
-	echo
-	echo "products of one row:"
-	grep -hE '^[A-Z0-9_]+ .* 1 rows ' "$folder"/products-*.log 2>/dev/null
+	for log in "$folder"/products-*.log; do
+		[ -f "$log" ] || continue
+		echo
+		echo "$(basename "$log" .log), one row:"
+		grep -E ' 1 rows ' "$log"
+	done
+	return 0
 }
 
 read_archive() {
@@ -435,8 +442,13 @@ find_kit() {
 
 finish() {
 	local archive
-	trap - INT TERM EXIT
-	for pid in ${maker:-} ${watcher:-}; do kill "$pid" 2>/dev/null; done
+	trap '' INT TERM
+	trap - EXIT
+	if [ "$current" ]; then
+		note "$current" 143 0 "the run was ended"
+		failed=$((failed + 1))
+	fi
+	for pid in ${child:-} ${maker:-} ${watcher:-}; do kill "$pid" 2>/dev/null; done
 	wait
 	[ "$keep" ] || rm -rf "$models"
 	[ -z "$keep" ] || echo "$models" >"$kit/models"
@@ -456,7 +468,7 @@ finish() {
 
 run_all() {
 	local minutes=12 part=first
-	rehearse='' keep='' processor='' failed=0 device=vulkan models='' maker='' watcher=''
+	rehearse='' keep='' processor='' failed=0 device=vulkan models='' child='' current='' maker='' watcher=''
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--minutes) minutes=${2:-}; shift ;;
