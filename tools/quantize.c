@@ -16,17 +16,57 @@ enum { CHUNK_VALUES = 1 << 22, MAX_THREADS = 64 };
  * What can be asked for: the format of most matrices, and in mixtures a better one for those that
  * matter more.  @file_type is GGUF's general.file_type.
  */
-static const struct recipe {
+struct recipe {
 	const char *name, *base, *better;
 	uint32_t file_type;
-} recipes[] = {
-	{ "F32", "F32", NULL, 0 },	  { "F16", "F16", NULL, 1 },
-	{ "BF16", "BF16", NULL, 32 },	  { "Q8_0", "Q8_0", NULL, 7 },
-	{ "Q4_0", "Q4_0", NULL, 2 },	  { "Q4_K", "Q4_K", NULL, 14 },
-	{ "Q4_K_M", "Q4_K", "Q6_K", 15 }, { "Q5_K", "Q5_K", NULL, 16 },
-	{ "Q5_K_M", "Q5_K", "Q6_K", 17 }, { "Q6_K", "Q6_K", NULL, 18 },
-	{ "MXFP4", "MXFP4", NULL, 38 },
 };
+
+static const struct recipe mixtures[] = {
+	{ "Q4_K_M", "Q4_K", "Q6_K", 15 },
+	{ "Q5_K_M", "Q5_K", "Q6_K", 17 },
+};
+
+enum { MIXTURES = sizeof(mixtures) / sizeof(*mixtures) };
+
+static bool find_recipe(const char *name, struct recipe *r)
+{
+	const struct stoker_format *f = stoker_format_by_name(name);
+
+	for (size_t i = 0; i < MIXTURES; i++)
+		if (!strcasecmp(mixtures[i].name, name)) {
+			*r = mixtures[i];
+			return true;
+		}
+	if (!f || !stoker_format_can_encode(f))
+		return false;
+	*r = (struct recipe){ .name = stoker_format_name(f),
+			      .base = stoker_format_name(f),
+			      .file_type = stoker_format_file_type(f) };
+	return true;
+}
+
+/* The help, which lists all that can be asked for. */
+static char *describe(void)
+{
+	char *text = NULL;
+	size_t bytes;
+	FILE *f = open_memstream(&text, &bytes);
+
+	if (!f)
+		return NULL;
+	fputs("Writes a model in another format:", f);
+	for (const struct stoker_format *n = NULL; (n = stoker_format_next(n));)
+		if (stoker_format_can_encode(n))
+			fprintf(f, " %s", stoker_format_name(n));
+	for (size_t i = 0; i < MIXTURES; i++)
+		fprintf(f, " %s", mixtures[i].name);
+	fputs(".\nThe _M types keep the matrices that matter most in Q6_K.", f);
+	if (fclose(f)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
 
 static bool ends_with(const char *name, const char *end)
 {
@@ -217,23 +257,21 @@ int verb_quantize(int argc, char **argv)
 		  "threads, 0: as many as there are CPUs" },
 		{ 0 },
 	};
-	const struct usage usage = { "quantize [OPTION]... IN OUT TYPE",
-				     "Writes a model in another format: F32 F16 BF16 Q8_0 Q6_K "
-				     "Q5_K Q5_K_M Q4_K Q4_K_M Q4_0 MXFP4.\n"
-				     "The _M types keep the matrices that matter most in Q6_K.",
-				     options, 3, 3 };
-	const struct recipe *recipe = NULL;
+	char *help = describe();
+	const struct usage usage = { "quantize [OPTION]... IN OUT TYPE", help ? help : "", options,
+				     3, 3 };
+	struct recipe recipe;
 	struct stoker_gguf_writer *out = NULL;
 	struct stoker_gguf *in = NULL;
 	struct stoker_error err;
 	int status;
 
-	if (parse_options(&usage, argc, argv, &status) < 0)
+	const int parsed = parse_options(&usage, argc, argv, &status);
+
+	free(help);
+	if (parsed < 0)
 		return status;
-	for (size_t i = 0; i < sizeof(recipes) / sizeof(*recipes); i++)
-		if (!strcasecmp(recipes[i].name, argv[3]))
-			recipe = &recipes[i];
-	if (!recipe) {
+	if (!find_recipe(argv[3], &recipe)) {
 		fprintf(stderr, "stoker: no type \"%s\"; \"stoker quantize --help\" lists them\n",
 			argv[3]);
 		return EXIT_USAGE;
@@ -251,7 +289,7 @@ int verb_quantize(int argc, char **argv)
 		stoker_gguf_close(&in);
 		return fail(&err);
 	}
-	status = quantize(in, out, recipe, (unsigned)threads);
+	status = quantize(in, out, &recipe, (unsigned)threads);
 	if (stoker_gguf_writer_finish(&out, status == EXIT_OK, &err) && !status)
 		status = fail(&err);
 	stoker_gguf_close(&in);

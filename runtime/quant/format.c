@@ -80,6 +80,11 @@ uint32_t stoker_format_id(const struct stoker_format *format)
 	return format->id;
 }
 
+uint32_t stoker_format_file_type(const struct stoker_format *format)
+{
+	return format->file_type;
+}
+
 uint32_t stoker_format_block_values(const struct stoker_format *format)
 {
 	return format->block_values;

@@ -51,6 +51,9 @@ STOKER_API const char *stoker_format_name(const struct stoker_format *format);
 /** stoker_format_id() - GGUF's tensor type number. */
 STOKER_API uint32_t stoker_format_id(const struct stoker_format *format);
 
+/** stoker_format_file_type() - general.file_type of GGUF files whose matrices are mostly in it. */
+STOKER_API uint32_t stoker_format_file_type(const struct stoker_format *format);
+
 /** stoker_format_block_values() - values in one block. */
 STOKER_API uint32_t stoker_format_block_values(const struct stoker_format *format);
 
