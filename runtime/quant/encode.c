@@ -81,6 +81,33 @@ static float symmetric_scale(const float *x, int n, int limit)
 	return best;
 }
 
+/* The best scale of signs is the mean magnitude. */
+void encode_q1_0(const float *x, uint8_t *block)
+{
+	float sum = 0;
+
+	memset(block, 0, 18);
+	for (int i = 0; i < 128; i++) {
+		sum += fabsf(x[i]);
+		block[2 + i / 8] |= (uint8_t)((x[i] >= 0) << i % 8);
+	}
+	store_u16(block, f32_to_f16(sum / 128));
+}
+
+/* Codes are those from -2 to 1 with the opposite sign. */
+void encode_q2_0(const float *x, uint8_t *block)
+{
+	const float d = f16_to_f32(f32_to_f16(-symmetric_scale(x, 64, 2)));
+
+	memset(block, 0, 18);
+	store_u16(block, f32_to_f16(d));
+	for (int i = 0; i < 64; i++) {
+		const int code = d != 0 ? nearest(x[i] / d, -1, 2) : 0;
+
+		block[2 + i / 4] |= (uint8_t)((code + 1) << 2 * (i % 4));
+	}
+}
+
 void encode_q4_0(const float *x, uint8_t *block)
 {
 	const float d = f16_to_f32(f32_to_f16(symmetric_scale(x, 32, 8)));

@@ -12,6 +12,7 @@
 #endif
 
 typedef uint8_t u8x16 __attribute__((vector_size(16)));
+typedef uint32_t u32x4 __attribute__((vector_size(16)));
 typedef uint64_t u64x2 __attribute__((vector_size(16)));
 
 static inline u8x16 load_bytes(const uint8_t *p)

@@ -1,6 +1,48 @@
 /* SPDX-License-Identifier: MIT */
-/* Q4_0, Q4_1, Q5_0, Q5_1, Q8_0: see runtime/quant/legacy.c. */
-#ifdef FORMAT_Q4_0
+/* Q1_0, Q2_0, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0: see runtime/quant/legacy.c. */
+#ifdef FORMAT_Q1_0
+#define AFFINE
+#define IN_PLACE
+#define CODE_MAX 1
+
+void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out vec2 offset)
+{
+	const uint64_t at = row + 18ul * (g / 4);
+	const uint bits = word_at(at + 2 + 4 * (g % 4));
+	const float d = half_at(at);
+
+	scale = vec2(2.0 * d);
+	offset = vec2(-d);
+	[[unroll]] for (uint i = 0; i < 8; i++) {
+		const uint four = bits >> 4 * i & 15u;
+
+		code[i] = (four | four << 7 | four << 14 | four << 21) & 0x01010101u;
+	}
+}
+
+#elif defined(FORMAT_Q2_0)
+#define AFFINE
+#define IN_PLACE
+#define CODE_MAX 3
+
+FETCH(2)
+
+void decode_words(uint64_t row, uint g, out uint code[8], out vec2 scale, out vec2 offset)
+{
+	const uint64_t at = row + 18ul * (g / 2);
+	uint w[2];
+
+	scale = vec2(half_at(at));
+	offset = -scale;
+	fetch_2(at + 2 + 8 * (g % 2), w);
+	[[unroll]] for (uint i = 0; i < 8; i++) {
+		const uint four = w[i / 4] >> 8 * (i % 4) & 255u;
+
+		code[i] = (four | four << 6 | four << 12 | four << 18) & 0x03030303u;
+	}
+}
+
+#elif defined(FORMAT_Q4_0)
 #define AFFINE
 #define IN_PLACE
 #define CODE_MAX 15

@@ -34,7 +34,7 @@ static void matmul(bool exact)
 	for (const struct stoker_format *f = NULL; (f = stoker_format_next(f));)
 		for (size_t c = 0; c < ARRAY_SIZE(row_counts); c++) {
 			const uint32_t rows = row_counts[c], out = 37;
-			const uint32_t in = f->block_values == 256 ? 512
+			const uint32_t in = f->block_values >= 128 ? 2 * f->block_values
 					    : f->block_values > 1  ? 96 * 2
 								   : 75;
 

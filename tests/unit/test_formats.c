@@ -13,7 +13,7 @@ static void test_registry(void)
 		CU_ASSERT(f->id < FORMAT_IDS);
 		CU_ASSERT_PTR_EQUAL(stoker_format_by_name(f->name), f);
 	}
-	CU_ASSERT_EQUAL(count, 26);
+	CU_ASSERT_EQUAL(count, 28);
 	CU_ASSERT_PTR_NULL(stoker_format_by_id(4));
 	CU_ASSERT_PTR_NULL(stoker_format_by_name("Q9_9"));
 	CU_ASSERT_PTR_EQUAL(stoker_format_by_name("q4_k"), stoker_format_by_id(12));
@@ -68,6 +68,51 @@ static void test_range_of_codes(void)
 	}
 }
 
+/* Values lie in a block from the lowest bits of its first byte up. */
+static void test_order_of_few_bits(void)
+{
+	uint8_t ones[18] = { 0, 0x40 }, twos[18] = { 0, 0x40 }; /* d is 2 */
+	float x[128], y[64];
+
+	ones[2] = 0x01;
+	ones[3] = 0x80;
+	ones[17] = 0x40;
+	twos[2] = 0xe4; /* codes 0, 1, 2, 3 */
+	twos[17] = 0x80;
+	for (int isa = 0; isa < STOKER_ISA_COUNT; isa++) {
+		if (!stoker_isa_supported((enum stoker_isa)isa))
+			continue;
+		stoker_decode(stoker_format_by_name("Q1_0"), (enum stoker_isa)isa, ones, x, 128);
+		for (int i = 0; i < 128; i++)
+			CU_ASSERT_EQUAL(x[i], i == 0 || i == 15 || i == 126 ? 2 : -2);
+		stoker_decode(stoker_format_by_name("Q2_0"), (enum stoker_isa)isa, twos, y, 64);
+		for (int i = 0; i < 64; i++)
+			CU_ASSERT_EQUAL(y[i], i == 1 ? 0 : i == 2 || i == 63 ? 2 : i == 3 ? 4 : -2);
+	}
+}
+
+/* What was trained to a format's few values stays as it is. */
+static void test_few_values_stay(void)
+{
+	static const char *const names[] = { "Q1_0", "Q2_0" };
+	float x[256], y[256];
+	uint8_t blocks[72];
+
+	random_seed(6);
+	for (int n = 0; n < 2; n++) {
+		const struct stoker_format *f = stoker_format_by_name(names[n]);
+
+		for (int i = 0; i < 256; i++)
+			x[i] = n		  ? 0.375f * (float)((int)(random_u32() % 3) - 1)
+			       : random_u32() & 1 ? 0.375f
+						  : -0.375f;
+		CU_ASSERT_EQUAL(stoker_format_encode(f, x, blocks, 256), 0);
+		stoker_format_decode(f, blocks, y, 256);
+		for (int i = 0; i < 256; i++)
+			CU_ASSERT_EQUAL(x[i], y[i]);
+	}
+}
+
 /* Relative rms error that each quantizer keeps on normal-like values. */
 static void test_quantizers(void)
 {
@@ -75,7 +120,8 @@ static void test_quantizers(void)
 		const char *name;
 		double limit;
 	} limits[] = { { "F16", 4e-4 },	 { "BF16", 3e-3 }, { "Q8_0", 0.006 }, { "Q6_K", 0.02 },
-		       { "Q5_K", 0.04 }, { "Q4_K", 0.08 }, { "Q4_0", 0.10 },  { "MXFP4", 0.14 } };
+		       { "Q5_K", 0.04 }, { "Q4_K", 0.08 }, { "Q4_0", 0.10 },  { "MXFP4", 0.14 },
+		       { "Q2_0", 0.40 }, { "Q1_0", 0.65 } };
 	static float x[4096], y[4096];
 	static uint8_t blocks[4096 * 4];
 
@@ -162,6 +208,8 @@ void suite_formats(void)
 	TEST(test_registry);
 	TEST(test_instruction_sets_agree);
 	TEST(test_range_of_codes);
+	TEST(test_order_of_few_bits);
+	TEST(test_few_values_stay);
 	TEST(test_quantizers);
 	TEST(test_quantizer_edges);
 	TEST(test_reference_blocks);

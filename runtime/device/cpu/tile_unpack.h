@@ -161,6 +161,23 @@ INLINE byte_vec look_up(const int8_t table[16], int more, byte_vec v)
 #endif
 }
 
+/* 32 values, a bit each: twice that. */
+INLINE void one_bit_codes(const uint8_t *src, int more, uint8_t *codes)
+{
+	for (int at = 0; at < 512; at += (int)sizeof(byte_vec))
+		store_codes(codes + at, bits(load_bytes(src + at % 64), at / 64, 1, 2), more);
+}
+
+/* 32 values, two bits each. */
+INLINE void two_bit_codes(const uint8_t *src, int more, uint8_t *codes)
+{
+	for (int at = 0; at < 512; at += (int)sizeof(byte_vec))
+		store_codes(codes + at,
+			    bits(load_bytes(src + at / 256 * 64 + at % 64), at % 256 / 64 * 2, 0,
+				 3),
+			    more);
+}
+
 /* 32 values: the low nibbles of four dwords, then the high ones. */
 INLINE void nibble_codes(const uint8_t *src, const int8_t *table, int more, uint8_t *codes)
 {
@@ -204,6 +221,12 @@ INLINE void q6_k_codes(const uint8_t *src, int more, uint8_t *codes)
 INLINE void unpack_codes(uint32_t id, const uint8_t *b, int part, int bias, uint8_t *codes)
 {
 	switch (id) {
+	case FORMAT_Q1_0:
+		one_bit_codes(b + 16 * (2 + 4 * part), bias - 1, codes);
+		break;
+	case FORMAT_Q2_0:
+		two_bit_codes(b + 16 * (2 + 8 * part), bias - 1, codes);
+		break;
 	case FORMAT_Q4_0:
 		nibble_codes(b + 32, NULL, bias - 8, codes);
 		break;

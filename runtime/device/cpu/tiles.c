@@ -145,7 +145,44 @@ static void restore_q6_k(const uint8_t *src, uint8_t *dst)
 	}
 }
 
+/* Exchanges the bits of each dword whose places differ in bits @a and @b, a < b, of their numbers.
+ */
+static inline four exchange(four v, int a, int b)
+{
+	static const uint32_t has[] = { 0xaaaaaaaa, 0xcccccccc, 0xf0f0f0f0, 0xff00ff00,
+					0xffff0000 };
+	const int by = (1 << b) - (1 << a);
+	const four moved = (v >> by ^ v) & (has[a] & ~has[b]);
+
+	return v ^ moved ^ moved << by;
+}
+
+/* Of 32 values a dword: value 4 b + i in bit b of byte i. */
+static void reorder_q1_0(const uint8_t *src, uint8_t *dst)
+{
+	four v = exchange(exchange(load_four(src + 2), 0, 2), 1, 3);
+
+	memcpy(dst, src, 2);
+	store_four(dst + 2, exchange(exchange(v, 2, 4), 3, 4));
+}
+
+static void restore_q1_0(const uint8_t *src, uint8_t *dst)
+{
+	four v = exchange(exchange(load_four(src + 2), 3, 4), 2, 4);
+
+	memcpy(dst, src, 2);
+	store_four(dst + 2, exchange(exchange(v, 1, 3), 0, 2));
+}
+
+/* Of 16 values a dword: value 4 b + i in bits 2 b and 2 b + 1 of byte i. */
+static void reorder_q2_0(const uint8_t *src, uint8_t *dst)
+{
+	memcpy(dst, src, 2);
+	store_four(dst + 2, exchange(exchange(load_four(src + 2), 1, 3), 2, 4));
+}
+
 /* Doing it again undoes it. */
+#define restore_q2_0 reorder_q2_0
 #define restore_q4_k reorder_q4_k
 
 /* Of a block, once it is reordered: @count fields of @bytes, and the rest dwords. */
