@@ -2,6 +2,7 @@
 /* Parsing the head of a GGUF file, metadata and tensor table, and all checking of it, once. */
 #include "gguf/container.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 enum {
@@ -256,6 +257,23 @@ static void parse_tensor(struct parser *p, struct stoker_gguf_tensor *t)
 		t->bytes = stoker_row_bytes(t->format, values);
 }
 
+/* What a tensor that doesn't fit in @room bytes is, if the blocks of a fork would. */
+static const char *fork_of(const struct stoker_gguf_tensor *t, uint64_t room, char text[160])
+{
+	const struct stoker_format *f = t->format;
+	const uint64_t values = t->bytes / f->block_bytes * f->block_values;
+
+	text[0] = 0;
+	if (f->fork_values && t->ne[0] % f->fork_values == 0 &&
+	    values / f->fork_values * f->fork_bytes <= room)
+		snprintf(
+			text, 160,
+			"; blocks of %u values in %u bytes would fit: another program's type under "
+			"the number of %s, which isn't supported",
+			f->fork_values, f->fork_bytes, f->name);
+	return text;
+}
+
 /* Offsets become absolute; every tensor has to end inside its file. */
 static void place_tensors(struct parser *p, size_t first)
 {
@@ -263,6 +281,7 @@ static void place_tensors(struct parser *p, size_t first)
 
 	for (size_t i = first; i < p->gguf->tensor_count && !p->failed; i++) {
 		struct stoker_gguf_tensor *t = &p->gguf->tensors[i];
+		char fork[160];
 		uint64_t end;
 
 		if (t->offset % p->gguf->alignment)
@@ -272,12 +291,13 @@ static void place_tensors(struct parser *p, size_t first)
 						p->gguf->alignment);
 		else if (!stoker_add(f->data, t->offset, &t->offset) ||
 			 !stoker_add(t->offset, t->bytes, &end) || end > f->bytes)
-			p->failed = stoker_fail(p->err, -EINVAL,
-						"%s: tensor %s: %llu bytes at %llu end beyond the "
-						"file's %llu bytes",
-						f->path, t->name, (unsigned long long)t->bytes,
-						(unsigned long long)t->offset,
-						(unsigned long long)f->bytes);
+			p->failed = stoker_fail(
+				p->err, -EINVAL,
+				"%s: tensor %s: %llu bytes of %s at %llu end beyond the file's "
+				"%llu bytes%s",
+				f->path, t->name, (unsigned long long)t->bytes, t->format->name,
+				(unsigned long long)t->offset, (unsigned long long)f->bytes,
+				fork_of(t, f->bytes - MIN(f->bytes, t->offset), fork));
 	}
 }
 
@@ -302,16 +322,20 @@ static void check_apart(struct parser *p, size_t first)
 	for (size_t i = 0; i < count; i++)
 		sorted[i] = &p->gguf->tensors[first + i];
 	qsort(sorted, count, sizeof(*sorted), by_offset);
-	for (size_t i = 1; i < count && !p->failed; i++)
-		if (sorted[i]->offset < sorted[i - 1]->offset + sorted[i - 1]->bytes)
+	for (size_t i = 1; i < count && !p->failed; i++) {
+		const struct stoker_gguf_tensor *t = sorted[i - 1], *next = sorted[i];
+		const uint64_t room = next->offset - t->offset;
+		char fork[160];
+
+		if (room < t->bytes)
 			p->failed = stoker_fail(
 				p->err, -EINVAL,
-				"%s: tensor %s at %llu begins inside of tensor %s, %llu bytes at "
-				"%llu",
-				p->file->path, sorted[i]->name,
-				(unsigned long long)sorted[i]->offset, sorted[i - 1]->name,
-				(unsigned long long)sorted[i - 1]->bytes,
-				(unsigned long long)sorted[i - 1]->offset);
+				"%s: tensor %s at %llu begins inside of tensor %s, %llu bytes of "
+				"%s at %llu%s",
+				p->file->path, next->name, (unsigned long long)next->offset,
+				t->name, (unsigned long long)t->bytes, t->format->name,
+				(unsigned long long)t->offset, fork_of(t, room, fork));
+	}
 	free(sorted);
 }
 

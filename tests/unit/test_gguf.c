@@ -174,6 +174,48 @@ static void test_malformed(void)
 #undef RESET
 }
 
+/* A fork writes other blocks under the number of Q2_0: nothing of such a file may be taken for it.
+ */
+static void test_blocks_of_a_fork(void)
+{
+	const uint64_t shape[2] = { 256, 64 };
+	const struct stoker_format *f = stoker_format_by_name("Q2_0");
+	const size_t ours = stoker_format_bytes(f, 256 * 64), theirs = 256 * 64 / 128 * 34;
+	static uint8_t blocks[256 * 64];
+	struct stoker_gguf_writer *w;
+	AUTO_FREE uint8_t *file = NULL;
+	uint8_t *offset;
+	uint64_t at;
+	size_t bytes;
+
+	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_open(path, &w, NULL), 0);
+	stoker_gguf_put_tensor(w, "first", f, 2, shape);
+	stoker_gguf_put_tensor(w, "other", f, 2, shape);
+	CU_ASSERT_EQUAL(stoker_gguf_write(w, blocks, ours, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_gguf_write(w, blocks, ours, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_gguf_writer_finish(&w, 1, NULL), 0);
+	file = load_file(path, &bytes);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	offset = find(file, bytes, "other") + 5 + 4 + 16 + 4;
+
+	/* the last tensor alone */
+	expect_error(file, bytes - (ours - theirs), -EINVAL, "tensor other: 4608 bytes of Q2_0");
+	expect_error(file, bytes - (ours - theirs), -EINVAL, "blocks of 128 values in 34 bytes");
+	expect_error(file, bytes - ours, -EINVAL, "end beyond");
+	/* both */
+	memcpy(&at, offset, sizeof(at));
+	CU_ASSERT_EQUAL(at, ours);
+	at = theirs;
+	memcpy(offset, &at, sizeof(at));
+	expect_error(file, bytes - (ours - theirs), -EINVAL, "tensor first, 4608 bytes of Q2_0");
+	expect_error(file, bytes - (ours - theirs), -EINVAL, "blocks of 128 values in 34 bytes");
+	/* neither fits */
+	at = theirs - 32;
+	memcpy(offset, &at, sizeof(at));
+	expect_error(file, bytes, -EINVAL, "begins inside of tensor first");
+	unlink(path);
+}
+
 static void test_writer_failures(void)
 {
 	const uint64_t shape[1] = { 4 };
@@ -192,5 +234,6 @@ void suite_gguf(void)
 {
 	TEST(test_round_trip);
 	TEST(test_malformed);
+	TEST(test_blocks_of_a_fork);
 	TEST(test_writer_failures);
 }
