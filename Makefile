@@ -112,7 +112,7 @@ $(STATIC): $(OBJECTS)
 	rm -f $@
 	$(AR) rcs $@ $(BUILD)/stoker-rt.o
 
-# The objects as they are, for tests; never installed.
+# The objects as they are, for tests and for what measures; never installed.
 $(INTERNAL): $(OBJECTS)
 	rm -f $@
 	$(AR) rcsT $@ $^
@@ -192,12 +192,16 @@ $(SHADER_BUILD)/shaders.c: $(SPIRV) $(SHADER_BUILD)/list shaders/embed.sh
 
 # --- the program --------------------------------------------------------------------------------
 
-TOOL_SOURCES := $(wildcard tools/*.c)
+# what measures looks inside the library: see tests/lint/layers.sh
+BENCH_SOURCES := $(wildcard tools/bench/*.c)
+BENCH_OBJECTS := $(BENCH_SOURCES:%.c=$(BUILD)/%.o)
+TOOL_SOURCES := $(wildcard tools/*.c) $(BENCH_SOURCES)
 TOOL_OBJECTS := $(TOOL_SOURCES:%.c=$(BUILD)/%.o)
-$(TOOL_OBJECTS): LIBRARY_FLAGS := $(BASE_FLAGS) -Itools \
-	$(shell $(PKG_CONFIG) --cflags $(TOOL_PACKAGES) 2>/dev/null)
+$(BENCH_OBJECTS): INTERNAL_HEADERS := -Iruntime
+$(TOOL_OBJECTS): LIBRARY_FLAGS = $(BASE_FLAGS) -Itools $(INTERNAL_HEADERS) $(TOOL_FLAGS)
+TOOL_FLAGS := $(shell $(PKG_CONFIG) --cflags $(TOOL_PACKAGES) 2>/dev/null)
 
-$(TOOL): $(TOOL_OBJECTS) $(KEEP_LOADED) $(STATIC)
+$(TOOL): $(TOOL_OBJECTS) $(KEEP_LOADED) $(INTERNAL)
 	$(CC) $(LDFLAGS) $(if $(KEEP_LOADED),-rdynamic) $^ $(shell $(PKG_CONFIG) --libs $(TOOL_PACKAGES)) $(LDLIBS) -o $@
 
 include tests/tests.mk

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bench/measure.h"
 #include "trace.h"
 
 enum { DEPTHS = 3, BUDGETS_MAX = 16, BLOCK_MAX = 64 << 20 };

@@ -155,6 +155,7 @@ static const struct {
 	{ "gguf", suite_gguf },	    { "store", suite_store },	  { "kmod", suite_kmod },
 	{ "text", suite_text },	    { "ops", suite_ops },	  { "session", suite_session },
 	{ "vulkan", suite_vulkan }, { "pager", suite_pager },	  { "vectors", suite_vectors },
+	{ "bench", suite_bench },
 };
 
 int main(int argc, char **argv)

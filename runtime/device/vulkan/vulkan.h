@@ -16,7 +16,6 @@
  *	timing.c     what dispatches take, for profiles
  *	pipelines.c  shaders specialised on first use, cached on disk
  *	tuning.c     which variants of products are the fastest, cached on disk
- *	statistics.c what the driver compiles shaders to
  *	products.c   products of weights with rows
  *	fusion.c     ops that go along with their neighbours
  *	experts.c    the experts op, paged or not

@@ -3,7 +3,6 @@
 #ifndef STOKER_STOKER_H
 #define STOKER_STOKER_H
 
-#include "stoker/bench.h"
 #include "stoker/cache.h"
 #include "stoker/device.h"
 #include "stoker/driver.h"

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "bench.h"
+#include "bench/bench.h"
 
 enum { MOST_POINTS = 128 };
 

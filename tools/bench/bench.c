@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* stoker bench: speed of models, and of single operations beside the machine's limits. */
-#include "bench.h"
+#include "bench/bench.h"
 
 #include <errno.h>
 #include <stdlib.h>

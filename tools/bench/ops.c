@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* Measuring ops other than single products, in the sizes of real models: see stoker/bench.h. */
+/* Measuring ops other than single products, in the sizes of real models: see bench/measure.h. */
 #include <stdio.h>
 
 #include "device/device.h"
-#include "stoker/bench.h"
+#include "bench/measure.h"
 
 /* Sizes of Qwen3-30B-A3B; of DeepSeek-V2-Lite for heads, of Qwen3-Next for the recurrent ops. */
 enum {

@@ -5,7 +5,7 @@
  * there, too, with drivers that compile for them (RADV_FORCE_FAMILY).
  */
 #include "device/vulkan/record.h"
-#include "stoker/bench.h"
+#include "bench/measure.h"
 
 enum { MOST = 64 };
 

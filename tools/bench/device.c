@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Measuring a device: see stoker/bench.h. */
-#include "stoker/bench.h"
+/* Measuring a device: see bench/measure.h. */
+#include "bench/measure.h"
 
 #include <unistd.h>
 

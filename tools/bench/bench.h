@@ -3,6 +3,7 @@
 #ifndef STOKER_TOOL_BENCH_H
 #define STOKER_TOOL_BENCH_H
 
+#include "bench/measure.h"
 #include "tool.h"
 
 /*

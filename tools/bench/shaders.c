@@ -2,7 +2,7 @@
 /* stoker bench shaders: a table of what the driver's compiler says of each. */
 #include <string.h>
 
-#include "bench.h"
+#include "bench/bench.h"
 
 struct table {
 	struct json_object *list, *row; /* the row is the list's last */

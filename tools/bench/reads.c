@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* How fast a store reads blocks at random places of a file. */
-#include "stoker/bench.h"
+#include "bench/measure.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>

@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/**
- * stoker/bench.h - measuring a device.
+/*
+ * Measuring a device and a drive, for "stoker bench" and "stoker plan".  The other files of this
+ * folder look inside the library; who includes this one needn't.
  *
  * Calls take about a second each and use the whole device meanwhile.
  */
-#ifndef STOKER_BENCH_H
-#define STOKER_BENCH_H
+#ifndef STOKER_TOOL_MEASURE_H
+#define STOKER_TOOL_MEASURE_H
 
 #include <stdint.h>
 
 #include "stoker/device.h"
 #include "stoker/error.h"
-
-#ifdef __cplusplus
-extern "C" {
-#endif
 
 /**
  * stoker_bench_read_bandwidth() - how fast the device reads its memory
@@ -22,8 +19,8 @@ extern "C" {
  *
  * Return: 0 or -ENOMEM.
  */
-STOKER_API int stoker_bench_read_bandwidth(struct stoker_device *device, double *bytes_per_second,
-					   struct stoker_error *err);
+int stoker_bench_read_bandwidth(struct stoker_device *device, double *bytes_per_second,
+				struct stoker_error *err);
 
 /**
  * struct stoker_bench_limits - what the device can do at most
@@ -40,8 +37,8 @@ struct stoker_bench_limits {
  *
  * Return: 0 or -ENOMEM.
  */
-STOKER_API int stoker_bench_limits(struct stoker_device *device, struct stoker_bench_limits *limits,
-				   struct stoker_error *err);
+int stoker_bench_limits(struct stoker_device *device, struct stoker_bench_limits *limits,
+			struct stoker_error *err);
 
 /**
  * struct stoker_bench_product - a matrix product and what it took
@@ -67,8 +64,8 @@ struct stoker_bench_product {
  *
  * Return: 0, -EINVAL for impossible sizes, -ENOMEM.
  */
-STOKER_API int stoker_bench_product(struct stoker_device *device,
-				    struct stoker_bench_product *product, struct stoker_error *err);
+int stoker_bench_product(struct stoker_device *device, struct stoker_bench_product *product,
+			 struct stoker_error *err);
 
 /**
  * struct stoker_bench_op - an op that isn't a single matrix product, and what it took
@@ -97,8 +94,8 @@ typedef void stoker_bench_op_fn(void *context, const struct stoker_bench_op *op)
  *
  * Return: 0, -EINVAL for an unknown format, -ENOMEM.
  */
-STOKER_API int stoker_bench_ops(struct stoker_device *device, const char *format,
-				stoker_bench_op_fn *fn, void *context, struct stoker_error *err);
+int stoker_bench_ops(struct stoker_device *device, const char *format, stoker_bench_op_fn *fn,
+		     void *context, struct stoker_error *err);
 
 /** Called with a number that a driver tells of a shader: @name is its own, "VGPRs"; see the next.
  */
@@ -114,8 +111,8 @@ typedef void stoker_bench_statistic_fn(void *context, const char *shader, const 
  *
  * Return: 0, -ENODEV, -ENOTSUP when the driver doesn't say (VK_KHR_pipeline_executable_properties).
  */
-STOKER_API int stoker_bench_shaders(const char *device, stoker_bench_statistic_fn *fn,
-				    void *context, struct stoker_error *err);
+int stoker_bench_shaders(const char *device, stoker_bench_statistic_fn *fn, void *context,
+			 struct stoker_error *err);
 
 /**
  * struct stoker_bench_reads - reads of blocks at random places of a file and what they took
@@ -151,11 +148,7 @@ struct stoker_bench_reads {
  * Return: 0, -EINVAL for impossible sizes, -ENOMEM, -ENOTSUP when the store isn't possible here, or
  * -errno of reading.
  */
-STOKER_API int stoker_bench_reads(const char *path, struct stoker_bench_reads *reads,
-				  struct stoker_error *err);
-
-#ifdef __cplusplus
-}
-#endif
+int stoker_bench_reads(const char *path, struct stoker_bench_reads *reads,
+		       struct stoker_error *err);
 
 #endif
