@@ -174,7 +174,7 @@ static int time_drive(struct plan *p)
 	for (int i = 0; i < DEPTHS && !status; i++) {
 		const uint32_t most = 3 * p->info.experts_used;
 		const uint32_t depth = i == 0 ? 3 : i == 1 ? most / 2 : most;
-		struct stoker_bench_reads r = {
+		struct measure_reads r = {
 			.store = p->compute.store,
 			.block_bytes = matrix < BLOCK_MAX ? matrix : BLOCK_MAX,
 			.depth = depth < 3    ? 3
@@ -184,7 +184,7 @@ static int time_drive(struct plan *p)
 
 		if (interrupted())
 			status = EXIT_INTERRUPTED;
-		else if (stoker_bench_reads(file, &r, &err))
+		else if (measure_reads(file, &r, &err))
 			status = fail(&err);
 		p->depth[i] = r.depth;
 		p->rate[i] = r.bytes_per_second;

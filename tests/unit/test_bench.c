@@ -6,7 +6,7 @@
 
 #include "unit.h"
 
-static void count_op(void *context, const struct stoker_bench_op *op)
+static void count_op(void *context, const struct measure_op *op)
 {
 	CU_ASSERT(op->seconds > 0 && op->bytes > 0 && op->operations >= 0);
 	CU_ASSERT(op->rows && op->positions >= op->rows && *op->name);
@@ -21,13 +21,13 @@ static void test_bench_ops(void)
 	unsigned count = 0;
 
 	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &cpu, NULL), 0);
-	CU_ASSERT_EQUAL(stoker_bench_ops(cpu, "Q9_9", count_op, &count, &err), -EINVAL);
+	CU_ASSERT_EQUAL(measure_ops(cpu, "Q9_9", count_op, &count, &err), -EINVAL);
 	CU_ASSERT_STRING_EQUAL(err.message, "Q9_9: no format of weights");
 	CU_ASSERT_EQUAL(count, 0);
 	if (SANITIZED)
 		skip("bench ops", "slow under a sanitizer");
 	else
-		CU_ASSERT_EQUAL(stoker_bench_ops(cpu, "MXFP4", count_op, &count, &err), 0);
+		CU_ASSERT_EQUAL(measure_ops(cpu, "MXFP4", count_op, &count, &err), 0);
 	CU_ASSERT(SANITIZED || count == 28);
 	stoker_device_close(&cpu);
 }

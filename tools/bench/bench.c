@@ -156,8 +156,7 @@ struct store_kind {
 	int registered;
 };
 
-static struct json_object *reads_json(const struct store_kind *kind,
-				      const struct stoker_bench_reads *r)
+static struct json_object *reads_json(const struct store_kind *kind, const struct measure_reads *r)
 {
 	struct json_object *o = json_object_new_object();
 
@@ -178,7 +177,7 @@ static struct json_object *reads_json(const struct store_kind *kind,
 	return o;
 }
 
-static void print_reads(const struct store_kind *kind, const struct stoker_bench_reads *r)
+static void print_reads(const struct store_kind *kind, const struct measure_reads *r)
 {
 	printf("%-17s %5llu KiB x %-2u %7.3f GB/s, median %.3f ms, 99 %% within %.3f ms, CPU "
 	       "%.3f s/GiB%s\n",
@@ -187,7 +186,7 @@ static void print_reads(const struct store_kind *kind, const struct stoker_bench
 	       r->cpu_seconds_per_gib, r->direct ? "" : " (page cache)");
 }
 
-static void print_setup(const struct store_kind *kind, const struct stoker_bench_reads *r)
+static void print_setup(const struct store_kind *kind, const struct measure_reads *r)
 {
 	char human[16];
 
@@ -229,17 +228,17 @@ static int bench_store(const struct bench *b)
 	int status = EXIT_OK;
 
 	for (size_t k = 0; k < sizeof(kinds) / sizeof(*kinds) && !status; k++) {
-		struct stoker_bench_reads r = { .setup_seconds = 0 };
+		struct measure_reads r = { .setup_seconds = 0 };
 
 		if (b->compute.store && strcmp(b->compute.store, kinds[k].store))
 			continue;
 		for (size_t i = 0; i < sizeof(cases) / sizeof(*cases) && !status; i++) {
-			r = (struct stoker_bench_reads){ .store = kinds[k].store,
-							 .registered = kinds[k].registered,
-							 .block_bytes = cases[i].block,
-							 .depth = cases[i].depth,
-							 .memory_bytes = b->arena_bytes };
-			const int ret = stoker_bench_reads(b->model, &r, &err);
+			r = (struct measure_reads){ .store = kinds[k].store,
+						    .registered = kinds[k].registered,
+						    .block_bytes = cases[i].block,
+						    .depth = cases[i].depth,
+						    .memory_bytes = b->arena_bytes };
+			const int ret = measure_reads(b->model, &r, &err);
 
 			if (ret == -ENOTSUP || (ret == -ENOMEM && kinds[k].registered)) {
 				fprintf(stderr, "stoker: %s\n", err.message);

@@ -24,8 +24,7 @@ static uint64_t footprint(const struct stoker_device *d)
 		   MAX(d->max_memory, (uint64_t)FOOTPRINT));
 }
 
-int stoker_bench_product(struct stoker_device *d, struct stoker_bench_product *p,
-			 struct stoker_error *err)
+int measure_product(struct stoker_device *d, struct measure_product *p, struct stoker_error *err)
 {
 	const struct stoker_format *f = stoker_format_by_name(p->format);
 	struct stoker_memory weights = { 0 }, rows = { 0 };
@@ -90,11 +89,11 @@ out_free:
 }
 
 /* A product in F32 with one row does nothing but read. */
-int stoker_bench_read_bandwidth(struct stoker_device *d, double *bytes_per_second,
-				struct stoker_error *err)
+int measure_read_bandwidth(struct stoker_device *d, double *bytes_per_second,
+			   struct stoker_error *err)
 {
-	struct stoker_bench_product p = { .format = "F32", .in = 4096, .out = 16384, .rows = 1 };
-	const int ret = stoker_bench_product(d, &p, err);
+	struct measure_product p = { .format = "F32", .in = 4096, .out = 16384, .rows = 1 };
+	const int ret = measure_product(d, &p, err);
 
 	*bytes_per_second = ret ? 0 : p.weight_bytes / p.seconds;
 	return ret;
@@ -139,10 +138,9 @@ static int multiply_rate(struct stoker_device *d, bool codes, double *rate,
 	return ret;
 }
 
-int stoker_bench_limits(struct stoker_device *d, struct stoker_bench_limits *limits,
-			struct stoker_error *err)
+int measure_limits(struct stoker_device *d, struct measure_limits *limits, struct stoker_error *err)
 {
-	int ret = stoker_bench_read_bandwidth(d, &limits->read_bytes, err);
+	int ret = measure_read_bandwidth(d, &limits->read_bytes, err);
 
 	if (!ret)
 		ret = multiply_rate(d, false, &limits->float_operations, err);

@@ -14,34 +14,34 @@
 #include "stoker/error.h"
 
 /**
- * stoker_bench_read_bandwidth() - how fast the device reads its memory
+ * measure_read_bandwidth() - how fast the device reads its memory
  * @bytes_per_second: best of several passes over 256 MiB
  *
  * Return: 0 or -ENOMEM.
  */
-int stoker_bench_read_bandwidth(struct stoker_device *device, double *bytes_per_second,
-				struct stoker_error *err);
+int measure_read_bandwidth(struct stoker_device *device, double *bytes_per_second,
+			   struct stoker_error *err);
 
 /**
- * struct stoker_bench_limits - what the device can do at most
+ * struct measure_limits - what the device can do at most
  * @read_bytes: a second, from memory
  * @float_operations: multiplications and additions of 32-bit floats a second, in registers
  * @code_operations: likewise of 8-bit codes as the CPU's products do them; 0: not measured
  */
-struct stoker_bench_limits {
+struct measure_limits {
 	double read_bytes, float_operations, code_operations;
 };
 
 /**
- * stoker_bench_limits() - measure them
+ * measure_limits() - measure them
  *
  * Return: 0 or -ENOMEM.
  */
-int stoker_bench_limits(struct stoker_device *device, struct stoker_bench_limits *limits,
-			struct stoker_error *err);
+int measure_limits(struct stoker_device *device, struct measure_limits *limits,
+		   struct stoker_error *err);
 
 /**
- * struct stoker_bench_product - a matrix product and what it took
+ * struct measure_product - a matrix product and what it took
  * @format: of the weights, by name
  * @in: values of an activation row, a multiple of the format's block
  * @out: rows of the matrix
@@ -50,25 +50,25 @@ int stoker_bench_limits(struct stoker_device *device, struct stoker_bench_limits
  * @weight_bytes: size of the matrix, set by the call
  * @operations: multiplications and additions, set by the call
  */
-struct stoker_bench_product {
+struct measure_product {
 	const char *format;
 	uint32_t in, out, rows;
 	double seconds, weight_bytes, operations;
 };
 
 /**
- * stoker_bench_product() - time a matrix product
+ * measure_product() - time a matrix product
  *
  * Weights are read from memory, not from caches: there are as many copies of the matrix as make
  * 256 MiB.
  *
  * Return: 0, -EINVAL for impossible sizes, -ENOMEM.
  */
-int stoker_bench_product(struct stoker_device *device, struct stoker_bench_product *product,
-			 struct stoker_error *err);
+int measure_product(struct stoker_device *device, struct measure_product *product,
+		    struct stoker_error *err);
 
 /**
- * struct stoker_bench_op - an op that isn't a single matrix product, and what it took
+ * struct measure_op - an op that isn't a single matrix product, and what it took
  * @name: "attention", "experts" ...
  * @rows: tokens that it is done for
  * @positions: tokens that attention sees
@@ -76,16 +76,16 @@ int stoker_bench_product(struct stoker_device *device, struct stoker_bench_produ
  * @bytes: that it has to read and write, each once
  * @operations: multiplications and additions where those are what it's about, otherwise 0
  */
-struct stoker_bench_op {
+struct measure_op {
 	const char *name;
 	uint32_t rows, positions;
 	double seconds, bytes, operations;
 };
 
-typedef void stoker_bench_op_fn(void *context, const struct stoker_bench_op *op);
+typedef void measure_op_fn(void *context, const struct measure_op *op);
 
 /**
- * stoker_bench_ops() - time every other op, in the sizes of Qwen3-30B-A3B and the like
+ * measure_ops() - time every other op, in the sizes of Qwen3-30B-A3B and the like
  * @format: of the experts' weights, by name
  * @fn: called for each op with one row and with 512, as soon as it is measured
  *
@@ -94,16 +94,16 @@ typedef void stoker_bench_op_fn(void *context, const struct stoker_bench_op *op)
  *
  * Return: 0, -EINVAL for an unknown format, -ENOMEM.
  */
-int stoker_bench_ops(struct stoker_device *device, const char *format, stoker_bench_op_fn *fn,
-		     void *context, struct stoker_error *err);
+int measure_ops(struct stoker_device *device, const char *format, measure_op_fn *fn, void *context,
+		struct stoker_error *err);
 
 /** Called with a number that a driver tells of a shader: @name is its own, "VGPRs"; see the next.
  */
-typedef void stoker_bench_statistic_fn(void *context, const char *shader, const char *format,
-				       const char *name, double value);
+typedef void measure_statistic_fn(void *context, const char *shader, const char *format,
+				  const char *name, double value);
 
 /**
- * stoker_bench_shaders() - what a Vulkan driver compiles the shaders to
+ * measure_shaders() - what a Vulkan driver compiles the shaders to
  * @device: as stoker_device_params.name after "vulkan:", empty for the best one
  * @fn: called for each number of each shader, one shader after the other
  *
@@ -111,11 +111,11 @@ typedef void stoker_bench_statistic_fn(void *context, const char *shader, const 
  *
  * Return: 0, -ENODEV, -ENOTSUP when the driver doesn't say (VK_KHR_pipeline_executable_properties).
  */
-int stoker_bench_shaders(const char *device, stoker_bench_statistic_fn *fn, void *context,
-			 struct stoker_error *err);
+int measure_shaders(const char *device, measure_statistic_fn *fn, void *context,
+		    struct stoker_error *err);
 
 /**
- * struct stoker_bench_reads - reads of blocks at random places of a file and what they took
+ * struct measure_reads - reads of blocks at random places of a file and what they took
  * @store: "uring", "threads", "kmod", or NULL for the first of the former two that
  *	works here; set to its name
  * @registered: of "uring", whether its memory is registered with the kernel
@@ -130,7 +130,7 @@ int stoker_bench_shaders(const char *device, stoker_bench_statistic_fn *fn, void
  * @setup_seconds: to have the memory ready for reads
  * @runs: stretches of adjacent memory that it consists of, 0: it isn't known
  */
-struct stoker_bench_reads {
+struct measure_reads {
 	const char *store;
 	int registered;
 	uint64_t block_bytes;
@@ -142,13 +142,12 @@ struct stoker_bench_reads {
 };
 
 /**
- * stoker_bench_reads() - time reads of a file as paging does them
+ * measure_reads() - time reads of a file as paging does them
  * @path: a file that is much larger than what a second reads
  *
  * Return: 0, -EINVAL for impossible sizes, -ENOMEM, -ENOTSUP when the store isn't possible here, or
  * -errno of reading.
  */
-int stoker_bench_reads(const char *path, struct stoker_bench_reads *reads,
-		       struct stoker_error *err);
+int measure_reads(const char *path, struct measure_reads *reads, struct stoker_error *err);
 
 #endif

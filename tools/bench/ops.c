@@ -487,8 +487,8 @@ static size_t list_points(const struct bed *b, struct point *list)
 	return n;
 }
 
-int stoker_bench_ops(struct stoker_device *d, const char *format, stoker_bench_op_fn *fn,
-		     void *context, struct stoker_error *err)
+int measure_ops(struct stoker_device *d, const char *format, measure_op_fn *fn, void *context,
+		struct stoker_error *err)
 {
 	const struct stoker_format *f = stoker_format_by_name(format);
 	struct bed b = { .d = d };
@@ -502,11 +502,11 @@ int stoker_bench_ops(struct stoker_device *d, const char *format, stoker_bench_o
 	const size_t count = list_points(&b, list);
 
 	for (size_t i = 0; i < count && !ret; i++) {
-		struct stoker_bench_op op = { .name = list[i].name,
-					      .rows = list[i].rows,
-					      .positions = list[i].position + list[i].rows,
-					      .bytes = list[i].bytes,
-					      .operations = list[i].operations };
+		struct measure_op op = { .name = list[i].name,
+					 .rows = list[i].rows,
+					 .positions = list[i].position + list[i].rows,
+					 .bytes = list[i].bytes,
+					 .operations = list[i].operations };
 
 		ret = measure(&b, &list[i], &op.seconds, err);
 		if (!ret)

@@ -42,7 +42,7 @@ static uint64_t cpu_ns(void)
 	       1000ull * (uint64_t)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
 }
 
-static int set_up(struct reads *r, struct stoker_bench_reads *b, struct stoker_error *err)
+static int set_up(struct reads *r, struct measure_reads *b, struct stoker_error *err)
 {
 	const struct stoker_store_ops *ops = r->store->ops;
 	const uint64_t began = stoker_now_ns();
@@ -72,7 +72,7 @@ static int set_up(struct reads *r, struct stoker_bench_reads *b, struct stoker_e
 	return ret;
 }
 
-static void send(struct reads *r, const struct stoker_bench_reads *b, uint32_t i)
+static void send(struct reads *r, const struct measure_reads *b, uint32_t i)
 {
 	struct store_read *read = &r->read[i];
 
@@ -89,7 +89,7 @@ static void send(struct reads *r, const struct stoker_bench_reads *b, uint32_t i
 }
 
 /* Keeps @b->depth reads under way for a second. */
-static int run(struct reads *r, struct stoker_bench_reads *b, struct stoker_error *err)
+static int run(struct reads *r, struct measure_reads *b, struct stoker_error *err)
 {
 	const uint64_t began = stoker_now_ns(), cpu = cpu_ns();
 	uint64_t count = 0, now = began;
@@ -138,7 +138,7 @@ static uint64_t file_bytes(int fd, const struct stat *st)
 	return end > 0 ? (uint64_t)end : 0;
 }
 
-int stoker_bench_reads(const char *path, struct stoker_bench_reads *b, struct stoker_error *err)
+int measure_reads(const char *path, struct measure_reads *b, struct stoker_error *err)
 {
 	AUTO_FREE struct reads *r = calloc(1, sizeof(*r));
 	AUTO_FREE uint64_t *latency = calloc(LATENCIES_MAX, sizeof(*latency));

@@ -16,8 +16,8 @@ struct shape {
 };
 
 struct points {
-	struct stoker_bench_limits limits;
-	struct stoker_bench_product list[MOST_POINTS];
+	struct measure_limits limits;
+	struct measure_product list[MOST_POINTS];
 	const char *of[MOST_POINTS];
 	size_t count;
 };
@@ -35,28 +35,26 @@ static const struct shape real_shapes[] = {
 };
 
 /* What the device could multiply at most for this product: codes on the CPU, where it can. */
-static double multiply_limit(const struct stoker_bench_limits *l,
-			     const struct stoker_bench_product *p)
+static double multiply_limit(const struct measure_limits *l, const struct measure_product *p)
 {
 	const bool codes = l->code_operations > 0 && *p->format != 'F' && *p->format != 'B';
 
 	return codes ? l->code_operations : l->float_operations;
 }
 
-static double of_reading(const struct stoker_bench_limits *l, const struct stoker_bench_product *p)
+static double of_reading(const struct measure_limits *l, const struct measure_product *p)
 {
 	return p->weight_bytes / p->seconds / l->read_bytes;
 }
 
-static double of_multiplying(const struct stoker_bench_limits *l,
-			     const struct stoker_bench_product *p)
+static double of_multiplying(const struct measure_limits *l, const struct measure_product *p)
 {
 	return p->operations / p->seconds / multiply_limit(l, p);
 }
 
 static void print_point(const struct points *points, size_t i)
 {
-	const struct stoker_bench_product *p = &points->list[i];
+	const struct measure_product *p = &points->list[i];
 
 	printf("%-8s %6u x %-6u %4u rows %10.3f ms %8.2f GB/s %4.0f %% %9.2f GFLOP/s %4.0f %%  "
 	       "%s\n",
@@ -68,7 +66,7 @@ static void print_point(const struct points *points, size_t i)
 
 static struct json_object *point_json(const struct points *points, size_t i)
 {
-	const struct stoker_bench_product *p = &points->list[i];
+	const struct measure_product *p = &points->list[i];
 	struct json_object *o = json_object_new_object();
 
 	json_object_object_add(o, "format", json_object_new_string(p->format));
@@ -88,7 +86,7 @@ static struct json_object *point_json(const struct points *points, size_t i)
 }
 
 static void add_limits(struct json_object *root, const struct stoker_device *device,
-		       const struct stoker_bench_limits *l)
+		       const struct measure_limits *l)
 {
 	json_object_object_add(root, "device",
 			       json_object_new_string(stoker_device_description(device)));
@@ -101,7 +99,7 @@ static void add_limits(struct json_object *root, const struct stoker_device *dev
 				       json_object_new_double(l->code_operations));
 }
 
-static void print_limits(const struct stoker_device *device, const struct stoker_bench_limits *l)
+static void print_limits(const struct stoker_device *device, const struct measure_limits *l)
 {
 	printf("%s\nreading memory %8.2f GB/s\nfloats         %8.2f GFLOP/s\n",
 	       stoker_device_description(device), 1e-9 * l->read_bytes, 1e-9 * l->float_operations);
@@ -111,12 +109,12 @@ static void print_limits(const struct stoker_device *device, const struct stoker
 
 int bench_limits(const struct compute_options *compute, bool json)
 {
-	struct stoker_bench_limits limits;
+	struct measure_limits limits;
 	struct stoker_device *device = NULL;
 	struct stoker_error err;
 	int status = open_device(compute, &device);
 
-	if (!status && stoker_bench_limits(device, &limits, &err))
+	if (!status && measure_limits(device, &limits, &err))
 		status = fail(&err);
 	if (!status && json) {
 		struct json_object *root = json_object_new_object();
@@ -200,7 +198,7 @@ static int plot_points(const char *path, const struct stoker_device *device, con
 	if (p->limits.code_operations > 0)
 		plot_roof(f, p, p->limits.code_operations, "8-bit codes");
 	for (size_t i = 0; i < p->count; i++) {
-		const struct stoker_bench_product *b = &p->list[i];
+		const struct measure_product *b = &p->list[i];
 
 		fprintf(f,
 			"<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" fill=\"%s\" "
@@ -227,13 +225,13 @@ static int measure_format(struct stoker_device *device, const char *format,
 
 	for (; shapes->in; shapes++)
 		for (size_t i = 0; i < sizeof(row_counts) / sizeof(*row_counts); i++) {
-			struct stoker_bench_product *p = &points->list[points->count];
+			struct measure_product *p = &points->list[points->count];
 
-			*p = (struct stoker_bench_product){ .format = format,
-							    .in = shapes->in,
-							    .out = shapes->out,
-							    .rows = row_counts[i] };
-			if (stoker_bench_product(device, p, &err))
+			*p = (struct measure_product){ .format = format,
+						       .in = shapes->in,
+						       .out = shapes->out,
+						       .rows = row_counts[i] };
+			if (measure_product(device, p, &err))
 				return fail(&err);
 			points->of[points->count] = shapes->of;
 			if (!json)
@@ -245,11 +243,11 @@ static int measure_format(struct stoker_device *device, const char *format,
 
 /* Ops other than single products. */
 struct others {
-	const struct stoker_bench_limits *limits;
+	const struct measure_limits *limits;
 	struct json_object *list; /* NULL: they are printed */
 };
 
-static void take_other(void *context, const struct stoker_bench_op *op)
+static void take_other(void *context, const struct measure_op *op)
 {
 	const struct others *others = context;
 	const double bytes = op->bytes / op->seconds, rate = op->operations / op->seconds;
@@ -287,7 +285,7 @@ int bench_ops(const struct compute_options *compute, const char *format, const c
 	struct stoker_error err;
 	int status = points ? open_device(compute, &device) : failf("out of memory");
 
-	if (!status && stoker_bench_limits(device, &points->limits, &err))
+	if (!status && measure_limits(device, &points->limits, &err))
 		status = fail(&err);
 	if (!status && !json)
 		print_limits(device, &points->limits);
@@ -303,8 +301,8 @@ int bench_ops(const struct compute_options *compute, const char *format, const c
 	if (points)
 		others.limits = &points->limits;
 	if (!status) {
-		const int ret = stoker_bench_ops(device, format ? format : "Q4_K", take_other,
-						 &others, &err);
+		const int ret =
+			measure_ops(device, format ? format : "Q4_K", take_other, &others, &err);
 
 		if (ret == -ENOMEM) /* products have been measured all the same */
 			fprintf(stderr, "stoker: %s\n", err.message);

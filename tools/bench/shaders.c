@@ -42,7 +42,7 @@ int bench_shaders(const struct compute_options *compute, bool json)
 
 	if (strncmp(name, "vulkan", 6))
 		status = failf("shaders are compiled for Vulkan devices, not for %s", name);
-	else if (stoker_bench_shaders(name[6] ? name + 7 : "", add, &t, &err))
+	else if (measure_shaders(name[6] ? name + 7 : "", add, &t, &err))
 		status = fail(&err);
 	if (!json && *t.shader)
 		putchar('\n');

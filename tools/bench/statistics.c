@@ -11,7 +11,7 @@ enum { MOST = 64 };
 
 struct listing {
 	struct vulkan *v;
-	stoker_bench_statistic_fn *fn;
+	measure_statistic_fn *fn;
 	void *context;
 };
 
@@ -72,8 +72,8 @@ static int list_products(const struct listing *l, const struct stoker_format *f,
 	return ret ? ret : list_pipeline(l, vulkan_product_kernel(l->v, &large), err);
 }
 
-int stoker_bench_shaders(const char *device, stoker_bench_statistic_fn *fn, void *context,
-			 struct stoker_error *err)
+int measure_shaders(const char *device, measure_statistic_fn *fn, void *context,
+		    struct stoker_error *err)
 {
 	struct listing l = { .fn = fn, .context = context };
 	int ret = vulkan_open_compiler(device, &l.v, err);
