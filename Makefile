@@ -84,7 +84,7 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(LIBRARY_FLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
-$(SHADER_BUILD)/shaders.o: $(SHADER_BUILD)/shaders.c
+$(SHADER_BUILD)/shaders.o $(BUILD)/tools/bench/spin_shader.o: %.o: %.c
 	$(CC) $(CPPFLAGS) $(LIBRARY_FLAGS) -c $< -o $@
 
 define isa_rule
@@ -187,25 +187,36 @@ $(SHADER_BUILD)/list: FORCE
 	@echo '$(SPIRV)' | cmp -s - $@ || echo '$(SPIRV)' > $@
 
 $(SHADER_BUILD)/shaders.c: $(SPIRV) $(SHADER_BUILD)/list shaders/embed.sh
-	shaders/embed.sh $(SPIRV) > $@.part
+	shaders/embed.sh stoker_shaders $(SPIRV) > $@.part
 	mv $@.part $@
 
 # --- the program --------------------------------------------------------------------------------
 
 # what measures looks inside the library: see tests/lint/layers.sh
-BENCH_SOURCES := $(wildcard tools/bench/*.c)
+BENCH_ISA_SOURCES := tools/bench/spin_kernels.c
+BENCH_SOURCES := $(filter-out $(BENCH_ISA_SOURCES),$(wildcard tools/bench/*.c))
 BENCH_OBJECTS := $(BENCH_SOURCES:%.c=$(BUILD)/%.o)
+SPIN_OBJECTS := $(BUILD)/tools/bench/spin_shader.o \
+	$(foreach isa,$(ISAS),$(BENCH_ISA_SOURCES:%.c=$(BUILD)/%.$(isa).o))
 TOOL_SOURCES := $(wildcard tools/*.c) $(BENCH_SOURCES)
 TOOL_OBJECTS := $(TOOL_SOURCES:%.c=$(BUILD)/%.o)
 $(BENCH_OBJECTS): INTERNAL_HEADERS := -Iruntime
 $(TOOL_OBJECTS): LIBRARY_FLAGS = $(BASE_FLAGS) -Itools $(INTERNAL_HEADERS) $(TOOL_FLAGS)
+$(SPIN_OBJECTS): LIBRARY_FLAGS += -Itools -ffp-contract=fast
 TOOL_FLAGS := $(shell $(PKG_CONFIG) --cflags $(TOOL_PACKAGES) 2>/dev/null)
 
-$(TOOL): $(TOOL_OBJECTS) $(KEEP_LOADED) $(INTERNAL)
+$(BUILD)/tools/bench/spin.spv: tools/bench/spin.comp $(SHADER_SOURCES)
+	@mkdir -p $(@D)
+	$(call compile_shader,$<,-Ishaders)
+$(BUILD)/tools/bench/spin_shader.c: $(BUILD)/tools/bench/spin.spv shaders/embed.sh
+	shaders/embed.sh spin_shaders $< > $@.part
+	mv $@.part $@
+
+$(TOOL): $(TOOL_OBJECTS) $(SPIN_OBJECTS) $(KEEP_LOADED) $(INTERNAL)
 	$(CC) $(LDFLAGS) $(if $(KEEP_LOADED),-rdynamic) $^ $(shell $(PKG_CONFIG) --libs $(TOOL_PACKAGES)) $(LDLIBS) -o $@
 
 include tests/tests.mk
 include driver/driver.mk
 include tools/tools.mk
 
--include $(OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d)
+-include $(OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d) $(SPIN_OBJECTS:.o=.d)

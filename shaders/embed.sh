@@ -1,8 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Writes a C file with the given SPIR-V files as arrays, named as they are without .spv.
-# usage: embed.sh FILE.spv... > shaders.c
+# usage: embed.sh ARRAY FILE.spv... > shaders.c
 set -eu
+array=$1
+shift
 
 echo '// SPDX-License-Identifier: MIT'
 echo '/* Made by shaders/embed.sh. */'
@@ -14,11 +16,11 @@ for file in "$@"; do
 	echo "};"
 	number=$((number + 1))
 done
-echo 'const struct stoker_shader stoker_shaders[] = {'
+echo "const struct stoker_shader ${array}[] = {"
 number=0
 for file in "$@"; do
 	echo "	{ \"$(basename "$file" .spv)\", words_$number, sizeof(words_$number) },"
 	number=$((number + 1))
 done
 echo '};'
-echo "const size_t stoker_shader_count = $number;"
+echo "const size_t ${array%s}_count = $number;"

@@ -175,11 +175,6 @@ struct push_delta_net {
 	uint rows, key_heads, value_heads, size, qkv_stride, dst_stride, grouped;
 };
 
-struct push_spin {
-	address dst;
-	uint rounds;
-};
-
 struct push_copy {
 	address dst, src;
 	uint rows, width, dst_stride, src_stride;

@@ -268,13 +268,6 @@ struct op_copy {
 	uint32_t rows, width, dst_stride, src_stride;
 };
 
-/* Multiplies and adds in registers and does nothing else, for measuring. */
-struct op_spin {
-	stoker_address dst; /* a float that isn't written */
-	uint32_t rounds;
-	bool codes; /* 8-bit ones, not floats */
-};
-
 /* ids[row] = position of the largest value, the first of equals; NaN is no value */
 struct op_argmax {
 	stoker_address ids, src;
@@ -352,8 +345,6 @@ struct stoker_device_ops {
 	void (*delta_net)(struct stoker_device *d, const struct op_delta_net *op);
 	void (*copy)(struct stoker_device *d, const struct op_copy *op);
 	void (*argmax)(struct stoker_device *d, const struct op_argmax *op);
-	/* How many multiplications and additions that makes; 0: the device can't. */
-	double (*spin)(struct stoker_device *d, const struct op_spin *op);
 };
 
 /* Implementations embed this first. */

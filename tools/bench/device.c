@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include "bench/spin.h"
 #include "device/device.h"
 
 /* What is read before the same is read again: more than caches hold, as far as they're known. */
@@ -99,11 +100,18 @@ int measure_read_bandwidth(struct stoker_device *d, double *bytes_per_second,
 	return ret;
 }
 
+static double spin(struct stoker_device *d, const struct spin *s)
+{
+	if (!strcmp(d->ops->name, "cpu"))
+		return spin_cpu(d, s);
+	return strcmp(d->ops->name, "vulkan") ? 0 : spin_vulkan(d, s);
+}
+
 /* Operations a second, best of several passes. */
 static int multiply_rate(struct stoker_device *d, bool codes, double *rate,
 			 struct stoker_error *err)
 {
-	struct op_spin op = { .rounds = 256, .codes = codes };
+	struct spin op = { .rounds = 256, .codes = codes };
 	struct stoker_memory memory;
 	int ret;
 
@@ -122,7 +130,7 @@ static int multiply_rate(struct stoker_device *d, bool codes, double *rate,
 
 		ret = d->ops->begin(d, err);
 		if (!ret) {
-			operations = d->ops->spin(d, &op);
+			operations = spin(d, &op);
 			ret = d->ops->submit(d, NULL, err);
 		}
 		const uint64_t took = MAX(stoker_now_ns() - started, (uint64_t)1);

@@ -449,27 +449,6 @@ static void argmax(struct stoker_device *d, const struct op_argmax *op)
 	}
 }
 
-static void spin_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
-		       size_t end)
-{
-	const struct op_spin *op = context;
-
-	(void)thread;
-	for (size_t i = begin; i < end; i++)
-		if (cpu->kernels->spin(op->codes, op->rounds) == 0)
-			*(float *)host(op->dst) = 0;
-}
-
-static double spin(struct stoker_device *d, const struct op_spin *op)
-{
-	struct cpu *cpu = cpu_of(d);
-	const double values = op->codes ? cpu->kernels->spin_codes : cpu->kernels->spin_floats;
-	const size_t shares = 8 * (size_t)cpu->threads;
-
-	cpu_parallel(cpu, shares, 1, SIZE_MAX, spin_range, op);
-	return 2.0 * (double)shares * op->rounds * values;
-}
-
 static void destroy(struct stoker_device *d)
 {
 	struct cpu *cpu = cpu_of(d);
@@ -519,7 +498,6 @@ const struct stoker_device_ops cpu_ops = {
 	.delta_net = cpu_delta_net,
 	.copy = copy,
 	.argmax = argmax,
-	.spin = spin,
 };
 
 int stoker_cpu_open(unsigned threads, bool exact, struct stoker_device **device,

@@ -130,9 +130,6 @@ struct cpu_kernels {
 	void (*convolve)(float *dst, const float *const *x, const float *w, size_t stride,
 			 size_t taps, size_t n, bool silu);
 	void (*kv_load)(enum stoker_kv_format format, const uint8_t *src, float *dst, size_t n);
-	/* @rounds times so many independent products; not 0, so that they aren't left out. */
-	float (*spin)(bool codes, uint32_t rounds);
-	unsigned spin_floats, spin_codes;
 	void (*kv_save)(enum stoker_kv_format format, const float *src, uint8_t *dst, size_t n);
 };
 

@@ -388,6 +388,7 @@ void vulkan_record(struct vulkan *v, const struct vulkan_dispatch *d)
 	/* VUID-vkCmdDispatch-groupCountX-00386 to 00388: maxComputeWorkGroupCount */
 	v->vk.vkCmdDispatch(c->recording, MIN(d->x, most[0]), MIN(MAX(d->y, 1u), most[1]),
 			    MIN(MAX(d->z, 1u), most[2]));
-	vulkan_timing_add(v, c->ring[c->next].timing, vulkan_shader_name(d->shader),
+	vulkan_timing_add(v, c->ring[c->next].timing,
+			  d->custom ? d->custom->name : vulkan_shader_name(d->shader),
 			  d->format ? d->format->name : NULL);
 }

@@ -31,7 +31,6 @@ enum vulkan_shader {
 	SHADER_DELTA_NET,
 	SHADER_COPY,
 	SHADER_ARGMAX,
-	SHADER_SPIN,
 };
 
 /* Memory that an op reads or writes. */
@@ -42,6 +41,7 @@ struct vulkan_span {
 };
 
 struct vulkan_dispatch {
+	const struct stoker_shader *custom; /* the caller's instead of an embedded one, or NULL */
 	enum vulkan_shader shader;
 	const struct stoker_format *format; /* of shaders that come one a format */
 	uint32_t threads;		    /* of a workgroup, 0: one subgroup */

@@ -311,19 +311,6 @@ static void argmax(struct stoker_device *d, const struct op_argmax *op)
 	       SPANS(writes(op->ids, op->rows), reads(op->src, (uint64_t)op->rows * op->width)));
 }
 
-static double spin(struct stoker_device *d, const struct op_spin *op)
-{
-	struct vulkan *v = vulkan_of(d);
-	const uint32_t groups = v->emulated ? 64 : 4096;
-	const struct push_spin push = { .dst = op->dst, .rounds = op->rounds };
-
-	if (op->codes)
-		return 0;
-	RECORD(v, push, groups, .shader = SHADER_SPIN, .threads = threads(v),
-	       SPANS(writes(op->dst, 1)));
-	return 2.0 * 32 * (double)op->rounds * groups * threads(v);
-}
-
 int vulkan_ops_open(struct vulkan *v, struct stoker_error *err)
 {
 	static const float values[] = { 0, 1, -INFINITY };
@@ -384,5 +371,4 @@ const struct stoker_device_ops vulkan_ops = {
 	.delta_net = delta_net,
 	.copy = copy,
 	.argmax = argmax,
-	.spin = spin,
 };

@@ -15,6 +15,7 @@ enum {
 };
 
 struct pipeline {
+	const struct stoker_shader *custom;
 	enum vulkan_shader shader;
 	const struct stoker_format *format;
 	uint32_t constants[VULKAN_CONSTANTS];
@@ -54,7 +55,6 @@ static const char *const shader_names[] = {
 	[SHADER_DELTA_NET] = "delta_net",
 	[SHADER_COPY] = "copy",
 	[SHADER_ARGMAX] = "argmax",
-	[SHADER_SPIN] = "spin",
 };
 
 static char *cache_path(const VkPhysicalDeviceProperties *p)
@@ -235,7 +235,7 @@ static VkResult create(struct vulkan *v, const struct stoker_shader *shader, str
 
 static bool same(const struct pipeline *a, const struct pipeline *b)
 {
-	return a->shader == b->shader && a->format == b->format &&
+	return a->custom == b->custom && a->shader == b->shader && a->format == b->format &&
 	       !memcmp(a->constants, b->constants, sizeof(a->constants));
 }
 
@@ -243,7 +243,7 @@ int vulkan_pipeline(struct vulkan *v, const struct vulkan_dispatch *d, VkPipelin
 		    struct stoker_error *err)
 {
 	struct vulkan_pipelines *own = v->pipelines;
-	struct pipeline p = { .shader = d->shader, .format = d->format };
+	struct pipeline p = { .custom = d->custom, .shader = d->shader, .format = d->format };
 	const struct stoker_shader *shader;
 	char name[64], doing[96];
 	VkResult result;
@@ -258,7 +258,7 @@ int vulkan_pipeline(struct vulkan *v, const struct vulkan_dispatch *d, VkPipelin
 			return 0;
 		}
 	full_name(d->shader, d->format, name);
-	shader = find_shader(name);
+	shader = d->custom ? d->custom : find_shader(name);
 	if (!shader)
 		return stoker_fail(err, -ENOTSUP, "%s: there is no shader %s", v->name, name);
 	if (own->count == own->room) {

@@ -4,6 +4,12 @@
 /* Multiplies and adds in registers and does nothing else: what a device can do at most. */
 #include "common.glsl"
 
+/* as in spin_vulkan.c */
+struct push_spin {
+	address dst;
+	uint rounds;
+};
+
 PUSH(push_spin);
 
 void main()
