@@ -114,8 +114,11 @@ void make_codes(uint head, const vec2 value[VALUE_PAIRS])
 				dst.v[at / 4] = bytes | other << 16;
 		}
 		sums = sum_of(sums);
-		if (c < VALUE_SIZE && c % 32 == 0)
+		if (c < VALUE_SIZE && c % 32 == 0) {
 			store_sums(dst, CODE_WORDS, largest, sums);
+			if (PAIRS)
+				store_squares(dst, CODE_WORDS, 32.0);
+		}
 	}
 }
 

@@ -51,4 +51,6 @@ void store_codes(uint64_t at, const vec4 x[8])
 		}
 	}
 	store_sums(dst, CODE_WORDS, largest, sums);
+	if (PAIRS)
+		store_squares(dst, CODE_WORDS, 32.0);
 }

@@ -127,7 +127,7 @@ float product(uint64_t row, uint g, const Codes x)
 
 #ifdef PAIRS
 
-/* What products with codes that wait for a norm are multiplied by. */
+/* What the products with a row of codes are multiplied by: see push_quantize. */
 float norm_of(uint64_t src)
 {
 	const uint groups = p.width / 32;
@@ -238,7 +238,7 @@ void store_codes(uint64_t codes, uint g, const float x[ROWS], float squares)
 	sums = subgroupAdd(sums);
 	if (lane == 0) {
 		store_sums(dst, X_WORDS, largest, sums);
-		dst.v[X_WORDS + 3] = floatBitsToUint(squares);
+		store_squares(dst, X_WORDS, squares);
 	}
 }
 
@@ -267,8 +267,8 @@ void add_two(const uint64_t row[ROWS], uint64_t src, uint g, inout float sum[ROW
 
 #endif
 
-/* The sums of this lane's outputs, times @norm, over what it shares of the job: one row of one slot. */
-void add_up(uint64_t weights, uint job, uint first, float norm, out float total[ROWS])
+/* The sums of this lane's outputs over what it shares of the job: one row of one slot. */
+void add_up(uint64_t weights, uint job, uint first, out float total[ROWS])
 {
 	const uint groups = (p.width + 31) / 32;
 	const uint lane = BY_LANE ? 0 : gl_SubgroupInvocationID;
@@ -291,6 +291,11 @@ void add_up(uint64_t weights, uint job, uint first, float norm, out float total[
 		const float factor =
 			LONE || MAKES_CODES ? 1.0 : Floats(p.mix).v[if_has(HAS_MIX, entry)];
 		const float scale = PLAIN ? 1.0 : Floats(p.scale).v[if_has(HAS_SCALE, matrix)];
+#ifdef PAIRS
+		const float norm = norm_of(src);
+#else
+		const float norm = 1.0;
+#endif
 		uint64_t at[ROWS];
 		float sum[ROWS];
 
@@ -351,9 +356,10 @@ void add_up(uint64_t weights, uint job, uint first, float norm, out float total[
 void make_codes(uint job, uint first, float y[ROWS])
 {
 	Floats sum = Floats(floats(p.SUM, uint64_t(job) * p.out_width));
-	float squares = 0.0;
+	float squares = 32.0;
 
 	if (KIND == MATVEC_ADDED) {
+		squares = 0.0;
 		[[unroll]] for (uint r = 0; r < ROWS; r++) {
 			const uint o = output_of(first, r);
 			const float x = sum.v[o] + uintBitsToFloat(p.ADD_SCALE) * y[r];
@@ -375,14 +381,10 @@ void run_rows(uint first)
 
 	for (uint job = gl_WorkGroupID.y; job < p.rows * p.slots; job += gl_NumWorkGroups.y) {
 		const uint row = job / p.slots, slot = job % p.slots;
-		float total[ROWS], gate[ROWS], norm = 1.0;
+		float total[ROWS], gate[ROWS];
 
-#ifdef PAIRS
-		if ((p.has & HAS_SQUARES) != 0)
-			norm = norm_of(floats(p.src, uint64_t(row) * p.src_stride));
-#endif
 		for (uint pass = gated ? 0 : 1; pass < 2; pass++) {
-			add_up(pass == 0 ? p.gate : p.weight, job, first, norm, total);
+			add_up(pass == 0 ? p.gate : p.weight, job, first, total);
 			[[unroll]] for (uint r = 0; r < ROWS; r++)
 				if (pass == 0)
 					gate[r] = total[r];

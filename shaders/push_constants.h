@@ -38,7 +38,6 @@ struct push_embed {
  */
 #define HAS_GATE 64
 #define ACTIVATION_SHIFT 16
-#define HAS_SQUARES 128 /* src are codes that wait for their norm: see push_quantize */
 /* Kernels for some cases, in which members that they have no use for stand for something else. */
 #define MATVEC_ANY 0
 /*
@@ -85,9 +84,9 @@ struct push_matmul {
 
 /*
  * Rows of src as 8-bit codes: for each 32 values the codes in DOT_WORDS words or in PAIR_WORDS,
- * then CODE_EXTRA_WORDS: their scale, the sums of all and of the first 16 codes times it, and if a
- * norm is still to come, the sum over the 32 of x^2 + eps: with n values in a row they are to be
- * divided by the root of 1/n of these sums.
+ * then CODE_EXTRA_WORDS: their scale, the sums of all and of the first 16 codes times it, and with
+ * pairs what their share is of the squares by whose mean's root the row is still to be divided: the
+ * sum over the 32 of x^2 + eps where a norm is left to what reads them, 32 otherwise.
  */
 #define CODES_NONE 0
 #define CODES_DOT 1

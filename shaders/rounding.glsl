@@ -38,6 +38,12 @@ void store_sums(Words dst, uint at, float largest, int sums)
 	dst.v[at + 2] = floatBitsToUint(scale * float(first));
 }
 
+/* Behind that: see push_quantize. */
+void store_squares(Words dst, uint at, float squares)
+{
+	dst.v[at + 3] = floatBitsToUint(squares);
+}
+
 /* Four codes as two words of pairs: the first and the third, and the others. */
 uvec2 paired(ivec4 q)
 {

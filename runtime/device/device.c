@@ -28,13 +28,20 @@ void stoker_device_close(struct stoker_device **device)
 		d->ops->destroy(d);
 }
 
+void stoker_matmul_then(struct stoker_device *d, const struct op_matmul *op)
+{
+	if (op->then)
+		d->ops->add_norm(d, op->then);
+}
+
 void stoker_gated_in_parts(struct stoker_device *d, const struct op_gated *op)
 {
 	const struct op_matmul both = { .count = op->gate->at ? 2 : 1,
 					.rows = op->rows,
 					.weight = { op->up, op->gate },
 					.dst = { op->scratch, op->dst },
-					.src = op->src };
+					.src = op->src,
+					.src_q8 = op->src_q8 };
 	const struct op_glu glu = { .dst = op->dst,
 				    .gate = op->gate->at ? op->dst : 0,
 				    .up = op->scratch,

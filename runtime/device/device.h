@@ -45,14 +45,38 @@ struct stoker_memory {
 	void *private; /* the device's own */
 };
 
+/*
+ * A device may want what its products read as 8-bit numbers with scales, in a layout of its own:
+ * stoker_q8_bytes() and stoker_takes_q8() tell.  Ops that make activations make them at dst_q8 as
+ * well, and ops that take activations read src_q8 in place of src for weights that take q8; 0 is
+ * none, for which a device does what it would do without.  Such rows have no gaps in between, there
+ * are at most q8_rows of them, and an op doesn't write where it reads them.
+ */
+
+/*
+ * x += scale * a, h = RMS norm of x times @weight.  With @q8_only nothing reads h but as q8: its
+ * floats needn't be made.  Rows have @width values and no gaps.
+ */
+struct op_add_norm {
+	stoker_address x, a, h, h_q8, weight; /* weight 0: all ones */
+	uint32_t rows, width;
+	bool q8_only;
+	float scale, eps;
+};
+
 enum { STOKER_MATMUL_MAX = 4 };
 
-/* dst[i][rows][out_i] = W_i src[rows][in]: matrices that share their input. */
+/*
+ * dst[i][rows][out_i] = W_i src[rows][in]: matrices that share their input.  @then is what happens
+ * to the result of a single matrix, whose rows are its a; a device may do both at once, and what
+ * doesn't calls stoker_matmul_then().
+ */
 struct op_matmul {
 	uint32_t count, rows;
 	const struct stoker_weight *weight[STOKER_MATMUL_MAX];
 	stoker_address dst[STOKER_MATMUL_MAX]; /* rows of out_i floats */
-	stoker_address src;
+	stoker_address src, src_q8;
+	const struct op_add_norm *then; /* NULL: nothing */
 };
 
 enum stoker_activation {
@@ -66,7 +90,7 @@ enum stoker_activation {
 /* dst[row] = act(gate src[row], up src[row]), or without a gate act(up src[row]). */
 struct op_gated {
 	const struct stoker_weight *gate, *up; /* gate->at may be 0 */
-	stoker_address dst, src;
+	stoker_address dst, src, dst_q8, src_q8;
 	stoker_address scratch; /* as large as dst */
 	uint32_t rows;
 	enum stoker_activation activation;
@@ -89,9 +113,12 @@ struct op_embed {
 
 enum norm_kind { NORM_RMS, NORM_L2 };
 
-/* RMS: x / sqrt(mean x^2 + eps) * weight; L2: x / max(|x|, eps).  @weight 0 is all ones. */
+/*
+ * RMS: x / sqrt(mean x^2 + eps) * weight; L2: x / max(|x|, eps).  @weight 0 is all ones.  q8 is
+ * made of rows that are one group only.
+ */
 struct op_norm {
-	stoker_address dst, src, weight;
+	stoker_address dst, src, dst_q8, weight;
 	enum norm_kind kind;
 	uint32_t rows, groups, width; /* @groups of @width values in each row */
 	uint32_t dst_stride, src_stride;
@@ -140,7 +167,7 @@ struct op_qkv {
  * @softcap > 0 caps scores by c * tanh(s / c).
  */
 struct op_attention {
-	stoker_address dst, q, keys, values, sinks, position;
+	stoker_address dst, dst_q8, q, keys, values, sinks, position;
 	enum stoker_kv_format format;
 	uint32_t rows, heads, kv_heads, key_size, value_size, window;
 	uint32_t q_stride, q_head_stride, dst_stride;
@@ -203,7 +230,7 @@ struct op_foresee {
 
 /* dst[row] = sum over k of weights[row][k] * down_e(act(gate_e src[row], up_e src[row])) */
 struct op_experts {
-	stoker_address dst, src, ids, weights;
+	stoker_address dst, src, src_q8, ids, weights;
 	const struct stoker_weight *gate, *up, *down; /* gate->at may be 0 */
 	struct stoker_expert_source *source; /* of the weights' addresses, NULL: at + e * stride */
 	uint32_t rows, used;
@@ -325,12 +352,16 @@ struct stoker_device_ops {
 		      uint32_t cut);
 	int (*tile)(struct stoker_device *d, const struct stoker_weight *w,
 		    struct stoker_error *err);
+	/* See stoker_q8_bytes() and stoker_takes_q8(); NULL where q8_rows is 0. */
+	uint64_t (*q8_bytes)(const struct stoker_device *d, uint32_t width);
+	bool (*takes_q8)(const struct stoker_device *d, const struct stoker_weight *w);
 
 	void (*embed)(struct stoker_device *d, const struct op_embed *op);
 	void (*matmul)(struct stoker_device *d, const struct op_matmul *op);
 	void (*gated)(struct stoker_device *d, const struct op_gated *op);
 	void (*matmul_heads)(struct stoker_device *d, const struct op_matmul_heads *op);
 	void (*norm)(struct stoker_device *d, const struct op_norm *op);
+	void (*add_norm)(struct stoker_device *d, const struct op_add_norm *op);
 	void (*rope)(struct stoker_device *d, const struct op_rope *op);
 	void (*kv_store)(struct stoker_device *d, const struct op_kv_store *op);
 	void (*qkv)(struct stoker_device *d, const struct op_qkv *op); /* NULL: one by one */
@@ -354,6 +385,7 @@ struct stoker_device {
 	char description[192]; /* "cpu: 2 threads, avx512" */
 	uint64_t max_memory;   /* of one memory_create() */
 	bool exact;
+	uint32_t q8_rows;		/* ops take q8 of up to so many rows, 0: of none */
 	bool shares_memory;		/* with the host */
 	uint64_t memory_left;		/* of its own, 0: it isn't known */
 	struct stoker_profile *profile; /* NULL: none */
@@ -380,7 +412,22 @@ static inline bool stoker_wants_tiles(const struct stoker_device *d, const struc
 	return d->ops->tiles && d->ops->tiles(d, f, in, cut);
 }
 
-/* op_gated as a matmul and a glu. */
+/* Bytes of a row of @width values as q8, 0: the device has no use for it. */
+static inline uint64_t stoker_q8_bytes(const struct stoker_device *d, uint32_t width)
+{
+	return d->q8_rows ? d->ops->q8_bytes(d, width) : 0;
+}
+
+/* Whether products of @w with @rows rows read them as q8, and not as floats. */
+static inline bool stoker_takes_q8(const struct stoker_device *d, const struct stoker_weight *w,
+				   uint32_t rows)
+{
+	return rows <= d->q8_rows && d->ops->takes_q8(d, w);
+}
+
+/* What is left to do of a matmul when its products are. */
+void stoker_matmul_then(struct stoker_device *d, const struct op_matmul *op);
+/* op_gated as a matmul and a glu, without dst_q8. */
 void stoker_gated_in_parts(struct stoker_device *d, const struct op_gated *op);
 
 int stoker_cpu_open(unsigned threads, bool exact, struct stoker_device **device,

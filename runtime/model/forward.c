@@ -4,6 +4,9 @@
  * residual stream, h the normed input of a block, a its output.  Scratch is memory that each block
  * carves up for itself; the same function says where a block's parts are and, from address 0, how
  * much they take.
+ *
+ * A block ends with its output's way to the residual and with the norm that the next block reads,
+ * which is one op; where a product comes last, it's said to that product, as its @then.
  */
 #include "model/model.h"
 
@@ -14,6 +17,22 @@ static stoker_address carve(stoker_address *at, const struct forward *f, uint64_
 
 	*at += round_up(f->rows * width * sizeof(float), 64);
 	return part;
+}
+
+/* Likewise as q8, of as many rows as there is any of; nothing where the device uses none. */
+static stoker_address carve_q8(stoker_address *at, const struct forward *f, uint64_t width)
+{
+	const struct stoker_device *d = f->model->device;
+	const stoker_address part = *at;
+
+	*at += round_up(MIN(f->rows, d->q8_rows) * stoker_q8_bytes(d, (uint32_t)width), 64);
+	return part;
+}
+
+/* Whether a product with @w reads these rows as q8. */
+static bool takes_q8(const struct forward *f, const struct stoker_weight *w)
+{
+	return w->at && stoker_takes_q8(f->model->device, w, f->rows);
 }
 
 static void norm(const struct forward *f, stoker_address dst, stoker_address src,
@@ -32,14 +51,56 @@ static void norm(const struct forward *f, stoker_address dst, stoker_address src
 	f->model->device->ops->norm(f->model->device, &op);
 }
 
-static void matmul(const struct forward *f, const struct stoker_weight *w, stoker_address dst,
-		   stoker_address src)
+/* Of whole rows, as q8 as well. */
+static void norm_rows(const struct forward *f, stoker_address dst, stoker_address dst_q8,
+		      stoker_address src, stoker_address weight, uint32_t width)
 {
-	const struct op_matmul op = {
-		.count = 1, .rows = f->rows, .weight = { w }, .dst = { dst }, .src = src
-	};
+	const struct op_norm op = { .dst = dst,
+				    .dst_q8 = dst_q8,
+				    .src = src,
+				    .weight = weight,
+				    .rows = f->rows,
+				    .groups = 1,
+				    .width = width,
+				    .dst_stride = width,
+				    .src_stride = width,
+				    .eps = f->model->norm_eps };
+
+	f->model->device->ops->norm(f->model->device, &op);
+}
+
+static void matmul(const struct forward *f, const struct stoker_weight *w, stoker_address dst,
+		   stoker_address src, stoker_address src_q8)
+{
+	const struct op_matmul op = { .count = 1,
+				      .rows = f->rows,
+				      .weight = { w },
+				      .dst = { dst },
+				      .src = src,
+				      .src_q8 = src_q8 };
 
 	f->model->device->ops->matmul(f->model->device, &op);
+}
+
+/* The last product of a block, and what is to happen to it if nothing comes in between. */
+static void finish(const struct forward *f, const struct stoker_weight *w, stoker_address src,
+		   stoker_address src_q8, const struct op_add_norm *then)
+{
+	const struct op_matmul op = { .count = 1,
+				      .rows = f->rows,
+				      .weight = { w },
+				      .dst = { f->a },
+				      .src = src,
+				      .src_q8 = src_q8,
+				      .then = then };
+
+	f->model->device->ops->matmul(f->model->device, &op);
+}
+
+static void add_norm(const struct forward *f, const struct op_add_norm *op)
+{
+	if (op)
+		f->model->device->ops->add_norm(f->model->device, op);
 }
 
 static void add(const struct forward *f, stoker_address dst, stoker_address b, float scale)
@@ -177,7 +238,7 @@ static void prepare(const struct forward *f, const struct layer *l, const struct
 }
 
 struct attention_scratch {
-	stoker_address q, k, v, o;
+	stoker_address q, k, v, o, o_q8;
 	stoker_address queries; /* without their gates */
 };
 
@@ -190,11 +251,13 @@ static stoker_address carve_attention(const struct forward *f, const struct laye
 	s->k = carve(&at, f, (uint64_t)l->kv_heads * l->key_size);
 	s->v = carve(&at, f, (uint64_t)l->kv_heads * l->value_size);
 	s->o = carve(&at, f, (uint64_t)l->heads * l->value_size);
+	s->o_q8 = carve_q8(&at, f, (uint64_t)l->heads * l->value_size);
 	s->queries = l->output_gate ? carve(&at, f, (uint64_t)l->heads * l->key_size) : s->q;
 	return at;
 }
 
-static void attention(const struct forward *f, const struct layer *l, const struct layer_state *s)
+static void attention(const struct forward *f, const struct layer *l, const struct layer_state *s,
+		      const struct op_add_norm *then)
 {
 	const struct stoker_device_ops *ops = f->model->device->ops;
 	const uint32_t q_width = l->heads * l->key_size, o_width = l->heads * l->value_size;
@@ -202,11 +265,13 @@ static void attention(const struct forward *f, const struct layer *l, const stru
 
 	carve_attention(f, l, &part);
 	const stoker_address q = part.queries, o = part.o;
+	const stoker_address o_q8 = !l->output_gate && takes_q8(f, &l->o) ? part.o_q8 : 0;
 	const struct op_matmul project = { .count = 3,
 					   .rows = f->rows,
 					   .weight = { &l->q, &l->k, &l->v },
 					   .dst = { part.q, part.k, part.v },
-					   .src = f->h };
+					   .src = f->h,
+					   .src_q8 = f->h_q8 };
 
 	ops->matmul(f->model->device, &project);
 	if (l->output_gate)
@@ -215,6 +280,7 @@ static void attention(const struct forward *f, const struct layer *l, const stru
 
 	const struct op_attention attend = {
 		.dst = o,
+		.dst_q8 = o_q8,
 		.q = q,
 		.keys = s->keys,
 		.values = s->values,
@@ -237,11 +303,11 @@ static void attention(const struct forward *f, const struct layer *l, const stru
 	if (l->output_gate)
 		multiply(f, BINARY_MUL_SIGMOID, o, o, l->value_size, floats(part.q, l->key_size),
 			 2 * l->key_size, f->rows * l->heads, l->value_size);
-	matmul(f, &l->o, f->a, o);
+	finish(f, &l->o, o, o_q8, then);
 }
 
 struct latent_scratch {
-	stoker_address q, z, o, low;
+	stoker_address q, z, o, o_q8, low, low_q8;
 	stoker_address moved, seen;   /* queries and values of the latent space, */
 	stoker_address c, both, k, v; /* or what it's expanded to */
 };
@@ -256,8 +322,11 @@ static stoker_address carve_latent(const struct forward *f, const struct layer *
 	s->q = carve(&at, f, heads * l->key_size);
 	s->z = carve(&at, f, z_width);
 	s->o = carve(&at, f, heads * l->value_size);
-	if (l->q_a.at)
+	s->o_q8 = carve_q8(&at, f, heads * l->value_size);
+	if (l->q_a.at) {
 		s->low = carve(&at, f, l->q_a.out);
+		s->low_q8 = carve_q8(&at, f, l->q_a.out);
+	}
 	if (l->k_b.at) {
 		s->moved = carve(&at, f, heads * z_width);
 		s->seen = carve(&at, f, heads * l->latent);
@@ -280,7 +349,7 @@ static void expand_latent(const struct forward *f, const struct layer *l,
 	const uint32_t each = f->rows * l->heads;
 
 	copy(f, part->c, l->latent, part->z, z_width, f->rows, l->latent);
-	matmul(f, &l->kv_b, part->both, part->c);
+	matmul(f, &l->kv_b, part->both, part->c, 0);
 	copy(f, part->k, l->key_size, part->both, both, each, plain);
 	copy(f, part->v, l->value_size, floats(part->both, plain), both, each, l->value_size);
 	for (uint32_t h = 0; h < l->heads; h++)
@@ -291,7 +360,7 @@ static void expand_latent(const struct forward *f, const struct layer *l,
 }
 
 static void latent_attention(const struct forward *f, const struct layer *l,
-			     const struct layer_state *s)
+			     const struct layer_state *s, const struct op_add_norm *then)
 {
 	const struct stoker_device_ops *ops = f->model->device->ops;
 	const uint32_t q_width = l->heads * l->key_size, z_width = l->latent + l->rotated;
@@ -300,8 +369,11 @@ static void latent_attention(const struct forward *f, const struct layer *l,
 
 	carve_latent(f, l, &part);
 	const stoker_address q = part.q, z = part.z, o = part.o;
+	const stoker_address o_q8 = !l->k_b.at && takes_q8(f, &l->o) ? part.o_q8 : 0;
+	const stoker_address low_q8 = takes_q8(f, &l->q_b) ? part.low_q8 : 0;
 	struct op_attention attend = {
 		.dst = o,
+		.dst_q8 = o_q8,
 		.q = q,
 		.keys = s->keys,
 		.values = s->values,
@@ -319,20 +391,20 @@ static void latent_attention(const struct forward *f, const struct layer *l,
 	};
 
 	if (l->q_a.at) {
-		matmul(f, &l->q_a, part.low, f->h);
-		norm(f, part.low, part.low, l->q_a_norm, 1, l->q_a.out, l->q_a.out);
-		matmul(f, &l->q_b, q, part.low);
+		matmul(f, &l->q_a, part.low, f->h, f->h_q8);
+		norm_rows(f, part.low, low_q8, part.low, l->q_a_norm, l->q_a.out);
+		matmul(f, &l->q_b, q, part.low, low_q8);
 	} else {
-		matmul(f, &l->q, q, f->h);
+		matmul(f, &l->q, q, f->h, f->h_q8);
 	}
-	matmul(f, &l->kv_a, z, f->h);
+	matmul(f, &l->kv_a, z, f->h, f->h_q8);
 	norm(f, z, z, l->kv_a_norm, 1, l->latent, z_width);
 	rotate(f, &l->rope, floats(q, plain), l->heads, l->key_size, q_width);
 	rotate(f, &l->rope, floats(z, l->latent), 1, z_width, z_width);
 	if (!l->k_b.at) {
 		expand_latent(f, l, s, &part);
 		ops->attention(f->model->device, &attend);
-		matmul(f, &l->o, f->a, o);
+		finish(f, &l->o, o, o_q8, then);
 		return;
 	}
 	/* queries move into the latent space, where all heads share one key */
@@ -369,7 +441,7 @@ static void latent_attention(const struct forward *f, const struct layer *l,
 	attend.shared_value = true;
 	ops->attention(f->model->device, &attend);
 	ops->matmul_heads(f->model->device, &out);
-	matmul(f, &l->o, f->a, o);
+	finish(f, &l->o, o, 0, then);
 }
 
 static void convolve(const struct forward *f, const struct layer *l, const struct layer_state *s,
@@ -403,7 +475,8 @@ static stoker_address carve_conv(const struct forward *f, struct conv_scratch *s
 }
 
 /* [b | c | x] = in_proj h; out_proj(c * conv(b * x)) */
-static void short_conv(const struct forward *f, const struct layer *l, const struct layer_state *s)
+static void short_conv(const struct forward *f, const struct layer *l, const struct layer_state *s,
+		       const struct op_add_norm *then)
 {
 	const uint32_t dim = f->model->embedding;
 	struct conv_scratch part;
@@ -411,11 +484,11 @@ static void short_conv(const struct forward *f, const struct layer *l, const str
 	carve_conv(f, &part);
 	const stoker_address bcx = part.bcx, u = part.u;
 
-	matmul(f, &l->conv_in, bcx, f->h);
+	matmul(f, &l->conv_in, bcx, f->h, f->h_q8);
 	multiply(f, BINARY_MUL, u, bcx, 3 * dim, floats(bcx, 2 * dim), 3 * dim, f->rows, dim);
 	convolve(f, l, s, u, u, false);
 	multiply(f, BINARY_MUL, u, u, dim, floats(bcx, dim), 3 * dim, f->rows, dim);
-	matmul(f, &l->conv_out, f->a, u);
+	finish(f, &l->conv_out, u, 0, then);
 }
 
 struct delta_scratch {
@@ -436,7 +509,8 @@ static stoker_address carve_delta(const struct forward *f, const struct layer *l
 	return at;
 }
 
-static void delta_net(const struct forward *f, const struct layer *l, const struct layer_state *s)
+static void delta_net(const struct forward *f, const struct layer *l, const struct layer_state *s,
+		      const struct op_add_norm *then)
 {
 	const struct stoker_device_ops *ops = f->model->device->ops;
 	const uint32_t keys = l->key_heads * l->state_size, inner = l->value_heads * l->state_size;
@@ -448,7 +522,8 @@ static void delta_net(const struct forward *f, const struct layer *l, const stru
 					   .rows = f->rows,
 					   .weight = { &l->conv_in, &l->gate, &l->alpha, &l->beta },
 					   .dst = { qkv, gate, part.alpha, part.beta },
-					   .src = f->h };
+					   .src = f->h,
+					   .src_q8 = f->h_q8 };
 	const struct op_norm unit = { .dst = qkv,
 				      .src = qkv,
 				      .kind = NORM_L2,
@@ -481,14 +556,14 @@ static void delta_net(const struct forward *f, const struct layer *l, const stru
 	ops->delta_net(f->model->device, &delta);
 	norm(f, o, o, l->ssm_norm, l->value_heads, l->state_size, inner);
 	multiply(f, BINARY_MUL_SILU, o, o, inner, gate, inner, f->rows, inner);
-	matmul(f, &l->conv_out, f->a, o);
+	finish(f, &l->conv_out, o, 0, then);
 }
 
 /* --- feed-forward: h -> a ------------------------------------------------------------------------
  */
 
 struct ffn_scratch {
-	stoker_address hidden, activation;
+	stoker_address hidden, hidden_q8, activation;
 	stoker_address out, gate; /* of the shared expert */
 };
 
@@ -497,35 +572,39 @@ static stoker_address carve_ffn(const struct forward *f, uint32_t width, struct 
 	stoker_address at = f->scratch;
 
 	s->hidden = carve(&at, f, width);
+	s->hidden_q8 = carve_q8(&at, f, width);
 	s->activation = carve(&at, f, width);
 	s->out = carve(&at, f, f->model->embedding);
 	s->gate = carve(&at, f, 1);
 	return at;
 }
 
+/* To @part->hidden, and as q8 if the last product, with @down, takes that. */
 static void gated(const struct forward *f, const struct stoker_weight *gate,
 		  const struct stoker_weight *up, const struct stoker_weight *down,
-		  stoker_address dst)
+		  struct ffn_scratch *part)
 {
 	const struct stoker_device_ops *ops = f->model->device->ops;
-	struct ffn_scratch part;
 
-	carve_ffn(f, up->out, &part);
+	carve_ffn(f, up->out, part);
+	if (!takes_q8(f, down))
+		part->hidden_q8 = 0;
 	const struct op_gated op = { .gate = gate,
 				     .up = up,
-				     .dst = part.hidden,
+				     .dst = part->hidden,
+				     .dst_q8 = part->hidden_q8,
 				     .src = f->h,
-				     .scratch = part.activation,
+				     .src_q8 = f->h_q8,
+				     .scratch = part->activation,
 				     .rows = f->rows,
 				     .activation = gate->at ? f->model->activation
 							    : ACTIVATION_SILU_ONLY };
 
 	ops->gated(f->model->device, &op);
-	matmul(f, down, dst, part.hidden);
 }
 
 static void route(const struct forward *f, const struct layer *l, stoker_address ids,
-		  stoker_address input)
+		  stoker_address input, stoker_address input_q8)
 {
 	const struct stoker_model *m = f->model;
 	const struct op_route op = { .ids = ids,
@@ -541,7 +620,7 @@ static void route(const struct forward *f, const struct layer *l, stoker_address
 				     .normalize = m->normalize_weights,
 				     .scale = m->weights_scale };
 
-	matmul(f, &l->router, f->router, input);
+	matmul(f, &l->router, f->router, input, input_q8);
 	m->device->ops->route(m->device, &op);
 }
 
@@ -550,10 +629,10 @@ static void shared_expert(const struct forward *f, const struct layer *l)
 	const uint32_t dim = f->model->embedding;
 	struct ffn_scratch part;
 
-	carve_ffn(f, l->shared_up.out, &part);
+	gated(f, &l->shared_gate, &l->shared_up, &l->shared_down, &part);
 	const stoker_address out = part.out, gate = part.gate;
 
-	gated(f, &l->shared_gate, &l->shared_up, &l->shared_down, out);
+	matmul(f, &l->shared_down, out, part.hidden, part.hidden_q8);
 	if (!l->shared_gate_inp.at) {
 		add(f, f->a, out, 1);
 		return;
@@ -569,7 +648,7 @@ static void shared_expert(const struct forward *f, const struct layer *l)
 				      .a_stride = dim,
 				      .b_stride = dim };
 
-	matmul(f, &l->shared_gate_inp, gate, f->h);
+	matmul(f, &l->shared_gate_inp, gate, f->h, f->h_q8);
 	f->model->device->ops->binary(f->model->device, &op);
 }
 
@@ -598,16 +677,18 @@ static void foresee(const struct forward *f, uint32_t il)
 		if (!l->expert_count || l->router_first)
 			continue;
 		ahead.weights = f->foreseen_weights;
-		route(&ahead, l, op.ids, f->h);
+		route(&ahead, l, op.ids, f->h, 0);
 		if (d == 1 && f->foresees && l->source)
 			m->device->ops->foresee(m->device, &op);
 	}
 }
 
-static void feed_forward(const struct forward *f, const struct layer *l, stoker_address ids)
+static void feed_forward(const struct forward *f, const struct layer *l, stoker_address ids,
+			 const struct op_add_norm *then)
 {
 	const struct op_experts op = { .dst = f->a,
 				       .src = f->h,
+				       .src_q8 = f->h_q8,
 				       .ids = ids,
 				       .weights = f->weights,
 				       .gate = &l->gate_exps,
@@ -620,19 +701,102 @@ static void feed_forward(const struct forward *f, const struct layer *l, stoker_
 								     : ACTIVATION_SILU_ONLY };
 
 	if (!l->expert_count) {
-		gated(f, &l->ffn_gate, &l->ffn_up, &l->ffn_down, f->a);
+		struct ffn_scratch part;
+
+		gated(f, &l->ffn_gate, &l->ffn_up, &l->ffn_down, &part);
+		finish(f, &l->ffn_down, part.hidden, part.hidden_q8, then);
 		return;
 	}
 	foresee(f, (uint32_t)(l - f->model->layers));
 	if (!l->router_first)
-		route(f, l, ids, f->h);
+		route(f, l, ids, f->h, f->h_q8);
 	f->model->device->ops->experts(f->model->device, &op);
 	if (l->shared_up.at)
 		shared_expert(f, l);
+	add_norm(f, then);
 }
 
 /* --- the whole -----------------------------------------------------------------------------------
  */
+
+/* How the normed input of a block is read: as q8 by some weights, as floats by others. */
+struct reading {
+	bool q8, floats;
+};
+
+static struct reading reading_of(const struct forward *f,
+				 const struct stoker_weight *const *weights, size_t count)
+{
+	struct reading r = { 0 };
+
+	for (size_t i = 0; i < count; i++) {
+		const bool q8 = takes_q8(f, weights[i]);
+
+		r.q8 |= q8;
+		r.floats |= weights[i]->at && !q8;
+	}
+	return r;
+}
+
+static struct reading mixer_reading(const struct forward *f, const struct layer *l)
+{
+	const struct stoker_weight *const weights[] = { &l->q,	  &l->k,     &l->v,
+							&l->q_a,  &l->kv_a,  &l->conv_in,
+							&l->gate, &l->alpha, &l->beta };
+
+	return reading_of(f, weights, ARRAY_SIZE(weights));
+}
+
+static struct reading feed_forward_reading(const struct forward *f, const struct layer *l)
+{
+	const struct stoker_weight *const dense[] = { &l->ffn_gate, &l->ffn_up };
+	const struct stoker_weight *const mixture[] = { &l->router,	 &l->gate_exps,
+							&l->up_exps,	 &l->shared_gate_inp,
+							&l->shared_gate, &l->shared_up };
+	struct reading r = l->expert_count ? reading_of(f, mixture, ARRAY_SIZE(mixture))
+					   : reading_of(f, dense, ARRAY_SIZE(dense));
+
+	/* later layers' routers read it, too, but only with paging, which is to change nothing */
+	r.floats |= l->expert_count > 0;
+	return r;
+}
+
+/* a goes to the residual, and the norm of that to what reads it. */
+static struct op_add_norm to_residual(const struct forward *f, stoker_address weight,
+				      struct reading next)
+{
+	return (struct op_add_norm){ .x = f->x,
+				     .a = f->a,
+				     .h = f->h,
+				     .h_q8 = next.q8 ? f->h_q8 : 0,
+				     .q8_only = !next.floats,
+				     .weight = weight,
+				     .rows = f->rows,
+				     .width = f->model->embedding,
+				     .scale = f->model->residual_scale,
+				     .eps = f->model->norm_eps };
+}
+
+/* With the norm that comes behind layer @il: the next layer's, or the output's. */
+static struct op_add_norm to_next(const struct forward *f, uint32_t il)
+{
+	const struct stoker_model *m = f->model;
+	const struct layer *next = &m->layers[il + 1];
+	const struct stoker_weight *output = &m->output;
+
+	return il + 1 < m->layer_count ? to_residual(f, next->attn_norm, mixer_reading(f, next))
+				       : to_residual(f, m->output_norm, reading_of(f, &output, 1));
+}
+
+/* The norm of what a block adds to the residual, which some architectures have. */
+static void post_norm(const struct forward *f, stoker_address weight,
+		      const struct op_add_norm *then)
+{
+	const uint32_t dim = f->model->embedding;
+
+	norm(f, f->a, f->a, weight, 1, dim, dim);
+	add_norm(f, then);
+}
 
 static void run_layer(const struct forward *f, uint32_t il)
 {
@@ -640,45 +804,47 @@ static void run_layer(const struct forward *f, uint32_t il)
 	const struct layer *l = &m->layers[il];
 	const struct layer_state *s = &f->states[il];
 	const stoker_address ids = f->ids + (uint64_t)il * f->ids_stride * sizeof(uint32_t);
-	const uint32_t dim = m->embedding;
+	const struct op_add_norm to_ffn = to_residual(f, l->ffn_norm, feed_forward_reading(f, l));
+	const struct op_add_norm to_layer = to_next(f, il);
+	/* of the last layer only rows that get logits go on: see output() */
+	const bool goes_on = il + 1 < m->layer_count || f->logit_rows == f->rows;
+	const struct op_add_norm *behind_mixer = l->post_attn_norm ? NULL : &to_ffn;
+	const struct op_add_norm *behind_ffn = l->post_ffn_norm || !goes_on ? NULL : &to_layer;
 
 	if (l->router_first) {
 		const struct op_foresee op = {
 			.source = l->source, .ids = ids, .count = m->experts_used, .now = true
 		};
 
-		route(f, l, ids, f->x);
+		route(f, l, ids, f->x, 0);
 		if (f->foresees && l->source)
 			m->device->ops->foresee(m->device, &op);
 	}
-	norm(f, f->h, f->x, l->attn_norm, 1, dim, dim);
 	switch (l->mixer) {
 	case MIXER_ATTENTION:
-		attention(f, l, s);
+		attention(f, l, s, behind_mixer);
 		break;
 	case MIXER_LATENT_ATTENTION:
-		latent_attention(f, l, s);
+		latent_attention(f, l, s, behind_mixer);
 		break;
 	case MIXER_SHORT_CONV:
-		short_conv(f, l, s);
+		short_conv(f, l, s, behind_mixer);
 		break;
 	case MIXER_DELTA_NET:
-		delta_net(f, l, s);
+		delta_net(f, l, s, behind_mixer);
 		break;
 	}
 	if (l->post_attn_norm)
-		norm(f, f->a, f->a, l->post_attn_norm, 1, dim, dim);
-	add(f, f->x, f->a, m->residual_scale);
-	norm(f, f->h, f->x, l->ffn_norm, 1, dim, dim);
-	feed_forward(f, l, ids);
+		post_norm(f, l->post_attn_norm, &to_ffn);
+	feed_forward(f, l, ids, behind_ffn);
 	if (l->post_ffn_norm)
-		norm(f, f->a, f->a, l->post_ffn_norm, 1, dim, dim);
-	add(f, f->x, f->a, m->residual_scale);
+		post_norm(f, l->post_ffn_norm, goes_on ? &to_layer : NULL);
 }
 
 static void output(const struct forward *f)
 {
 	const struct stoker_model *m = f->model;
+	const uint64_t before = (uint64_t)(f->rows - f->logit_rows) * m->embedding;
 	struct forward last = *f;
 	const struct op_scale scale = { .x = f->logits,
 					.count = (uint64_t)f->logit_rows * m->vocabulary,
@@ -686,9 +852,14 @@ static void output(const struct forward *f)
 					.cap = m->logit_softcap };
 
 	last.rows = f->logit_rows;
-	norm(&last, f->h, floats(f->x, (uint64_t)(f->rows - f->logit_rows) * m->embedding),
-	     m->output_norm, 1, m->embedding, m->embedding);
-	matmul(&last, &m->output, f->logits, f->h);
+	last.x = floats(f->x, before);
+	last.a = floats(f->a, before);
+	if (before) {
+		const struct op_add_norm rest = to_next(&last, m->layer_count - 1);
+
+		add_norm(f, &rest);
+	}
+	matmul(&last, &m->output, f->logits, f->h, f->h_q8);
 	if (m->logit_scale != 1 || m->logit_softcap > 0)
 		m->device->ops->scale(m->device, &scale);
 }
@@ -726,6 +897,8 @@ int stoker_forward(struct forward *f, struct stoker_error *err)
 	if (ret)
 		return ret;
 	ops->embed(m->device, &embed);
+	norm_rows(f, f->h, mixer_reading(f, m->layers).q8 ? f->h_q8 : 0, f->x,
+		  m->layers[0].attn_norm, m->embedding);
 	flushed = run_layers(f, err);
 	if (flushed)
 		return flushed;

@@ -45,6 +45,7 @@ uint64_t forward_layout(struct forward *f, uint32_t batch, stoker_address base)
 {
 	const struct stoker_model *m = f->model;
 	const uint64_t rows = batch, dim = m->embedding;
+	const uint64_t q8 = stoker_q8_bytes(m->device, m->embedding);
 	const uint64_t ahead = MAX(f->look_ahead, m->paged ? 1u : 0);
 	uint32_t experts = 1;
 	stoker_address at = base;
@@ -60,6 +61,7 @@ uint64_t forward_layout(struct forward *f, uint32_t batch, stoker_address base)
 		{ &f->x, rows * dim },
 		{ &f->h, rows * dim },
 		{ &f->a, rows * dim },
+		{ &f->h_q8, MIN(rows, m->device->q8_rows) * q8 / 4 },
 		{ &f->router, rows * experts },
 		{ &f->weights, rows * MAX(m->experts_used, 1u) },
 		{ &f->ids, rows * m->experts_used * m->layer_count },

@@ -313,6 +313,7 @@ struct forward {
 	/* device memory */
 	stoker_address position, /* uint32_t: of row 0 */
 		tokens, logits, x, h, a, scratch, router, weights, ids;
+	stoker_address h_q8; /* of q8_rows rows */
 	uint32_t ids_stride; /* ids of one layer: rows * used, layers this far apart */
 	/* what routers of later layers say, up to @look_ahead of them; for the pager, of one */
 	uint32_t look_ahead;

@@ -64,7 +64,7 @@ static int list_products(const struct listing *l, const struct stoker_format *f,
 			 struct stoker_error *err)
 {
 	const struct stoker_weight large = { .format = f, .in = 4096, .out = 4096, .count = 1 };
-	const bool coded = vulkan_takes_codes(l->v, &large);
+	const bool coded = vulkan_takes_q8(&l->v->base, &large);
 	int ret = list_pipeline(l, vulkan_matvec_kernel(l->v, f, false, MATVEC_ANY), err);
 
 	if (!ret && coded)

@@ -281,6 +281,22 @@ static void embed(struct stoker_device *d, const struct op_embed *op)
 	cpu_parallel(cpu, op->rows, 16, (size_t)op->rows * op->table->in, embed_range, op);
 }
 
+/* Returns what the row @x is multiplied by. */
+static float norm_factor(const struct cpu *cpu, const float *x, uint32_t width, float eps,
+			 enum norm_kind kind)
+{
+	const float square = cpu->kernels->dot(x, x, width);
+
+	return kind == NORM_RMS ? 1 / sqrtf(square / (float)width + eps)
+				: 1 / fmaxf(sqrtf(square), eps);
+}
+
+static void norm_row(float *y, const float *x, float factor, const float *weight, uint32_t width)
+{
+	for (uint32_t c = 0; c < width; c++)
+		y[c] = weight ? x[c] * factor * weight[c] : x[c] * factor;
+}
+
 static void norm_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
 		       size_t end)
 {
@@ -293,13 +309,9 @@ static void norm_range(const void *context, const struct cpu *cpu, unsigned thre
 		const float *x =
 			(const float *)host(op->src) + row * op->src_stride + group * op->width;
 		float *y = (float *)host(op->dst) + row * op->dst_stride + group * op->width;
-		const float square = cpu->kernels->dot(x, x, op->width);
-		const float s = op->kind == NORM_RMS
-					? 1 / sqrtf(square / (float)op->width + op->eps)
-					: 1 / fmaxf(sqrtf(square), op->eps);
 
-		for (uint32_t c = 0; c < op->width; c++)
-			y[c] = weight ? x[c] * s * weight[c] : x[c] * s;
+		norm_row(y, x, norm_factor(cpu, x, op->width, op->eps, op->kind), weight,
+			 op->width);
 	}
 }
 
@@ -308,6 +320,29 @@ static void norm(struct stoker_device *d, const struct op_norm *op)
 	const size_t count = (size_t)op->rows * op->groups;
 
 	cpu_parallel(cpu_of(d), count, op->groups * 4, 2 * count * op->width, norm_range, op);
+}
+
+static void add_norm_range(const void *context, const struct cpu *cpu, unsigned thread,
+			   size_t begin, size_t end)
+{
+	const struct op_add_norm *op = context;
+
+	(void)thread;
+	for (size_t r = begin; r < end; r++) {
+		float *x = (float *)host(op->x) + r * op->width;
+		const float *a = (const float *)host(op->a) + r * op->width;
+		float *h = (float *)host(op->h) + r * op->width;
+
+		for (uint32_t c = 0; c < op->width; c++)
+			x[c] = x[c] + op->scale * a[c];
+		norm_row(h, x, norm_factor(cpu, x, op->width, op->eps, NORM_RMS), host(op->weight),
+			 op->width);
+	}
+}
+
+static void add_norm(struct stoker_device *d, const struct op_add_norm *op)
+{
+	cpu_parallel(cpu_of(d), op->rows, 4, 4 * (size_t)op->rows * op->width, add_norm_range, op);
 }
 
 static void rope_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
@@ -485,6 +520,7 @@ const struct stoker_device_ops cpu_ops = {
 	.gated = stoker_gated_in_parts,
 	.matmul_heads = cpu_matmul_heads,
 	.norm = norm,
+	.add_norm = add_norm,
 	.rope = rope,
 	.kv_store = cpu_kv_store,
 	.attention = cpu_attention,

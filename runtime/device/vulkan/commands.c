@@ -6,7 +6,6 @@
 #include "device/vulkan/commands.h"
 
 #include "base/profile.h"
-#include "device/vulkan/fusion.h"
 #include "device/vulkan/pipelines.h"
 #include "device/vulkan/timing.h"
 
@@ -147,7 +146,6 @@ static int start(struct vulkan *v, bool again, struct stoker_error *err)
 	c->recording = b->handle;
 	c->begun_ns = profile_now(v->base.profile);
 	c->bound = VK_NULL_HANDLE;
-	v->coded.src = 0;
 	c->span_count = 0;
 	/* vkCmdPipelineBarrier: "all commands that occur earlier in submission order" */
 	if (again)
@@ -161,7 +159,6 @@ int vulkan_begin(struct stoker_device *d, struct stoker_error *err)
 	struct vulkan *v = vulkan_of(d);
 
 	v->commands->failed = 0;
-	v->held = (struct vulkan_held){ 0 };
 	v->foreseen.source = NULL;
 	v->commands->split = false;
 	return start(v, false, err);
@@ -226,7 +223,6 @@ static int finish(struct vulkan *v, struct stoker_error *err)
 {
 	int ret;
 
-	vulkan_settle_all(v);
 	if (!v->commands->recording) /* it couldn't be begun again */
 		return tell_failure(v->commands, err);
 	ret = end_and_run(v, err);
@@ -336,7 +332,8 @@ void vulkan_keep_failure(struct vulkan *v, int ret, const struct stoker_error *e
 	v->commands->failure = *err;
 }
 
-bool vulkan_conflict(const struct vulkan_span *a, const struct vulkan_span *b)
+/* Whether the order of two dispatches that touch these matters. */
+static bool conflict(const struct vulkan_span *a, const struct vulkan_span *b)
 {
 	return (a->write || b->write) && a->at < b->at + b->bytes && b->at < a->at + a->bytes;
 }
@@ -348,21 +345,10 @@ static void order(struct vulkan *v, const struct vulkan_span *spans, size_t coun
 
 	for (size_t i = 0; i < c->span_count && !wait; i++)
 		for (size_t j = 0; j < count && !wait; j++)
-			wait = vulkan_conflict(&c->spans[i], &spans[j]);
+			wait = conflict(&c->spans[i], &spans[j]);
 	if (wait)
 		barrier(v, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
 			VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
-	for (size_t i = 0; i < count; i++) {
-		const struct vulkan_codes *coded = &v->coded;
-		const struct vulkan_span kept[] = {
-			{ .at = coded->src, .bytes = 4 * (uint64_t)coded->rows * coded->width },
-			{ .at = coded->codes, .bytes = 1 },
-		};
-
-		if (spans[i].write &&
-		    (vulkan_conflict(&spans[i], &kept[0]) || vulkan_conflict(&spans[i], &kept[1])))
-			v->coded.src = 0;
-	}
 	memcpy(c->spans + c->span_count, spans, count * sizeof(*spans));
 	c->span_count += count;
 }
@@ -373,7 +359,6 @@ void vulkan_record(struct vulkan *v, const struct vulkan_dispatch *d)
 	const uint32_t *most = v->limits.maxComputeWorkGroupCount;
 	VkPipeline pipeline;
 
-	vulkan_settle(v, d->spans, d->span_count);
 	if (c->failed || !d->x)
 		return;
 	c->failed = vulkan_pipeline(v, d, &pipeline, &c->failure);

@@ -14,8 +14,6 @@ void vulkan_commands_close(struct vulkan *v);
 
 int vulkan_begin(struct stoker_device *d, struct stoker_error *err);
 void vulkan_record(struct vulkan *v, const struct vulkan_dispatch *d);
-/* Whether the order of two dispatches that touch these matters. */
-bool vulkan_conflict(const struct vulkan_span *a, const struct vulkan_span *b);
 /* Runs what is recorded, waits, and goes on recording. */
 void vulkan_sync(struct vulkan *v);
 int vulkan_flush(struct stoker_device *d, struct stoker_error *err);

@@ -4,7 +4,7 @@
 
 /* The parts of scratch memory that the experts op uses. */
 struct experts_scratch {
-	stoker_address up, gate, hidden, out, offsets, list;
+	stoker_address up, gate, hidden, hidden_q8, out, offsets, list;
 };
 
 static struct experts_scratch place_experts(struct vulkan *v, const struct op_experts *op)
@@ -13,15 +13,18 @@ static struct experts_scratch place_experts(struct vulkan *v, const struct op_ex
 	const uint64_t hidden = round_up(4 * entries * op->up->out, 64);
 	const uint64_t out = round_up(4 * entries * op->down->out, 64);
 	const uint64_t offsets = round_up(4 * ((uint64_t)op->up->count + 1), 64);
-	struct experts_scratch s = {
-		.up = vulkan_scratch(v, SCRATCH_EXPERTS, 3 * hidden + out + offsets + 4 * entries)
-	};
+	const bool few = op->rows <= MATVEC_ROWS_MAX && vulkan_takes_q8(&v->base, op->down);
+	const uint64_t q8 = few ? entries * vulkan_q8_bytes(&v->base, op->down->in) : 0;
+	struct experts_scratch s = { .up = vulkan_scratch(v, SCRATCH_EXPERTS,
+							  3 * hidden + out + offsets + q8 +
+								  4 * entries) };
 
 	s.gate = s.up + hidden;
 	s.hidden = s.gate + hidden;
 	s.out = s.hidden + hidden;
 	s.offsets = s.out + out;
-	s.list = s.offsets + offsets;
+	s.hidden_q8 = q8 ? s.offsets + offsets : 0;
+	s.list = s.offsets + offsets + q8;
 	return s;
 }
 
@@ -50,7 +53,7 @@ static void experts_by_row(struct stoker_device *d, const struct op_experts *op,
 	struct vulkan *v = vulkan_of(d);
 	struct vulkan_rows r = { .dst = s->up,
 				 .src = op->src,
-				 .codes = vulkan_quantize(v, op->up, op->src, op->rows),
+				 .src_q8 = vulkan_q8_for(v, op->up, op->src, op->src_q8, op->rows),
 				 .ids = op->ids,
 				 .table = op->source != NULL,
 				 .rows = op->rows,
@@ -61,6 +64,7 @@ static void experts_by_row(struct stoker_device *d, const struct op_experts *op,
 				 .dst_slot_stride = op->up->out };
 	struct vulkan_rows down = { .dst = op->dst,
 				    .src = s->hidden,
+				    .src_q8 = s->hidden_q8,
 				    .ids = op->ids,
 				    .mix = op->weights,
 				    .table = op->source != NULL,
@@ -73,6 +77,7 @@ static void experts_by_row(struct stoker_device *d, const struct op_experts *op,
 
 	if (vulkan_can_gate(op->up, op->gate)) {
 		r.dst = s->hidden;
+		r.dst_q8 = s->hidden_q8;
 		r.gate = op->gate;
 		r.activation = op->activation;
 		vulkan_matvec(v, op->up, &r);
@@ -82,8 +87,10 @@ static void experts_by_row(struct stoker_device *d, const struct op_experts *op,
 		if (op->gate->at)
 			vulkan_matvec(v, op->gate, &r);
 		activate(d, op, s);
+		if (s->hidden_q8)
+			vulkan_quantize(v, s->hidden_q8, s->hidden, op->rows * op->used,
+					op->down->in);
 	}
-	down.codes = vulkan_quantize(v, op->down, s->hidden, op->rows * op->used);
 	vulkan_matvec(v, op->down, &down);
 }
 
@@ -214,6 +221,8 @@ static void page_by_row(struct paged_experts *p, const uint32_t *ids)
 		fill_tables(p, experts, taken);
 		p->op.dst = op->dst + 4 * (uint64_t)row * op->down->out;
 		p->op.src = op->src + 4 * (uint64_t)row * op->up->in;
+		p->op.src_q8 = op->src_q8 ? op->src_q8 + row * vulkan_q8_bytes(p->d, op->up->in)
+					  : 0;
 		p->op.ids = op->ids + 4 * (uint64_t)row * op->used;
 		p->op.weights = op->weights + 4 * (uint64_t)row * op->used;
 		experts_by_row(p->d, &p->op, &s);
@@ -334,10 +343,7 @@ static void experts_paged(struct stoker_device *d, const struct op_experts *op)
 void vulkan_experts(struct stoker_device *d, const struct op_experts *op)
 {
 	struct vulkan *v = vulkan_of(d);
-	const struct vulkan_span src = reads(op->src, (uint64_t)op->rows * op->up->in);
 
-	/* paged experts find the norm's floats: it is to be the same without paging */
-	vulkan_settle(v, &src, 1);
 	if (op->source) {
 		experts_paged(d, op);
 		return;

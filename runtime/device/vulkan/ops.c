@@ -41,8 +41,85 @@ void vulkan_glu(struct stoker_device *d, const struct op_glu *op)
 		     reads(op->up, extent(op->rows, op->up_stride, op->width))));
 }
 
-/* --- attention and recurrence --------------------------------------------------------------------
- */
+static void binary(struct stoker_device *d, const struct op_binary *op)
+{
+	struct vulkan *v = vulkan_of(d);
+	const struct push_binary push = {
+		.dst = op->dst,
+		.a = op->a,
+		.b = op->b,
+		.gate = op->gate ? op->gate : op->a,
+		.kind = op->kind,
+		.rows = op->rows,
+		.width = op->width,
+		.dst_stride = op->dst_stride,
+		.a_stride = op->a_stride,
+		.b_stride = op->b_stride,
+		.scale = op->scale,
+	};
+
+	RECORD(v, push, for_threads(v, (uint64_t)op->rows * op->width), .shader = SHADER_BINARY,
+	       .threads = threads(v),
+	       SPANS(writes(op->dst, extent(op->rows, op->dst_stride, op->width)),
+		     reads(op->a, extent(op->rows, op->a_stride, op->width)),
+		     reads(op->b, extent(op->rows, op->b_stride, op->width)),
+		     reads(op->gate, op->rows)));
+}
+
+static void norm(struct stoker_device *d, const struct op_norm *op)
+{
+	struct vulkan *v = vulkan_of(d);
+	const uint64_t width = (uint64_t)op->groups * op->width;
+	const struct push_norm push = {
+		.dst = op->dst,
+		.src = op->src,
+		.weight = present(v, op->weight, ONE),
+		.has_weight = op->weight != 0,
+		.add = v->constants.at + ZERO,
+		.codes = present(v, op->dst_q8, ZERO),
+		.rows = op->rows,
+		.groups = op->groups,
+		.width = op->width,
+		.dst_stride = op->dst_stride,
+		.src_stride = op->src_stride,
+		.l2 = op->kind == NORM_L2,
+		.eps = op->eps,
+	};
+
+	RECORD(v, push, op->rows * op->groups, .shader = SHADER_NORM,
+	       .constants = { op->dst_q8 ? vulkan_codes_kind(v) : CODES_NONE },
+	       SPANS(writes(op->dst, extent(op->rows, op->dst_stride, width)),
+		     reads(op->src, extent(op->rows, op->src_stride, width)),
+		     writes(op->dst_q8, vulkan_q8_words(v, op->rows, op->width))));
+}
+
+void vulkan_add_norm(struct stoker_device *d, const struct op_add_norm *op)
+{
+	struct vulkan *v = vulkan_of(d);
+	const uint64_t count = (uint64_t)op->rows * op->width;
+	const struct push_norm push = {
+		.dst = op->h,
+		.src = op->x,
+		.weight = present(v, op->weight, ONE),
+		.has_weight = op->weight != 0,
+		.add = op->a,
+		.has_add = true,
+		.add_scale = op->scale,
+		.add_stride = op->width,
+		.codes = present(v, op->h_q8, ZERO),
+		.rows = op->rows,
+		.groups = 1,
+		.width = op->width,
+		.dst_stride = op->width,
+		.src_stride = op->width,
+		.eps = op->eps,
+	};
+
+	RECORD(v, push, op->rows, .shader = SHADER_NORM,
+	       .constants = { op->h_q8 ? vulkan_codes_kind(v) : CODES_NONE },
+	       SPANS(writes(op->h, count), writes(op->x, count), reads(op->a, count),
+		     writes(op->h_q8, vulkan_q8_words(v, op->rows, op->width))));
+}
 
 static void rope(struct stoker_device *d, const struct op_rope *op)
 {
@@ -129,12 +206,8 @@ static void attention(struct stoker_device *d, const struct op_attention *op)
 {
 	struct vulkan *v = vulkan_of(d);
 	const uint32_t width = op->heads * op->value_size;
-	/* a head makes whole groups; shared values go through products of another kind */
-	const struct vulkan_codes made =
-		op->value_size % 32 == 0 && !op->shared_value && op->dst_stride == width &&
-				v->known_size && op->rows <= MATVEC_ROWS_MAX
-			? vulkan_codes_beside(v, op->dst, op->rows, width, 0)
-			: (struct vulkan_codes){ 0 };
+	/* a head makes whole groups of q8 */
+	const bool makes_q8 = op->dst_q8 && op->value_size % 32 == 0 && v->known_size;
 	const struct push_attention push = {
 		.dst = op->dst,
 		.q = op->q,
@@ -153,7 +226,7 @@ static void attention(struct stoker_device *d, const struct op_attention *op)
 		.shared_value = op->shared_value,
 		.scale = op->scale,
 		.softcap = op->softcap,
-		.codes = made.src ? made.codes : v->constants.at,
+		.codes = makes_q8 ? op->dst_q8 : v->constants.at,
 	};
 	const uint64_t q = extent(op->heads, op->q_head_stride, op->key_size);
 
@@ -164,13 +237,13 @@ static void attention(struct stoker_device *d, const struct op_attention *op)
 
 	RECORD(v, push, op->rows * op->heads, .shader = SHADER_ATTENTION,
 	       .constants = { op->format, op->key_size, op->value_size,
-			      made.src ? vulkan_codes_kind(v) : CODES_NONE },
+			      makes_q8 ? vulkan_codes_kind(v) : CODES_NONE },
 	       SPANS(cache_span(op->keys, false), cache_span(op->values, false),
 		     reads(op->q, extent(op->rows, op->q_stride, q)),
 		     writes(op->dst, extent(op->rows, op->dst_stride, width)),
-		     vulkan_writes_codes(v, &made)));
-	if (made.src)
-		v->coded = made;
+		     writes(op->dst_q8, vulkan_q8_words(v, op->rows, width))));
+	if (op->dst_q8 && !makes_q8)
+		vulkan_quantize(v, op->dst_q8, op->dst, op->rows, width);
 }
 
 static void route(struct stoker_device *d, const struct op_route *op)
@@ -258,9 +331,6 @@ static void delta_net(struct stoker_device *d, const struct op_delta_net *op)
 		     reads(op->alpha, gates), reads(op->beta, gates)));
 }
 
-/* --- the rest ------------------------------------------------------------------------------------
- */
-
 static void scale(struct stoker_device *d, const struct op_scale *op)
 {
 	struct vulkan *v = vulkan_of(d);
@@ -323,6 +393,7 @@ int vulkan_ops_open(struct vulkan *v, struct stoker_error *err)
 	ret = vulkan_memory_create(&v->base, bytes, &v->constants, err);
 	if (!ret)
 		ret = vulkan_write(&v->base, v->constants.at, values, sizeof(values), err);
+	v->base.q8_rows = vulkan_codes_kind(v) == CODES_NONE ? 0 : MATVEC_ROWS_MAX;
 	at = v->constants.at + CODEBOOKS;
 	for (const struct stoker_format *f = NULL; (f = stoker_format_next(f)) && !ret;) {
 		if (f->codebook_bytes)
@@ -352,11 +423,14 @@ const struct stoker_device_ops vulkan_ops = {
 	.replay = vulkan_replay,
 	.recording_free = vulkan_recording_free,
 	.tune = vulkan_tune,
+	.q8_bytes = vulkan_q8_bytes,
+	.takes_q8 = vulkan_takes_q8,
 	.embed = vulkan_embed,
 	.matmul = vulkan_matmul,
 	.gated = vulkan_gated,
 	.matmul_heads = vulkan_matmul_heads,
-	.norm = vulkan_norm,
+	.norm = norm,
+	.add_norm = vulkan_add_norm,
 	.rope = rope,
 	.kv_store = kv_store,
 	.qkv = qkv,
@@ -365,7 +439,7 @@ const struct stoker_device_ops vulkan_ops = {
 	.experts = vulkan_experts,
 	.foresee = vulkan_foresee,
 	.glu = vulkan_glu,
-	.binary = vulkan_binary,
+	.binary = binary,
 	.scale = scale,
 	.conv = conv,
 	.delta_net = delta_net,

@@ -46,9 +46,20 @@ uint32_t vulkan_codes_kind(const struct vulkan *v)
 	return v->dot ? CODES_DOT : v->pairs ? CODES_PAIRS : CODES_NONE;
 }
 
-uint32_t vulkan_code_words(const struct vulkan *v)
+/* Words of 32 values as q8: see push_quantize; 0 where products are done with floats. */
+static uint32_t group_words(const struct vulkan *v)
 {
 	return v->dot ? DOT_WORDS + CODE_EXTRA_WORDS : v->pairs ? PAIR_WORDS + CODE_EXTRA_WORDS : 0;
+}
+
+uint64_t vulkan_q8_words(const struct vulkan *v, uint32_t rows, uint32_t width)
+{
+	return (uint64_t)rows * (width / 32) * group_words(v);
+}
+
+uint64_t vulkan_q8_bytes(const struct stoker_device *d, uint32_t width)
+{
+	return width % 32 ? 0 : 4 * vulkan_q8_words((const struct vulkan *)d, 1, width);
 }
 
 static stoker_address codebook_of(const struct vulkan *v, const struct stoker_format *f)
@@ -65,9 +76,11 @@ static enum vulkan_shader matvec_with_codes(const struct vulkan *v)
 	return v->dot ? SHADER_MATVEC_DOT : SHADER_MATVEC_PAIRS;
 }
 
-bool vulkan_takes_codes(const struct vulkan *v, const struct stoker_weight *w)
+bool vulkan_takes_q8(const struct stoker_device *d, const struct stoker_weight *w)
 {
-	return vulkan_code_words(v) && w->in % 32 == 0 &&
+	const struct vulkan *v = (const struct vulkan *)d;
+
+	return group_words(v) && w->in % 32 == 0 &&
 	       vulkan_has_shader(matvec_with_codes(v), w->format);
 }
 
@@ -91,46 +104,41 @@ void vulkan_embed(struct stoker_device *d, const struct op_embed *op)
 	       SPANS(writes(op->dst, (uint64_t)op->rows * t->in), reads(op->ids, op->rows)));
 }
 
-static bool are_of(const struct vulkan_codes *c, stoker_address src, uint32_t rows, uint32_t width)
+void vulkan_quantize(struct vulkan *v, stoker_address dst, stoker_address src, uint32_t rows,
+		     uint32_t width)
 {
-	return c->src && c->src == src && c->rows == rows && c->width == width;
-}
-
-struct vulkan_codes vulkan_quantize(struct vulkan *v, const struct stoker_weight *w,
-				    stoker_address src, uint32_t rows)
-{
-	const struct vulkan_span read = reads(src, (uint64_t)rows * w->in);
-
-	vulkan_catch_up(v);
-	if (!vulkan_takes_codes(v, w))
-		return (struct vulkan_codes){ 0 };
-	/* a norm that waits makes them, too */
-	if (!are_of(&v->coded, src, rows, w->in))
-		vulkan_settle(v, &read, 1);
-	if (are_of(&v->coded, src, rows, w->in))
-		return v->coded;
-
-	const struct vulkan_codes made = vulkan_codes_beside(v, src, rows, w->in, 0);
 	const struct push_quantize push = {
+		.dst = dst,
 		.src = src,
 		.rows = rows,
-		.width = w->in,
-		.src_stride = w->in,
-		.dst = made.codes,
+		.width = width,
+		.src_stride = width,
 	};
 
-	RECORD(v, push, for_threads(v, (uint64_t)rows * (w->in / 32)), .shader = SHADER_QUANTIZE,
+	RECORD(v, push, for_threads(v, (uint64_t)rows * (width / 32)), .shader = SHADER_QUANTIZE,
 	       .threads = threads(v), .constants = { vulkan_codes_kind(v) },
-	       SPANS(vulkan_writes_codes(v, &made), read));
-	v->coded = made;
-	return made;
+	       SPANS(writes(dst, vulkan_q8_words(v, rows, width)),
+		     reads(src, (uint64_t)rows * width)));
 }
 
-bool vulkan_makes_codes(const struct vulkan *v, const struct stoker_weight *w)
+stoker_address vulkan_q8_for(struct vulkan *v, const struct stoker_weight *w, stoker_address src,
+			     stoker_address q8, uint32_t rows)
+{
+	if (!vulkan_takes_q8(&v->base, w))
+		return 0;
+	if (!q8) {
+		q8 = vulkan_scratch(v, SCRATCH_Q8, 4 * vulkan_q8_words(v, rows, w->in));
+		vulkan_quantize(v, q8, src, rows, w->in);
+	}
+	return q8;
+}
+
+/* Whether the product's kernel can make q8 of its outputs. */
+static bool makes_q8(const struct vulkan *v, const struct stoker_weight *w)
 {
 	/* lanes have four or eight neighbouring outputs each, which are 32 together */
 	return v->emulated && vulkan_codes_kind(v) == CODES_PAIRS && v->known_size &&
-	       (v->subgroup_size == 8 || v->subgroup_size == 4) && vulkan_takes_codes(v, w) &&
+	       (v->subgroup_size == 8 || v->subgroup_size == 4) && vulkan_takes_q8(&v->base, w) &&
 	       w->out % 32 == 0;
 }
 
@@ -159,18 +167,12 @@ static uint32_t bits_of(float x)
 
 void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct vulkan_rows *r)
 {
-	const bool coded = r->codes.src && vulkan_takes_codes(v, w);
-	const bool gapless = r->dst_stride == r->slots * w->out &&
-			     (r->slots == 1 || r->dst_slot_stride == w->out);
-	const uint32_t row_words = w->in / 32 * vulkan_code_words(v);
-	const uint32_t kind = r->norm ? MATVEC_ADDED
-			      : coded && r->gate && gapless && vulkan_makes_codes(v, w)
-				      ? MATVEC_GATED
-				      : MATVEC_ANY;
-	struct vulkan_codes made = { 0 };
+	const bool coded = r->src_q8 && vulkan_takes_q8(&v->base, w);
+	const bool gated = r->gate && coded && r->dst_q8 && makes_q8(v, w);
+	const uint32_t row_words = (uint32_t)vulkan_q8_words(v, 1, w->in);
 	struct push_matvec push = {
 		.weight = w->at,
-		.src = coded ? r->codes.codes : r->src,
+		.src = coded ? r->src_q8 : r->src,
 		.dst = r->dst,
 		.bias = present(v, w->bias, ZERO),
 		.scale = present(v, w->scale, ONE),
@@ -179,7 +181,6 @@ void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct
 		.has = (r->ids ? HAS_IDS : 0) | (r->mix ? HAS_MIX : 0) |
 		       (r->table ? HAS_TABLE : 0) | (w->bias ? HAS_BIAS : 0) |
 		       (w->scale ? HAS_SCALE : 0) | (r->gate ? HAS_GATE : 0) |
-		       (coded && r->codes.squares ? HAS_SQUARES : 0) |
 		       (uint32_t)r->activation << ACTIVATION_SHIFT,
 		.gate = r->gate ? r->gate->at : w->at,
 		.codebook = codebook_of(v, w->format),
@@ -202,30 +203,62 @@ void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct
 			     extent(r->terms, push.src_term_stride, MAX(w->in, row_words));
 	const uint64_t dst =
 		extent(r->rows, r->dst_stride, 0) + extent(r->slots, r->dst_slot_stride, w->out);
-	const struct vulkan_dispatch kernel = vulkan_matvec_kernel(v, w->format, coded, kind);
+	const struct vulkan_dispatch kernel =
+		vulkan_matvec_kernel(v, w->format, coded, gated ? MATVEC_GATED : MATVEC_ANY);
 	const uint32_t taken = kernel.constants[0] * (v->emulated ? v->subgroup_size : 1);
 
-	if (kind != MATVEC_ANY) {
-		made = vulkan_codes_beside(v, r->norm ? r->norm->dst : r->dst, r->rows * r->slots,
-					   w->out, r->codes.codes);
-		push.CODES_DST = made.codes;
-	}
-	if (r->norm) {
-		made.squares = true;
-		push.has |= r->norm->weight ? HAS_NORM_WEIGHT : 0;
-		push.SUM = r->norm->src;
-		push.NORM_WEIGHT = present(v, r->norm->weight, ONE);
-		push.NORM_EPS = bits_of(r->norm->eps);
-		push.ADD_SCALE = bits_of(r->sum_scale);
-	}
+	if (gated)
+		push.CODES_DST = r->dst_q8;
 	RECORD(v, push, div_up(w->out, taken), .shader = kernel.shader, .format = w->format,
 	       .constants = { kernel.constants[0], kernel.constants[1], kernel.constants[2] },
 	       .y = (uint32_t)MIN((uint64_t)r->rows * r->slots, (uint64_t)65535),
 	       SPANS(writes(r->dst, dst), reads(push.src, src), reads(r->ids, entries),
-		     reads(r->mix, entries), vulkan_writes_codes(v, &made),
-		     writes(r->norm ? r->norm->src : 0, (uint64_t)r->rows * w->out)));
-	if (made.src)
-		v->coded = made;
+		     reads(r->mix, entries),
+		     writes(gated ? r->dst_q8 : 0,
+			    vulkan_q8_words(v, r->rows * r->slots, w->out))));
+	if (r->dst_q8 && !gated)
+		vulkan_quantize(v, r->dst_q8, r->dst, r->rows * r->slots, w->out);
+}
+
+/* A product that goes to the residual, whose norm is left to what reads its q8. */
+static void matvec_added(struct vulkan *v, const struct op_matmul *op, stoker_address q8)
+{
+	const struct stoker_weight *w = op->weight[0];
+	const struct op_add_norm *then = op->then;
+	const struct push_matvec push = {
+		.weight = w->at,
+		.src = q8,
+		.dst = op->dst[0],
+		.bias = present(v, w->bias, ZERO),
+		.scale = present(v, w->scale, ONE),
+		.CODES_DST = then->h_q8,
+		.SUM = then->x,
+		.NORM_WEIGHT = present(v, then->weight, ONE),
+		.NORM_EPS = bits_of(then->eps),
+		.ADD_SCALE = bits_of(then->scale),
+		.has = (w->bias ? HAS_BIAS : 0) | (w->scale ? HAS_SCALE : 0) |
+		       (then->weight ? HAS_NORM_WEIGHT : 0),
+		.codebook = codebook_of(v, w->format),
+		.row_bytes = (uint32_t)stoker_row_bytes(w->format, w->in),
+		.width = w->in,
+		.out_width = w->out,
+		.rows = op->rows,
+		.slots = 1,
+		.terms = 1,
+		.src_stride = (uint32_t)vulkan_q8_words(v, 1, w->in),
+		.dst_stride = w->out,
+	};
+	const struct vulkan_dispatch kernel =
+		vulkan_matvec_kernel(v, w->format, true, MATVEC_ADDED);
+	const uint64_t out = (uint64_t)op->rows * w->out;
+
+	RECORD(v, push, div_up(w->out, kernel.constants[0] * v->subgroup_size),
+	       .shader = kernel.shader, .format = w->format,
+	       .constants = { kernel.constants[0], kernel.constants[1], kernel.constants[2] },
+	       .y = op->rows,
+	       SPANS(writes(op->dst[0], out), reads(q8, vulkan_q8_words(v, op->rows, w->in)),
+		     writes(then->x, out),
+		     writes(then->h_q8, vulkan_q8_words(v, op->rows, w->out))));
 }
 
 struct vulkan_dispatch vulkan_product_kernel(const struct vulkan *v, const struct stoker_weight *w)
@@ -296,18 +329,17 @@ static bool alike(const struct op_matmul *op)
 	return same;
 }
 
-static void matvec_parts(struct vulkan *v, const struct op_matmul *op,
-			 const struct vulkan_codes *codes)
+static void matvec_parts(struct vulkan *v, const struct op_matmul *op, stoker_address q8)
 {
 	const struct stoker_weight *w = op->weight[0], *next = op->weight[1];
 	const struct stoker_weight *last = op->weight[op->count - 1];
-	const bool coded = codes->src && vulkan_takes_codes(v, w), three = op->count > 2;
-	const uint32_t words = w->in / 32 * vulkan_code_words(v), two = w->out + next->out;
+	const bool coded = q8 && vulkan_takes_q8(&v->base, w), three = op->count > 2;
+	const uint32_t words = (uint32_t)vulkan_q8_words(v, 1, w->in), two = w->out + next->out;
 	const struct push_matvec push = {
 		.weight = w->at,
 		.WEIGHT_1 = next->at,
 		.WEIGHT_2 = last->at,
-		.src = coded ? codes->codes : op->src,
+		.src = coded ? q8 : op->src,
 		.dst = op->dst[0],
 		.DST_1 = op->dst[1],
 		.DST_2 = op->dst[op->count - 1],
@@ -317,7 +349,6 @@ static void matvec_parts(struct vulkan *v, const struct op_matmul *op,
 		.codebook = codebook_of(v, w->format),
 		.row_bytes = (uint32_t)stoker_row_bytes(w->format, w->in),
 		.width = w->in,
-		.has = coded && codes->squares ? HAS_SQUARES : 0,
 		.out_width = two + (three ? last->out : 0),
 		.rows = op->rows,
 		.slots = 1,
@@ -337,35 +368,54 @@ static void matvec_parts(struct vulkan *v, const struct op_matmul *op,
 		     reads(push.src, (uint64_t)op->rows * push.src_stride)));
 }
 
-void vulkan_matmul(struct stoker_device *d, const struct op_matmul *op)
+/* Whether the kernel of a product can take what is to happen to it along. */
+static bool adds(const struct vulkan *v, const struct op_matmul *op, stoker_address q8)
 {
-	struct vulkan *v = vulkan_of(d);
-	struct vulkan_codes codes = { 0 };
+	return op->then && op->then->q8_only && op->then->h_q8 && q8 && q8 != op->then->h_q8 &&
+	       makes_q8(v, op->weight[0]);
+}
 
-	for (uint32_t i = 0; i < op->count && op->rows <= MATVEC_ROWS_MAX && !codes.src; i++)
-		codes = vulkan_quantize(v, op->weight[i], op->src, op->rows);
-	if (op->rows <= MATVEC_ROWS_MAX && alike(op)) {
-		matvec_parts(v, op, &codes);
+static void matmul_few(struct vulkan *v, const struct op_matmul *op)
+{
+	stoker_address q8 = 0;
+
+	for (uint32_t i = 0; i < op->count && !q8; i++)
+		q8 = vulkan_q8_for(v, op->weight[i], op->src, op->src_q8, op->rows);
+	if (alike(op)) {
+		matvec_parts(v, op, q8);
 		return;
 	}
-	if (codes.src && vulkan_hold(v, op, &codes))
+	if (adds(v, op, q8)) {
+		matvec_added(v, op, q8);
 		return;
+	}
 	for (uint32_t i = 0; i < op->count; i++) {
 		const struct stoker_weight *w = op->weight[i];
 		const struct vulkan_rows r = { .dst = op->dst[i],
 					       .src = op->src,
-					       .codes = codes,
+					       .src_q8 = q8,
 					       .rows = op->rows,
 					       .slots = 1,
 					       .terms = 1,
 					       .src_stride = w->in,
 					       .dst_stride = w->out };
 
-		if (op->rows <= MATVEC_ROWS_MAX)
-			vulkan_matvec(v, w, &r);
-		else
-			vulkan_product(v, w, op->dst[i], op->src, op->rows, 0, 0, 1, false);
+		vulkan_matvec(v, w, &r);
 	}
+	stoker_matmul_then(&v->base, op);
+}
+
+void vulkan_matmul(struct stoker_device *d, const struct op_matmul *op)
+{
+	struct vulkan *v = vulkan_of(d);
+
+	if (op->rows <= MATVEC_ROWS_MAX) {
+		matmul_few(v, op);
+		return;
+	}
+	for (uint32_t i = 0; i < op->count; i++)
+		vulkan_product(v, op->weight[i], op->dst[i], op->src, op->rows, 0, 0, 1, false);
+	stoker_matmul_then(d, op);
 }
 
 bool vulkan_can_gate(const struct stoker_weight *up, const struct stoker_weight *gate)
@@ -381,6 +431,7 @@ void vulkan_gated(struct stoker_device *d, const struct op_gated *op)
 	const struct stoker_weight *up = op->up;
 	struct vulkan_rows r = { .dst = op->dst,
 				 .src = op->src,
+				 .dst_q8 = op->dst_q8,
 				 .gate = op->gate,
 				 .activation = op->activation,
 				 .rows = op->rows,
@@ -391,9 +442,11 @@ void vulkan_gated(struct stoker_device *d, const struct op_gated *op)
 
 	if (op->rows > MATVEC_ROWS_MAX || !vulkan_can_gate(up, op->gate)) {
 		stoker_gated_in_parts(d, op);
+		if (op->dst_q8)
+			vulkan_quantize(v, op->dst_q8, op->dst, op->rows, up->out);
 		return;
 	}
-	r.codes = vulkan_quantize(v, up, op->src, op->rows);
+	r.src_q8 = vulkan_q8_for(v, up, op->src, op->src_q8, op->rows);
 	vulkan_matvec(v, up, &r);
 }
 

@@ -5,7 +5,6 @@
 
 #include "../shaders/push_constants.h"
 #include "device/vulkan/commands.h"
-#include "device/vulkan/fusion.h"
 #include "device/vulkan/memory.h"
 #include "device/vulkan/pipelines.h"
 #include "device/vulkan/scratch.h"
@@ -75,23 +74,24 @@ static inline uint32_t for_threads(const struct vulkan *v, uint64_t count)
 /* What matvec has to know besides the weights. */
 struct vulkan_rows {
 	stoker_address dst, src, ids, mix;
-	struct vulkan_codes codes;	  /* of src: [rows][terms], see vulkan_quantize() */
+	stoker_address src_q8;		  /* [rows][terms], 0: none */
+	stoker_address dst_q8;		  /* [rows][slots], without gaps; 0: none */
 	const struct stoker_weight *gate; /* NULL: none; like the weight, without bias and scale */
 	enum stoker_activation activation;
 	bool table; /* the weight's address is a table of its matrices' */
 	uint32_t rows, slots, terms;
 	uint32_t src_stride, src_slot_stride, src_term_stride, dst_stride, dst_slot_stride;
-	/* not NULL: norm->src += sum_scale * dst, and codes of what the norm would be are made */
-	const struct op_norm *norm;
-	float sum_scale;
 };
 
+/* Makes q8 of the rows of @src, which have no gaps, at @dst. */
+void vulkan_quantize(struct vulkan *v, stoker_address dst, stoker_address src, uint32_t rows,
+		     uint32_t width);
 /*
- * The rows of @src as 8-bit codes in scratch memory, for @w and whatever shares its input; none
- * where that isn't how products are done.
+ * Where the rows of @src are as q8 for products with @w: at @q8, which may be 0, or in scratch
+ * memory; 0 where products with @w take floats.
  */
-struct vulkan_codes vulkan_quantize(struct vulkan *v, const struct stoker_weight *w,
-				    stoker_address src, uint32_t rows);
+stoker_address vulkan_q8_for(struct vulkan *v, const struct stoker_weight *w, stoker_address src,
+			     stoker_address q8, uint32_t rows);
 void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct vulkan_rows *r);
 /* The kind of 8-bit codes that this device multiplies, if any: CODES_DOT ... */
 uint32_t vulkan_codes_kind(const struct vulkan *v);
@@ -106,30 +106,18 @@ uint32_t vulkan_usual_variant(const struct vulkan *v, const struct stoker_weight
 			      enum vulkan_product_kind kind);
 /* Whether vulkan_matvec() takes @gate along with @up. */
 bool vulkan_can_gate(const struct stoker_weight *up, const struct stoker_weight *gate);
-/* Whether products with @w's single rows take 8-bit codes. */
-bool vulkan_takes_codes(const struct vulkan *v, const struct stoker_weight *w);
-/* Whether products with @w can make codes of their outputs. */
-bool vulkan_makes_codes(const struct vulkan *v, const struct stoker_weight *w);
-/* Words of 32 values as 8-bit codes: see push_quantize; 0 where products are done with floats. */
-uint32_t vulkan_code_words(const struct vulkan *v);
+/* Members of the table that stoker_q8_bytes() and stoker_takes_q8() call. */
+uint64_t vulkan_q8_bytes(const struct stoker_device *d, uint32_t width);
+bool vulkan_takes_q8(const struct stoker_device *d, const struct stoker_weight *w);
+/* Words of @rows rows as q8, which is how spans count. */
+uint64_t vulkan_q8_words(const struct vulkan *v, uint32_t rows, uint32_t width);
 /* The rows of @src, or with @list those that each of the weight's matrices has: see push_matmul. */
 void vulkan_product(struct vulkan *v, const struct stoker_weight *w, stoker_address dst,
 		    stoker_address src, uint32_t rows, stoker_address list, stoker_address offsets,
 		    uint32_t divisor, bool table);
 
-/*
- * Codes to be made by the kernel that makes the floats at @dst, without gaps: in scratch memory,
- * not where those are that it reads, @source, or 0: those that there are now.
- */
-struct vulkan_codes vulkan_codes_beside(struct vulkan *v, stoker_address dst, uint32_t rows,
-					uint32_t width, stoker_address source);
-struct vulkan_span vulkan_writes_codes(const struct vulkan *v, const struct vulkan_codes *c);
-/* Puts a product off, if what may come next could go with it. */
-bool vulkan_hold(struct vulkan *v, const struct op_matmul *op, const struct vulkan_codes *codes);
-
-/* Ops that aren't in ops.c. */
-void vulkan_norm(struct stoker_device *d, const struct op_norm *op);
-void vulkan_binary(struct stoker_device *d, const struct op_binary *op);
+/* Ops that aren't in ops.c, or that other files use. */
+void vulkan_add_norm(struct stoker_device *d, const struct op_add_norm *op);
 void vulkan_embed(struct stoker_device *d, const struct op_embed *op);
 void vulkan_matmul(struct stoker_device *d, const struct op_matmul *op);
 void vulkan_gated(struct stoker_device *d, const struct op_gated *op);

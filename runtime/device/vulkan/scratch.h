@@ -6,7 +6,7 @@
 #include "device/vulkan/vulkan.h"
 
 /* Each is a piece of memory of its own. */
-enum vulkan_scratch { SCRATCH_EXPERTS, SCRATCH_CODES, SCRATCH_OTHER_CODES, SCRATCH_TABLES };
+enum vulkan_scratch { SCRATCH_EXPERTS, SCRATCH_Q8, SCRATCH_TABLES };
 
 int vulkan_scratch_open(struct vulkan *v, struct stoker_error *err);
 void vulkan_scratch_close(struct vulkan *v);

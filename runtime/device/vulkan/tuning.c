@@ -245,8 +245,8 @@ static void choose(struct vulkan *v, struct trial *t, enum vulkan_product_kind k
 void vulkan_tune(struct stoker_device *d, const struct stoker_weight *like)
 {
 	struct vulkan *v = vulkan_of(d);
-	const enum vulkan_product_kind single = vulkan_takes_codes(v, like) ? PRODUCT_CODES
-									    : PRODUCT_FLOATS;
+	const enum vulkan_product_kind single = vulkan_takes_q8(d, like) ? PRODUCT_CODES
+									 : PRODUCT_FLOATS;
 	const uint8_t *known = v->tuning->variants[like->format->id];
 	struct trial trial;
 

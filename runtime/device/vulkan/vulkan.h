@@ -28,13 +28,6 @@
 #include "device/vulkan/instance.h"
 #include "device/vulkan/queue.h"
 
-/* Floats as 8-bit codes in scratch memory: see push_quantize. */
-struct vulkan_codes {
-	stoker_address src, codes; /* src 0: none */
-	uint32_t rows, width;
-	bool squares; /* they wait for their norm: HAS_SQUARES */
-};
-
 struct vulkan_commands;
 struct vulkan_memory;
 struct vulkan_transfers;
@@ -89,17 +82,7 @@ struct vulkan {
 	struct vulkan_tuning *tuning;
 
 	struct stoker_memory constants; /* 0, 1, minus infinity; codebooks */
-	/* those that were made last, if they still stand for their floats */
-	struct vulkan_codes coded;
-	/* what is put off, since the next op may go with it */
-	struct vulkan_held {
-		struct stoker_weight weight;
-		struct op_matmul product; /* of the weight; rows 0: none */
-		struct vulkan_codes codes;
-		struct op_binary sum; /* an addition to the residual; dst 0: none */
-		struct op_norm norm;  /* whose result only codes stand for; dst 0: none */
-	} held;
-	struct op_foresee foreseen; /* for its source, at the next experts op */
+	struct op_foresee foreseen;	/* for its source, at the next experts op */
 };
 
 static inline struct vulkan *vulkan_of(struct stoker_device *d)
