@@ -4,9 +4,9 @@
  * its description before any of it is allocated.
  */
 #include "model/model.h"
+#include "model/session_size.h"
 
 #include "store/store.h"
-#include "stoker/session.h"
 
 enum { OWN_BYTES = 16 << 20 }; /* program, libraries, stacks */
 

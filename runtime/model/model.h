@@ -14,7 +14,6 @@
 #include "device/device.h"
 #include "gguf/gguf.h"
 #include "stoker/model.h"
-#include "stoker/session.h"
 
 enum {
 	STOKER_MAX_LAYERS = 1024,
@@ -273,33 +272,6 @@ struct layer_state {
 	stoker_address conv;	     /* last taps - 1 inputs of each channel */
 	stoker_address delta;	     /* [value_heads][state_size][state_size] */
 };
-
-/* What a session gets that asks for nothing, and what it asks for. */
-enum { MODEL_CONTEXT = 4096, MODEL_BATCH = 512 };
-enum { MODEL_MAX_CONTEXT = 1 << 24, MODEL_MAX_BATCH = 1 << 16 };
-
-static inline uint32_t model_session_context(const struct stoker_model *m,
-					     const struct stoker_session_params *s)
-{
-	return s->context ? s->context : MIN(m->context, (uint32_t)MODEL_CONTEXT);
-}
-
-static inline uint32_t model_session_batch(const struct stoker_model *m,
-					   const struct stoker_session_params *s)
-{
-	return MIN(s->batch ? s->batch : (uint32_t)MODEL_BATCH,
-		   MAX(model_session_context(m, s), 1u));
-}
-
-static inline enum stoker_kv_format model_kv_format(const struct stoker_model *m,
-						    enum stoker_kv_type type)
-{
-	if (type == STOKER_KV_TYPE_DEFAULT)
-		type = m->device->exact ? STOKER_KV_TYPE_F32 : STOKER_KV_TYPE_F16;
-	return type == STOKER_KV_TYPE_F32   ? STOKER_KV_F32
-	       : type == STOKER_KV_TYPE_F16 ? STOKER_KV_F16
-					    : STOKER_KV_Q8_0;
-}
 
 struct forward {
 	const struct stoker_model *model;

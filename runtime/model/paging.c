@@ -2,7 +2,6 @@
 /* A model whose experts stay on the drive: where in the files each is, and the pager's figures. */
 #include "model/model.h"
 #include "pager/pager.h"
-#include "stoker/session.h"
 
 #include <stdio.h>
 #include <unistd.h>

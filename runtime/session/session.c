@@ -6,6 +6,7 @@
 
 #include "base/profile.h"
 #include "model/model.h"
+#include "model/session_size.h"
 
 struct stoker_session {
 	struct stoker_model *model;

@@ -12,13 +12,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "stoker/device.h"
 #include "stoker/error.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
+struct stoker_device;
 struct stoker_profile;
 
 /**

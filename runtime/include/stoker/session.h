@@ -21,34 +21,6 @@ extern "C" {
 
 struct stoker_session;
 
-enum stoker_kv_type {
-	STOKER_KV_TYPE_DEFAULT, /* F32 on an exact device, otherwise F16 */
-	STOKER_KV_TYPE_F32,
-	STOKER_KV_TYPE_F16,
-	STOKER_KV_TYPE_Q8_0, /* head sizes have to be multiples of 32 */
-};
-
-/**
- * struct stoker_session_params - all zero is a good default
- * @context: positions the cache has room for; 0: what the model was trained for, at most 4096
- * @batch: tokens computed at once while reading a prompt; 0: 512
- * @kv: how keys and values are stored
- * @all_logits: nonzero when STOKER_LOGITS_ALL will be asked for; only a memory budget needs to know
- * @observe: told after each batch that the positions from @first on, @rows of them, are computed,
- *	so that stoker_session_experts() can be asked for each; may be NULL
- * @observer: handed to @observe
- * @look_ahead: each layer asks the routers of so many next ones, see stoker_session_foreseen()
- */
-struct stoker_session_params {
-	uint32_t context, batch;
-	enum stoker_kv_type kv;
-	int all_logits;
-	void (*observe)(void *observer, struct stoker_session *session, uint32_t first,
-			uint32_t rows);
-	void *observer;
-	uint32_t look_ahead;
-};
-
 /**
  * stoker_session_create() - start with an empty context
  * @model: has to outlive the session

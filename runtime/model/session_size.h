@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How large a session of a model is: counted by the budget before there is one, and by the session
+ * itself.
+ */
+#ifndef STOKER_SESSION_SIZE_H
+#define STOKER_SESSION_SIZE_H
+
+#include "model/model.h"
+
+/* What a session gets that asks for nothing, and what it asks for. */
+enum { MODEL_CONTEXT = 4096, MODEL_BATCH = 512 };
+enum { MODEL_MAX_CONTEXT = 1 << 24, MODEL_MAX_BATCH = 1 << 16 };
+
+static inline uint32_t model_session_context(const struct stoker_model *m,
+					     const struct stoker_session_params *s)
+{
+	return s->context ? s->context : MIN(m->context, (uint32_t)MODEL_CONTEXT);
+}
+
+static inline uint32_t model_session_batch(const struct stoker_model *m,
+					   const struct stoker_session_params *s)
+{
+	return MIN(s->batch ? s->batch : (uint32_t)MODEL_BATCH,
+		   MAX(model_session_context(m, s), 1u));
+}
+
+static inline enum stoker_kv_format model_kv_format(const struct stoker_model *m,
+						    enum stoker_kv_type type)
+{
+	if (type == STOKER_KV_TYPE_DEFAULT)
+		type = m->device->exact ? STOKER_KV_TYPE_F32 : STOKER_KV_TYPE_F16;
+	return type == STOKER_KV_TYPE_F32   ? STOKER_KV_F32
+	       : type == STOKER_KV_TYPE_F16 ? STOKER_KV_F16
+					    : STOKER_KV_Q8_0;
+}
+
+#endif
