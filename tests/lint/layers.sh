@@ -1,41 +1,82 @@
-#!/bin/sh
+#!/bin/bash
 # SPDX-License-Identifier: MIT
-# A file of runtime/ includes only from its own folder and from folders above it in this list; device/
-# and store/ do not know each other; tools include nothing but the public headers.  Only tools/bench/,
-# which measures single ops, kernels and stores, looks inside the library.
+# The house's rules that one can't see in a single file:
+# - A file of runtime/ includes only from its own folder and from folders above it in this list, and
+#   public headers of those; device/ and store/ do not know each other.
+# - Vulkan's record.h alone reaches into shaders/, for the structs that host and shader share.
+# - Tools include nothing but the public headers.  Only tools/bench/, which measures single ops,
+#   kernels and stores, looks inside the library.
+# - No circles among headers; no file over 600 lines, but tables; no function over 80.
+# - The library never prints, exits or aborts.
+# STRICT=1: what is too long is an error, not only said.
 set -eu
 order="base quant gguf device store pager model text session"
+tables='runtime/text/pretokenizers.h|runtime/quant/iq_grids.h'
+strict=${STRICT:-0}
 status=0
-rank() {
-	n=0
-	for folder in $order; do
-		n=$((n + 1))
-		[ "$folder" = "$1" ] && echo "$n" && return
-	done
-	echo 99
+complain() {
+	echo "$1" >&2
+	status=1
 }
-for file in $(git ls-files 'runtime/*.c' 'runtime/*.h' | grep -v '^runtime/include/'); do
-	own=$(echo "$file" | cut -d/ -f2)
-	# shellcheck disable=SC2013 # folders have no spaces
-	for other in $(sed -n 's|^#include "\([a-z]*\)/.*|\1|p' "$file" | sort -u); do
-		[ "$other" = stoker ] && continue
-		bad=
-		[ "$(rank "$other")" -gt "$(rank "$own")" ] && bad=1
-		case "$own $other" in "device store" | "store device") bad=1 ;; esac
-		if [ -n "$bad" ]; then
-			echo "$file: $own/ may not include from $other/" >&2
-			status=1
-		fi
-	done
+
+# the layer of a public header: stoker/NAME.h
+declare -A layer=([error]=base [cache]=base [profile]=base [format]=quant [driver]=store [stoker]=session)
+declare -A rank=()
+n=0
+for folder in $order; do
+	n=$((n + 1))
+	rank[$folder]=$n
+	layer[$folder]=$folder
 done
+own=
+while IFS=: read -r file line; do
+	other=${line#*\"}
+	other=${other%\"*}
+	case $file in
+	runtime/include/stoker/*) own=${file##*/} own=${layer[${own%.h}]:-} ;;
+	*) own=${file#runtime/} own=${own%%/*} ;;
+	esac
+	case $other in
+	stoker/*) to=${other#stoker/} to=${layer[${to%.h}]:-} ;;
+	../shaders/push_constants.h)
+		[ "$file" = runtime/device/vulkan/record.h ] || complain "$file: only record.h includes from shaders/"
+		continue
+		;;
+	*/*) to=${other%%/*} ;;
+	*) continue ;;
+	esac
+	if [ -z "${rank[$own]:-}" ] || [ -z "${rank[$to]:-}" ]; then
+		complain "$file: \"$other\": a folder or public header without a place in $0"
+	elif [ "${rank[$to]}" -gt "${rank[$own]}" ] || [ "$own $to" = "store device" ] || [ "$own $to" = "device store" ]; then
+		complain "$file: $own/ may not include $other, which is of $to/"
+	fi
+done < <(git grep -n '^#include "' -- 'runtime/*.c' 'runtime/*.h' | sed 's/^\([^:]*\):[0-9]*:/\1:/')
+
+# Circles: tsort says which headers can't be put in an order.
+circle=$(git grep -n '^#include "' -- 'runtime/*.h' 'tools/*.h' |
+	sed -n 's/^\([^:]*\):[0-9]*:#include "\(.*\)".*/\1 \2/p' |
+	sed 's,^runtime/include/,,; s,^runtime/,,; s,^tools/,,' | tsort 2>&1 >/dev/null) || true
+[ -z "$circle" ] || complain "headers that include each other: $circle"
+
 for file in $(git ls-files 'tools/*.c' 'tools/*.h' | grep -v '^tools/bench/'); do
 	if grep -En '^#include "' "$file" | grep -Ev '"(bench/measure|tool|trace).h"'; then
-		echo "$file: tools include nothing but the public headers and their own" >&2
-		status=1
+		complain "$file: tools include nothing but the public headers and their own"
 	fi
 done
 if git grep -nE '\b(printf|puts|exit|abort)\(' -- 'runtime/*.c' | grep -vE 'v?s?n?printf\('; then
-	echo "runtime/: the library never prints, exits or aborts" >&2
-	status=1
+	complain "runtime/: the library never prints, exits or aborts"
+fi
+
+# shellcheck disable=SC2016 # a program of awk
+long=$(git ls-files '*.c' '*.h' '*.comp' '*.glsl' | grep -vxE "$tables" | xargs awk '
+	FNR == 1 { start = 0 }
+	/^[A-Za-z_].*\)[ \t]*$/ { name = $0 }
+	/^\{/ { start = FNR }
+	/^\}/ { if (start && FNR - start > 80) print FILENAME ":" start ": " FNR - start " lines: " name; start = 0 }
+	FNR == 601 { print FILENAME ": over 600 lines" }')
+if [ -n "$long" ]; then
+	echo "too long, to be split by what belongs together:" >&2
+	[ "$strict" = 0 ] || status=1
+	echo "$long" >&2
 fi
 exit $status
