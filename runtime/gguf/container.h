@@ -3,6 +3,8 @@
 #ifndef STOKER_GGUF_CONTAINER_H
 #define STOKER_GGUF_CONTAINER_H
 
+#include <stdatomic.h>
+
 #include "gguf/gguf.h"
 
 struct file {
@@ -22,6 +24,7 @@ struct key {
 };
 
 struct stoker_gguf {
+	_Atomic unsigned owners;
 	uint32_t version, alignment;
 	struct file *files;
 	uint32_t file_count;

@@ -117,6 +117,7 @@ int stoker_gguf_open(const char *path, struct stoker_gguf **out, struct stoker_e
 		free(g);
 		return stoker_fail(err, -ENOMEM, "%s: out of memory", path);
 	}
+	g->owners = 1;
 	g->file_count = 1;
 	ret = open_file(g->files, path, err);
 	if (!ret)
@@ -154,6 +155,12 @@ err_close:
 	return ret;
 }
 
+struct stoker_gguf *gguf_share(struct stoker_gguf *g)
+{
+	atomic_fetch_add(&g->owners, 1);
+	return g;
+}
+
 void stoker_gguf_close(struct stoker_gguf **gguf)
 {
 	struct stoker_gguf *g = *gguf;
@@ -161,6 +168,8 @@ void stoker_gguf_close(struct stoker_gguf **gguf)
 	if (!g)
 		return;
 	*gguf = NULL;
+	if (atomic_fetch_sub(&g->owners, 1) > 1)
+		return;
 	for (uint32_t i = 0; i < g->file_count; i++) {
 		if (g->files[i].fd >= 0)
 			close(g->files[i].fd);

@@ -7,6 +7,9 @@
 #include "quant/format.h"
 #include "stoker/gguf.h"
 
+/* One more owner of a container, who closes it, too. */
+struct stoker_gguf *gguf_share(struct stoker_gguf *gguf);
+
 /* Where tensor data begins in file @file. */
 uint64_t stoker_gguf_data(const struct stoker_gguf *gguf, uint32_t file);
 

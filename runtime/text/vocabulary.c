@@ -265,9 +265,10 @@ static int load_kind(const struct loading *l)
 			   l->path, name);
 }
 
-int stoker_vocabulary_load(const char *path, struct stoker_vocabulary **out,
-			   struct stoker_error *err)
+int stoker_vocabulary_load_gguf(struct stoker_gguf *gguf, struct stoker_vocabulary **out,
+				struct stoker_error *err)
 {
+	const char *path = stoker_gguf_file(gguf, 0, NULL, NULL);
 	struct stoker_vocabulary *v = calloc(1, sizeof(*v));
 	const struct loading l = { .v = v, .path = path, .err = err };
 	const struct stoker_gguf_key *template;
@@ -277,9 +278,8 @@ int stoker_vocabulary_load(const char *path, struct stoker_vocabulary **out,
 	*out = NULL;
 	if (!v)
 		return stoker_fail(err, -ENOMEM, "%s: out of memory", path);
-	ret = stoker_gguf_open(path, &v->gguf, err);
-	if (!ret)
-		ret = load_tokens(&l);
+	v->gguf = gguf_share(gguf);
+	ret = load_tokens(&l);
 	if (!ret)
 		ret = load_kind(&l);
 	if (!ret) {
@@ -295,6 +295,19 @@ int stoker_vocabulary_load(const char *path, struct stoker_vocabulary **out,
 	if (ret)
 		stoker_vocabulary_free(&v);
 	*out = v;
+	return ret;
+}
+
+int stoker_vocabulary_load(const char *path, struct stoker_vocabulary **out,
+			   struct stoker_error *err)
+{
+	struct stoker_gguf *gguf;
+	int ret = stoker_gguf_open(path, &gguf, err);
+
+	*out = NULL;
+	if (!ret)
+		ret = stoker_vocabulary_load_gguf(gguf, out, err);
+	stoker_gguf_close(&gguf);
 	return ret;
 }
 

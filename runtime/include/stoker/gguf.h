@@ -93,7 +93,11 @@ struct stoker_gguf;
 STOKER_API int stoker_gguf_open(const char *path, struct stoker_gguf **gguf,
 				struct stoker_error *err);
 
-/** stoker_gguf_close() - release a container and clear the pointer; NULL is fine. */
+/**
+ * stoker_gguf_close() - release a container and clear the pointer; NULL is fine
+ *
+ * A model or vocabulary made from the container keeps it open for as long as they need it.
+ */
 STOKER_API void stoker_gguf_close(struct stoker_gguf **gguf);
 
 /** stoker_gguf_version() - of the container format, 2 or 3. */

@@ -20,6 +20,7 @@ extern "C" {
 #endif
 
 struct stoker_vocabulary;
+struct stoker_gguf;
 
 /**
  * stoker_vocabulary_load() - read the tokenizer of a GGUF file
@@ -31,6 +32,14 @@ struct stoker_vocabulary;
  */
 STOKER_API int stoker_vocabulary_load(const char *path, struct stoker_vocabulary **vocabulary,
 				      struct stoker_error *err);
+
+/**
+ * stoker_vocabulary_load_gguf() - the same from a container that is open
+ * @gguf: shared with the vocabulary, which keeps it open; the caller still closes it, at any time
+ */
+STOKER_API int stoker_vocabulary_load_gguf(struct stoker_gguf *gguf,
+					   struct stoker_vocabulary **vocabulary,
+					   struct stoker_error *err);
 
 /** stoker_vocabulary_free() - release and clear; NULL is fine. */
 STOKER_API void stoker_vocabulary_free(struct stoker_vocabulary **vocabulary);
