@@ -38,10 +38,12 @@ static int show_progress(void *context, uint64_t done, uint64_t total)
 }
 
 int load_within(const struct compute_options *c, uint64_t budget, struct stoker_device *device,
-		const char *path, const struct stoker_session_params *session,
+		struct stoker_gguf *gguf, const struct stoker_session_params *session,
 		struct stoker_model **model, struct stoker_error *err)
 {
-	struct bar bar = { .path = path, .started = now_seconds(), .terminal = isatty(2) };
+	struct bar bar = { .path = stoker_gguf_file(gguf, 0, NULL, NULL),
+			   .started = now_seconds(),
+			   .terminal = isatty(2) };
 	struct stoker_model_params params = {
 		.progress = show_progress,
 		.context = &bar,
@@ -53,31 +55,49 @@ int load_within(const struct compute_options *c, uint64_t budget, struct stoker_
 	};
 	int ret;
 
-	if (host_budget(c, device, &params.host_memory)) {
-		snprintf(err->message, sizeof(err->message), "no size \"%s\"; there are 6G, 1.5GiB",
-			 c->host_memory);
-		return -EINVAL;
+	if (c->host_memory && !stoker_device_shares_memory(device)) {
+		params.host_memory = parse_size(c->host_memory);
+		if (!params.host_memory) {
+			snprintf(err->message, sizeof(err->message),
+				 "no size \"%s\"; there are 6G, 1.5GiB", c->host_memory);
+			return -EINVAL;
+		}
 	}
 	cancel_on_interrupt(NULL);
-	ret = stoker_model_load(device, path, &params, model, err);
+	ret = stoker_model_load_gguf(device, gguf, &params, model, err);
 	if (bar.shown)
 		fputs("\r\033[K", stderr);
 	return ret;
 }
 
-int load_model(const struct compute_options *c, struct stoker_device *device, const char *path,
-	       const struct stoker_session_params *session, struct stoker_model **model)
+int load_open_model(const struct compute_options *c, struct stoker_device *device,
+		    struct stoker_gguf *gguf, const struct stoker_session_params *session,
+		    struct stoker_model **model)
 {
 	struct stoker_error err;
 	uint64_t budget;
 	int ret;
 
-	if (memory_budget(c, device, path, &budget))
+	if (memory_budget(c, &budget))
 		return EXIT_USAGE;
-	ret = load_within(c, budget, device, path, session, model, &err);
+	ret = load_within(c, budget, device, gguf, session, model, &err);
 	if (ret == -ECANCELED)
 		return EXIT_INTERRUPTED;
 	return ret ? fail(&err) : EXIT_OK;
+}
+
+int load_model(const struct compute_options *c, struct stoker_device *device, const char *path,
+	       const struct stoker_session_params *session, struct stoker_model **model)
+{
+	struct stoker_gguf *gguf;
+	struct stoker_error err;
+	int status;
+
+	if (stoker_gguf_open(path, &gguf, &err))
+		return fail(&err);
+	status = load_open_model(c, device, gguf, session, model);
+	stoker_gguf_close(&gguf);
+	return status;
 }
 
 void print_paging(const struct stoker_model *model, uint64_t tokens)

@@ -143,6 +143,7 @@ int verb_perplexity(int argc, char **argv)
 	struct stoker_device *device = NULL;
 	struct stoker_model *model = NULL;
 	struct stoker_session *session = NULL;
+	struct stoker_gguf *gguf = NULL;
 	struct stoker_vocabulary *v = NULL;
 	struct stoker_model_info info;
 	struct stoker_error err;
@@ -164,12 +165,16 @@ int verb_perplexity(int argc, char **argv)
 		return EXIT_USAGE;
 	params.context = (uint32_t)p.context;
 	params.all_logits = 1;
-	if (stoker_vocabulary_load(p.model, &v, &err))
+	if (stoker_gguf_open(p.model, &gguf, &err))
 		return fail(&err);
+	if (stoker_vocabulary_load_gguf(gguf, &v, &err)) {
+		stoker_gguf_close(&gguf);
+		return fail(&err);
+	}
 	text = read_file(p.file, &bytes);
 	status = text ? open_device(&p.compute, &device) : EXIT_FAILED;
 	if (!status)
-		status = load_model(&p.compute, device, p.model, &params, &model);
+		status = load_open_model(&p.compute, device, gguf, &params, &model);
 	if (!status && stoker_session_create(model, &params, &session, &err))
 		status = fail(&err);
 	if (!status && stoker_tokenize(v, text, bytes, STOKER_TOKENIZE_ADD, &tokens, &count, &err))
@@ -189,6 +194,7 @@ int verb_perplexity(int argc, char **argv)
 	stoker_model_free(&model);
 	stoker_device_close(&device);
 	stoker_vocabulary_free(&v);
+	stoker_gguf_close(&gguf);
 	free(tokens);
 	free(text);
 	return status;

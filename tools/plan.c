@@ -93,11 +93,11 @@ static int load(struct plan *p, const struct stoker_session_params *params)
 	compute.prefetch = "off"; /* what it gains isn't foreseen */
 	if (!compute.memory)
 		budget = model_bytes(p->gguf, NULL) / 2;
-	else if (memory_budget(&compute, p->device, p->model, &budget))
+	else if (memory_budget(&compute, &budget))
 		return EXIT_USAGE;
-	ret = load_within(&compute, budget, p->device, p->model, params, &p->loaded, &err);
+	ret = load_within(&compute, budget, p->device, p->gguf, params, &p->loaded, &err);
 	if (ret == -ENOMEM && !compute.memory)
-		ret = load_within(&compute, STOKER_MEMORY_MIN, p->device, p->model, params,
+		ret = load_within(&compute, STOKER_MEMORY_MIN, p->device, p->gguf, params,
 				  &p->loaded, &err);
 	if (ret)
 		return ret == -ECANCELED ? EXIT_INTERRUPTED : fail(&err);

@@ -20,6 +20,7 @@ struct run {
 
 	struct stoker_device *on;
 	struct stoker_model *loaded;
+	struct stoker_gguf *gguf;
 	struct stoker_vocabulary *vocabulary;
 	struct stoker_session *session;
 	struct stoker_sampler *sampler;
@@ -426,13 +427,14 @@ static int start(struct run *r)
 		fail(&err);
 		return EXIT_USAGE;
 	}
-	if (stoker_vocabulary_load(r->model, &r->vocabulary, &err))
+	if (stoker_gguf_open(r->model, &r->gguf, &err) ||
+	    stoker_vocabulary_load_gguf(r->gguf, &r->vocabulary, &err))
 		return fail(&err);
 	if (r->chat && !stoker_chat_format(r->vocabulary))
 		return failf("%s: no chat template that is known; run without --chat", r->model);
 	status = open_device(&r->compute, &r->on);
 	if (!status)
-		status = load_model(&r->compute, r->on, r->model, &params, &r->loaded);
+		status = load_open_model(&r->compute, r->on, r->gguf, &params, &r->loaded);
 	if (!status && r->trace)
 		status = begin_trace(r);
 	if (!status && r->profile &&
@@ -480,6 +482,7 @@ static int end(struct run *r, int status)
 	stoker_device_close(&r->on);
 	stoker_profile_free(&r->recorded);
 	stoker_vocabulary_free(&r->vocabulary);
+	stoker_gguf_close(&r->gguf);
 	return status;
 }
 

@@ -92,23 +92,18 @@ int open_device(const struct compute_options *c, struct stoker_device **device);
 uint64_t parse_size(const char *text);
 /* The number behind the field of a file like /proc/meminfo, or its first; 0: there is none. */
 uint64_t number_in(const char *path, const char *field);
-/*
- * The budget that --memory asks for; without it everything when that fits, otherwise what there is.
- * An exit status, after a complaint.
- */
-int memory_budget(const struct compute_options *c, struct stoker_device *device, const char *path,
-		  uint64_t *budget);
-
-/* For a device with memory of its own, what of the host's is for experts on their way; 0: no such.
- */
-int host_budget(const struct compute_options *c, const struct stoker_device *device,
-		uint64_t *budget);
+/* The budget that --memory asks for.  An exit status, after a complaint. */
+int memory_budget(const struct compute_options *c, uint64_t *budget);
 
 /* Loads with a progress bar on a terminal once it takes over a second; within a budget, or 0 or
  * -errno and no complaint. */
 int load_within(const struct compute_options *c, uint64_t budget, struct stoker_device *device,
-		const char *path, const struct stoker_session_params *session,
+		struct stoker_gguf *gguf, const struct stoker_session_params *session,
 		struct stoker_model **model, struct stoker_error *err);
+/* From a file that is open, or by its path; an exit status, after a complaint. */
+int load_open_model(const struct compute_options *c, struct stoker_device *device,
+		    struct stoker_gguf *gguf, const struct stoker_session_params *session,
+		    struct stoker_model **model);
 int load_model(const struct compute_options *c, struct stoker_device *device, const char *path,
 	       const struct stoker_session_params *session, struct stoker_model **model);
 

@@ -3,21 +3,25 @@
  * How much memory everything of a model takes, and whether experts stay on the drive: known from
  * its description before any of it is allocated.
  */
+#include "base/memory.h"
 #include "model/model.h"
 #include "model/session_size.h"
 
 #include "store/store.h"
 
-enum { OWN_BYTES = 16 << 20 }; /* program, libraries, stacks */
+enum {
+	OWN_BYTES = 16 << 20,	/* program, libraries, stacks */
+	VOCABULARY_BYTES = 100, /* for each token */
+};
 
-/* The container's header, twice: the vocabulary has tables of some 100 bytes a token, and text. */
+/* The container's header, which holds the tokens' text, and a vocabulary's tables a token. */
 static uint64_t metadata_bytes(const struct stoker_model *m)
 {
 	uint64_t bytes = 0;
 
 	for (uint32_t i = 0; i < stoker_gguf_file_count(m->gguf); i++)
-		bytes += 2 * stoker_gguf_data(m->gguf, i);
-	return bytes + 100 * (uint64_t)m->vocabulary;
+		bytes += stoker_gguf_data(m->gguf, i);
+	return bytes + VOCABULARY_BYTES * (uint64_t)m->vocabulary;
 }
 
 /* What ops take of the device beside the session's working buffers. */
@@ -93,22 +97,42 @@ static bool has_experts(const struct stoker_model *m)
 	return false;
 }
 
-int model_plan(struct stoker_model *m, const struct stoker_model_params *params)
+static int find_all_needs(struct stoker_model *m, const struct stoker_session_params *session)
+{
+	int ret = model_plan_blocks(m);
+
+	if (ret)
+		return ret;
+	m->needs = find_needs(m, session);
+	return m->paged ? model_least_slots(m, &m->needs.least) : 0;
+}
+
+/* What the device's memory leaves for a model, 0: it isn't known. */
+static uint64_t memory_left(const struct stoker_device *d, const char *root)
+{
+	return d->shares_memory ? stoker_memory_available(root) : d->memory_left;
+}
+
+int model_plan(struct stoker_model *m, const struct stoker_model_params *params, const char *root)
 {
 	static const struct stoker_session_params defaults;
-	const struct stoker_session_params *session = params && params->session ? params->session
-										: &defaults;
+	const struct stoker_session_params *session = params->session ? params->session : &defaults;
 	struct model_needs *n = &m->needs;
 	int ret;
 
-	m->paged = m->memory && has_experts(m);
-	ret = model_plan_blocks(m);
+	if (params->memory == STOKER_MEMORY_AUTO || params->memory == STOKER_MEMORY_MAX) {
+		ret = find_all_needs(m, session);
+		if (ret || params->memory == STOKER_MEMORY_MAX)
+			return ret;
+		m->memory = memory_left(m->device, root) / 16 * 15;
+		if (!m->memory || sum(n) <= m->memory)
+			return 0;
+	} else {
+		m->memory = params->memory;
+	}
+	m->paged = has_experts(m);
+	ret = find_all_needs(m, session);
 	if (ret)
-		return ret;
-	*n = find_needs(m, session);
-	if (m->paged)
-		ret = model_least_slots(m, &n->least);
-	if (ret || !m->memory)
 		return ret;
 	if (m->memory == STOKER_MEMORY_MIN)
 		m->memory = sum(n);

@@ -56,22 +56,23 @@ static void check_layers(struct stoker_model *m)
 		m->experts_used = 0;
 }
 
-int stoker_model_load(struct stoker_device *device, const char *path,
-		      const struct stoker_model_params *params, struct stoker_model **out,
-		      struct stoker_error *err)
+int model_load(struct stoker_device *device, struct stoker_gguf *gguf,
+	       const struct stoker_model_params *params, const char *root,
+	       struct stoker_model **out, struct stoker_error *err)
 {
+	static const struct stoker_model_params defaults;
+	const char *path = stoker_gguf_file(gguf, 0, NULL, NULL);
 	struct stoker_model *m = calloc(1, sizeof(*m));
 	int ret;
 
 	*out = NULL;
 	if (!m)
 		return stoker_fail(err, -ENOMEM, "%s: out of memory", path);
+	params = params ? params : &defaults;
 	m->device = device;
 	m->err = err;
-	m->memory = params ? params->memory : STOKER_MEMORY_ALL;
-	ret = stoker_gguf_open(path, &m->gguf, err);
-	if (!ret)
-		ret = find_architecture(m, path);
+	m->gguf = gguf_share(gguf);
+	ret = find_architecture(m, path);
 	if (!ret)
 		ret = model_begin_description(m);
 	if (!ret) {
@@ -81,11 +82,11 @@ int stoker_model_load(struct stoker_device *device, const char *path,
 		ret = m->failed;
 	}
 	if (!ret)
-		ret = model_plan(m, params);
+		ret = model_plan(m, params, root);
 	if (!ret)
 		ret = model_place(m);
 	if (!ret && m->paged)
-		ret = model_create_pager(m, params);
+		ret = model_create_pager(m, params, root);
 	if (!ret)
 		ret = model_read(m, params);
 	for (size_t i = 0; i < ARRAY_SIZE(m->largest) && !ret && device->ops->tune; i++)
@@ -95,6 +96,27 @@ int stoker_model_load(struct stoker_device *device, const char *path,
 	if (ret)
 		stoker_model_free(&m);
 	*out = m;
+	return ret;
+}
+
+int stoker_model_load_gguf(struct stoker_device *device, struct stoker_gguf *gguf,
+			   const struct stoker_model_params *params, struct stoker_model **model,
+			   struct stoker_error *err)
+{
+	return model_load(device, gguf, params, "", model, err);
+}
+
+int stoker_model_load(struct stoker_device *device, const char *path,
+		      const struct stoker_model_params *params, struct stoker_model **model,
+		      struct stoker_error *err)
+{
+	struct stoker_gguf *gguf;
+	int ret = stoker_gguf_open(path, &gguf, err);
+
+	*model = NULL;
+	if (!ret)
+		ret = stoker_model_load_gguf(device, gguf, params, model, err);
+	stoker_gguf_close(&gguf);
 	return ret;
 }
 

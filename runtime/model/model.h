@@ -138,7 +138,7 @@ struct stoker_model {
 	size_t block_count;
 	struct stoker_memory made_memory; /* of all made vectors */
 	uint64_t made_bytes;
-	uint64_t memory; /* the budget, 0: none */
+	uint64_t memory; /* the budget, 0: none was needed */
 	struct model_needs needs;
 	uint64_t slot_bytes; /* what the experts get */
 	bool paged;	     /* experts stay on the drive */
@@ -215,8 +215,13 @@ int model_place(struct stoker_model *m);
 int model_read(struct stoker_model *m, const struct stoker_model_params *params);
 void model_free_memory(struct stoker_model *m);
 
+/* stoker_model_load_gguf() with /proc and /sys in @root, see stoker_memory_available(). */
+int model_load(struct stoker_device *device, struct stoker_gguf *gguf,
+	       const struct stoker_model_params *params, const char *root,
+	       struct stoker_model **model, struct stoker_error *err);
+
 /* Decides what memory is given to, or fails with all figures: see budget.c. */
-int model_plan(struct stoker_model *m, const struct stoker_model_params *params);
+int model_plan(struct stoker_model *m, const struct stoker_model_params *params, const char *root);
 
 /* Experts that stay on the drive: see paging.c. */
 bool model_can_page(const struct stoker_gguf_tensor *t);
@@ -226,7 +231,8 @@ static inline bool model_is_paged(const struct stoker_model *m, const struct sto
 }
 /* Memory of the fewest slots that a token needs. */
 int model_least_slots(struct stoker_model *m, uint64_t *bytes);
-int model_create_pager(struct stoker_model *m, const struct stoker_model_params *params);
+int model_create_pager(struct stoker_model *m, const struct stoker_model_params *params,
+		       const char *root);
 void model_free_pager(struct stoker_model *m);
 /* Whether a tensor is a matrix of one expert, as "stoker pack" writes them. */
 bool model_is_apart(const struct stoker_gguf_tensor *t, uint32_t *layer);

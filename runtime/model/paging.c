@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* A model whose experts stay on the drive: where in the files each is, and the pager's figures. */
+#include "base/memory.h"
 #include "model/model.h"
 #include "pager/pager.h"
 
@@ -101,8 +102,21 @@ int model_least_slots(struct stoker_model *m, uint64_t *bytes)
 	return 0;
 }
 
+/* For experts on their way to a device with memory of its own. */
+static uint64_t host_memory(const struct stoker_model *m, const struct stoker_model_params *params,
+			    const char *root)
+{
+	uint64_t left = 0;
+
+	if (params->host_memory)
+		return params->host_memory;
+	if (!m->device->shares_memory)
+		left = stoker_memory_available(root) / 4 * 3;
+	return left ? left : m->memory;
+}
+
 static int create(struct stoker_model *m, const struct stoker_model_params *params,
-		  struct model_pager *p)
+		  const char *root, struct model_pager *p)
 {
 	AUTO_FREE struct pager_source *layers = list_layers(m, p->files);
 	struct stoker_store *store;
@@ -130,7 +144,7 @@ static int create(struct stoker_model *m, const struct stoker_model_params *para
 		.count = m->layer_count,
 		.least = m->experts_used,
 		.memory = m->slot_bytes,
-		.host_memory = params->host_memory ? params->host_memory : m->memory,
+		.host_memory = host_memory(m, params, root),
 		.policy = params->policy,
 		.foresight = foresight,
 	};
@@ -138,7 +152,8 @@ static int create(struct stoker_model *m, const struct stoker_model_params *para
 	return pager_create(&pager, &p->pager, m->err);
 }
 
-int model_create_pager(struct stoker_model *m, const struct stoker_model_params *params)
+int model_create_pager(struct stoker_model *m, const struct stoker_model_params *params,
+		       const char *root)
 {
 	int ret;
 
@@ -147,7 +162,7 @@ int model_create_pager(struct stoker_model *m, const struct stoker_model_params 
 		return stoker_fail(m->err, -ENOMEM, "out of memory");
 	ret = open_files(m, m->pager);
 	if (!ret)
-		ret = create(m, params, m->pager);
+		ret = create(m, params, root, m->pager);
 	for (uint32_t i = 0; i < m->layer_count && !ret; i++)
 		m->layers[i].source = pager_source(m->pager->pager, i);
 	return ret;

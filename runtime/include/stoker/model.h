@@ -19,9 +19,16 @@ extern "C" {
 
 struct stoker_model;
 struct stoker_session;
+struct stoker_gguf;
 
-#define STOKER_MEMORY_ALL 0 /* everything stays in memory */
-#define STOKER_MEMORY_MIN 1 /* the least in which a model runs */
+/*
+ * Everything in memory if it fits into what is left; if not, the experts that don't fit stay on the
+ * drive.  What is left is what the machine has available within this process's memory cgroups, or
+ * what the driver gives of a GPU's own memory; a sixteenth of it is left alone.
+ */
+#define STOKER_MEMORY_AUTO 0
+#define STOKER_MEMORY_MIN 1	     /* the least in which a model runs */
+#define STOKER_MEMORY_MAX UINT64_MAX /* everything in memory, whatever is left of it */
 
 enum stoker_kv_type {
 	STOKER_KV_TYPE_DEFAULT, /* F32 on an exact device, otherwise F16 */
@@ -57,15 +64,15 @@ struct stoker_session_params {
  *	cancels with -ECANCELED; may be NULL
  * @context: handed to @progress
  * @memory: bytes that the model and one session may take together, with the experts of a mixture
- *	that don't fit staying on the drive; or STOKER_MEMORY_ALL, or STOKER_MEMORY_MIN
+ *	that don't fit staying on the drive; or STOKER_MEMORY_AUTO, _MIN, or _MAX
  * @host_memory: for a device with memory of its own, which @memory is about: bytes of the host's
- *for experts on their way there; 0: as many
+ *	for experts on their way there; 0: three quarters of what is left of it
  * @session: what that session will be created with; NULL: the defaults
  * @store: how experts are read: "uring", "threads", "kmod" (the kernel module), or
  *	NULL for the best that works here
  * @policy: which expert gives way to another: "frequency", "lru", "quota", or NULL for the first
  * @prefetch: whether experts are read before they're needed: "on", "off", or NULL for what
- *measuring shows to be faster; results are the same
+ *	measuring shows to be faster; results are the same
  */
 struct stoker_model_params {
 	int (*progress)(void *context, uint64_t done, uint64_t total);
@@ -83,7 +90,8 @@ struct stoker_model_params {
  * @model: receives the model; release it with stoker_model_free()
  * @err: may be NULL
  *
- * Blocks until everything is read.
+ * Blocks until everything is read.  What everything takes is found out before any memory is given
+ * to it: -ENOMEM names the figures when @params' budget, or what is left, isn't enough.
  *
  * Return: 0; -ENOTSUP for an architecture or format that isn't known; -EINVAL for a malformed or
  * contradictory file; -ENOMEM; -ECANCELED; -EIO or another -errno of reading.
@@ -91,6 +99,17 @@ struct stoker_model_params {
 STOKER_API int stoker_model_load(struct stoker_device *device, const char *path,
 				 const struct stoker_model_params *params,
 				 struct stoker_model **model, struct stoker_error *err);
+
+/**
+ * stoker_model_load_gguf() - the same from a container that is open
+ * @gguf: shared with the model, which keeps it open; the caller still closes it, at any time
+ *
+ * A program that also needs the vocabulary opens the file once, for this and for
+ * stoker_vocabulary_load_gguf().
+ */
+STOKER_API int stoker_model_load_gguf(struct stoker_device *device, struct stoker_gguf *gguf,
+				      const struct stoker_model_params *params,
+				      struct stoker_model **model, struct stoker_error *err);
 
 /** stoker_model_free() - release a model without sessions and clear the pointer; NULL is fine. */
 STOKER_API void stoker_model_free(struct stoker_model **model);

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What memory is given to: what the machine leaves, decisions before anything is allocated, sizes
+ * by carving that hold for what is really used, and containers that a model shares.
+ */
+#include "unit.h"
+
+#include <glob.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "device/device.h"
+#include "gguf/gguf.h"
+#include "model/model.h"
+
+static const char demo[] = "tools/demo-model/stoker-demo-Q4_K.gguf";
+static const uint32_t tokens[] = { 1, 39, 37, 32, 45, 72, 75, 207, 8, 141, 43, 117 };
+
+/* A folder that stands for the machine's: /proc and /sys as a test writes them. */
+static char root[64];
+
+static void write_below(const char *path, const char *text)
+{
+	char name[256];
+	FILE *f;
+
+	snprintf(name, sizeof(name), "%s%s", root, path);
+	for (char *at = name + strlen(root) + 1; (at = strchr(at, '/')); at++) {
+		*at = 0;
+		mkdir(name, 0700);
+		*at = '/';
+	}
+	f = fopen(name, "we");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void make_root(uint64_t available_kib)
+{
+	char text[128];
+
+	strcpy(root, "/tmp/stoker-root-XXXXXX");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(root));
+	snprintf(text, sizeof(text), "MemTotal: 64000000 kB\nMemAvailable:   %llu kB\n",
+		 (unsigned long long)available_kib);
+	write_below("/proc/meminfo", text);
+}
+
+static void remove_root(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -r '%s'", root);
+	CU_ASSERT_EQUAL(system(command), 0);
+}
+
+static void test_available(void)
+{
+	make_root(1000);
+	CU_ASSERT_EQUAL(stoker_memory_available(root), 1000 * 1024);
+	/* version 2: the least that a group and those around it leave, page cache is no use */
+	write_below("/proc/self/cgroup", "0::/outer/inner\n");
+	CU_ASSERT_EQUAL(stoker_memory_available(root), 1000 * 1024);
+	write_below("/sys/fs/cgroup/outer/inner/memory.max", "max\n");
+	write_below("/sys/fs/cgroup/outer/memory.max", "700000\n");
+	write_below("/sys/fs/cgroup/outer/memory.current", "300000\n");
+	CU_ASSERT_EQUAL(stoker_memory_available(root), 400000);
+	write_below("/sys/fs/cgroup/outer/memory.stat",
+		    "anon 5\ninactive_file 20000\nactive_file 30000\n");
+	CU_ASSERT_EQUAL(stoker_memory_available(root), 450000);
+	write_below("/sys/fs/cgroup/outer/inner/memory.max", "100000\n");
+	write_below("/sys/fs/cgroup/outer/inner/memory.current", "110000\n");
+	CU_ASSERT_EQUAL(stoker_memory_available(root), 1);
+	/* version 1, and a group whose folder isn't there */
+	write_below("/proc/self/cgroup", "5:cpu:/x\n9:memory:/group\n");
+	CU_ASSERT_EQUAL(stoker_memory_available(root), 1000 * 1024);
+	write_below("/sys/fs/cgroup/memory/group/memory.limit_in_bytes", "600000\n");
+	write_below("/sys/fs/cgroup/memory/group/memory.usage_in_bytes", "100000\n");
+	CU_ASSERT_EQUAL(stoker_memory_available(root), 500000);
+	write_below("/proc/meminfo", "MemTotal: 5 kB\n");
+	CU_ASSERT_EQUAL(stoker_memory_available(root), 0);
+	remove_root();
+}
+
+/*
+ * A device whose memory is counted, with some bytes behind each that nobody may write.  Whole pages
+ * count, as the budget counts them.
+ */
+enum { GUARD = 64, GUARD_BYTE = 0xa5 };
+
+static struct {
+	struct stoker_device_ops ops;
+	const struct stoker_device_ops *own;
+	unsigned made, broken;
+	uint64_t bytes;
+} counted;
+
+static int counted_create(struct stoker_device *d, uint64_t bytes, struct stoker_memory *m,
+			  struct stoker_error *err)
+{
+	const int ret = counted.own->memory_create(d, bytes + GUARD, m, err);
+
+	counted.made++;
+	counted.bytes += round_up(bytes, 4096);
+	if (!ret)
+		memset((char *)m->host + bytes, GUARD_BYTE, m->bytes - bytes);
+	m->bytes = bytes;
+	return ret;
+}
+
+static void counted_destroy(struct stoker_device *d, struct stoker_memory *m)
+{
+	const uint64_t bytes = m->bytes;
+
+	/* what was imported isn't ours */
+	if (m->private) {
+		m->bytes = round_up(bytes + GUARD, 4096);
+		for (uint64_t i = bytes; i < m->bytes; i++)
+			counted.broken += ((uint8_t *)m->host)[i] != GUARD_BYTE;
+	}
+	counted.own->memory_destroy(d, m);
+}
+
+static struct stoker_device *open_counted(void)
+{
+	const struct stoker_device_params params = { .name = "cpu", .threads = 2 };
+	struct stoker_device *device;
+
+	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, NULL), 0);
+	counted.own = device->ops;
+	counted.ops = *device->ops;
+	counted.ops.memory_create = counted_create;
+	counted.ops.memory_destroy = counted_destroy;
+	counted.made = counted.broken = 0;
+	counted.bytes = 0;
+	device->ops = &counted.ops;
+	return device;
+}
+
+static int load_counted(struct stoker_device *device, const char *path,
+			const struct stoker_model_params *params, struct stoker_model **model,
+			struct stoker_error *err)
+{
+	struct stoker_gguf *gguf;
+	int ret = stoker_gguf_open(path, &gguf, err);
+
+	if (!ret)
+		ret = model_load(device, gguf, params, root, model, err);
+	stoker_gguf_close(&gguf);
+	return ret;
+}
+
+/* The logits of a few tokens; to be freed. */
+static float *logits_of(struct stoker_model *model, const struct stoker_session_params *params)
+{
+	const size_t bytes = model->vocabulary * sizeof(float);
+	struct stoker_session *s;
+	float *logits = malloc(bytes);
+
+	CU_ASSERT_EQUAL_FATAL(stoker_session_create(model, params, &s, NULL), 0);
+	CU_ASSERT_EQUAL(
+		stoker_session_eval(s, tokens, ARRAY_SIZE(tokens), STOKER_LOGITS_LAST, NULL), 0);
+	memcpy(logits, stoker_session_logits(s, 0), bytes);
+	stoker_session_free(&s);
+	return logits;
+}
+
+static void test_auto(void)
+{
+	const struct stoker_session_params session = { .context = 64, .batch = 16 };
+	const struct stoker_model_params params = { .session = &session },
+					 everything = { .memory = STOKER_MEMORY_MAX,
+							.session = &session };
+	struct stoker_device *device = open_counted();
+	struct stoker_paging paging;
+	struct stoker_model *model;
+	float *plenty, *little, *most;
+	size_t bytes;
+
+	/* it fits: nothing is paged; a machine that doesn't say what's left: likewise */
+	make_root(1 << 20);
+	CU_ASSERT_EQUAL_FATAL(load_counted(device, demo, &params, &model, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_model_paging(model, &paging), -ENOENT);
+	plenty = logits_of(model, &session);
+	stoker_model_free(&model);
+	write_below("/proc/meminfo", "MemTotal: 5 kB\n");
+	CU_ASSERT_EQUAL_FATAL(load_counted(device, demo, NULL, &model, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_model_paging(model, &paging), -ENOENT);
+	stoker_model_free(&model);
+
+	/* a cgroup leaves too little: experts are paged, within fifteen sixteenths of it */
+	write_below("/proc/meminfo", "MemAvailable: 1000000 kB\n");
+	write_below("/proc/self/cgroup", "0::/small\n");
+	write_below("/sys/fs/cgroup/small/memory.max", "27262976\n");
+	CU_ASSERT_EQUAL_FATAL(load_counted(device, demo, &params, &model, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_model_paging(model, &paging), 0);
+	CU_ASSERT_EQUAL(paging.memory, 27262976 / 16 * 15);
+	CU_ASSERT(paging.slots < paging.experts);
+	CU_ASSERT(paging.dense + paging.cache + paging.buffers + paging.slot_bytes <=
+		  paging.memory);
+	little = logits_of(model, &session);
+	stoker_model_free(&model);
+
+	/* unless everything is asked for */
+	CU_ASSERT_EQUAL_FATAL(load_counted(device, demo, &everything, &model, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_model_paging(model, &paging), -ENOENT);
+	bytes = model->vocabulary * sizeof(float);
+	most = logits_of(model, &session);
+	stoker_model_free(&model);
+	CU_ASSERT_EQUAL(memcmp(plenty, little, bytes), 0);
+	CU_ASSERT_EQUAL(memcmp(plenty, most, bytes), 0);
+	CU_ASSERT_EQUAL(counted.broken, 0);
+	free(plenty);
+	free(little);
+	free(most);
+	remove_root();
+	stoker_device_close(&device);
+}
+
+static void check_refused(struct stoker_device *device, const struct stoker_model_params *params)
+{
+	static const char *const figures[] = { "isn't enough memory, this needs at least",
+					       "weights that every token uses",
+					       "cache",
+					       "working buffers",
+					       "one layer's experts",
+					       "MiB" };
+	struct stoker_model *model;
+	struct stoker_error err;
+
+	CU_ASSERT_EQUAL(load_counted(device, demo, params, &model, &err), -ENOMEM);
+	CU_ASSERT_PTR_NULL(model);
+	for (size_t i = 0; i < ARRAY_SIZE(figures); i++)
+		CU_ASSERT_PTR_NOT_NULL(strstr(err.message, figures[i]));
+	CU_ASSERT_EQUAL(counted.made, 0);
+}
+
+/* Refusing names the figures and comes before any device memory is made. */
+static void test_refusal(void)
+{
+	const struct stoker_model_params small = { .memory = 2 << 20 }, any = { 0 };
+	const struct stoker_session_params huge = { .context = UINT32_MAX, .batch = UINT32_MAX };
+	const struct stoker_model_params for_huge = { .memory = 64 << 20, .session = &huge };
+	struct stoker_device *device = open_counted();
+
+	make_root(1 << 20);
+	check_refused(device, &small);
+	check_refused(device, &for_huge);
+	write_below("/proc/meminfo", "MemAvailable: 2000 kB\n");
+	check_refused(device, &any);
+	remove_root();
+	stoker_device_close(&device);
+}
+
+/* What was counted before is what is taken, and nobody writes behind it. */
+static void check_sizes(struct stoker_device *device, const char *path)
+{
+	const struct stoker_session_params session = { .context = 96, .batch = 13 };
+	const struct stoker_model_params params = { .memory = STOKER_MEMORY_MAX,
+						    .session = &session };
+	struct stoker_session *s;
+	struct stoker_model *model;
+	struct stoker_error err;
+	uint64_t cache, scratch;
+
+	counted.bytes = 0;
+	if (load_counted(device, path, &params, &model, &err)) {
+		printf("\n    %s", err.message);
+		CU_FAIL("a model doesn't load");
+		return;
+	}
+	struct forward f = { .model = model };
+
+	CU_ASSERT_EQUAL(counted.bytes, model->needs.dense);
+	counted.bytes = 0;
+	CU_ASSERT_EQUAL_FATAL(stoker_session_create(model, &session, &s, NULL), 0);
+	scratch = round_up(forward_layout(&f, session.batch, 0), 4096);
+	CU_ASSERT_EQUAL(counted.bytes, model->needs.cache + scratch);
+	CU_ASSERT(model->needs.buffers > scratch + 2 * sizeof(float) * model->vocabulary);
+	/* full batches, so that all that was counted is used, and a single row */
+	CU_ASSERT_EQUAL(
+		stoker_session_eval(s, tokens, ARRAY_SIZE(tokens), STOKER_LOGITS_NONE, NULL), 0);
+	CU_ASSERT_EQUAL(
+		stoker_session_eval(s, tokens, ARRAY_SIZE(tokens), STOKER_LOGITS_LAST, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_session_eval(s, tokens, 1, STOKER_LOGITS_LAST, NULL), 0);
+	stoker_session_bytes(s, &cache, &scratch);
+	CU_ASSERT(cache <= model->needs.cache);
+	stoker_session_free(&s);
+	stoker_model_free(&model);
+	if (counted.broken)
+		printf("\n    %s: something was written behind its memory", path);
+	CU_ASSERT_EQUAL(counted.broken, 0);
+	counted.broken = 0;
+}
+
+static void test_sizes(void)
+{
+	const char *folder = vectors_folder("sizes");
+	struct stoker_device *device = open_counted();
+	char pattern[512];
+	glob_t found;
+
+	*root = 0;
+	check_sizes(device, demo);
+	check_sizes(device, "tests/data/containers/plain.gguf");
+	if (folder) {
+		snprintf(pattern, sizeof(pattern), "%s/models/*.gguf", folder);
+		if (!glob(pattern, 0, NULL, &found)) {
+			for (size_t i = 0; i < found.gl_pathc; i++)
+				check_sizes(device, found.gl_pathv[i]);
+			globfree(&found);
+		}
+	}
+	stoker_device_close(&device);
+}
+
+static void tokenize(const struct stoker_vocabulary *v)
+{
+	uint32_t *ids;
+	size_t count;
+
+	CU_ASSERT_EQUAL_FATAL(stoker_tokenize(v, "And God said", 12, 0, &ids, &count, NULL), 0);
+	CU_ASSERT(count > 0);
+	free(ids);
+}
+
+/* Whoever is closed first, the others go on with the container that they share. */
+static void test_shared_container(void)
+{
+	const struct stoker_device_params device_params = { .name = "cpu", .threads = 2 };
+	const struct stoker_session_params session = { .context = 64, .batch = 16 };
+	/* paged, so that files are read from when the caller has closed them */
+	const struct stoker_model_params params = { .memory = STOKER_MEMORY_MIN,
+						    .session = &session };
+	struct stoker_device *device;
+
+	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&device_params, &device, NULL), 0);
+	for (unsigned order = 0; order < 3; order++) {
+		struct stoker_vocabulary *v;
+		struct stoker_gguf *gguf;
+		struct stoker_model *model;
+
+		CU_ASSERT_EQUAL_FATAL(stoker_gguf_open(demo, &gguf, NULL), 0);
+		CU_ASSERT_EQUAL_FATAL(stoker_vocabulary_load_gguf(gguf, &v, NULL), 0);
+		if (order == 0)
+			stoker_vocabulary_free(&v);
+		CU_ASSERT_EQUAL_FATAL(stoker_model_load_gguf(device, gguf, &params, &model, NULL),
+				      0);
+		if (order == 1)
+			stoker_model_free(&model);
+		else
+			stoker_gguf_close(&gguf);
+		if (v)
+			tokenize(v);
+		if (model)
+			free(logits_of(model, &session));
+		if (order == 2)
+			stoker_model_free(&model);
+		if (gguf)
+			CU_ASSERT_PTR_NOT_NULL(stoker_gguf_find(gguf, "general.architecture"));
+		stoker_gguf_close(&gguf);
+		if (v)
+			tokenize(v);
+		stoker_vocabulary_free(&v);
+		stoker_model_free(&model);
+	}
+	stoker_device_close(&device);
+}
+
+void suite_budget(void)
+{
+	TEST(test_available);
+	TEST(test_auto);
+	TEST(test_refusal);
+	TEST(test_sizes);
+	TEST(test_shared_container);
+}
