@@ -60,7 +60,7 @@ if [ "$(wc -l <"$scratch/err")" = 1 ]; then ok "one line of complaint"; else bad
 # synth, quantize, bench
 expect 0 "" "synth" "$stoker" synth --layers 2 --width 256 --heads 4 --kv-heads 2 --head-size 64 --experts 8 --used 2 \
 	--expert-ff 256 --vocab 600 --type F16 "$scratch/synth.gguf"
-for type in Q8_0 Q4_0 Q4_K Q4_K_M Q5_K Q6_K MXFP4 BF16; do
+for type in Q1_0 Q2_0 Q8_0 Q4_0 Q4_K Q4_K_M Q5_K Q6_K MXFP4 BF16; do
 	expect 0 "" "quantize $type" "$stoker" quantize "$scratch/synth.gguf" "$scratch/q.gguf" $type
 	expect 0 "greedy_next" "eval $type" "$stoker" eval -m "$scratch/q.gguf" --tokens 1,2,3 --greedy 2
 done
