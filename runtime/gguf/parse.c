@@ -257,15 +257,20 @@ static void parse_tensor(struct parser *p, struct stoker_gguf_tensor *t)
 		t->bytes = stoker_row_bytes(t->format, values);
 }
 
-/* What a tensor that doesn't fit in @room bytes is, if the blocks of a fork would. */
-static const char *fork_of(const struct stoker_gguf_tensor *t, uint64_t room, char text[160])
+/*
+ * What a tensor that doesn't fit in @room bytes is, if the blocks of a fork fill them exactly: a
+ * file that was cut short is none of a fork's.
+ */
+static const char *fork_of(const struct stoker_gguf_tensor *t, uint64_t room, uint32_t alignment,
+			   char text[160])
 {
 	const struct stoker_format *f = t->format;
 	const uint64_t values = t->bytes / f->block_bytes * f->block_values;
+	const uint64_t fork = f->fork_values ? values / f->fork_values * f->fork_bytes : 0;
 
 	text[0] = 0;
 	if (f->fork_values && t->ne[0] % f->fork_values == 0 &&
-	    values / f->fork_values * f->fork_bytes <= room)
+	    (room == fork || room == round_up(fork, alignment)))
 		snprintf(
 			text, 160,
 			"; blocks of %u values in %u bytes would fit: another program's type under "
@@ -297,7 +302,8 @@ static void place_tensors(struct parser *p, size_t first)
 				"%llu bytes%s",
 				f->path, t->name, (unsigned long long)t->bytes, t->format->name,
 				(unsigned long long)t->offset, (unsigned long long)f->bytes,
-				fork_of(t, f->bytes - MIN(f->bytes, t->offset), fork));
+				fork_of(t, f->bytes - MIN(f->bytes, t->offset), p->gguf->alignment,
+					fork));
 	}
 }
 
@@ -334,7 +340,8 @@ static void check_apart(struct parser *p, size_t first)
 				"%s at %llu%s",
 				p->file->path, next->name, (unsigned long long)next->offset,
 				t->name, (unsigned long long)t->bytes, t->format->name,
-				(unsigned long long)t->offset, fork_of(t, room, fork));
+				(unsigned long long)t->offset,
+				fork_of(t, room, p->gguf->alignment, fork));
 	}
 	free(sorted);
 }

@@ -77,17 +77,25 @@ static void test_round_trip(void)
 }
 
 /* Writes @bytes as a file and opens it; the message has to contain @mention. */
-static void expect_error(const uint8_t *data, size_t bytes, int code, const char *mention)
+static int open_bytes(const uint8_t *data, size_t bytes, struct stoker_gguf **g,
+		      struct stoker_error *err)
 {
-	struct stoker_gguf *g = NULL;
-	struct stoker_error err = { "" };
 	FILE *f = fopen(path, "wbe");
-	int ret;
 
+	*g = NULL;
+	err->message[0] = 0;
 	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
 	fwrite(data, 1, bytes, f);
 	fclose(f);
-	ret = stoker_gguf_open(path, &g, &err);
+	return stoker_gguf_open(path, g, err);
+}
+
+static void expect_error(const uint8_t *data, size_t bytes, int code, const char *mention)
+{
+	struct stoker_gguf *g;
+	struct stoker_error err;
+	const int ret = open_bytes(data, bytes, &g, &err);
+
 	if (ret != code || !strstr(err.message, mention) || g) {
 		printf("\n    got %d \"%s\", expected %d \"%s\"", ret, err.message, code, mention);
 		CU_FAIL("wrong verdict");
@@ -174,7 +182,7 @@ static void test_malformed(void)
 #undef RESET
 }
 
-/* A fork writes other blocks under the number of Q2_0: nothing of such a file may be taken for it.
+/* A fork writes other blocks under the number of Q2_0: where these fit exactly, the error says so.
  */
 static void test_blocks_of_a_fork(void)
 {
@@ -184,6 +192,8 @@ static void test_blocks_of_a_fork(void)
 	static uint8_t blocks[256 * 64];
 	struct stoker_gguf_writer *w;
 	AUTO_FREE uint8_t *file = NULL;
+	struct stoker_error err;
+	struct stoker_gguf *g;
 	uint8_t *offset;
 	uint64_t at;
 	size_t bytes;
@@ -202,6 +212,10 @@ static void test_blocks_of_a_fork(void)
 	expect_error(file, bytes - (ours - theirs), -EINVAL, "tensor other: 4608 bytes of Q2_0");
 	expect_error(file, bytes - (ours - theirs), -EINVAL, "blocks of 128 values in 34 bytes");
 	expect_error(file, bytes - ours, -EINVAL, "end beyond");
+	/* one of ours that was cut short */
+	CU_ASSERT_EQUAL(open_bytes(file, bytes - 64, &g, &err), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "end beyond"));
+	CU_ASSERT_PTR_NULL(strstr(err.message, "another program"));
 	/* both */
 	memcpy(&at, offset, sizeof(at));
 	CU_ASSERT_EQUAL(at, ours);
