@@ -43,7 +43,7 @@ endif
 # products stay as written: decoding is bit-exact on every instruction set
 LIBRARY_FLAGS := $(BASE_FLAGS) -fPIC -Iruntime -ffp-contract=off
 # with -flto, GCC has to be asked for machine code
-PARTIAL_LINK := -nostdlib -r $(if $(findstring -flto,$(CFLAGS)),$(if $(findstring gcc,$(shell $(CC) -v 2>&1)),-flinker-output=nolto-rel))
+PARTIAL_LINK := -nostdlib -r $(if $(findstring -flto,$(CFLAGS)),$(if $(findstring gcc version,$(shell $(CC) -v 2>&1)),-flinker-output=nolto-rel))
 LDLIBS := $(shell $(PKG_CONFIG) --libs $(LIBRARY_PACKAGES) 2>/dev/null) -lnuma -ldl -lm
 LDFLAGS += -pthread $(SANITIZER_FLAGS)
 

@@ -38,7 +38,7 @@ struct stoker_format {
 	uint32_t id;
 	uint32_t file_type; /* of files whose matrices are mostly in it */
 	uint16_t block_values, block_bytes;
-	int16_t halves[2];		  /* where a block has half floats, or -1 */
+	int16_t halves[2]; /* where a block has half floats, or -1; for random blocks */
 	uint16_t fork_values, fork_bytes; /* of blocks that others write under the same number */
 	uint8_t group;	    /* codes that share a scale: 16 or 32; 0 in float formats */
 	bool affine;	    /* unpack writes offsets */

@@ -257,7 +257,10 @@ int vulkan_pipeline(struct vulkan *v, const struct vulkan_dispatch *d, VkPipelin
 			*pipeline = own->made[i].handle;
 			return 0;
 		}
-	full_name(d->shader, d->format, name);
+	if (d->custom)
+		snprintf(name, sizeof(name), "%s", d->custom->name);
+	else
+		full_name(d->shader, d->format, name);
 	shader = d->custom ? d->custom : find_shader(name);
 	if (!shader)
 		return stoker_fail(err, -ENOTSUP, "%s: there is no shader %s", v->name, name);

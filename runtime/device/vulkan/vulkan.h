@@ -67,7 +67,7 @@ struct vulkan {
 
 	/*
 	 * Held while buffers come and go, data is transferred and commands are recorded or freed,
-	 * which sessions on several threads may do at once; not while waiting for commands.
+	 * which sessions on several threads may do at once; not while waiting for ops to run.
 	 * Whoever records holds it and may take it again.  It is taken after base.turn.
 	 */
 	pthread_mutex_t lock;
