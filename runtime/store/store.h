@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A store reads stretches of files into memory, many at a time and in no particular order.  One
- * thread uses a store.
+ * thread uses a store, or two, see @concurrent.
  */
 #ifndef STOKER_STORE_H
 #define STOKER_STORE_H
@@ -58,6 +58,8 @@ struct stoker_store_ops {
 	size_t (*complete)(struct stoker_store *s, struct store_read **out, size_t max, bool wait);
 	/* Gives back up to @max prefetch reads that haven't begun. */
 	size_t (*withdraw)(struct stoker_store *s, struct store_read **out, size_t max);
+	/* One thread may be in complete() while another one is in submit() or withdraw(). */
+	bool concurrent;
 	/*
 	 * Where reads have to go to memory of the store's: more of it, pinned, until destroy().
 	 * NULL: they go anywhere.

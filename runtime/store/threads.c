@@ -103,6 +103,8 @@ static size_t withdraw(struct stoker_store *s, struct store_read **out, size_t m
 	pthread_mutex_lock(&t->lock);
 	count = store_pop_some(&t->waiting[STORE_PREFETCH], out, max);
 	t->in_flight -= (unsigned)count;
+	if (!t->in_flight) /* nothing is left that complete() could wait for */
+		pthread_cond_broadcast(&t->ended);
 	pthread_mutex_unlock(&t->lock);
 	return count;
 }
@@ -129,6 +131,7 @@ static const struct stoker_store_ops threads_ops = {
 	.submit = submit,
 	.complete = complete,
 	.withdraw = withdraw,
+	.concurrent = true,
 };
 
 int stoker_store_open_threads(struct stoker_store **store, struct stoker_error *err)

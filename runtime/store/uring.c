@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* Reads through io_uring: a deep queue of direct reads from one thread. */
+/* Reads through io_uring: a deep queue of direct reads. */
 #include <liburing.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include "store/queue.h"
@@ -9,6 +10,7 @@ enum { DEPTH = 64, PREFETCH_DEPTH = 8, READ_MAX = 1 << 30 };
 
 struct uring {
 	struct stoker_store base;
+	pthread_mutex_t lock; /* of all but waiting for the kernel */
 	struct io_uring ring;
 	struct store_queue waiting[2]; /* by priority */
 	unsigned in_flight, demand;    /* the latter waiting or in flight */
@@ -65,9 +67,11 @@ static void submit(struct stoker_store *s, struct store_read **reads, size_t cou
 {
 	struct uring *u = (struct uring *)s;
 
+	pthread_mutex_lock(&u->lock);
 	store_push_new(&u->waiting[priority], reads, count, priority);
 	u->demand += priority == STORE_DEMAND ? (unsigned)count : 0;
 	feed(u);
+	pthread_mutex_unlock(&u->lock);
 }
 
 /* What came of one read; true when it has ended. */
@@ -96,11 +100,25 @@ static bool take(struct uring *u, struct store_read *r, int result)
 	return false;
 }
 
+/* The next completion; @wait gives up the lock meanwhile. */
+static int next_completion(struct uring *u, bool wait, struct io_uring_cqe **cqe)
+{
+	int result = io_uring_peek_cqe(&u->ring, cqe);
+
+	if (result != -EAGAIN || !wait)
+		return result;
+	pthread_mutex_unlock(&u->lock);
+	result = io_uring_wait_cqe(&u->ring, cqe);
+	pthread_mutex_lock(&u->lock);
+	return result;
+}
+
 static size_t complete(struct stoker_store *s, struct store_read **out, size_t max, bool wait)
 {
 	struct uring *u = (struct uring *)s;
 	size_t count = 0;
 
+	pthread_mutex_lock(&u->lock);
 	while (count < max && u->in_flight) {
 		struct io_uring_cqe *cqe;
 		struct store_read *r;
@@ -111,8 +129,7 @@ static size_t complete(struct stoker_store *s, struct store_read **out, size_t m
 			usleep(1000); /* nothing under way that could be waited for */
 			continue;
 		}
-		result = wait && !count ? io_uring_wait_cqe(&u->ring, &cqe)
-					: io_uring_peek_cqe(&u->ring, &cqe);
+		result = next_completion(u, wait && !count, &cqe);
 		if (result == -EINTR)
 			continue;
 		if (result)
@@ -127,6 +144,7 @@ static size_t complete(struct stoker_store *s, struct store_read **out, size_t m
 		}
 		feed(u);
 	}
+	pthread_mutex_unlock(&u->lock);
 	return count;
 }
 
@@ -134,7 +152,12 @@ static size_t withdraw(struct stoker_store *s, struct store_read **out, size_t m
 {
 	struct uring *u = (struct uring *)s;
 
-	return store_pop_some(&u->waiting[STORE_PREFETCH], out, max);
+	size_t count;
+
+	pthread_mutex_lock(&u->lock);
+	count = store_pop_some(&u->waiting[STORE_PREFETCH], out, max);
+	pthread_mutex_unlock(&u->lock);
+	return count;
 }
 
 static int register_memory(struct stoker_store *s, void *memory, uint64_t bytes,
@@ -161,6 +184,7 @@ static void destroy(struct stoker_store *s)
 	while (u->in_flight)
 		complete(s, &read, 1, true);
 	io_uring_queue_exit(&u->ring);
+	pthread_mutex_destroy(&u->lock);
 	free(u);
 }
 
@@ -170,6 +194,7 @@ static const struct stoker_store_ops uring_ops = {
 	.submit = submit,
 	.complete = complete,
 	.withdraw = withdraw,
+	.concurrent = true,
 	.register_memory = register_memory,
 };
 
@@ -187,6 +212,7 @@ int stoker_store_open_uring(struct stoker_store **store, struct stoker_error *er
 		return stoker_fail(err, -ENOTSUP, "io_uring isn't allowed here: %s",
 				   strerror(-ret));
 	}
+	pthread_mutex_init(&u->lock, NULL);
 	u->base.ops = &uring_ops;
 	*store = &u->base;
 	return 0;
