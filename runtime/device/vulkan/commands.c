@@ -167,11 +167,14 @@ int vulkan_begin(struct stoker_device *d, struct stoker_error *err)
 static int run(struct vulkan *v, struct command_buffer *b, struct stoker_error *err)
 {
 	const uint64_t began = profile_now(v->base.profile);
-	/* after writes through the staging ring */
-	const int ret = vulkan_queue_submit(v, &v->compute, b->handle, &v->transfer,
-					    VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, "submitting work",
-					    &b->value, err);
+	int ret;
 
+	pthread_mutex_lock(&v->queue_lock);
+	/* after writes through the staging ring */
+	ret = vulkan_queue_submit(v, &v->compute, b->handle, &v->transfer,
+				  VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, "submitting work",
+				  &b->value, err);
+	pthread_mutex_unlock(&v->queue_lock);
 	profile_add(v->base.profile, PROFILE_HOST, "submit", NULL, began,
 		    profile_now(v->base.profile));
 	return ret;
@@ -245,7 +248,7 @@ int vulkan_flush(struct stoker_device *d, struct stoker_error *err)
 		ret = start(v, true, err);
 	}
 	if (ret) /* earlier parts may still run */
-		v->vk.vkDeviceWaitIdle(v->device);
+		vulkan_idle(v);
 	return ret;
 }
 
@@ -275,7 +278,7 @@ int vulkan_submit(struct stoker_device *d, struct stoker_recording **keep, struc
 	int ret = finish(v, err);
 
 	if (ret) {
-		v->vk.vkDeviceWaitIdle(v->device); /* earlier parts may still run */
+		vulkan_idle(v); /* earlier parts may still run */
 		return ret;
 	}
 	ret = wait_for(v, b, err);

@@ -10,7 +10,7 @@
 
 /*
  * What else is here is chosen once, by vulkan_memory_open(); the list of buffers is guarded by
- * vulkan.lock.
+ * vulkan.queue_lock.
  */
 struct vulkan_memory {
 	VkPhysicalDeviceMemoryProperties heaps;
@@ -438,10 +438,10 @@ int vulkan_staging_create(struct vulkan *v, uint64_t bytes, struct vulkan_buffer
 /* From there on known to the device, as where copies go. */
 static void add_buffer(struct vulkan *v, struct vulkan_buffer *b)
 {
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->queue_lock);
 	b->next = v->memory->buffers;
 	v->memory->buffers = b;
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->queue_lock);
 }
 
 int vulkan_memory_create(struct stoker_device *d, uint64_t bytes, struct stoker_memory *m,
@@ -509,7 +509,7 @@ void vulkan_memory_destroy(struct stoker_device *d, struct stoker_memory *m)
 	*m = (struct stoker_memory){ 0 };
 	if (!b)
 		return;
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->queue_lock);
 	/*
 	 * VUID-vkFreeMemory-memory-00677: "All submitted commands that refer to memory (via images
 	 * or buffers) must have completed execution".  Those of ops have: submit() waits.
@@ -520,7 +520,7 @@ void vulkan_memory_destroy(struct stoker_device *d, struct stoker_memory *m)
 			*at = b->next;
 			break;
 		}
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->queue_lock);
 	vulkan_buffer_free(v, b);
 }
 

@@ -34,7 +34,7 @@ int vulkan_memory_import(struct stoker_device *d, void *host, int fd, uint64_t b
 			 struct stoker_memory *m, struct stoker_error *err);
 void vulkan_memory_destroy(struct stoker_device *d, struct stoker_memory *m);
 
-/* The buffer in which so many bytes are, or NULL; the lock is held. */
+/* The buffer in which so many bytes are, or NULL; with vulkan.queue_lock. */
 struct vulkan_buffer *vulkan_buffer_find(const struct vulkan *v, stoker_address at, uint64_t bytes);
 /* A mapped buffer that the host reads fast and that vulkan_buffer_find() doesn't know. */
 int vulkan_staging_create(struct vulkan *v, uint64_t bytes, struct vulkan_buffer **out,

@@ -68,6 +68,15 @@ int vulkan_queue_submit(struct vulkan *v, struct vulkan_queue *q, VkCommandBuffe
 	return 0;
 }
 
+void vulkan_idle(struct vulkan *v)
+{
+	/* "Host access to all VkQueue objects created from device must be externally synchronized"
+	 */
+	pthread_mutex_lock(&v->queue_lock);
+	v->vk.vkDeviceWaitIdle(v->device);
+	pthread_mutex_unlock(&v->queue_lock);
+}
+
 int vulkan_queue_wait(struct vulkan *v, const struct vulkan_queue *q, uint64_t value,
 		      struct stoker_error *err)
 {
@@ -87,6 +96,6 @@ int vulkan_queue_wait(struct vulkan *v, const struct vulkan_queue *q, uint64_t v
 	if (result == VK_SUCCESS)
 		return 0;
 	/* whatever happened, nothing may run on when memory goes */
-	v->vk.vkDeviceWaitIdle(v->device);
+	vulkan_idle(v);
 	return vulkan_fail(v, result, "waiting for the device", err);
 }

@@ -11,8 +11,8 @@
 struct vulkan;
 
 /*
- * Guarded by vulkan.lock, but for waiting.  vkQueueSubmit: "Host access to queue must be externally
- * synchronized"; both of a device's queues may be one VkQueue.
+ * Guarded by vulkan.queue_lock, but for waiting.  vkQueueSubmit: "Host access to queue must be
+ * externally synchronized"; both of a device's queues may be one VkQueue.
  */
 struct vulkan_queue {
 	uint32_t family;
@@ -34,5 +34,7 @@ int vulkan_queue_submit(struct vulkan *v, struct vulkan_queue *q, VkCommandBuffe
 /* Until the queue has come to @value; 0: not at all. */
 int vulkan_queue_wait(struct vulkan *v, const struct vulkan_queue *q, uint64_t value,
 		      struct stoker_error *err);
+/* Waits for all that runs, after a failure. */
+void vulkan_idle(struct vulkan *v);
 
 #endif

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Reads and writes of the host's.  Where host and device share memory, it does so directly;
- * elsewhere a ring of staging buffers carries data over the transfer queue.
+ * elsewhere a ring of staging buffers carries data over the transfer queue.  Any thread may call
+ * them, whatever another one is recording.
  */
 #include "device/vulkan/transfer.h"
 
@@ -15,7 +16,7 @@ struct stage {
 	uint64_t value; /* of the queue when they have run */
 };
 
-/* Guarded by vulkan.lock. */
+/* Guarded by vulkan.queue_lock. */
 struct vulkan_transfers {
 	VkCommandPool pool;
 	struct stage stages[STAGES];
@@ -157,14 +158,14 @@ int vulkan_write(struct stoker_device *d, stoker_address dst, const void *src, u
 	struct vulkan_buffer *b;
 	int ret = 0;
 
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->queue_lock);
 	b = vulkan_buffer_find(v, dst, bytes);
 	if (!b)
 		ret = stoker_fail(err, -EFAULT, "%s: write outside of the device's memory",
 				  v->name);
 	else if (!b->map)
 		ret = stage_write(v, b, dst - b->at, src, bytes, err);
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->queue_lock);
 	if (!ret && b->map)
 		memcpy((uint8_t *)b->map + (dst - b->at), src, bytes);
 	return ret;
@@ -178,14 +179,14 @@ int vulkan_read(struct stoker_device *d, void *dst, stoker_address src, uint64_t
 	bool staged;
 	int ret = 0;
 
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->queue_lock);
 	b = vulkan_buffer_find(v, src, bytes);
 	staged = b && (!b->map || (!vulkan_memory_is_cached(v) && bytes > 4096));
 	if (!b)
 		ret = stoker_fail(err, -EFAULT, "%s: read outside of the device's memory", v->name);
 	else if (staged)
 		ret = stage_read(v, b, src - b->at, dst, bytes, err);
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->queue_lock);
 	if (!ret && !staged)
 		memcpy(dst, (const uint8_t *)b->map + (src - b->at), bytes);
 	return ret;

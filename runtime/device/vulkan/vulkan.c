@@ -139,6 +139,7 @@ void vulkan_close(struct stoker_device *d)
 	vulkan_instance_close(&v->instance);
 	pthread_mutex_destroy(&d->turn);
 	pthread_mutex_destroy(&v->lock);
+	pthread_mutex_destroy(&v->queue_lock);
 	free(v);
 }
 
@@ -161,6 +162,7 @@ static int open_bare(struct vulkan *v, const char *which, VkPhysicalDeviceProper
 	pthread_mutexattr_init(&recursive); /* ops that are being recorded make memory */
 	pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
 	pthread_mutex_init(&v->lock, &recursive);
+	pthread_mutex_init(&v->queue_lock, &recursive);
 	pthread_mutexattr_destroy(&recursive);
 	v->base.ops = &vulkan_ops;
 	ret = vulkan_instance_open(&v->instance,

@@ -66,11 +66,16 @@ struct vulkan {
 	uint32_t tensor_shape[3];
 
 	/*
-	 * Held while buffers come and go, data is transferred and commands are recorded or freed,
-	 * which sessions on several threads may do at once; not while waiting for ops to run.
-	 * Whoever records holds it and may take it again.  It is taken after base.turn.
+	 * Held while commands are recorded or freed, which sessions on several threads may do at
+	 * once; not while waiting for ops to run.  Whoever records holds it and may take it again.
+	 * It is taken after base.turn.
 	 */
 	pthread_mutex_t lock;
+	/*
+	 * Held while buffers come and go, data is transferred, and anything is submitted: a thread
+	 * may bring in data while another one records.  Taken after the other one.
+	 */
+	pthread_mutex_t queue_lock;
 	struct vulkan_queue compute, transfer;
 
 	/* each private to the file of its name */
