@@ -195,44 +195,31 @@ struct stoker_expert {
 };
 
 /*
- * Experts that are not all in memory: the device asks for those it needs.  Implemented by the
- * pager.
+ * An expert that entries of an op chose.  Entry row * used + k is choice k of a row; those of the
+ * expert are [first, first + count) of the list that stoker_sort_choices() makes.
  */
-struct stoker_expert_source {
-	/*
-	 * Begins to bring in experts of the list, in its order, as many as there is room for, and
-	 * keeps them until release(); returns how many, at least one when nothing else is kept.
-	 */
-	uint32_t (*want)(struct stoker_expert_source *s, const uint32_t *experts, uint32_t count);
-	/* Whether an expert would be there at once. */
-	bool (*has)(struct stoker_expert_source *s, uint32_t expert);
-	/* Whether a wanted expert is there by now. */
-	bool (*ready)(struct stoker_expert_source *s, uint32_t expert);
-	/* Waits for a wanted expert. */
-	int (*get)(struct stoker_expert_source *s, uint32_t expert, struct stoker_expert *at,
-		   struct stoker_error *err);
-	void (*release)(struct stoker_expert_source *s, uint32_t expert);
-	/*
-	 * The likeliest experts of a layer to come, best first: to be read once the layer before it
-	 * has what it wants, or with @now at once.
-	 */
-	void (*foresee)(struct stoker_expert_source *s, const uint32_t *experts, uint32_t count,
-			bool now);
+struct chosen_expert {
+	uint32_t expert, first, count;
+	struct stoker_expert at;
 };
 
-/* Tells a layer's source what it will be asked for, see there. */
-struct op_foresee {
-	struct stoker_expert_source *source;
-	stoker_address ids; /* uint32_t[count] */
+/*
+ * Some of the experts that an op's rows chose, which are in memory now.  An op may take several
+ * waves: the same call again with other experts, and nothing in between that isn't sync() or
+ * flush().  After the last wave the result is there.
+ */
+struct expert_wave {
+	const struct chosen_expert *experts;
 	uint32_t count;
-	bool now;
+	const uint32_t *entries; /* [rows * used], of all waves */
+	bool first, last;
 };
 
 /* dst[row] = sum over k of weights[row][k] * down_e(act(gate_e src[row], up_e src[row])) */
 struct op_experts {
 	stoker_address dst, src, src_q8, ids, weights;
 	const struct stoker_weight *gate, *up, *down; /* gate->at may be 0 */
-	struct stoker_expert_source *source; /* of the weights' addresses, NULL: at + e * stride */
+	const struct expert_wave *wave;		      /* NULL: all are in memory, at + e * stride */
 	uint32_t rows, used;
 	enum stoker_activation activation;
 };
@@ -326,6 +313,11 @@ struct stoker_device_ops {
 	 * between. */
 	int (*flush)(struct stoker_device *d, struct stoker_error *err);
 	/*
+	 * Runs what was recorded so far and waits for it, so that the host can read what it
+	 * computed and reuse what it read; recording goes on, whether that went well or not.
+	 */
+	int (*sync)(struct stoker_device *d, struct stoker_error *err);
+	/*
 	 * Runs what was recorded and waits; reports what went wrong since begin().  With @keep,
 	 * which is NULL before, a device may leave what replay() runs again; NULL also when it
 	 * can't.
@@ -352,6 +344,12 @@ struct stoker_device_ops {
 		      uint32_t cut);
 	int (*tile)(struct stoker_device *d, const struct stoker_weight *w,
 		    struct stoker_error *err);
+	/*
+	 * One of @parts parts of tile() for one matrix like @w in the host's memory: by any thread,
+	 * whatever others are doing.
+	 */
+	int (*tile_part)(struct stoker_device *d, const struct stoker_weight *w, void *matrix,
+			 uint32_t part, uint32_t parts, struct stoker_error *err);
 	/* See stoker_q8_bytes() and stoker_takes_q8(); NULL where q8_rows is 0. */
 	uint64_t (*q8_bytes)(const struct stoker_device *d, uint32_t width);
 	bool (*takes_q8)(const struct stoker_device *d, const struct stoker_weight *w);
@@ -368,7 +366,6 @@ struct stoker_device_ops {
 	void (*attention)(struct stoker_device *d, const struct op_attention *op);
 	void (*route)(struct stoker_device *d, const struct op_route *op);
 	void (*experts)(struct stoker_device *d, const struct op_experts *op);
-	void (*foresee)(struct stoker_device *d, const struct op_foresee *op);
 	void (*glu)(struct stoker_device *d, const struct op_glu *op);
 	void (*binary)(struct stoker_device *d, const struct op_binary *op);
 	void (*scale)(struct stoker_device *d, const struct op_scale *op);
@@ -385,9 +382,11 @@ struct stoker_device {
 	char description[192]; /* "cpu: 2 threads, avx512" */
 	uint64_t max_memory;   /* of one memory_create() */
 	bool exact;
-	uint32_t q8_rows;		/* ops take q8 of up to so many rows, 0: of none */
-	bool shares_memory;		/* with the host */
-	uint64_t memory_left;		/* of its own, 0: it isn't known */
+	uint32_t q8_rows;     /* ops take q8 of up to so many rows, 0: of none */
+	bool shares_memory;   /* with the host */
+	bool runs_at_once;    /* ops have run when their calls return */
+	uint32_t whole_rows;  /* experts ops of up to so many rows take only one wave, of all */
+	uint64_t memory_left; /* of its own, 0: it isn't known */
 	struct stoker_profile *profile; /* NULL: none */
 };
 
@@ -411,6 +410,13 @@ static inline bool stoker_wants_tiles(const struct stoker_device *d, const struc
 {
 	return d->ops->tiles && d->ops->tiles(d, f, in, cut);
 }
+
+/*
+ * Sorts @count choices by expert: @entries gets their numbers, @chosen, with room for all @experts,
+ * those that were chosen.  Returns how many these are.
+ */
+uint32_t stoker_sort_choices(const uint32_t *ids, uint32_t count, uint32_t experts,
+			     uint32_t *entries, struct chosen_expert *chosen);
 
 /* Bytes of a row of @width values as q8, 0: the device has no use for it. */
 static inline uint64_t stoker_q8_bytes(const struct stoker_device *d, uint32_t width)

@@ -652,40 +652,34 @@ static void shared_expert(const struct forward *f, const struct layer *l)
 	f->model->device->ops->binary(f->model->device, &op);
 }
 
-stoker_address foreseen_ids(const struct forward *f, uint32_t layer, uint32_t distance)
+stoker_address predicted_ids(const struct forward *f, uint32_t layer, uint32_t distance)
 {
-	return f->foreseen + ((uint64_t)(distance - 1) * f->model->layer_count + layer) *
-				     f->ids_stride * sizeof(uint32_t);
+	return f->predicted + ((uint64_t)(distance - 1) * f->model->layer_count + layer) *
+				      f->ids_stride * sizeof(uint32_t);
 }
 
 /*
  * The experts that the next layers' routers would choose now, from this layer's input: most of
  * them are right (A2).
  */
-static void foresee(const struct forward *f, uint32_t il)
+static void predict(const struct forward *f, uint32_t il)
 {
 	const struct stoker_model *m = f->model;
-	const uint32_t reach = MAX(f->look_ahead, f->foresees ? 1u : 0);
+	const uint32_t reach = MAX(f->look_ahead, f->prefetches ? 1u : 0);
 
 	for (uint32_t d = 1; d <= reach && il + d < m->layer_count; d++) {
-		const struct layer *l = &m->layers[il + d];
 		struct forward ahead = *f;
-		const struct op_foresee op = { .source = l->source,
-					       .ids = foreseen_ids(f, il + d, d),
-					       .count = m->experts_used };
 
-		if (!l->expert_count || l->router_first)
-			continue;
-		ahead.weights = f->foreseen_weights;
-		route(&ahead, l, op.ids, f->h, 0);
-		if (d == 1 && f->foresees && l->source)
-			m->device->ops->foresee(m->device, &op);
+		ahead.weights = f->predicted_weights;
+		if (model_predicts(m, il + d))
+			route(&ahead, &m->layers[il + d], predicted_ids(f, il + d, d), f->h, 0);
 	}
 }
 
-static void feed_forward(const struct forward *f, const struct layer *l, stoker_address ids,
-			 const struct op_add_norm *then)
+static int feed_forward(const struct forward *f, uint32_t il, stoker_address ids,
+			const struct op_add_norm *then, struct stoker_error *err)
 {
+	const struct layer *l = &f->model->layers[il];
 	const struct op_experts op = { .dst = f->a,
 				       .src = f->h,
 				       .src_q8 = f->h_q8,
@@ -694,26 +688,32 @@ static void feed_forward(const struct forward *f, const struct layer *l, stoker_
 				       .gate = &l->gate_exps,
 				       .up = &l->up_exps,
 				       .down = &l->down_exps,
-				       .source = l->source,
 				       .rows = f->rows,
 				       .used = f->model->experts_used,
 				       .activation = l->gate_exps.at ? f->model->activation
 								     : ACTIVATION_SILU_ONLY };
+	int ret = 0;
 
 	if (!l->expert_count) {
 		struct ffn_scratch part;
 
 		gated(f, &l->ffn_gate, &l->ffn_up, &l->ffn_down, &part);
 		finish(f, &l->ffn_down, part.hidden, part.hidden_q8, then);
-		return;
+		return 0;
 	}
-	foresee(f, (uint32_t)(l - f->model->layers));
+	predict(f, il);
 	if (!l->router_first)
 		route(f, l, ids, f->h, f->h_q8);
-	f->model->device->ops->experts(f->model->device, &op);
+	if (l->paged)
+		ret = model_fetch_experts(f, &op, il, err);
+	else
+		f->model->device->ops->experts(f->model->device, &op);
+	if (ret)
+		return ret;
 	if (l->shared_up.at)
 		shared_expert(f, l);
 	add_norm(f, then);
+	return 0;
 }
 
 /* --- the whole -----------------------------------------------------------------------------------
@@ -798,7 +798,7 @@ static void post_norm(const struct forward *f, stoker_address weight,
 	add_norm(f, then);
 }
 
-static void run_layer(const struct forward *f, uint32_t il)
+static int run_layer(const struct forward *f, uint32_t il, struct stoker_error *err)
 {
 	const struct stoker_model *m = f->model;
 	const struct layer *l = &m->layers[il];
@@ -811,14 +811,13 @@ static void run_layer(const struct forward *f, uint32_t il)
 	const struct op_add_norm *behind_mixer = l->post_attn_norm ? NULL : &to_ffn;
 	const struct op_add_norm *behind_ffn = l->post_ffn_norm || !goes_on ? NULL : &to_layer;
 
-	if (l->router_first) {
-		const struct op_foresee op = {
-			.source = l->source, .ids = ids, .count = m->experts_used, .now = true
-		};
+	int ret;
 
+	if (l->router_first) {
 		route(f, l, ids, f->x, 0);
-		if (f->foresees && l->source)
-			m->device->ops->foresee(m->device, &op);
+		ret = model_fetch_early(f, il, ids, err);
+		if (ret)
+			return ret;
 	}
 	switch (l->mixer) {
 	case MIXER_ATTENTION:
@@ -836,9 +835,10 @@ static void run_layer(const struct forward *f, uint32_t il)
 	}
 	if (l->post_attn_norm)
 		post_norm(f, l->post_attn_norm, &to_ffn);
-	feed_forward(f, l, ids, behind_ffn);
-	if (l->post_ffn_norm)
+	ret = feed_forward(f, il, ids, behind_ffn, err);
+	if (!ret && l->post_ffn_norm)
 		post_norm(f, l->post_ffn_norm, goes_on ? &to_layer : NULL);
+	return ret;
 }
 
 static void output(const struct forward *f)
@@ -871,14 +871,15 @@ static int run_layers(const struct forward *f, struct stoker_error *err)
 	int ret = 0;
 
 	for (uint32_t i = 0; i < m->layer_count && !ret && !atomic_load(f->cancel); i++) {
-		run_layer(f, i);
-		if (f->rows > 1)
+		ret = run_layer(f, i, err);
+		if (!ret && f->rows > 1)
 			ret = m->device->ops->flush(m->device, err);
 	}
 	return ret;
 }
 
-int stoker_forward(struct forward *f, struct stoker_error *err)
+/* Records and runs all, between the pager's begin and end. */
+static int run_step(struct forward *f, struct stoker_error *err)
 {
 	const struct stoker_model *m = f->model;
 	const struct stoker_device_ops *ops = m->device->ops;
@@ -888,30 +889,38 @@ int stoker_forward(struct forward *f, struct stoker_error *err)
 					.table = &m->token_embd,
 					.rows = f->rows,
 					.scale = m->embedding_scale };
-	int ret, flushed;
+	int ret = ops->begin(m->device, err);
 
-	if (is_step && f->step && !atomic_load(f->cancel))
-		return ops->replay(m->device, f->step, err);
-	f->foresees = model_begin_step(m, f->rows);
-	ret = ops->begin(m->device, err);
 	if (ret)
 		return ret;
 	ops->embed(m->device, &embed);
 	norm_rows(f, f->h, mixer_reading(f, m->layers).q8 ? f->h_q8 : 0, f->x,
 		  m->layers[0].attn_norm, m->embedding);
-	flushed = run_layers(f, err);
-	if (flushed)
-		return flushed;
-	if (f->logit_rows && !atomic_load(f->cancel))
-		output(f);
-	if (!atomic_load(f->cancel)) {
-		ret = ops->submit(m->device, is_step ? &f->step : NULL, err);
-		if (!ret)
-			model_end_step(m);
-		return ret;
+	ret = run_layers(f, err);
+	if (!ret && !atomic_load(f->cancel)) {
+		if (f->logit_rows)
+			output(f);
+		return ops->submit(m->device, is_step ? &f->step : NULL, err);
 	}
-	ret = ops->submit(m->device, NULL, err);
+	/* what is recorded ends in any case, but the first failure is the one that counts */
+	if (ret)
+		ops->submit(m->device, NULL, NULL);
+	else
+		ret = ops->submit(m->device, NULL, err);
 	return ret ? ret : stoker_fail(err, -ECANCELED, "cancelled");
+}
+
+int stoker_forward(struct forward *f, struct stoker_error *err)
+{
+	const struct stoker_model *m = f->model;
+	int ret;
+
+	if (f->rows == 1 && f->logit_rows == 1 && f->step && !atomic_load(f->cancel))
+		return m->device->ops->replay(m->device, f->step, err);
+	f->prefetches = model_begin_fetch(m, f->rows);
+	ret = run_step(f, err);
+	model_end_fetch(m, !ret);
+	return ret;
 }
 
 uint64_t forward_scratch(const struct forward *f)

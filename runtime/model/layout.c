@@ -65,8 +65,8 @@ uint64_t forward_layout(struct forward *f, uint32_t batch, stoker_address base)
 		{ &f->router, rows * experts },
 		{ &f->weights, rows * MAX(m->experts_used, 1u) },
 		{ &f->ids, rows * m->experts_used * m->layer_count },
-		{ &f->foreseen_weights, ahead ? rows * m->experts_used : 0 },
-		{ &f->foreseen, ahead * rows * m->experts_used * m->layer_count },
+		{ &f->predicted_weights, ahead ? rows * m->experts_used : 0 },
+		{ &f->predicted, ahead * rows * m->experts_used * m->layer_count },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {

@@ -86,8 +86,8 @@ struct layer {
 	bool grouped_heads; /* value heads of a key head are neighbours */
 
 	uint32_t expert_count;
-	struct stoker_expert_source *source; /* of experts on the drive, NULL: they're in memory */
-	bool router_first;		     /* reads the layer's input */
+	bool paged;	   /* experts are on the drive */
+	bool router_first; /* reads the layer's input */
 };
 /* a member that the lists leave out would keep the place that it was described by */
 static_assert(offsetof(struct layer, shared_down) ==
@@ -143,6 +143,7 @@ struct stoker_model {
 	uint64_t slot_bytes; /* what the experts get */
 	bool paged;	     /* experts stay on the drive */
 	struct model_pager *pager;
+	struct model_fetch *fetch;
 	uint64_t parameters;
 
 	/* while loading */
@@ -236,9 +237,14 @@ int model_create_pager(struct stoker_model *m, const struct stoker_model_params 
 void model_free_pager(struct stoker_model *m);
 /* Whether a tensor is a matrix of one expert, as "stoker pack" writes them. */
 bool model_is_apart(const struct stoker_gguf_tensor *t, uint32_t *layer);
-/* Around a batch: whether to foresee in it; and that it went well. */
-bool model_begin_step(const struct stoker_model *m, uint32_t rows);
-void model_end_step(const struct stoker_model *m);
+
+/* experts.c: has a layer's experts fetched by a pager, which stays the caller's */
+struct stoker_pager;
+int model_create_fetch(struct stoker_model *m, struct stoker_pager *pager);
+void model_free_fetch(struct stoker_model *m);
+/* Around a batch: whether routers of next layers are asked in it; and whether it went well. */
+bool model_begin_fetch(const struct stoker_model *m, uint32_t rows);
+void model_end_fetch(const struct stoker_model *m, bool good);
 
 /* @value, which is a failure unless it is from 1 to STOKER_MAX_WIDTH; @key is for the message. */
 uint32_t model_width(struct stoker_model *m, const char *key, uint32_t value);
@@ -295,12 +301,25 @@ struct forward {
 	uint32_t ids_stride; /* ids of one layer: rows * used, layers this far apart */
 	/* what routers of later layers say, up to @look_ahead of them; for the pager, of one */
 	uint32_t look_ahead;
-	bool foresees;
-	stoker_address foreseen, foreseen_weights;
+	bool prefetches;
+	stoker_address predicted, predicted_weights;
 };
 
 /* Where the experts are that the router of @layer chose @distance layers before it. */
-stoker_address foreseen_ids(const struct forward *f, uint32_t layer, uint32_t distance);
+stoker_address predicted_ids(const struct forward *f, uint32_t layer, uint32_t distance);
+/* Whether the layer's router can be asked on the input of a layer before. */
+static inline bool model_predicts(const struct stoker_model *m, uint32_t layer)
+{
+	return layer < m->layer_count && m->layers[layer].expert_count &&
+	       !m->layers[layer].router_first;
+}
+
+/* The experts op of a layer whose experts are on the drive: its ids are recorded. */
+int model_fetch_experts(const struct forward *f, const struct op_experts *op, uint32_t layer,
+			struct stoker_error *err);
+/* Where ids are there long before their turn: the pager may read at once. */
+int model_fetch_early(const struct forward *f, uint32_t layer, stoker_address ids,
+		      struct stoker_error *err);
 
 /* Records and runs the model on @f->rows tokens. */
 int stoker_forward(struct forward *f, struct stoker_error *err);

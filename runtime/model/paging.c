@@ -35,7 +35,7 @@ static struct pager_slice slice_of(const struct stoker_model *m, const struct st
 		.offset = offset,
 		.stride = w->stride,
 		.bytes = stoker_row_bytes(w->format, w->in) * w->out,
-		.weight = w,
+		.shape = w->tiled ? w : NULL,
 	};
 }
 
@@ -60,14 +60,14 @@ static int open_files(struct stoker_model *m, struct model_pager *p)
 	return 0;
 }
 
-static bool parse_foresight(const char *text, enum pager_foresight *foresight)
+static bool parse_prefetch(const char *text, enum pager_prefetch *prefetch)
 {
 	if (!text || !strcmp(text, "auto"))
-		*foresight = PAGER_FORESIGHT_AUTO;
+		*prefetch = PAGER_PREFETCH_AUTO;
 	else if (!strcmp(text, "on"))
-		*foresight = PAGER_FORESIGHT_ON;
+		*prefetch = PAGER_PREFETCH_ON;
 	else if (!strcmp(text, "off"))
-		*foresight = PAGER_FORESIGHT_OFF;
+		*prefetch = PAGER_PREFETCH_OFF;
 	else
 		return false;
 	return true;
@@ -115,12 +115,29 @@ static uint64_t host_memory(const struct stoker_model *m, const struct stoker_mo
 	return left ? left : m->memory;
 }
 
+/* What the pager has done with an expert that it has read. */
+static int lay_out(void *context, const void *shape, void *bytes, uint32_t part, uint32_t parts,
+		   struct stoker_error *err)
+{
+	struct stoker_device *d = context;
+
+	return d->ops->tile_part(d, shape, bytes, part, parts, err);
+}
+
+static int upload(void *context, stoker_address dst, const void *src, uint64_t bytes,
+		  struct stoker_error *err)
+{
+	struct stoker_device *d = context;
+
+	return d->ops->write(d, dst, src, bytes, err);
+}
+
 static int create(struct stoker_model *m, const struct stoker_model_params *params,
 		  const char *root, struct model_pager *p)
 {
 	AUTO_FREE struct pager_source *layers = list_layers(m, p->files);
 	struct stoker_store *store;
-	enum pager_foresight foresight;
+	enum pager_prefetch prefetch;
 	int ret;
 
 	if (!layers)
@@ -129,7 +146,7 @@ static int create(struct stoker_model *m, const struct stoker_model_params *para
 		return stoker_fail(m->err, -EINVAL,
 				   "no policy \"%s\"; there are frequency, lru and quota",
 				   params->policy);
-	if (!parse_foresight(params->prefetch, &foresight))
+	if (!parse_prefetch(params->prefetch, &prefetch))
 		return stoker_fail(m->err, -EINVAL, "prefetch \"%s\" is neither on nor off",
 				   params->prefetch);
 	ret = params->store ? stoker_store_open(params->store, &store, m->err)
@@ -146,7 +163,8 @@ static int create(struct stoker_model *m, const struct stoker_model_params *para
 		.memory = m->slot_bytes,
 		.host_memory = host_memory(m, params, root),
 		.policy = params->policy,
-		.foresight = foresight,
+		.prefetch = prefetch,
+		.steps = { .context = m->device, .prepare = lay_out, .copy = upload },
 	};
 
 	return pager_create(&pager, &p->pager, m->err);
@@ -163,13 +181,12 @@ int model_create_pager(struct stoker_model *m, const struct stoker_model_params 
 	ret = open_files(m, m->pager);
 	if (!ret)
 		ret = create(m, params, root, m->pager);
-	for (uint32_t i = 0; i < m->layer_count && !ret; i++)
-		m->layers[i].source = pager_source(m->pager->pager, i);
-	return ret;
+	return ret ? ret : model_create_fetch(m, m->pager->pager);
 }
 
 void model_free_pager(struct stoker_model *m)
 {
+	model_free_fetch(m);
 	if (!m->pager)
 		return;
 	pager_destroy(&m->pager->pager);
@@ -178,17 +195,6 @@ void model_free_pager(struct stoker_model *m)
 			close(m->pager->files[i].fd);
 	free(m->pager->files);
 	free(m->pager);
-}
-
-bool model_begin_step(const struct stoker_model *m, uint32_t rows)
-{
-	return m->pager && pager_begin(m->pager->pager, rows);
-}
-
-void model_end_step(const struct stoker_model *m)
-{
-	if (m->pager)
-		pager_end(m->pager->pager);
 }
 
 int stoker_model_paging(const struct stoker_model *m, struct stoker_paging *info)
@@ -212,9 +218,9 @@ int stoker_model_paging(const struct stoker_model *m, struct stoker_paging *info
 		.hits = stats.hits,
 		.misses = stats.misses,
 		.bytes_read = stats.bytes,
-		.prefetched = stats.foreseen,
-		.prefetched_used = stats.foreseen_used,
-		.prefetched_bytes = stats.foreseen_bytes,
+		.prefetched = stats.prefetched,
+		.prefetched_used = stats.prefetched_used,
+		.prefetched_bytes = stats.prefetched_bytes,
 		.foreseen = stats.judged,
 		.foreseen_right = stats.right,
 		.stall_seconds = 1e-9 * (double)stats.stall_ns,

@@ -2,9 +2,6 @@
 /* How many slots there are, and the pager's beginning and end. */
 #include "pager/internal.h"
 
-/* --- sizes ---------------------------------------------------------------------------------------
- */
-
 static uint64_t slot_room(const struct pager_source *l)
 {
 	uint64_t room = 0;
@@ -22,9 +19,6 @@ uint64_t pager_memory(const struct pager_source *layers, uint32_t count, uint32_
 		bytes += MIN(experts, layers[i].experts) * slot_room(&layers[i]);
 	return bytes;
 }
-
-/* --- making it -----------------------------------------------------------------------------------
- */
 
 static struct slot_class *class_of(struct stoker_pager *p, uint64_t slot_bytes)
 {
@@ -260,10 +254,13 @@ int pager_create(const struct pager_params *params, struct stoker_pager **out,
 		params->store->ops->destroy(params->store);
 		return stoker_fail(err, -ENOMEM, "out of memory");
 	}
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_cond_init(&p->changed, NULL);
 	p->device = params->device;
 	p->store = params->store;
 	p->policy = pager_policy(params->policy);
-	p->foresight = params->foresight;
+	p->prefetch = params->prefetch;
+	p->steps = params->steps;
 	p->least = params->least;
 	p->pressure = params->pressure ? params->pressure : "/proc/pressure/memory";
 	p->meminfo = params->meminfo ? params->meminfo : "/proc/meminfo";
@@ -278,18 +275,17 @@ int pager_create(const struct pager_params *params, struct stoker_pager **out,
 
 		*l = (struct pager_layer){
 			.pager = p,
-			.place = layers[i],
+			.source = layers[i],
 			.number = i,
 		};
-		init_source(l);
 		if (!layers[i].experts)
 			continue;
-		l->foreseen = calloc(layers[i].experts, sizeof(*l->foreseen));
+		l->predicted = calloc(layers[i].experts, sizeof(*l->predicted));
 		l->resident = calloc(layers[i].experts, sizeof(*l->resident));
 		l->score = calloc(layers[i].experts, sizeof(*l->score));
 		for (uint32_t e = 0; l->score && e < layers[i].experts; e++)
 			l->score[e] = -100;
-		if (!l->resident || !l->score || !l->foreseen)
+		if (!l->resident || !l->score || !l->predicted)
 			ret = stoker_fail(err, -ENOMEM, "out of memory");
 		l->class = class_of(p, slot_room(&layers[i]));
 		l->class->layers++;
@@ -300,6 +296,8 @@ int pager_create(const struct pager_params *params, struct stoker_pager **out,
 	if (!ret)
 		set_quotas(p);
 	rest_trial(p);
+	if (!ret)
+		start_worker(p);
 	if (ret)
 		pager_destroy(&p);
 	*out = p;
@@ -313,6 +311,7 @@ void pager_destroy(struct stoker_pager **pager)
 	*pager = NULL;
 	if (!p)
 		return;
+	stop_worker(p);
 	p->store->ops->destroy(p->store); /* ends what is under way */
 	for (uint32_t i = 0; p->classes && i < p->class_count; i++) {
 		for (uint32_t b = 0; b < p->classes[i].block_count; b++)
@@ -326,9 +325,11 @@ void pager_destroy(struct stoker_pager **pager)
 	for (uint32_t i = 0; p->layers && i < p->layer_count; i++) {
 		free(p->layers[i].resident);
 		free(p->layers[i].score);
-		free(p->layers[i].foreseen);
+		free(p->layers[i].predicted);
 	}
 	free(p->classes);
 	free(p->layers);
+	pthread_cond_destroy(&p->changed);
+	pthread_mutex_destroy(&p->lock);
 	free(p);
 }

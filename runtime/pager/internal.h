@@ -1,27 +1,50 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of the pager share: slots, the layers whose experts they hold, who gives way. */
+/*
+ * What the files of the pager share.  They are listed in the order in which they build on one
+ * another, pager.c above all of them.  Everything here is called, and every member that changes is
+ * touched, with the pager's lock held.
+ */
 #ifndef STOKER_PAGER_INTERNAL_H
 #define STOKER_PAGER_INTERNAL_H
 
+#include <pthread.h>
+
+#include "base/profile.h"
 #include "pager/pager.h"
 
+/*
+ * Parts in which a matrix is prepared, so that several threads share in it; bit
+ * slice * PAGER_PARTS + part stands for one.
+ */
+enum { PAGER_PARTS = 4 };
+
+/*
+ * A slot's contents pass from reads (@pending) to steps that wait for a thread (@todo) and that one
+ * carries out (@working).  While a read or a step is under way nothing else may come into it.
+ */
 struct slot {
 	uint8_t *memory;
 	stoker_address at;
 	struct pager_layer *layer; /* whose expert it holds, NULL: empty */
 	uint32_t expert;
-	uint32_t users;	  /* want() without release() */
-	uint32_t pending; /* reads under way */
-	uint32_t unread;  /* bits of the slices whose reads were taken back */
-	uint64_t wave;	  /* the last one that wanted it */
-	bool foreseen;	  /* brought in, or being so, before anyone wanted it */
-	int failed;
+	uint32_t users;		  /* acquired and not released */
+	uint32_t pending;	  /* reads under way */
+	uint32_t working;	  /* steps under way */
+	uint32_t todo;		  /* bits of steps */
+	uint32_t undone;	  /* bits of those that failed */
+	uint32_t unread;	  /* bits of the reads that were taken back */
+	uint32_t complete;	  /* bits of the slices that were read */
+	uint64_t wave;		  /* the last one that wanted it */
+	bool prefetched;	  /* brought in, or being so, before anyone wanted it */
+	int failed;		  /* of the reads, */
+	int failed_step;	  /* of the steps: why some are undone */
 	struct device_slot *copy; /* of a device with memory of its own, NULL: there is none */
-	bool copied;
-	uint32_t tiled; /* bits of the slices that the device has laid out */
 	struct store_read reads[PAGER_SLICES];
-	uint64_t inner[PAGER_SLICES]; /* where in the slot each matrix begins */
+	uint32_t covers[PAGER_SLICES]; /* bits of the slices that are in a read */
+	uint64_t inner[PAGER_SLICES];  /* where in the slot each matrix begins */
 	struct slot *older, *newer;
+	struct slot *next_work;
+	bool queued; /* in the list of those with steps to do */
 };
 
 /* A second tier: memory of the device for what a slot holds. */
@@ -46,14 +69,13 @@ struct slot_class {
 };
 
 struct pager_layer {
-	struct stoker_expert_source source;
 	struct stoker_pager *pager;
-	struct pager_source place;
+	struct pager_source source;
 	struct slot_class *class;
 	struct slot **resident; /* [experts] */
 	double *score;		/* [experts], log2 of uses that halve with time */
-	uint32_t *foreseen;	/* [experts], the likeliest first */
-	uint32_t foreseen_count;
+	uint32_t *predicted;	/* [experts], the likeliest first */
+	uint32_t predicted_count;
 	uint32_t number;
 	uint32_t held, quota; /* slots that hold its experts; more than the quota give way first */
 };
@@ -64,7 +86,7 @@ struct policy {
 	struct slot *(*victim)(const struct slot_class *c, bool (*may)(const struct slot *s));
 };
 
-/* Tokens in turns with and without foresight, see prefetch.c. */
+/* Tokens in turns with and without prefetch, see prefetch.c. */
 struct trial {
 	uint32_t step;	/* of the trial */
 	uint32_t rest;	/* steps until the next one */
@@ -83,16 +105,28 @@ struct stoker_pager {
 	uint32_t class_count;
 	uint32_t least; /* experts of a layer that a token uses */
 	const struct policy *policy;
-	enum pager_foresight foresight;
+	enum pager_prefetch prefetch;
 	uint32_t rows;		  /* of this step */
-	bool foresees;		  /* in it */
+	bool prefetches;	  /* in it */
 	bool pays;		  /* what the last trial found */
 	struct pager_layer *last; /* that wanted experts */
-	struct pager_layer *next; /* what is foreseen and not yet read */
+	struct pager_layer *next; /* what is predicted and not yet read */
 	struct trial trial;
-	uint64_t waves; /* want() calls so far, a clock */
+	uint64_t waves; /* acquisitions so far, a clock */
 	size_t reading; /* reads under way, without a pause since: */
 	uint64_t reading_since;
+	/* steps to do, and the thread that does them beside the pager's user */
+	struct pager_steps steps;
+	pthread_mutex_t lock;
+	pthread_cond_t changed; /* a read or a step has ended, or there are new ones */
+	struct slot *work, *last_work;
+	bool reaping; /* a thread waits for the store, without the lock */
+	bool stop;
+	bool has_worker;
+	uint32_t waiting; /* threads, for @changed */
+	pthread_t worker;
+	struct stoker_error failure;	/* of the last step that failed */
+	struct stoker_profile *profile; /* the device's, during a batch */
 	/* pressure on the machine's memory: the kernel's files, and when they are looked at */
 	const char *pressure, *meminfo;
 	uint64_t look_ns, next_look;
@@ -129,6 +163,18 @@ static inline uint64_t slice_room(const struct pager_slice *s)
 	return s->bytes ? round_up(s->bytes, STOKER_STORE_ALIGN) + STOKER_STORE_ALIGN : 0;
 }
 
+/* Wanted by nobody and with nothing under way, so that it may hold something else. */
+static inline bool slot_is_free(const struct slot *s)
+{
+	return !s->users && !s->pending && !s->working;
+}
+
+/* Whether all that was begun for its contents has ended, well or not. */
+static inline bool slot_is_settled(const struct slot *s)
+{
+	return !s->pending && !s->working && !s->todo;
+}
+
 /* policy.c; NULL: the default, or there is none of that name */
 const struct policy *pager_policy(const char *name);
 /* Whether this step goes through all of a layer's experts, as long prompts do. */
@@ -142,40 +188,59 @@ struct slot *choose_victim(const struct pager_layer *l, bool (*may)(const struct
 /* One more use, now. */
 void count_use(struct pager_layer *l, uint32_t expert);
 
-/* prefetch.c: steps that follow are too early to be compared */
-void rest_trial(struct stoker_pager *p);
+/* steps.c: those that slices, bits of them, need that are in memory now */
+void add_steps(struct slot *s, uint32_t slices);
+/* Those that failed are tried again. */
+void retry_steps(struct slot *s);
+/* Does one, of @wanted's if there are any; with @all also for what nobody has acquired.  The lock
+ * is given up meanwhile. */
+bool do_step(struct stoker_pager *p, struct slot *wanted, bool all);
+/* Whoever waits looks again. */
+void tell_waiting(struct stoker_pager *p);
 
-/* pager.c */
+/* reads.c */
 void forget_slot(struct slot *s);
 /* Gives an empty or forgotten slot to an expert; its reads go to @reads, their number is returned.
  */
 uint32_t fill_slot(struct slot *s, struct pager_layer *l, uint32_t expert,
 		   struct store_read **reads);
+/* The reads of a slot that were taken back, once more. */
+uint32_t read_rest(struct slot *s, struct store_read **reads);
 void send_reads(struct stoker_pager *p, struct store_read **reads, size_t count,
 		enum store_priority priority);
-/* So many aren't under way any more. */
-void end_reads(struct stoker_pager *p, size_t count);
-/* A read that was taken back or failed before anyone wanted it; it may be made up for later. */
-void leave_unread(struct store_read *r);
-void init_source(struct pager_layer *l);
+/* Whatever has ended by now. */
+void take_completions(struct stoker_pager *p);
+/* Waits for reads without the lock; false when there are none or another thread does. */
+bool wait_for_reads(struct stoker_pager *p);
+/* Takes back what was prefetched and hasn't begun to be read. */
+void withdraw_prefetched(struct stoker_pager *p);
+
+/* worker.c: a thread that takes in reads and does steps; without it all is done by help_or_wait()
+ */
+void start_worker(struct stoker_pager *p);
+void stop_worker(struct stoker_pager *p);
+/*
+ * For the pager's user, who has to wait for @wanted, or for any slot with NULL: gets further with
+ * steps or reads, or waits until another thread has.  The lock is given up meanwhile.
+ */
+void help_or_wait(struct stoker_pager *p, struct slot *wanted);
 
 /* tiers.c: a place in the device's memory for a slot's expert; false: all are in use */
-bool reserve_copy(struct slot_class *c, struct slot *s);
-/* Brings it there, for a slot that is complete. */
-int bring_copy(struct slot *s, struct stoker_error *err);
+bool reserve_copy(struct pager_layer *l, struct slot *s);
 
 /* pressure.c: gives slots back to a machine that is short of memory, and takes them again */
 void mind_pressure(struct stoker_pager *p);
 
-/* prefetch.c: what a device says of a layer that comes later, and when reading that begins */
-void pager_foresee(struct stoker_expert_source *source, const uint32_t *experts, uint32_t count,
-		   bool now);
-void read_foreseen(struct stoker_pager *p);
+/* prefetch.c: begins to read what is predicted of a layer that comes later */
+void read_predicted(struct stoker_pager *p);
 /* The same for all experts of the layer behind this one. */
-void foresee_all(struct pager_layer *before);
-/* Counts how well the wanted experts were foreseen. */
-void judge_foresight(struct pager_layer *l, const uint32_t *wanted, uint32_t count);
-/* Takes back what was foreseen and hasn't begun to be read. */
-void withdraw_foreseen(struct stoker_pager *p);
+void predict_all(struct pager_layer *before);
+/* Counts how well the wanted experts were predicted. */
+void judge_prediction(struct pager_layer *l, const uint32_t *wanted, uint32_t count);
+/* Around a step: whether prefetch is tried, and what it gained. */
+bool begin_trial(struct stoker_pager *p);
+void end_trial(struct stoker_pager *p);
+/* Steps that follow are too early to be compared. */
+void rest_trial(struct stoker_pager *p);
 
 #endif

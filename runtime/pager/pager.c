@@ -1,173 +1,88 @@
 // SPDX-License-Identifier: MIT
-/* Experts wanted, read, given out and released: see pager.h. */
-#include "base/profile.h"
+/* Experts acquired, read, given out and released: see pager.h. */
 #include "pager/internal.h"
 
-/* Wanted by nobody and complete, so that it may hold something else. */
-static bool is_free(const struct slot *s)
-{
-	return !s->users && !s->pending;
-}
-
-/* ... and not among those that are wanted right now. */
+/* Not among those that are wanted right now. */
 static bool is_spare(const struct slot *s)
 {
-	return is_free(s) && !(s->layer && s->wave == s->layer->pager->waves);
+	return slot_is_free(s) && !(s->layer && s->wave == s->layer->pager->waves);
 }
 
-/* Whether a slot waits for reads that nobody wants any more. */
+/* Whether a slot waits for something that nobody wants any more. */
 static bool has_abandoned(const struct slot_class *c)
 {
 	for (const struct slot *s = c->oldest; s; s = s->newer)
-		if (!s->users && s->pending)
+		if (!s->users && !slot_is_free(s))
 			return true;
 	return false;
 }
 
-void forget_slot(struct slot *s)
+/* A slot that may hold something else, after waiting for one if need be; NULL: all are in use. */
+static struct slot *find_room(struct pager_layer *l)
 {
-	if (s->layer) {
-		s->layer->resident[s->expert] = NULL;
-		s->layer->held--;
+	struct slot *s = choose_victim(l, is_spare);
+
+	if (!s)
+		s = choose_victim(l, slot_is_free);
+	/* what was begun for others and isn't needed any more becomes free */
+	while (!s && has_abandoned(l->class)) {
+		help_or_wait(l->pager, NULL);
+		s = choose_victim(l, slot_is_free);
 	}
-	if (s->copy)
-		s->copy->of = NULL;
-	s->copy = NULL;
-	s->layer = NULL;
-	s->failed = 0;
-	s->unread = 0;
-	s->foreseen = false;
+	return s;
 }
 
-/* --- reads ---------------------------------------------------------------------------------------
- */
-
-void leave_unread(struct store_read *r)
+/* Whether a read failed, and not because nobody wanted it. */
+static bool is_broken(const struct slot *s)
 {
-	struct slot *s = r->owner;
-
-	s->pending--;
-	s->unread |= 1u << (r - s->reads);
-	s->failed = -ECANCELED;
-	unlink_slot(s->layer->class, s);
-	make_oldest(s->layer->class, s);
+	return s && s->failed && s->failed != -ECANCELED && !s->users;
 }
 
-void send_reads(struct stoker_pager *p, struct store_read **reads, size_t count,
-		enum store_priority priority)
+/* The slot that holds an expert or is going to, without what failed; NULL: there is none. */
+static struct slot *find_expert(struct pager_layer *l, uint32_t expert)
 {
-	const uint64_t began = stoker_now_ns();
+	struct slot *s = l->resident[expert];
 
-	if (!count)
-		return;
-	for (size_t i = 0; i < count; i++)
-		reads[i]->sent_ns = began;
-	if (!p->reading)
-		p->reading_since = began;
-	p->reading += count;
-	p->store->ops->submit(p->store, reads, count, priority);
-	p->stats.store_ns += stoker_now_ns() - began;
-}
-
-void end_reads(struct stoker_pager *p, size_t count)
-{
-	p->reading -= count;
-	if (count && !p->reading)
-		p->stats.reading_ns += stoker_now_ns() - p->reading_since;
-}
-
-static void take_completions(struct stoker_pager *p, bool wait)
-{
-	struct store_read *done[32];
-	const uint64_t began = wait ? 0 : stoker_now_ns();
-	const size_t count = p->store->ops->complete(p->store, done, ARRAY_SIZE(done), wait);
-
-	p->stats.store_ns += wait ? 0 : stoker_now_ns() - began;
-	end_reads(p, count);
-	const uint64_t now = profile_now(p->device->profile);
-
-	for (size_t i = 0; i < count; i++) {
-		struct store_read *r = done[i];
-		struct slot *s = r->owner;
-
-		profile_add(p->device->profile, PROFILE_READS,
-			    r->priority == STORE_PREFETCH ? "prefetch" : "read", NULL, r->sent_ns,
-			    now);
-		if (!r->result) {
-			s->pending--;
-			p->stats.bytes += r->bytes;
-			if (r->priority == STORE_PREFETCH)
-				p->stats.foreseen_bytes += r->bytes;
-		} else if (!s->users && (!s->failed || s->failed == -ECANCELED)) {
-			leave_unread(r); /* whoever wants it reads it again and gets the error */
-		} else {
-			s->pending--;
-			if (!s->failed)
-				s->failed = r->result;
-		}
+	while (is_broken(s) && !slot_is_free(s))
+		help_or_wait(l->pager, NULL);
+	if (is_broken(s)) {
+		forget_slot(s); /* tried again */
+		s = NULL;
 	}
+	return s;
 }
 
-uint32_t fill_slot(struct slot *s, struct pager_layer *l, uint32_t expert,
-		   struct store_read **reads)
+/* Has an expert brought into a slot and keeps it; false: there is no room. */
+static bool acquire_one(struct pager_layer *l, uint32_t expert, struct store_read **reads,
+			uint32_t *read_count)
 {
-	struct store_read *last = NULL;
-	uint64_t at = 0;
-	uint32_t count = 0;
+	struct stoker_pager *p = l->pager;
+	struct slot *s = find_expert(l, expert);
 
-	s->layer = l;
-	s->expert = expert;
-	s->tiled = 0;
-	l->resident[expert] = s;
-	l->held++;
-	for (int i = 0; i < PAGER_SLICES; i++) {
-		const struct pager_slice *slice = &l->place.slice[i];
-		const uint64_t first = slice->offset + expert * slice->stride;
-		const uint64_t begin = first / STOKER_STORE_ALIGN * STOKER_STORE_ALIGN;
-		struct store_read *r = &s->reads[i];
-
-		if (!slice->bytes)
-			continue;
-		/* behind the one before, or in its last block: one read for both */
-		if (last && last->file == slice->file && first >= last->offset &&
-		    begin <= last->offset + last->bytes) {
-			last->need = MAX(last->need, first + slice->bytes - last->offset);
-			last->bytes = round_up(last->need, STOKER_STORE_ALIGN);
-			s->inner[i] =
-				(uint64_t)((uint8_t *)last->dst - s->memory) + first - last->offset;
-			r->result = 0;
-			at += slice_room(slice);
-			continue;
-		}
-		*r = (struct store_read){
-			.file = slice->file,
-			.offset = begin,
-			.bytes = round_up(first + slice->bytes - begin, STOKER_STORE_ALIGN),
-			.need = first + slice->bytes - begin,
-			.dst = s->memory + at,
-			.owner = s,
-		};
-		s->inner[i] = at + (first - begin);
-		at += slice_room(slice);
-		reads[count++] = r;
-		last = r;
+	if (s && !reserve_copy(l, s))
+		return false;
+	if (s) {
+		p->stats.hits++;
+		p->stats.prefetched_used += s->prefetched;
+		s->prefetched = false;
+		*read_count += read_rest(s, reads + *read_count);
+		retry_steps(s);
+	} else {
+		s = find_room(l);
+		if (!s)
+			return false;
+		forget_slot(s);
+		if (!reserve_copy(l, s))
+			return false;
+		p->stats.misses++;
+		*read_count += fill_slot(s, l, expert, reads + *read_count);
 	}
-	s->pending = count;
-	return count;
-}
-
-/* The reads of a slot that were taken back, once more. */
-static uint32_t read_rest(struct slot *s, struct store_read **reads)
-{
-	uint32_t count = 0;
-
-	for (int i = 0; i < PAGER_SLICES; i++)
-		if (s->unread & 1u << i)
-			reads[count++] = &s->reads[i];
-	s->pending += count;
-	s->unread = 0;
-	s->failed = s->failed == -ECANCELED ? 0 : s->failed;
-	return count;
+	s->users++;
+	s->wave = p->waves;
+	count_use(l, expert);
+	unlink_slot(l->class, s);
+	make_newest(l->class, s);
+	return true;
 }
 
 static int by_place(const void *a, const void *b)
@@ -180,173 +95,120 @@ static int by_place(const void *a, const void *b)
 	return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
-/* --- the source of one layer's experts -----------------------------------------------------------
- */
-
-/* A slot that may hold something else, after waiting for one if need be; NULL: all are in use. */
-static struct slot *find_room(struct pager_layer *l)
+uint32_t pager_acquire(struct stoker_pager *p, uint32_t layer, const uint32_t *experts,
+		       uint32_t count)
 {
-	struct slot *s = choose_victim(l, is_spare);
-
-	if (!s)
-		s = choose_victim(l, is_free);
-	/* what was begun for others and isn't needed any more becomes free */
-	while (!s && has_abandoned(l->class)) {
-		take_completions(l->pager, true);
-		s = choose_victim(l, is_free);
-	}
-	return s;
-}
-
-/* The slot that holds an expert or is going to, without what failed; NULL: there is none. */
-static struct slot *find_expert(struct pager_layer *l, uint32_t expert)
-{
-	struct slot *s = l->resident[expert];
-
-	while (s && s->failed && s->failed != -ECANCELED && !s->users && s->pending)
-		take_completions(l->pager, true);
-	if (s && s->failed && s->failed != -ECANCELED && !s->users) {
-		forget_slot(s); /* tried again */
-		s = NULL;
-	}
-	return s;
-}
-
-static uint32_t want(struct stoker_expert_source *source, const uint32_t *experts, uint32_t count)
-{
-	struct pager_layer *l = (struct pager_layer *)source;
-	struct stoker_pager *p = l->pager;
+	struct pager_layer *l = &p->layers[layer];
 	struct store_read *reads[64 * PAGER_SLICES];
 	uint32_t read_count = 0, taken = 0;
 
-	take_completions(p, false);
+	pthread_mutex_lock(&p->lock);
+	take_completions(p);
 	p->waves++;
 	p->last = l;
 	if (p->next == l)
 		p->next = NULL;
-	judge_foresight(l, experts, count);
-	withdraw_foreseen(p);
+	judge_prediction(l, experts, count);
+	withdraw_prefetched(p);
 	for (uint32_t i = 0; i < count; i++)
 		if (l->resident[experts[i]])
 			l->resident[experts[i]]->wave = p->waves;
-	for (; taken < count && read_count + PAGER_SLICES <= ARRAY_SIZE(reads); taken++) {
-		const uint32_t expert = experts[taken];
-		struct slot *s = find_expert(l, expert);
-
-		if (s && !reserve_copy(l->class, s))
-			break;
-		if (s) {
-			p->stats.hits++;
-			p->stats.foreseen_used += s->foreseen;
-			s->foreseen = false;
-			read_count += read_rest(s, reads + read_count);
-		} else {
-			s = find_room(l);
-			if (!s)
-				break;
-			forget_slot(s);
-			if (!reserve_copy(l->class, s))
-				break;
-			p->stats.misses++;
-			read_count += fill_slot(s, l, expert, reads + read_count);
-		}
-		s->users++;
-		s->wave = p->waves;
-		count_use(l, expert);
-		unlink_slot(l->class, s);
-		make_newest(l->class, s);
-	}
+	while (taken < count && read_count + PAGER_SLICES <= ARRAY_SIZE(reads) &&
+	       acquire_one(l, experts[taken], reads, &read_count))
+		taken++;
 	if (read_count) {
 		qsort(reads, read_count, sizeof(struct store_read *), by_place);
 		send_reads(p, reads, read_count, STORE_DEMAND);
 	}
 	if (taken == count && p->next)
-		read_foreseen(p);
+		read_predicted(p);
 	else if (taken == count && pager_scans(l))
-		foresee_all(l);
+		predict_all(l);
+	pthread_mutex_unlock(&p->lock);
 	return taken;
 }
 
-static bool has(struct stoker_expert_source *source, uint32_t expert)
+uint32_t pager_room(struct stoker_pager *p, uint32_t layer)
 {
-	const struct slot *s = ((struct pager_layer *)source)->resident[expert];
+	const struct slot_class *c = p->layers[layer].class;
 
-	return s && !s->pending && !s->failed;
+	return c->copies ? MIN(c->count, c->copy_count) : c->count;
 }
 
-static bool ready(struct stoker_expert_source *source, uint32_t expert)
+/* Whether the device can take what is in a slot as it is now. */
+static bool is_there(const struct slot *s)
 {
-	struct pager_layer *l = (struct pager_layer *)source;
-
-	take_completions(l->pager, false);
-	return l->resident[expert]->pending == 0;
+	return slot_is_settled(s) && !s->failed && !s->undone &&
+	       (!s->layer->class->copies || s->copy);
 }
 
-static int read_failed(const struct pager_layer *l, const struct slot *s, struct stoker_error *err)
+bool pager_has(struct stoker_pager *p, uint32_t layer, uint32_t expert)
+{
+	const struct slot *s;
+	bool has;
+
+	pthread_mutex_lock(&p->lock);
+	s = p->layers[layer].resident[expert];
+	has = s && is_there(s);
+	pthread_mutex_unlock(&p->lock);
+	return has;
+}
+
+bool pager_ready(struct stoker_pager *p, uint32_t layer, uint32_t expert)
+{
+	bool ready;
+
+	pthread_mutex_lock(&p->lock);
+	take_completions(p);
+	ready = slot_is_settled(p->layers[layer].resident[expert]);
+	pthread_mutex_unlock(&p->lock);
+	return ready;
+}
+
+static int read_failed(const struct slot *s, struct stoker_error *err)
 {
 	const struct store_read *bad = &s->reads[0];
+	/* a file that ends too early is broken; whatever else happened the caller may tell apart */
+	const bool is_short = s->failed == -ENODATA;
 
 	for (int i = 0; i < PAGER_SLICES; i++)
-		if (s->layer->place.slice[i].bytes && s->reads[i].result)
+		if (s->layer->source.slice[i].bytes && s->reads[i].result)
 			bad = &s->reads[i];
-	return stoker_fail(err, -EIO, "%s: expert %u of layer %u: reading %llu bytes at %llu: %s",
-			   bad->file->path, s->expert, l->number, (unsigned long long)bad->need,
-			   (unsigned long long)bad->offset,
-			   s->failed == -ENODATA ? "the file has become shorter"
-						 : strerror(-s->failed));
+	return stoker_fail(err, is_short ? -EIO : s->failed,
+			   "%s: expert %u of layer %u: reading %llu bytes at %llu: %s",
+			   bad->file->path, s->expert, s->layer->number,
+			   (unsigned long long)bad->need, (unsigned long long)bad->offset,
+			   is_short ? "the file has become shorter" : strerror(-s->failed));
 }
 
-/* What was read as the device wants it. */
-static int tile_slot(struct slot *s, struct stoker_error *err)
+static int step_failed(const struct slot *s, struct stoker_error *err)
 {
-	struct stoker_device *d = s->layer->pager->device;
+	const int slice = __builtin_ctz(s->undone) / PAGER_PARTS;
 
-	for (int i = 0; i < PAGER_SLICES; i++) {
-		const struct pager_slice *slice = &s->layer->place.slice[i];
-		struct stoker_weight w;
-		int ret;
-
-		if (!slice->weight || !slice->weight->tiled || s->tiled & 1u << i)
-			continue;
-		w = *slice->weight;
-		w.at = s->at + s->inner[i];
-		w.count = 1;
-		ret = d->ops->tile(d, &w, err);
-		if (ret)
-			return ret;
-		s->tiled |= 1u << i;
-	}
-	return 0;
+	return stoker_fail(err, s->failed_step, "%s: expert %u of layer %u: %s",
+			   s->layer->source.slice[slice].file->path, s->expert, s->layer->number,
+			   s->layer->pager->failure.message);
 }
 
-static int get(struct stoker_expert_source *source, uint32_t expert, struct stoker_expert *at,
-	       struct stoker_error *err)
+int pager_get(struct stoker_pager *p, uint32_t layer, uint32_t expert, struct stoker_expert *at,
+	      struct stoker_error *err)
 {
-	struct pager_layer *l = (struct pager_layer *)source;
-	struct stoker_pager *p = l->pager;
-	struct slot *s = l->resident[expert];
+	struct slot *s;
+	int ret = 0;
 
-	if (s->pending) {
-		const uint64_t began = stoker_now_ns();
+	pthread_mutex_lock(&p->lock);
+	s = p->layers[layer].resident[expert];
+	assert(s->users);
+	const uint64_t began = slot_is_settled(s) ? 0 : profile_now(p->profile);
 
-		while (s->pending)
-			take_completions(p, true);
-		const uint64_t now = stoker_now_ns();
-
-		p->stats.stall_ns += now - began;
-		profile_add(p->device->profile, PROFILE_PAGER, "wait", NULL, began, now);
-	}
+	while (!slot_is_settled(s))
+		help_or_wait(p, s);
+	if (began)
+		profile_add(p->profile, PROFILE_PAGER, "wait", NULL, began, stoker_now_ns());
 	if (s->failed)
-		return read_failed(l, s, err);
-	const uint64_t began = stoker_now_ns();
-	const uint32_t before = s->tiled;
-	const int ret = tile_slot(s, err);
-
-	if (s->tiled != before)
-		profile_add(p->device->profile, PROFILE_PAGER, "layout", NULL, began,
-			    stoker_now_ns());
-	if (ret)
-		return ret;
+		ret = read_failed(s, err);
+	else if (s->undone)
+		ret = step_failed(s, err);
 	const stoker_address begin = s->copy ? s->copy->at : s->at;
 
 	*at = (struct stoker_expert){
@@ -354,44 +216,73 @@ static int get(struct stoker_expert_source *source, uint32_t expert, struct stok
 		.up = begin + s->inner[1],
 		.down = begin + s->inner[2],
 	};
-	return bring_copy(s, err);
+	pthread_mutex_unlock(&p->lock);
+	return ret;
 }
 
-static void release(struct stoker_expert_source *source, uint32_t expert)
+void pager_release(struct stoker_pager *p, uint32_t layer, uint32_t expert)
 {
-	struct pager_layer *l = (struct pager_layer *)source;
-	struct slot *s = l->resident[expert];
+	struct pager_layer *l = &p->layers[layer];
+	struct slot *s;
 
+	pthread_mutex_lock(&p->lock);
+	s = l->resident[expert];
 	assert(s->users);
 	s->users--;
 	s->wave = s->users ? s->wave : 0;
-	if (s->failed && !s->users && !s->pending) {
+	if (is_broken(s) && slot_is_free(s)) {
 		forget_slot(s);
 		unlink_slot(l->class, s);
 		make_oldest(l->class, s);
 	}
-	if (l->pager->next && pager_scans(l->pager->next))
-		read_foreseen(l->pager);
+	if (p->next && pager_scans(p->next))
+		read_predicted(p);
+	pthread_mutex_unlock(&p->lock);
 }
 
-static const struct stoker_expert_source source_ops = { .has = has,
-							.want = want,
-							.ready = ready,
-							.get = get,
-							.release = release,
-							.foresee = pager_foresee };
-
-void init_source(struct pager_layer *l)
+void pager_predict(struct stoker_pager *p, uint32_t layer, const uint32_t *experts, uint32_t count,
+		   bool now)
 {
-	l->source = source_ops;
+	struct pager_layer *l = &p->layers[layer];
+
+	pthread_mutex_lock(&p->lock);
+	l->predicted_count = MIN(count, l->source.experts);
+	memcpy(l->predicted, experts, l->predicted_count * sizeof(*experts));
+	p->next = l;
+	if (now)
+		read_predicted(p);
+	pthread_mutex_unlock(&p->lock);
 }
 
-struct stoker_expert_source *pager_source(struct stoker_pager *p, uint32_t layer)
+bool pager_begin(struct stoker_pager *p, uint32_t rows)
 {
-	return p->layers[layer].place.experts ? &p->layers[layer].source : NULL;
+	bool prefetches;
+
+	pthread_mutex_lock(&p->lock);
+	p->profile = p->device->profile;
+	p->rows = rows;
+	p->next = NULL;
+	mind_pressure(p);
+	prefetches = begin_trial(p);
+	pthread_mutex_unlock(&p->lock);
+	return prefetches;
 }
 
-struct pager_stats pager_stats(const struct stoker_pager *p)
+void pager_end(struct stoker_pager *p, bool good)
 {
-	return p->stats;
+	pthread_mutex_lock(&p->lock);
+	if (good)
+		end_trial(p);
+	p->profile = NULL; /* it may go before the next batch */
+	pthread_mutex_unlock(&p->lock);
+}
+
+struct pager_stats pager_stats(struct stoker_pager *p)
+{
+	struct pager_stats stats;
+
+	pthread_mutex_lock(&p->lock);
+	stats = p->stats;
+	pthread_mutex_unlock(&p->lock);
+	return stats;
 }

@@ -2,7 +2,10 @@
 /*
  * The pager: experts on the drive, the most useful of them in slots of memory that the device
  * computes from.  An expert is up to three stretches of files (its gate, up and down matrices); a
- * slot holds the whole blocks around them.  One thread at a time uses a pager.
+ * slot holds the whole blocks around them.
+ *
+ * One thread at a time uses a pager.  What has been read is made ready for the device by that
+ * thread where it would wait, and by one of the pager's own while it computes.
  */
 #ifndef STOKER_PAGER_H
 #define STOKER_PAGER_H
@@ -16,31 +19,47 @@ enum { PAGER_SLICES = 3 }; /* gate, up, down */
 struct pager_slice {
 	const struct store_file *file;
 	uint64_t offset, stride, bytes;
-	const struct stoker_weight *weight; /* that it is of; NULL: the device takes it as it is */
+	const void *shape; /* for pager_steps.prepare, NULL: the device takes it as it is */
 };
 
+/* Where the experts of a layer are. */
 struct pager_source {
 	struct pager_slice slice[PAGER_SLICES];
 	uint32_t experts; /* 0: a layer without */
 };
 
+/*
+ * What is done with an expert between its being read and its being used, by any thread, several at
+ * a time.  Devices that share memory with the host may want matrices prepared; others have them
+ * copied as they are.
+ */
+struct pager_steps {
+	void *context;
+	/* One of @parts parts of making what was read into @bytes what the device takes. */
+	int (*prepare)(void *context, const void *shape, void *bytes, uint32_t part, uint32_t parts,
+		       struct stoker_error *err);
+	/* To the device's own memory. */
+	int (*copy)(void *context, stoker_address dst, const void *src, uint64_t bytes,
+		    struct stoker_error *err);
+};
+
 struct pager_stats {
 	uint64_t hits, misses; /* experts wanted that had a slot, and those that hadn't */
 	uint64_t bytes;	       /* read */
-	uint64_t foreseen, foreseen_used; /* experts brought in before they were wanted */
-	uint64_t foreseen_bytes;	  /* of @bytes */
-	uint64_t judged, right;		  /* experts wanted of foreseen layers, and foreseen ones */
-	uint64_t stall_ns, store_ns;	  /* waited for reads, and handled them */
-	uint64_t reading_ns;		  /* reads were under way */
-	uint64_t slots, slot_bytes;	  /* in all */
+	uint64_t prefetched, prefetched_used; /* experts brought in before they were wanted */
+	uint64_t prefetched_bytes;	      /* of @bytes */
+	uint64_t judged, right;	     /* experts wanted of predicted layers, and predicted ones */
+	uint64_t stall_ns, store_ns; /* waited for experts, and handled reads */
+	uint64_t reading_ns;	     /* reads were under way */
+	uint64_t slots, slot_bytes;  /* in all */
 };
 
 /* Whether experts are read before they are wanted: by measured gain, always, never. */
-enum pager_foresight { PAGER_FORESIGHT_AUTO, PAGER_FORESIGHT_ON, PAGER_FORESIGHT_OFF };
+enum pager_prefetch { PAGER_PREFETCH_AUTO, PAGER_PREFETCH_ON, PAGER_PREFETCH_OFF };
 
 struct stoker_pager;
 
-/* @layers' files outlive the pager; @store becomes its own. */
+/* @layers' files and the shapes outlive the pager; @store becomes its own. */
 struct pager_params {
 	struct stoker_device *device;
 	struct stoker_store *store;
@@ -48,8 +67,9 @@ struct pager_params {
 	uint32_t count, least; /* layers; experts of one that a token uses */
 	uint64_t memory;       /* of the device, for slots */
 	uint64_t host_memory;  /* for a device with memory of its own: of the host, likewise */
+	struct pager_steps steps;
 	const char *policy;
-	enum pager_foresight foresight;
+	enum pager_prefetch prefetch;
 	/* like /proc/pressure/memory and /proc/meminfo, NULL: those */
 	const char *pressure, *meminfo;
 	uint64_t look_ns; /* how often they are looked at, 0: every second */
@@ -76,16 +96,37 @@ int pager_create(const struct pager_params *params, struct stoker_pager **pager,
 		 struct stoker_error *err);
 void pager_destroy(struct stoker_pager **pager);
 
-/* What the experts op of a layer takes its weights from. */
-struct stoker_expert_source *pager_source(struct stoker_pager *pager, uint32_t layer);
+/*
+ * Begins to bring in experts of the list, in its order, as many as there is room for, and keeps
+ * them until pager_release(); returns how many, at least one when nothing else is kept.
+ */
+uint32_t pager_acquire(struct stoker_pager *pager, uint32_t layer, const uint32_t *experts,
+		       uint32_t count);
+/* How many experts of a layer can be kept at once. */
+uint32_t pager_room(struct stoker_pager *pager, uint32_t layer);
+/* Whether an expert would be there at once. */
+bool pager_has(struct stoker_pager *pager, uint32_t layer, uint32_t expert);
+/* Whether an acquired expert is there by now. */
+bool pager_ready(struct stoker_pager *pager, uint32_t layer, uint32_t expert);
+/* Waits for an acquired expert. */
+int pager_get(struct stoker_pager *pager, uint32_t layer, uint32_t expert, struct stoker_expert *at,
+	      struct stoker_error *err);
+void pager_release(struct stoker_pager *pager, uint32_t layer, uint32_t expert);
 
 /*
- * Before and after a batch of @rows tokens that didn't fail.  Whether the device should foresee()
- * in it, as the next layer's router does, which costs a little.
+ * The likeliest experts of a layer to come, best first: to be read once the layer before it has
+ * what it wants, or with @now at once.
+ */
+void pager_predict(struct stoker_pager *pager, uint32_t layer, const uint32_t *experts,
+		   uint32_t count, bool now);
+
+/*
+ * Before and after a batch of @rows tokens, which went well or not.  Whether predictions are wanted
+ * in it, which cost a little.
  */
 bool pager_begin(struct stoker_pager *pager, uint32_t rows);
-void pager_end(struct stoker_pager *pager);
+void pager_end(struct stoker_pager *pager, bool good);
 
-struct pager_stats pager_stats(const struct stoker_pager *pager);
+struct pager_stats pager_stats(struct stoker_pager *pager);
 
 #endif

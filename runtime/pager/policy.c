@@ -18,7 +18,7 @@ void count_use(struct pager_layer *l, uint32_t expert)
 
 bool pager_scans(const struct pager_layer *l)
 {
-	return (uint64_t)l->pager->rows * l->pager->least >= l->place.experts;
+	return (uint64_t)l->pager->rows * l->pager->least >= l->source.experts;
 }
 
 static struct slot *newest(const struct slot_class *c, bool (*may)(const struct slot *s))

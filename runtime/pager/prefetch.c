@@ -7,21 +7,21 @@
 #include "pager/internal.h"
 
 enum {
-	TURN = 4,   /* steps with or without foresight in a row, the first of which doesn't count */
-	LOOK = 16,  /* steps between two looks at how a trial goes */
-	STEPS = 96, /* of a trial */
-	WARM = 16,  /* steps before the first trial */
+	TURN = 4,    /* steps with or without prefetch in a row, the first of which doesn't count */
+	LOOK = 16,   /* steps between two looks at how a trial goes */
+	STEPS = 96,  /* of a trial */
+	WARM = 16,   /* steps before the first trial */
 	KEEP = 1024, /* steps that a trial's outcome is kept */
 };
 
 /* What may give way to something that perhaps nobody wants. */
 static bool is_useless(const struct slot *s)
 {
-	return !s->users && !s->pending && !s->foreseen &&
+	return slot_is_free(s) && !s->prefetched &&
 	       !(s->layer && s->wave == s->layer->pager->waves);
 }
 
-void read_foreseen(struct stoker_pager *p)
+void read_predicted(struct stoker_pager *p)
 {
 	struct pager_layer *l = p->next;
 	struct store_read *reads[64 * PAGER_SLICES];
@@ -29,12 +29,12 @@ void read_foreseen(struct stoker_pager *p)
 	bool room = l != NULL;
 
 	p->next = NULL;
-	while (room && i < l->foreseen_count) {
-		for (count = 0; i < l->foreseen_count && count + PAGER_SLICES <= ARRAY_SIZE(reads);
+	while (room && i < l->predicted_count) {
+		for (count = 0; i < l->predicted_count && count + PAGER_SLICES <= ARRAY_SIZE(reads);
 		     i++) {
 			struct slot *s;
 
-			if (l->resident[l->foreseen[i]])
+			if (l->resident[l->predicted[i]])
 				continue;
 			s = choose_victim(l, is_useless);
 			/* in a scan only the layer before makes room, not the next round's */
@@ -43,11 +43,11 @@ void read_foreseen(struct stoker_pager *p)
 				break;
 			}
 			forget_slot(s);
-			count += fill_slot(s, l, l->foreseen[i], reads + count);
-			s->foreseen = true;
+			count += fill_slot(s, l, l->predicted[i], reads + count);
+			s->prefetched = true;
 			unlink_slot(l->class, s);
 			make_newest(l->class, s);
-			p->stats.foreseen++;
+			p->stats.prefetched++;
 		}
 		send_reads(p, reads, count, STORE_PREFETCH);
 	}
@@ -55,75 +55,37 @@ void read_foreseen(struct stoker_pager *p)
 		p->next = l; /* goes on when slots are released */
 }
 
-void pager_foresee(struct stoker_expert_source *source, const uint32_t *experts, uint32_t count,
-		   bool now)
-{
-	struct pager_layer *l = (struct pager_layer *)source;
-	struct stoker_pager *p = l->pager;
-
-	l->foreseen_count = 0;
-	for (uint32_t i = 0; i < MIN(count, l->place.experts); i++)
-		l->foreseen[l->foreseen_count++] = experts[i];
-	p->next = l;
-	if (now)
-		read_foreseen(p);
-}
-
-void judge_foresight(struct pager_layer *l, const uint32_t *wanted, uint32_t count)
+void judge_prediction(struct pager_layer *l, const uint32_t *wanted, uint32_t count)
 {
 	struct pager_stats *stats = &l->pager->stats;
 
-	if (!l->foreseen_count)
+	if (!l->predicted_count)
 		return;
 	/* a scan's are no router's choice */
 	stats->judged += pager_scans(l) ? 0 : count;
 	for (uint32_t i = 0; i < count && !pager_scans(l); i++)
-		for (uint32_t k = 0; k < l->foreseen_count; k++)
-			stats->right += l->foreseen[k] == wanted[i];
-	l->foreseen_count = 0;
+		for (uint32_t k = 0; k < l->predicted_count; k++)
+			stats->right += l->predicted[k] == wanted[i];
+	l->predicted_count = 0;
 }
 
-void foresee_all(struct pager_layer *before)
+void predict_all(struct pager_layer *before)
 {
 	struct stoker_pager *p = before->pager;
 	uint32_t next = before->number + 1;
 	struct pager_layer *l;
 
-	while (next < p->layer_count && !p->layers[next].place.experts)
+	while (next < p->layer_count && !p->layers[next].source.experts)
 		next++;
 	if (next == p->layer_count)
 		return;
 	l = &p->layers[next];
-	for (uint32_t e = 0; e < l->place.experts; e++)
-		l->foreseen[e] = e;
-	l->foreseen_count = l->place.experts;
+	for (uint32_t e = 0; e < l->source.experts; e++)
+		l->predicted[e] = e;
+	l->predicted_count = l->source.experts;
 	p->next = l;
-	read_foreseen(p);
+	read_predicted(p);
 }
-
-void withdraw_foreseen(struct stoker_pager *p)
-{
-	struct store_read *reads[32];
-	size_t count;
-
-	do {
-		count = p->store->ops->withdraw(p->store, reads, ARRAY_SIZE(reads));
-		end_reads(p, count);
-		for (size_t i = 0; i < count; i++) {
-			struct slot *s = reads[i]->owner;
-
-			if (s->users) /* wanted by now */
-				send_reads(p, &reads[i], 1, STORE_DEMAND);
-			else if (s->failed && s->failed != -ECANCELED)
-				s->pending--; /* all of it is read again */
-			else
-				leave_unread(reads[i]);
-		}
-	} while (count);
-}
-
-/* --- whether it pays -----------------------------------------------------------------------------
- */
 
 static int by_size(const void *a, const void *b)
 {
@@ -139,7 +101,7 @@ static uint64_t median(uint64_t *of, uint32_t count)
 }
 
 /*
- * Foresight stays if steps take at least 4 % less time with it; when it seems to cost some, that's
+ * Prefetch stays if steps take at least 4 % less time with it; when it seems to cost some, that's
  * found out early.  Drives are so noisy that small differences mean nothing.
  */
 static void decide(struct stoker_pager *p)
@@ -154,18 +116,15 @@ static void decide(struct stoker_pager *p)
 	*t = (struct trial){ .rest = KEEP };
 }
 
-bool pager_begin(struct stoker_pager *p, uint32_t rows)
+bool begin_trial(struct stoker_pager *p)
 {
 	struct trial *t = &p->trial;
 	bool now = p->pays;
 
-	mind_pressure(p);
 	t->began = 0;
-	p->rows = rows;
-	p->next = NULL;
-	if (rows > 1 || p->foresight != PAGER_FORESIGHT_AUTO) {
-		p->foresees = rows == 1 && p->foresight == PAGER_FORESIGHT_ON;
-		return p->foresees;
+	if (p->rows > 1 || p->prefetch != PAGER_PREFETCH_AUTO) {
+		p->prefetches = p->rows == 1 && p->prefetch == PAGER_PREFETCH_ON;
+		return p->prefetches;
 	}
 	if (t->rest) {
 		t->rest--;
@@ -174,19 +133,19 @@ bool pager_begin(struct stoker_pager *p, uint32_t rows)
 		if (t->step % TURN)
 			t->began = stoker_now_ns();
 	}
-	if (now != p->foresees) /* what was planned for this step was planned otherwise */
+	if (now != p->prefetches) /* what was planned for this step was planned otherwise */
 		t->began = 0;
-	p->foresees = now;
+	p->prefetches = now;
 	t->stalled = p->stats.stall_ns;
 	return now;
 }
 
-void pager_end(struct stoker_pager *p)
+void end_trial(struct stoker_pager *p)
 {
 	struct trial *t = &p->trial;
-	const bool with = p->foresees;
+	const bool with = p->prefetches;
 
-	if (p->foresight != PAGER_FORESIGHT_AUTO || t->rest || p->rows > 1)
+	if (p->prefetch != PAGER_PREFETCH_AUTO || t->rest || p->rows > 1)
 		return;
 	if (t->began && t->count[with] < ARRAY_SIZE(t->took[0])) {
 		const uint64_t took = stoker_now_ns() - t->began;

@@ -42,17 +42,12 @@ static double available_in(const char *path)
 	return total > 0 ? available / total : 1;
 }
 
-static bool may_go(const struct slot *s)
-{
-	return !s->users && !s->pending;
-}
-
 static void give_back(struct stoker_pager *p, struct slot_class *c, uint32_t count)
 {
 	struct slot *s;
 
 	while (count-- && c->count > MIN(p->least, c->experts) &&
-	       (s = p->policy->victim(c, may_go))) {
+	       (s = p->policy->victim(c, slot_is_free))) {
 		forget_slot(s);
 		unlink_slot(c, s);
 		s->newer = c->away;

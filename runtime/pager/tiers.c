@@ -19,40 +19,39 @@ static struct device_slot *find_copy(const struct slot_class *c)
 
 		if (!y->of)
 			return y;
-		if (!y->of->users && (!best || score(y->of) < score(best->of)))
+		if (!y->of->users && !y->of->working && (!best || score(y->of) < score(best->of)))
 			best = y;
 	}
 	return best;
 }
 
-bool reserve_copy(struct slot_class *c, struct slot *s)
+/* Whether a copy is being made that nobody wants any more. */
+static bool has_abandoned(const struct slot_class *c)
 {
+	for (uint32_t i = 0; i < c->copy_count; i++)
+		if (c->copies[i].of && !c->copies[i].of->users && c->copies[i].of->working)
+			return true;
+	return false;
+}
+
+bool reserve_copy(struct pager_layer *l, struct slot *s)
+{
+	struct slot_class *c = l->class;
 	struct device_slot *y;
 
 	if (!c->copies || s->copy)
 		return true;
-	y = find_copy(c);
+	while (!(y = find_copy(c)) && has_abandoned(c))
+		help_or_wait(l->pager, NULL);
 	if (!y)
 		return false;
-	if (y->of)
+	if (y->of) {
 		y->of->copy = NULL;
+		y->of->todo = y->of->undone = 0;
+	}
 	y->of = s;
 	s->copy = y;
-	s->copied = false;
+	if (s->complete)
+		add_steps(s, s->complete);
 	return true;
-}
-
-int bring_copy(struct slot *s, struct stoker_error *err)
-{
-	struct stoker_device *d = s->layer->pager->device;
-	int ret = 0;
-
-	if (!s->copy || s->copied)
-		return 0;
-	for (int i = 0; i < PAGER_SLICES && !ret; i++)
-		if (s->layer->place.slice[i].bytes)
-			ret = d->ops->write(d, s->copy->at + s->inner[i], s->memory + s->inner[i],
-					    s->layer->place.slice[i].bytes, err);
-	s->copied = !ret;
-	return ret;
 }

@@ -340,7 +340,7 @@ uint32_t stoker_session_foreseen(const struct stoker_session *s, uint32_t layer,
 	return distance && distance <= f->look_ahead && layer >= distance &&
 			       layer < s->model->layer_count &&
 			       !s->model->layers[layer].router_first
-		       ? read_ids(s, layer, foreseen_ids(f, layer, distance), row, ids)
+		       ? read_ids(s, layer, predicted_ids(f, layer, distance), row, ids)
 		       : 0;
 }
 

@@ -204,6 +204,40 @@ static double act(enum stoker_activation kind, double g, double u)
 	return NAN;
 }
 
+/* The same in waves, where the device allows several: every other expert, then the rest. */
+static void experts_in_waves(const struct op_experts *all, const uint32_t *ids)
+{
+	const uint32_t count = all->rows * all->used;
+	const uint32_t waves = all->rows > device->whole_rows ? 2 : 1;
+	AUTO_FREE uint32_t *entries = malloc(count * sizeof(*entries));
+	AUTO_FREE struct chosen_expert *chosen = malloc(all->up->count * sizeof(*chosen));
+	AUTO_FREE struct chosen_expert *part = malloc(all->up->count * sizeof(*part));
+	const uint32_t active = stoker_sort_choices(ids, count, all->up->count, entries, chosen);
+	struct op_experts op = *all;
+
+	carry(to_device);
+	CU_ASSERT_EQUAL(ops->begin(device, NULL), 0);
+	for (uint32_t i = 0; i < waves; i++) {
+		struct expert_wave wave = {
+			.experts = part, .entries = entries, .first = i == 0, .last = i == waves - 1
+		};
+
+		for (uint32_t e = i; e < active; e += waves) {
+			part[wave.count] = chosen[e];
+			part[wave.count++].at = (struct stoker_expert){
+				.gate = op.gate->at + chosen[e].expert * op.gate->stride,
+				.up = op.up->at + chosen[e].expert * op.up->stride,
+				.down = op.down->at + chosen[e].expert * op.down->stride,
+			};
+		}
+		op.wave = &wave;
+		ops->experts(device, &op);
+		CU_ASSERT_EQUAL(i ? ops->flush(device, NULL) : ops->sync(device, NULL), 0);
+	}
+	submit();
+	carry(from_device);
+}
+
 static void experts_of(bool exact, const char *const names[3])
 {
 	const uint32_t in = 64, hidden = 96, count = 5, used = 2;
@@ -222,7 +256,7 @@ static void experts_of(bool exact, const char *const names[3])
 			weights(stoker_format_by_name(names[2]), hidden, in, count, dv);
 		const float *x = noise((size_t)rows * in), *weight = noise((size_t)rows * used);
 		uint32_t *ids = (uint32_t *)room((size_t)rows * used);
-		float *got = room((size_t)rows * in);
+		float *got = room((size_t)rows * in), *whole = room((size_t)rows * in);
 
 		for (uint32_t r = 0; r < rows; r++) {
 			double *y = wanted + (size_t)r * in;
@@ -261,6 +295,10 @@ static void experts_of(bool exact, const char *const names[3])
 
 		RUN(experts, op);
 		CU_ASSERT(off_by(got, wanted, (size_t)rows * in) < (exact ? 1e-5 : 0.03));
+		memcpy(whole, got, (size_t)rows * in * sizeof(*got));
+		memset(got, 0, (size_t)rows * in * sizeof(*got));
+		experts_in_waves(&op, ids);
+		CU_ASSERT(!memcmp(whole, got, (size_t)rows * in * sizeof(*got)));
 	}
 }
 

@@ -23,6 +23,7 @@ void suite_session(void);
 void suite_vulkan(void);
 void suite_pager(void);
 void suite_budget(void);
+void suite_paging(void);
 void suite_vectors(void);
 void suite_bench(void);
 

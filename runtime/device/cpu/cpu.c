@@ -217,11 +217,25 @@ static int tile(struct stoker_device *d, const struct stoker_weight *w, struct s
 	return 0;
 }
 
+static int tile_part(struct stoker_device *d, const struct stoker_weight *w, void *matrix,
+		     uint32_t part, uint32_t parts, struct stoker_error *err)
+{
+	const size_t items = w->out / TILE_ROWS, row_bytes = stoker_row_bytes(w->format, w->in);
+	const size_t begin = items * part / parts, end = items * (part + 1) / parts;
+	AUTO_FREE uint8_t *scratch = malloc(cpu_tile_scratch(w->format, w->in));
+
+	(void)d;
+	if (!scratch)
+		return stoker_fail(err, -ENOMEM, "cpu: no memory to lay out a matrix");
+	cpu_tile_rows(w->format, (uint8_t *)matrix + begin * TILE_ROWS * row_bytes,
+		      (end - begin) * TILE_ROWS, w->in, scratch);
+	return 0;
+}
+
 static int begin(struct stoker_device *d, struct stoker_error *err)
 {
 	(void)err;
 	cpu_of(d)->failed = 0;
-	*cpu_of(d)->failure.message = 0;
 	return 0;
 }
 
@@ -232,15 +246,17 @@ static int flush(struct stoker_device *d, struct stoker_error *err)
 	return 0;
 }
 
+static int sync_ops(struct stoker_device *d, struct stoker_error *err)
+{
+	const int failed = cpu_of(d)->failed;
+
+	return failed ? stoker_fail(err, failed, "cpu: no memory for working buffers") : 0;
+}
+
 static int submit(struct stoker_device *d, struct stoker_recording **keep, struct stoker_error *err)
 {
 	(void)keep;
-	const struct cpu *cpu = cpu_of(d);
-	const int failed = cpu->failed;
-
-	if (failed && *cpu->failure.message)
-		return stoker_fail(err, failed, "%s", cpu->failure.message);
-	return failed ? stoker_fail(err, failed, "cpu: no memory for working buffers") : 0;
+	return sync_ops(d, err);
 }
 
 /* --- small ops ---------------------------------------------------------------------------------
@@ -511,10 +527,12 @@ const struct stoker_device_ops cpu_ops = {
 	.read = read_memory,
 	.begin = begin,
 	.flush = flush,
+	.sync = sync_ops,
 	.submit = submit,
 	.profile = cpu_profile,
 	.tiles = tiles,
 	.tile = tile,
+	.tile_part = tile_part,
 	.embed = embed,
 	.matmul = cpu_matmul,
 	.gated = stoker_gated_in_parts,
@@ -526,7 +544,6 @@ const struct stoker_device_ops cpu_ops = {
 	.attention = cpu_attention,
 	.route = cpu_route,
 	.experts = cpu_experts,
-	.foresee = cpu_foresee,
 	.glu = glu,
 	.binary = binary,
 	.scale = scale,
@@ -564,6 +581,7 @@ int stoker_cpu_open(unsigned threads, bool exact, struct stoker_device **device,
 	cpu->base.exact = exact;
 	cpu->base.max_memory = UINT64_MAX;
 	cpu->base.shares_memory = true;
+	cpu->base.runs_at_once = true;
 	cpu->isa = stoker_isa_detect();
 	cpu->kernels = kernels[cpu->isa];
 	cpu->threads = stoker_pool_threads(cpu->pool);

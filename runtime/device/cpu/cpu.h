@@ -20,9 +20,8 @@ struct cpu {
 	const struct cpu_kernels *kernels;
 	enum stoker_isa isa;
 	unsigned threads;
-	int failed;		     /* first failure since begin(), */
-	struct stoker_error failure; /* told by this unless it's about working buffers */
-	struct buffer scratch;	     /* threads * scratch_bytes */
+	int failed;	       /* first failure since begin(): no memory for a buffer */
+	struct buffer scratch; /* threads * scratch_bytes */
 	size_t scratch_bytes;
 	struct buffer activations, hidden, expert_rows, lists, places, chunks;
 };
@@ -86,7 +85,6 @@ static inline size_t cpu_tiled_rows(const struct stoker_weight *w)
 void cpu_matmul(struct stoker_device *d, const struct op_matmul *op);
 void cpu_matmul_heads(struct stoker_device *d, const struct op_matmul_heads *op);
 void cpu_experts(struct stoker_device *d, const struct op_experts *op);
-void cpu_foresee(struct stoker_device *d, const struct op_foresee *op);
 void cpu_attention(struct stoker_device *d, const struct op_attention *op);
 void cpu_kv_store(struct stoker_device *d, const struct op_kv_store *op);
 void cpu_route(struct stoker_device *d, const struct op_route *op);

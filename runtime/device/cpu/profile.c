@@ -26,7 +26,6 @@ PROFILED(kv_store, op_kv_store, NULL)
 PROFILED(attention, op_attention, NULL)
 PROFILED(route, op_route, NULL)
 PROFILED(experts, op_experts, format_of(op->up))
-PROFILED(foresee, op_foresee, NULL)
 PROFILED(glu, op_glu, NULL)
 PROFILED(binary, op_binary, NULL)
 PROFILED(scale, op_scale, NULL)
@@ -50,7 +49,6 @@ int cpu_profile(struct stoker_device *d, struct stoker_profile *profile, struct 
 	cpu->profiled.attention = profiled_attention;
 	cpu->profiled.route = profiled_route;
 	cpu->profiled.experts = profiled_experts;
-	cpu->profiled.foresee = profiled_foresee;
 	cpu->profiled.glu = profiled_glu;
 	cpu->profiled.binary = profiled_binary;
 	cpu->profiled.scale = profiled_scale;

@@ -6,12 +6,14 @@
 #include "device/vulkan/commands.h"
 
 #include "base/profile.h"
+#include "device/vulkan/memory.h"
 #include "device/vulkan/pipelines.h"
 #include "device/vulkan/timing.h"
 
 enum {
 	RING = 3,   /* command buffers in flight */
 	SPANS = 64, /* memory touched since the last barrier */
+	UPDATE_BYTES = 65536,
 };
 
 struct command_buffer {
@@ -159,7 +161,6 @@ int vulkan_begin(struct stoker_device *d, struct stoker_error *err)
 	struct vulkan *v = vulkan_of(d);
 
 	v->commands->failed = 0;
-	v->foreseen.source = NULL;
 	v->commands->split = false;
 	return start(v, false, err);
 }
@@ -252,22 +253,24 @@ int vulkan_flush(struct stoker_device *d, struct stoker_error *err)
 	return ret;
 }
 
-void vulkan_sync(struct vulkan *v)
+int vulkan_sync(struct stoker_device *d, struct stoker_error *err)
 {
+	struct vulkan *v = vulkan_of(d);
 	struct vulkan_commands *c = v->commands;
 
-	if (c->failed)
-		return;
-	c->failed = finish(v, &c->failure);
-	if (!c->failed)
-		c->failed = wait_for(v, &c->ring[c->next], &c->failure);
-	c->split = true;
-	c->next = (c->next + 1) % RING;
-	/* recording goes on even after a failure, for submit() to end */
-	if (c->failed)
-		start(v, true, NULL);
-	else
-		c->failed = start(v, true, &c->failure);
+	if (!c->failed) {
+		c->failed = finish(v, &c->failure);
+		if (!c->failed)
+			c->failed = wait_for(v, &c->ring[c->next], &c->failure);
+		c->split = true;
+		c->next = (c->next + 1) % RING;
+		/* recording goes on even after a failure, for submit() to end */
+		if (c->failed)
+			start(v, true, NULL);
+		else
+			c->failed = start(v, true, &c->failure);
+	}
+	return c->failed ? tell_failure(c, err) : 0;
 }
 
 int vulkan_submit(struct stoker_device *d, struct stoker_recording **keep, struct stoker_error *err)
@@ -379,4 +382,31 @@ void vulkan_record(struct vulkan *v, const struct vulkan_dispatch *d)
 	vulkan_timing_add(v, c->ring[c->next].timing,
 			  d->custom ? d->custom->name : vulkan_shader_name(d->shader),
 			  d->format ? d->format->name : NULL);
+}
+
+void vulkan_update(struct vulkan *v, stoker_address at, const void *data, uint64_t bytes)
+{
+	const VkMemoryBarrier written = { .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+					  .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
+					  .dstAccessMask = VK_ACCESS_SHADER_READ_BIT };
+	const VkCommandBuffer recording = v->commands->recording;
+	const struct vulkan_buffer *b;
+
+	if (v->commands->failed)
+		return;
+	pthread_mutex_lock(&v->queue_lock);
+	b = vulkan_buffer_find(v, at, bytes);
+	pthread_mutex_unlock(&v->queue_lock);
+	/* what was recorded before reads what was there before */
+	v->vk.vkCmdPipelineBarrier(recording, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+				   VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 0, NULL, 0, NULL, 0, NULL);
+	/* VUID-vkCmdUpdateBuffer-dataSize-00037: "less than or equal to 65536" */
+	for (uint64_t done = 0, n; done < bytes; done += n) {
+		n = MIN(bytes - done, (uint64_t)UPDATE_BYTES);
+		v->vk.vkCmdUpdateBuffer(recording, b->buffer, at - b->at + done, n,
+					(const uint8_t *)data + done);
+	}
+	v->vk.vkCmdPipelineBarrier(recording, VK_PIPELINE_STAGE_TRANSFER_BIT,
+				   VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &written, 0, NULL, 0,
+				   NULL);
 }

@@ -14,8 +14,10 @@ void vulkan_commands_close(struct vulkan *v);
 
 int vulkan_begin(struct stoker_device *d, struct stoker_error *err);
 void vulkan_record(struct vulkan *v, const struct vulkan_dispatch *d);
-/* Runs what is recorded, waits, and goes on recording. */
-void vulkan_sync(struct vulkan *v);
+/* Records that the buffer at @at holds these bytes, a multiple of 4, for what comes after it. */
+void vulkan_update(struct vulkan *v, stoker_address at, const void *data, uint64_t bytes);
+/* Runs what is recorded, waits, and goes on recording, even after a failure. */
+int vulkan_sync(struct stoker_device *d, struct stoker_error *err);
 int vulkan_flush(struct stoker_device *d, struct stoker_error *err);
 int vulkan_submit(struct stoker_device *d, struct stoker_recording **keep,
 		  struct stoker_error *err);

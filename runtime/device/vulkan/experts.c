@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The feed-forward of a mixture of experts, with all of them in memory or with a source of them. */
+/* The feed-forward of a mixture of experts, all of them in memory or those of a wave. */
 #include "device/vulkan/record.h"
 
 /* The parts of scratch memory that the experts op uses. */
@@ -55,7 +55,7 @@ static void experts_by_row(struct stoker_device *d, const struct op_experts *op,
 				 .src = op->src,
 				 .src_q8 = vulkan_q8_for(v, op->up, op->src, op->src_q8, op->rows),
 				 .ids = op->ids,
-				 .table = op->source != NULL,
+				 .table = op->wave != NULL,
 				 .rows = op->rows,
 				 .slots = op->used,
 				 .terms = 1,
@@ -67,7 +67,7 @@ static void experts_by_row(struct stoker_device *d, const struct op_experts *op,
 				    .src_q8 = s->hidden_q8,
 				    .ids = op->ids,
 				    .mix = op->weights,
-				    .table = op->source != NULL,
+				    .table = op->wave != NULL,
 				    .rows = op->rows,
 				    .slots = 1,
 				    .terms = op->used,
@@ -100,7 +100,7 @@ static void experts_by_list(struct stoker_device *d, const struct op_experts *op
 {
 	struct vulkan *v = vulkan_of(d);
 	const uint32_t entries = op->rows * op->used;
-	const bool table = op->source != NULL;
+	const bool table = op->wave != NULL;
 
 	vulkan_product(v, op->up, s->up, op->src, entries, s->list, s->offsets, op->used, table);
 	if (op->gate->at)
@@ -151,201 +151,109 @@ static void experts_grouped(struct stoker_device *d, const struct op_experts *op
 	combine_experts(v, op, s);
 }
 
-/* --- experts that are brought in as they're needed
- * -------------------------------------------------
- */
-
-struct paged_experts {
-	struct stoker_device *d;
-	struct op_experts op; /* with tables for addresses */
-	const struct op_experts *whole;
-	struct stoker_weight gate, up, down;
-	stoker_address tables; /* of addresses: gate, up, down */
+/* What the shaders have to know of a wave, in scratch memory. */
+struct wave_tables {
+	stoker_address gate, up, down; /* of addresses, by expert */
+	stoker_address offsets, list;  /* entries sorted by expert, and where each one's begin */
 };
 
-static void write_memory(struct vulkan *v, stoker_address at, const void *data, uint64_t bytes)
+/* Offsets and list of the wave's entries alone, by the experts' numbers. */
+static void list_entries(const struct expert_wave *wave, uint32_t experts, uint32_t *offsets,
+			 uint32_t *list)
 {
-	struct stoker_error err;
+	uint32_t at = 0;
 
-	if (!vulkan_has_failed(v))
-		vulkan_keep_failure(v, vulkan_write(&v->base, at, data, bytes, &err), &err);
-}
+	memset(offsets, 0, (experts + 1) * sizeof(*offsets));
+	for (uint32_t i = 0; i < wave->count; i++)
+		offsets[wave->experts[i].expert] = wave->experts[i].count;
+	for (uint32_t e = 0; e <= experts; e++) {
+		const uint32_t count = offsets[e];
 
-/* Waits for @count wanted experts and tells the shaders where they are. */
-static void fill_tables(struct paged_experts *p, const uint32_t *experts, uint32_t count)
-{
-	struct vulkan *v = vulkan_of(p->d);
-	const uint64_t table = 8 * (uint64_t)p->whole->up->count;
-	struct stoker_error err;
+		offsets[e] = at;
+		at += count;
+	}
+	for (uint32_t i = 0; i < wave->count; i++) {
+		const struct chosen_expert *c = &wave->experts[i];
 
-	for (uint32_t i = 0; i < count && !vulkan_has_failed(v); i++) {
-		struct stoker_expert at;
-
-		vulkan_keep_failure(
-			v, p->whole->source->get(p->whole->source, experts[i], &at, &err), &err);
-		if (vulkan_has_failed(v))
-			break;
-		write_memory(v, p->tables + 8 * experts[i], &at.gate, 8);
-		write_memory(v, p->tables + table + 8 * experts[i], &at.up, 8);
-		write_memory(v, p->tables + 2 * table + 8 * experts[i], &at.down, 8);
+		memcpy(list + offsets[c->expert], wave->entries + c->first,
+		       c->count * sizeof(*list));
 	}
 }
 
-static void release_all(const struct paged_experts *p, const uint32_t *experts, uint32_t count)
+/* Records that the shaders find the wave's experts, and its entries where they are sorted. */
+static struct wave_tables write_tables(struct vulkan *v, const struct op_experts *op, bool sorted)
 {
-	for (uint32_t i = 0; i < count; i++)
-		p->whole->source->release(p->whole->source, experts[i]);
-}
+	const uint32_t experts = op->up->count;
+	const uint64_t table = 8 * (uint64_t)experts, offsets = 8 * ((uint64_t)experts / 2 + 1);
+	const uint64_t bytes =
+		3 * table + (sorted ? offsets + 4 * (uint64_t)op->rows * op->used : 0);
+	AUTO_FREE uint64_t *data = calloc(bytes / 8 + 1, 8);
+	const struct wave_tables t = { .gate = vulkan_scratch(v, SCRATCH_TABLES, bytes),
+				       .up = t.gate + table,
+				       .down = t.up + table,
+				       .offsets = t.down + table,
+				       .list = t.offsets + offsets };
 
-/* Row after row, as each has no more experts than there are slots. */
-static void page_by_row(struct paged_experts *p, const uint32_t *ids)
-{
-	struct vulkan *v = vulkan_of(p->d);
-	const struct op_experts *op = p->whole;
 	struct stoker_error err;
 
-	p->op.rows = 1;
-	for (uint32_t row = 0; row < op->rows && !vulkan_has_failed(v); row++) {
-		const uint32_t *experts = ids + row * op->used;
-		uint32_t taken = 0, more = 1;
-		const struct experts_scratch s = place_experts(v, &p->op);
-
-		for (; taken < op->used && more; taken += more)
-			more = op->source->want(op->source, experts + taken, op->used - taken);
-		if (taken < op->used)
-			vulkan_keep_failure(v,
-					    stoker_fail(&err, -ENOMEM,
-							"%s: slots for %u of %u experts", v->name,
-							taken, op->used),
-					    &err);
-		fill_tables(p, experts, taken);
-		p->op.dst = op->dst + 4 * (uint64_t)row * op->down->out;
-		p->op.src = op->src + 4 * (uint64_t)row * op->up->in;
-		p->op.src_q8 = op->src_q8 ? op->src_q8 + row * vulkan_q8_bytes(p->d, op->up->in)
-					  : 0;
-		p->op.ids = op->ids + 4 * (uint64_t)row * op->used;
-		p->op.weights = op->weights + 4 * (uint64_t)row * op->used;
-		experts_by_row(p->d, &p->op, &s);
-		vulkan_sync(v);
-		release_all(p, experts, taken);
-	}
-}
-
-/* Expert after expert, as many at a time as there are slots, each for all of its rows. */
-static void page_by_expert(struct paged_experts *p, const uint32_t *ids)
-{
-	struct vulkan *v = vulkan_of(p->d);
-	const struct op_experts *op = p->whole;
-	const uint32_t entries = op->rows * op->used, experts = op->up->count;
-	const struct experts_scratch s = place_experts(v, op);
-	/* first[e] is where the entries of expert e begin in the list */
-	AUTO_FREE uint32_t *all = calloc(3 * ((size_t)experts + 1) + entries, sizeof(*all));
-	uint32_t *first = all, *now = first + experts + 1, *active = now + experts + 1;
-	uint32_t *list = active + experts + 1, active_count = 0;
-	struct stoker_error err;
-	int ret;
-
-	if (!all) {
-		ret = stoker_fail(&err, -ENOMEM, "%s: out of memory", v->name);
-		vulkan_keep_failure(v, ret, &err);
-		return;
-	}
-	for (uint32_t i = 0; i < entries; i++)
-		first[ids[i] + 1]++;
-	for (uint32_t e = 0; e < experts; e++) {
-		if (first[e + 1])
-			active[active_count++] = e;
-		first[e + 1] += first[e];
-	}
-	memcpy(now, first, (experts + 1) * sizeof(*now));
-	for (uint32_t i = 0; i < entries; i++)
-		list[now[ids[i]]++] = i;
-	write_memory(v, s.list, list, entries * sizeof(*list));
-	for (uint32_t done = 0, taken; done < active_count && !vulkan_has_failed(v);
-	     done += taken) {
-		taken = op->source->want(op->source, active + done, active_count - done);
-		fill_tables(p, active + done, taken);
-		/* those before and behind this wave have no entries */
-		for (uint32_t e = 0; e <= experts; e++)
-			now[e] = first[MAX(MIN(e, active[done + taken - 1] + 1), active[done])];
-		write_memory(v, s.offsets, now, (experts + 1) * sizeof(*now));
-		p->op.rows = op->rows;
-		experts_by_list(p->d, &p->op, &s);
-		vulkan_sync(v);
-		release_all(p, active + done, taken);
-	}
-	combine_experts(v, op, &s);
-}
-
-/* Lets a source know what was foreseen, as soon as that is computed. */
-static void hand_over(struct vulkan *v)
-{
-	const struct op_foresee op = v->foreseen;
-	AUTO_FREE uint32_t *ids = op.source ? malloc(op.count * sizeof(*ids)) : NULL;
-	struct stoker_error err;
-
-	v->foreseen.source = NULL;
-	/* it's only advice: without memory it's left */
-	if (ids && !vulkan_read(&v->base, ids, op.ids, op.count * sizeof(*ids), &err))
-		op.source->foresee(op.source, ids, op.count, op.now);
-}
-
-void vulkan_foresee(struct stoker_device *d, const struct op_foresee *op)
-{
-	struct vulkan *v = vulkan_of(d);
-
-	v->foreseen = *op;
-	if (!op->now)
-		return; /* the layer in between has to wait for its own experts, too */
-	vulkan_sync(v);
-	if (!vulkan_has_failed(v))
-		hand_over(v);
-}
-
-static void experts_paged(struct stoker_device *d, const struct op_experts *op)
-{
-	struct vulkan *v = vulkan_of(d);
-	const uint64_t table = 8 * (uint64_t)op->up->count;
-	struct paged_experts p = { .d = d,
-				   .op = *op,
-				   .whole = op,
-				   .gate = *op->gate,
-				   .up = *op->up,
-				   .down = *op->down,
-				   .tables = vulkan_scratch(v, SCRATCH_TABLES, 3 * table) };
-	AUTO_FREE uint32_t *ids = malloc((size_t)op->rows * op->used * sizeof(*ids));
-	struct stoker_error err;
-
-	if (!ids)
+	if (!data)
 		vulkan_keep_failure(v, stoker_fail(&err, -ENOMEM, "%s: out of memory", v->name),
 				    &err);
-	vulkan_sync(v); /* the router's choice has to be there */
+	if (vulkan_has_failed(v))
+		return t;
+	for (uint32_t i = 0; i < op->wave->count; i++) {
+		const struct chosen_expert *c = &op->wave->experts[i];
+
+		data[c->expert] = c->at.gate;
+		data[experts + c->expert] = c->at.up;
+		data[2 * experts + c->expert] = c->at.down;
+	}
+	if (sorted)
+		list_entries(op->wave, experts, (uint32_t *)(data + 3 * (uint64_t)experts),
+			     (uint32_t *)(data + 3 * (uint64_t)experts + offsets / 8));
+	vulkan_update(v, t.gate, data, bytes);
+	return t;
+}
+
+/*
+ * Experts wherever they are.  Few rows have all of theirs in one wave, as the sum over choices is a
+ * part of the last product.
+ */
+static void experts_in_wave(struct stoker_device *d, const struct op_experts *op)
+{
+	struct vulkan *v = vulkan_of(d);
+	const bool sorted = op->rows > MATVEC_ROWS_MAX;
+	const struct wave_tables t = write_tables(v, op, sorted);
+	struct experts_scratch s = place_experts(v, op);
+	struct stoker_weight gate = *op->gate, up = *op->up, down = *op->down;
+	struct op_experts part = *op;
+
+	assert(sorted || (op->wave->first && op->wave->last));
 	if (vulkan_has_failed(v))
 		return;
-	hand_over(v);
-	vulkan_keep_failure(
-		v, vulkan_read(d, ids, op->ids, (uint64_t)op->rows * op->used * sizeof(*ids), &err),
-		&err);
-	p.gate.at = op->gate->at ? p.tables : 0;
-	p.up.at = p.tables + table;
-	p.down.at = p.tables + 2 * table;
-	p.op.gate = &p.gate;
-	p.op.up = &p.up;
-	p.op.down = &p.down;
-	if (vulkan_has_failed(v))
+	gate.at = gate.at ? t.gate : 0;
+	up.at = t.up;
+	down.at = t.down;
+	part.gate = &gate;
+	part.up = &up;
+	part.down = &down;
+	if (!sorted) {
+		experts_by_row(d, &part, &s);
 		return;
-	if (op->rows <= MATVEC_ROWS_MAX)
-		page_by_row(&p, ids);
-	else
-		page_by_expert(&p, ids);
+	}
+	s.offsets = t.offsets;
+	s.list = t.list;
+	experts_by_list(d, &part, &s);
+	if (op->wave->last)
+		combine_experts(v, op, &s);
 }
 
 void vulkan_experts(struct stoker_device *d, const struct op_experts *op)
 {
 	struct vulkan *v = vulkan_of(d);
 
-	if (op->source) {
-		experts_paged(d, op);
+	if (op->wave) {
+		experts_in_wave(d, op);
 		return;
 	}
 	const struct experts_scratch s = place_experts(v, op);

@@ -390,6 +390,7 @@ int vulkan_ops_open(struct vulkan *v, struct stoker_error *err)
 
 	for (const struct stoker_format *f = NULL; (f = stoker_format_next(f));)
 		bytes += round_up(f->codebook_bytes, 64);
+	v->base.whole_rows = MATVEC_ROWS_MAX; /* their products sum over choices */
 	ret = vulkan_memory_create(&v->base, bytes, &v->constants, err);
 	if (!ret)
 		ret = vulkan_write(&v->base, v->constants.at, values, sizeof(values), err);
@@ -418,6 +419,7 @@ const struct stoker_device_ops vulkan_ops = {
 	.read = vulkan_read,
 	.begin = vulkan_begin,
 	.flush = vulkan_flush,
+	.sync = vulkan_sync,
 	.submit = vulkan_submit,
 	.profile = vulkan_profile,
 	.replay = vulkan_replay,
@@ -437,7 +439,6 @@ const struct stoker_device_ops vulkan_ops = {
 	.attention = attention,
 	.route = route,
 	.experts = vulkan_experts,
-	.foresee = vulkan_foresee,
 	.glu = vulkan_glu,
 	.binary = binary,
 	.scale = scale,

@@ -123,7 +123,6 @@ void vulkan_matmul(struct stoker_device *d, const struct op_matmul *op);
 void vulkan_gated(struct stoker_device *d, const struct op_gated *op);
 void vulkan_matmul_heads(struct stoker_device *d, const struct op_matmul_heads *op);
 void vulkan_experts(struct stoker_device *d, const struct op_experts *op);
-void vulkan_foresee(struct stoker_device *d, const struct op_foresee *op);
 void vulkan_glu(struct stoker_device *d, const struct op_glu *op);
 
 #endif

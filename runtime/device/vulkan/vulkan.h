@@ -87,7 +87,6 @@ struct vulkan {
 	struct vulkan_tuning *tuning;
 
 	struct stoker_memory constants; /* 0, 1, minus infinity; codebooks */
-	struct op_foresee foreseen;	/* for its source, at the next experts op */
 };
 
 static inline struct vulkan *vulkan_of(struct stoker_device *d)
