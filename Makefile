@@ -141,11 +141,17 @@ formats_with = $(shell sed -n 's/^F[A-Z]*.\([A-Z0-9_]*\), .* $(1), .*/\1/p' $(FO
 SHADER_FORMATS := $(foreach kind,values words pairs,$(call formats_with,$(kind)))
 PAIR_FORMATS := $(call formats_with,pairs)
 WORD_FORMATS := $(PAIR_FORMATS) $(call formats_with,words)
-FORMAT_SHADERS := embed matvec matmul matmul_tensor
+# those made for each format, with variants by how products are multiplied
+FORMAT_SHADERS := embed matvec matvec_parts matvec_emulated matvec_emulated_parts \
+	matvec_emulated_gated matvec_emulated_added matmul matmul_tensor
+PAIR_SHADERS := matvec_emulated_pairs matvec_emulated_parts_pairs matvec_emulated_gated \
+	matvec_emulated_added
+DOT_SHADERS := matvec_dot matvec_parts_dot
 OTHER_SHADERS := $(filter-out $(FORMAT_SHADERS),$(basename $(notdir $(wildcard shaders/*.comp))))
 SPIRV := $(OTHER_SHADERS:%=$(SHADER_BUILD)/%.spv) \
-	$(foreach s,embed matvec matmul,$(SHADER_FORMATS:%=$(SHADER_BUILD)/$(s).%.spv)) \
-	$(PAIR_FORMATS:%=$(SHADER_BUILD)/matvec_pairs.%.spv)
+	$(foreach s,embed matvec matvec_parts matvec_emulated matvec_emulated_parts matmul, \
+		$(SHADER_FORMATS:%=$(SHADER_BUILD)/$(s).%.spv)) \
+	$(foreach s,$(PAIR_SHADERS),$(PAIR_FORMATS:%=$(SHADER_BUILD)/$(s).%.spv))
 
 # Variants that only some compilers know
 can_compile = $(shell shaders/probe.sh $(GLSLC) $(1))
@@ -155,7 +161,7 @@ ifdef HAS_TENSOR
 SPIRV += $(SHADER_FORMATS:%=$(SHADER_BUILD)/matmul_tensor.%.spv)
 endif
 ifdef HAS_DOT
-SPIRV += $(WORD_FORMATS:%=$(SHADER_BUILD)/matvec_dot.%.spv)
+SPIRV += $(foreach s,$(DOT_SHADERS),$(WORD_FORMATS:%=$(SHADER_BUILD)/$(s).%.spv))
 endif
 
 # $(call compile_shader,SOURCE,OPTIONS)
@@ -166,20 +172,15 @@ SHADER_SOURCES := $(wildcard shaders/*.glsl shaders/*.h shaders/formats/*.glsl)
 $(OTHER_SHADERS:%=$(SHADER_BUILD)/%.spv): $(SHADER_BUILD)/%.spv: shaders/%.comp $(SHADER_SOURCES)
 	@mkdir -p $(@D)
 	$(call compile_shader,$<)
+# $(call format_shader_rule,NAME,SOURCE,OPTIONS)
 define format_shader_rule
-$$(SHADER_BUILD)/$(1).%.spv: shaders/$(1).comp $$(SHADER_SOURCES)
+$$(SHADER_BUILD)/$(1).%.spv: shaders/$(2).comp $$(SHADER_SOURCES)
 	@mkdir -p $$(@D)
-	$$(call compile_shader,$$<,-DFORMAT_$$*)
+	$$(call compile_shader,$$<,$(3) -DFORMAT_$$*)
 endef
-$(foreach s,$(FORMAT_SHADERS),$(eval $(call format_shader_rule,$(s))))
-
-$(SHADER_BUILD)/matvec_pairs.%.spv: shaders/matvec.comp $(SHADER_SOURCES)
-	@mkdir -p $(@D)
-	$(call compile_shader,$<,-DPAIRS -DFORMAT_$*)
-
-$(SHADER_BUILD)/matvec_dot.%.spv: shaders/matvec.comp $(SHADER_SOURCES)
-	@mkdir -p $(@D)
-	$(call compile_shader,$<,-DDOT -DFORMAT_$*)
+$(foreach s,$(FORMAT_SHADERS),$(eval $(call format_shader_rule,$(s),$(s))))
+$(foreach s,matvec_emulated matvec_emulated_parts,$(eval $(call format_shader_rule,$(s)_pairs,$(s),-DPAIRS)))
+$(foreach s,matvec matvec_parts,$(eval $(call format_shader_rule,$(s)_dot,$(s),-DDOT)))
 
 # made again when the list changes
 $(SHADER_BUILD)/list: FORCE

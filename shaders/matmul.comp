@@ -109,6 +109,6 @@ void main()
 	for (uint at = begin + TILE * gl_WorkGroupID.y; at < end; at += TILE * gl_NumWorkGroups.y)
 		for (uint first = subgroup_index() * step; first < p.out_width;
 		     first += subgroup_total() * step)
-			run_tile(address_of(p.weight, matrix), matrix,
+			run_tile(address_of(p.weight, matrix, p.stride), matrix,
 				 first + gl_SubgroupInvocationID, at, end);
 }

@@ -109,5 +109,5 @@ void main()
 	for (uint at = begin + SRC_ROWS * gl_WorkGroupID.y; at < end; at += SRC_ROWS * gl_NumWorkGroups.y)
 		for (uint first = gl_WorkGroupID.x * WEIGHT_ROWS; first < p.out_width;
 		     first += gl_NumWorkGroups.x * WEIGHT_ROWS)
-			run_tile(address_of(p.weight, matrix), matrix, first, at, end);
+			run_tile(address_of(p.weight, matrix, p.stride), matrix, first, at, end);
 }

@@ -7,11 +7,11 @@ uint if_has(uint operand, uint index)
 	return (p.has & operand) != 0 ? index : 0;
 }
 
-/* Where a matrix begins, of those at @weight. */
-uint64_t address_of(uint64_t weight, uint matrix)
+/* Where a matrix begins, of those at @weight that are @stride apart. */
+uint64_t address_of(uint64_t weight, uint matrix, uint64_t stride)
 {
 	const uint at = if_has(HAS_TABLE, 2 * matrix);
 	const uint64_t low = Words(weight).v[at], high = Words(weight).v[at + 1];
 
-	return (p.has & HAS_TABLE) != 0 ? high << 32 | low : weight + matrix * p.stride;
+	return (p.has & HAS_TABLE) != 0 ? high << 32 | low : weight + matrix * stride;
 }

@@ -38,39 +38,39 @@ struct push_embed {
  */
 #define HAS_GATE 64
 #define ACTIVATION_SHIFT 16
-/* Kernels for some cases, in which members that they have no use for stand for something else. */
-#define MATVEC_ANY 0
-/*
- * Up to three matrices of one format and width one below the other, each with a destination of its
- * own: the second's first output is PART_1, the third's PART_2.
- */
-#define MATVEC_PARTS 1
-#define WEIGHT_1 gate
-#define WEIGHT_2 ids
-#define DST_1 mix
-#define DST_2 bias
-#define PART_1 src_slot_stride
-#define PART_2 src_term_stride
-/*
- * The two kinds that make codes of what they compute.  MATVEC_GATED: of the products with a gate,
- * which have no bias, no scale and one term.
- */
-#define MATVEC_GATED 2
-#define CODES_DST mix
-/*
- * MATVEC_ADDED: of a single matrix.  SUM += ADD_SCALE (a float's bits) * dst, and codes are made
- * of SUM * NORM_WEIGHT, with squares of SUM.
- */
-#define MATVEC_ADDED 3
-#define SUM ids
-#define NORM_WEIGHT gate
-#define HAS_NORM_WEIGHT 256
-#define NORM_EPS src_slot_stride
-#define ADD_SCALE dst_slot_stride
 struct push_matvec {
 	address weight, src, dst, bias, scale, ids, mix, codebook, stride, gate;
 	uint row_bytes, width, out_width, rows, slots, terms;
 	uint src_stride, src_slot_stride, src_term_stride, dst_stride, dst_slot_stride, has;
+};
+
+/*
+ * dst_i[row] = W_i src[row] for up to three matrices of one format and width, without bias and
+ * scale, as if they were one below the other: matrix i ends before output end[i] of all.
+ */
+struct push_matvec_parts {
+	address weight[3], dst[3], src, codebook;
+	uint row_bytes, width, rows, src_stride, end[3];
+};
+
+/*
+ * dst[row][slot] = activate(gate_m src[row], W_m src[row]), where m = ids[row][slot], or slot
+ * without ids; and q8 of that.  Neither matrix has bias or scale.
+ */
+struct push_matvec_gated {
+	address weight, gate, src, dst, dst_q8, ids, codebook, stride;
+	uint row_bytes, width, out_width, rows, slots, src_stride, activation, has;
+};
+
+/*
+ * dst[row] = W src[row] * scale + bias, x[row] += add_scale * dst[row], and x_q8 is made of
+ * x[row] * norm_weight, which is still to be divided by the root of the mean of x[row]^2 + eps.
+ */
+#define HAS_NORM_WEIGHT 128
+struct push_matvec_added {
+	address weight, src, dst, bias, scale, x, x_q8, norm_weight, codebook;
+	uint row_bytes, width, out_width, rows, src_stride, has;
+	float add_scale, eps;
 };
 
 /*

@@ -65,10 +65,10 @@ static int list_products(const struct listing *l, const struct stoker_format *f,
 {
 	const struct stoker_weight large = { .format = f, .in = 4096, .out = 4096, .count = 1 };
 	const bool coded = vulkan_takes_q8(&l->v->base, &large);
-	int ret = list_pipeline(l, vulkan_matvec_kernel(l->v, f, false, MATVEC_ANY), err);
+	int ret = list_pipeline(l, vulkan_matvec_kernel(l->v, f, false), err);
 
 	if (!ret && coded)
-		ret = list_pipeline(l, vulkan_matvec_kernel(l->v, f, true, MATVEC_ANY), err);
+		ret = list_pipeline(l, vulkan_matvec_kernel(l->v, f, true), err);
 	return ret ? ret : list_pipeline(l, vulkan_product_kernel(l->v, &large), err);
 }
 

@@ -127,8 +127,7 @@ static void choose_dot(struct vulkan *v)
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES_KHR,
 	};
 
-	v->pairs = (v->emulated || vulkan_wanted("pairs")) && !v->base.exact &&
-		   !vulkan_wanted("no-pairs");
+	v->pairs = v->emulated && !v->base.exact && !vulkan_wanted("no-pairs");
 	if (v->base.exact || vulkan_wanted("no-dot") ||
 	    !vulkan_has_extension(v->physical, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME))
 		return;

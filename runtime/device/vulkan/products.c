@@ -71,9 +71,24 @@ static stoker_address codebook_of(const struct vulkan *v, const struct stoker_fo
 	return f->codebook_bytes ? at : v->constants.at;
 }
 
-static enum vulkan_shader matvec_with_codes(const struct vulkan *v)
+/* Whether lanes have outputs of their own: see shaders/by_lane.glsl. */
+static bool is_by_lane(const struct vulkan *v, bool q8)
 {
-	return v->dot ? SHADER_MATVEC_DOT : SHADER_MATVEC_PAIRS;
+	return v->emulated && !(q8 && v->dot);
+}
+
+static enum vulkan_shader matvec_shader(const struct vulkan *v, bool q8)
+{
+	if (is_by_lane(v, q8))
+		return q8 ? SHADER_MATVEC_EMULATED_PAIRS : SHADER_MATVEC_EMULATED;
+	return q8 ? SHADER_MATVEC_DOT : SHADER_MATVEC;
+}
+
+static enum vulkan_shader parts_shader(const struct vulkan *v, bool q8)
+{
+	if (is_by_lane(v, q8))
+		return q8 ? SHADER_MATVEC_EMULATED_PARTS_PAIRS : SHADER_MATVEC_EMULATED_PARTS;
+	return q8 ? SHADER_MATVEC_PARTS_DOT : SHADER_MATVEC_PARTS;
 }
 
 bool vulkan_takes_q8(const struct stoker_device *d, const struct stoker_weight *w)
@@ -81,7 +96,7 @@ bool vulkan_takes_q8(const struct stoker_device *d, const struct stoker_weight *
 	const struct vulkan *v = (const struct vulkan *)d;
 
 	return group_words(v) && w->in % 32 == 0 &&
-	       vulkan_has_shader(matvec_with_codes(v), w->format);
+	       vulkan_has_shader(matvec_shader(v, true), w->format);
 }
 
 void vulkan_embed(struct stoker_device *d, const struct op_embed *op)
@@ -143,36 +158,64 @@ static bool makes_q8(const struct vulkan *v, const struct stoker_weight *w)
 }
 
 struct vulkan_dispatch vulkan_matvec_kernel(const struct vulkan *v,
-					    const struct stoker_format *format, bool coded,
-					    uint32_t kind)
+					    const struct stoker_format *format, bool q8)
 {
-	const bool makes_codes = kind == MATVEC_GATED || kind == MATVEC_ADDED;
-
 	return (struct vulkan_dispatch){
-		.shader = coded ? matvec_with_codes(v) : SHADER_MATVEC,
+		.shader = matvec_shader(v, q8),
 		.format = format,
-		.constants = { makes_codes ? 32 / v->subgroup_size : matvec_rows(v, format, coded),
-			       v->emulated, kind },
+		.constants = { matvec_rows(v, format, q8) },
 	};
 }
 
-/* The bits of a float, for members of push constants that stand for something else. */
-static uint32_t bits_of(float x)
+/* Workgroups for @outputs of single rows. */
+static uint32_t for_outputs(const struct vulkan *v, uint32_t outputs, uint32_t rows, bool q8)
 {
-	uint32_t bits;
+	return div_up(outputs, (uint64_t)rows * (is_by_lane(v, q8) ? v->subgroup_size : 1));
+}
 
-	memcpy(&bits, &x, sizeof(bits));
-	return bits;
+/* A product with a gate, by a kernel that makes q8 of it. */
+static void matvec_gated(struct vulkan *v, const struct stoker_weight *w,
+			 const struct vulkan_rows *r)
+{
+	const uint32_t jobs = r->rows * r->slots;
+	const struct push_matvec_gated push = {
+		.weight = w->at,
+		.gate = r->gate->at,
+		.src = r->src_q8,
+		.dst = r->dst,
+		.dst_q8 = r->dst_q8,
+		.ids = present(v, r->ids, ZERO),
+		.codebook = codebook_of(v, w->format),
+		.stride = w->stride,
+		.row_bytes = (uint32_t)stoker_row_bytes(w->format, w->in),
+		.width = w->in,
+		.out_width = w->out,
+		.rows = r->rows,
+		.slots = r->slots,
+		.src_stride = (uint32_t)vulkan_q8_words(v, 1, w->in),
+		.activation = r->activation,
+		.has = (r->ids ? HAS_IDS : 0) | (r->table ? HAS_TABLE : 0),
+	};
+
+	RECORD(v, push, div_up(w->out, 32), .shader = SHADER_MATVEC_EMULATED_GATED,
+	       .format = w->format, .constants = { 32 / v->subgroup_size }, .y = MIN(jobs, 65535u),
+	       SPANS(writes(r->dst, (uint64_t)jobs * w->out), reads(r->ids, jobs),
+		     reads(r->src_q8, vulkan_q8_words(v, r->rows, w->in)),
+		     writes(r->dst_q8, vulkan_q8_words(v, jobs, w->out))));
 }
 
 void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct vulkan_rows *r)
 {
-	const bool coded = r->src_q8 && vulkan_takes_q8(&v->base, w);
-	const bool gated = r->gate && coded && r->dst_q8 && makes_q8(v, w);
+	const bool q8 = r->src_q8 && vulkan_takes_q8(&v->base, w);
+
+	if (r->gate && r->dst_q8 && q8 && makes_q8(v, w)) {
+		matvec_gated(v, w, r);
+		return;
+	}
 	const uint32_t row_words = (uint32_t)vulkan_q8_words(v, 1, w->in);
-	struct push_matvec push = {
+	const struct push_matvec push = {
 		.weight = w->at,
-		.src = coded ? r->src_q8 : r->src,
+		.src = q8 ? r->src_q8 : r->src,
 		.dst = r->dst,
 		.bias = present(v, w->bias, ZERO),
 		.scale = present(v, w->scale, ONE),
@@ -191,32 +234,26 @@ void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct
 		.rows = r->rows,
 		.slots = r->slots,
 		.terms = r->terms,
-		.src_stride = coded ? r->terms * row_words : r->src_stride,
+		.src_stride = q8 ? r->terms * row_words : r->src_stride,
 		.src_slot_stride = r->src_slot_stride,
-		.src_term_stride = coded ? row_words : r->src_term_stride,
+		.src_term_stride = q8 ? row_words : r->src_term_stride,
 		.dst_stride = r->dst_stride,
 		.dst_slot_stride = r->dst_slot_stride,
 	};
+	const struct vulkan_dispatch kernel = vulkan_matvec_kernel(v, w->format, q8);
 	const uint64_t entries = (uint64_t)r->rows * r->slots * r->terms;
 	const uint64_t src = extent(r->rows, push.src_stride, 0) +
 			     extent(r->slots, push.src_slot_stride, 0) +
 			     extent(r->terms, push.src_term_stride, MAX(w->in, row_words));
 	const uint64_t dst =
 		extent(r->rows, r->dst_stride, 0) + extent(r->slots, r->dst_slot_stride, w->out);
-	const struct vulkan_dispatch kernel =
-		vulkan_matvec_kernel(v, w->format, coded, gated ? MATVEC_GATED : MATVEC_ANY);
-	const uint32_t taken = kernel.constants[0] * (v->emulated ? v->subgroup_size : 1);
 
-	if (gated)
-		push.CODES_DST = r->dst_q8;
-	RECORD(v, push, div_up(w->out, taken), .shader = kernel.shader, .format = w->format,
-	       .constants = { kernel.constants[0], kernel.constants[1], kernel.constants[2] },
+	RECORD(v, push, for_outputs(v, w->out, kernel.constants[0], q8), .shader = kernel.shader,
+	       .format = w->format, .constants = { kernel.constants[0] },
 	       .y = (uint32_t)MIN((uint64_t)r->rows * r->slots, (uint64_t)65535),
 	       SPANS(writes(r->dst, dst), reads(push.src, src), reads(r->ids, entries),
-		     reads(r->mix, entries),
-		     writes(gated ? r->dst_q8 : 0,
-			    vulkan_q8_words(v, r->rows * r->slots, w->out))));
-	if (r->dst_q8 && !gated)
+		     reads(r->mix, entries)));
+	if (r->dst_q8)
 		vulkan_quantize(v, r->dst_q8, r->dst, r->rows * r->slots, w->out);
 }
 
@@ -225,37 +262,29 @@ static void matvec_added(struct vulkan *v, const struct op_matmul *op, stoker_ad
 {
 	const struct stoker_weight *w = op->weight[0];
 	const struct op_add_norm *then = op->then;
-	const struct push_matvec push = {
+	const struct push_matvec_added push = {
 		.weight = w->at,
 		.src = q8,
 		.dst = op->dst[0],
 		.bias = present(v, w->bias, ZERO),
 		.scale = present(v, w->scale, ONE),
-		.CODES_DST = then->h_q8,
-		.SUM = then->x,
-		.NORM_WEIGHT = present(v, then->weight, ONE),
-		.NORM_EPS = bits_of(then->eps),
-		.ADD_SCALE = bits_of(then->scale),
-		.has = (w->bias ? HAS_BIAS : 0) | (w->scale ? HAS_SCALE : 0) |
-		       (then->weight ? HAS_NORM_WEIGHT : 0),
+		.x = then->x,
+		.x_q8 = then->h_q8,
+		.norm_weight = present(v, then->weight, ONE),
 		.codebook = codebook_of(v, w->format),
 		.row_bytes = (uint32_t)stoker_row_bytes(w->format, w->in),
 		.width = w->in,
 		.out_width = w->out,
 		.rows = op->rows,
-		.slots = 1,
-		.terms = 1,
 		.src_stride = (uint32_t)vulkan_q8_words(v, 1, w->in),
-		.dst_stride = w->out,
+		.has = (w->bias ? HAS_BIAS : 0) | (then->weight ? HAS_NORM_WEIGHT : 0),
+		.add_scale = then->scale,
+		.eps = then->eps,
 	};
-	const struct vulkan_dispatch kernel =
-		vulkan_matvec_kernel(v, w->format, true, MATVEC_ADDED);
 	const uint64_t out = (uint64_t)op->rows * w->out;
 
-	RECORD(v, push, div_up(w->out, kernel.constants[0] * v->subgroup_size),
-	       .shader = kernel.shader, .format = w->format,
-	       .constants = { kernel.constants[0], kernel.constants[1], kernel.constants[2] },
-	       .y = op->rows,
+	RECORD(v, push, div_up(w->out, 32), .shader = SHADER_MATVEC_EMULATED_ADDED,
+	       .format = w->format, .constants = { 32 / v->subgroup_size }, .y = op->rows,
 	       SPANS(writes(op->dst[0], out), reads(q8, vulkan_q8_words(v, op->rows, w->in)),
 		     writes(then->x, out),
 		     writes(then->h_q8, vulkan_q8_words(v, op->rows, w->out))));
@@ -329,42 +358,29 @@ static bool alike(const struct op_matmul *op)
 	return same;
 }
 
-static void matvec_parts(struct vulkan *v, const struct op_matmul *op, stoker_address q8)
+static void matvec_parts(struct vulkan *v, const struct op_matmul *op, stoker_address src_q8)
 {
 	const struct stoker_weight *w = op->weight[0], *next = op->weight[1];
 	const struct stoker_weight *last = op->weight[op->count - 1];
-	const bool coded = q8 && vulkan_takes_q8(&v->base, w), three = op->count > 2;
-	const uint32_t words = (uint32_t)vulkan_q8_words(v, 1, w->in), two = w->out + next->out;
-	const struct push_matvec push = {
-		.weight = w->at,
-		.WEIGHT_1 = next->at,
-		.WEIGHT_2 = last->at,
-		.src = coded ? q8 : op->src,
-		.dst = op->dst[0],
-		.DST_1 = op->dst[1],
-		.DST_2 = op->dst[op->count - 1],
-		.PART_1 = w->out,
-		.PART_2 = two,
-		.scale = v->constants.at + ONE,
+	const bool q8 = src_q8 && vulkan_takes_q8(&v->base, w), three = op->count > 2;
+	const uint32_t two = w->out + next->out, rows = matvec_rows(v, w->format, q8);
+	const struct push_matvec_parts push = {
+		.weight = { w->at, next->at, last->at },
+		.dst = { op->dst[0], op->dst[1], op->dst[op->count - 1] },
+		.src = q8 ? src_q8 : op->src,
 		.codebook = codebook_of(v, w->format),
 		.row_bytes = (uint32_t)stoker_row_bytes(w->format, w->in),
 		.width = w->in,
-		.out_width = two + (three ? last->out : 0),
 		.rows = op->rows,
-		.slots = 1,
-		.terms = 1,
-		.src_stride = coded ? words : w->in,
+		.src_stride = q8 ? (uint32_t)vulkan_q8_words(v, 1, w->in) : w->in,
+		.end = { w->out, two, two + (three ? last->out : 0) },
 	};
-	const struct vulkan_dispatch kernel =
-		vulkan_matvec_kernel(v, w->format, coded, MATVEC_PARTS);
-	const uint32_t taken = kernel.constants[0] * (v->emulated ? v->subgroup_size : 1);
 
-	RECORD(v, push, div_up(push.out_width, taken), .shader = kernel.shader, .format = w->format,
-	       .constants = { kernel.constants[0], kernel.constants[1], kernel.constants[2] },
-	       .y = op->rows,
+	RECORD(v, push, for_outputs(v, push.end[2], rows, q8), .shader = parts_shader(v, q8),
+	       .format = w->format, .constants = { rows }, .y = op->rows,
 	       SPANS(writes(op->dst[0], (uint64_t)op->rows * w->out),
 		     writes(op->dst[1], (uint64_t)op->rows * next->out),
-		     writes(push.DST_2, (uint64_t)op->rows * last->out),
+		     writes(push.dst[2], (uint64_t)op->rows * last->out),
 		     reads(push.src, (uint64_t)op->rows * push.src_stride)));
 }
 

@@ -95,11 +95,9 @@ stoker_address vulkan_q8_for(struct vulkan *v, const struct stoker_weight *w, st
 void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct vulkan_rows *r);
 /* The kind of 8-bit codes that this device multiplies, if any: CODES_DOT ... */
 uint32_t vulkan_codes_kind(const struct vulkan *v);
-/* How products with single rows, and with many, are compiled; @coded: activations are 8-bit codes;
- * @kind: MATVEC_ANY ... */
+/* How products with single rows, of floats or q8, and with many are compiled. */
 struct vulkan_dispatch vulkan_matvec_kernel(const struct vulkan *v,
-					    const struct stoker_format *format, bool coded,
-					    uint32_t kind);
+					    const struct stoker_format *format, bool q8);
 struct vulkan_dispatch vulkan_product_kernel(const struct vulkan *v, const struct stoker_weight *w);
 /* The variant that is taken without measuring. */
 uint32_t vulkan_usual_variant(const struct vulkan *v, const struct stoker_weight *w,

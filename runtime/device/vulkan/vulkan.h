@@ -17,7 +17,6 @@
  *	pipelines.c  shaders specialised on first use, cached on disk
  *	tuning.c     which variants of products are the fastest, cached on disk
  *	products.c   products of weights with rows
- *	fusion.c     ops that go along with their neighbours
  *	experts.c    the experts op, paged or not
  *	ops.c        the other ops, and the table of all
  */
