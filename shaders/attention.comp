@@ -10,7 +10,7 @@
 #include "common.glsl"
 #include "kv.glsl"
 #define CODES_ID 5
-#include "codes.glsl"
+#include "quantize.glsl"
 
 layout(constant_id = 3) const uint KEY_SIZE = 128;
 layout(constant_id = 4) const uint VALUE_SIZE = 128;

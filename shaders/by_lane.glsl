@@ -37,7 +37,7 @@ void add_two(const uint64_t row[ROWS], uint64_t src, uint g, inout float sum[ROW
 
 #ifdef PAIRS
 
-#include "rounding.glsl"
+#include "q8.glsl"
 
 /* What the products with a row of q8 are multiplied by: see push_quantize. */
 float norm_of(uint64_t src)

@@ -16,7 +16,7 @@ const uint PARTS = LANES == 0 ? 1 : 32 * TILE / LANES;
 
 PUSH(push_matmul);
 #include "formats.glsl"
-#include "products.glsl"
+#include "operands.glsl"
 
 /* Value @k of group @g of a row; zero behind the row's end. */
 float activation(uint64_t src, uint g, uint k)

@@ -16,7 +16,7 @@ layout(constant_id = 4) const uint K = 8;
 
 PUSH(push_matmul);
 #include "formats.glsl"
-#include "products.glsl"
+#include "operands.glsl"
 
 const uint WEIGHT_ROWS = 2 * M, SRC_ROWS = 2 * N;
 const float HALF_MAX = 65504.0;

@@ -13,7 +13,7 @@
 PUSH(push_matvec);
 #include "activations.glsl"
 #include "matvec.glsl"
-#include "products.glsl"
+#include "operands.glsl"
 
 /* This lane's share of the outputs from @first on, over the terms of a job: one row of one slot. */
 void add_up(uint64_t weights, uint job, uint first, out float total[ROWS])

@@ -7,7 +7,7 @@
 PUSH(push_matvec);
 #include "activations.glsl"
 #include "by_lane.glsl"
-#include "products.glsl"
+#include "operands.glsl"
 
 /* This lane's outputs over the terms of a job: one row of one slot. */
 void add_up(uint64_t weights, uint job, uint first, out float total[ROWS])

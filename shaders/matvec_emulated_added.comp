@@ -10,7 +10,7 @@
 
 PUSH(push_matvec_added);
 #include "by_lane.glsl"
-#include "products.glsl"
+#include "operands.glsl"
 
 void run_rows(uint row, uint first)
 {

@@ -11,7 +11,7 @@
 PUSH(push_matvec_gated);
 #include "activations.glsl"
 #include "by_lane.glsl"
-#include "products.glsl"
+#include "operands.glsl"
 
 void run_rows(uint job, uint first)
 {

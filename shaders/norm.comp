@@ -7,7 +7,7 @@
  * 8-bit codes are made, too, of rows that are one group; lanes then take 32 values at a time.
  */
 #include "common.glsl"
-#include "codes.glsl"
+#include "quantize.glsl"
 
 PUSH(push_norm);
 

@@ -9,7 +9,7 @@
  */
 #include "common.glsl"
 #include "kv.glsl"
-#include "turn.glsl"
+#include "sincos.glsl"
 
 PUSH(push_qkv);
 

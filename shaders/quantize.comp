@@ -3,7 +3,7 @@
 #extension GL_GOOGLE_include_directive : require
 /* Rows of floats to 8-bit codes; a thread takes 32 values. */
 #include "common.glsl"
-#include "codes.glsl"
+#include "quantize.glsl"
 
 PUSH(push_quantize);
 

@@ -3,7 +3,7 @@
 #extension GL_GOOGLE_include_directive : require
 /* Turns pairs by position * frequency: a thread a pair of a row, for all heads. */
 #include "common.glsl"
-#include "turn.glsl"
+#include "sincos.glsl"
 
 PUSH(push_rope);
 

@@ -16,7 +16,7 @@
  *	timing.c     what dispatches take, for profiles
  *	pipelines.c  shaders specialised on first use, cached on disk
  *	tuning.c     which variants of products are the fastest, cached on disk
- *	products.c   products of weights with rows
+ *	matmul.c     products of weights with rows
  *	experts.c    the experts op, paged or not
  *	ops.c        the other ops, and the table of all
  */

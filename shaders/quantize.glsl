@@ -4,7 +4,7 @@
  * a word, or with PAIRS two, the first 2^16 times as large, both signed.  A value that isn't finite
  * makes the scale NaN.
  */
-#include "rounding.glsl"
+#include "q8.glsl"
 
 #ifndef CODES_ID
 #define CODES_ID 2
