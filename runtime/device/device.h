@@ -288,6 +288,14 @@ struct op_argmax {
 	uint32_t rows, width;
 };
 
+/* The largest shapes that the ops of a model have. */
+struct stoker_shapes {
+	uint32_t rows;		    /* of a batch */
+	uint64_t in, heads_in;	    /* values of a row for a matrix, for all of a matrix a head */
+	uint32_t experts, used;	    /* of a layer, 0: none; of them for a row */
+	uint64_t hidden, embedding; /* values between an expert's matrices, and that it gives */
+};
+
 struct stoker_recording;
 
 struct stoker_device_ops {
@@ -308,6 +316,8 @@ struct stoker_device_ops {
 		     struct stoker_error *err);
 	int (*read)(struct stoker_device *d, void *dst, stoker_address src, uint64_t bytes,
 		    struct stoker_error *err);
+	/* Memory that the device works in beside what ops are given; NULL: none. */
+	uint64_t (*working_bytes)(const struct stoker_device *d, const struct stoker_shapes *s);
 	int (*begin)(struct stoker_device *d, struct stoker_error *err);
 	/* Lets what was recorded so far begin to run, so that long work can be cut short in
 	 * between. */

@@ -24,24 +24,27 @@ static uint64_t metadata_bytes(const struct stoker_model *m)
 	return bytes + VOCABULARY_BYTES * (uint64_t)m->vocabulary;
 }
 
-/* What ops take of the device beside the session's working buffers. */
-static uint64_t device_bytes(const struct stoker_model *m, uint64_t batch)
+/* What the device works in beside the session's buffers. */
+static uint64_t device_bytes(const struct stoker_model *m, uint32_t batch)
 {
-	uint64_t hidden = 0, heads = 0, widest = m->embedding, rows;
+	struct stoker_shapes s = { .rows = batch,
+				   .in = m->embedding,
+				   .used = m->experts_used,
+				   .embedding = m->embedding };
 
+	if (!m->device->ops->working_bytes)
+		return 0;
 	for (uint32_t i = 0; i < m->layer_count; i++) {
 		const struct layer *l = &m->layers[i];
 
-		hidden = MAX(hidden, (uint64_t)l->down_exps.in);
-		heads = MAX(heads, (uint64_t)l->heads * l->latent);
 		for (size_t k = 0; k < ARRAY_SIZE(l->weights); k++)
-			widest = MAX(widest, (uint64_t)l->weights[k].in);
+			s.in = MAX(s.in, (uint64_t)l->weights[k].in);
+		s.heads_in = MAX(s.heads_in, (uint64_t)l->k_b.count * l->k_b.in);
+		s.heads_in = MAX(s.heads_in, (uint64_t)l->v_b.count * l->v_b.in);
+		s.experts = MAX(s.experts, l->expert_count);
+		s.hidden = MAX(s.hidden, (uint64_t)l->down_exps.in);
 	}
-	/* q8 of the widest input; matrices a head, gathered and as q8 */
-	rows = widest + 2 * heads;
-	/* an experts op keeps gate, up and down for each choice, and q8 of both inputs */
-	rows += m->experts_used * (3 * hidden + m->embedding) * 5 / 4;
-	return batch * rows * sizeof(float);
+	return m->device->ops->working_bytes(m->device, &s);
 }
 
 /* What everything takes but for the slots of experts that stay on the drive. */

@@ -13,11 +13,17 @@ enum {
 	SERIAL_WORK = 32768, /* float operations that are done before another thread wakes up */
 };
 
+/* Buffers that grow get some more than they need. */
+static size_t with_room(size_t bytes)
+{
+	return round_up(bytes + bytes / 4, 4096);
+}
+
 void *cpu_reserve(struct cpu *cpu, struct buffer *buffer, size_t bytes)
 {
 	if (bytes <= buffer->bytes)
 		return buffer->data;
-	const size_t room = round_up(bytes + bytes / 4, 4096);
+	const size_t room = with_room(bytes);
 	void *data = aligned_alloc(64, room);
 
 	if (!data) {
@@ -80,10 +86,26 @@ static void quantize_range(const void *context, const struct cpu *cpu, unsigned 
 		cpu->kernels->quantize(j->x + r * j->q.k, &j->q, r, 0, j->q.k / ACTIVATION_GROUP);
 }
 
+static size_t q8_bytes(size_t rows, size_t k)
+{
+	return round_up(rows * k, 64) + 28 * rows * (k / ACTIVATION_GROUP) + 64;
+}
+
+static uint64_t working_bytes(const struct stoker_device *d, const struct stoker_shapes *s)
+{
+	const size_t entries = (size_t)s->rows * s->used;
+	const size_t heads = s->rows * s->heads_in * sizeof(float);
+	const size_t rows = entries * (2 * s->hidden + s->embedding) * sizeof(float);
+
+	(void)d;
+	return with_room(q8_bytes(s->rows, MAX(s->in, s->heads_in))) +
+	       with_room(MAX(heads, q8_bytes(entries, s->hidden))) + with_room(rows);
+}
+
 bool cpu_reserve_q8(struct cpu *cpu, struct buffer *into, size_t rows, size_t k, struct q8_rows *q)
 {
 	const size_t groups = rows * (k / ACTIVATION_GROUP), codes = round_up(rows * k, 64);
-	uint8_t *at = cpu_reserve(cpu, into, codes + 28 * groups + 64);
+	uint8_t *at = cpu_reserve(cpu, into, q8_bytes(rows, k));
 
 	if (!at)
 		return false;
@@ -525,6 +547,7 @@ const struct stoker_device_ops cpu_ops = {
 	.discard = discard,
 	.write = write_memory,
 	.read = read_memory,
+	.working_bytes = working_bytes,
 	.begin = begin,
 	.flush = flush,
 	.sync = sync_ops,

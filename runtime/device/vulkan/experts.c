@@ -7,25 +7,60 @@ struct experts_scratch {
 	stoker_address up, gate, hidden, hidden_q8, out, offsets, list;
 };
 
+struct experts_shape {
+	uint64_t entries, width, embedding, experts;
+	uint64_t q8; /* bytes of the hidden rows as q8, 0: they aren't kept so */
+};
+
+/* Places the parts from @base on; returns what they take. */
+static uint64_t carve_experts(struct experts_scratch *s, stoker_address base,
+			      const struct experts_shape *shape)
+{
+	const uint64_t hidden = round_up(4 * shape->entries * shape->width, 64);
+
+	s->up = base;
+	s->gate = s->up + hidden;
+	s->hidden = s->gate + hidden;
+	s->out = s->hidden + hidden;
+	s->offsets = s->out + round_up(4 * shape->entries * shape->embedding, 64);
+	s->list = s->offsets + round_up(4 * (shape->experts + 1), 64);
+	s->hidden_q8 = shape->q8 ? s->list : 0;
+	s->list += shape->q8;
+	return s->list + 4 * shape->entries - base;
+}
+
 static struct experts_scratch place_experts(struct vulkan *v, const struct op_experts *op)
 {
-	const uint64_t entries = (uint64_t)op->rows * op->used;
-	const uint64_t hidden = round_up(4 * entries * op->up->out, 64);
-	const uint64_t out = round_up(4 * entries * op->down->out, 64);
-	const uint64_t offsets = round_up(4 * ((uint64_t)op->up->count + 1), 64);
 	const bool few = op->rows <= MATVEC_ROWS_MAX && vulkan_takes_q8(&v->base, op->down);
-	const uint64_t q8 = few ? entries * vulkan_q8_bytes(&v->base, op->down->in) : 0;
-	struct experts_scratch s = { .up = vulkan_scratch(v, SCRATCH_EXPERTS,
-							  3 * hidden + out + offsets + q8 +
-								  4 * entries) };
+	const uint64_t entries = (uint64_t)op->rows * op->used;
+	const struct experts_shape shape = {
+		.entries = entries,
+		.width = op->up->out,
+		.embedding = op->down->out,
+		.experts = op->up->count,
+		.q8 = few ? entries * vulkan_q8_bytes(&v->base, op->down->in) : 0,
+	};
+	struct experts_scratch s;
+	const uint64_t bytes = carve_experts(&s, 0, &shape);
 
-	s.gate = s.up + hidden;
-	s.hidden = s.gate + hidden;
-	s.out = s.hidden + hidden;
-	s.offsets = s.out + out;
-	s.hidden_q8 = q8 ? s.offsets + offsets : 0;
-	s.list = s.offsets + offsets + q8;
+	carve_experts(&s, vulkan_scratch(v, SCRATCH_EXPERTS, bytes), &shape);
 	return s;
+}
+
+uint64_t vulkan_working_bytes(const struct stoker_device *d, const struct stoker_shapes *s)
+{
+	const uint64_t few = MIN(s->rows, (uint32_t)MATVEC_ROWS_MAX);
+	const struct experts_shape shape = {
+		.entries = (uint64_t)s->rows * s->used,
+		.width = s->hidden,
+		.embedding = s->embedding,
+		.experts = s->experts,
+		.q8 = few * s->used * (s->hidden / 32) * vulkan_q8_bytes(d, 32),
+	};
+	const uint64_t widest = MAX(s->rows * MAX(s->in, s->heads_in), shape.entries * s->hidden);
+	struct experts_scratch parts;
+
+	return widest / 32 * vulkan_q8_bytes(d, 32) + carve_experts(&parts, 0, &shape);
 }
 
 static void activate(struct stoker_device *d, const struct op_experts *op,

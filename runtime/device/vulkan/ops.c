@@ -417,6 +417,7 @@ const struct stoker_device_ops vulkan_ops = {
 	.memory_destroy = vulkan_memory_destroy,
 	.write = vulkan_write,
 	.read = vulkan_read,
+	.working_bytes = vulkan_working_bytes,
 	.begin = vulkan_begin,
 	.flush = vulkan_flush,
 	.sync = vulkan_sync,

@@ -121,6 +121,7 @@ void vulkan_matmul(struct stoker_device *d, const struct op_matmul *op);
 void vulkan_gated(struct stoker_device *d, const struct op_gated *op);
 void vulkan_matmul_heads(struct stoker_device *d, const struct op_matmul_heads *op);
 void vulkan_experts(struct stoker_device *d, const struct op_experts *op);
+uint64_t vulkan_working_bytes(const struct stoker_device *d, const struct stoker_shapes *s);
 void vulkan_glu(struct stoker_device *d, const struct op_glu *op);
 
 #endif
