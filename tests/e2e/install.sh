@@ -4,12 +4,13 @@
 # checks what the library exports and that it goes along with a program's own names.
 # usage: install.sh BUILD
 set -eu
+read -ra cc <<<"${CC:-cc}" # may be two words
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 make -s BUILD="$1" PREFIX="$root/usr" install >/dev/null
 export PKG_CONFIG_PATH=$root/usr/lib/pkgconfig
 # shellcheck disable=SC2046 # lists of flags
-"${CC:-cc}" -Wall -Wextra -Werror tools/examples/continue.c $(pkg-config --cflags --libs stoker-rt) -o "$root/continue"
+"${cc[@]}" -Wall -Wextra -Werror tools/examples/continue.c $(pkg-config --cflags --libs stoker-rt) -o "$root/continue"
 # shellcheck disable=SC2046
 c++ -x c++ -fsyntax-only -Wall $(pkg-config --cflags stoker-rt) - <<<'#include <stoker/stoker.h>' 2>"$root/cxx" ||
 	{ command -v c++ >/dev/null && cat "$root/cxx" && exit 1; }
@@ -62,13 +63,13 @@ int main(void)
 }
 END
 vulkan=vulkan
-echo 'int main(void){return 0;}' | "${CC:-cc}" -x c - -lvulkan -o "$root/probe" 2>/dev/null || vulkan=:libvulkan.so.1
+echo 'int main(void){return 0;}' | "${cc[@]}" -x c - -lvulkan -o "$root/probe" 2>/dev/null || vulkan=:libvulkan.so.1
 for kind in shared static; do
 	library=$(pkg-config --libs stoker-rt)
 	# the file itself: with -L alone the linker takes the shared one
 	[ $kind = shared ] || library=$(pkg-config --static --libs stoker-rt | sed "s|-lstoker-rt|$root/usr/lib/libstoker-rt.a|")
 	# shellcheck disable=SC2046,SC2086
-	"${CC:-cc}" -Wall -Wextra -Werror -isystem build/next/trixie/usr/include "$root/names.c" $(pkg-config --cflags stoker-rt) $library -l$vulkan -o "$root/names"
+	"${cc[@]}" -Wall -Wextra -Werror -isystem build/next/trixie/usr/include "$root/names.c" $(pkg-config --cflags stoker-rt) $library -l$vulkan -o "$root/names"
 	[ "$("$root/names")" = "ours 2" ] || { echo "names of a program's own beside the $kind library"; exit 1; }
 done
 
