@@ -123,9 +123,9 @@ void print_paging(const struct stoker_model *model, uint64_t tokens)
 		fprintf(stderr, "ahead    %.1f %% of %llu experts read before need were needed",
 			100.0 * (double)p.prefetched_used / (double)p.prefetched,
 			(unsigned long long)p.prefetched);
-	if (p.prefetched && p.foreseen)
-		fprintf(stderr, ", routers foresaw %.1f %%",
-			100.0 * (double)p.foreseen_right / (double)p.foreseen);
+	if (p.prefetched && p.predicted)
+		fprintf(stderr, ", routers predicted %.1f %%",
+			100.0 * (double)p.predicted_right / (double)p.predicted);
 	if (p.prefetched)
 		fputc('\n', stderr);
 }
@@ -152,9 +152,9 @@ void add_paging(struct json_object *root, const struct stoker_model *model)
 			       json_object_new_int64((int64_t)p.prefetched_used));
 	json_object_object_add(o, "prefetched_bytes",
 			       json_object_new_int64((int64_t)p.prefetched_bytes));
-	json_object_object_add(o, "foreseen", json_object_new_int64((int64_t)p.foreseen));
-	json_object_object_add(o, "foreseen_right",
-			       json_object_new_int64((int64_t)p.foreseen_right));
+	json_object_object_add(o, "predicted", json_object_new_int64((int64_t)p.predicted));
+	json_object_object_add(o, "predicted_right",
+			       json_object_new_int64((int64_t)p.predicted_right));
 	json_object_object_add(o, "stall_seconds", json_object_new_double(p.stall_seconds));
 	json_object_object_add(o, "reading_seconds", json_object_new_double(p.reading_seconds));
 	json_object_object_add(o, "store_seconds", json_object_new_double(p.store_seconds));

@@ -90,7 +90,7 @@ static int load(struct plan *p, const struct stoker_session_params *params)
 	if (!stoker_device_shares_memory(p->device))
 		return failf("%s has memory of its own: what two tiers of it make isn't planned",
 			     stoker_device_description(p->device));
-	compute.prefetch = "off"; /* what it gains isn't foreseen */
+	compute.prefetch = "off"; /* what it gains cannot be told beforehand */
 	if (!compute.memory)
 		budget = model_bytes(p->gguf, NULL) / 2;
 	else if (memory_budget(&compute, &budget))

@@ -164,7 +164,7 @@ static int report(const struct trace *t, double rate, bool json, const char *svg
 		struct json_object *runs = json_object_new_array(),
 				   *recall = json_object_new_array();
 
-		for (int d = 1; d <= LOOK_AHEAD && t->asked[d]; d++)
+		for (int d = 1; d <= PREDICTED_LAYERS && t->asked[d]; d++)
 			json_object_array_add(recall, json_object_new_double(recall_at(t, d)));
 
 		for (int i = 0; i < STEPS; i++) {
@@ -202,8 +202,8 @@ static int report(const struct trace *t, double rate, bool json, const char *svg
 			       "the best %u %.1f %% (SCH)\n",
 			       lengths[i], t->used, 100 * coverage[i][0], 2 * t->used,
 			       100 * coverage[i][1]);
-		for (int d = 1; d <= LOOK_AHEAD && t->asked[d]; d++)
-			printf("asked %d layer%s ahead, routers foresee %.1f %% of the experts\n",
+		for (int d = 1; d <= PREDICTED_LAYERS && t->asked[d]; d++)
+			printf("asked %d layer%s ahead, routers predict %.1f %% of the experts\n",
 			       d, d > 1 ? "s" : "", 100 * recall_at(t, d));
 	}
 	free(uses);

@@ -344,9 +344,9 @@ static void write_trace(void *observer, struct stoker_session *session, uint32_t
 				fprintf(r->trace_file, "%u %u", first + row, layer);
 			for (uint32_t k = 0; k < count; k++)
 				fprintf(r->trace_file, " %u", ids[k]);
-			for (uint32_t d = 1; d <= LOOK_AHEAD; d++) {
+			for (uint32_t d = 1; d <= PREDICTED_LAYERS; d++) {
 				const uint32_t guesses =
-					stoker_session_foreseen(session, layer, d, row, ids);
+					stoker_session_predicted(session, layer, d, row, ids);
 
 				fputs(guesses ? " |" : "", r->trace_file);
 				for (uint32_t k = 0; k < guesses; k++)
@@ -416,7 +416,8 @@ static int start(struct run *r)
 	struct stoker_session_params params = { .context = (uint32_t)r->context,
 						.observe = r->trace ? write_trace : NULL,
 						.observer = r,
-						.look_ahead = r->trace ? LOOK_AHEAD : 0 };
+						.predicted_layers = r->trace ? PREDICTED_LAYERS
+									     : 0 };
 	const double started = now_seconds();
 	struct stoker_error err;
 	int status;

@@ -37,7 +37,7 @@ bool trace_add(struct trace *t, uint32_t layer, uint32_t expert)
  */
 static char *read_guesses(struct trace *t, size_t first, char *at)
 {
-	for (int d = 1; d <= LOOK_AHEAD && !strncmp(at, " |", 2); d++) {
+	for (int d = 1; d <= PREDICTED_LAYERS && !strncmp(at, " |", 2); d++) {
 		char *end;
 
 		at += 2;

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LOOK_AHEAD = 3 }; /* layers that routers are asked ahead */
+enum { PREDICTED_LAYERS = 3 }; /* layers that routers are asked ahead */
 
 struct trace {
 	uint32_t layers, experts, used;
@@ -16,7 +16,7 @@ struct trace {
 	uint32_t *token;  /* of each access, from 0 */
 	size_t count, room, tokens;
 	/* experts that routers were asked for so many layers ahead, and right ones */
-	size_t asked[LOOK_AHEAD + 1], right[LOOK_AHEAD + 1];
+	size_t asked[PREDICTED_LAYERS + 1], right[PREDICTED_LAYERS + 1];
 };
 
 enum trace_policy { TRACE_LRU, TRACE_FREQUENCY, TRACE_BELADY };

@@ -53,7 +53,8 @@ static struct model_needs find_needs(const struct stoker_model *m,
 {
 	const uint32_t context = MIN(model_session_context(m, s), (uint32_t)MODEL_MAX_CONTEXT);
 	const uint32_t batch = MIN(model_session_batch(m, s), (uint32_t)MODEL_MAX_BATCH);
-	struct forward f = { .model = m, .look_ahead = MIN(s->look_ahead, m->layer_count) };
+	struct forward f = { .model = m,
+			     .predicted_layers = MIN(s->predicted_layers, m->layer_count) };
 	/* on the device and here; all rows of a batch for those who ask for them */
 	const uint64_t logits =
 		2 * sizeof(float) * (s->all_logits ? batch : 1) * (uint64_t)m->vocabulary;

@@ -665,7 +665,7 @@ stoker_address predicted_ids(const struct forward *f, uint32_t layer, uint32_t d
 static void predict(const struct forward *f, uint32_t il)
 {
 	const struct stoker_model *m = f->model;
-	const uint32_t reach = MAX(f->look_ahead, f->prefetches ? 1u : 0);
+	const uint32_t reach = MAX(f->predicted_layers, f->prefetches ? 1u : 0);
 
 	for (uint32_t d = 1; d <= reach && il + d < m->layer_count; d++) {
 		struct forward ahead = *f;

@@ -46,7 +46,7 @@ uint64_t forward_layout(struct forward *f, uint32_t batch, stoker_address base)
 	const struct stoker_model *m = f->model;
 	const uint64_t rows = batch, dim = m->embedding;
 	const uint64_t q8 = stoker_q8_bytes(m->device, m->embedding);
-	const uint64_t ahead = MAX(f->look_ahead, m->paged ? 1u : 0);
+	const uint64_t ahead = MAX(f->predicted_layers, m->paged ? 1u : 0);
 	uint32_t experts = 1;
 	stoker_address at = base;
 

@@ -299,8 +299,8 @@ struct forward {
 		tokens, logits, x, h, a, scratch, router, weights, ids;
 	stoker_address h_q8; /* of q8_rows rows */
 	uint32_t ids_stride; /* ids of one layer: rows * used, layers this far apart */
-	/* what routers of later layers say, up to @look_ahead of them; for the pager, of one */
-	uint32_t look_ahead;
+	/* what routers of so many later layers say; the pager is told of one */
+	uint32_t predicted_layers;
 	bool prefetches;
 	stoker_address predicted, predicted_weights;
 };
@@ -326,7 +326,7 @@ int stoker_forward(struct forward *f, struct stoker_error *err);
 
 /*
  * Places the working buffers of batches up to @batch rows; returns the bytes that they take, which
- * is what it's good for with @base 0.  Needs @f->model and @f->look_ahead.
+ * is what it's good for with @base 0.  Needs @f->model and @f->predicted_layers.
  */
 uint64_t forward_layout(struct forward *f, uint32_t batch, stoker_address base);
 /* Bytes of scratch that blocks take for @f->rows rows. */

@@ -75,7 +75,7 @@ int stoker_session_create(struct stoker_model *model, const struct stoker_sessio
 			    s->batch, MODEL_MAX_CONTEXT, MODEL_MAX_BATCH);
 		goto err_free;
 	}
-	s->forward.look_ahead = MIN(p->look_ahead, model->layer_count);
+	s->forward.predicted_layers = MIN(p->predicted_layers, model->layer_count);
 	s->forward.model = model;
 	ret = choose_kv(model, p->kv, &s->forward.kv, err);
 	if (ret)
@@ -332,12 +332,12 @@ uint32_t stoker_session_experts(const struct stoker_session *s, uint32_t layer, 
 		       : 0;
 }
 
-uint32_t stoker_session_foreseen(const struct stoker_session *s, uint32_t layer, uint32_t distance,
-				 uint32_t row, uint32_t *ids)
+uint32_t stoker_session_predicted(const struct stoker_session *s, uint32_t layer, uint32_t distance,
+				  uint32_t row, uint32_t *ids)
 {
 	const struct forward *f = &s->forward;
 
-	return distance && distance <= f->look_ahead && layer >= distance &&
+	return distance && distance <= f->predicted_layers && layer >= distance &&
 			       layer < s->model->layer_count &&
 			       !s->model->layers[layer].router_first
 		       ? read_ids(s, layer, predicted_ids(f, layer, distance), row, ids)

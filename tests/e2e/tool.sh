@@ -133,7 +133,7 @@ if [ -e $demo ]; then
 	expect 0 '"hit_rate"' "plan --json" env XDG_CACHE_HOME="$scratch" "$stoker" plan -c 128 -b 40M --json $demo
 	expect 1 "needs at least" "plan of too little" env XDG_CACHE_HOME="$scratch" "$stoker" plan -b 1M $demo
 	expect 1 "no experts" "plan of a dense model" "$stoker" plan $containers/plain.gguf
-	expect 0 "routers foresee" "recall of the next layers' routers" "$stoker" replay "$scratch/trace"
+	expect 0 "routers predict" "recall of the next layers' routers" "$stoker" replay "$scratch/trace"
 	expect 1 'prefetch "maybe"' "no such prefetch" "$stoker" run -m $demo -p "And" -n 5 --memory min --prefetch maybe
 	expect 0 "read before need were needed" "prefetch" "$stoker" run -m $demo -p "And" -n 30 -c 128 --memory 24M --prefetch on --stats
 	expect 0 "" "pack" "$stoker" pack $demo "$scratch/packed.gguf"

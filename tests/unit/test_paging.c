@@ -180,7 +180,7 @@ static void test_growth(void)
 	CU_ASSERT(resident_kib() - begin < (SANITIZED ? 65536 : 1024));
 	CU_ASSERT_EQUAL(stoker_model_paging(model, &paging), 0);
 	CU_ASSERT(paging.prefetched_used > 0 && paging.prefetched >= paging.prefetched_used);
-	CU_ASSERT(2 * paging.foreseen_right > paging.foreseen);
+	CU_ASSERT(2 * paging.predicted_right > paging.predicted);
 	stoker_session_free(&s);
 	stoker_model_free(&model);
 	stoker_device_close(&device);

@@ -182,7 +182,7 @@ INLINE void gemv_tile(uint32_t id, const uint8_t *w, const struct q8_rows *x,
 	vec acc[GEMM_ROWS * TILE_VECTORS] = { 0 };
 
 	for (size_t v = 0; v < x->k; v += f.block_values, w += TILE_ROWS * f.block_bytes) {
-		/* not unrolled: processors foresee what one instruction loads next */
+		/* not unrolled: processors predict what one instruction loads next */
 #pragma GCC unroll 1
 		for (int p = 0; p < parts; p++) {
 			prefetch_ahead(w + (size_t)p * part_bytes, part_bytes);

@@ -46,7 +46,8 @@ enum stoker_kv_type {
  * @observe: told after each batch that the positions from @first on, @rows of them, are computed,
  *	so that stoker_session_experts() can be asked for each; may be NULL
  * @observer: handed to @observe
- * @look_ahead: each layer asks the routers of so many next ones, see stoker_session_foreseen()
+ * @predicted_layers: each layer asks the routers of so many next ones
+ *	(stoker_session_predicted())
  */
 struct stoker_session_params {
 	uint32_t context, batch;
@@ -55,7 +56,7 @@ struct stoker_session_params {
 	void (*observe)(void *observer, struct stoker_session *session, uint32_t first,
 			uint32_t rows);
 	void *observer;
-	uint32_t look_ahead;
+	uint32_t predicted_layers;
 };
 
 /**
@@ -149,8 +150,8 @@ struct stoker_model_info {
  * @prefetched: experts that were read before they were needed
  * @prefetched_used: of these, those that then were
  * @prefetched_bytes: of @bytes_read
- * @foreseen: experts needed in layers whose choice was guessed before
- * @foreseen_right: of these, those that were guessed
+ * @predicted: experts needed in layers whose choice was guessed before
+ * @predicted_right: of these, those that were guessed
  * @stall_seconds: spent waiting for the drive
  * @store_seconds: spent sending reads off and taking them in
  * @reading_seconds: reads were under way
@@ -160,7 +161,7 @@ struct stoker_paging {
 	uint64_t memory, dense, cache, buffers, least;
 	uint64_t slots, experts, slot_bytes;
 	uint64_t hits, misses, bytes_read;
-	uint64_t prefetched, prefetched_used, prefetched_bytes, foreseen, foreseen_right;
+	uint64_t prefetched, prefetched_used, prefetched_bytes, predicted, predicted_right;
 	double stall_seconds, store_seconds, reading_seconds;
 };
 

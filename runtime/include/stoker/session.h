@@ -97,14 +97,14 @@ STOKER_API uint32_t stoker_session_experts(const struct stoker_session *session,
 					   uint32_t row, uint32_t *ids);
 
 /**
- * stoker_session_foreseen() - what the router of a layer said earlier, on the input of another
+ * stoker_session_predicted() - what the router of a layer said earlier, on the input of another
  * @layer: whose router it is
- * @distance: layers before it was asked, 1 to struct stoker_session_params' look_ahead
+ * @distance: layers before it was asked, 1 to struct stoker_session_params' predicted_layers
  *
  * Otherwise as stoker_session_experts().
  */
-STOKER_API uint32_t stoker_session_foreseen(const struct stoker_session *session, uint32_t layer,
-					    uint32_t distance, uint32_t row, uint32_t *ids);
+STOKER_API uint32_t stoker_session_predicted(const struct stoker_session *session, uint32_t layer,
+					     uint32_t distance, uint32_t row, uint32_t *ids);
 
 /**
  * stoker_session_cancel() - make the running call, or else the next one, fail with -ECANCELED
