@@ -59,7 +59,8 @@ $(BUILD)/gpu_probe: tests/bench/gpu_probe.c $(BUILD)/flags
 RUNS ?= 50000
 FUZZERS := $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_FLAGS := -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined \
-	-fno-sanitize-recover=all -ffp-contract=off -Wno-psabi -Iruntime -Iruntime/include
+	-fno-sanitize-recover=all -ffp-contract=off -Wno-psabi -Iruntime -Iruntime/include -Iuapi \
+	-DSTOKER_VERSION='"$(VERSION)"' $(shell $(PKG_CONFIG) --cflags libdrm 2>/dev/null)
 .PHONY: fuzz
 fuzz: $(FUZZERS:%=$(BUILD)/fuzz/%)
 	for f in $(FUZZERS); do tests/fuzz/run.sh $(BUILD)/fuzz/$$f $(RUNS) || exit 1; done
