@@ -179,9 +179,4 @@ struct push_copy {
 	uint rows, width, dst_stride, src_stride;
 };
 
-struct push_argmax {
-	address ids, src;
-	uint rows, width;
-};
-
 #endif

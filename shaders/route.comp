@@ -12,7 +12,7 @@ const uint KEYS = (EXPERTS + SUBGROUP_MIN - 1) / SUBGROUP_MIN;
 const uint GROUPS_MAX = 64;
 
 /* enum stoker_gating */
-const uint SOFTMAX = 1, SIGMOID = 2, SOFTMAX_CHOSEN = 3;
+const uint SOFTMAX = 0, SIGMOID = 1, SOFTMAX_CHOSEN = 2;
 const uint TAKEN = 0;
 const float SMALLEST_SUM = 6.103515625e-5; /* 2^-14, the smallest normal half float */
 

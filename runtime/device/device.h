@@ -175,7 +175,7 @@ struct op_attention {
 	float scale, softcap;
 };
 
-enum stoker_gating { GATING_NONE, GATING_SOFTMAX, GATING_SIGMOID, GATING_SOFTMAX_CHOSEN };
+enum stoker_gating { GATING_SOFTMAX, GATING_SIGMOID, GATING_SOFTMAX_CHOSEN };
 
 /*
  * Chooses @used of @experts for each row, best first.  @bias counts for the choice only.  With
@@ -282,12 +282,6 @@ struct op_copy {
 	uint32_t rows, width, dst_stride, src_stride;
 };
 
-/* ids[row] = position of the largest value, the first of equals; NaN is no value */
-struct op_argmax {
-	stoker_address ids, src;
-	uint32_t rows, width;
-};
-
 /* The largest shapes that the ops of a model have. */
 struct stoker_shapes {
 	uint32_t rows;		    /* of a batch */
@@ -382,7 +376,6 @@ struct stoker_device_ops {
 	void (*conv)(struct stoker_device *d, const struct op_conv *op);
 	void (*delta_net)(struct stoker_device *d, const struct op_delta_net *op);
 	void (*copy)(struct stoker_device *d, const struct op_copy *op);
-	void (*argmax)(struct stoker_device *d, const struct op_argmax *op);
 };
 
 /* Implementations embed this first. */

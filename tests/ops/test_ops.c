@@ -579,8 +579,7 @@ static void routing(bool exact)
 	RUN(route, op);
 	CU_ASSERT(ids[0] == 5 && ids[1] == 1 && ids[2] == 7);
 	CU_ASSERT_DOUBLE_EQUAL(weights_out[0], 0.5, 1e-6);
-	/* groups 0-1, 2-3, 4-5, 6-7: the best two are the first (6) and the second (6) */
-	op.gating = GATING_NONE;
+	/* groups 0-1, 2-3, 4-5, 6-7: the best two are the second and the first */
 	op.bias = 0;
 	op.groups = 4;
 	op.groups_used = 2;

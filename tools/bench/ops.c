@@ -257,16 +257,6 @@ static void record_scale(const struct bed *b, const struct point *p, uint32_t i)
 	b->d->ops->scale(b->d, &op);
 }
 
-static void record_argmax(const struct bed *b, const struct point *p, uint32_t i)
-{
-	const struct op_argmax op = {
-		.ids = b->chosen, .src = b->x, .rows = p->rows, .width = VOCABULARY
-	};
-
-	(void)i;
-	b->d->ops->argmax(b->d, &op);
-}
-
 static void record_conv(const struct bed *b, const struct point *p, uint32_t i)
 {
 	const struct op_conv op = { .dst = b->y,
@@ -475,8 +465,6 @@ static size_t list_points(const struct bed *b, struct point *list)
 			{ "conv", record_conv, rows, 0, r * 8 * CHANNELS, 0 },
 			{ "delta_net", record_delta_net, rows, 0, 8 * state, 8 * r * state },
 			{ rows == 1 ? "softcap" : NULL, record_scale, rows, 0, 8.0 * VOCABULARY,
-			  0 },
-			{ rows == 1 ? "argmax" : NULL, record_argmax, rows, 0, 4.0 * VOCABULARY,
 			  0 },
 		};
 

@@ -95,7 +95,6 @@ int measure_shaders(const char *device, measure_statistic_fn *fn, void *context,
 		{ .shader = SHADER_BINARY, .threads = lone },
 		{ .shader = SHADER_ROPE, .threads = lone },
 		{ .shader = SHADER_KV_STORE, .threads = lone, .constants = { STOKER_KV_F16 } },
-		{ .shader = SHADER_ARGMAX },
 	};
 
 	for (const struct stoker_format *f = NULL; !ret && (f = stoker_format_next(f));)

@@ -508,20 +508,6 @@ static void copy(struct stoker_device *d, const struct op_copy *op)
 		       op->width * sizeof(float));
 }
 
-static void argmax(struct stoker_device *d, const struct op_argmax *op)
-{
-	(void)d;
-	for (size_t r = 0; r < op->rows; r++) {
-		const float *x = (const float *)host(op->src) + r * op->width;
-		uint32_t best = 0;
-
-		for (uint32_t i = 1; i < op->width; i++)
-			if (x[i] > x[best] || (isnan(x[best]) && !isnan(x[i])))
-				best = i;
-		((uint32_t *)host(op->ids))[r] = best;
-	}
-}
-
 static void destroy(struct stoker_device *d)
 {
 	struct cpu *cpu = cpu_of(d);
@@ -573,7 +559,6 @@ const struct stoker_device_ops cpu_ops = {
 	.conv = cpu_conv,
 	.delta_net = cpu_delta_net,
 	.copy = copy,
-	.argmax = argmax,
 };
 
 int stoker_cpu_open(unsigned threads, bool exact, struct stoker_device **device,

@@ -32,7 +32,6 @@ PROFILED(scale, op_scale, NULL)
 PROFILED(conv, op_conv, NULL)
 PROFILED(delta_net, op_delta_net, NULL)
 PROFILED(copy, op_copy, NULL)
-PROFILED(argmax, op_argmax, NULL)
 
 int cpu_profile(struct stoker_device *d, struct stoker_profile *profile, struct stoker_error *err)
 {
@@ -55,7 +54,6 @@ int cpu_profile(struct stoker_device *d, struct stoker_profile *profile, struct 
 	cpu->profiled.conv = profiled_conv;
 	cpu->profiled.delta_net = profiled_delta_net;
 	cpu->profiled.copy = profiled_copy;
-	cpu->profiled.argmax = profiled_argmax;
 	d->ops = profile ? &cpu->profiled : &cpu_ops;
 	return 0;
 }

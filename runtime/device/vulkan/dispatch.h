@@ -37,7 +37,6 @@ enum vulkan_shader {
 	SHADER_CONV,
 	SHADER_DELTA_NET,
 	SHADER_COPY,
-	SHADER_ARGMAX,
 };
 
 /* Memory that an op reads or writes. */

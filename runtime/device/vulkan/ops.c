@@ -368,19 +368,6 @@ static void copy(struct stoker_device *d, const struct op_copy *op)
 		     reads(op->src, extent(op->rows, op->src_stride, op->width))));
 }
 
-static void argmax(struct stoker_device *d, const struct op_argmax *op)
-{
-	const struct push_argmax push = {
-		.ids = op->ids,
-		.src = op->src,
-		.rows = op->rows,
-		.width = op->width,
-	};
-
-	RECORD(vulkan_of(d), push, op->rows, .shader = SHADER_ARGMAX,
-	       SPANS(writes(op->ids, op->rows), reads(op->src, (uint64_t)op->rows * op->width)));
-}
-
 int vulkan_ops_open(struct vulkan *v, struct stoker_error *err)
 {
 	static const float values[] = { 0, 1, -INFINITY };
@@ -446,5 +433,4 @@ const struct stoker_device_ops vulkan_ops = {
 	.conv = conv,
 	.delta_net = delta_net,
 	.copy = copy,
-	.argmax = argmax,
 };

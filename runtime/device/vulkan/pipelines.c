@@ -61,7 +61,6 @@ static const char *const shader_names[] = {
 	[SHADER_CONV] = "conv",
 	[SHADER_DELTA_NET] = "delta_net",
 	[SHADER_COPY] = "copy",
-	[SHADER_ARGMAX] = "argmax",
 };
 
 static char *cache_path(const VkPhysicalDeviceProperties *p)
