@@ -28,40 +28,14 @@ void stoker_device_close(struct stoker_device **device)
 		d->ops->destroy(d);
 }
 
-void stoker_matmul_then(struct stoker_device *d, const struct op_matmul *op)
-{
-	if (op->then)
-		d->ops->add_norm(d, op->then);
-}
-
-void stoker_gated_in_parts(struct stoker_device *d, const struct op_gated *op)
-{
-	const struct op_matmul both = { .count = op->gate->at ? 2 : 1,
-					.rows = op->rows,
-					.weight = { op->up, op->gate },
-					.dst = { op->scratch, op->dst },
-					.src = op->src,
-					.src_q8 = op->src_q8 };
-	const struct op_glu glu = { .dst = op->dst,
-				    .gate = op->gate->at ? op->dst : 0,
-				    .up = op->scratch,
-				    .rows = op->rows,
-				    .width = op->up->out,
-				    .gate_stride = op->up->out,
-				    .up_stride = op->up->out,
-				    .activation = op->activation };
-
-	d->ops->matmul(d, &both);
-	d->ops->glu(d, &glu);
-}
-
 int stoker_device_profile(struct stoker_device *device, struct stoker_profile *profile,
 			  struct stoker_error *err)
 {
-	int ret;
+	int ret = 0;
 
 	pthread_mutex_lock(&device->turn);
-	ret = device->ops->profile(device, profile, err);
+	if (device->ops->profile)
+		ret = device->ops->profile(device, profile, err);
 	if (!ret)
 		device->profile = profile;
 	pthread_mutex_unlock(&device->turn);

@@ -68,8 +68,7 @@ enum { STOKER_MATMUL_MAX = 4 };
 
 /*
  * dst[i][rows][out_i] = W_i src[rows][in]: matrices that share their input.  @then is what happens
- * to the result of a single matrix, whose rows are its a; a device may do both at once, and what
- * doesn't calls stoker_matmul_then().
+ * to the result of a single matrix, whose rows are its a; a device may do both at once.
  */
 struct op_matmul {
 	uint32_t count, rows;
@@ -148,14 +147,16 @@ struct op_kv_store {
 
 /*
  * Queries, keys and values from their products to attention, in one: op_norm for each head of
- * queries and keys (with weights; 0: none), op_rope, op_kv_store.  Rows follow one another.
+ * queries and keys, or of all heads together (with weights; 0: none), op_rope (without pairs:
+ * none), op_kv_store.  Rows follow one another.
  */
 struct op_qkv {
 	stoker_address q, k, v, q_norm, k_norm, keys, values;
 	stoker_address frequency, position;
-	enum stoker_kv_format format; /* F32 or F16 */
+	enum stoker_kv_format format;
 	uint32_t rows, heads, kv_heads, key_size, value_size, pairs;
 	bool interleaved;
+	bool norm_whole; /* all heads together */
 	float eps, magnitude;
 };
 
@@ -290,8 +291,15 @@ struct stoker_shapes {
 	uint64_t hidden, embedding; /* values between an expert's matrices, and that it gives */
 };
 
+enum stoker_op {
+#define OP(NAME, name, weights) STOKER_OP_##NAME,
+#include "device/ops.def"
+	STOKER_OP_COUNT
+};
+
 struct stoker_recording;
 
+/* What a device can do; ops are called by device_embed() and the like. */
 struct stoker_device_ops {
 	const char *name;
 	void (*destroy)(struct stoker_device *d);
@@ -331,8 +339,10 @@ struct stoker_device_ops {
 	int (*replay)(struct stoker_device *d, struct stoker_recording *r,
 		      struct stoker_error *err);
 	void (*recording_free)(struct stoker_device *d, struct stoker_recording *r);
-	/* What the device does from now on goes into @profile, which d->profile is to be; NULL ends
-	 * it. */
+	/*
+	 * What the device does from now on goes into @profile, which d->profile is to be; NULL ends
+	 * it.  NULL where ops run at once, which are timed by who calls them.
+	 */
 	int (*profile)(struct stoker_device *d, struct stoker_profile *profile,
 		       struct stoker_error *err);
 	/* Finds out how products with weights like @like are the fastest; NULL: that is known. */
@@ -358,29 +368,23 @@ struct stoker_device_ops {
 	uint64_t (*q8_bytes)(const struct stoker_device *d, uint32_t width);
 	bool (*takes_q8)(const struct stoker_device *d, const struct stoker_weight *w);
 
-	void (*embed)(struct stoker_device *d, const struct op_embed *op);
-	void (*matmul)(struct stoker_device *d, const struct op_matmul *op);
-	void (*gated)(struct stoker_device *d, const struct op_gated *op);
-	void (*matmul_heads)(struct stoker_device *d, const struct op_matmul_heads *op);
-	void (*norm)(struct stoker_device *d, const struct op_norm *op);
-	void (*add_norm)(struct stoker_device *d, const struct op_add_norm *op);
-	void (*rope)(struct stoker_device *d, const struct op_rope *op);
-	void (*kv_store)(struct stoker_device *d, const struct op_kv_store *op);
-	void (*qkv)(struct stoker_device *d, const struct op_qkv *op); /* NULL: one by one */
-	void (*attention)(struct stoker_device *d, const struct op_attention *op);
-	void (*route)(struct stoker_device *d, const struct op_route *op);
-	void (*experts)(struct stoker_device *d, const struct op_experts *op);
-	void (*glu)(struct stoker_device *d, const struct op_glu *op);
-	void (*binary)(struct stoker_device *d, const struct op_binary *op);
-	void (*scale)(struct stoker_device *d, const struct op_scale *op);
-	void (*conv)(struct stoker_device *d, const struct op_conv *op);
-	void (*delta_net)(struct stoker_device *d, const struct op_delta_net *op);
-	void (*copy)(struct stoker_device *d, const struct op_copy *op);
+#define OP(NAME, name, weights) void (*name)(struct stoker_device *, const struct op_##name *);
+#include "device/ops.def"
+	/*
+	 * Whether the device does an op that is in its table with these arguments; NULL: with any.
+	 * It decides by what is known before anything runs, not by what operands hold.
+	 */
+	bool (*supports)(const struct stoker_device *d, enum stoker_op op, const void *args);
 };
 
 /* Implementations embed this first. */
 struct stoker_device {
 	const struct stoker_device_ops *ops;
+	/*
+	 * Does what this one doesn't support, NULL: there is none.  It sees the same memory at the
+	 * same addresses, and both run at once.
+	 */
+	struct stoker_device *fallback;
 	pthread_mutex_t turn;  /* held from begin() to the last read of what was computed */
 	char description[192]; /* "cpu: 2 threads, avx512" */
 	uint64_t max_memory;   /* of one memory_create() */
@@ -434,10 +438,19 @@ static inline bool stoker_takes_q8(const struct stoker_device *d, const struct s
 	return rows <= d->q8_rows && d->ops->takes_q8(d, w);
 }
 
-/* What is left to do of a matmul when its products are. */
-void stoker_matmul_then(struct stoker_device *d, const struct op_matmul *op);
-/* op_gated as a matmul and a glu, without dst_q8. */
-void stoker_gated_in_parts(struct stoker_device *d, const struct op_gated *op);
+/* Whether the device itself does an op, with these arguments: a struct op_embed for
+ * STOKER_OP_EMBED. */
+bool device_supports(const struct stoker_device *d, enum stoker_op op, const void *args);
+
+/* Calls an op, wherever it is done: device_embed(d, op) ... */
+#define OP(NAME, name, weights) \
+	void device_##name(struct stoker_device *d, const struct op_##name *op);
+#include "device/ops.def"
+/* Does it with other ops, false: none can stand for it: device_gated_in_parts(d, op) ... */
+#define OP(NAME, name, weights)
+#define COMPOSED(NAME, name, weights) \
+	bool device_##name##_in_parts(struct stoker_device *d, const struct op_##name *op);
+#include "device/ops.def"
 
 int stoker_cpu_open(unsigned threads, bool exact, struct stoker_device **device,
 		    struct stoker_error *err);

@@ -221,7 +221,7 @@ static void compute(const struct stoker_model *m, const struct op_experts *op, u
 	struct op_experts part = *op;
 
 	part.wave = &wave;
-	m->device->ops->experts(m->device, &part);
+	device_experts(m->device, &part);
 	t->computed = end;
 	if (m->device->runs_at_once)
 		release(t, end);

@@ -48,7 +48,7 @@ static void norm(const struct forward *f, stoker_address dst, stoker_address src
 				    .src_stride = stride,
 				    .eps = f->model->norm_eps };
 
-	f->model->device->ops->norm(f->model->device, &op);
+	device_norm(f->model->device, &op);
 }
 
 /* Of whole rows, as q8 as well. */
@@ -66,7 +66,7 @@ static void norm_rows(const struct forward *f, stoker_address dst, stoker_addres
 				    .src_stride = width,
 				    .eps = f->model->norm_eps };
 
-	f->model->device->ops->norm(f->model->device, &op);
+	device_norm(f->model->device, &op);
 }
 
 static void matmul(const struct forward *f, const struct stoker_weight *w, stoker_address dst,
@@ -79,7 +79,7 @@ static void matmul(const struct forward *f, const struct stoker_weight *w, stoke
 				      .src = src,
 				      .src_q8 = src_q8 };
 
-	f->model->device->ops->matmul(f->model->device, &op);
+	device_matmul(f->model->device, &op);
 }
 
 /* The last product of a block, and what is to happen to it if nothing comes in between. */
@@ -94,13 +94,13 @@ static void finish(const struct forward *f, const struct stoker_weight *w, stoke
 				      .src_q8 = src_q8,
 				      .then = then };
 
-	f->model->device->ops->matmul(f->model->device, &op);
+	device_matmul(f->model->device, &op);
 }
 
 static void add_norm(const struct forward *f, const struct op_add_norm *op)
 {
 	if (op)
-		f->model->device->ops->add_norm(f->model->device, op);
+		device_add_norm(f->model->device, op);
 }
 
 static void add(const struct forward *f, stoker_address dst, stoker_address b, float scale)
@@ -117,7 +117,7 @@ static void add(const struct forward *f, stoker_address dst, stoker_address b, f
 				      .b_stride = n,
 				      .scale = scale };
 
-	f->model->device->ops->binary(f->model->device, &op);
+	device_binary(f->model->device, &op);
 }
 
 static void multiply(const struct forward *f, enum binary_kind kind, stoker_address dst,
@@ -134,7 +134,7 @@ static void multiply(const struct forward *f, enum binary_kind kind, stoker_addr
 				      .a_stride = a_stride,
 				      .b_stride = b_stride };
 
-	f->model->device->ops->binary(f->model->device, &op);
+	device_binary(f->model->device, &op);
 }
 
 static stoker_address frequency_of(const struct forward *f, const struct rope *rope)
@@ -158,7 +158,7 @@ static void rotate(const struct forward *f, const struct rope *rope, stoker_addr
 				    .magnitude = rope->magnitude };
 
 	if (rope->pairs)
-		f->model->device->ops->rope(f->model->device, &op);
+		device_rope(f->model->device, &op);
 }
 
 static void store(const struct forward *f, stoker_address cache, stoker_address src, uint32_t width)
@@ -171,7 +171,7 @@ static void store(const struct forward *f, stoker_address cache, stoker_address 
 					.width = width,
 					.stride = width };
 
-	f->model->device->ops->kv_store(f->model->device, &op);
+	device_kv_store(f->model->device, &op);
 }
 
 static void copy(const struct forward *f, stoker_address dst, uint32_t dst_stride,
@@ -184,7 +184,7 @@ static void copy(const struct forward *f, stoker_address dst, uint32_t dst_strid
 				    .dst_stride = dst_stride,
 				    .src_stride = src_stride };
 
-	f->model->device->ops->copy(f->model->device, &op);
+	device_copy(f->model->device, &op);
 }
 
 static stoker_address floats(stoker_address at, uint64_t n)
@@ -199,8 +199,6 @@ static stoker_address floats(stoker_address at, uint64_t n)
 static void prepare(const struct forward *f, const struct layer *l, const struct layer_state *s,
 		    stoker_address q, stoker_address k, stoker_address v)
 {
-	const struct stoker_device_ops *ops = f->model->device->ops;
-	const uint32_t q_width = l->heads * l->key_size, k_width = l->kv_heads * l->key_size;
 	const struct op_qkv op = { .q = q,
 				   .k = k,
 				   .v = v,
@@ -218,23 +216,11 @@ static void prepare(const struct forward *f, const struct layer *l, const struct
 				   .value_size = l->value_size,
 				   .pairs = l->rope.pairs,
 				   .interleaved = l->rope.interleaved,
+				   .norm_whole = l->norm_whole,
 				   .eps = f->model->norm_eps,
 				   .magnitude = l->rope.magnitude };
 
-	if (ops->qkv && f->kv != STOKER_KV_Q8_0 && !l->norm_whole && !l->q_norm == !l->k_norm) {
-		ops->qkv(f->model->device, &op);
-		return;
-	}
-	if (l->q_norm)
-		norm(f, q, q, l->q_norm, l->norm_whole ? 1 : l->heads,
-		     l->norm_whole ? q_width : l->key_size, q_width);
-	if (l->k_norm)
-		norm(f, k, k, l->k_norm, l->norm_whole ? 1 : l->kv_heads,
-		     l->norm_whole ? k_width : l->key_size, k_width);
-	rotate(f, &l->rope, q, l->heads, l->key_size, q_width);
-	rotate(f, &l->rope, k, l->kv_heads, l->key_size, k_width);
-	store(f, s->keys, k, k_width);
-	store(f, s->values, v, l->kv_heads * l->value_size);
+	device_qkv(f->model->device, &op);
 }
 
 struct attention_scratch {
@@ -259,7 +245,6 @@ static stoker_address carve_attention(const struct forward *f, const struct laye
 static void attention(const struct forward *f, const struct layer *l, const struct layer_state *s,
 		      const struct op_add_norm *then)
 {
-	const struct stoker_device_ops *ops = f->model->device->ops;
 	const uint32_t q_width = l->heads * l->key_size, o_width = l->heads * l->value_size;
 	struct attention_scratch part;
 
@@ -273,7 +258,7 @@ static void attention(const struct forward *f, const struct layer *l, const stru
 					   .src = f->h,
 					   .src_q8 = f->h_q8 };
 
-	ops->matmul(f->model->device, &project);
+	device_matmul(f->model->device, &project);
 	if (l->output_gate)
 		copy(f, q, l->key_size, part.q, 2 * l->key_size, f->rows * l->heads, l->key_size);
 	prepare(f, l, s, q, part.k, part.v);
@@ -299,7 +284,7 @@ static void attention(const struct forward *f, const struct layer *l, const stru
 		.scale = l->attn_scale,
 	};
 
-	ops->attention(f->model->device, &attend);
+	device_attention(f->model->device, &attend);
 	if (l->output_gate)
 		multiply(f, BINARY_MUL_SIGMOID, o, o, l->value_size, floats(part.q, l->key_size),
 			 2 * l->key_size, f->rows * l->heads, l->value_size);
@@ -362,7 +347,6 @@ static void expand_latent(const struct forward *f, const struct layer *l,
 static void latent_attention(const struct forward *f, const struct layer *l,
 			     const struct layer_state *s, const struct op_add_norm *then)
 {
-	const struct stoker_device_ops *ops = f->model->device->ops;
 	const uint32_t q_width = l->heads * l->key_size, z_width = l->latent + l->rotated;
 	const uint32_t plain = l->key_size - l->rotated, o_width = l->heads * l->value_size;
 	struct latent_scratch part;
@@ -403,7 +387,7 @@ static void latent_attention(const struct forward *f, const struct layer *l,
 	rotate(f, &l->rope, floats(z, l->latent), 1, z_width, z_width);
 	if (!l->k_b.at) {
 		expand_latent(f, l, s, &part);
-		ops->attention(f->model->device, &attend);
+		device_attention(f->model->device, &attend);
 		finish(f, &l->o, o, o_q8, then);
 		return;
 	}
@@ -426,7 +410,7 @@ static void latent_attention(const struct forward *f, const struct layer *l,
 					     .src_stride = l->heads * l->latent,
 					     .src_head_stride = l->latent };
 
-	ops->matmul_heads(f->model->device, &into);
+	device_matmul_heads(f->model->device, &into);
 	copy(f, floats(moved, l->latent), z_width, floats(q, plain), l->key_size,
 	     f->rows * l->heads, l->rotated);
 	store(f, s->keys, z, z_width);
@@ -439,8 +423,8 @@ static void latent_attention(const struct forward *f, const struct layer *l,
 	attend.dst_stride = l->heads * l->latent;
 	attend.values = s->keys;
 	attend.shared_value = true;
-	ops->attention(f->model->device, &attend);
-	ops->matmul_heads(f->model->device, &out);
+	device_attention(f->model->device, &attend);
+	device_matmul_heads(f->model->device, &out);
 	finish(f, &l->o, o, 0, then);
 }
 
@@ -458,7 +442,7 @@ static void convolve(const struct forward *f, const struct layer *l, const struc
 				    .src_stride = l->channels,
 				    .silu = silu };
 
-	f->model->device->ops->conv(f->model->device, &op);
+	device_conv(f->model->device, &op);
 }
 
 struct conv_scratch {
@@ -512,7 +496,6 @@ static stoker_address carve_delta(const struct forward *f, const struct layer *l
 static void delta_net(const struct forward *f, const struct layer *l, const struct layer_state *s,
 		      const struct op_add_norm *then)
 {
-	const struct stoker_device_ops *ops = f->model->device->ops;
 	const uint32_t keys = l->key_heads * l->state_size, inner = l->value_heads * l->state_size;
 	struct delta_scratch part;
 
@@ -550,10 +533,10 @@ static void delta_net(const struct forward *f, const struct layer *l, const stru
 					    .dst_stride = inner,
 					    .grouped = l->grouped_heads };
 
-	ops->matmul(f->model->device, &project);
+	device_matmul(f->model->device, &project);
 	convolve(f, l, s, qkv, qkv, true);
-	ops->norm(f->model->device, &unit);
-	ops->delta_net(f->model->device, &delta);
+	device_norm(f->model->device, &unit);
+	device_delta_net(f->model->device, &delta);
 	norm(f, o, o, l->ssm_norm, l->value_heads, l->state_size, inner);
 	multiply(f, BINARY_MUL_SILU, o, o, inner, gate, inner, f->rows, inner);
 	finish(f, &l->conv_out, o, 0, then);
@@ -584,7 +567,6 @@ static void gated(const struct forward *f, const struct stoker_weight *gate,
 		  const struct stoker_weight *up, const struct stoker_weight *down,
 		  struct ffn_scratch *part)
 {
-	const struct stoker_device_ops *ops = f->model->device->ops;
 
 	carve_ffn(f, up->out, part);
 	if (!takes_q8(f, down))
@@ -600,7 +582,7 @@ static void gated(const struct forward *f, const struct stoker_weight *gate,
 				     .activation = gate->at ? f->model->activation
 							    : ACTIVATION_SILU_ONLY };
 
-	ops->gated(f->model->device, &op);
+	device_gated(f->model->device, &op);
 }
 
 static void route(const struct forward *f, const struct layer *l, stoker_address ids,
@@ -621,7 +603,7 @@ static void route(const struct forward *f, const struct layer *l, stoker_address
 				     .scale = m->weights_scale };
 
 	matmul(f, &l->router, f->router, input, input_q8);
-	m->device->ops->route(m->device, &op);
+	device_route(m->device, &op);
 }
 
 static void shared_expert(const struct forward *f, const struct layer *l)
@@ -649,7 +631,7 @@ static void shared_expert(const struct forward *f, const struct layer *l)
 				      .b_stride = dim };
 
 	matmul(f, &l->shared_gate_inp, gate, f->h, f->h_q8);
-	f->model->device->ops->binary(f->model->device, &op);
+	device_binary(f->model->device, &op);
 }
 
 stoker_address predicted_ids(const struct forward *f, uint32_t layer, uint32_t distance)
@@ -707,7 +689,7 @@ static int feed_forward(const struct forward *f, uint32_t il, stoker_address ids
 	if (l->paged)
 		ret = model_fetch_experts(f, &op, il, err);
 	else
-		f->model->device->ops->experts(f->model->device, &op);
+		device_experts(f->model->device, &op);
 	if (ret)
 		return ret;
 	if (l->shared_up.at)
@@ -861,7 +843,7 @@ static void output(const struct forward *f)
 	}
 	matmul(&last, &m->output, f->logits, f->h, f->h_q8);
 	if (m->logit_scale != 1 || m->logit_softcap > 0)
-		m->device->ops->scale(m->device, &scale);
+		device_scale(m->device, &scale);
 }
 
 /* Long batches are cut after each layer, where they can be cancelled. */
@@ -893,7 +875,7 @@ static int run_step(struct forward *f, struct stoker_error *err)
 
 	if (ret)
 		return ret;
-	ops->embed(m->device, &embed);
+	device_embed(m->device, &embed);
 	norm_rows(f, f->h, mixer_reading(f, m->layers).q8 ? f->h_q8 : 0, f->x,
 		  m->layers[0].attn_norm, m->embedding);
 	ret = run_layers(f, err);

@@ -34,7 +34,7 @@ void submit(void);
 	do {                                                  \
 		carry(to_device);                             \
 		CU_ASSERT_EQUAL(ops->begin(device, NULL), 0); \
-		ops->name(device, &(op));                     \
+		device_##name(device, &(op));                 \
 		submit();                                     \
 		carry(from_device);                           \
 	} while (0)

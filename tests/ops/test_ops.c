@@ -231,7 +231,7 @@ static void experts_in_waves(const struct op_experts *all, const uint32_t *ids)
 			};
 		}
 		op.wave = &wave;
-		ops->experts(device, &op);
+		device_experts(device, &op);
 		CU_ASSERT_EQUAL(i ? ops->flush(device, NULL) : ops->sync(device, NULL), 0);
 	}
 	submit();
@@ -788,7 +788,7 @@ static void test_bad_address(void)
 				     .src_stride = 16 };
 
 	CU_ASSERT_EQUAL(ops->begin(device, &err), 0);
-	ops->copy(device, &far);
+	device_copy(device, &far);
 	CU_ASSERT(ops->submit(device, NULL, &err) < 0);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "bounds"));
 	ops->memory_destroy(device, &memory);
@@ -822,7 +822,7 @@ static void import_on(const char *name)
 		for (int i = 0; i < FLOATS; i++)
 			host[BYTES / sizeof(*host) - FLOATS + i] = (float)i + 0.5f;
 		CU_ASSERT_EQUAL(device->ops->begin(device, &err), 0);
-		device->ops->copy(device, &copy);
+		device_copy(device, &copy);
 		CU_ASSERT_EQUAL(device->ops->submit(device, NULL, &err), 0);
 		CU_ASSERT_EQUAL(device->ops->read(device, back, own.at, sizeof(back), &err), 0);
 		for (int i = 0; i < FLOATS; i++)

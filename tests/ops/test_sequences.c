@@ -139,12 +139,12 @@ static void sequences(bool exact)
 			g_wanted[i] *= y_wanted[i] / (1 + exp(-g_wanted[i]));
 		carry(to_device);
 		CU_ASSERT_EQUAL(ops->begin(device, NULL), 0);
-		ops->add_norm(device, &norm);
-		ops->matmul(device, &first);
-		ops->gated(device, &gated);
-		ops->binary(device, &square); /* from here on h_q8 is of other values */
-		ops->matmul(device, &last);
-		ops->binary(device, &add);
+		device_add_norm(device, &norm);
+		device_matmul(device, &first);
+		device_gated(device, &gated);
+		device_binary(device, &square); /* from here on h_q8 is of other values */
+		device_matmul(device, &last);
+		device_binary(device, &add);
 		submit();
 		carry(from_device);
 		CU_ASSERT(off_by(y, y_wanted, (size_t)rows * out) < limit);
@@ -201,9 +201,9 @@ static void to_residual(const struct stream *s, const struct stoker_weight *w, c
 				      .src_q8 = src_q8,
 				      .then = s->way & SEPARATE ? NULL : &then };
 
-	ops->matmul(device, &op);
+	device_matmul(device, &op);
 	if (s->way & SEPARATE)
-		ops->add_norm(device, &then);
+		device_add_norm(device, &then);
 }
 
 static void matmul(uint32_t rows, const struct stoker_weight *w, float *dst, const float *src,
@@ -216,7 +216,7 @@ static void matmul(uint32_t rows, const struct stoker_weight *w, float *dst, con
 				      .src = at(src),
 				      .src_q8 = src_q8 };
 
-	ops->matmul(device, &op);
+	device_matmul(device, &op);
 }
 
 /*
@@ -305,14 +305,14 @@ static void residual(uint32_t rows, unsigned way, double limit)
 	if (way & FROM_NORM) {
 		to_residual(&s, &side, first, first_q8, h, h_q8, h_only);
 	} else {
-		ops->gated(device, &gated);
+		device_gated(device, &gated);
 		to_residual(&s, &down, g, g_q8, h, h_q8, h_only);
 	}
 	if (way & TWO_NORMS)
 		matmul(rows, &up, z, first, first_q8);
-	ops->matmul(device, &heads);
+	device_matmul(device, &heads);
 	if (way & READ_FLOATS)
-		ops->copy(device, &read);
+		device_copy(device, &read);
 	submit();
 	carry(from_device);
 	CU_ASSERT(off_by(s.x, x_wanted, all) < limit);
@@ -371,7 +371,7 @@ static void attention_and_product(bool exact)
 
 		carry(to_device);
 		CU_ASSERT_EQUAL(ops->begin(device, NULL), 0);
-		ops->attention(device, &attend);
+		device_attention(device, &attend);
 		matmul(rows, &w, y, o, o_q8);
 		submit();
 		carry(from_device);
@@ -384,7 +384,7 @@ static void attention_and_product(bool exact)
 static void heads_to_cache(bool exact)
 {
 	(void)exact;
-	for (unsigned i = 0; i < 48 && ops->qkv; i++) {
+	for (unsigned i = 0; i < 48; i++) {
 		const uint32_t rows = 1 + i % 3, heads = 4, kv = 2, ks = 14 + i / 16, vs = 10;
 		const uint32_t k_width = kv * ks, v_width = kv * vs, places = rows + 3;
 		const enum stoker_kv_format format = i & 1 ? STOKER_KV_F16 : STOKER_KV_F32;
@@ -431,7 +431,7 @@ static void heads_to_cache(bool exact)
 
 		carry(to_device);
 		CU_ASSERT_EQUAL(ops->begin(device, NULL), 0);
-		ops->qkv(device, &op);
+		device_qkv(device, &op);
 		for (int j = 0; j < 2; j++) {
 			const uint32_t n = j ? kv : heads;
 			const struct op_norm norm = { .dst = at(j ? k[1] : q[1]),
@@ -455,9 +455,9 @@ static void heads_to_cache(bool exact)
 						      .magnitude = op.magnitude };
 
 			if (norm.weight)
-				ops->norm(device, &norm);
+				device_norm(device, &norm);
 			if (op.pairs)
-				ops->rope(device, &rope);
+				device_rope(device, &rope);
 		}
 		for (int j = 0; j < 2; j++) {
 			const struct op_kv_store store = { .cache = at(j ? values[1] : keys[1]),
@@ -468,7 +468,7 @@ static void heads_to_cache(bool exact)
 							   .width = j ? v_width : k_width,
 							   .stride = j ? v_width : k_width };
 
-			ops->kv_store(device, &store);
+			device_kv_store(device, &store);
 		}
 		submit();
 		carry(from_device);
@@ -532,9 +532,9 @@ static void add_norms(bool exact)
 			     h_wanted);
 		carry(to_device);
 		CU_ASSERT_EQUAL(ops->begin(device, NULL), 0);
-		ops->add_norm(device, &op);
-		ops->binary(device, &add);
-		ops->norm(device, &norm);
+		device_add_norm(device, &op);
+		device_binary(device, &add);
+		device_norm(device, &norm);
 		submit();
 		carry(from_device);
 		CU_ASSERT(off_by(x, x_wanted, all) < 1e-6);

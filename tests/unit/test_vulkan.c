@@ -245,7 +245,7 @@ static void multiply(struct stoker_device *device, const struct stoker_weight *w
 				      .src = rows };
 
 	CU_ASSERT_EQUAL(device->ops->begin(device, NULL), 0);
-	device->ops->matmul(device, &op);
+	device_matmul(device, &op);
 	CU_ASSERT_EQUAL(device->ops->submit(device, NULL, NULL), 0);
 	CU_ASSERT_EQUAL(
 		device->ops->read(device, out, op.dst[0], 4 * (uint64_t)count * w->out, NULL), 0);

@@ -66,7 +66,7 @@ int measure_product(struct stoker_device *d, struct measure_product *p, struct s
 		ret = d->ops->begin(d, err);
 		for (uint64_t i = 0; i < count && !ret; i++) {
 			w.at = weights.at + i * bytes;
-			d->ops->matmul(d, &op);
+			device_matmul(d, &op);
 		}
 		if (!ret)
 			ret = d->ops->submit(d, NULL, err);

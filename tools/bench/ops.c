@@ -59,7 +59,7 @@ static void record_embed(const struct bed *b, const struct point *p, uint32_t i)
 	};
 
 	(void)i;
-	b->d->ops->embed(b->d, &op);
+	device_embed(b->d, &op);
 }
 
 static void record_norm(const struct bed *b, const struct point *p, uint32_t i)
@@ -75,7 +75,7 @@ static void record_norm(const struct bed *b, const struct point *p, uint32_t i)
 				    .eps = 1e-6f };
 
 	(void)i;
-	b->d->ops->norm(b->d, &op);
+	device_norm(b->d, &op);
 }
 
 static void record_rope(const struct bed *b, const struct point *p, uint32_t i)
@@ -91,7 +91,7 @@ static void record_rope(const struct bed *b, const struct point *p, uint32_t i)
 				    .magnitude = 1 };
 
 	(void)i;
-	b->d->ops->rope(b->d, &op);
+	device_rope(b->d, &op);
 }
 
 static stoker_address cache_of(const struct bed *b, uint32_t i, bool values)
@@ -109,7 +109,7 @@ static void record_kv_store(const struct bed *b, const struct point *p, uint32_t
 					.width = KV_HEADS * HEAD,
 					.stride = KV_HEADS * HEAD };
 
-	b->d->ops->kv_store(b->d, &op);
+	device_kv_store(b->d, &op);
 }
 
 static void record_qkv(const struct bed *b, const struct point *p, uint32_t i)
@@ -133,7 +133,7 @@ static void record_qkv(const struct bed *b, const struct point *p, uint32_t i)
 				   .eps = 1e-6f,
 				   .magnitude = 1 };
 
-	b->d->ops->qkv(b->d, &op);
+	device_qkv(b->d, &op);
 }
 
 static void record_attention(const struct bed *b, const struct point *p, uint32_t i)
@@ -154,7 +154,7 @@ static void record_attention(const struct bed *b, const struct point *p, uint32_
 					 .dst_stride = HEADS * HEAD,
 					 .scale = 0.1f };
 
-	b->d->ops->attention(b->d, &op);
+	device_attention(b->d, &op);
 }
 
 static void record_route(const struct bed *b, const struct point *p, uint32_t i)
@@ -170,7 +170,7 @@ static void record_route(const struct bed *b, const struct point *p, uint32_t i)
 				     .scale = 1 };
 
 	(void)i;
-	b->d->ops->route(b->d, &op);
+	device_route(b->d, &op);
 }
 
 static void record_experts(const struct bed *b, const struct point *p, uint32_t i)
@@ -186,7 +186,7 @@ static void record_experts(const struct bed *b, const struct point *p, uint32_t 
 				       .rows = p->rows,
 				       .used = USED };
 
-	b->d->ops->experts(b->d, &op);
+	device_experts(b->d, &op);
 }
 
 static void record_heads(const struct bed *b, const struct point *p, uint32_t i)
@@ -201,7 +201,7 @@ static void record_heads(const struct bed *b, const struct point *p, uint32_t i)
 					    .src_head_stride = HEAD };
 
 	(void)i;
-	b->d->ops->matmul_heads(b->d, &op);
+	device_matmul_heads(b->d, &op);
 }
 
 static void record_glu(const struct bed *b, const struct point *p, uint32_t i)
@@ -215,7 +215,7 @@ static void record_glu(const struct bed *b, const struct point *p, uint32_t i)
 				   .up_stride = WIDTH };
 
 	(void)i;
-	b->d->ops->glu(b->d, &op);
+	device_glu(b->d, &op);
 }
 
 static void record_add(const struct bed *b, const struct point *p, uint32_t i)
@@ -231,7 +231,7 @@ static void record_add(const struct bed *b, const struct point *p, uint32_t i)
 				      .scale = 1 };
 
 	(void)i;
-	b->d->ops->binary(b->d, &op);
+	device_binary(b->d, &op);
 }
 
 static void record_copy(const struct bed *b, const struct point *p, uint32_t i)
@@ -244,7 +244,7 @@ static void record_copy(const struct bed *b, const struct point *p, uint32_t i)
 				    .src_stride = WIDTH };
 
 	(void)i;
-	b->d->ops->copy(b->d, &op);
+	device_copy(b->d, &op);
 }
 
 static void record_scale(const struct bed *b, const struct point *p, uint32_t i)
@@ -254,7 +254,7 @@ static void record_scale(const struct bed *b, const struct point *p, uint32_t i)
 	};
 
 	(void)i;
-	b->d->ops->scale(b->d, &op);
+	device_scale(b->d, &op);
 }
 
 static void record_conv(const struct bed *b, const struct point *p, uint32_t i)
@@ -271,7 +271,7 @@ static void record_conv(const struct bed *b, const struct point *p, uint32_t i)
 				    .silu = true };
 
 	(void)i;
-	b->d->ops->conv(b->d, &op);
+	device_conv(b->d, &op);
 }
 
 static void record_delta_net(const struct bed *b, const struct point *p, uint32_t i)
@@ -293,7 +293,7 @@ static void record_delta_net(const struct bed *b, const struct point *p, uint32_
 					 .dst_stride = VALUE_HEADS * HEAD };
 
 	(void)i;
-	b->d->ops->delta_net(b->d, &op);
+	device_delta_net(b->d, &op);
 }
 
 /* Floats of an operand: the widest row for all tokens, or the recurrent state. */

@@ -309,7 +309,7 @@ static void embed_range(const void *context, const struct cpu *cpu, unsigned thr
 	}
 }
 
-static void embed(struct stoker_device *d, const struct op_embed *op)
+void cpu_embed(struct stoker_device *d, const struct op_embed *op)
 {
 	struct cpu *cpu = cpu_of(d);
 
@@ -353,7 +353,7 @@ static void norm_range(const void *context, const struct cpu *cpu, unsigned thre
 	}
 }
 
-static void norm(struct stoker_device *d, const struct op_norm *op)
+void cpu_norm(struct stoker_device *d, const struct op_norm *op)
 {
 	const size_t count = (size_t)op->rows * op->groups;
 
@@ -378,7 +378,7 @@ static void add_norm_range(const void *context, const struct cpu *cpu, unsigned 
 	}
 }
 
-static void add_norm(struct stoker_device *d, const struct op_add_norm *op)
+void cpu_add_norm(struct stoker_device *d, const struct op_add_norm *op)
 {
 	cpu_parallel(cpu_of(d), op->rows, 4, 4 * (size_t)op->rows * op->width, add_norm_range, op);
 }
@@ -410,7 +410,7 @@ static void rope_range(const void *context, const struct cpu *cpu, unsigned thre
 		}
 }
 
-static void rope(struct stoker_device *d, const struct op_rope *op)
+void cpu_rope(struct stoker_device *d, const struct op_rope *op)
 {
 	cpu_parallel(cpu_of(d), op->rows, 8, (size_t)op->rows * op->pairs * (20 + 6 * op->heads),
 		     rope_range, op);
@@ -430,7 +430,7 @@ static void glu_range(const void *context, const struct cpu *cpu, unsigned threa
 				  (float *)host(op->dst) + r * op->width, op->width);
 }
 
-static void glu(struct stoker_device *d, const struct op_glu *op)
+void cpu_glu(struct stoker_device *d, const struct op_glu *op)
 {
 	cpu_parallel(cpu_of(d), op->rows, 4, 10 * (size_t)op->rows * op->width, glu_range, op);
 }
@@ -475,7 +475,7 @@ static void binary_range(const void *context, const struct cpu *cpu, unsigned th
 	}
 }
 
-static void binary(struct stoker_device *d, const struct op_binary *op)
+void cpu_binary(struct stoker_device *d, const struct op_binary *op)
 {
 	cpu_parallel(cpu_of(d), op->rows, 8, 2 * (size_t)op->rows * op->width, binary_range, op);
 }
@@ -493,13 +493,13 @@ static void scale_range(const void *context, const struct cpu *cpu, unsigned thr
 		cpu->kernels->scale(x, op->scale, end - begin);
 }
 
-static void scale(struct stoker_device *d, const struct op_scale *op)
+void cpu_scale(struct stoker_device *d, const struct op_scale *op)
 {
 	cpu_parallel(cpu_of(d), op->count, 16384, op->count * (op->cap > 0 ? 20 : 1), scale_range,
 		     op);
 }
 
-static void copy(struct stoker_device *d, const struct op_copy *op)
+void cpu_copy(struct stoker_device *d, const struct op_copy *op)
 {
 	(void)d;
 	for (size_t r = 0; r < op->rows; r++)
@@ -524,7 +524,15 @@ static void destroy(struct stoker_device *d)
 	free(cpu);
 }
 
-const struct stoker_device_ops cpu_ops = {
+static bool supports(const struct stoker_device *d, enum stoker_op op, const void *args)
+{
+	const struct op_matmul *matmul = args;
+
+	(void)d;
+	return op != STOKER_OP_MATMUL || !matmul->then;
+}
+
+static const struct stoker_device_ops cpu_ops = {
 	.name = "cpu",
 	.destroy = destroy,
 	.memory_create = memory_create,
@@ -538,27 +546,14 @@ const struct stoker_device_ops cpu_ops = {
 	.flush = flush,
 	.sync = sync_ops,
 	.submit = submit,
-	.profile = cpu_profile,
 	.tiles = tiles,
 	.tile = tile,
 	.tile_part = tile_part,
-	.embed = embed,
+#define OP(NAME, name, weights) .name = cpu_##name,
+#define COMPOSED(NAME, name, weights)
+#include "device/ops.def"
 	.matmul = cpu_matmul,
-	.gated = stoker_gated_in_parts,
-	.matmul_heads = cpu_matmul_heads,
-	.norm = norm,
-	.add_norm = add_norm,
-	.rope = rope,
-	.kv_store = cpu_kv_store,
-	.attention = cpu_attention,
-	.route = cpu_route,
-	.experts = cpu_experts,
-	.glu = glu,
-	.binary = binary,
-	.scale = scale,
-	.conv = cpu_conv,
-	.delta_net = cpu_delta_net,
-	.copy = copy,
+	.supports = supports,
 };
 
 int stoker_cpu_open(unsigned threads, bool exact, struct stoker_device **device,

@@ -15,7 +15,6 @@ struct buffer {
 
 struct cpu {
 	struct stoker_device base;
-	struct stoker_device_ops profiled; /* the table while it is profiled */
 	struct stoker_pool *pool;
 	const struct cpu_kernels *kernels;
 	enum stoker_isa isa;
@@ -40,9 +39,6 @@ static inline uint32_t host_position(stoker_address at)
 {
 	return *(const uint32_t *)host(at);
 }
-
-extern const struct stoker_device_ops cpu_ops;
-int cpu_profile(struct stoker_device *d, struct stoker_profile *profile, struct stoker_error *err);
 
 /* @buffer grown to @bytes, or NULL; the failure is kept for submit(). */
 void *cpu_reserve(struct cpu *cpu, struct buffer *buffer, size_t bytes);
@@ -82,13 +78,10 @@ static inline size_t cpu_tiled_rows(const struct stoker_weight *w)
 	return w->out / TILE_ROWS * TILE_ROWS;
 }
 
+#define OP(NAME, name, weights) \
+	void cpu_##name(struct stoker_device *d, const struct op_##name *op);
+#define COMPOSED(NAME, name, weights)
+#include "device/ops.def"
 void cpu_matmul(struct stoker_device *d, const struct op_matmul *op);
-void cpu_matmul_heads(struct stoker_device *d, const struct op_matmul_heads *op);
-void cpu_experts(struct stoker_device *d, const struct op_experts *op);
-void cpu_attention(struct stoker_device *d, const struct op_attention *op);
-void cpu_kv_store(struct stoker_device *d, const struct op_kv_store *op);
-void cpu_route(struct stoker_device *d, const struct op_route *op);
-void cpu_conv(struct stoker_device *d, const struct op_conv *op);
-void cpu_delta_net(struct stoker_device *d, const struct op_delta_net *op);
 
 #endif

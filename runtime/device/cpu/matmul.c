@@ -124,7 +124,6 @@ void cpu_matmul(struct stoker_device *d, const struct op_matmul *op)
 	    !cpu_quantize(cpu, &cpu->activations, job.in.x, op->rows, in, &job.in.q))
 		return;
 	cpu_parallel(cpu, items, 1, work, matmul_range, &job);
-	stoker_matmul_then(d, op);
 }
 
 struct heads_job {

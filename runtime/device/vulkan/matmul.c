@@ -418,7 +418,8 @@ static void matmul_few(struct vulkan *v, const struct op_matmul *op)
 
 		vulkan_matvec(v, w, &r);
 	}
-	stoker_matmul_then(&v->base, op);
+	if (op->then)
+		vulkan_add_norm(&v->base, op->then);
 }
 
 void vulkan_matmul(struct stoker_device *d, const struct op_matmul *op)
@@ -431,7 +432,8 @@ void vulkan_matmul(struct stoker_device *d, const struct op_matmul *op)
 	}
 	for (uint32_t i = 0; i < op->count; i++)
 		vulkan_product(v, op->weight[i], op->dst[i], op->src, op->rows, 0, 0, 1, false);
-	stoker_matmul_then(d, op);
+	if (op->then)
+		vulkan_add_norm(d, op->then);
 }
 
 bool vulkan_can_gate(const struct stoker_weight *up, const struct stoker_weight *gate)
@@ -457,7 +459,7 @@ void vulkan_gated(struct stoker_device *d, const struct op_gated *op)
 				 .dst_stride = up->out };
 
 	if (op->rows > MATVEC_ROWS_MAX || !vulkan_can_gate(up, op->gate)) {
-		stoker_gated_in_parts(d, op);
+		device_gated_in_parts(d, op);
 		if (op->dst_q8)
 			vulkan_quantize(v, op->dst_q8, op->dst, op->rows, up->out);
 		return;

@@ -41,7 +41,7 @@ void vulkan_glu(struct stoker_device *d, const struct op_glu *op)
 		     reads(op->up, extent(op->rows, op->up_stride, op->width))));
 }
 
-static void binary(struct stoker_device *d, const struct op_binary *op)
+void vulkan_binary(struct stoker_device *d, const struct op_binary *op)
 {
 	struct vulkan *v = vulkan_of(d);
 	const struct push_binary push = {
@@ -66,7 +66,7 @@ static void binary(struct stoker_device *d, const struct op_binary *op)
 		     reads(op->gate, op->rows)));
 }
 
-static void norm(struct stoker_device *d, const struct op_norm *op)
+void vulkan_norm(struct stoker_device *d, const struct op_norm *op)
 {
 	struct vulkan *v = vulkan_of(d);
 	const uint64_t width = (uint64_t)op->groups * op->width;
@@ -121,7 +121,7 @@ void vulkan_add_norm(struct stoker_device *d, const struct op_add_norm *op)
 		     writes(op->h_q8, vulkan_q8_words(v, op->rows, op->width))));
 }
 
-static void rope(struct stoker_device *d, const struct op_rope *op)
+void vulkan_rope(struct stoker_device *d, const struct op_rope *op)
 {
 	struct vulkan *v = vulkan_of(d);
 	const struct push_rope push = {
@@ -149,7 +149,7 @@ static struct vulkan_span cache_span(stoker_address cache, bool write)
 	return (struct vulkan_span){ .at = cache, .bytes = 1, .write = write };
 }
 
-static void kv_store(struct stoker_device *d, const struct op_kv_store *op)
+void vulkan_kv_store(struct stoker_device *d, const struct op_kv_store *op)
 {
 	struct vulkan *v = vulkan_of(d);
 	const uint32_t chunk = op->format == STOKER_KV_Q8_0 ? 32 : 2;
@@ -168,7 +168,7 @@ static void kv_store(struct stoker_device *d, const struct op_kv_store *op)
 		     reads(op->src, extent(op->rows, op->stride, op->width))));
 }
 
-static void qkv(struct stoker_device *d, const struct op_qkv *op)
+void vulkan_qkv(struct stoker_device *d, const struct op_qkv *op)
 {
 	struct vulkan *v = vulkan_of(d);
 	const uint64_t q = (uint64_t)op->rows * op->heads * op->key_size;
@@ -202,7 +202,7 @@ static void qkv(struct stoker_device *d, const struct op_qkv *op)
 		     cache_span(op->keys, true), cache_span(op->values, true)));
 }
 
-static void attention(struct stoker_device *d, const struct op_attention *op)
+void vulkan_attention(struct stoker_device *d, const struct op_attention *op)
 {
 	struct vulkan *v = vulkan_of(d);
 	const uint32_t width = op->heads * op->value_size;
@@ -246,7 +246,7 @@ static void attention(struct stoker_device *d, const struct op_attention *op)
 		vulkan_quantize(v, op->dst_q8, op->dst, op->rows, width);
 }
 
-static void route(struct stoker_device *d, const struct op_route *op)
+void vulkan_route(struct stoker_device *d, const struct op_route *op)
 {
 	struct vulkan *v = vulkan_of(d);
 	const uint64_t entries = (uint64_t)op->rows * op->used;
@@ -275,7 +275,7 @@ static void route(struct stoker_device *d, const struct op_route *op)
 		     reads(op->logits, (uint64_t)op->rows * op->experts)));
 }
 
-static void conv(struct stoker_device *d, const struct op_conv *op)
+void vulkan_conv(struct stoker_device *d, const struct op_conv *op)
 {
 	struct vulkan *v = vulkan_of(d);
 	const struct push_conv push = {
@@ -297,7 +297,7 @@ static void conv(struct stoker_device *d, const struct op_conv *op)
 		     writes(op->state, (uint64_t)op->channels * (op->taps - 1))));
 }
 
-static void delta_net(struct stoker_device *d, const struct op_delta_net *op)
+void vulkan_delta_net(struct stoker_device *d, const struct op_delta_net *op)
 {
 	struct vulkan *v = vulkan_of(d);
 	const uint64_t keys = (uint64_t)op->key_heads * op->size;
@@ -331,7 +331,7 @@ static void delta_net(struct stoker_device *d, const struct op_delta_net *op)
 		     reads(op->alpha, gates), reads(op->beta, gates)));
 }
 
-static void scale(struct stoker_device *d, const struct op_scale *op)
+void vulkan_scale(struct stoker_device *d, const struct op_scale *op)
 {
 	struct vulkan *v = vulkan_of(d);
 	const uint64_t most = 1u << 30; /* of one dispatch */
@@ -350,7 +350,7 @@ static void scale(struct stoker_device *d, const struct op_scale *op)
 	}
 }
 
-static void copy(struct stoker_device *d, const struct op_copy *op)
+void vulkan_copy(struct stoker_device *d, const struct op_copy *op)
 {
 	struct vulkan *v = vulkan_of(d);
 	const struct push_copy push = {
@@ -396,6 +396,26 @@ void vulkan_ops_close(struct vulkan *v)
 	vulkan_memory_destroy(&v->base, &v->constants);
 }
 
+static bool supports(const struct stoker_device *d, enum stoker_op op, const void *args)
+{
+	const struct op_attention *attention = args;
+	const struct op_qkv *qkv = args;
+	const struct op_route *route = args;
+
+	(void)d;
+	switch (op) {
+	case STOKER_OP_QKV:
+		return qkv->format != STOKER_KV_Q8_0 && !qkv->norm_whole &&
+		       !qkv->q_norm == !qkv->k_norm;
+	case STOKER_OP_ATTENTION:
+		return MAX(attention->key_size, attention->value_size) <= HEAD_MAX;
+	case STOKER_OP_ROUTE:
+		return route->experts <= EXPERTS_MAX;
+	default:
+		return true;
+	}
+}
+
 const struct stoker_device_ops vulkan_ops = {
 	.name = "vulkan",
 	.destroy = vulkan_close,
@@ -413,24 +433,9 @@ const struct stoker_device_ops vulkan_ops = {
 	.replay = vulkan_replay,
 	.recording_free = vulkan_recording_free,
 	.tune = vulkan_tune,
+	.supports = supports,
+#define OP(NAME, name, weights) .name = vulkan_##name,
+#include "device/ops.def"
 	.q8_bytes = vulkan_q8_bytes,
 	.takes_q8 = vulkan_takes_q8,
-	.embed = vulkan_embed,
-	.matmul = vulkan_matmul,
-	.gated = vulkan_gated,
-	.matmul_heads = vulkan_matmul_heads,
-	.norm = norm,
-	.add_norm = vulkan_add_norm,
-	.rope = rope,
-	.kv_store = kv_store,
-	.qkv = qkv,
-	.attention = attention,
-	.route = route,
-	.experts = vulkan_experts,
-	.glu = vulkan_glu,
-	.binary = binary,
-	.scale = scale,
-	.conv = conv,
-	.delta_net = delta_net,
-	.copy = copy,
 };

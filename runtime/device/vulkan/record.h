@@ -114,14 +114,9 @@ void vulkan_product(struct vulkan *v, const struct stoker_weight *w, stoker_addr
 		    stoker_address src, uint32_t rows, stoker_address list, stoker_address offsets,
 		    uint32_t divisor, bool table);
 
-/* Ops that aren't in ops.c, or that other files use. */
-void vulkan_add_norm(struct stoker_device *d, const struct op_add_norm *op);
-void vulkan_embed(struct stoker_device *d, const struct op_embed *op);
-void vulkan_matmul(struct stoker_device *d, const struct op_matmul *op);
-void vulkan_gated(struct stoker_device *d, const struct op_gated *op);
-void vulkan_matmul_heads(struct stoker_device *d, const struct op_matmul_heads *op);
-void vulkan_experts(struct stoker_device *d, const struct op_experts *op);
 uint64_t vulkan_working_bytes(const struct stoker_device *d, const struct stoker_shapes *s);
-void vulkan_glu(struct stoker_device *d, const struct op_glu *op);
+#define OP(NAME, name, weights) \
+	void vulkan_##name(struct stoker_device *d, const struct op_##name *op);
+#include "device/ops.def"
 
 #endif
