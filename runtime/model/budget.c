@@ -4,7 +4,7 @@
  * its description before any of it is allocated.
  */
 #include "base/memory.h"
-#include "model/model.h"
+#include "model/forward.h"
 #include "model/session_size.h"
 
 #include "store/store.h"

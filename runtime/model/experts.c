@@ -6,7 +6,7 @@
  * The device is waited for once a layer, when those ids are read.  By then it is also done with the
  * experts of the layer before, which are kept for so long.
  */
-#include "model/model.h"
+#include "model/forward.h"
 #include "pager/pager.h"
 
 struct model_fetch {

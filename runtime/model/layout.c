@@ -3,7 +3,7 @@
  * How the memory of a session is laid out: the states of layers and the working buffers.  The same
  * functions place them and, from address 0, say how much they take.
  */
-#include "model/model.h"
+#include "model/forward.h"
 
 uint64_t stoker_layer_state(const struct layer *l, enum stoker_kv_format kv, uint32_t context,
 			    stoker_address base, struct layer_state *s)

@@ -5,7 +5,7 @@
 #include <pthread.h>
 
 #include "base/profile.h"
-#include "model/model.h"
+#include "model/forward.h"
 #include "model/session_size.h"
 
 struct stoker_session {

@@ -12,7 +12,7 @@
 #include "base/memory.h"
 #include "device/device.h"
 #include "gguf/gguf.h"
-#include "model/model.h"
+#include "model/forward.h"
 
 static const char demo[] = "tools/demo-model/stoker-demo-Q4_K.gguf";
 static const uint32_t tokens[] = { 1, 39, 37, 32, 45, 72, 75, 207, 8, 141, 43, 117 };

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The forward pass: what it works on, and the blocks that it is made of.
+ *
+ * A block is two functions.  One records its ops: it reads the normed input h, leaves its output in
+ * a, and says what is to follow, @then, or NULL, to its last product.  The other says where its
+ * scratch ends.
+ */
+#ifndef STOKER_MODEL_FORWARD_H
+#define STOKER_MODEL_FORWARD_H
+
+#include "model/model.h"
+
+/* A layer's memory of earlier tokens; which members are used depends on its mixer. */
+struct layer_state {
+	stoker_address keys, values; /* cache rows */
+	stoker_address conv;	     /* last taps - 1 inputs of each channel */
+	stoker_address delta;	     /* [value_heads][state_size][state_size] */
+};
+
+struct forward {
+	const struct stoker_model *model;
+	struct layer_state *states;
+	enum stoker_kv_format kv;
+	uint32_t rows;
+	uint32_t logit_rows; /* the last of them get logits */
+	uint32_t context;    /* positions the states have room for */
+	const _Atomic bool *cancel;
+	struct stoker_recording *step; /* of one row with logits, once it has run */
+	/* device memory */
+	stoker_address position, /* uint32_t: of row 0 */
+		tokens, logits, x, h, a, scratch, router, weights, ids;
+	stoker_address h_q8; /* of q8_rows rows */
+	uint32_t ids_stride; /* ids of one layer: rows * used, layers this far apart */
+	/* what routers of so many later layers say; the pager is told of one */
+	uint32_t predicted_layers;
+	bool prefetches;
+	stoker_address predicted, predicted_weights;
+};
+
+/* Where the experts are that the router of @layer chose @distance layers before it. */
+stoker_address predicted_ids(const struct forward *f, uint32_t layer, uint32_t distance);
+/* Whether the layer's router can be asked on the input of a layer before. */
+static inline bool model_predicts(const struct stoker_model *m, uint32_t layer)
+{
+	return layer < m->layer_count && m->layers[layer].expert_count &&
+	       !m->layers[layer].router_first;
+}
+
+/* The experts op of a layer whose experts are on the drive: its ids are recorded. */
+int model_fetch_experts(const struct forward *f, const struct op_experts *op, uint32_t layer,
+			struct stoker_error *err);
+/* Where ids are there long before their turn: the pager may read at once. */
+int model_fetch_early(const struct forward *f, uint32_t layer, stoker_address ids,
+		      struct stoker_error *err);
+
+/* Records and runs the model on @f->rows tokens. */
+int stoker_forward(struct forward *f, struct stoker_error *err);
+
+/*
+ * Places the working buffers of batches up to @batch rows; returns the bytes that they take, which
+ * is what it's good for with @base 0.  Needs @f->model and @f->predicted_layers.
+ */
+uint64_t forward_layout(struct forward *f, uint32_t batch, stoker_address base);
+/* Bytes of scratch that blocks take for @f->rows rows. */
+uint64_t forward_scratch(const struct forward *f);
+/* Bytes of state for @context positions; fills in the addresses as offsets from @base when @s. */
+uint64_t stoker_layer_state(const struct layer *l, enum stoker_kv_format kv, uint32_t context,
+			    stoker_address base, struct layer_state *s);
+
+/* Mixers. */
+void model_attention(const struct forward *f, const struct layer *l, const struct layer_state *s,
+		     const struct op_add_norm *then);
+stoker_address model_attention_scratch(const struct forward *f, const struct layer *l);
+void model_latent_attention(const struct forward *f, const struct layer *l,
+			    const struct layer_state *s, const struct op_add_norm *then);
+stoker_address model_latent_scratch(const struct forward *f, const struct layer *l);
+void model_short_conv(const struct forward *f, const struct layer *l, const struct layer_state *s,
+		      const struct op_add_norm *then);
+stoker_address model_short_conv_scratch(const struct forward *f);
+void model_delta_net(const struct forward *f, const struct layer *l, const struct layer_state *s,
+		     const struct op_add_norm *then);
+stoker_address model_delta_net_scratch(const struct forward *f, const struct layer *l);
+
+/* Layer @il's feed-forward block; @ids is where the choice of its experts is, or is put. */
+int model_feed_forward(const struct forward *f, uint32_t il, stoker_address ids,
+		       const struct op_add_norm *then, struct stoker_error *err);
+stoker_address model_feed_forward_scratch(const struct forward *f, const struct layer *l);
+/* Chooses the experts of a layer by its router's reading of @input. */
+void model_route(const struct forward *f, const struct layer *l, stoker_address ids,
+		 stoker_address input, stoker_address input_q8);
+
+#endif
