@@ -47,9 +47,19 @@ static struct reading feed_forward_reading(const struct forward *f, const struct
 	struct reading r = l->expert_count ? reading_of(f, mixture, ARRAY_SIZE(mixture))
 					   : reading_of(f, dense, ARRAY_SIZE(dense));
 
-	/* later layers' routers read it, too, but only with paging, which is to change nothing */
+	/* routers of later layers read floats when experts are paged; paged and resident do the
+	 * same */
 	r.floats |= l->expert_count > 0;
 	return r;
+}
+
+/* What a block works on that reads its normed input like this. */
+static struct forward with_reading(const struct forward *f, struct reading reading)
+{
+	struct forward block = *f;
+
+	block.h_q8 = reading.q8 ? f->h_q8 : 0;
+	return block;
 }
 
 /* a goes to the residual, and the norm of that to what reads it. */
@@ -101,7 +111,8 @@ static int run_layer(const struct forward *f, uint32_t il, struct stoker_error *
 	const bool goes_on = il + 1 < m->layer_count || f->logit_rows == f->rows;
 	const struct op_add_norm *behind_mixer = l->post_attn_norm ? NULL : &to_ffn;
 	const struct op_add_norm *behind_ffn = l->post_ffn_norm || !goes_on ? NULL : &to_layer;
-
+	const struct forward mixer = with_reading(f, mixer_reading(f, l));
+	const struct forward ffn = with_reading(f, feed_forward_reading(f, l));
 	int ret;
 
 	if (l->router_first) {
@@ -112,21 +123,21 @@ static int run_layer(const struct forward *f, uint32_t il, struct stoker_error *
 	}
 	switch (l->mixer) {
 	case MIXER_ATTENTION:
-		model_attention(f, l, s, behind_mixer);
+		model_attention(&mixer, l, s, behind_mixer);
 		break;
 	case MIXER_LATENT_ATTENTION:
-		model_latent_attention(f, l, s, behind_mixer);
+		model_latent_attention(&mixer, l, s, behind_mixer);
 		break;
 	case MIXER_SHORT_CONV:
-		model_short_conv(f, l, s, behind_mixer);
+		model_short_conv(&mixer, l, s, behind_mixer);
 		break;
 	case MIXER_DELTA_NET:
-		model_delta_net(f, l, s, behind_mixer);
+		model_delta_net(&mixer, l, s, behind_mixer);
 		break;
 	}
 	if (l->post_attn_norm)
 		post_norm(f, l->post_attn_norm, &to_ffn);
-	ret = model_feed_forward(f, il, ids, behind_ffn, err);
+	ret = model_feed_forward(&ffn, il, ids, behind_ffn, err);
 	if (!ret && l->post_ffn_norm)
 		post_norm(f, l->post_ffn_norm, goes_on ? &to_layer : NULL);
 	return ret;
@@ -150,7 +161,7 @@ static void output(const struct forward *f)
 
 		add_norm(f, &rest);
 	}
-	matmul(&last, &m->output, f->logits, f->h, f->h_q8);
+	matmul(&last, &m->output, f->logits, f->h, takes_q8(&last, &m->output) ? f->h_q8 : 0);
 	if (m->logit_scale != 1 || m->logit_softcap > 0)
 		device_scale(m->device, &scale);
 }
