@@ -73,11 +73,12 @@ static void test_energy(void)
 	CU_ASSERT_EQUAL(system(command), 0);
 }
 
+/* @name is how the name begins: kernels for emulated devices say so at its end. */
 static const struct stoker_profile_total *find(const struct stoker_profile_total *list,
 					       size_t count, const char *track, const char *name)
 {
 	for (size_t i = 0; i < count; i++)
-		if (!strcmp(list[i].track, track) && !strcmp(list[i].name, name))
+		if (!strcmp(list[i].track, track) && !strncmp(list[i].name, name, strlen(name)))
 			return &list[i];
 	return NULL;
 }
