@@ -88,18 +88,21 @@ static int wait_for_device(const struct stoker_model *m, struct stoker_error *er
 	return ret;
 }
 
+static bool grow(uint32_t **list, size_t count)
+{
+	uint32_t *more = realloc(*list, count * sizeof(*more));
+
+	if (more)
+		*list = more;
+	return more;
+}
+
 /* Room for the choices of so many entries. */
 static int reserve(struct model_fetch *t, size_t entries, struct stoker_error *err)
 {
-	uint32_t *ids, *sorted;
-
 	if (entries <= t->room)
 		return 0;
-	ids = realloc(t->ids, entries * sizeof(*ids));
-	t->ids = ids ? ids : t->ids;
-	sorted = realloc(t->entries, entries * sizeof(*sorted));
-	t->entries = sorted ? sorted : t->entries;
-	if (!ids || !sorted)
+	if (!grow(&t->ids, entries) || !grow(&t->entries, entries))
 		return stoker_fail(err, -ENOMEM, "no memory for the choices of %zu experts",
 				   entries);
 	t->room = entries;
