@@ -79,12 +79,12 @@ uvec4 grid_iq3(uint entry)
 
 FETCH(2)
 
+#ifdef FORMAT_IQ2_XXS
 void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 offset)
 {
 	const uint b = g / 8, k = g % 8;
 
 	offset = vec2(0);
-#ifdef FORMAT_IQ2_XXS
 	const uint64_t at = row + 66ul * b;
 	uint w[2];
 
@@ -96,7 +96,13 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 		code[2 * l] = with_signs(grid_iq2(entry), signs);
 		code[2 * l + 1] = with_signs(grid_iq2(entry >> 8), signs >> 4);
 	}
+}
 #elif defined(FORMAT_IQ2_XS)
+void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 offset)
+{
+	const uint b = g / 8, k = g % 8;
+
+	offset = vec2(0);
 	const uint64_t at = row + 74ul * b;
 	const uint s = byte_at(at + 66 + k);
 	uint w[2];
@@ -110,7 +116,13 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 		code[2 * l] = with_signs(grid_iq2(entry), signs);
 		code[2 * l + 1] = with_signs(grid_iq2(entry >> 8), signs >> 4);
 	}
+}
 #elif defined(FORMAT_IQ2_S)
+void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 offset)
+{
+	const uint b = g / 8, k = g % 8;
+
+	offset = vec2(0);
 	const uint64_t at = row + 82ul * b;
 	const uint low = word_at(at + 2 + 4 * k), signs = word_at(at + 34 + 4 * k);
 	const uint high = byte_at(at + 66 + k), s = byte_at(at + 74 + k);
@@ -123,7 +135,13 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 		code[2 * l] = with_signs(grid_iq2(entry), signs >> 8 * l);
 		code[2 * l + 1] = with_signs(grid_iq2(entry >> 8), signs >> (8 * l + 4));
 	}
+}
 #elif defined(FORMAT_IQ3_XXS)
+void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 offset)
+{
+	const uint b = g / 8, k = g % 8;
+
+	offset = vec2(0);
 	const uint64_t at = row + 98ul * b;
 	const uint w = word_at(at + 66 + 4 * k);
 	uint entries[2];
@@ -136,7 +154,13 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 		code[i] = with_signs(vec4(4u + 8u * c + ((c + 1u) >> 3 << 1)),
 				     even_signs(w >> 7 * (i / 2)) >> 4 * (i & 1));
 	}
+}
 #elif defined(FORMAT_IQ3_S)
+void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 offset)
+{
+	const uint b = g / 8, k = g % 8;
+
+	offset = vec2(0);
 	const uint64_t at = row + 110ul * b;
 	const uint high = byte_at(at + 66 + k), signs = word_at(at + 74 + 4 * k);
 	const uint s = byte_at(at + 106 + k / 2) >> 4 * (k & 1) & 15u;
@@ -150,7 +174,14 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 
 		code[i] = with_signs(vec4(2u * c + 1u), signs >> 4 * i);
 	}
-#else /* IQ1: ternary entries plus or minus an eighth, as eighths */
+}
+#else
+/* IQ1: ternary entries plus or minus an eighth, as eighths */
+void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 offset)
+{
+	const uint b = g / 8, k = g % 8;
+
+	offset = vec2(0);
 #ifdef FORMAT_IQ1_S
 	const uint64_t at = row + 50ul * b;
 	const uint h = short_at(at + 34 + 2 * k), low = word_at(at + 2 + 4 * k);
@@ -181,7 +212,7 @@ void decode(uint64_t row, uint g, out vec4 code[8], out vec2 scale, out vec2 off
 		code[2 * l] = 8.0 * vec4(c0) + delta;
 		code[2 * l + 1] = 8.0 * vec4(c1) + delta;
 	}
-#endif
 }
+#endif
 
 #endif
