@@ -167,9 +167,6 @@ int print_json(FILE *out, struct json_object *object)
 	return ok ? EXIT_OK : failf("can't write JSON: %s", strerror(errno));
 }
 
-/* --- interrupts --------------------------------------------------------------------------------
- */
-
 static struct stoker_session *volatile to_cancel;
 static volatile sig_atomic_t interrupts;
 

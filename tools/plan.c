@@ -48,9 +48,6 @@ struct outlook {
 	double hit_rate, bytes, seconds; /* of a token */
 };
 
-/* --- measuring -----------------------------------------------------------------------------------
- */
-
 static void add_row(void *observer, struct stoker_session *session, uint32_t first, uint32_t rows)
 {
 	struct plan *p = observer;
@@ -195,9 +192,6 @@ static int time_drive(struct plan *p)
 	return interrupted() ? EXIT_INTERRUPTED : status;
 }
 
-/* --- what was found, for later -------------------------------------------------------------------
- */
-
 /* A file in the user's cache folder, named after the model's path; free() it. */
 static char *plan_path(const char *model)
 {
@@ -266,9 +260,6 @@ out:
 	json_object_put(root);
 	return below_rate; /* more than everything is everything */
 }
-
-/* --- putting it together -------------------------------------------------------------------------
- */
 
 static double read_seconds(const struct plan *p, uint32_t experts)
 {

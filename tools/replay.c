@@ -54,9 +54,6 @@ static double hit_rate(const struct trace *t, enum trace_policy policy, uint32_t
 	return (double)trace_simulate(t, policy, slots, NULL) / (double)t->count;
 }
 
-/* --- output --------------------------------------------------------------------------------------
- */
-
 static int plot(const char *path, const struct point *points, int count)
 {
 	static const char *const color[] = { "#0072b2", "#e69f00", "#009e73" };

@@ -202,9 +202,6 @@ static int once(struct run *r, const char *prompt, size_t bytes)
 	return status;
 }
 
-/* --- conversation ------------------------------------------------------------------------------
- */
-
 struct conversation {
 	struct stoker_message messages[512];
 	size_t count;
@@ -303,9 +300,6 @@ static int converse(struct run *r)
 	free(c.tokens);
 	return status;
 }
-
-/* --- the verb ----------------------------------------------------------------------------------
- */
 
 static int begin_trace(struct run *r)
 {

@@ -165,9 +165,10 @@ struct architecture {
 extern const struct architecture stoker_architectures[];
 extern const size_t stoker_architecture_count;
 
-/* --- for architecture files; the first failure sticks in m->failed, later calls do nothing ------
+/*
+ * For architecture files.  The first failure sticks in m->failed; what is called afterwards does
+ * nothing.
  */
-
 void model_fail(struct stoker_model *m, int code, const char *fmt, ...) PRINTF(3, 4);
 
 /* Metadata "{architecture}.{key}". */

@@ -280,9 +280,6 @@ static const struct stoker_store_ops kmod_ops = {
 	.arena_create = arena_create,
 };
 
-/* --- the module ----------------------------------------------------------------------------------
- */
-
 static int open_device(void)
 {
 	return open(STOKER_DRIVER_PATH, O_RDWR | O_CLOEXEC);

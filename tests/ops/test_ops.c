@@ -156,9 +156,6 @@ void run_all_sets(void (*test)(bool exact))
 	}
 }
 
-/* --- experts -------------------------------------------------------------------------------------
- */
-
 bool as_in_files;
 
 struct stoker_weight weights(const struct stoker_format *f, uint32_t in, uint32_t out,
@@ -313,9 +310,6 @@ static void experts(bool exact)
 	for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
 		experts_of(exact, formats[i]);
 }
-
-/* --- the rest ------------------------------------------------------------------------------------
- */
 
 /* One query by the definition: @keys and @values as they were before the cache rounded them. */
 static void attend_one(const struct op_attention *op, const float *q, const float *keys,

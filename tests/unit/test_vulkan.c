@@ -10,9 +10,6 @@
 
 static const char model_path[] = "tests/data/containers/plain.gguf";
 
-/* --- a dispatch table that counts and fails ------------------------------------------------------
- */
-
 static struct VolkDeviceTable real;
 static long calls, fail_at; /* the call of that number fails; -1: none */
 static VkResult failure;
@@ -129,9 +126,6 @@ static void use_fakes(struct VolkDeviceTable *table)
 	USE(vkFreeCommandBuffers);
 #undef USE
 }
-
-/* --- what is run ---------------------------------------------------------------------------------
- */
 
 static int evaluate(struct stoker_session *s, float *logit, struct stoker_error *err)
 {
@@ -502,9 +496,6 @@ static void test_sessions_on_threads(void)
 	}
 	setenv("STOKER_VULKAN", vulkan_words(), 1);
 }
-
-/* --- finding devices -----------------------------------------------------------------------------
- */
 
 static void test_device_list(void)
 {

@@ -128,9 +128,7 @@ int bench_limits(const struct compute_options *compute, bool json)
 	return status;
 }
 
-/* --- the plot: operations a byte from 1/4 to 1024, operations a second, both as powers of two
- * ------
- */
+/* The plot: operations a byte from 1/4 to 1024, operations a second, both as powers of two. */
 
 enum { LEFT = 64, RIGHT = 620, TOP = 40, BOTTOM = 380 };
 

@@ -134,9 +134,6 @@ bool cpu_quantize(struct cpu *cpu, struct buffer *into, const float *x, size_t r
 	return true;
 }
 
-/* --- memory ------------------------------------------------------------------------------------
- */
-
 static int memory_create(struct stoker_device *d, uint64_t bytes, struct stoker_memory *m,
 			 struct stoker_error *err)
 {
@@ -280,9 +277,6 @@ static int submit(struct stoker_device *d, struct stoker_recording **keep, struc
 	(void)keep;
 	return sync_ops(d, err);
 }
-
-/* --- small ops ---------------------------------------------------------------------------------
- */
 
 static void embed_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
 			size_t end)
