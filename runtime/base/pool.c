@@ -4,13 +4,13 @@
 
 #include <linux/futex.h>
 #include <numa.h>
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "base/thread.h"
 
 enum { SPINS = 4000 }; /* 0.1 to 0.3 ms: longer than the gap between two ops */
 
@@ -268,7 +268,6 @@ static void place(pthread_t thread, unsigned index, unsigned threads)
 int stoker_pool_create(unsigned threads, struct stoker_pool **out, struct stoker_error *err)
 {
 	struct stoker_pool *p = calloc(1, sizeof(*p));
-	sigset_t all, before;
 	int ret;
 
 	*out = NULL;
@@ -293,19 +292,15 @@ int stoker_pool_create(unsigned threads, struct stoker_pool **out, struct stoker
 	}
 	pthread_mutex_init(&p->turn, NULL);
 	p->threads = 1;
-	/* the program's signals are its own threads' business */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
 	for (unsigned i = 1; i < threads; i++) {
 		struct worker *w = malloc(sizeof(*w));
 
 		ret = ENOMEM;
 		if (w) {
 			*w = (struct worker){ .pool = p, .index = i };
-			ret = pthread_create(&p->workers[i - 1], NULL, work, w);
+			ret = stoker_thread_create(&p->workers[i - 1], work, w);
 		}
 		if (ret) {
-			pthread_sigmask(SIG_SETMASK, &before, NULL);
 			free(w);
 			stoker_pool_destroy(&p);
 			return stoker_fail(err, -ret, "can't start thread %u of %u: %s", i + 1,
@@ -314,7 +309,6 @@ int stoker_pool_create(unsigned threads, struct stoker_pool **out, struct stoker
 		place(p->workers[i - 1], i, threads);
 		p->threads++;
 	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	*out = p;
 	return 0;
 }
