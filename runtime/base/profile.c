@@ -31,7 +31,7 @@ struct stoker_profile {
 
 static const char *const track_names[PROFILE_TRACKS] = {
 	[PROFILE_SESSION] = "session", [PROFILE_HOST] = "host",	  [PROFILE_DEVICE] = "device",
-	[PROFILE_PAGER] = "pager",     [PROFILE_READS] = "reads",
+	[PROFILE_PAGER] = "pager",     [PROFILE_STEPS] = "steps", [PROFILE_READS] = "reads",
 };
 
 int stoker_profile_create(struct stoker_profile **profile, struct stoker_error *err)
@@ -214,12 +214,14 @@ static void write_event(FILE *f, const struct event *e, size_t number, uint64_t 
 {
 	const char *space = *e->detail ? " " : "";
 
-	/* reads overlap, which is for asynchronous events */
-	if (e->track == PROFILE_READS) {
-		fprintf(f, "{\"ph\":\"b\",\"cat\":\"reads\",\"id\":%zu,\"pid\":1,\"tid\":%d,",
+	/* they overlap, which is for asynchronous events */
+	if (e->track == PROFILE_READS || e->track == PROFILE_STEPS) {
+		const char *track = track_names[e->track];
+
+		fprintf(f, "{\"ph\":\"b\",\"cat\":\"%s\",\"id\":%zu,\"pid\":1,\"tid\":%d,", track,
 			number, (int)e->track);
 		fprintf(f, "\"name\":\"%s\",\"ts\":%.3f},\n", e->name, micros(e->begin_ns, origin));
-		fprintf(f, "{\"ph\":\"e\",\"cat\":\"reads\",\"id\":%zu,\"pid\":1,\"tid\":%d,",
+		fprintf(f, "{\"ph\":\"e\",\"cat\":\"%s\",\"id\":%zu,\"pid\":1,\"tid\":%d,", track,
 			number, (int)e->track);
 		fprintf(f, "\"name\":\"%s\",\"ts\":%.3f},\n", e->name, micros(e->end_ns, origin));
 		return;

@@ -46,7 +46,8 @@ STOKER_API int stoker_device_profile(struct stoker_device *device, struct stoker
 /**
  * struct stoker_profile_total - what all events of one name took together
  * @track: "session" (batches of tokens), "host" (recording, submitting and waiting), "device"
- *	(ops), "pager" (waits for experts) or "reads" (of experts; they overlap)
+ *	(ops), "pager" (waits for experts), "steps" (from reading an expert to using it) or "reads"
+ *(of experts); the last two overlap
  * @name: "matmul", or on Vulkan the shader's, "matvec_dot"
  * @detail: the weights' format, or empty
  */
