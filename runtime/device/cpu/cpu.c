@@ -204,18 +204,26 @@ static int read_memory(struct stoker_device *d, void *dst, stoker_address src, u
 	return 0;
 }
 
+/* @count groups of TILE_ROWS rows of one matrix, from group @first on. */
+static void tile_groups(const struct stoker_weight *w, uint8_t *matrix, size_t first, size_t count,
+			uint8_t *scratch)
+{
+	const size_t bytes = TILE_ROWS * stoker_row_bytes(w->format, w->in);
+
+	cpu_tile_rows(w->format, matrix + first * bytes, count * TILE_ROWS, w->in, scratch);
+}
+
 static void tile_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
 		       size_t end)
 {
 	const struct stoker_weight *w = context;
-	const size_t items = w->out / TILE_ROWS, row_bytes = stoker_row_bytes(w->format, w->in);
+	const size_t items = w->out / TILE_ROWS;
 
 	for (size_t item = begin, n; item < end; item += n) {
 		uint8_t *matrix = (uint8_t *)host(w->at) + item / items * w->stride;
 
 		n = MIN(end - item, items - item % items);
-		cpu_tile_rows(w->format, matrix + item % items * TILE_ROWS * row_bytes,
-			      n * TILE_ROWS, w->in, cpu_scratch(cpu, thread));
+		tile_groups(w, matrix, item % items, n, cpu_scratch(cpu, thread));
 	}
 }
 
@@ -239,15 +247,14 @@ static int tile(struct stoker_device *d, const struct stoker_weight *w, struct s
 static int tile_part(struct stoker_device *d, const struct stoker_weight *w, void *matrix,
 		     uint32_t part, uint32_t parts, struct stoker_error *err)
 {
-	const size_t items = w->out / TILE_ROWS, row_bytes = stoker_row_bytes(w->format, w->in);
+	const size_t items = w->out / TILE_ROWS;
 	const size_t begin = items * part / parts, end = items * (part + 1) / parts;
 	AUTO_FREE uint8_t *scratch = malloc(cpu_tile_scratch(w->format, w->in));
 
 	(void)d;
 	if (!scratch)
 		return stoker_fail(err, -ENOMEM, "cpu: no memory to lay out a matrix");
-	cpu_tile_rows(w->format, (uint8_t *)matrix + begin * TILE_ROWS * row_bytes,
-		      (end - begin) * TILE_ROWS, w->in, scratch);
+	tile_groups(w, matrix, begin, end - begin, scratch);
 	return 0;
 }
 
