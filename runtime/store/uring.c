@@ -10,7 +10,7 @@ enum { DEPTH = 64, PREFETCH_DEPTH = 8, READ_MAX = 1 << 30 };
 
 struct uring {
 	struct stoker_store base;
-	pthread_mutex_t lock; /* of all but waiting for the kernel */
+	pthread_mutex_t lock; /* of all but waiting and reading */
 	struct io_uring ring;
 	struct store_queue waiting[2]; /* by priority */
 	unsigned in_flight, demand;    /* the latter waiting or in flight */
@@ -74,18 +74,28 @@ static void submit(struct stoker_store *s, struct store_read **reads, size_t cou
 	pthread_mutex_unlock(&u->lock);
 }
 
+/* What a direct read is refused is read without; gives up the lock meanwhile. */
+static int read_plainly(struct uring *u, const struct store_read *r)
+{
+	ssize_t n;
+	int error;
+
+	pthread_mutex_unlock(&u->lock);
+	n = pread(r->file->plain, (uint8_t *)r->dst + r->done, r->bytes - r->done,
+		  (off_t)(r->offset + r->done));
+	error = errno;
+	pthread_mutex_lock(&u->lock);
+	return n < 0 ? -error : (int)MIN(n, (ssize_t)READ_MAX);
+}
+
 /* What came of one read; true when it has ended. */
 static bool take(struct uring *u, struct store_read *r, int result)
 {
+	if (store_is_refused(result))
+		result = read_plainly(u, r);
 	if (result == -EINTR || result == -EAGAIN) {
 		store_push(&u->waiting[r->priority], r);
 		return false;
-	}
-	if (store_is_refused(result)) {
-		const ssize_t n = pread(r->file->plain, (uint8_t *)r->dst + r->done,
-					r->bytes - r->done, (off_t)(r->offset + r->done));
-
-		result = n < 0 ? -errno : (int)n;
 	}
 	if (result < 0) {
 		r->result = result;
@@ -113,6 +123,14 @@ static int next_completion(struct uring *u, bool wait, struct io_uring_cqe **cqe
 	return result;
 }
 
+/* Until the kernel may have more memory. */
+static void wait_briefly(struct uring *u)
+{
+	pthread_mutex_unlock(&u->lock);
+	usleep(1000);
+	pthread_mutex_lock(&u->lock);
+}
+
 static size_t complete(struct stoker_store *s, struct store_read **out, size_t max, bool wait)
 {
 	struct uring *u = (struct uring *)s;
@@ -126,7 +144,7 @@ static size_t complete(struct stoker_store *s, struct store_read **out, size_t m
 
 		if (io_uring_sq_ready(&u->ring) && send_off(u) < 0 &&
 		    io_uring_sq_ready(&u->ring) == u->in_flight) {
-			usleep(1000); /* nothing under way that could be waited for */
+			wait_briefly(u); /* nothing under way that could be waited for */
 			continue;
 		}
 		result = next_completion(u, wait && !count, &cqe);
@@ -151,7 +169,6 @@ static size_t complete(struct stoker_store *s, struct store_read **out, size_t m
 static size_t withdraw(struct stoker_store *s, struct store_read **out, size_t max)
 {
 	struct uring *u = (struct uring *)s;
-
 	size_t count;
 
 	pthread_mutex_lock(&u->lock);
