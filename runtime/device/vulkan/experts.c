@@ -223,14 +223,14 @@ static struct wave_tables write_tables(struct vulkan *v, const struct op_experts
 	const uint64_t bytes =
 		3 * table + (sorted ? offsets + 4 * (uint64_t)op->rows * op->used : 0);
 	AUTO_FREE uint64_t *data = calloc(bytes / 8 + 1, 8);
-	const struct wave_tables t = { .gate = vulkan_scratch(v, SCRATCH_TABLES, bytes),
-				       .up = t.gate + table,
-				       .down = t.up + table,
-				       .offsets = t.down + table,
-				       .list = t.offsets + offsets };
-
 	struct stoker_error err;
+	struct wave_tables t;
 
+	t.gate = vulkan_scratch(v, SCRATCH_TABLES, bytes);
+	t.up = t.gate + table;
+	t.down = t.up + table;
+	t.offsets = t.down + table;
+	t.list = t.offsets + offsets;
 	if (!data)
 		vulkan_keep_failure(v, stoker_fail(&err, -ENOMEM, "%s: out of memory", v->name),
 				    &err);
