@@ -3,6 +3,7 @@
 #include "device/vulkan/instance.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 /*
  * STOKER_VULKAN holds words for tests and bug reports, separated by commas:
@@ -85,11 +86,13 @@ static VkBool32 VKAPI_PTR on_message(VkDebugUtilsMessageSeverityFlagBitsEXT seve
 				     void *context)
 {
 	struct vulkan_instance *i = context;
+	char *none = NULL, *text;
 
 	(void)types;
 	(void)severity;
-	if (!i->complaint)
-		i->complaint = strdup(data->pMessage);
+	text = i->complaint ? NULL : strdup(data->pMessage);
+	if (text && !atomic_compare_exchange_strong(&i->complaint, &none, text))
+		free(text);
 	return VK_FALSE;
 }
 

@@ -11,7 +11,7 @@
 struct vulkan_instance {
 	VkInstance handle;
 	VkDebugUtilsMessengerEXT messenger; /* NULL: nothing is validated */
-	char *complaint;		    /* the validation layer's first, or NULL */
+	_Atomic(char *) complaint; /* the validation layer's first, by any thread, or NULL */
 };
 
 enum vulkan_validation { VALIDATE_NOTHING, VALIDATE_CALLS, VALIDATE_ADDRESSES };
