@@ -16,8 +16,12 @@ struct stage {
 	uint64_t value; /* of the queue when they have run */
 };
 
-/* Guarded by vulkan.queue_lock. */
+/*
+ * Guarded by a lock of its own, which is held while stages are waited for: what another thread
+ * submits meanwhile takes vulkan.queue_lock only.
+ */
 struct vulkan_transfers {
+	pthread_mutex_t lock;
 	VkCommandPool pool;
 	struct stage stages[STAGES];
 	unsigned next;
@@ -26,7 +30,10 @@ struct vulkan_transfers {
 int vulkan_transfers_open(struct vulkan *v, struct stoker_error *err)
 {
 	v->transfers = calloc(1, sizeof(*v->transfers));
-	return v->transfers ? 0 : stoker_fail(err, -ENOMEM, "%s: out of memory", v->name);
+	if (!v->transfers)
+		return stoker_fail(err, -ENOMEM, "%s: out of memory", v->name);
+	pthread_mutex_init(&v->transfers->lock, NULL);
+	return 0;
 }
 
 /* What reads and writes of memory that the host doesn't see need, made on first use. */
@@ -43,7 +50,9 @@ static int open_stages(struct vulkan *v, struct stoker_error *err)
 
 	if (t->stages[STAGES - 1].buffer)
 		return 0;
+	pthread_mutex_lock(&v->queue_lock);
 	ret = vulkan_queue_open(v, &v->transfer, err);
+	pthread_mutex_unlock(&v->queue_lock);
 	if (ret)
 		return ret;
 	if (!t->pool) {
@@ -92,6 +101,7 @@ static int copy(struct vulkan *v, struct stage *s, const struct vulkan_buffer *b
 					  .dstAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT |
 							   VK_ACCESS_TRANSFER_READ_BIT };
 	VkResult result = v->vk.vkBeginCommandBuffer(s->commands, &begin);
+	int ret;
 
 	if (result != VK_SUCCESS)
 		return vulkan_fail(v, result, "recording a transfer", err);
@@ -108,9 +118,12 @@ static int copy(struct vulkan *v, struct stage *s, const struct vulkan_buffer *b
 	result = v->vk.vkEndCommandBuffer(s->commands);
 	if (result != VK_SUCCESS)
 		return vulkan_fail(v, result, "transferring data", err);
-	return vulkan_queue_submit(v, &v->transfer, s->commands, &v->compute,
-				   VK_PIPELINE_STAGE_TRANSFER_BIT, "transferring data", &s->value,
-				   err);
+	pthread_mutex_lock(&v->queue_lock);
+	ret = vulkan_queue_submit(v, &v->transfer, s->commands, &v->compute,
+				  VK_PIPELINE_STAGE_TRANSFER_BIT, "transferring data", &s->value,
+				  err);
+	pthread_mutex_unlock(&v->queue_lock);
+	return ret;
 }
 
 static int stage_write(struct vulkan *v, const struct vulkan_buffer *b, uint64_t offset,
@@ -156,18 +169,21 @@ int vulkan_write(struct stoker_device *d, stoker_address dst, const void *src, u
 {
 	struct vulkan *v = vulkan_of(d);
 	struct vulkan_buffer *b;
-	int ret = 0;
+	int ret;
 
 	pthread_mutex_lock(&v->queue_lock);
 	b = vulkan_buffer_find(v, dst, bytes);
-	if (!b)
-		ret = stoker_fail(err, -EFAULT, "%s: write outside of the device's memory",
-				  v->name);
-	else if (!b->map)
-		ret = stage_write(v, b, dst - b->at, src, bytes, err);
 	pthread_mutex_unlock(&v->queue_lock);
-	if (!ret && b->map)
+	if (!b)
+		return stoker_fail(err, -EFAULT, "%s: write outside of the device's memory",
+				   v->name);
+	if (b->map) {
 		memcpy((uint8_t *)b->map + (dst - b->at), src, bytes);
+		return 0;
+	}
+	pthread_mutex_lock(&v->transfers->lock);
+	ret = stage_write(v, b, dst - b->at, src, bytes, err);
+	pthread_mutex_unlock(&v->transfers->lock);
 	return ret;
 }
 
@@ -176,19 +192,21 @@ int vulkan_read(struct stoker_device *d, void *dst, stoker_address src, uint64_t
 {
 	struct vulkan *v = vulkan_of(d);
 	const struct vulkan_buffer *b;
-	bool staged;
-	int ret = 0;
+	int ret;
 
 	pthread_mutex_lock(&v->queue_lock);
 	b = vulkan_buffer_find(v, src, bytes);
-	staged = b && (!b->map || (!vulkan_memory_is_cached(v) && bytes > 4096));
-	if (!b)
-		ret = stoker_fail(err, -EFAULT, "%s: read outside of the device's memory", v->name);
-	else if (staged)
-		ret = stage_read(v, b, src - b->at, dst, bytes, err);
 	pthread_mutex_unlock(&v->queue_lock);
-	if (!ret && !staged)
+	if (!b)
+		return stoker_fail(err, -EFAULT, "%s: read outside of the device's memory",
+				   v->name);
+	if (b->map && (vulkan_memory_is_cached(v) || bytes <= 4096)) {
 		memcpy(dst, (const uint8_t *)b->map + (src - b->at), bytes);
+		return 0;
+	}
+	pthread_mutex_lock(&v->transfers->lock);
+	ret = stage_read(v, b, src - b->at, dst, bytes, err);
+	pthread_mutex_unlock(&v->transfers->lock);
 	return ret;
 }
 
@@ -204,5 +222,6 @@ void vulkan_transfers_close(struct vulkan *v)
 	if (t->pool)
 		v->vk.vkDestroyCommandPool(v->device, t->pool, NULL);
 	vulkan_queue_close(v, &v->transfer);
+	pthread_mutex_destroy(&t->lock);
 	free(t);
 }
