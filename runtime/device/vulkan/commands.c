@@ -230,7 +230,6 @@ static int finish(struct vulkan *v, struct stoker_error *err)
 	if (!v->commands->recording) /* it couldn't be begun again */
 		return tell_failure(v->commands, err);
 	ret = end_and_run(v, err);
-
 	pthread_mutex_unlock(&v->lock);
 	return ret;
 }

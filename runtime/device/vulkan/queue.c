@@ -70,7 +70,9 @@ int vulkan_queue_submit(struct vulkan *v, struct vulkan_queue *q, VkCommandBuffe
 
 void vulkan_idle(struct vulkan *v)
 {
-	/* "Host access to all VkQueue objects created from device must be externally synchronized"
+	/*
+	 * vkDeviceWaitIdle: "Host access to all VkQueue objects created from device must be
+	 * externally synchronized"
 	 */
 	pthread_mutex_lock(&v->queue_lock);
 	v->vk.vkDeviceWaitIdle(v->device);
