@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* A model whose experts stay on the drive: where in the files each is, and the pager's figures. */
 #include "base/memory.h"
+#include "base/pool.h"
 #include "model/model.h"
 #include "pager/pager.h"
 
@@ -165,6 +166,8 @@ static int create(struct stoker_model *m, const struct stoker_model_params *para
 		.policy = params->policy,
 		.prefetch = prefetch,
 		.steps = { .context = m->device, .prepare = lay_out, .copy = upload },
+		/* beside those that compute; drives hardly read faster than so many lay out */
+		.threads = MAX(stoker_usable_cpus() / 2, 1u),
 	};
 
 	return pager_create(&pager, &p->pager, m->err);
@@ -203,9 +206,7 @@ int stoker_model_paging(const struct stoker_model *m, struct stoker_paging *info
 
 	if (!m->pager)
 		return -ENOENT;
-	pthread_mutex_lock(&m->device->turn);
 	stats = pager_stats(m->pager->pager);
-	pthread_mutex_unlock(&m->device->turn);
 	*info = (struct stoker_paging){
 		.store = m->pager->store,
 		.memory = m->memory,

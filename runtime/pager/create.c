@@ -221,8 +221,7 @@ static int make_slots(struct stoker_pager *p, const struct pager_params *params,
 	return ret;
 }
 
-/* From a quarter more than an equal share in a class's first layer to a quarter less in its last.
- */
+/* From a quarter more than an equal share in a class's first layer to as much less in its last. */
 static void set_quotas(struct stoker_pager *p)
 {
 	for (uint32_t i = 0; i < p->class_count; i++) {
@@ -297,7 +296,7 @@ int pager_create(const struct pager_params *params, struct stoker_pager **out,
 		set_quotas(p);
 	rest_trial(p);
 	if (!ret)
-		start_worker(p);
+		start_workers(p, params->threads);
 	if (ret)
 		pager_destroy(&p);
 	*out = p;
@@ -311,7 +310,7 @@ void pager_destroy(struct stoker_pager **pager)
 	*pager = NULL;
 	if (!p)
 		return;
-	stop_worker(p);
+	stop_workers(p);
 	p->store->ops->destroy(p->store); /* ends what is under way */
 	for (uint32_t i = 0; p->classes && i < p->class_count; i++) {
 		for (uint32_t b = 0; b < p->classes[i].block_count; b++)

@@ -31,9 +31,10 @@ struct slot {
 	uint32_t pending;	  /* reads under way */
 	uint32_t working;	  /* steps under way */
 	uint32_t todo;		  /* bits of steps */
-	uint32_t undone;	  /* bits of those that failed */
+	uint32_t undone;	  /* bits of those that failed or were put off */
 	uint32_t unread;	  /* bits of the reads that were taken back */
 	uint32_t complete;	  /* bits of the slices that were read */
+	uint64_t steps_began;	  /* for the profile; 0: none since it was written there */
 	uint64_t wave;		  /* the last one that wanted it */
 	bool prefetched;	  /* brought in, or being so, before anyone wanted it */
 	int failed;		  /* of the reads, */
@@ -115,17 +116,18 @@ struct stoker_pager {
 	uint64_t waves; /* acquisitions so far, a clock */
 	size_t reading; /* reads under way, without a pause since: */
 	uint64_t reading_since;
-	/* steps to do, and the thread that does them beside the pager's user */
+	/* steps to do, and the threads that do them beside the pager's user */
 	struct pager_steps steps;
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* a read or a step has ended, or there are new ones */
 	struct slot *work, *last_work;
 	bool reaping; /* a thread waits for the store, without the lock */
 	bool stop;
-	bool has_worker;
 	uint32_t waiting; /* threads, for @changed */
-	pthread_t worker;
-	struct stoker_error failure;	/* of the last step that failed */
+	uint32_t worker_count;
+	pthread_t workers[PAGER_THREADS];
+	struct stoker_error failure;	/* of the last step that failed, */
+	const struct slot *failure_of;	/* one of this slot's */
 	struct stoker_profile *profile; /* the device's, during a batch */
 	/* pressure on the machine's memory: the kernel's files, and when they are looked at */
 	const char *pressure, *meminfo;
@@ -192,16 +194,19 @@ void count_use(struct pager_layer *l, uint32_t expert);
 void add_steps(struct slot *s, uint32_t slices);
 /* Those that failed are tried again. */
 void retry_steps(struct slot *s);
-/* Does one, of @wanted's if there are any; with @all also for what nobody has acquired.  The lock
- * is given up meanwhile. */
-bool do_step(struct stoker_pager *p, struct slot *wanted, bool all);
+/* Those of a slot that nobody uses wait until someone does. */
+void put_off_steps(struct slot *s);
+/*
+ * Does one, of @wanted's if there are any or else of another that is acquired; with NULL also for
+ * what nobody has acquired.  The lock is given up meanwhile.
+ */
+bool do_step(struct stoker_pager *p, struct slot *wanted);
 /* Whoever waits looks again. */
 void tell_waiting(struct stoker_pager *p);
 
 /* reads.c */
 void forget_slot(struct slot *s);
-/* Gives an empty or forgotten slot to an expert; its reads go to @reads, their number is returned.
- */
+/* Gives an empty or forgotten slot to an expert; puts its reads into @reads, returns how many. */
 uint32_t fill_slot(struct slot *s, struct pager_layer *l, uint32_t expert,
 		   struct store_read **reads);
 /* The reads of a slot that were taken back, once more. */
@@ -215,15 +220,19 @@ bool wait_for_reads(struct stoker_pager *p);
 /* Takes back what was prefetched and hasn't begun to be read. */
 void withdraw_prefetched(struct stoker_pager *p);
 
-/* worker.c: a thread that takes in reads and does steps; without it all is done by help_or_wait()
- */
-void start_worker(struct stoker_pager *p);
-void stop_worker(struct stoker_pager *p);
 /*
- * For the pager's user, who has to wait for @wanted, or for any slot with NULL: gets further with
- * steps or reads, or waits until another thread has.  The lock is given up meanwhile.
+ * worker.c: threads that take in reads and do steps, at most @count.  Where there are none, all is
+ * done by help_or_wait().
+ */
+void start_workers(struct stoker_pager *p, uint32_t count);
+void stop_workers(struct stoker_pager *p);
+/*
+ * For the pager's user, who has to wait for @wanted: gets further with steps, or with reads if
+ * there are any for @wanted, or waits until another thread has.  The lock is given up meanwhile.
  */
 void help_or_wait(struct stoker_pager *p, struct slot *wanted);
+/* Until no thread is at a step of a slot that nobody uses; what is left of them is put off. */
+void wait_for_step(struct stoker_pager *p, struct slot *s);
 
 /* tiers.c: a place in the device's memory for a slot's expert; false: all are in use */
 bool reserve_copy(struct pager_layer *l, struct slot *s);

@@ -8,13 +8,15 @@ static bool is_spare(const struct slot *s)
 	return slot_is_free(s) && !(s->layer && s->wave == s->layer->pager->waves);
 }
 
-/* Whether a slot waits for something that nobody wants any more. */
-static bool has_abandoned(const struct slot_class *c)
+/* Not wanted, and with nothing under way but a step. */
+static bool is_only_working(const struct slot *s)
 {
-	for (const struct slot *s = c->oldest; s; s = s->newer)
-		if (!s->users && !slot_is_free(s))
-			return true;
-	return false;
+	return !s->users && !s->pending;
+}
+
+static bool is_unused(const struct slot *s)
+{
+	return !s->users;
 }
 
 /* A slot that may hold something else, after waiting for one if need be; NULL: all are in use. */
@@ -25,8 +27,18 @@ static struct slot *find_room(struct pager_layer *l)
 	if (!s)
 		s = choose_victim(l, slot_is_free);
 	/* what was begun for others and isn't needed any more becomes free */
-	while (!s && has_abandoned(l->class)) {
-		help_or_wait(l->pager, NULL);
+	while (!s) {
+		struct slot *other = choose_victim(l, is_only_working);
+
+		if (other) {
+			wait_for_step(l->pager, other);
+			return other;
+		}
+		other = choose_victim(l, is_unused);
+		if (!other)
+			return NULL;
+		put_off_steps(other);
+		help_or_wait(l->pager, other);
 		s = choose_victim(l, slot_is_free);
 	}
 	return s;
@@ -43,8 +55,12 @@ static struct slot *find_expert(struct pager_layer *l, uint32_t expert)
 {
 	struct slot *s = l->resident[expert];
 
-	while (is_broken(s) && !slot_is_free(s))
-		help_or_wait(l->pager, NULL);
+	while (is_broken(s) && s->pending) {
+		put_off_steps(s); /* all of it is read again */
+		help_or_wait(l->pager, s);
+	}
+	if (is_broken(s))
+		wait_for_step(l->pager, s);
 	if (is_broken(s)) {
 		forget_slot(s); /* tried again */
 		s = NULL;
@@ -156,13 +172,23 @@ bool pager_has(struct stoker_pager *p, uint32_t layer, uint32_t expert)
 
 bool pager_ready(struct stoker_pager *p, uint32_t layer, uint32_t expert)
 {
+	struct slot *s;
 	bool ready;
 
 	pthread_mutex_lock(&p->lock);
 	take_completions(p);
-	ready = slot_is_settled(p->layers[layer].resident[expert]);
+	s = p->layers[layer].resident[expert];
+	while (!p->worker_count && s->todo)
+		do_step(p, s); /* nobody else does them meanwhile */
+	ready = slot_is_settled(s);
 	pthread_mutex_unlock(&p->lock);
 	return ready;
+}
+
+/* What callers of stoker_session_eval() take for something else than a drive's failure. */
+static bool has_meaning(int code)
+{
+	return code == -EINVAL || code == -ENOSPC || code == -ECANCELED;
 }
 
 static int read_failed(const struct slot *s, struct stoker_error *err)
@@ -170,12 +196,12 @@ static int read_failed(const struct slot *s, struct stoker_error *err)
 	const struct store_read *bad = &s->reads[0];
 	/* a file that ends too early is broken; whatever else happened the caller may tell apart */
 	const bool is_short = s->failed == -ENODATA;
+	const int code = is_short || has_meaning(s->failed) ? -EIO : s->failed;
 
 	for (int i = 0; i < PAGER_SLICES; i++)
 		if (s->layer->source.slice[i].bytes && s->reads[i].result)
 			bad = &s->reads[i];
-	return stoker_fail(err, is_short ? -EIO : s->failed,
-			   "%s: expert %u of layer %u: reading %llu bytes at %llu: %s",
+	return stoker_fail(err, code, "%s: expert %u of layer %u: reading %llu bytes at %llu: %s",
 			   bad->file->path, s->expert, s->layer->number,
 			   (unsigned long long)bad->need, (unsigned long long)bad->offset,
 			   is_short ? "the file has become shorter" : strerror(-s->failed));
@@ -184,10 +210,13 @@ static int read_failed(const struct slot *s, struct stoker_error *err)
 static int step_failed(const struct slot *s, struct stoker_error *err)
 {
 	const int slice = __builtin_ctz(s->undone) / PAGER_PARTS;
+	const struct stoker_pager *p = s->layer->pager;
+	/* another expert's may have come after it */
+	const char *why = p->failure_of == s ? p->failure.message : strerror(-s->failed_step);
 
 	return stoker_fail(err, s->failed_step, "%s: expert %u of layer %u: %s",
 			   s->layer->source.slice[slice].file->path, s->expert, s->layer->number,
-			   s->layer->pager->failure.message);
+			   why);
 }
 
 int pager_get(struct stoker_pager *p, uint32_t layer, uint32_t expert, struct stoker_expert *at,
@@ -199,12 +228,8 @@ int pager_get(struct stoker_pager *p, uint32_t layer, uint32_t expert, struct st
 	pthread_mutex_lock(&p->lock);
 	s = p->layers[layer].resident[expert];
 	assert(s->users);
-	const uint64_t began = slot_is_settled(s) ? 0 : profile_now(p->profile);
-
 	while (!slot_is_settled(s))
 		help_or_wait(p, s);
-	if (began)
-		profile_add(p->profile, PROFILE_PAGER, "wait", NULL, began, stoker_now_ns());
 	if (s->failed)
 		ret = read_failed(s, err);
 	else if (s->undone)

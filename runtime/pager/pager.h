@@ -5,7 +5,7 @@
  * slot holds the whole blocks around them.
  *
  * One thread at a time uses a pager.  What has been read is made ready for the device by that
- * thread where it would wait, and by one of the pager's own while it computes.
+ * thread where it would wait, and by the pager's own while it computes.
  */
 #ifndef STOKER_PAGER_H
 #define STOKER_PAGER_H
@@ -13,7 +13,8 @@
 #include "device/device.h"
 #include "store/store.h"
 
-enum { PAGER_SLICES = 3 }; /* gate, up, down */
+enum { PAGER_SLICES = 3 };  /* gate, up, down */
+enum { PAGER_THREADS = 4 }; /* of its own, at most */
 
 /* Expert e's part is [offset + e * stride, + bytes) of the file; bytes 0: there is none. */
 struct pager_slice {
@@ -68,6 +69,7 @@ struct pager_params {
 	uint64_t memory;       /* of the device, for slots */
 	uint64_t host_memory;  /* for a device with memory of its own: of the host, likewise */
 	struct pager_steps steps;
+	uint32_t threads; /* of its own for them; it does with fewer, and without any */
 	const char *policy;
 	enum pager_prefetch prefetch;
 	/* like /proc/pressure/memory and /proc/meminfo, NULL: those */

@@ -15,6 +15,7 @@ void forget_slot(struct slot *s)
 	s->failed = 0;
 	s->unread = 0;
 	s->todo = s->undone = s->complete = 0;
+	s->steps_began = 0;
 	s->prefetched = false;
 }
 

@@ -51,8 +51,15 @@ void retry_steps(struct slot *s)
 	queue_work(s);
 }
 
+void put_off_steps(struct slot *s)
+{
+	s->undone |= s->todo;
+	s->todo = 0;
+	s->steps_began = 0;
+}
+
 /* The slot whose step comes next; those without any leave the list. */
-static struct slot *next_slot(struct stoker_pager *p, struct slot *wanted, bool all)
+static struct slot *next_slot(struct stoker_pager *p, struct slot *wanted)
 {
 	struct slot *first = NULL, *last = NULL;
 
@@ -66,7 +73,7 @@ static struct slot *next_slot(struct stoker_pager *p, struct slot *wanted, bool 
 			s->queued = false;
 			continue;
 		}
-		if ((s->users || all) && (!first || (s->users && !first->users)))
+		if ((s->users || !wanted) && (!first || (s->users && !first->users)))
 			first = s;
 		last = s;
 		at = &s->next_work;
@@ -75,9 +82,19 @@ static struct slot *next_slot(struct stoker_pager *p, struct slot *wanted, bool 
 	return first;
 }
 
-bool do_step(struct stoker_pager *p, struct slot *wanted, bool all)
+/* All of an expert's are one event, as a prompt brings in thousands of experts. */
+static void profile_steps(struct stoker_pager *p, struct slot *s)
 {
-	struct slot *s = next_slot(p, wanted, all);
+	if (s->steps_began && slot_is_settled(s)) {
+		profile_add(p->profile, PROFILE_STEPS, s->copy ? "copy" : "layout", NULL,
+			    s->steps_began, stoker_now_ns());
+		s->steps_began = 0;
+	}
+}
+
+bool do_step(struct stoker_pager *p, struct slot *wanted)
+{
+	struct slot *s = next_slot(p, wanted);
 	struct stoker_error err = { "" };
 	int ret;
 
@@ -87,8 +104,9 @@ bool do_step(struct stoker_pager *p, struct slot *wanted, bool all)
 	const struct pager_slice *slice = &s->layer->source.slice[bit / PAGER_PARTS];
 	const uint64_t inner = s->inner[bit / PAGER_PARTS];
 	const stoker_address copy = s->copy ? s->copy->at + inner : 0;
-	const uint64_t began = profile_now(p->profile);
 
+	if (!s->steps_began)
+		s->steps_began = profile_now(p->profile);
 	s->todo &= ~(1u << bit);
 	s->working++;
 	pthread_mutex_unlock(&p->lock);
@@ -98,16 +116,15 @@ bool do_step(struct stoker_pager *p, struct slot *wanted, bool all)
 		ret = p->steps.prepare(p->steps.context, slice->shape, s->memory + inner,
 				       bit % PAGER_PARTS, PAGER_PARTS, &err);
 	pthread_mutex_lock(&p->lock);
-	if (began)
-		profile_add(p->profile, PROFILE_PAGER, copy ? "copy" : "layout", NULL, began,
-			    profile_now(p->profile));
 	s->working--;
 	if (ret) {
 		s->undone |= 1u << bit;
 		s->failed_step = ret;
 		p->failure = err;
+		p->failure_of = s;
 	}
-	if (slot_is_settled(s))
+	profile_steps(p, s);
+	if (!s->working)
 		tell_waiting(p);
 	return true;
 }

@@ -25,24 +25,25 @@ static struct device_slot *find_copy(const struct slot_class *c)
 	return best;
 }
 
-/* Whether a copy is being made that nobody wants any more. */
-static bool has_abandoned(const struct slot_class *c)
+/* A slot of which a copy is being made that nobody wants any more. */
+static struct slot *copied_in_vain(const struct slot_class *c)
 {
 	for (uint32_t i = 0; i < c->copy_count; i++)
 		if (c->copies[i].of && !c->copies[i].of->users && c->copies[i].of->working)
-			return true;
-	return false;
+			return c->copies[i].of;
+	return NULL;
 }
 
 bool reserve_copy(struct pager_layer *l, struct slot *s)
 {
 	struct slot_class *c = l->class;
 	struct device_slot *y;
+	struct slot *other;
 
 	if (!c->copies || s->copy)
 		return true;
-	while (!(y = find_copy(c)) && has_abandoned(c))
-		help_or_wait(l->pager, NULL);
+	while (!(y = find_copy(c)) && (other = copied_in_vain(c)))
+		wait_for_step(l->pager, other);
 	if (!y)
 		return false;
 	if (y->of) {

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Who takes in reads and does steps: the pager's user where it has to wait anyway, and a thread of
+ * Who takes in reads and does steps: the pager's user where it has to wait anyway, and threads of
  * the pager's own while the device computes.
  */
-#include <signal.h>
-
+#include "base/thread.h"
 #include "pager/internal.h"
 
 static void wait_for_change(struct stoker_pager *p)
@@ -14,15 +13,33 @@ static void wait_for_change(struct stoker_pager *p)
 	p->waiting--;
 }
 
-void help_or_wait(struct stoker_pager *p, struct slot *wanted)
+/* Until another thread has got further, or with @reads until one has been read. */
+static void stall(struct stoker_pager *p, bool reads)
 {
-	if (do_step(p, wanted, !wanted))
-		return;
 	const uint64_t began = stoker_now_ns();
 
-	if (!wait_for_reads(p))
+	if (!reads || !wait_for_reads(p))
 		wait_for_change(p);
-	p->stats.stall_ns += stoker_now_ns() - began;
+	const uint64_t end = stoker_now_ns();
+
+	p->stats.stall_ns += end - began;
+	profile_add(p->profile, PROFILE_PAGER, "wait", NULL, began, end);
+}
+
+void help_or_wait(struct stoker_pager *p, struct slot *wanted)
+{
+	/* a read that has nothing to do with it may take long */
+	if (!do_step(p, wanted))
+		stall(p, wanted->pending > 0);
+}
+
+void wait_for_step(struct stoker_pager *p, struct slot *s)
+{
+	put_off_steps(s);
+	while (s->working) {
+		stall(p, false);
+		put_off_steps(s);
+	}
 }
 
 static void *work(void *argument)
@@ -31,7 +48,7 @@ static void *work(void *argument)
 
 	pthread_mutex_lock(&p->lock);
 	while (!p->stop)
-		if (!do_step(p, NULL, true) && !(p->store->ops->concurrent && wait_for_reads(p)))
+		if (!do_step(p, NULL) && !(p->store->ops->concurrent && wait_for_reads(p)))
 			wait_for_change(p);
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
@@ -48,27 +65,20 @@ static bool has_steps(const struct stoker_pager *p)
 	return any;
 }
 
-void start_worker(struct stoker_pager *p)
+void start_workers(struct stoker_pager *p, uint32_t count)
 {
-	sigset_t all, before;
-
-	if (!has_steps(p))
-		return;
-	/* the program's signals are its own threads' business */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	p->has_worker = !pthread_create(&p->worker, NULL, work, p);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	count = has_steps(p) ? MIN(count, (uint32_t)PAGER_THREADS) : 0;
+	while (p->worker_count < count &&
+	       !stoker_thread_create(&p->workers[p->worker_count], work, p))
+		p->worker_count++;
 }
 
-void stop_worker(struct stoker_pager *p)
+void stop_workers(struct stoker_pager *p)
 {
-	if (!p->has_worker)
-		return;
 	pthread_mutex_lock(&p->lock);
 	p->stop = true;
 	tell_waiting(p);
 	pthread_mutex_unlock(&p->lock);
-	pthread_join(p->worker, NULL);
-	p->has_worker = false;
+	while (p->worker_count)
+		pthread_join(p->workers[--p->worker_count], NULL);
 }

@@ -11,15 +11,22 @@
 
 enum { FAKE_MAX = 4096 };
 
-/* Reads end in any order, at any time; for one thread or two. */
+/*
+ * Reads end in any order, at any time; for one thread or several.  Whoever uses it as a store may
+ * not be used makes the test fail when it is destroyed.
+ */
 struct fake_store {
 	struct stoker_store base;
 	pthread_mutex_t lock;
 	uint32_t random;
 	struct store_read *pending[FAKE_MAX]; /* not in the order of their arrival */
+	uint64_t due[FAKE_MAX];		      /* when each ends, in ns, at the earliest */
 	size_t count;
 	unsigned failing; /* one read of so many fails, 0: none, */
 	int error;	  /* with this */
+	unsigned slow_us; /* reads take up to so long */
+	bool holds;	  /* what is prefetched isn't read at all while someone waits for others */
+	_Atomic unsigned inside, completing, misuse;
 };
 
 struct fake_store *fake_store_open(bool concurrent, unsigned failing, uint64_t seed);
@@ -31,8 +38,15 @@ extern const struct stoker_device_ops plain_ops, apart_ops;
 struct steps {
 	pthread_t user;
 	unsigned failing; /* one time in so many, 0: never */
-	_Atomic unsigned count, by_others, slow_us;
+	_Atomic unsigned count, by_others, slow_us, others_us;
+	/* the first step of the user's and the first of the others' wait for one another, */
+	bool meet;
+	unsigned last; /* and the user's for so many to have begun; 0: not at all */
+	_Atomic bool began[2];
 };
+
+/* How often two threads were at the same bytes, or a step wasn't one; begins anew. */
+unsigned count_clashes(void);
 
 int fake_prepare(void *context, const void *shape, void *bytes, uint32_t part, uint32_t parts,
 		 struct stoker_error *err);

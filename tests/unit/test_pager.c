@@ -98,6 +98,7 @@ static unsigned run_schedule(uint64_t seed, unsigned failing)
 		.memory = memory,
 		.host_memory = all * (USED + random_u32() % EXPERTS) / EXPERTS,
 		.steps = { &steps, fake_prepare, fake_copy },
+		.threads = (uint32_t)(seed / 12 % 3),
 		.policy = policies[seed % 3],
 		.prefetch = PAGER_PREFETCH_ON,
 	};

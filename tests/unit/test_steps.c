@@ -12,15 +12,15 @@ struct bed {
 	uint64_t shapes[LAYERS][PAGER_SLICES];
 	struct fake_store *store;
 	struct steps steps;
+	uint32_t threads;
 	struct stoker_pager *pager;
 };
 
 static void make_bed(struct bed *b, bool apart, bool concurrent, uint32_t experts)
 {
-	const bool failing = b->store != NULL;
 	struct stoker_error err;
 
-	if (!failing)
+	if (!b->store)
 		b->store = fake_store_open(concurrent, 0, 7);
 	random_seed(7);
 	b->steps.user = pthread_self();
@@ -40,6 +40,7 @@ static void make_bed(struct bed *b, bool apart, bool concurrent, uint32_t expert
 		.memory = pager_memory(b->layers, LAYERS, experts),
 		.host_memory = pager_memory(b->layers, LAYERS, experts),
 		.steps = { &b->steps, fake_prepare, fake_copy },
+		.threads = b->threads,
 		.prefetch = PAGER_PREFETCH_ON,
 	};
 
@@ -53,7 +54,7 @@ static void test_steps_overlap(void)
 	static const uint32_t list[] = { 4, 1 };
 
 	for (int apart = 0; apart < 2; apart++) {
-		struct bed b = { 0 };
+		struct bed b = { .threads = 1 + 2 * (unsigned)apart };
 		const unsigned all = 2 * PAGER_SLICES * (apart ? 1 : 4);
 		struct stoker_expert at;
 
@@ -68,7 +69,8 @@ static void test_steps_overlap(void)
 			CU_ASSERT(pager_has(b.pager, 1, list[i]));
 			pager_release(b.pager, 1, list[i]);
 		}
-		CU_ASSERT_EQUAL(b.steps.by_others, apart ? 0 : all);
+		CU_ASSERT_EQUAL(b.steps.by_others, all);
+		CU_ASSERT_EQUAL(b.steps.count, all);
 		pager_destroy(&b.pager);
 	}
 }
@@ -76,7 +78,7 @@ static void test_steps_overlap(void)
 /* Whoever would wait helps: with both there are steps by either. */
 static void test_user_helps(void)
 {
-	struct bed b = { .steps.slow_us = 2000 };
+	struct bed b = { .steps.meet = true, .threads = 1 };
 	uint32_t list[] = { 0, 1, 2 };
 	struct stoker_expert at;
 
@@ -96,7 +98,7 @@ static void test_user_helps(void)
 static void test_steps_once(void)
 {
 	for (int concurrent = 0; concurrent < 2; concurrent++) {
-		struct bed b = { .steps.failing = 3 };
+		struct bed b = { .steps.failing = 3, .threads = (unsigned)concurrent };
 		unsigned good = 0, failed = 0;
 
 		b.store = fake_store_open(concurrent, 4, 5);
@@ -128,7 +130,7 @@ static void test_steps_once(void)
 static void test_release_order(void)
 {
 	for (int apart = 0; apart < 2; apart++) {
-		struct bed b = { 0 };
+		struct bed b = { .threads = 1 };
 		uint32_t list[EXPERTS];
 		struct stoker_expert at[EXPERTS], more;
 
@@ -160,27 +162,162 @@ static void test_release_order(void)
 	}
 }
 
-/* The end comes while reads and steps are under way, wanted or not. */
+/* What is wanted is there: nobody waits for a read of something else. */
+static void test_no_needless_wait(void)
+{
+	static const uint32_t wanted = 4, predicted = 9;
+	struct bed b = { .steps = { .meet = true, .last = 4 * PAGER_SLICES }, .threads = 1 };
+	struct stoker_expert at;
+
+	b.store = fake_store_open(true, 0, 7);
+	b.store->holds = true;
+	/* the last step is the other thread's, and takes longer than the user's */
+	b.steps.others_us = 20000;
+	make_bed(&b, false, true, USED);
+	pager_predict(b.pager, 3, &predicted, 1, true);
+	CU_ASSERT_EQUAL(pager_acquire(b.pager, 1, &wanted, 1), 1);
+	CU_ASSERT_EQUAL(pager_get(b.pager, 1, wanted, &at, NULL), 0);
+	check_expert(&b.layers[1], wanted, &at);
+	CU_ASSERT(b.steps.by_others > 0 && b.steps.by_others < b.steps.count);
+	CU_ASSERT(b.store->holds);
+	pager_release(b.pager, 1, wanted);
+	b.store->holds = false;
+	memset(b.store->due, 0, sizeof(b.store->due));
+	pager_destroy(&b.pager);
+}
+
+/* Room that was given to what isn't wanted any more is had after the step that is under way. */
+static void test_room_at_once(void)
+{
+	for (int apart = 0; apart < 2; apart++) {
+		struct bed b = { .steps.slow_us = 20000, .threads = 1 };
+		uint32_t list[EXPERTS];
+		struct stoker_expert at;
+		unsigned before;
+
+		for (uint32_t i = 0; i < EXPERTS; i++)
+			list[i] = i;
+		make_bed(&b, apart, true, USED);
+		CU_ASSERT_EQUAL(pager_acquire(b.pager, 2, list, USED), USED);
+		for (int i = 0; i < 10000 && !b.steps.count; i++)
+			usleep(1000);
+		for (uint32_t i = 0; i < USED; i++)
+			pager_release(b.pager, 2, i);
+		before = b.steps.count;
+		CU_ASSERT_EQUAL(pager_acquire(b.pager, 2, list + USED, USED), USED);
+		CU_ASSERT(b.steps.count - before <= 2);
+		for (uint32_t i = 0; i < USED; i++) {
+			CU_ASSERT_EQUAL(pager_get(b.pager, 2, USED + i, &at, NULL), 0);
+			check_expert(&b.layers[2], USED + i, &at);
+			pager_release(b.pager, 2, USED + i);
+		}
+		pager_destroy(&b.pager);
+	}
+}
+
+/* Where no thread can be had the pager's user does all of it, and sees it done when it asks. */
+static void test_alone(void)
+{
+	static const uint32_t list[] = { 4, 1 };
+
+	for (int apart = 0; apart < 2; apart++) {
+		struct bed b = { 0 };
+		struct stoker_expert at;
+		bool ready = false;
+
+		make_bed(&b, apart, false, USED);
+		CU_ASSERT_EQUAL(pager_acquire(b.pager, 1, list, 2), 2);
+		CU_ASSERT_EQUAL(pager_get(b.pager, 1, list[0], &at, NULL), 0);
+		for (int i = 0; i < 1000 && !ready; i++)
+			ready = pager_ready(b.pager, 1, list[1]);
+		CU_ASSERT(ready);
+		CU_ASSERT_EQUAL(pager_get(b.pager, 1, list[1], &at, NULL), 0);
+		check_expert(&b.layers[1], list[1], &at);
+		CU_ASSERT_EQUAL(b.steps.count, 2 * PAGER_SLICES * (apart ? 1 : 4));
+		CU_ASSERT_EQUAL(b.steps.by_others, 0);
+		for (uint32_t i = 0; i < 2; i++)
+			pager_release(b.pager, 1, list[i]);
+		pager_destroy(&b.pager);
+	}
+}
+
+/* What a drive says isn't taken for what callers of the library know as something else. */
+static void test_codes(void)
+{
+	static const int codes[][2] = { { -EINVAL, -EIO },
+					{ -ENOSPC, -EIO },
+					{ -ECANCELED, -EIO },
+					{ -ENODATA, -EIO },
+					{ -ETIMEDOUT, -ETIMEDOUT } };
+	static const uint32_t wanted = 4;
+
+	for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
+		struct bed b = { .store = fake_store_open(false, 1, 7) };
+		struct stoker_expert at;
+		struct stoker_error err = { "" };
+
+		b.store->error = codes[i][0];
+		make_bed(&b, false, false, USED);
+		CU_ASSERT_EQUAL(pager_acquire(b.pager, 1, &wanted, 1), 1);
+		CU_ASSERT_EQUAL(pager_get(b.pager, 1, wanted, &at, &err), codes[i][1]);
+		CU_ASSERT(strstr(err.message, "expert 4 of layer 1") != NULL);
+		pager_release(b.pager, 1, wanted);
+		pager_destroy(&b.pager);
+	}
+}
+
+static void get_all(struct bed *b, uint32_t layer, const uint32_t *list, uint32_t count)
+{
+	struct stoker_expert at[EXPERTS];
+
+	for (uint32_t i = 0; i < count; i++)
+		CU_ASSERT_EQUAL(pager_get(b->pager, layer, list[i], &at[i], NULL), 0);
+	for (uint32_t i = 0; i < count; i++)
+		check_expert(&b->layers[layer], list[i], &at[i]);
+	for (uint32_t i = 0; i < count; i++)
+		pager_release(b->pager, layer, list[i]);
+}
+
+/*
+ * Experts are left while they are read and worked on, others come into their slots and copies, and
+ * the end comes in the middle of it.
+ */
 static void test_early_end(void)
 {
-	for (uint32_t i = 0; i < 40; i++) {
-		struct bed b = { .steps.slow_us = 300 };
+	for (uint32_t i = 0; i < 80; i++) {
+		struct bed b = { .steps.slow_us = 300, .threads = 1 + i % 3 };
 		uint32_t list[EXPERTS];
 		struct stoker_expert at;
 
 		for (uint32_t e = 0; e < EXPERTS; e++)
 			list[e] = (e + i) % EXPERTS;
-		make_bed(&b, i % 2, i / 2 % 2, 6);
+		b.store = fake_store_open(i / 2 % 2, 0, i);
+		b.store->slow_us = 200;
+		make_bed(&b, i % 2, i / 2 % 2, USED);
+		const uint32_t room = pager_room(b.pager, 1);
+
+		for (uint32_t round = 0; round < 6; round++) {
+			const uint32_t layer = 1 + 2 * (round % 2);
+
+			if (round % 3 == 0)
+				pager_predict(b.pager, 4 - layer, list, 4, true);
+			CU_ASSERT_EQUAL(pager_acquire(b.pager, layer, list + round, room), room);
+			CU_ASSERT_EQUAL(pager_get(b.pager, layer, list[round + (i + round) % room],
+						  &at, NULL),
+					0);
+			check_expert(&b.layers[layer], list[round + (i + round) % room], &at);
+			for (uint32_t e = 0; e < room; e++)
+				pager_release(b.pager, layer, list[round + e]);
+		}
+		CU_ASSERT_EQUAL(pager_acquire(b.pager, 1, list, room), room);
+		get_all(&b, 1, list, room);
 		pager_predict(b.pager, 3, list, 4, true);
-		CU_ASSERT(pager_acquire(b.pager, 1, list, 3) == 3);
+		CU_ASSERT_EQUAL(pager_acquire(b.pager, 1, list + 3, 3), 3);
 		if (i % 3)
-			CU_ASSERT_EQUAL(pager_get(b.pager, 1, list[i % 3], &at, NULL), 0);
+			CU_ASSERT_EQUAL(pager_get(b.pager, 1, list[3 + i % 3], &at, NULL), 0);
 		if (i % 5)
 			for (uint32_t e = 0; e < 3; e++)
-				pager_release(b.pager, 1, list[e]);
-		/* slots are given to others while steps for what they held are under way */
-		if (i % 5 == 2)
-			CU_ASSERT(pager_acquire(b.pager, 3, list + 4, 6) > 0);
+				pager_release(b.pager, 1, list[3 + e]);
 		pager_end(b.pager, false);
 		pager_destroy(&b.pager);
 	}
@@ -192,5 +329,9 @@ void add_steps_tests(void)
 	TEST(test_user_helps);
 	TEST(test_steps_once);
 	TEST(test_release_order);
+	TEST(test_no_needless_wait);
+	TEST(test_room_at_once);
+	TEST(test_alone);
+	TEST(test_codes);
 	TEST(test_early_end);
 }

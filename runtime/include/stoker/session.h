@@ -52,7 +52,8 @@ enum stoker_logits {
  *
  * Return: 0; -ENOSPC when the context is full; -EINVAL for a bad token; -ECANCELED, after which the
  * session holds the batches that were finished, or nothing for models with recurrent layers, as
- * after any failure while computing; -ENOMEM.
+ * after any failure while computing; -ENOMEM; what the drive said when it couldn't read an expert,
+ * as -EIO (also instead of the three before) or -ETIMEDOUT.
  */
 STOKER_API int stoker_session_eval(struct stoker_session *session, const uint32_t *tokens,
 				   size_t count, enum stoker_logits logits,
