@@ -260,7 +260,7 @@ static void *evaluate(void *argument)
 	const struct stoker_session_params params = { .context = 64, .batch = 32 };
 	struct share *share = argument;
 	struct stoker_model_info info;
-	struct stoker_session *s;
+	struct stoker_session *s = NULL;
 	uint32_t tokens[40];
 
 	stoker_model_info(share->model, &info);
@@ -272,10 +272,9 @@ static void *evaluate(void *argument)
 		n = at == 0 ? 24 : 1;
 		share->ret = stoker_session_eval(s, tokens + at, n, STOKER_LOGITS_LAST, NULL);
 	}
-	if (!share->ret) {
+	if (!share->ret)
 		memcpy(share->logits, stoker_session_logits(s, 0), info.vocabulary * sizeof(float));
-		stoker_session_free(&s);
-	}
+	stoker_session_free(&s);
 	return NULL;
 }
 
