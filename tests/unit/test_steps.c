@@ -4,7 +4,10 @@
 
 #include <unistd.h>
 
-/* Layers that all are prepared, or copied, in a pager with room for @experts of each. */
+/*
+ * Layers that all are prepared, or copied, in a pager with room for @experts of each; copies are
+ * made of twice as many, and so taken from one another.
+ */
 struct bed {
 	struct stoker_device device;
 	struct store_file file;
@@ -38,7 +41,7 @@ static void make_bed(struct bed *b, bool apart, bool concurrent, uint32_t expert
 		.count = LAYERS,
 		.least = USED,
 		.memory = pager_memory(b->layers, LAYERS, experts),
-		.host_memory = pager_memory(b->layers, LAYERS, experts),
+		.host_memory = pager_memory(b->layers, LAYERS, 2 * experts),
 		.steps = { &b->steps, fake_prepare, fake_copy },
 		.threads = b->threads,
 		.prefetch = PAGER_PREFETCH_ON,
