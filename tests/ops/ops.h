@@ -15,6 +15,7 @@ float *room(size_t n);
 float *noise(size_t n);
 uint32_t *number(uint32_t value);
 double *doubles(size_t n);
+double *doubles_of(const float *values, size_t n);
 stoker_address at(const void *p);
 
 /* Matrices in random blocks, and their values; laid out as the device wants them or @as_in_files.
@@ -42,10 +43,24 @@ void submit(void);
 /* The largest difference, relative to the largest wanted value. */
 double off_by(const float *got, const double *wanted, size_t n);
 
-/* Calls @test with each device and variant open. */
-void run_all_sets(void (*test)(bool exact));
+double act(enum stoker_activation kind, double g, double u);
 
+/* x += a / 2, and its RMS norm. */
+void add_and_norm(uint32_t rows, uint32_t in, double *x, const double *a, const float *weight,
+		  double *h);
+
+/* Calls @test with each device and variant open; with the device @name, which has @threads. */
+extern unsigned threads;
+void run_all_sets(void (*test)(bool exact));
+void run_on(const char *name, bool exact, void (*test)(bool exact));
+
+void add_attention(void);
+void add_experts(void);
+void add_memory(void);
+void add_norms_and_rope(void);
 void add_products(void);
+void add_recurrence(void);
 void add_sequences(void);
+void add_small(void);
 
 #endif

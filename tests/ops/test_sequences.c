@@ -11,14 +11,7 @@ static double dot_of(const double *a, const double *b, uint32_t n)
 	return sum;
 }
 
-/* Of floats, or of half floats in their place. */
-static double value_of(const float *values, size_t i, size_t bytes)
-{
-	return bytes == 4 ? (double)values[i]
-			  : (double)f16_to_f32(((const uint16_t *)(const void *)values)[i]);
-}
-
-static double *doubles_of(const float *values, size_t n)
+double *doubles_of(const float *values, size_t n)
 {
 	double *copy = doubles(n);
 
@@ -36,8 +29,8 @@ static stoker_address q8_room(uint32_t rows, uint32_t width)
 }
 
 /* x += a / 2, and its RMS norm. */
-static void add_and_norm(uint32_t rows, uint32_t in, double *x, const double *a,
-			 const float *weight, double *h)
+void add_and_norm(uint32_t rows, uint32_t in, double *x, const double *a, const float *weight,
+		  double *h)
 {
 	for (uint32_t r = 0; r < rows; r++) {
 		double sum = 0;
@@ -380,173 +373,9 @@ static void attention_and_product(bool exact)
 	}
 }
 
-/* op_qkv beside the ops that it stands for. */
-static void heads_to_cache(bool exact)
-{
-	(void)exact;
-	for (unsigned i = 0; i < 48; i++) {
-		const uint32_t rows = 1 + i % 3, heads = 4, kv = 2, ks = 14 + i / 16, vs = 10;
-		const uint32_t k_width = kv * ks, v_width = kv * vs, places = rows + 3;
-		const enum stoker_kv_format format = i & 1 ? STOKER_KV_F16 : STOKER_KV_F32;
-		const size_t bytes = i & 1 ? 2 : 4;
-
-		pool_used = 0;
-		float *q[2], *k[2], *keys[2], *values[2];
-		const float *q_source = noise((size_t)rows * heads * ks);
-		const float *k_source = noise((size_t)rows * k_width);
-		const float *v = noise((size_t)rows * v_width), *frequency = noise(ks / 2);
-		const float *q_weight = noise(ks), *k_weight = noise(ks);
-
-		for (int j = 0; j < 2; j++) {
-			q[j] = room((size_t)rows * heads * ks);
-			k[j] = room((size_t)rows * k_width);
-			memcpy(q[j], q_source, (size_t)rows * heads * ks * sizeof(float));
-			memcpy(k[j], k_source, (size_t)rows * k_width * sizeof(float));
-			keys[j] = room((size_t)places * k_width);
-			values[j] = room((size_t)places * v_width);
-			memset(keys[j], 0, (size_t)places * k_width * sizeof(float));
-			memset(values[j], 0, (size_t)places * v_width * sizeof(float));
-		}
-		const struct op_qkv op = { .q = at(q[0]),
-					   .k = at(k[0]),
-					   .v = at(v),
-					   .q_norm = i & 2 ? at(q_weight) : 0,
-					   .k_norm = i & 2 ? at(k_weight) : 0,
-					   .keys = at(keys[0]),
-					   .values = at(values[0]),
-					   .frequency = at(frequency),
-					   .position = at(number(3)),
-					   .format = format,
-					   .rows = rows,
-					   .heads = heads,
-					   .kv_heads = kv,
-					   .key_size = ks,
-					   .value_size = vs,
-					   .pairs = i & 4   ? ks / 2
-						    : i % 5 ? 3
-							    : 0,
-					   .interleaved = i & 8,
-					   .eps = 1e-5f,
-					   .magnitude = 1.25f };
-
-		carry(to_device);
-		CU_ASSERT_EQUAL(ops->begin(device, NULL), 0);
-		device_qkv(device, &op);
-		for (int j = 0; j < 2; j++) {
-			const uint32_t n = j ? kv : heads;
-			const struct op_norm norm = { .dst = at(j ? k[1] : q[1]),
-						      .src = at(j ? k[1] : q[1]),
-						      .weight = j ? op.k_norm : op.q_norm,
-						      .rows = rows,
-						      .groups = n,
-						      .width = ks,
-						      .dst_stride = n * ks,
-						      .src_stride = n * ks,
-						      .eps = op.eps };
-			const struct op_rope rope = { .x = norm.dst,
-						      .frequency = op.frequency,
-						      .rows = rows,
-						      .heads = n,
-						      .head_stride = ks,
-						      .stride = n * ks,
-						      .pairs = op.pairs,
-						      .position = op.position,
-						      .interleaved = op.interleaved,
-						      .magnitude = op.magnitude };
-
-			if (norm.weight)
-				device_norm(device, &norm);
-			if (op.pairs)
-				device_rope(device, &rope);
-		}
-		for (int j = 0; j < 2; j++) {
-			const struct op_kv_store store = { .cache = at(j ? values[1] : keys[1]),
-							   .src = at(j ? v : k[1]),
-							   .position = op.position,
-							   .format = format,
-							   .rows = rows,
-							   .width = j ? v_width : k_width,
-							   .stride = j ? v_width : k_width };
-
-			device_kv_store(device, &store);
-		}
-		submit();
-		carry(from_device);
-		for (size_t e = 0; e < (size_t)rows * heads * ks; e++)
-			CU_ASSERT_DOUBLE_EQUAL(q[0][e], q[1][e], 1e-5);
-		for (size_t e = 0; e < (size_t)places * k_width; e++)
-			CU_ASSERT_DOUBLE_EQUAL(value_of(keys[0], e, bytes),
-					       value_of(keys[1], e, bytes),
-					       bytes == 2 ? 4e-3 : 1e-5);
-		CU_ASSERT(!memcmp(values[0], values[1], (size_t)places * v_width * bytes));
-	}
-}
-
 static void test_sequences(void)
 {
 	run_all_sets(sequences);
-}
-
-/* Beside the sum and the norm that it stands for: on the CPU they are the same to the last bit. */
-static void add_norms(bool exact)
-{
-	(void)exact;
-	for (uint32_t i = 0; i < 24; i++) {
-		const uint32_t rows = 1 + i % 6, width = i % 4 == 3 ? 45 : 64 << i % 3;
-		const size_t all = (size_t)rows * width;
-
-		pool_used = 0;
-		float *x = noise(all), *x_alone = room(all), *h = room(all), *h_alone = room(all);
-		const float *a = noise(all), *weight = noise(width);
-		double *x_wanted = doubles_of(x, all), *h_wanted = doubles(all);
-		const struct op_add_norm op = { .x = at(x),
-						.a = at(a),
-						.h = at(h),
-						.weight = i & 1 ? at(weight) : 0,
-						.rows = rows,
-						.width = width,
-						.scale = 0.5f,
-						.eps = 1e-5f };
-		const struct op_binary add = { .dst = at(x_alone),
-					       .a = at(x_alone),
-					       .b = op.a,
-					       .kind = BINARY_ADD,
-					       .rows = rows,
-					       .width = width,
-					       .dst_stride = width,
-					       .a_stride = width,
-					       .b_stride = width,
-					       .scale = op.scale };
-		const struct op_norm norm = { .dst = at(h_alone),
-					      .src = at(x_alone),
-					      .weight = op.weight,
-					      .rows = rows,
-					      .groups = 1,
-					      .width = width,
-					      .dst_stride = width,
-					      .src_stride = width,
-					      .eps = op.eps };
-
-		memcpy(x_alone, x, all * sizeof(*x));
-		add_and_norm(rows, width, x_wanted, doubles_of(a, all), i & 1 ? weight : NULL,
-			     h_wanted);
-		carry(to_device);
-		CU_ASSERT_EQUAL(ops->begin(device, NULL), 0);
-		device_add_norm(device, &op);
-		device_binary(device, &add);
-		device_norm(device, &norm);
-		submit();
-		carry(from_device);
-		CU_ASSERT(off_by(x, x_wanted, all) < 1e-6);
-		CU_ASSERT(off_by(h, h_wanted, all) < 1e-5);
-		CU_ASSERT(strcmp(ops->name, "cpu") || !memcmp(x, x_alone, all * sizeof(*x)));
-		CU_ASSERT(strcmp(ops->name, "cpu") || !memcmp(h, h_alone, all * sizeof(*h)));
-	}
-}
-
-static void test_add_norm(void)
-{
-	run_all_sets(add_norms);
 }
 
 static void test_residual(void)
@@ -559,16 +388,9 @@ static void test_attention_and_product(void)
 	run_all_sets(attention_and_product);
 }
 
-static void test_heads_to_cache(void)
-{
-	run_all_sets(heads_to_cache);
-}
-
 void add_sequences(void)
 {
 	TEST(test_sequences);
-	TEST(test_add_norm);
 	TEST(test_residual);
 	TEST(test_attention_and_product);
-	TEST(test_heads_to_cache);
 }
