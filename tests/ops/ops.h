@@ -4,14 +4,16 @@
 #define STOKER_TEST_OPS_H
 
 #include "device/device.h"
+#include "reference.h"
 #include "unit.h"
 
 extern struct stoker_device *device;
 extern const struct stoker_device_ops *ops;
 extern size_t pool_used; /* 0 begins anew */
 
-/* Floats that live until then, random ones, one number; where the device sees them. */
+/* Floats that live until then, zeros, random ones, one number; where the device sees them. */
 float *room(size_t n);
+float *zeros(size_t n);
 float *noise(size_t n);
 uint32_t *number(uint32_t value);
 double *doubles(size_t n);
@@ -23,6 +25,11 @@ stoker_address at(const void *p);
 extern bool as_in_files;
 struct stoker_weight weights(const struct stoker_format *f, uint32_t in, uint32_t out,
 			     uint32_t count, double *values);
+/* The same for the reference; without biases and scales. */
+struct matrix plain(const struct stoker_weight *w, const double *values);
+
+/* Room for q8 of rows; 0 where the device takes none. */
+stoker_address q8_room(uint32_t rows, uint32_t width);
 
 /* carry(to_device) before begin(), submit(), carry(from_device). */
 void carry(int (*copy)(void));
@@ -42,12 +49,11 @@ void submit(void);
 
 /* The largest difference, relative to the largest wanted value. */
 double off_by(const float *got, const double *wanted, size_t n);
-
-double act(enum stoker_activation kind, double g, double u);
-
-/* x += a / 2, and its RMS norm. */
-void add_and_norm(uint32_t rows, uint32_t in, double *x, const double *a, const float *weight,
-		  double *h);
+/* Each value, with a limit to the difference; to the relative one of values above 1. */
+void check_each(const float *got, const double *wanted, size_t n, double limit);
+void check_each_by_size(const float *got, const double *wanted, size_t n, double limit);
+/* All of them by off_by(); @what is said of those that aren't. */
+void check(const char *what, const float *got, const double *wanted, size_t n, double limit);
 
 /* Calls @test with each device and variant open; with the device @name, which has @threads. */
 extern unsigned threads;

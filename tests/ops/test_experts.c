@@ -2,25 +2,6 @@
 /* Mixtures of experts: the router, and the experts that it chose. */
 #include "ops.h"
 
-double act(enum stoker_activation kind, double g, double u)
-{
-	switch (kind) {
-	case ACTIVATION_SILU:
-		return g / (1 + exp(-g)) * u;
-	case ACTIVATION_GELU:
-		return 0.5 * g * (1 + tanh(0.7978845608028654 * (g + 0.044715 * g * g * g))) * u;
-	case ACTIVATION_RELU:
-		return fmax(g, 0) * u;
-	case ACTIVATION_SWIGLU_OAI:
-		g = fmin(g, 7);
-		u = fmax(fmin(u, 7), -7);
-		return g / (1 + exp(-1.702 * g)) * (u + 1);
-	case ACTIVATION_SILU_ONLY:
-		return u / (1 + exp(-u));
-	}
-	return NAN;
-}
-
 /* The same in waves, where the device allows several: every other expert, then the rest. */
 static void experts_in_waves(const struct op_experts *all, const uint32_t *ids)
 {
@@ -55,6 +36,7 @@ static void experts_in_waves(const struct op_experts *all, const uint32_t *ids)
 	carry(from_device);
 }
 
+/* @names are the formats of gate, up and down; without the first there is no gate. */
 static void experts_of(bool exact, const char *const names[3])
 {
 	const uint32_t in = 64, hidden = 96, count = 5, used = 2;
@@ -65,8 +47,10 @@ static void experts_of(bool exact, const char *const names[3])
 		       *uv = doubles((size_t)in * hidden * count);
 		double *dv = doubles((size_t)in * hidden * count),
 		       *wanted = doubles((size_t)rows * in);
+		const struct stoker_weight none = { .at = 0 };
 		const struct stoker_weight gate =
-			weights(stoker_format_by_name(names[0]), in, hidden, count, gv);
+			names[0] ? weights(stoker_format_by_name(names[0]), in, hidden, count, gv)
+				 : none;
 		const struct stoker_weight up =
 			weights(stoker_format_by_name(names[1]), in, hidden, count, uv);
 		const struct stoker_weight down =
@@ -75,31 +59,9 @@ static void experts_of(bool exact, const char *const names[3])
 		uint32_t *ids = (uint32_t *)room((size_t)rows * used);
 		float *got = room((size_t)rows * in), *whole = room((size_t)rows * in);
 
-		for (uint32_t r = 0; r < rows; r++) {
-			double *y = wanted + (size_t)r * in;
-
-			memset(y, 0, in * sizeof(*y));
-			for (uint32_t k = 0; k < used; k++) {
-				const uint32_t e = (r * (k + 1) + k) % count;
-				const size_t base = (size_t)e * in * hidden;
-
-				ids[r * used + k] = e;
-				for (uint32_t h = 0; h < hidden; h++) {
-					double g = 0, u = 0;
-
-					for (uint32_t i = 0; i < in; i++) {
-						g += gv[base + (size_t)h * in + i] *
-						     (double)x[(size_t)r * in + i];
-						u += uv[base + (size_t)h * in + i] *
-						     (double)x[(size_t)r * in + i];
-					}
-					g = act(ACTIVATION_SILU, g, u) *
-					    (double)weight[r * used + k];
-					for (uint32_t o = 0; o < in; o++)
-						y[o] += dv[base + (size_t)o * hidden + h] * g;
-				}
-			}
-		}
+		for (uint32_t r = 0; r < rows; r++)
+			for (uint32_t k = 0; k < used; k++)
+				ids[r * used + k] = (r * (k + 1) + k) % count;
 		const struct op_experts op = { .dst = at(got),
 					       .src = at(x),
 					       .ids = at(ids),
@@ -108,8 +70,15 @@ static void experts_of(bool exact, const char *const names[3])
 					       .up = &up,
 					       .down = &down,
 					       .rows = rows,
-					       .used = used };
+					       .used = used,
+					       .activation = names[0] ? ACTIVATION_SILU
+								      : ACTIVATION_SILU_ONLY };
+		const struct matrix plain_gate = plain(&gate, gv), plain_up = plain(&up, uv);
+		const struct matrix plain_down = plain(&down, dv);
 
+		reference_experts(&op, names[0] ? &plain_gate : NULL, &plain_up, &plain_down, ids,
+				  doubles_of(weight, (size_t)rows * used),
+				  doubles_of(x, (size_t)rows * in), wanted);
 		RUN(experts, op);
 		CU_ASSERT(off_by(got, wanted, (size_t)rows * in) < (exact ? 1e-5 : 0.03));
 		memcpy(whole, got, (size_t)rows * in * sizeof(*got));
@@ -121,14 +90,28 @@ static void experts_of(bool exact, const char *const names[3])
 
 static void experts(bool exact)
 {
-	static const char *const formats[][3] = { { "Q8_0", "Q8_0", "Q8_0" },
-						  { "Q8_0", "F16", "Q4_0" },
-						  { "F16", "Q8_0", "F32" },
-						  { "Q4_0", "Q8_0", "BF16" },
-						  { "Q4_0", "Q4_0", "Q4_0" } };
+	static const char *const formats[][3] = {
+		{ "Q8_0", "Q8_0", "Q8_0" }, { "Q8_0", "F16", "Q4_0" },	{ "F16", "Q8_0", "F32" },
+		{ "Q4_0", "Q8_0", "BF16" }, { "Q4_0", "Q4_0", "Q4_0" }, { NULL, "Q8_0", "Q4_0" }
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
 		experts_of(exact, formats[i]);
+}
+
+/* One call of the router beside the reference. */
+static void check_route(const struct op_route *op, const float *logits, const float *bias,
+			const uint32_t *ids, const float *weights)
+{
+	uint32_t ids_wanted[op->rows * op->used];
+	double *wanted = doubles(op->rows * op->used);
+
+	reference_route(op, doubles_of(logits, op->rows * op->experts),
+			op->bias ? doubles_of(bias, op->experts) : NULL, ids_wanted, wanted);
+	RUN(route, *op);
+	CU_ASSERT(!memcmp(ids, ids_wanted, sizeof(ids_wanted)));
+	for (uint32_t i = 0; i < op->rows * op->used; i++)
+		CU_ASSERT(isnan(wanted[i]) || fabs(weights[i] - wanted[i]) < 1e-5);
 }
 
 static void routing(bool exact)
@@ -154,7 +137,7 @@ static void routing(bool exact)
 			       .scale = 2 };
 
 	(void)exact;
-	RUN(route, op);
+	check_route(&op, logits, bias, ids, weights_out);
 	CU_ASSERT(ids[0] == 1 && ids[1] == 7 && ids[2] == 3);
 	CU_ASSERT_DOUBLE_EQUAL(weights_out[0], 2 / (1 + exp(-0.5) + exp(-1)), 1e-5);
 	for (int i = 0; i < 3; i++)
@@ -164,19 +147,19 @@ static void routing(bool exact)
 	op.normalize = false;
 	op.scale = 1;
 	op.rows = 1;
-	RUN(route, op);
+	check_route(&op, logits, bias, ids, weights_out);
 	CU_ASSERT(ids[0] == 5 && ids[1] == 1 && ids[2] == 7);
 	CU_ASSERT_DOUBLE_EQUAL(weights_out[0], 0.5, 1e-6);
 	/* groups 0-1, 2-3, 4-5, 6-7: the best two are the second and the first */
 	op.bias = 0;
 	op.groups = 4;
 	op.groups_used = 2;
-	RUN(route, op);
+	check_route(&op, logits, bias, ids, weights_out);
 	CU_ASSERT(ids[0] == 1 && ids[1] == 3 && ids[2] == 2);
 	op.groups = 0;
 	op.gating = GATING_SOFTMAX_CHOSEN;
 	op.normalize = true; /* which it already is */
-	RUN(route, op);
+	check_route(&op, logits, bias, ids, weights_out);
 	CU_ASSERT_DOUBLE_EQUAL(weights_out[1], exp(-0.5) / (1 + exp(-0.5) + exp(-1)), 1e-5);
 }
 

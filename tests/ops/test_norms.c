@@ -2,95 +2,71 @@
 /* Norms, sums with their norms, and rotary positions. */
 #include "ops.h"
 
-static void norms_and_rope(bool exact)
+static void norms_of(uint32_t width, enum norm_kind kind, bool weighted)
 {
-	(void)exact;
-	for (uint32_t width = 3; width < 200; width += 29) {
-		const uint32_t rows = 3, groups = 2, stride = groups * width + 5;
+	const uint32_t rows = 3, groups = 2, stride = groups * width + 5;
+	const size_t all = (size_t)rows * stride;
 
-		pool_used = 0;
-		const float *x = noise((size_t)rows * stride), *weight = noise(width);
-		float *got = room((size_t)rows * stride);
-		const struct op_norm op = { .dst = at(got),
-					    .src = at(x),
-					    .weight = at(weight),
-					    .rows = rows,
-					    .groups = groups,
-					    .width = width,
-					    .dst_stride = stride,
-					    .src_stride = stride,
-					    .eps = 1e-5f };
+	pool_used = 0;
+	const float *x = noise(all), *weight = noise(width);
+	float *got = zeros(all);
+	double *wanted = doubles_of(got, all); /* nothing is written between rows */
+	const struct op_norm op = { .dst = at(got),
+				    .src = at(x),
+				    .weight = weighted ? at(weight) : 0,
+				    .kind = kind,
+				    .rows = rows,
+				    .groups = groups,
+				    .width = width,
+				    .dst_stride = stride,
+				    .src_stride = stride,
+				    .eps = 1e-5f };
 
-		RUN(norm, op);
-		for (uint32_t r = 0; r < rows; r++)
-			for (uint32_t g = 0; g < groups; g++) {
-				const size_t base = (size_t)r * stride + g * width;
-				double square = 0;
-
-				for (uint32_t i = 0; i < width; i++)
-					square += (double)x[base + i] * (double)x[base + i];
-				for (uint32_t i = 0; i < width; i++)
-					CU_ASSERT_DOUBLE_EQUAL(got[base + i],
-							       (double)x[base + i] *
-								       (double)weight[i] /
-								       sqrt(square / width + 1e-5),
-							       1e-5);
-			}
-	}
-	static const uint32_t positions[] = { 0, 1000, 131071, 1 << 20, (1 << 24) - 5 };
-
-	for (size_t round = 0; round < 2 * ARRAY_SIZE(positions); round++) {
-		const uint32_t rows = 5, heads = 3, size = 14, pairs = 5,
-			       first = positions[round / 2];
-		const bool interleaved = round % 2;
-
-		pool_used = 0;
-		float *x = noise((size_t)rows * heads * size),
-		      *before = room((size_t)rows * heads * size);
-		const float *frequency = noise(pairs);
-
-		memcpy(before, x, (size_t)rows * heads * size * sizeof(float));
-		const struct op_rope op = { .x = at(x),
-					    .frequency = at(frequency),
-					    .rows = rows,
-					    .heads = heads,
-					    .head_stride = size,
-					    .stride = heads * size,
-					    .pairs = pairs,
-					    .position = at(number(first)),
-					    .interleaved = interleaved,
-					    .magnitude = 1.25f };
-
-		RUN(rope, op);
-		for (uint32_t r = 0; r < rows; r++)
-			for (uint32_t h = 0; h < heads; h++)
-				for (uint32_t i = 0; i < size; i++) {
-					const size_t base = ((size_t)r * heads + h) * size;
-					const uint32_t pair = interleaved ? i / 2 : i % pairs;
-					const bool second = interleaved ? i % 2 : i >= pairs;
-					const uint32_t a = interleaved ? 2 * pair : pair;
-					const uint32_t b = interleaved ? 2 * pair + 1
-								       : pair + pairs;
-					const double angle =
-						(double)((float)(first + r) * frequency[pair]);
-
-					double y = (double)before[base + i];
-
-					if (i < 2 * pairs) {
-						const double u = 1.25 * (double)before[base + a];
-						const double w = 1.25 * (double)before[base + b];
-
-						y = second ? u * sin(angle) + w * cos(angle)
-							   : u * cos(angle) - w * sin(angle);
-					}
-					CU_ASSERT_DOUBLE_EQUAL(x[base + i], y, 1e-4);
-				}
-	}
+	reference_norm(&op, weighted ? doubles_of(weight, width) : NULL, doubles_of(x, all),
+		       wanted);
+	RUN(norm, op);
+	check_each(got, wanted, all, 1e-5);
 }
 
-static void test_norms_and_rope(void)
+static void ropes_of(uint32_t first, bool interleaved)
 {
-	run_all_sets(norms_and_rope);
+	const uint32_t rows = 5, heads = 3, size = 14, pairs = 5;
+	const size_t all = (size_t)rows * heads * size;
+
+	pool_used = 0;
+	float *x = noise(all);
+	double *wanted = doubles_of(x, all);
+	const float *frequency = noise(pairs);
+	const struct op_rope op = { .x = at(x),
+				    .frequency = at(frequency),
+				    .rows = rows,
+				    .heads = heads,
+				    .head_stride = size,
+				    .stride = heads * size,
+				    .pairs = pairs,
+				    .position = at(number(first)),
+				    .interleaved = interleaved,
+				    .magnitude = 1.25f };
+
+	reference_rope(&op, doubles_of(frequency, pairs), first, wanted);
+	RUN(rope, op);
+	check_each(x, wanted, all, 1e-4);
+}
+
+static void norms_and_rope(bool exact)
+{
+	static const uint32_t positions[] = { 0, 1000, 131071, 1 << 20, (1 << 24) - 5 };
+
+	(void)exact;
+	for (uint32_t width = 3; width < 200; width += 29) {
+		norms_of(width, NORM_RMS, true);
+		norms_of(width, NORM_RMS, false);
+		norms_of(width, NORM_L2, false);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(positions); i++) {
+		ropes_of(positions[i], false);
+		ropes_of(positions[i], true);
+	}
 }
 
 /* Beside the sum and the norm that it stands for: on the CPU they are the same to the last bit. */
@@ -134,8 +110,8 @@ static void add_norms(bool exact)
 					      .eps = op.eps };
 
 		memcpy(x_alone, x, all * sizeof(*x));
-		add_and_norm(rows, width, x_wanted, doubles_of(a, all), i & 1 ? weight : NULL,
-			     h_wanted);
+		reference_add_norm(&op, i & 1 ? doubles_of(weight, width) : NULL,
+				   doubles_of(a, all), x_wanted, h_wanted);
 		carry(to_device);
 		CU_ASSERT_EQUAL(ops->begin(device, NULL), 0);
 		device_add_norm(device, &op);
@@ -148,6 +124,11 @@ static void add_norms(bool exact)
 		CU_ASSERT(strcmp(ops->name, "cpu") || !memcmp(x, x_alone, all * sizeof(*x)));
 		CU_ASSERT(strcmp(ops->name, "cpu") || !memcmp(h, h_alone, all * sizeof(*h)));
 	}
+}
+
+static void test_norms_and_rope(void)
+{
+	run_all_sets(norms_and_rope);
 }
 
 static void test_add_norm(void)

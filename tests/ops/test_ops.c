@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Every op of every device against plain definitions: the CPU with each instruction set, Vulkan
- * with its optional features and without. */
+/*
+ * Every op of every device against the reference: which devices there are, how one is opened, and
+ * the memory that it shares with its tests.
+ */
 #include "ops.h"
 
 enum { MAX = 1 << 20 };
@@ -35,6 +37,11 @@ static struct stoker_memory memory;
 stoker_address at(const void *p)
 {
 	return memory.at + ((uintptr_t)p - (uintptr_t)pool);
+}
+
+float *zeros(size_t n)
+{
+	return memset(room(n), 0, n * sizeof(float));
 }
 
 uint32_t *number(uint32_t value)
@@ -87,9 +94,60 @@ double off_by(const float *got, const double *wanted, size_t n)
 	return worst / size;
 }
 
+static void check_values(const float *got, const double *wanted, size_t n, double limit,
+			 bool by_size)
+{
+	for (size_t i = 0; i < n; i++) {
+		const double allowed = by_size ? limit * fmax(1, fabs(wanted[i])) : limit;
+
+		if (fabs((double)got[i] - wanted[i]) <= allowed)
+			continue;
+		printf("\n    value %zu of %zu, %s: %.9g in place of %.9g", i, n,
+		       device->description, (double)got[i], wanted[i]);
+		CU_FAIL("results differ from the reference");
+		return;
+	}
+}
+
+void check_each(const float *got, const double *wanted, size_t n, double limit)
+{
+	check_values(got, wanted, n, limit, false);
+}
+
+void check_each_by_size(const float *got, const double *wanted, size_t n, double limit)
+{
+	check_values(got, wanted, n, limit, true);
+}
+
+void check(const char *what, const float *got, const double *wanted, size_t n, double limit)
+{
+	const double off = off_by(got, wanted, n);
+
+	if (!(off < limit)) {
+		printf("\n    %s, %s: off by %.2e", what, device->description, off);
+		CU_FAIL("results differ from the reference");
+	}
+}
+
 double *doubles(size_t n)
 {
 	return (double *)(void *)room(2 * n);
+}
+
+double *doubles_of(const float *values, size_t n)
+{
+	double *copy = doubles(n);
+
+	for (size_t i = 0; i < n; i++)
+		copy[i] = (double)values[i];
+	return copy;
+}
+
+stoker_address q8_room(uint32_t rows, uint32_t width)
+{
+	const uint64_t bytes = rows <= device->q8_rows ? rows * stoker_q8_bytes(device, width) : 0;
+
+	return bytes ? at(room(bytes / sizeof(float))) : 0;
 }
 
 unsigned threads = 2;
@@ -177,6 +235,11 @@ struct stoker_weight weights(const struct stoker_format *f, uint32_t in, uint32_
 	if (w.tiled)
 		CU_ASSERT_FATAL(!device->ops->tile(device, &w, NULL));
 	return w;
+}
+
+struct matrix plain(const struct stoker_weight *w, const double *values)
+{
+	return (struct matrix){ .in = w->in, .out = w->out, .count = w->count, .values = values };
 }
 
 void suite_ops(void)

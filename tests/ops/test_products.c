@@ -13,20 +13,6 @@ static double product_limit(const struct stoker_format *f, bool exact)
 	return f->group ? 0.02 : strstr(device->description, "cooperative") ? 2e-3 : 2e-6;
 }
 
-/* wanted[rows][out] = W x + bias, of a matrix's values. */
-static void multiply(const double *values, uint32_t in, uint32_t out, const float *x, uint32_t rows,
-		     const float *bias, double *wanted)
-{
-	for (uint32_t r = 0; r < rows; r++)
-		for (uint32_t o = 0; o < out; o++) {
-			double sum = bias ? (double)bias[o] : 0;
-
-			for (uint32_t i = 0; i < in; i++)
-				sum += values[(size_t)o * in + i] * (double)x[(size_t)r * in + i];
-			wanted[(size_t)r * out + o] = sum;
-		}
-}
-
 static void matmul(bool exact)
 {
 	static const uint32_t row_counts[] = { 1, 3, 5, 13 };
@@ -46,13 +32,15 @@ static void matmul(bool exact)
 			float *got = room((size_t)rows * out);
 
 			w.bias = c % 2 ? at(bias) : 0;
-			multiply(values, in, out, x, rows, w.bias ? bias : NULL, wanted);
+			struct matrix plain_w = plain(&w, values);
 			const struct op_matmul op = { .count = 1,
 						      .rows = rows,
 						      .weight = { &w },
 						      .dst = { at(got) },
 						      .src = at(x) };
 
+			plain_w.bias = w.bias ? doubles_of(bias, out) : NULL;
+			reference_matmul(&op, &plain_w, doubles_of(x, (size_t)rows * in), wanted);
 			RUN(matmul, op);
 			if (!(off_by(got, wanted, (size_t)rows * out) < product_limit(f, exact))) {
 				printf("\n    %s, %u rows, %s: off by %.2e", f->name, rows,
@@ -93,7 +81,11 @@ static void matmul_together(bool exact)
 			w[i] = weights(stoker_format_by_name(names[i]), in, outs[i], 1, values);
 			w[i].bias = biased ? at(bias) : 0;
 			wanted[i] = doubles((size_t)rows * outs[i]);
-			multiply(values, in, outs[i], x, rows, biased ? bias : NULL, wanted[i]);
+			struct matrix plain_w = plain(&w[i], values);
+
+			plain_w.bias = biased ? doubles_of(bias, outs[i]) : NULL;
+			reference_matmul(&op, &plain_w, doubles_of(x, (size_t)rows * in),
+					 wanted[i]);
 			got[i] = room((size_t)rows * outs[i]);
 			op.weight[i] = &w[i];
 			op.dst[i] = at(got[i]);
@@ -169,6 +161,107 @@ static void alone(bool exact)
 		}
 }
 
+/* Matrices with a scale beside their blocks, and with both. */
+static void matmul_scaled(bool exact)
+{
+	static const char *const formats[] = { "NVFP4", "Q4_0", "F32" };
+
+	for (size_t i = 0; i < 4 * ARRAY_SIZE(formats); i++) {
+		const struct stoker_format *f = stoker_format_by_name(formats[i / 4]);
+		const uint32_t rows = i & 1 ? 6 : 1, in = 128, out = 37;
+
+		pool_used = 0;
+		double *values = doubles((size_t)in * out), *wanted = doubles((size_t)rows * out);
+		struct stoker_weight w = weights(f, in, out, 1, values);
+		const float *x = noise((size_t)rows * in), *bias = noise(out), *scale = noise(1);
+		float *got = room((size_t)rows * out);
+		const struct op_matmul op = {
+			.count = 1, .rows = rows, .weight = { &w }, .dst = { at(got) }, .src = at(x)
+		};
+		struct matrix plain_w = plain(&w, values);
+
+		w.scale = at(scale);
+		w.bias = i & 2 ? at(bias) : 0;
+		plain_w.scale = doubles_of(scale, 1);
+		plain_w.bias = w.bias ? doubles_of(bias, out) : NULL;
+		reference_matmul(&op, &plain_w, doubles_of(x, (size_t)rows * in), wanted);
+		RUN(matmul, op);
+		check("matmul with a scale", got, wanted, (size_t)rows * out,
+		      product_limit(f, exact));
+	}
+}
+
+/* A matrix a head, whose inputs and outputs have gaps in between. */
+static void matmul_heads(bool exact)
+{
+	static const char *const formats[] = { "Q8_0", "Q4_0", "F16", "F32" };
+
+	for (size_t i = 0; i < 3 * ARRAY_SIZE(formats); i++) {
+		const struct stoker_format *f = stoker_format_by_name(formats[i / 3]);
+		const uint32_t rows = (uint32_t[]){ 1, 3, 13 }[i % 3], heads = 3, in = 64, out = 20;
+		const uint32_t src_head = in + 4, src_row = heads * src_head + 8;
+		const uint32_t dst_head = out + 4, dst_row = heads * dst_head + 12;
+
+		pool_used = 0;
+		double *values = doubles((size_t)in * out * heads);
+		const struct stoker_weight w = weights(f, in, out, heads, values);
+		const struct matrix plain_w = plain(&w, values);
+		const float *x = noise((size_t)rows * src_row);
+		float *got = zeros((size_t)rows * dst_row);
+		double *wanted = doubles_of(got, (size_t)rows * dst_row);
+		const struct op_matmul_heads op = { .weight = &w,
+						    .dst = at(got),
+						    .src = at(x),
+						    .rows = rows,
+						    .dst_stride = dst_row,
+						    .dst_head_stride = dst_head,
+						    .src_stride = src_row,
+						    .src_head_stride = src_head };
+
+		reference_matmul_heads(&op, &plain_w, doubles_of(x, (size_t)rows * src_row),
+				       wanted);
+		RUN(matmul_heads, op);
+		check("matmul of heads", got, wanted, (size_t)rows * dst_row,
+		      product_limit(f, exact));
+	}
+}
+
+/* Each activation, with a gate and without. */
+static void gated(bool exact)
+{
+	const struct stoker_format *f = stoker_format_by_name("Q8_0");
+
+	for (int kind = ACTIVATION_SILU; kind <= ACTIVATION_SILU_ONLY; kind++)
+		for (uint32_t rows = 1; rows < 8; rows += 6) {
+			const uint32_t in = 64, out = 45;
+
+			pool_used = 0;
+			double *gate_values = doubles(in * out), *up_values = doubles(in * out);
+			double *wanted = doubles(rows * out);
+			const bool gateless = kind == ACTIVATION_SILU_ONLY;
+			const struct stoker_weight none = { .at = 0 };
+			const struct stoker_weight up = weights(f, in, out, 1, up_values);
+			const struct stoker_weight gate =
+				gateless ? none : weights(f, in, out, 1, gate_values);
+			const struct matrix plain_gate = plain(&gate, gate_values);
+			const struct matrix plain_up = plain(&up, up_values);
+			const float *x = noise((size_t)rows * in);
+			float *got = room(rows * out), *scratch = room(rows * out);
+			const struct op_gated op = { .gate = &gate,
+						     .up = &up,
+						     .dst = at(got),
+						     .src = at(x),
+						     .scratch = at(scratch),
+						     .rows = rows,
+						     .activation = (enum stoker_activation)kind };
+
+			reference_gated(&op, gateless ? NULL : &plain_gate, &plain_up,
+					doubles_of(x, (size_t)rows * in), wanted);
+			RUN(gated, op);
+			check("gated", got, wanted, rows * out, exact ? 1e-5 : 0.06);
+		}
+}
+
 /* Rows of a table, also of one that is laid out for products. */
 static void embed(bool exact)
 {
@@ -182,30 +275,56 @@ static void embed(bool exact)
 		uint32_t *ids = number(0);
 		float *got = room(in);
 
+		const struct matrix table = plain(&w, values);
+		double *wanted = doubles(in);
+
 		for (uint32_t id = 0; id < out; id++) {
-			const struct op_embed op = {
+			struct op_embed op = {
 				.dst = at(got), .ids = at(ids), .table = &w, .rows = 1, .scale = 1
 			};
-			bool same = true;
 
 			*ids = id;
+			reference_embed(&op, &table, ids, wanted);
 			RUN(embed, op);
-			for (uint32_t i = 0; i < in; i++)
-				same = same && (double)got[i] == values[(size_t)id * in + i];
-			CU_ASSERT(same);
+			check_each(got, wanted, in, 0);
 		}
 	}
+}
+
+/* Several rows at once, in no order, and with a scale. */
+static void embed_scaled(bool exact)
+{
+	const uint32_t in = 256, out = 37, rows = 5;
+
+	(void)exact;
+	pool_used = 0;
+	double *values = doubles(in * out), *wanted = doubles(rows * in);
+	const struct stoker_weight w = weights(stoker_format_by_name("Q8_0"), in, out, 1, values);
+	const struct matrix table = plain(&w, values);
+	uint32_t *ids = (uint32_t *)(void *)room(rows);
+	float *got = room(rows * in);
+	const struct op_embed op = {
+		.dst = at(got), .ids = at(ids), .table = &w, .rows = rows, .scale = 1.5f
+	};
+
+	for (uint32_t r = 0; r < rows; r++)
+		ids[r] = (36 + 22 * r) % out;
+	reference_embed(&op, &table, ids, wanted);
+	RUN(embed, op);
+	check("embed with a scale", got, wanted, rows * in, 1e-6);
 }
 
 static void test_embed(void)
 {
 	run_all_sets(embed);
+	run_all_sets(embed_scaled);
 }
 
 static void test_matmul(void)
 {
 	run_all_sets(matmul);
 	run_all_sets(matmul_together);
+	run_all_sets(matmul_scaled);
 	run_all_sets(alone);
 	as_in_files = true;
 	run_all_sets(matmul);
@@ -217,9 +336,21 @@ static void test_not_finite(void)
 	run_all_sets(not_finite);
 }
 
+static void test_matmul_heads(void)
+{
+	run_all_sets(matmul_heads);
+}
+
+static void test_gated(void)
+{
+	run_all_sets(gated);
+}
+
 void add_products(void)
 {
 	TEST(test_embed);
 	TEST(test_matmul);
+	TEST(test_matmul_heads);
+	TEST(test_gated);
 	TEST(test_not_finite);
 }

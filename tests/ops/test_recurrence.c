@@ -2,57 +2,66 @@
 /* Layers with a state in place of a cache: short convolutions and the gated delta rule. */
 #include "ops.h"
 
-/* A convolution and a delta rule over rows at once equal the same over one row after the other. */
-static void recurrence(bool exact)
+/* A convolution over rows at once equals the same over one row after the other. */
+static void convolutions(bool exact)
 {
-	const uint32_t rows = 7, channels = 147, taps = 4, heads = 4, key_heads = 2, size = 12;
-	const uint32_t width = (2 * key_heads + heads) * size;
+	const uint32_t rows = 7, channels = 147, taps = 4;
+	const size_t all = (size_t)rows * channels, past = (size_t)channels * (taps - 1);
 
 	(void)exact;
 	pool_used = 0;
-	const float *x = noise((size_t)rows * channels), *w = noise((size_t)channels * taps);
-	float *state = room((size_t)channels * (taps - 1)), *got = room((size_t)rows * channels);
-	struct op_conv conv = { .dst = at(got),
-				.src = at(x),
-				.weight = at(w),
-				.state = at(state),
-				.rows = rows,
-				.channels = channels,
-				.taps = taps,
-				.dst_stride = channels,
-				.src_stride = channels };
+	const float *x = noise(all), *w = noise((size_t)channels * taps);
+	float *state = zeros(past), *got = room(all), *parts = room(all);
+	const double *x_plain = doubles_of(x, all), *w_plain = doubles_of(w, channels * taps);
+	double *state_wanted = doubles_of(state, past), *wanted = doubles(all);
+	struct op_conv op = { .dst = at(got),
+			      .src = at(x),
+			      .weight = at(w),
+			      .state = at(state),
+			      .rows = rows,
+			      .channels = channels,
+			      .taps = taps,
+			      .dst_stride = channels,
+			      .src_stride = channels };
 
-	memset(state, 0, (size_t)channels * (taps - 1) * sizeof(float));
-	RUN(conv, conv);
-	for (uint32_t t = 0; t < rows; t++)
-		for (uint32_t c = 0; c < channels; c++) {
-			double y = 0;
+	reference_conv(&op, w_plain, x_plain, state_wanted, wanted);
+	RUN(conv, op);
+	check_each(got, wanted, all, 1e-5);
+	check_each(state, state_wanted, past, 0);
 
-			for (uint32_t j = 0; j < taps; j++)
-				if (t + j + 1 >= taps)
-					y += (double)w[c * taps + j] *
-					     (double)x[(t + j + 1 - taps) * channels + c];
-			CU_ASSERT_DOUBLE_EQUAL(got[t * channels + c], y, 1e-5);
-		}
 	/* the same in two parts, of which the second has the first's state, and as silu */
-	float *parts = room((size_t)rows * channels);
-
-	memset(state, 0, (size_t)channels * (taps - 1) * sizeof(float));
-	conv.dst = at(parts);
-	conv.silu = true;
-	conv.rows = 2;
-	RUN(conv, conv);
-	conv.dst = at(parts + 2 * channels);
-	conv.src = at(x + 2 * channels);
-	conv.rows = rows - 2;
-	RUN(conv, conv);
-	for (uint32_t i = 0; i < rows * channels; i++)
+	memset(state, 0, past * sizeof(*state));
+	op.dst = at(parts);
+	op.silu = true;
+	op.rows = 2;
+	RUN(conv, op);
+	op.dst = at(parts + 2 * channels);
+	op.src = at(x + 2 * channels);
+	op.rows = rows - 2;
+	RUN(conv, op);
+	for (uint32_t i = 0; i < all; i++)
 		CU_ASSERT_DOUBLE_EQUAL(parts[i], got[i] / (1 + exp(-(double)got[i])), 1e-5);
+	op.rows = rows;
+	memset(state_wanted, 0, past * sizeof(*state_wanted));
+	reference_conv(&op, w_plain, x_plain, state_wanted, wanted);
+	check_each(parts, wanted, all, 1e-5);
+	check_each(state, state_wanted, past, 0);
+}
+
+/* From an empty state on, and from what that left. */
+static void delta_rule(bool grouped)
+{
+	const uint32_t rows = 7, heads = 4, key_heads = 2, size = 12;
+	const uint32_t width = (2 * key_heads + heads) * size;
+	const size_t all = (size_t)rows * heads * size, cells = (size_t)heads * size * size;
+
+	pool_used = 0;
 	const float *qkv = noise((size_t)rows * width), *alpha = noise((size_t)rows * heads);
 	const float *beta = noise((size_t)rows * heads), *dt = noise(heads), *a = noise(heads);
-	float *s = room((size_t)heads * size * size), *out = room((size_t)rows * heads * size);
-	double *reference = doubles((size_t)size * size), wanted[64], change[64];
-	const struct op_delta_net op = { .dst = at(out),
+	float *state = zeros(cells), *got = room(all);
+	const double *qkv_plain = doubles_of(qkv, (size_t)rows * width);
+	double *state_wanted = doubles_of(state, cells), *wanted = doubles(all);
+	const struct op_delta_net op = { .dst = at(got),
 					 .q = at(qkv),
 					 .k = at(qkv + key_heads * size),
 					 .v = at(qkv + 2 * key_heads * size),
@@ -60,47 +69,34 @@ static void recurrence(bool exact)
 					 .beta = at(beta),
 					 .dt = at(dt),
 					 .a = at(a),
-					 .state = at(s),
+					 .state = at(state),
 					 .rows = rows,
 					 .key_heads = key_heads,
 					 .value_heads = heads,
 					 .size = size,
 					 .qkv_stride = width,
-					 .dst_stride = heads * size };
+					 .dst_stride = heads * size,
+					 .grouped = grouped };
 
-	memset(s, 0, (size_t)heads * size * size * sizeof(float));
-	RUN(delta_net, op);
-	for (uint32_t h = 0; h < heads; h++) {
-		memset(reference, 0, (size_t)size * size * sizeof(*reference));
-		for (uint32_t t = 0; t < rows; t++) {
-			const float *q = qkv + (size_t)t * width + h % key_heads * size,
-				    *k = q + key_heads * size;
-			const float *v = qkv + (size_t)t * width + (2 * key_heads + h) * size;
-			const double decay =
-				exp(log1p(exp((double)alpha[t * heads + h] + (double)dt[h])) *
-				    (double)a[h]);
-			const double b = 1 / (1 + exp(-(double)beta[t * heads + h]));
-
-			for (uint32_t i = 0; i < size * size; i++)
-				reference[i] *= decay;
-			for (uint32_t j = 0; j < size; j++) {
-				change[j] = (double)v[j];
-				for (uint32_t i = 0; i < size; i++)
-					change[j] -= reference[i * size + j] * (double)k[i];
-				change[j] *= b;
-			}
-			for (uint32_t j = 0; j < size; j++) {
-				wanted[j] = 0;
-				for (uint32_t i = 0; i < size; i++) {
-					reference[i * size + j] += (double)k[i] * change[j];
-					wanted[j] +=
-						reference[i * size + j] * (double)q[i] / sqrt(size);
-				}
-				CU_ASSERT_DOUBLE_EQUAL(out[((size_t)t * heads + h) * size + j],
-						       wanted[j], 1e-4 * fmax(1, fabs(wanted[j])));
-			}
-		}
+	for (int round = 0; round < 2; round++) {
+		reference_delta_net(&op, qkv_plain, qkv_plain + key_heads * size,
+				    qkv_plain + 2 * key_heads * size,
+				    doubles_of(alpha, (size_t)rows * heads),
+				    doubles_of(beta, (size_t)rows * heads), doubles_of(dt, heads),
+				    doubles_of(a, heads), state_wanted, wanted);
+		RUN(delta_net, op);
+		if (!round)
+			check_each_by_size(got, wanted, all, 1e-4);
+		check("delta rule", got, wanted, all, 1e-4);
+		check("its state", state, state_wanted, cells, 1e-4);
 	}
+}
+
+static void recurrence(bool exact)
+{
+	convolutions(exact);
+	delta_rule(false);
+	delta_rule(true);
 }
 
 static void test_recurrence(void)

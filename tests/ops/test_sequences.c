@@ -2,154 +2,117 @@
 /* Ops that devices may run together: the same as one by one. */
 #include "ops.h"
 
-static double dot_of(const double *a, const double *b, uint32_t n)
-{
-	double sum = 0;
+/* Ops as a layer has them, and what they work on. */
+struct sequence {
+	uint32_t rows, in, out;
+	struct stoker_weight gate, up;
+	double *gate_values, *up_values;
+	float *x, *a, *h, *weight, *y, *g, *z;
+	struct op_add_norm norm;
+	struct op_matmul first, last;
+	struct op_gated gated;
+	struct op_binary square, add;
+};
 
-	for (uint32_t i = 0; i < n; i++)
-		sum += a[i] * b[i];
-	return sum;
+static struct op_binary same_shape(uint32_t rows, uint32_t width, enum binary_kind kind, float *a,
+				   const float *b)
+{
+	return (struct op_binary){ .dst = at(a),
+				   .a = at(a),
+				   .b = at(b),
+				   .kind = kind,
+				   .rows = rows,
+				   .width = width,
+				   .dst_stride = width,
+				   .a_stride = width,
+				   .b_stride = width,
+				   .scale = 0.5f };
 }
 
-double *doubles_of(const float *values, size_t n)
-{
-	double *copy = doubles(n);
-
-	for (size_t i = 0; i < n; i++)
-		copy[i] = (double)values[i];
-	return copy;
-}
-
-/* Room for q8 of rows; 0 where the device takes none. */
-static stoker_address q8_room(uint32_t rows, uint32_t width)
-{
-	const uint64_t bytes = rows <= device->q8_rows ? rows * stoker_q8_bytes(device, width) : 0;
-
-	return bytes ? at(room(bytes / sizeof(float))) : 0;
-}
-
-/* x += a / 2, and its RMS norm. */
-void add_and_norm(uint32_t rows, uint32_t in, double *x, const double *a, const float *weight,
-		  double *h)
-{
-	for (uint32_t r = 0; r < rows; r++) {
-		double sum = 0;
-
-		for (size_t i = (size_t)r * in; i < (size_t)(r + 1) * in; i++) {
-			x[i] += 0.5 * a[i];
-			sum += x[i] * x[i];
-		}
-		for (size_t i = 0; i < in; i++)
-			h[(size_t)r * in + i] = x[(size_t)r * in + i] *
-						(weight ? (double)weight[i] : 1.0) /
-						sqrt(sum / in + 1e-5);
-	}
-}
-
-/* y = W x for each row */
-static void multiply(uint32_t rows, uint32_t in, uint32_t out, const double *w, const double *x,
-		     double *y)
-{
-	for (uint32_t r = 0; r < rows; r++)
-		for (uint32_t o = 0; o < out; o++)
-			y[(size_t)r * out + o] = dot_of(w + (size_t)o * in, x + (size_t)r * in, in);
-}
-
-/* Ops as a layer has them, in one submission: devices may run some of them together. */
-static void sequences(bool exact)
+static void make_sequence(struct sequence *s)
 {
 	const struct stoker_format *f = stoker_format_by_name("Q4_0");
+	const uint32_t rows = s->rows, in = s->in, out = s->out;
+	const stoker_address h_q8 = q8_room(rows, in);
+
+	s->gate_values = doubles((size_t)in * out);
+	s->up_values = doubles((size_t)in * out);
+	s->gate = weights(f, in, out, 1, s->gate_values);
+	s->up = weights(f, in, out, 1, s->up_values);
+	s->x = noise((size_t)rows * in);
+	s->a = noise((size_t)rows * in);
+	s->weight = noise(in);
+	s->h = room((size_t)rows * in);
+	s->y = room((size_t)rows * out);
+	s->g = room((size_t)rows * out);
+	s->z = room((size_t)rows * out);
+	s->norm = (struct op_add_norm){ .x = at(s->x),
+					.a = at(s->a),
+					.h = at(s->h),
+					.h_q8 = h_q8,
+					.weight = at(s->weight),
+					.rows = rows,
+					.width = in,
+					.scale = 0.5f,
+					.eps = 1e-5f };
+	s->first = (struct op_matmul){ .count = 1,
+				       .rows = rows,
+				       .weight = { &s->up },
+				       .dst = { at(s->y) },
+				       .src = at(s->h),
+				       .src_q8 = h_q8 };
+	s->gated = (struct op_gated){ .gate = &s->gate,
+				      .up = &s->up,
+				      .dst = at(s->g),
+				      .src = at(s->h),
+				      .src_q8 = h_q8,
+				      .scratch = at(room((size_t)rows * out)),
+				      .rows = rows,
+				      .activation = ACTIVATION_SILU };
+	s->square = same_shape(rows, in, BINARY_MUL, s->h, s->h);
+	s->last = s->first; /* by then h_q8 is of other values */
+	s->last.dst[0] = at(s->z);
+	s->last.src_q8 = 0;
+	s->add = same_shape(rows, in, BINARY_ADD, s->x, s->a);
+}
+
+/* In one submission: devices may run some of them together. */
+static void sequences(bool exact)
+{
 	const double limit = exact ? 1e-5 : 0.03;
 
 	for (uint32_t rows = 1; rows < 7; rows += 5) {
-		const uint32_t in = 192, out = 45;
+		struct sequence s = { .rows = rows, .in = 192, .out = 45 };
+		const size_t ins = (size_t)rows * s.in, outs = (size_t)rows * s.out;
 
 		pool_used = 0;
-		double *gate_values = doubles((size_t)in * out),
-		       *up_values = doubles((size_t)in * out);
-		double *h_wanted = doubles((size_t)rows * in);
-		double *y_wanted = doubles((size_t)rows * out),
-		       *g_wanted = doubles((size_t)rows * out);
-		const struct stoker_weight gate = weights(f, in, out, 1, gate_values);
-		const struct stoker_weight up = weights(f, in, out, 1, up_values);
-		float *x = noise((size_t)rows * in), *h = room((size_t)rows * in);
-		const float *a = noise((size_t)rows * in), *weight = noise(in);
-		float *y = room((size_t)rows * out), *g = room((size_t)rows * out);
-		float *z = room((size_t)rows * out), *scratch = room((size_t)rows * out);
-		double *x_wanted = doubles_of(x, (size_t)rows * in);
-		const double *a_wanted = doubles_of(a, (size_t)rows * in);
-		const stoker_address h_q8 = q8_room(rows, in);
-		const struct op_binary add = { .dst = at(x),
-					       .a = at(x),
-					       .b = at(a),
-					       .kind = BINARY_ADD,
-					       .rows = rows,
-					       .width = in,
-					       .dst_stride = in,
-					       .a_stride = in,
-					       .b_stride = in,
-					       .scale = 0.5f };
-		const struct op_add_norm norm = { .x = at(x),
-						  .a = at(a),
-						  .h = at(h),
-						  .h_q8 = h_q8,
-						  .weight = at(weight),
-						  .rows = rows,
-						  .width = in,
-						  .scale = 0.5f,
-						  .eps = 1e-5f };
-		const struct op_matmul first = { .count = 1,
-						 .rows = rows,
-						 .weight = { &up },
-						 .dst = { at(y) },
-						 .src = at(h),
-						 .src_q8 = h_q8 };
-		const struct op_gated gated = { .gate = &gate,
-						.up = &up,
-						.dst = at(g),
-						.src = at(h),
-						.src_q8 = h_q8,
-						.scratch = at(scratch),
-						.rows = rows,
-						.activation = ACTIVATION_SILU };
-		const struct op_binary square = { .dst = at(h),
-						  .a = at(h),
-						  .b = at(h),
-						  .kind = BINARY_MUL,
-						  .rows = rows,
-						  .width = in,
-						  .dst_stride = in,
-						  .a_stride = in,
-						  .b_stride = in };
-		const struct op_matmul last = {
-			.count = 1, .rows = rows, .weight = { &up }, .dst = { at(z) }, .src = at(h)
-		};
+		make_sequence(&s);
+		const struct matrix gate = plain(&s.gate, s.gate_values);
+		const struct matrix up = plain(&s.up, s.up_values);
+		double *x = doubles_of(s.x, ins), *a = doubles_of(s.a, ins), *h = doubles(ins);
+		double *y = doubles(outs), *g = doubles(outs), *z = doubles(outs);
 
-		add_and_norm(rows, in, x_wanted, a_wanted, weight, h_wanted);
-		multiply(rows, in, out, up_values, h_wanted, y_wanted);
-		multiply(rows, in, out, gate_values, h_wanted, g_wanted);
-		for (uint32_t i = 0; i < rows * out; i++)
-			g_wanted[i] *= y_wanted[i] / (1 + exp(-g_wanted[i]));
+		reference_add_norm(&s.norm, doubles_of(s.weight, s.in), a, x, h);
+		reference_matmul(&s.first, &up, h, y);
+		reference_gated(&s.gated, &gate, &up, h, g);
+		reference_binary(&s.square, h, h, NULL, h);
+		reference_matmul(&s.last, &up, h, z);
+		reference_binary(&s.add, x, a, NULL, x);
 		carry(to_device);
 		CU_ASSERT_EQUAL(ops->begin(device, NULL), 0);
-		device_add_norm(device, &norm);
-		device_matmul(device, &first);
-		device_gated(device, &gated);
-		device_binary(device, &square); /* from here on h_q8 is of other values */
-		device_matmul(device, &last);
-		device_binary(device, &add);
+		device_add_norm(device, &s.norm);
+		device_matmul(device, &s.first);
+		device_gated(device, &s.gated);
+		device_binary(device, &s.square);
+		device_matmul(device, &s.last);
+		device_binary(device, &s.add);
 		submit();
 		carry(from_device);
-		CU_ASSERT(off_by(y, y_wanted, (size_t)rows * out) < limit);
-		CU_ASSERT(off_by(g, g_wanted, (size_t)rows * out) < 2 * limit);
-		for (uint32_t i = 0; i < rows * in; i++) {
-			x_wanted[i] += 0.5 * (double)a[i];
-			h_wanted[i] *= h_wanted[i];
-		}
-		multiply(rows, in, out, up_values, h_wanted, y_wanted);
-		CU_ASSERT(off_by(x, x_wanted, (size_t)rows * in) < 1e-6);
-		CU_ASSERT(off_by(h, h_wanted, (size_t)rows * in) < 1e-5);
-		CU_ASSERT(off_by(z, y_wanted, (size_t)rows * out) < limit);
+		CU_ASSERT(off_by(s.y, y, outs) < limit);
+		CU_ASSERT(off_by(s.g, g, outs) < 2 * limit);
+		CU_ASSERT(off_by(s.x, x, ins) < 1e-6);
+		CU_ASSERT(off_by(s.h, h, ins) < 1e-5);
+		CU_ASSERT(off_by(s.z, z, outs) < limit);
 	}
 }
 
@@ -164,52 +127,173 @@ enum {
 	RESIDUAL_WAYS = 64,
 };
 
-/* What a residual stream consists of. */
-struct stream {
-	uint32_t rows, width;
-	unsigned way;
-	float *x, *a;
-	stoker_address weight; /* of norms */
+/* A matrix for the device, and for the reference. */
+struct both {
+	struct stoker_weight w;
+	struct matrix plain;
 };
 
-/* The product of @src with @w, its way to the residual, and the norm of that to @h. */
-static void to_residual(const struct stream *s, const struct stoker_weight *w, const float *src,
-			stoker_address src_q8, const float *h, stoker_address h_q8, bool q8_only)
+static struct both both(const char *format, uint32_t in, uint32_t out)
 {
-	const struct op_add_norm then = { .x = at(s->x),
-					  .a = at(s->a),
-					  .h = at(h),
-					  .h_q8 = h_q8,
-					  .q8_only = q8_only,
-					  .weight = s->weight,
-					  .rows = s->rows,
-					  .width = s->width,
-					  .scale = 0.5f,
-					  .eps = 1e-5f };
-	const struct op_matmul op = { .count = 1,
-				      .rows = s->rows,
-				      .weight = { w },
-				      .dst = { at(s->a) },
-				      .src = at(src),
-				      .src_q8 = src_q8,
-				      .then = s->way & SEPARATE ? NULL : &then };
+	double *values = doubles((size_t)in * out);
+	struct both b = { .w = weights(stoker_format_by_name(format), in, out, 1, values) };
 
-	device_matmul(device, &op);
-	if (s->way & SEPARATE)
-		device_add_norm(device, &then);
+	b.plain = plain(&b.w, values);
+	return b;
+}
+
+enum { WIDTH = 64, INNER = 96, OUT = 45 };
+
+/* Products to and from a residual stream x, one of which is of u. */
+struct layer {
+	uint32_t rows;
+	unsigned way;
+	struct both down, side, up, gate, head, other;
+	float *x, *a, *u, *weight, *first, *h, *copied, *g, *scratch, *z, *y, *y_other;
+	stoker_address first_q8, h_q8, g_q8;
+	bool first_only, h_only; /* nothing reads their floats */
+};
+
+/* What the reference says of it. */
+struct results {
+	double *x, *a, *first, *h, *g, *z, *y, *y_other;
+};
+
+static void make_layer(struct layer *l)
+{
+	const uint32_t rows = l->rows;
+	const size_t all = (size_t)rows * WIDTH;
+	stoker_address second_q8;
+
+	l->down = both("Q4_0", INNER, WIDTH);
+	l->side = both("Q4_0", WIDTH, WIDTH);
+	l->up = both("Q4_0", WIDTH, INNER);
+	l->gate = both("Q4_0", WIDTH, INNER);
+	l->head = both("Q4_0", WIDTH, OUT);
+	l->other = both(l->way & MIXED_FORMATS ? "F16" : "Q4_0", WIDTH, OUT);
+	l->u = noise((size_t)rows * INNER);
+	l->weight = noise(WIDTH);
+	l->x = noise(all);
+	l->a = room(all);
+	l->first = room(all);
+	l->h = l->way & TWO_NORMS ? room(all) : l->first;
+	l->copied = room(all);
+	l->first_q8 = q8_room(rows, WIDTH);
+	second_q8 = q8_room(rows, WIDTH);
+	l->h_q8 = l->way & (TWO_NORMS | FROM_NORM) ? second_q8 : l->first_q8;
+	l->g_q8 = stoker_takes_q8(device, &l->down.w, rows) ? q8_room(rows, INNER) : 0;
+	l->first_only = stoker_takes_q8(device, &l->up.w, rows);
+	l->h_only = l->first_only && stoker_takes_q8(device, &l->other.w, rows) &&
+		    !(l->way & READ_FLOATS);
+	l->g = room((size_t)rows * INNER);
+	l->scratch = room((size_t)rows * INNER);
+	l->z = room((size_t)rows * INNER);
+	l->y = room((size_t)rows * OUT);
+	l->y_other = room((size_t)rows * OUT);
+}
+
+static struct results compute(const struct layer *l)
+{
+	const size_t all = (size_t)l->rows * WIDTH, inner = (size_t)l->rows * INNER;
+	const double *weight = l->way & NO_WEIGHT ? NULL : doubles_of(l->weight, WIDTH);
+	const struct op_matmul matmul = { .rows = l->rows };
+	const struct op_gated gated = { .rows = l->rows, .activation = ACTIVATION_SILU };
+	const struct op_add_norm then = {
+		.rows = l->rows, .width = WIDTH, .scale = 0.5f, .eps = 1e-5f
+	};
+	const struct results r = { .x = doubles_of(l->x, all),
+				   .a = doubles(all),
+				   .first = doubles(all),
+				   .h = doubles(all),
+				   .g = doubles(inner),
+				   .z = doubles(inner),
+				   .y = doubles((size_t)l->rows * OUT),
+				   .y_other = doubles((size_t)l->rows * OUT) };
+
+	reference_matmul(&matmul, &l->down.plain, doubles_of(l->u, inner), r.a);
+	reference_add_norm(&then, weight, r.a, r.x, r.first);
+	reference_matmul(&matmul, &l->up.plain, r.first, r.z);
+	reference_gated(&gated, &l->gate.plain, &l->up.plain, r.first, r.g);
+	if (l->way & FROM_NORM)
+		reference_matmul(&matmul, &l->side.plain, r.first, r.a);
+	else
+		reference_matmul(&matmul, &l->down.plain, r.g, r.a);
+	reference_add_norm(&then, weight, r.a, r.x, r.h);
+	reference_matmul(&matmul, &l->head.plain, r.h, r.y);
+	reference_matmul(&matmul, &l->other.plain, r.h, r.y_other);
+	return r;
 }
 
 static void matmul(uint32_t rows, const struct stoker_weight *w, float *dst, const float *src,
-		   stoker_address src_q8)
+		   stoker_address src_q8, const struct op_add_norm *then)
 {
 	const struct op_matmul op = { .count = 1,
 				      .rows = rows,
 				      .weight = { w },
 				      .dst = { at(dst) },
 				      .src = at(src),
-				      .src_q8 = src_q8 };
+				      .src_q8 = src_q8,
+				      .then = then };
 
 	device_matmul(device, &op);
+}
+
+/* The product of @src with @w, its way to the residual, and the norm of that to @h. */
+static void to_residual(const struct layer *l, const struct both *w, const float *src,
+			stoker_address src_q8, const float *h, stoker_address h_q8, bool q8_only)
+{
+	const struct op_add_norm then = { .x = at(l->x),
+					  .a = at(l->a),
+					  .h = at(h),
+					  .h_q8 = h_q8,
+					  .q8_only = q8_only,
+					  .weight = l->way & NO_WEIGHT ? 0 : at(l->weight),
+					  .rows = l->rows,
+					  .width = WIDTH,
+					  .scale = 0.5f,
+					  .eps = 1e-5f };
+
+	matmul(l->rows, &w->w, l->a, src, src_q8, l->way & SEPARATE ? NULL : &then);
+	if (l->way & SEPARATE)
+		device_add_norm(device, &then);
+}
+
+static void record_layer(const struct layer *l)
+{
+	const struct op_gated gated = { .gate = &l->gate.w,
+					.up = &l->up.w,
+					.dst = at(l->g),
+					.dst_q8 = l->g_q8,
+					.src = at(l->first),
+					.src_q8 = l->first_q8,
+					.scratch = at(l->scratch),
+					.rows = l->rows,
+					.activation = ACTIVATION_SILU };
+	const struct op_matmul heads = { .count = 2,
+					 .rows = l->rows,
+					 .weight = { &l->other.w, &l->head.w },
+					 .dst = { at(l->y_other), at(l->y) },
+					 .src = at(l->h),
+					 .src_q8 = l->h_q8 };
+	const struct op_copy read = { .dst = at(l->copied),
+				      .src = at(l->h),
+				      .rows = l->rows,
+				      .width = WIDTH,
+				      .dst_stride = WIDTH,
+				      .src_stride = WIDTH };
+
+	to_residual(l, &l->down, l->u, 0, l->first, l->first_q8, l->first_only);
+	if (l->way & FROM_NORM) {
+		to_residual(l, &l->side, l->first, l->first_q8, l->h, l->h_q8, l->h_only);
+	} else {
+		device_gated(device, &gated);
+		to_residual(l, &l->down, l->g, l->g_q8, l->h, l->h_q8, l->h_only);
+	}
+	if (l->way & TWO_NORMS)
+		matmul(l->rows, &l->up.w, l->z, l->first, l->first_q8, NULL);
+	device_matmul(device, &heads);
+	if (l->way & READ_FLOATS)
+		device_copy(device, &read);
 }
 
 /*
@@ -218,106 +302,28 @@ static void matmul(uint32_t rows, const struct stoker_weight *w, float *dst, con
  */
 static void residual(uint32_t rows, unsigned way, double limit)
 {
-	const struct stoker_format *f = stoker_format_by_name("Q4_0");
-	const struct stoker_format *other = stoker_format_by_name("F16");
-	const uint32_t width = 64, inner = 96, out = 45;
-	const size_t all = (size_t)rows * width;
+	const size_t all = (size_t)rows * WIDTH, outs = (size_t)rows * OUT;
+	struct layer l = { .rows = rows, .way = way };
+	struct results wanted;
 
 	pool_used = 0;
-	double *down_values = doubles((size_t)inner * width),
-	       *side_values = doubles((size_t)width * width);
-	double *up_values = doubles((size_t)width * inner),
-	       *gate_values = doubles((size_t)width * inner);
-	double *head_values = doubles((size_t)width * out),
-	       *other_values = doubles((size_t)width * out);
-	const struct stoker_weight down = weights(f, inner, width, 1, down_values);
-	const struct stoker_weight side = weights(f, width, width, 1, side_values);
-	const struct stoker_weight up = weights(f, width, inner, 1, up_values);
-	const struct stoker_weight gate = weights(f, width, inner, 1, gate_values);
-	const struct stoker_weight head = weights(f, width, out, 1, head_values);
-	const struct stoker_weight another =
-		weights(way & MIXED_FORMATS ? other : f, width, out, 1, other_values);
-	const float *u = noise((size_t)rows * inner), *weight = noise(width);
-	float *first = room(all), *h = way & TWO_NORMS ? room(all) : first, *copied = room(all);
-	const struct stream s = { .rows = rows,
-				  .width = width,
-				  .way = way,
-				  .x = noise(all),
-				  .a = room(all),
-				  .weight = way & NO_WEIGHT ? 0 : at(weight) };
-	const stoker_address first_q8 = q8_room(rows, width), second_q8 = q8_room(rows, width);
-	const stoker_address h_q8 = way & (TWO_NORMS | FROM_NORM) ? second_q8 : first_q8;
-	const stoker_address g_q8 = stoker_takes_q8(device, &down, rows) ? q8_room(rows, inner) : 0;
-	/* the test itself looks at floats only where something is said to read them */
-	const bool only = stoker_takes_q8(device, &up, rows);
-	const bool h_only = only && stoker_takes_q8(device, &another, rows) && !(way & READ_FLOATS);
-	float *g = room((size_t)rows * inner), *scratch = room((size_t)rows * inner);
-	float *z = room((size_t)rows * inner);
-	float *y = room((size_t)rows * out), *y_other = room((size_t)rows * out);
-	double *x_wanted = doubles_of(s.x, all), *u_wanted = doubles_of(u, (size_t)rows * inner);
-	double *a_wanted = doubles(all), *g_wanted = doubles((size_t)rows * inner);
-	double *first_wanted = doubles(all), *h_wanted = doubles(all);
-	double *z_wanted = doubles((size_t)rows * inner), *y_wanted = doubles((size_t)rows * out);
-	const struct op_gated gated = { .gate = &gate,
-					.up = &up,
-					.dst = at(g),
-					.dst_q8 = g_q8,
-					.src = at(first),
-					.src_q8 = first_q8,
-					.scratch = at(scratch),
-					.rows = rows,
-					.activation = ACTIVATION_SILU };
-	const struct op_matmul heads = { .count = 2,
-					 .rows = rows,
-					 .weight = { &another, &head },
-					 .dst = { at(y_other), at(y) },
-					 .src = at(h),
-					 .src_q8 = h_q8 };
-	const struct op_copy read = { .dst = at(copied),
-				      .src = at(h),
-				      .rows = rows,
-				      .width = width,
-				      .dst_stride = width,
-				      .src_stride = width };
-
-	multiply(rows, inner, width, down_values, u_wanted, a_wanted);
-	add_and_norm(rows, width, x_wanted, a_wanted, s.weight ? weight : NULL, first_wanted);
-	multiply(rows, width, inner, up_values, first_wanted, z_wanted);
-	multiply(rows, width, inner, gate_values, first_wanted, g_wanted);
-	for (size_t i = 0; i < (size_t)rows * inner; i++)
-		g_wanted[i] *= z_wanted[i] / (1 + exp(-g_wanted[i]));
-	if (way & FROM_NORM)
-		multiply(rows, width, width, side_values, first_wanted, a_wanted);
-	else
-		multiply(rows, inner, width, down_values, g_wanted, a_wanted);
-	add_and_norm(rows, width, x_wanted, a_wanted, s.weight ? weight : NULL, h_wanted);
-
+	make_layer(&l);
+	wanted = compute(&l);
 	carry(to_device);
 	CU_ASSERT_EQUAL(ops->begin(device, NULL), 0);
-	to_residual(&s, &down, u, 0, first, first_q8, only);
-	if (way & FROM_NORM) {
-		to_residual(&s, &side, first, first_q8, h, h_q8, h_only);
-	} else {
-		device_gated(device, &gated);
-		to_residual(&s, &down, g, g_q8, h, h_q8, h_only);
-	}
-	if (way & TWO_NORMS)
-		matmul(rows, &up, z, first, first_q8);
-	device_matmul(device, &heads);
-	if (way & READ_FLOATS)
-		device_copy(device, &read);
+	record_layer(&l);
 	submit();
 	carry(from_device);
-	CU_ASSERT(off_by(s.x, x_wanted, all) < limit);
-	CU_ASSERT(off_by(s.a, a_wanted, all) < 2 * limit);
-	CU_ASSERT(h_only || off_by(h, h_wanted, all) < 2 * limit);
-	CU_ASSERT(!(way & TWO_NORMS) || only || off_by(first, first_wanted, all) < limit);
-	CU_ASSERT(!(way & TWO_NORMS) || off_by(z, z_wanted, (size_t)rows * inner) < limit);
-	CU_ASSERT(!(way & READ_FLOATS) || !memcmp(copied, h, all * sizeof(*h)));
-	multiply(rows, width, out, head_values, h_wanted, y_wanted);
-	CU_ASSERT(off_by(y, y_wanted, (size_t)rows * out) < 2 * limit);
-	multiply(rows, width, out, other_values, h_wanted, y_wanted);
-	CU_ASSERT(off_by(y_other, y_wanted, (size_t)rows * out) < 2 * limit);
+	CU_ASSERT(off_by(l.x, wanted.x, all) < limit);
+	CU_ASSERT(off_by(l.a, wanted.a, all) < 2 * limit);
+	CU_ASSERT(l.h_only || off_by(l.h, wanted.h, all) < 2 * limit);
+	if (way & TWO_NORMS) {
+		CU_ASSERT(l.first_only || off_by(l.first, wanted.first, all) < limit);
+		CU_ASSERT(off_by(l.z, wanted.z, (size_t)rows * INNER) < limit);
+	}
+	CU_ASSERT(!(way & READ_FLOATS) || !memcmp(l.copied, l.h, all * sizeof(*l.h)));
+	CU_ASSERT(off_by(l.y, wanted.y, outs) < 2 * limit);
+	CU_ASSERT(off_by(l.y_other, wanted.y_other, outs) < 2 * limit);
 }
 
 static void residuals(bool exact)
@@ -342,6 +348,7 @@ static void attention_and_product(bool exact)
 		       *wanted = doubles((size_t)rows * out);
 		const struct stoker_weight w =
 			weights(stoker_format_by_name("Q4_0"), width, out, 1, values);
+		const struct matrix plain_w = plain(&w, values);
 		float *o = room((size_t)rows * width), *y = room((size_t)rows * out);
 		const stoker_address o_q8 = stoker_takes_q8(device, &w, rows) ? q8_room(rows, width)
 									      : 0;
@@ -365,10 +372,11 @@ static void attention_and_product(bool exact)
 		carry(to_device);
 		CU_ASSERT_EQUAL(ops->begin(device, NULL), 0);
 		device_attention(device, &attend);
-		matmul(rows, &w, y, o, o_q8);
+		matmul(rows, &w, y, o, o_q8, NULL);
 		submit();
 		carry(from_device);
-		multiply(rows, width, out, values, doubles_of(o, (size_t)rows * width), wanted);
+		reference_matmul(&(struct op_matmul){ .rows = rows }, &plain_w,
+				 doubles_of(o, (size_t)rows * width), wanted);
 		CU_ASSERT(off_by(y, wanted, (size_t)rows * out) < (exact ? 1e-5 : 0.03));
 	}
 }
