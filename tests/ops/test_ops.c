@@ -176,39 +176,58 @@ void run_on(const char *name, bool exact, void (*test)(bool exact))
 	stoker_device_close(&device);
 }
 
-/* Products with 32-bit floats throughout (exact), and where a device has it with 8-bit codes. */
-void run_all_sets(void (*test)(bool exact))
-{
-	static const struct {
-		const char *words;
-		bool exact;
-	} variants[] = {
-		{ "", true },
-		{ "pairs,no-dot", false },
-		{ "as-gpu,no-control,no-budget", true },
-		{ "as-gpu,separate", true },
-		{ "dot,no-tensor", false },
-		{ "tensor,no-dot,no-pairs", false },
-	};
-	const char *few = getenv("STOKER_TEST_VARIANTS");
-	const size_t most = few ? MIN((size_t)atoi(few), ARRAY_SIZE(variants))
-				: ARRAY_SIZE(variants);
+/*
+ * What every op is tested on, a row each: exact ones take products with 32-bit floats throughout,
+ * others with 8-bit codes where they have them.  The CPU is taken with each instruction set.
+ */
+static const struct tested {
+	const char *name;
+	bool exact;
+	const char *words; /* of STOKER_VULKAN; NULL: on the CPU */
+} tested[] = {
+	{ "cpu", false, NULL },
+	{ "cpu", true, NULL },
+	{ "vulkan", true, "" },
+	{ "vulkan", false, "pairs,no-dot" },
+	{ "vulkan", true, "as-gpu,no-control,no-budget" },
+	{ "vulkan", true, "as-gpu,separate" },
+	{ "vulkan", false, "dot,no-tensor" },
+	{ "vulkan", false, "tensor,no-dot,no-pairs" },
+};
 
+static void run_on_cpu(const struct tested *t, void (*test)(bool exact))
+{
 	for (int isa = 0; isa < STOKER_ISA_COUNT; isa++)
-		for (int exact = 0; exact < 2 && stoker_isa_supported((enum stoker_isa)isa);
-		     exact++) {
+		if (stoker_isa_supported((enum stoker_isa)isa)) {
 			setenv("STOKER_ISA", stoker_isa_name((enum stoker_isa)isa), 1);
-			run_on("cpu", exact, test);
+			run_on(t->name, t->exact, test);
 			unsetenv("STOKER_ISA");
 		}
-	for (size_t i = 0; i < most && vulkan_is_here(); i++) {
-		char words[128];
+}
 
-		snprintf(words, sizeof(words), "%s,%s", variants[i].words, vulkan_words());
-		setenv("STOKER_VULKAN", words, 1);
-		run_on("vulkan", variants[i].exact, test);
-		setenv("STOKER_VULKAN", vulkan_words(), 1);
-	}
+static void run_on_vulkan(const struct tested *t, void (*test)(bool exact))
+{
+	char words[128];
+
+	if (!vulkan_is_here())
+		return;
+	snprintf(words, sizeof(words), "%s,%s", t->words, vulkan_words());
+	setenv("STOKER_VULKAN", words, 1);
+	run_on(t->name, t->exact, test);
+	setenv("STOKER_VULKAN", vulkan_words(), 1);
+}
+
+/* STOKER_TEST_VARIANTS is how many forms of the Vulkan device are taken. */
+void run_all_sets(void (*test)(bool exact))
+{
+	const char *few = getenv("STOKER_TEST_VARIANTS");
+	size_t left = few ? (size_t)atoi(few) : ARRAY_SIZE(tested);
+
+	for (const struct tested *t = tested; t < tested + ARRAY_SIZE(tested); t++)
+		if (!t->words)
+			run_on_cpu(t, test);
+		else if (left && left--)
+			run_on_vulkan(t, test);
 }
 
 bool as_in_files;
