@@ -159,6 +159,16 @@ static struct store_read *next_read(struct fake_store *f)
 	return NULL;
 }
 
+/* With the lock. */
+static bool let_go(struct fake_store *f)
+{
+	const bool held = f->holds;
+
+	f->holds = false;
+	memset(f->due, 0, sizeof(f->due));
+	return held;
+}
+
 static size_t fake_complete(struct stoker_store *s, struct store_read **out, size_t max, bool wait)
 {
 	struct fake_store *f = (struct fake_store *)s;
@@ -181,8 +191,7 @@ static size_t fake_complete(struct stoker_store *s, struct store_read **out, siz
 		/* whoever waits for what nobody needs is let go, as failed */
 		if (f->holds && stoker_now_ns() > patience) {
 			f->misuse++;
-			f->holds = false;
-			memset(f->due, 0, sizeof(f->due));
+			let_go(f);
 		}
 		pthread_mutex_unlock(&f->lock);
 		usleep(50);
@@ -191,6 +200,16 @@ static size_t fake_complete(struct stoker_store *s, struct store_read **out, siz
 	f->completing--;
 	leave(f);
 	return count;
+}
+
+bool fake_store_let_go(struct fake_store *f)
+{
+	bool held;
+
+	pthread_mutex_lock(&f->lock);
+	held = let_go(f);
+	pthread_mutex_unlock(&f->lock);
+	return held;
 }
 
 static void fake_destroy(struct stoker_store *s)

@@ -30,6 +30,8 @@ struct fake_store {
 };
 
 struct fake_store *fake_store_open(bool concurrent, unsigned failing, uint64_t seed);
+/* What it holds back may end; false: it did before, as someone waited for it. */
+bool fake_store_let_go(struct fake_store *f);
 
 /* Devices that share memory with the host, and that have some of their own. */
 extern const struct stoker_device_ops plain_ops, apart_ops;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Profiles: sums, the file, energy counters of a folder that looks like /sys; real ones of both
- * devices. */
+/*
+ * Profiles: sums, the file, energy counters of a folder that looks like /sys; real ones of both
+ * devices.
+ */
 #include <json-c/json.h>
 #include <sys/stat.h>
 #include <unistd.h>
