@@ -172,7 +172,7 @@ static bool let_go(struct fake_store *f)
 static size_t fake_complete(struct stoker_store *s, struct store_read **out, size_t max, bool wait)
 {
 	struct fake_store *f = (struct fake_store *)s;
-	const uint64_t patience = stoker_now_ns() + 2000000000;
+	const uint64_t patience = stoker_now_ns() + 10000000000;
 	size_t count = 0;
 
 	enter(f);
