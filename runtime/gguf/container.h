@@ -20,7 +20,7 @@ struct key {
 	struct stoker_gguf_key public;
 	const uint8_t *value; /* in its file's head, after the type (and element type and count) */
 	size_t value_bytes;
-	uint64_t name_at, value_at; /* offsets, while the head may still move */
+	uint64_t value_at; /* its offset, while the head may still move */
 };
 
 struct stoker_gguf {
@@ -39,13 +39,7 @@ struct stoker_gguf {
 };
 
 /* Bytes of a value by its type; 0: they vary. */
-static const uint8_t scalar_bytes[] = {
-	[STOKER_GGUF_U8] = 1,	 [STOKER_GGUF_I8] = 1,	 [STOKER_GGUF_U16] = 2,
-	[STOKER_GGUF_I16] = 2,	 [STOKER_GGUF_U32] = 4,	 [STOKER_GGUF_I32] = 4,
-	[STOKER_GGUF_F32] = 4,	 [STOKER_GGUF_BOOL] = 1, [STOKER_GGUF_U64] = 8,
-	[STOKER_GGUF_I64] = 8,	 [STOKER_GGUF_F64] = 8,	 [STOKER_GGUF_STRING] = 0,
-	[STOKER_GGUF_ARRAY] = 0,
-};
+extern const uint8_t gguf_scalar_bytes[STOKER_GGUF_F64 + 1];
 
 /* Reads and checks the head of @file, whose keys and tensors follow those that @g has. */
 int gguf_parse_file(struct stoker_gguf *g, struct file *file, struct stoker_error *err);

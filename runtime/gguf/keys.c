@@ -46,7 +46,7 @@ static const uint8_t *element(const struct stoker_gguf_key *public, uint64_t ind
 	const struct key *key = (const struct key *)public;
 	const bool array = public->type == STOKER_GGUF_ARRAY;
 
-	return key->value + (array ? 12 + index * scalar_bytes[public->element_type] : 0);
+	return key->value + (array ? 12 + index * gguf_scalar_bytes[public->element_type] : 0);
 }
 
 int stoker_gguf_i64(const struct stoker_gguf *gguf, const struct stoker_gguf_key *key,
@@ -55,12 +55,12 @@ int stoker_gguf_i64(const struct stoker_gguf *gguf, const struct stoker_gguf_key
 	uint64_t bits = 0;
 
 	(void)gguf;
-	if (key->element_type > STOKER_GGUF_F64 || !scalar_bytes[key->element_type] ||
+	if (key->element_type > STOKER_GGUF_F64 || !gguf_scalar_bytes[key->element_type] ||
 	    key->element_type == STOKER_GGUF_F32 || key->element_type == STOKER_GGUF_F64)
 		return -EINVAL;
 	if (index >= key->count)
 		return -ERANGE;
-	memcpy(&bits, element(key, index), scalar_bytes[key->element_type]);
+	memcpy(&bits, element(key, index), gguf_scalar_bytes[key->element_type]);
 	switch (key->element_type) {
 	case STOKER_GGUF_I8:
 		*value = (int8_t)bits;

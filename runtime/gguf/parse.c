@@ -17,6 +17,14 @@ enum {
 	LEAST_TENSOR = 8 + 1 + 4 + 8 + 4 + 8,
 };
 
+const uint8_t gguf_scalar_bytes[] = {
+	[STOKER_GGUF_U8] = 1,	 [STOKER_GGUF_I8] = 1,	 [STOKER_GGUF_U16] = 2,
+	[STOKER_GGUF_I16] = 2,	 [STOKER_GGUF_U32] = 4,	 [STOKER_GGUF_I32] = 4,
+	[STOKER_GGUF_F32] = 4,	 [STOKER_GGUF_BOOL] = 1, [STOKER_GGUF_U64] = 8,
+	[STOKER_GGUF_I64] = 8,	 [STOKER_GGUF_F64] = 8,	 [STOKER_GGUF_STRING] = 0,
+	[STOKER_GGUF_ARRAY] = 0,
+};
+
 /* Where the parser is in one file; the first failure sticks. */
 struct parser {
 	struct stoker_gguf *gguf;
@@ -128,10 +136,11 @@ static void skip_value(struct parser *p, uint64_t type, const char *key, unsigne
 		take(p, take_uint(p, 8, key), key);
 	} else if (type == STOKER_GGUF_ARRAY) {
 		const uint64_t element = take_uint(p, 4, key), count = take_uint(p, 8, key);
-		const uint64_t least = element == STOKER_GGUF_STRING	    ? 8
-				       : element == STOKER_GGUF_ARRAY	    ? 12
-				       : element < ARRAY_SIZE(scalar_bytes) ? scalar_bytes[element]
-									    : 1;
+		const uint64_t least = element == STOKER_GGUF_STRING  ? 8
+				       : element == STOKER_GGUF_ARRAY ? 12
+				       : element < ARRAY_SIZE(gguf_scalar_bytes)
+					       ? gguf_scalar_bytes[element]
+					       : 1;
 		uint64_t bytes;
 
 		if (p->failed)
@@ -146,14 +155,14 @@ static void skip_value(struct parser *p, uint64_t type, const char *key, unsigne
 						"file's %llu bytes",
 						p->file->path, key, (unsigned long long)count,
 						(unsigned long long)p->file->bytes);
-		} else if (element < ARRAY_SIZE(scalar_bytes) && scalar_bytes[element]) {
+		} else if (element < ARRAY_SIZE(gguf_scalar_bytes) && gguf_scalar_bytes[element]) {
 			take(p, bytes, key);
 		} else {
 			for (uint64_t i = 0; i < count && !p->failed; i++)
 				skip_value(p, element, key, depth + 1);
 		}
-	} else if (type < ARRAY_SIZE(scalar_bytes)) {
-		take(p, scalar_bytes[type], key);
+	} else if (type < ARRAY_SIZE(gguf_scalar_bytes)) {
+		take(p, gguf_scalar_bytes[type], key);
 	} else {
 		p->failed = stoker_fail(p->err, -EINVAL, "%s: key %s: unknown value type %llu",
 					p->file->path, key, (unsigned long long)type);

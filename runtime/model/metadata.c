@@ -6,8 +6,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { MAX_NAME = 160 };
-
 void model_fail(struct stoker_model *m, int code, const char *fmt, ...)
 {
 	char text[320];
@@ -23,15 +21,15 @@ void model_fail(struct stoker_model *m, int code, const char *fmt, ...)
 }
 
 static const struct stoker_gguf_key *find_key(const struct stoker_model *m, const char *key,
-					      char name[MAX_NAME])
+					      char name[STOKER_MAX_NAME])
 {
-	snprintf(name, MAX_NAME, "%s.%s", m->architecture->name, key);
+	snprintf(name, STOKER_MAX_NAME, "%s.%s", m->architecture->name, key);
 	return stoker_gguf_find(m->gguf, name);
 }
 
 bool model_has(const struct stoker_model *m, const char *key)
 {
-	char name[MAX_NAME];
+	char name[STOKER_MAX_NAME];
 
 	return find_key(m, key, name) != NULL;
 }
@@ -48,7 +46,7 @@ static uint32_t u32_of(struct stoker_model *m, const struct stoker_gguf_key *key
 
 uint32_t model_u32_or(struct stoker_model *m, const char *key, uint32_t fallback)
 {
-	char name[MAX_NAME];
+	char name[STOKER_MAX_NAME];
 	const struct stoker_gguf_key *k = find_key(m, key, name);
 
 	return k ? u32_of(m, k, 0) : fallback;
@@ -56,7 +54,7 @@ uint32_t model_u32_or(struct stoker_model *m, const char *key, uint32_t fallback
 
 uint32_t model_u32(struct stoker_model *m, const char *key)
 {
-	char name[MAX_NAME];
+	char name[STOKER_MAX_NAME];
 	const struct stoker_gguf_key *k = find_key(m, key, name);
 
 	if (!k)
@@ -67,7 +65,7 @@ uint32_t model_u32(struct stoker_model *m, const char *key)
 uint32_t model_layer_u32_or(struct stoker_model *m, const char *key, uint32_t layer,
 			    uint32_t fallback)
 {
-	char name[MAX_NAME];
+	char name[STOKER_MAX_NAME];
 	const struct stoker_gguf_key *k = find_key(m, key, name);
 
 	if (!k)
@@ -82,7 +80,7 @@ uint32_t model_layer_u32_or(struct stoker_model *m, const char *key, uint32_t la
 
 float model_f32_or(struct stoker_model *m, const char *key, float fallback)
 {
-	char name[MAX_NAME];
+	char name[STOKER_MAX_NAME];
 	const struct stoker_gguf_key *k = find_key(m, key, name);
 	double value = (double)fallback;
 
@@ -105,7 +103,7 @@ bool model_bool_or(struct stoker_model *m, const char *key, bool fallback)
 
 bool model_string_is(struct stoker_model *m, const char *key, const char *value)
 {
-	char name[MAX_NAME];
+	char name[STOKER_MAX_NAME];
 	const struct stoker_gguf_key *k = find_key(m, key, name);
 	struct stoker_string s;
 

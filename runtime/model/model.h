@@ -20,6 +20,7 @@ enum {
 	STOKER_MAX_EXPERTS = 4096,
 	STOKER_MAX_WIDTH = 1 << 20,
 	STOKER_MAX_STATE = 1 << 10, /* of a delta net, squared a head */
+	STOKER_MAX_NAME = 160,	    /* of a tensor or a key that architectures ask for */
 };
 
 /* Rotation of the first 2 * pairs values of a head. */
@@ -138,7 +139,7 @@ struct stoker_model {
 	size_t block_count;
 	struct stoker_memory made_memory; /* of all made vectors */
 	uint64_t made_bytes;
-	uint64_t memory; /* the budget, 0: none was needed */
+	uint64_t memory; /* the budget, 0: everything is in memory without one */
 	struct model_needs needs;
 	uint64_t slot_bytes; /* what the experts get */
 	bool paged;	     /* experts stay on the drive */
@@ -148,9 +149,10 @@ struct stoker_model {
 
 	/* while loading */
 	uint64_t *file_places; /* where each file begins, and the end of the last one: place.c */
+	const struct stoker_gguf_tensor **by_place; /* all tensors */
 	struct made_vector *made;
 	size_t made_count;
-	struct stoker_weight *tiled; /* that the device lays out */
+	struct stoker_weight *tiled; /* that the device lays out; once placed, in order of places */
 	size_t tiled_count;
 	struct stoker_weight largest[FORMAT_IDS]; /* of each format, by its id */
 	struct stoker_error *err;
@@ -185,7 +187,7 @@ bool model_string_is(struct stoker_model *m, const char *key, const char *value)
 
 /*
  * "NAME.weight" of shape [in, out, count] with "NAME.bias" and "NAME.scale" where they exist.
- * False and w->at 0 when there is no such tensor, which is a failure unless @optional.
+ * False and w->at 0 when there is no such tensor, which is a failure if @presence is REQUIRED.
  */
 enum presence { REQUIRED, OPTIONAL };
 bool model_weight(struct stoker_model *m, struct stoker_weight *w, enum presence presence,
@@ -206,7 +208,7 @@ stoker_address model_place_of(const struct stoker_model *m, const struct stoker_
 stoker_address model_constant(struct stoker_model *m, const float *values, uint64_t count);
 stoker_address model_converted(struct stoker_model *m, const struct stoker_gguf_tensor *t,
 			       uint64_t count);
-/* What is at a place that isn't a made vector's. */
+/* What is at a place, NULL: nothing that a file holds. */
 const struct stoker_gguf_tensor *model_tensor_at(const struct stoker_model *m,
 						 stoker_address place);
 uint32_t model_file_at(const struct stoker_model *m, stoker_address place, uint64_t *offset);
@@ -224,6 +226,8 @@ int model_load(struct stoker_device *device, struct stoker_gguf *gguf,
 
 /* Decides what memory is given to, or fails with all figures: see budget.c. */
 int model_plan(struct stoker_model *m, const struct stoker_model_params *params, const char *root);
+/* Has the device take what it works in for batches of @batch rows, as the budget counted it. */
+int model_reserve(const struct stoker_model *m, uint32_t batch, struct stoker_error *err);
 
 /* Experts that stay on the drive: see paging.c. */
 bool model_can_page(const struct stoker_gguf_tensor *t);
@@ -252,9 +256,12 @@ uint32_t model_width(struct stoker_model *m, const char *key, uint32_t value);
 /* @rows rows of @w from @first on, as a matrix of their own. */
 struct stoker_weight weight_rows(const struct stoker_weight *w, uint32_t first, uint32_t rows);
 
-/* Frequencies from rope.* metadata with @base; @factors divides them, 0 for none. */
+/*
+ * Frequencies from rope.* metadata with @base; the tensor called @factors_name, NULL for none,
+ * divides them.
+ */
 struct rope model_rope(struct stoker_model *m, uint32_t dimensions, bool interleaved, float base,
-		       const char *factors, bool scaled);
+		       const char *factors_name, bool scaled);
 
 /* The parts most architectures share; @il is the layer. */
 void load_common(struct stoker_model *m);

@@ -19,24 +19,42 @@ enum { MADE_ALIGN = 64 };
 
 enum { BOUNCE_BYTES = 16 << 20 }; /* for memory that the host doesn't see */
 
+static int by_place(const void *a, const void *b)
+{
+	const struct stoker_gguf_tensor *x = *(const struct stoker_gguf_tensor *const *)a;
+	const struct stoker_gguf_tensor *y = *(const struct stoker_gguf_tensor *const *)b;
+
+	if (x->file != y->file)
+		return x->file < y->file ? -1 : 1;
+	return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
 int model_begin_description(struct stoker_model *m)
 {
 	const uint32_t files = stoker_gguf_file_count(m->gguf);
+	const size_t tensors = stoker_gguf_tensor_count(m->gguf);
 	uint64_t at = 0, bytes;
 
 	m->file_places = calloc(files + 1, sizeof(*m->file_places));
-	if (!m->file_places)
+	m->by_place = calloc(tensors + 1, sizeof(*m->by_place));
+	if (!m->file_places || !m->by_place)
 		return stoker_fail(m->err, -ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < files; i++) {
 		const char *path = stoker_gguf_file(m->gguf, i, NULL, &bytes);
 
 		m->file_places[i] = at;
 		if (!stoker_add(at, bytes, &at) || at > UINT64_MAX / 2)
-			return stoker_fail(m->err, -EFBIG, "%s: %llu bytes are too many", path,
-					   (unsigned long long)bytes);
+			return stoker_fail(m->err, -EFBIG,
+					   "%s: its %llu bytes and those of the files before it "
+					   "are more than %llu",
+					   path, (unsigned long long)bytes,
+					   (unsigned long long)UINT64_MAX / 2);
 		at = round_up(at, STOKER_STORE_ALIGN);
 	}
 	m->file_places[files] = at;
+	for (size_t i = 0; i < tensors; i++)
+		m->by_place[i] = stoker_gguf_tensor(m->gguf, i);
+	qsort(m->by_place, tensors, sizeof(*m->by_place), by_place);
 	return 0;
 }
 
@@ -105,16 +123,6 @@ stoker_address model_converted(struct stoker_model *m, const struct stoker_gguf_
 	return describe_made(m, &made);
 }
 
-static int by_place(const void *a, const void *b)
-{
-	const struct stoker_gguf_tensor *x = *(const struct stoker_gguf_tensor *const *)a;
-	const struct stoker_gguf_tensor *y = *(const struct stoker_gguf_tensor *const *)b;
-
-	if (x->file != y->file)
-		return x->file < y->file ? -1 : 1;
-	return x->offset < y->offset ? -1 : x->offset > y->offset;
-}
-
 bool model_is_apart(const struct stoker_gguf_tensor *t, uint32_t *layer)
 {
 	char end;
@@ -165,58 +173,105 @@ int model_plan_blocks(struct stoker_model *m)
 	AUTO_FREE const struct stoker_gguf_tensor **tensors = calloc(count + 1, sizeof(*tensors));
 	size_t resident = 0;
 
-	free(m->blocks);
-	m->block_count = 0;
-	m->blocks = calloc(count + 1, sizeof(*m->blocks));
+	/* again when it turns out that experts have to stay on the drive */
+	if (!m->blocks)
+		m->blocks = calloc(count + 1, sizeof(*m->blocks));
 	if (!tensors || !m->blocks)
 		return stoker_fail(m->err, -ENOMEM, "out of memory");
+	m->block_count = 0;
 	for (size_t i = 0; i < count; i++)
-		if (!model_is_paged(m, stoker_gguf_tensor(m->gguf, i)))
-			tensors[resident++] = stoker_gguf_tensor(m->gguf, i);
-	qsort(tensors, resident, sizeof(*tensors), by_place);
+		if (!model_is_paged(m, m->by_place[i]))
+			tensors[resident++] = m->by_place[i];
 	for (size_t i = 0; i < resident; i++) {
 		const struct stoker_gguf_tensor *t = tensors[i];
 		struct weight_block *b = &m->blocks[m->block_count];
-
 		const uint64_t reach = begins_run(tensors, i) ? end_of_run(tensors, i, resident)
 							      : 0;
 
 		if (m->block_count && extend(b - 1, t, reach, m->device->max_memory))
 			continue;
-		b->file = t->file;
-		b->first = t->offset / STOKER_STORE_ALIGN * STOKER_STORE_ALIGN;
+		*b = (struct weight_block){
+			.file = t->file,
+			.first = t->offset / STOKER_STORE_ALIGN * STOKER_STORE_ALIGN,
+		};
 		b->bytes = t->offset + t->bytes - b->first;
 		m->block_count++;
 	}
 	return 0;
 }
 
+/*
+ * The first block that ends behind a place: a block begins at a whole page, which may be the last
+ * one of the block before it.
+ */
+static const struct weight_block *block_at(const struct stoker_model *m, stoker_address place)
+{
+	size_t low = 0, high = m->block_count;
+
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+		const struct weight_block *b = &m->blocks[middle];
+
+		if (m->file_places[b->file] + b->first + b->bytes <= place)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < m->block_count ? &m->blocks[low] : NULL;
+}
+
 /* The address of @bytes at a place; 0: they aren't in one block of memory. */
 static stoker_address address_at(const struct stoker_model *m, stoker_address place, uint64_t bytes)
 {
+	const struct weight_block *b;
+	stoker_address begin;
+
 	if (place >= made_place(m))
 		return m->made_memory.at + (place - made_place(m));
-	for (size_t i = 0; i < m->block_count; i++) {
-		const struct weight_block *b = &m->blocks[i];
-		const stoker_address begin = m->file_places[b->file] + b->first;
-
-		if (place >= begin && place - begin < b->bytes)
-			return bytes <= b->bytes - (place - begin) ? b->memory.at + (place - begin)
-								   : 0;
-	}
-	return 0;
+	b = block_at(m, place);
+	begin = b ? m->file_places[b->file] + b->first : 0;
+	if (!b || place < begin || bytes > b->bytes - (place - begin))
+		return 0;
+	return b->memory.at + (place - begin);
 }
 
 const struct stoker_gguf_tensor *model_tensor_at(const struct stoker_model *m, stoker_address place)
 {
-	const struct stoker_gguf_tensor *t = NULL;
+	size_t low = 0, high = stoker_gguf_tensor_count(m->gguf);
 
-	for (size_t i = 0; i < stoker_gguf_tensor_count(m->gguf); i++) {
-		t = stoker_gguf_tensor(m->gguf, i);
-		if (place - model_place_of(m, t) < t->bytes)
-			break;
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+
+		if (model_place_of(m, m->by_place[middle]) <= place)
+			low = middle + 1;
+		else
+			high = middle;
 	}
-	return t;
+	if (!low || place - model_place_of(m, m->by_place[low - 1]) >= m->by_place[low - 1]->bytes)
+		return NULL;
+	return m->by_place[low - 1];
+}
+
+static int by_weight_place(const void *a, const void *b)
+{
+	const struct stoker_weight *x = a, *y = b;
+
+	return x->at < y->at ? -1 : x->at > y->at;
+}
+
+/* Of the weights to be laid out each once, without those that the pager reads and lays out. */
+static void settle_tiled(struct stoker_model *m)
+{
+	size_t count = 0;
+
+	if (!m->tiled_count)
+		return;
+	qsort(m->tiled, m->tiled_count, sizeof(*m->tiled), by_weight_place);
+	for (size_t i = 0; i < m->tiled_count; i++)
+		if ((!count || m->tiled[count - 1].at != m->tiled[i].at) &&
+		    !model_is_paged(m, model_tensor_at(m, m->tiled[i].at)))
+			m->tiled[count++] = m->tiled[i];
+	m->tiled_count = count;
 }
 
 static void place_vector(struct stoker_model *m, stoker_address *at)
@@ -236,15 +291,17 @@ static void place_weight(struct stoker_model *m, struct stoker_weight *w)
 	place_vector(m, &w->bias);
 	place_vector(m, &w->scale);
 	t = model_tensor_at(m, w->at);
+	assert(t);
 	if (model_is_paged(m, t))
 		return;
 	at = address_at(m, w->at, matrix + (w->count - 1) * w->stride);
 	if (!at)
-		model_fail(m, -ENOTSUP,
-			   "tensor %s isn't in one block of memory with those of the other "
-			   "experts: the device has none that is large enough for the layer; page "
-			   "the experts (--memory)",
-			   t->name);
+		model_fail(
+			m, -ENOTSUP,
+			"tensor %s isn't in one block of memory with those of the other "
+			"experts: the device has none that is large enough for the layer, unless "
+			"a budget has the experts stay on the drive",
+			t->name);
 	w->at = at;
 }
 
@@ -307,6 +364,7 @@ int model_place(struct stoker_model *m)
 	const struct stoker_device_ops *ops = m->device->ops;
 	int ret = 0;
 
+	settle_tiled(m);
 	for (size_t i = 0; i < m->block_count && !ret; i++)
 		ret = ops->memory_create(m->device,
 					 round_up(m->blocks[i].bytes, STOKER_STORE_ALIGN),
@@ -325,8 +383,10 @@ static void forget_description(struct stoker_model *m)
 	free(m->made);
 	free(m->tiled);
 	free(m->file_places);
+	free(m->by_place);
 	m->made = NULL;
 	m->tiled = NULL;
+	m->by_place = NULL;
 	m->file_places = NULL;
 	m->made_count = m->tiled_count = 0;
 }
@@ -343,6 +403,7 @@ void model_free_memory(struct stoker_model *m)
 struct progress {
 	const struct stoker_model_params *params;
 	uint64_t before, total;
+	size_t laid_out; /* of m->tiled, which has the order of blocks */
 };
 
 static int report(void *context, uint64_t done, uint64_t total)
@@ -389,11 +450,13 @@ static int lay_out(struct stoker_model *m, const struct weight_block *block, str
 {
 	int ret = 0;
 
-	for (size_t i = 0; i < m->tiled_count && !ret; i++) {
-		if (m->tiled[i].at - block->memory.at >= block->bytes)
-			continue;
+	for (; p->laid_out < m->tiled_count && !ret; p->laid_out++) {
+		const struct stoker_weight *w = &m->tiled[p->laid_out];
+
+		if (w->at - block->memory.at >= block->bytes)
+			break;
 		pthread_mutex_lock(&m->device->turn);
-		ret = m->device->ops->tile(m->device, &m->tiled[i], m->err);
+		ret = m->device->ops->tile(m->device, w, m->err);
 		pthread_mutex_unlock(&m->device->turn);
 		/* it takes about as long as reading: a chance to cancel */
 		if (!ret && p->params && p->params->progress && report(p, block->bytes, p->total))
@@ -426,6 +489,7 @@ int model_read(struct stoker_model *m, const struct stoker_model_params *params)
 			ret = lay_out(m, block, &p);
 		p.before += block->bytes;
 	}
+	assert(ret || p.laid_out == m->tiled_count);
 	forget_description(m);
 	return ret;
 }

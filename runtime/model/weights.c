@@ -5,8 +5,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { MAX_NAME = 160 };
-
 static void shape_text(const uint64_t *ne, uint32_t dimensions, char out[80])
 {
 	int at = 0;
@@ -54,7 +52,7 @@ stoker_address model_vector(struct stoker_model *m, enum presence presence, uint
 			    const char *fmt, ...)
 {
 	const struct stoker_gguf_tensor *t;
-	char name[MAX_NAME];
+	char name[STOKER_MAX_NAME];
 	va_list args;
 
 	if (m->failed)
@@ -80,7 +78,7 @@ static const struct stoker_gguf_tensor *find_apart(struct stoker_model *m, const
 {
 	const size_t length = strlen(stem) - strlen("_exps");
 	const struct stoker_gguf_tensor *first = NULL;
-	char name[MAX_NAME];
+	char name[STOKER_MAX_NAME];
 
 	if (strlen(stem) < strlen("_exps") || strcmp(stem + length, "_exps"))
 		return NULL;
@@ -108,14 +106,11 @@ static const struct stoker_gguf_tensor *find_apart(struct stoker_model *m, const
 	return first;
 }
 
-/* Notes that the device is to lay out a weight once it is read; the pager does so for its own. */
+/* Notes that the device may have to lay out a weight once it is read; some come twice. */
 static void note_tiles(struct stoker_model *m, const struct stoker_weight *w)
 {
 	struct stoker_weight *more;
 
-	for (size_t i = 0; i < m->tiled_count; i++)
-		if (m->tiled[i].at == w->at)
-			return;
 	more = realloc(m->tiled, (m->tiled_count + 1) * sizeof(*more));
 	if (!more) {
 		model_fail(m, -ENOMEM, "out of memory");
@@ -131,7 +126,7 @@ static bool weight_of(struct stoker_model *m, struct stoker_weight *w, enum pres
 {
 	const struct stoker_gguf_tensor *t;
 	uint64_t stride = 0;
-	char stem[MAX_NAME - 16], name[MAX_NAME];
+	char stem[STOKER_MAX_NAME - 16], name[STOKER_MAX_NAME];
 
 	*w = (struct stoker_weight){ 0 };
 	if (m->failed)
