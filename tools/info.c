@@ -68,6 +68,21 @@ static struct json_object *device_json(const struct stoker_device_info *d, int a
 	return o;
 }
 
+/* What /proc/meminfo says of a field, in bytes; 0: nothing. */
+static uint64_t meminfo(const char *field)
+{
+	unsigned long long kib = 0;
+	char line[128];
+	FILE *f = fopen("/proc/meminfo", "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, field, strlen(field)))
+			sscanf(line + strlen(field), ":%llu", &kib);
+	if (f)
+		fclose(f);
+	return 1024 * kib;
+}
+
 int verb_info(int argc, char **argv)
 {
 	bool json = false;
@@ -81,8 +96,7 @@ int verb_info(int argc, char **argv)
 		"can do for us, and memory.",
 		options, 0, 0
 	};
-	const uint64_t total = 1024 * number_in("/proc/meminfo", "MemTotal:"),
-		       available = 1024 * number_in("/proc/meminfo", "MemAvailable:");
+	const uint64_t total = meminfo("MemTotal"), available = meminfo("MemAvailable");
 	struct stoker_device_info *list;
 	struct stoker_error err;
 	char all[16], left[16];

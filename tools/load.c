@@ -3,6 +3,7 @@
 #include "tool.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 int open_device(const struct compute_options *c, struct stoker_device **device)
@@ -83,6 +84,12 @@ int load_open_model(const struct compute_options *c, struct stoker_device *devic
 	ret = load_within(c, budget, device, gguf, session, model, &err);
 	if (ret == -ECANCELED)
 		return EXIT_INTERRUPTED;
+	if (ret == -ENOMEM && budget == STOKER_MEMORY_AUTO) {
+		const size_t length = strlen(err.message);
+
+		snprintf(err.message + length, sizeof(err.message) - length,
+			 "; --memory max tries to load all of it nevertheless");
+	}
 	return ret ? fail(&err) : EXIT_OK;
 }
 

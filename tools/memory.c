@@ -25,21 +25,6 @@ uint64_t parse_size(const char *text)
 	return *end || value >= 1e18 ? 0 : (uint64_t)value;
 }
 
-uint64_t number_in(const char *path, const char *field)
-{
-	unsigned long long value = 0;
-	char line[128];
-	FILE *f = fopen(path, "re");
-
-	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, field, strlen(field)) &&
-		    sscanf(line + strlen(field), "%llu", &value) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return value;
-}
-
 int memory_budget(const struct compute_options *c, uint64_t *budget)
 {
 	*budget = STOKER_MEMORY_AUTO;

@@ -90,8 +90,6 @@ int open_device(const struct compute_options *c, struct stoker_device **device);
 
 /* "6G", "1.5GiB", "300m"; 0 when it isn't a size. */
 uint64_t parse_size(const char *text);
-/* The number behind the field of a file like /proc/meminfo, or its first; 0: there is none. */
-uint64_t number_in(const char *path, const char *field);
 /* The budget that --memory asks for.  An exit status, after a complaint. */
 int memory_budget(const struct compute_options *c, uint64_t *budget);
 

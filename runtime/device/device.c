@@ -44,7 +44,11 @@ int stoker_device_profile(struct stoker_device *device, struct stoker_profile *p
 
 uint64_t stoker_device_memory_left(const struct stoker_device *device)
 {
-	return device->memory_left;
+	uint64_t left = 0;
+
+	if (!device->shares_memory && device->ops->memory_left)
+		device->ops->memory_left(device, &left);
+	return left;
 }
 
 int stoker_device_shares_memory(const struct stoker_device *device)

@@ -289,6 +289,7 @@ struct stoker_shapes {
 	uint64_t in, heads_in;	    /* values of a row for a matrix, for all of a matrix a head */
 	uint32_t experts, used;	    /* of a layer, 0: none; of them for a row */
 	uint64_t hidden, embedding; /* values between an expert's matrices, and that it gives */
+	bool tables;		    /* experts may be anywhere: op_experts.wave */
 };
 
 enum stoker_op {
@@ -318,8 +319,16 @@ struct stoker_device_ops {
 		     struct stoker_error *err);
 	int (*read)(struct stoker_device *d, void *dst, stoker_address src, uint64_t bytes,
 		    struct stoker_error *err);
+	/* What is left of memory of its own, now; false: it isn't known.  NULL: it has none. */
+	bool (*memory_left)(const struct stoker_device *d, uint64_t *bytes);
 	/* Memory that the device works in beside what ops are given; NULL: none. */
 	uint64_t (*working_bytes)(const struct stoker_device *d, const struct stoker_shapes *s);
+	/*
+	 * Takes the memory that working_bytes() says, once and as a whole, before a session's ops
+	 * are recorded; NULL: ops take what they need.
+	 */
+	int (*reserve)(struct stoker_device *d, const struct stoker_shapes *s,
+		       struct stoker_error *err);
 	int (*begin)(struct stoker_device *d, struct stoker_error *err);
 	/* Lets what was recorded so far begin to run, so that long work can be cut short in
 	 * between. */
@@ -389,11 +398,10 @@ struct stoker_device {
 	char description[192]; /* "cpu: 2 threads, avx512" */
 	uint64_t max_memory;   /* of one memory_create() */
 	bool exact;
-	uint32_t q8_rows;     /* ops take q8 of up to so many rows, 0: of none */
-	bool shares_memory;   /* with the host */
-	bool runs_at_once;    /* ops have run when their calls return */
-	uint32_t whole_rows;  /* experts ops of up to so many rows take only one wave, of all */
-	uint64_t memory_left; /* of its own, 0: it isn't known */
+	uint32_t q8_rows;    /* ops take q8 of up to so many rows, 0: of none */
+	bool shares_memory;  /* with the host */
+	bool runs_at_once;   /* ops have run when their calls return */
+	uint32_t whole_rows; /* experts ops of up to so many rows take only one wave, of all */
 	struct stoker_profile *profile; /* NULL: none */
 };
 

@@ -10,11 +10,12 @@
 #include "store/store.h"
 
 enum {
-	OWN_BYTES = 16 << 20,	/* program, libraries, stacks */
-	VOCABULARY_BYTES = 100, /* for each token */
+	OWN_BYTES = 16 << 20,	 /* program, libraries, stacks */
+	VOCABULARY_BYTES = 100,	 /* for each token */
+	SLACK_BYTES = 512 << 20, /* for cache and buffers beside files */
 };
 
-/* The container's header, which holds the tokens' text, and a vocabulary's tables a token. */
+/* The heads of files, which the container keeps with the tokens' text; a vocabulary's tables. */
 static uint64_t metadata_bytes(const struct stoker_model *m)
 {
 	uint64_t bytes = 0;
@@ -24,16 +25,15 @@ static uint64_t metadata_bytes(const struct stoker_model *m)
 	return bytes + VOCABULARY_BYTES * (uint64_t)m->vocabulary;
 }
 
-/* What the device works in beside the session's buffers. */
-static uint64_t device_bytes(const struct stoker_model *m, uint32_t batch)
+/* What ops of batches up to @batch rows look like. */
+static struct stoker_shapes find_shapes(const struct stoker_model *m, uint32_t batch)
 {
 	struct stoker_shapes s = { .rows = batch,
 				   .in = m->embedding,
 				   .used = m->experts_used,
-				   .embedding = m->embedding };
+				   .embedding = m->embedding,
+				   .tables = m->paged };
 
-	if (!m->device->ops->working_bytes)
-		return 0;
 	for (uint32_t i = 0; i < m->layer_count; i++) {
 		const struct layer *l = &m->layers[i];
 
@@ -44,7 +44,27 @@ static uint64_t device_bytes(const struct stoker_model *m, uint32_t batch)
 		s.experts = MAX(s.experts, l->expert_count);
 		s.hidden = MAX(s.hidden, (uint64_t)l->down_exps.in);
 	}
-	return m->device->ops->working_bytes(m->device, &s);
+	return s;
+}
+
+/* What the device works in beside the session's buffers. */
+static uint64_t device_bytes(const struct stoker_model *m, uint32_t batch)
+{
+	const struct stoker_shapes s = find_shapes(m, batch);
+
+	return m->device->ops->working_bytes ? m->device->ops->working_bytes(m->device, &s) : 0;
+}
+
+int model_reserve(const struct stoker_model *m, uint32_t batch, struct stoker_error *err)
+{
+	const struct stoker_shapes s = find_shapes(m, batch);
+	int ret = 0;
+
+	pthread_mutex_lock(&m->device->turn); /* others are using what is there */
+	if (m->device->ops->reserve)
+		ret = m->device->ops->reserve(m->device, &s, err);
+	pthread_mutex_unlock(&m->device->turn);
+	return ret;
 }
 
 /* What everything takes but for the slots of experts that stay on the drive. */
@@ -111,37 +131,82 @@ static int find_all_needs(struct stoker_model *m, const struct stoker_session_pa
 	return m->paged ? model_least_slots(m, &m->needs.least) : 0;
 }
 
-/* What the device's memory leaves for a model, 0: it isn't known. */
-static uint64_t memory_left(const struct stoker_device *d, const char *root)
+/* What the device's memory leaves for a model; false: it isn't known. */
+static bool memory_left(const struct stoker_device *d, const char *root, uint64_t *bytes)
 {
-	return d->shares_memory ? stoker_memory_available(root) : d->memory_left;
+	*bytes = 0;
+	if (d->shares_memory)
+		return stoker_memory_available(root, bytes);
+	return d->ops->memory_left && d->ops->memory_left(d, bytes);
+}
+
+/* Whether weights alone fit well, with some room for what comes with them. */
+static bool files_fit(const struct stoker_model *m, uint64_t left)
+{
+	uint64_t all = 0, bytes;
+
+	for (uint32_t i = 0; i < stoker_gguf_file_count(m->gguf); i++) {
+		stoker_gguf_file(m->gguf, i, NULL, &bytes);
+		all += bytes;
+	}
+	return all + all / 16 + MIN(all, (uint64_t)SLACK_BYTES) <= left;
+}
+
+/* With experts on the drive if there are any, within m->memory or, if @least, what that takes. */
+static int plan_paged(struct stoker_model *m, const struct stoker_session_params *session,
+		      bool least, bool *fits)
+{
+	struct model_needs *n = &m->needs;
+	int ret;
+
+	m->paged = has_experts(m);
+	ret = find_all_needs(m, session);
+	if (ret)
+		return ret;
+	if (least)
+		m->memory = sum(n);
+	*fits = sum(n) <= m->memory;
+	m->slot_bytes = *fits ? m->memory - sum(n) + n->least : 0;
+	return 0;
+}
+
+static int plan_whole(struct stoker_model *m, const struct stoker_session_params *session)
+{
+	m->paged = false;
+	m->memory = 0;
+	return find_all_needs(m, session);
+}
+
+static int plan_for_left(struct stoker_model *m, const struct stoker_session_params *session,
+			 uint64_t left)
+{
+	bool fits;
+	int ret = plan_whole(m, session);
+
+	if (ret || sum(&m->needs) <= left / 16 * 15)
+		return ret;
+	m->memory = left / 16 * 15;
+	ret = plan_paged(m, session, false, &fits);
+	if (ret || fits)
+		return ret;
+	/* a cache takes real memory only as far as it is filled, which it may never be */
+	return files_fit(m, left) ? plan_whole(m, session) : refuse(m, &m->needs);
 }
 
 int model_plan(struct stoker_model *m, const struct stoker_model_params *params, const char *root)
 {
 	static const struct stoker_session_params defaults;
 	const struct stoker_session_params *session = params->session ? params->session : &defaults;
-	struct model_needs *n = &m->needs;
+	uint64_t left;
+	bool fits;
 	int ret;
 
-	if (params->memory == STOKER_MEMORY_AUTO || params->memory == STOKER_MEMORY_MAX) {
-		ret = find_all_needs(m, session);
-		if (ret || params->memory == STOKER_MEMORY_MAX)
-			return ret;
-		m->memory = memory_left(m->device, root) / 16 * 15;
-		if (!m->memory || sum(n) <= m->memory)
-			return 0;
-	} else {
-		m->memory = params->memory;
-	}
-	m->paged = has_experts(m);
-	ret = find_all_needs(m, session);
-	if (ret)
-		return ret;
-	if (m->memory == STOKER_MEMORY_MIN)
-		m->memory = sum(n);
-	if (m->memory < sum(n))
-		return refuse(m, n);
-	m->slot_bytes = m->memory - sum(n) + n->least;
-	return 0;
+	if (params->memory == STOKER_MEMORY_MAX)
+		return plan_whole(m, session);
+	if (params->memory == STOKER_MEMORY_AUTO)
+		return memory_left(m->device, root, &left) ? plan_for_left(m, session, left)
+							   : plan_whole(m, session);
+	m->memory = params->memory;
+	ret = plan_paged(m, session, params->memory == STOKER_MEMORY_MIN, &fits);
+	return ret || fits ? ret : refuse(m, &m->needs);
 }

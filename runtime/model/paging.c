@@ -107,13 +107,13 @@ int model_least_slots(struct stoker_model *m, uint64_t *bytes)
 static uint64_t host_memory(const struct stoker_model *m, const struct stoker_model_params *params,
 			    const char *root)
 {
-	uint64_t left = 0;
+	uint64_t left;
 
 	if (params->host_memory)
 		return params->host_memory;
-	if (!m->device->shares_memory)
-		left = stoker_memory_available(root) / 4 * 3;
-	return left ? left : m->memory;
+	if (!m->device->shares_memory && stoker_memory_available(root, &left))
+		return left / 4 * 3;
+	return m->memory;
 }
 
 /* What the pager has done with an expert that it has read. */

@@ -96,6 +96,9 @@ int stoker_session_create(struct stoker_model *model, const struct stoker_sessio
 	if (ret)
 		goto err_free;
 	forward_layout(&s->forward, s->batch, s->scratch.at);
+	ret = model_reserve(model, s->batch, err);
+	if (ret)
+		goto err_free;
 	s->forward.states = s->states;
 	s->forward.context = s->context;
 	s->forward.cancel = &s->cancel;

@@ -188,7 +188,7 @@ static const struct tested {
 	{ "cpu", false, NULL },
 	{ "cpu", true, NULL },
 	{ "vulkan", true, "" },
-	{ "vulkan", false, "pairs,no-dot" },
+	{ "vulkan", false, "no-dot" },
 	{ "vulkan", true, "as-gpu,no-control,no-budget" },
 	{ "vulkan", true, "as-gpu,separate" },
 	{ "vulkan", false, "dot,no-tensor" },

@@ -56,31 +56,58 @@ static void remove_root(void)
 	CU_ASSERT_EQUAL(system(command), 0);
 }
 
+enum { UNKNOWN = 12345 }; /* which no test has for an answer */
+
+static uint64_t available(void)
+{
+	uint64_t bytes;
+
+	return stoker_memory_available(root, &bytes) ? bytes : UNKNOWN;
+}
+
 static void test_available(void)
 {
 	make_root(1000);
-	CU_ASSERT_EQUAL(stoker_memory_available(root), 1000 * 1024);
+	CU_ASSERT_EQUAL(available(), 1000 * 1024);
 	/* version 2: the least that a group and those around it leave, page cache is no use */
 	write_below("/proc/self/cgroup", "0::/outer/inner\n");
-	CU_ASSERT_EQUAL(stoker_memory_available(root), 1000 * 1024);
+	CU_ASSERT_EQUAL(available(), 1000 * 1024);
 	write_below("/sys/fs/cgroup/outer/inner/memory.max", "max\n");
 	write_below("/sys/fs/cgroup/outer/memory.max", "700000\n");
 	write_below("/sys/fs/cgroup/outer/memory.current", "300000\n");
-	CU_ASSERT_EQUAL(stoker_memory_available(root), 400000);
+	CU_ASSERT_EQUAL(available(), 400000);
 	write_below("/sys/fs/cgroup/outer/memory.stat",
 		    "anon 5\ninactive_file 20000\nactive_file 30000\n");
-	CU_ASSERT_EQUAL(stoker_memory_available(root), 450000);
+	CU_ASSERT_EQUAL(available(), 450000);
 	write_below("/sys/fs/cgroup/outer/inner/memory.max", "100000\n");
 	write_below("/sys/fs/cgroup/outer/inner/memory.current", "110000\n");
-	CU_ASSERT_EQUAL(stoker_memory_available(root), 1);
+	CU_ASSERT_EQUAL(available(), 0);
+	/* containerd's names have colons; no memory at all is a limit, too */
+	write_below("/proc/self/cgroup", "0::/system.slice:cri-containerd:abc\n");
+	write_below("/sys/fs/cgroup/system.slice:cri-containerd:abc/memory.max", "350000\n");
+	CU_ASSERT_EQUAL(available(), 350000);
+	write_below("/sys/fs/cgroup/system.slice:cri-containerd:abc/memory.max", "0\n");
+	CU_ASSERT_EQUAL(available(), 0);
 	/* version 1, and a group whose folder isn't there */
 	write_below("/proc/self/cgroup", "5:cpu:/x\n9:memory:/group\n");
-	CU_ASSERT_EQUAL(stoker_memory_available(root), 1000 * 1024);
+	CU_ASSERT_EQUAL(available(), 1000 * 1024);
 	write_below("/sys/fs/cgroup/memory/group/memory.limit_in_bytes", "600000\n");
 	write_below("/sys/fs/cgroup/memory/group/memory.usage_in_bytes", "100000\n");
-	CU_ASSERT_EQUAL(stoker_memory_available(root), 500000);
+	CU_ASSERT_EQUAL(available(), 500000);
+	/* mounted with others, with a link of its own or not; names that only look like it */
+	write_below("/proc/self/cgroup", "4:cpu,memory:/group\n");
+	CU_ASSERT_EQUAL(available(), 500000);
+	write_below("/sys/fs/cgroup/cpu,memory/a/memory.limit_in_bytes", "200000\n");
+	write_below("/proc/self/cgroup", "4:cpu,memory:/a\n");
+	CU_ASSERT_EQUAL(available(), 200000);
+	write_below("/proc/self/cgroup", "4:memory,cpu:/group\n");
+	CU_ASSERT_EQUAL(available(), 500000);
+	write_below("/proc/self/cgroup", "4:memory2,cpu:/group\n7\n8:memory\n");
+	CU_ASSERT_EQUAL(available(), 1000 * 1024);
+	write_below("/proc/meminfo", "MemAvailable: 0 kB\n");
+	CU_ASSERT_EQUAL(available(), 0);
 	write_below("/proc/meminfo", "MemTotal: 5 kB\n");
-	CU_ASSERT_EQUAL(stoker_memory_available(root), 0);
+	CU_ASSERT_EQUAL(available(), UNKNOWN);
 	remove_root();
 }
 
@@ -250,6 +277,86 @@ static void test_refusal(void)
 	check_refused(device, &for_huge);
 	write_below("/proc/meminfo", "MemAvailable: 2000 kB\n");
 	check_refused(device, &any);
+	/* a limit that is used up, or nearly, is no missing one */
+	write_below("/proc/meminfo", "MemAvailable: 1000000 kB\n");
+	write_below("/proc/self/cgroup", "0::/full\n");
+	write_below("/sys/fs/cgroup/full/memory.max", "1000000\n");
+	write_below("/sys/fs/cgroup/full/memory.current", "1000000\n");
+	check_refused(device, &any);
+	write_below("/sys/fs/cgroup/full/memory.current", "999990\n");
+	check_refused(device, &any);
+	remove_root();
+	stoker_device_close(&device);
+}
+
+/* Neither cache nor buffers keep a model out whose files fit: they may never be filled. */
+static void test_large_cache(void)
+{
+	static const char dense[] = "tests/data/containers/plain.gguf";
+	const struct stoker_session_params session = { .context = 1 << 20, .batch = 16 };
+	const struct stoker_model_params params = { .session = &session };
+	struct stoker_device *device = open_counted();
+	struct stoker_model *model;
+	struct stoker_paging paging;
+	struct stoker_error err;
+
+	make_root(128);
+	CU_ASSERT_EQUAL_FATAL(load_counted(device, dense, &params, &model, &err), 0);
+	CU_ASSERT(model->needs.dense + model->needs.cache > 128 << 10);
+	CU_ASSERT_EQUAL(model->memory, 0);
+	stoker_model_free(&model);
+	write_below("/proc/meminfo", "MemAvailable: 32768 kB\n");
+	CU_ASSERT_EQUAL_FATAL(load_counted(device, demo, &params, &model, &err), 0);
+	CU_ASSERT_EQUAL(stoker_model_paging(model, &paging), -ENOENT);
+	CU_ASSERT_EQUAL(model->memory, 0);
+	stoker_model_free(&model);
+	/* files that don't fit are what is refused */
+	counted.made = 0;
+	write_below("/proc/meminfo", "MemAvailable: 64 kB\n");
+	CU_ASSERT_EQUAL(load_counted(device, dense, &params, &model, &err), -ENOMEM);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "isn't enough memory"));
+	CU_ASSERT_PTR_NULL(strstr(err.message, "--memory"));
+	CU_ASSERT_EQUAL(counted.made, 0);
+	remove_root();
+	stoker_device_close(&device);
+}
+
+/* What a GPU has left is asked for each model. */
+static struct {
+	bool known;
+	uint64_t left;
+} gpu;
+
+static bool gpu_left(const struct stoker_device *d, uint64_t *bytes)
+{
+	(void)d;
+	*bytes = gpu.left;
+	return gpu.known;
+}
+
+static void test_memory_of_its_own(void)
+{
+	const struct stoker_session_params session = { .context = 64, .batch = 16 };
+	const struct stoker_model_params params = { .session = &session };
+	struct stoker_device *device = open_counted();
+	struct stoker_model *model;
+
+	make_root(1 << 20);
+	counted.ops.memory_left = gpu_left;
+	device->shares_memory = false;
+	gpu.known = true;
+	gpu.left = 0;
+	check_refused(device, &params);
+	gpu.left = 1ull << 30;
+	CU_ASSERT_EQUAL(stoker_device_memory_left(device), gpu.left);
+	CU_ASSERT_EQUAL_FATAL(load_counted(device, demo, &params, &model, NULL), 0);
+	stoker_model_free(&model);
+	/* a driver that doesn't say */
+	gpu.known = false;
+	gpu.left = 0;
+	CU_ASSERT_EQUAL_FATAL(load_counted(device, demo, &params, &model, NULL), 0);
+	stoker_model_free(&model);
+	device->shares_memory = true;
 	remove_root();
 	stoker_device_close(&device);
 }
@@ -374,6 +481,8 @@ void suite_budget(void)
 	TEST(test_available);
 	TEST(test_auto);
 	TEST(test_refusal);
+	TEST(test_large_cache);
+	TEST(test_memory_of_its_own);
 	TEST(test_sizes);
 	TEST(test_shared_container);
 }

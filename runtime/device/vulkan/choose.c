@@ -24,9 +24,9 @@ static int rank(VkPhysicalDeviceType type)
 	}
 }
 
-void vulkan_local_memory(VkPhysicalDevice physical, uint64_t *bytes, uint64_t *left)
+bool vulkan_local_memory(VkPhysicalDevice physical, uint64_t *bytes, uint64_t *left)
 {
-	const bool has_budget = vulkan_has_extension(physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+	const bool has_budget = vulkan_has_budget(physical);
 	VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT,
 	};
@@ -47,6 +47,7 @@ void vulkan_local_memory(VkPhysicalDevice physical, uint64_t *bytes, uint64_t *l
 				? budget.heapBudget[i] - budget.heapUsage[i]
 				: 0;
 	}
+	return has_budget && *bytes;
 }
 
 /* Whether "text" is empty, the device's number or part of its name. */

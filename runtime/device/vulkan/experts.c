@@ -47,20 +47,56 @@ static struct experts_scratch place_experts(struct vulkan *v, const struct op_ex
 	return s;
 }
 
-uint64_t vulkan_working_bytes(const struct stoker_device *d, const struct stoker_shapes *s)
+/* Bytes of the tables that write_tables() writes; @offsets and @list begin in them. */
+static uint64_t carve_tables(uint64_t experts, uint64_t entries, uint64_t *offsets, uint64_t *list)
 {
-	const uint64_t few = MIN(s->rows, (uint32_t)MATVEC_ROWS_MAX);
+	*offsets = 3 * 8 * experts;
+	*list = *offsets + 8 * (experts / 2 + 1);
+	return *list + 4 * entries;
+}
+
+/* All scratch memory that ops of these shapes take, by what it is for. */
+static void count_scratch(const struct stoker_device *d, const struct stoker_shapes *s,
+			  uint64_t bytes[SCRATCHES])
+{
+	/* more rows are multiplied as floats */
+	const uint64_t few = MIN(s->rows, d->q8_rows);
 	const struct experts_shape shape = {
 		.entries = (uint64_t)s->rows * s->used,
 		.width = s->hidden,
 		.embedding = s->embedding,
 		.experts = s->experts,
-		.q8 = few * s->used * (s->hidden / 32) * vulkan_q8_bytes(d, 32),
+		.q8 = few ? few * s->used * vulkan_q8_bytes(d, (uint32_t)round_up(s->hidden, 32))
+			  : 0,
 	};
-	const uint64_t widest = MAX(s->rows * MAX(s->in, s->heads_in), shape.entries * s->hidden);
 	struct experts_scratch parts;
+	uint64_t offsets, list;
 
-	return widest / 32 * vulkan_q8_bytes(d, 32) + carve_experts(&parts, 0, &shape);
+	bytes[SCRATCH_Q8] = few ? few * vulkan_q8_bytes(d, (uint32_t)round_up(s->in, 32)) : 0;
+	bytes[SCRATCH_EXPERTS] = s->experts ? carve_experts(&parts, 0, &shape) : 0;
+	bytes[SCRATCH_TABLES] = s->tables ? carve_tables(s->experts, shape.entries, &offsets, &list)
+					  : 0;
+}
+
+uint64_t vulkan_working_bytes(const struct stoker_device *d, const struct stoker_shapes *s)
+{
+	uint64_t bytes[SCRATCHES], sum = 0;
+
+	count_scratch(d, s, bytes);
+	for (unsigned i = 0; i < SCRATCHES; i++)
+		sum += bytes[i] ? bytes[i] + 2 * VULKAN_PADDING : 0;
+	return sum;
+}
+
+int vulkan_reserve(struct stoker_device *d, const struct stoker_shapes *s, struct stoker_error *err)
+{
+	uint64_t bytes[SCRATCHES];
+	int ret = 0;
+
+	count_scratch(d, s, bytes);
+	for (unsigned i = 0; i < SCRATCHES && !ret; i++)
+		ret = vulkan_scratch_reserve(vulkan_of(d), i, bytes[i], err);
+	return ret;
 }
 
 static void activate(struct stoker_device *d, const struct op_experts *op,
@@ -219,9 +255,11 @@ static void list_entries(const struct expert_wave *wave, uint32_t experts, uint3
 static struct wave_tables write_tables(struct vulkan *v, const struct op_experts *op, bool sorted)
 {
 	const uint32_t experts = op->up->count;
-	const uint64_t table = 8 * (uint64_t)experts, offsets = 8 * ((uint64_t)experts / 2 + 1);
-	const uint64_t bytes =
-		3 * table + (sorted ? offsets + 4 * (uint64_t)op->rows * op->used : 0);
+	const uint64_t table = 8 * (uint64_t)experts;
+	uint64_t offsets, list;
+	const uint64_t sorted_bytes =
+		carve_tables(experts, (uint64_t)op->rows * op->used, &offsets, &list);
+	const uint64_t bytes = sorted ? sorted_bytes : offsets;
 	AUTO_FREE uint64_t *data = calloc(bytes / 8 + 1, 8);
 	struct stoker_error err;
 	struct wave_tables t;
@@ -229,8 +267,8 @@ static struct wave_tables write_tables(struct vulkan *v, const struct op_experts
 	t.gate = vulkan_scratch(v, SCRATCH_TABLES, bytes);
 	t.up = t.gate + table;
 	t.down = t.up + table;
-	t.offsets = t.down + table;
-	t.list = t.offsets + offsets;
+	t.offsets = t.gate + offsets;
+	t.list = t.gate + list;
 	if (!data)
 		vulkan_keep_failure(v, stoker_fail(&err, -ENOMEM, "%s: out of memory", v->name),
 				    &err);
@@ -244,8 +282,8 @@ static struct wave_tables write_tables(struct vulkan *v, const struct op_experts
 		data[2 * experts + c->expert] = c->at.down;
 	}
 	if (sorted)
-		list_entries(op->wave, experts, (uint32_t *)(data + 3 * (uint64_t)experts),
-			     (uint32_t *)(data + 3 * (uint64_t)experts + offsets / 8));
+		list_entries(op->wave, experts, (uint32_t *)(data + offsets / 8),
+			     (uint32_t *)(data + list / 8));
 	vulkan_update(v, t.gate, data, bytes);
 	return t;
 }

@@ -19,6 +19,12 @@ bool vulkan_has_extension(VkPhysicalDevice physical, const char *name)
 	return false;
 }
 
+bool vulkan_has_budget(VkPhysicalDevice physical)
+{
+	return !vulkan_wanted("no-budget") &&
+	       vulkan_has_extension(physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+}
+
 /* Fills in a chain of properties, and one of features with the basic ones. */
 static void get_properties(VkPhysicalDevice physical, void *chain)
 {
@@ -190,8 +196,7 @@ static void choose_tensor(struct vulkan *v)
 /* How much of it is left, and whose else's can be imported. */
 static void choose_memory_extensions(struct vulkan *v)
 {
-	v->has_budget = vulkan_has_extension(v->physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) &&
-			!vulkan_wanted("no-budget");
+	v->has_budget = vulkan_has_budget(v->physical);
 	v->has_dma_buf =
 		vulkan_has_extension(v->physical, VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME) &&
 		vulkan_has_extension(v->physical, VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME);

@@ -6,6 +6,8 @@
 #include "device/vulkan/vulkan.h"
 
 bool vulkan_has_extension(VkPhysicalDevice physical, const char *name);
+/* Whether we ask how much memory is left, VK_EXT_memory_budget. */
+bool vulkan_has_budget(VkPhysicalDevice physical);
 /* The first thing that shaders and host code can't do without and the device hasn't, or NULL. */
 const char *vulkan_lacks(VkPhysicalDevice physical);
 /* Subgroup sizes, integer dot products, cooperative matrices, kinds of memory. */

@@ -12,8 +12,9 @@
  *	separate      treats the device's memory as one that the host doesn't see
  *	as-gpu        doesn't take it for a processor that emulates a GPU
  *	no-control    leaves the subgroup's size to the driver
- *	dot, tensor,  integer dot products, cooperative matrices, and products in pairs even where
- *	pairs         they aren't expected to pay; no-dot, no-tensor, no-pairs: nowhere
+ *	dot, tensor   integer dot products, cooperative matrices even where they aren't expected to
+ *	              pay; no-dot, no-tensor: nowhere
+ *	no-pairs      no products in pairs, which emulated devices get
  *	no-budget     doesn't ask how much memory is left
  *	no-cache      neither reads nor writes the cache folder, and so doesn't tune
  */

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "device/vulkan/choose.h"
 #include "device/vulkan/features.h"
 
 /*
@@ -158,6 +159,13 @@ bool vulkan_memory_is_unified(const struct vulkan *v)
 bool vulkan_memory_is_cached(const struct vulkan *v)
 {
 	return v->memory->cached;
+}
+
+bool vulkan_memory_left(const struct stoker_device *d, uint64_t *bytes)
+{
+	uint64_t whole;
+
+	return vulkan_local_memory(((const struct vulkan *)d)->physical, &whole, bytes);
 }
 
 /* Bytes that the heap still has for us, as far as the driver says. */

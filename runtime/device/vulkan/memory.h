@@ -21,6 +21,8 @@ struct vulkan_buffer {
 /* Chooses the kinds of memory; @separate: as if the host didn't see the device's. */
 int vulkan_memory_open(struct vulkan *v, bool separate, struct stoker_error *err);
 void vulkan_memory_close(struct vulkan *v);
+/* Of the device's largest heap; false: the driver doesn't say. */
+bool vulkan_memory_left(const struct stoker_device *d, uint64_t *bytes);
 /* Whether the host writes into the memory that shaders read. */
 bool vulkan_memory_is_unified(const struct vulkan *v);
 /* And whether it reads it back at full speed. */

@@ -115,6 +115,8 @@ void vulkan_product(struct vulkan *v, const struct stoker_weight *w, stoker_addr
 		    uint32_t divisor, bool table);
 
 uint64_t vulkan_working_bytes(const struct stoker_device *d, const struct stoker_shapes *s);
+int vulkan_reserve(struct stoker_device *d, const struct stoker_shapes *s,
+		   struct stoker_error *err);
 #define OP(NAME, name, weights) \
 	void vulkan_##name(struct stoker_device *d, const struct op_##name *op);
 #include "device/ops.def"

@@ -5,8 +5,6 @@
 #include "device/vulkan/commands.h"
 #include "device/vulkan/memory.h"
 
-enum { SCRATCHES = SCRATCH_TABLES + 1 };
-
 /* Used only while ops are recorded, which vulkan.lock is held for. */
 struct vulkan_scratches {
 	struct stoker_memory now[SCRATCHES];
@@ -20,32 +18,56 @@ int vulkan_scratch_open(struct vulkan *v, struct stoker_error *err)
 	return v->scratches ? 0 : stoker_fail(err, -ENOMEM, "%s: out of memory", v->name);
 }
 
-stoker_address vulkan_scratch(struct vulkan *v, enum vulkan_scratch which, uint64_t bytes)
+static int grow(struct vulkan *v, struct stoker_memory *now, uint64_t bytes,
+		struct stoker_error *err)
 {
 	struct vulkan_scratches *s = v->scratches;
-	struct stoker_memory more, *retired, *now = &s->now[which];
+	struct stoker_memory more, *retired;
+	int ret;
+
+	retired = realloc(s->retired, (s->retired_count + 1) * sizeof(*retired));
+	if (!retired)
+		return stoker_fail(err, -ENOMEM, "%s: out of memory", v->name);
+	s->retired = retired;
+	/*
+	 * The first is as large as is asked for, which is what a session reserves.  Later ones are
+	 * at least doubled, so that all retired ones together are smaller than the present one.
+	 */
+	ret = vulkan_memory_create(&v->base, MAX(bytes, 2 * now->bytes), &more, err);
+	if (ret)
+		return ret;
+	if (now->at)
+		s->retired[s->retired_count++] = *now;
+	*now = more;
+	return 0;
+}
+
+stoker_address vulkan_scratch(struct vulkan *v, enum vulkan_scratch which, uint64_t bytes)
+{
+	struct stoker_memory *now = &v->scratches->now[which];
 	struct stoker_error err;
 	int ret;
 
 	if (vulkan_has_failed(v) || bytes <= now->bytes)
 		return now->at;
-	retired = realloc(s->retired, (s->retired_count + 1) * sizeof(*retired));
-	if (!retired) {
-		ret = stoker_fail(&err, -ENOMEM, "%s: out of memory", v->name);
-		vulkan_keep_failure(v, ret, &err);
-		return 0;
-	}
-	s->retired = retired;
-	/* at least doubled, so that all retired ones together are smaller than the present one */
-	ret = vulkan_memory_create(&v->base, MAX(bytes, 2 * now->bytes), &more, &err);
-	if (ret) {
-		vulkan_keep_failure(v, ret, &err);
-		return 0;
-	}
-	if (now->at)
-		s->retired[s->retired_count++] = *now;
-	*now = more;
-	return more.at;
+	ret = grow(v, now, bytes, &err);
+	if (!ret)
+		return now->at;
+	vulkan_keep_failure(v, ret, &err);
+	return 0;
+}
+
+int vulkan_scratch_reserve(struct vulkan *v, enum vulkan_scratch which, uint64_t bytes,
+			   struct stoker_error *err)
+{
+	struct stoker_memory *now = &v->scratches->now[which];
+	int ret = 0;
+
+	pthread_mutex_lock(&v->lock);
+	if (bytes > now->bytes)
+		ret = grow(v, now, bytes, err);
+	pthread_mutex_unlock(&v->lock);
+	return ret;
 }
 
 void vulkan_scratch_close(struct vulkan *v)

@@ -6,7 +6,7 @@
 #include "device/vulkan/vulkan.h"
 
 /* Each is a piece of memory of its own. */
-enum vulkan_scratch { SCRATCH_EXPERTS, SCRATCH_Q8, SCRATCH_TABLES };
+enum vulkan_scratch { SCRATCH_EXPERTS, SCRATCH_Q8, SCRATCH_TABLES, SCRATCHES };
 
 int vulkan_scratch_open(struct vulkan *v, struct stoker_error *err);
 void vulkan_scratch_close(struct vulkan *v);
@@ -15,5 +15,8 @@ void vulkan_scratch_close(struct vulkan *v);
  * is no memory, which fails what is recorded.
  */
 stoker_address vulkan_scratch(struct vulkan *v, enum vulkan_scratch which, uint64_t bytes);
+/* The same before anything is recorded, so that it doesn't have to grow while something is. */
+int vulkan_scratch_reserve(struct vulkan *v, enum vulkan_scratch which, uint64_t bytes,
+			   struct stoker_error *err);
 
 #endif

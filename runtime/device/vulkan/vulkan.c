@@ -218,7 +218,6 @@ int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **dev
 {
 	struct vulkan *v = calloc(1, sizeof(*v));
 	VkPhysicalDeviceProperties2 properties;
-	uint64_t whole;
 	int ret;
 
 	if (!v)
@@ -244,8 +243,6 @@ int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **dev
 		return ret;
 	}
 	v->base.shares_memory = vulkan_memory_is_unified(v);
-	if (!v->base.shares_memory)
-		vulkan_local_memory(v->physical, &whole, &v->base.memory_left);
 	describe(v);
 	*device = &v->base;
 	return 0;

@@ -92,8 +92,7 @@ STOKER_API int stoker_device_accepts(const struct stoker_device_info *device, in
  */
 STOKER_API int stoker_device_shares_memory(const struct stoker_device *device);
 
-/** stoker_device_memory_left() - of a GPU's own, in bytes, when it was opened; 0: it isn't known.
- */
+/** stoker_device_memory_left() - of a GPU's own, in bytes, now; 0: none, or it isn't known. */
 STOKER_API uint64_t stoker_device_memory_left(const struct stoker_device *device);
 
 /** stoker_device_description() - one line: "cpu: 2 threads, avx512". */
