@@ -6,7 +6,9 @@
  * split over several files is opened by its first one, "NAME-00001-of-0000N.gguf".  Everything is
  * bounds-checked on opening: offsets, sizes and strings got from here can be trusted.
  *
- * Thread-safety: an open container is constant and may be shared; a writer belongs to one thread.
+ * Thread-safety: an open container is constant and may be shared by threads, and by the models and
+ * vocabularies that are made from it: the last one to let go of it closes its files.  A writer
+ * belongs to one thread.
  */
 #ifndef STOKER_GGUF_H
 #define STOKER_GGUF_H
@@ -96,7 +98,9 @@ STOKER_API int stoker_gguf_open(const char *path, struct stoker_gguf **gguf,
 /**
  * stoker_gguf_close() - release a container and clear the pointer; NULL is fine
  *
- * A model or vocabulary made from the container keeps it open for as long as they need it.
+ * Nothing that came from the container is used by the caller any more.  Models and vocabularies
+ * made from it keep it open for as long as they need it, so it is closed at any time once the calls
+ * that made them have returned, and may be while they are in use or freed on other threads.
  */
 STOKER_API void stoker_gguf_close(struct stoker_gguf **gguf);
 

@@ -24,7 +24,12 @@ struct stoker_gguf;
 /*
  * Everything in memory if it fits into what is left; if not, the experts that don't fit stay on the
  * drive.  What is left is what the machine has available within this process's memory cgroups, or
- * what the driver gives of a GPU's own memory; a sixteenth of it is left alone.
+ * what the driver gives of a GPU's own memory, when the model is loaded; a sixteenth of it is left
+ * alone.  Where that isn't known everything is loaded.
+ *
+ * Loading fails with -ENOMEM when not even that is enough: for the weights of a dense model, or
+ * those that every token uses.  It doesn't for a large cache: if experts can't make room for it but
+ * the files would fit, everything is loaded, as a cache takes memory only as far as it is filled.
  */
 #define STOKER_MEMORY_AUTO 0
 #define STOKER_MEMORY_MIN 1	     /* the least in which a model runs */
@@ -103,10 +108,17 @@ STOKER_API int stoker_model_load(struct stoker_device *device, const char *path,
 
 /**
  * stoker_model_load_gguf() - the same from a container that is open
- * @gguf: shared with the model, which keeps it open; the caller still closes it, at any time
+ * @device: where it will compute; has to outlive the model
+ * @gguf: shared with the model, which keeps it open for as long as it needs it
+ * @params: may be NULL
+ * @model: receives the model; release it with stoker_model_free()
+ * @err: may be NULL
  *
- * A program that also needs the vocabulary opens the file once, for this and for
- * stoker_vocabulary_load_gguf().
+ * Once this call has returned the caller may close the container at any time, on any thread.  A
+ * program that also needs the vocabulary opens the file once, for this and for
+ * stoker_vocabulary_load_gguf(), which may run at the same time.
+ *
+ * Return: what stoker_model_load() returns, but for failures of opening the file.
  */
 STOKER_API int stoker_model_load_gguf(struct stoker_device *device, struct stoker_gguf *gguf,
 				      const struct stoker_model_params *params,

@@ -35,7 +35,12 @@ STOKER_API int stoker_vocabulary_load(const char *path, struct stoker_vocabulary
 
 /**
  * stoker_vocabulary_load_gguf() - the same from a container that is open
- * @gguf: shared with the vocabulary, which keeps it open; the caller still closes it, at any time
+ * @gguf: shared with the vocabulary, which keeps it open for as long as it needs it
+ * @vocabulary: receives it; release it with stoker_vocabulary_free()
+ *
+ * Once this call has returned the caller may close the container at any time, on any thread.
+ *
+ * Return: 0; -ENOTSUP for a tokenizer kind or pre-tokenizer that isn't known; -EINVAL; -ENOMEM.
  */
 STOKER_API int stoker_vocabulary_load_gguf(struct stoker_gguf *gguf,
 					   struct stoker_vocabulary **vocabulary,
