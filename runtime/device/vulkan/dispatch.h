@@ -8,35 +8,32 @@
 
 enum { VULKAN_CONSTANTS = 6 }; /* specialisation constants of a shader */
 
+/*
+ * The shaders: an op's is called like the op, where it has one of its own, and these are the
+ * others. One comes a format where a dispatch says which.
+ */
+#define VULKAN_SHADERS(SHADER)                                           \
+	SHADER(MATVEC, matvec)                                           \
+	SHADER(MATVEC_DOT, matvec_dot)                                   \
+	SHADER(MATVEC_PARTS, matvec_parts)                               \
+	SHADER(MATVEC_PARTS_DOT, matvec_parts_dot)                       \
+	SHADER(MATVEC_EMULATED, matvec_emulated)                         \
+	SHADER(MATVEC_EMULATED_PAIRS, matvec_emulated_pairs)             \
+	SHADER(MATVEC_EMULATED_PARTS, matvec_emulated_parts)             \
+	SHADER(MATVEC_EMULATED_PARTS_PAIRS, matvec_emulated_parts_pairs) \
+	SHADER(MATVEC_EMULATED_GATED, matvec_emulated_gated)             \
+	SHADER(MATVEC_EMULATED_ADDED, matvec_emulated_added)             \
+	SHADER(MATMUL_TENSOR, matmul_tensor)                             \
+	SHADER(QUANTIZE, quantize)                                       \
+	SHADER(GROUP, group)                                             \
+	SHADER(COMBINE, combine)
+
 enum vulkan_shader {
-	SHADER_EMBED,
-	SHADER_MATVEC,
-	SHADER_MATVEC_DOT,
-	SHADER_MATVEC_PARTS,
-	SHADER_MATVEC_PARTS_DOT,
-	SHADER_MATVEC_EMULATED,
-	SHADER_MATVEC_EMULATED_PAIRS,
-	SHADER_MATVEC_EMULATED_PARTS,
-	SHADER_MATVEC_EMULATED_PARTS_PAIRS,
-	SHADER_MATVEC_EMULATED_GATED,
-	SHADER_MATVEC_EMULATED_ADDED,
-	SHADER_MATMUL,
-	SHADER_MATMUL_TENSOR,
-	SHADER_QUANTIZE,
-	SHADER_GROUP,
-	SHADER_COMBINE,
-	SHADER_NORM,
-	SHADER_ROPE,
-	SHADER_KV_STORE,
-	SHADER_QKV,
-	SHADER_ATTENTION,
-	SHADER_ROUTE,
-	SHADER_GLU,
-	SHADER_BINARY,
-	SHADER_SCALE,
-	SHADER_CONV,
-	SHADER_DELTA_NET,
-	SHADER_COPY,
+#define VULKAN_SHADER(NAME, name) SHADER_##NAME,
+#define OP(NAME, name, weights) SHADER_##NAME,
+#include "device/ops.def"
+	VULKAN_SHADERS(VULKAN_SHADER)
+#undef VULKAN_SHADER
 };
 
 /* Memory that an op reads or writes. */

@@ -33,34 +33,11 @@ struct vulkan_pipelines {
 };
 
 static const char *const shader_names[] = {
-	[SHADER_EMBED] = "embed",
-	[SHADER_MATVEC] = "matvec",
-	[SHADER_MATVEC_DOT] = "matvec_dot",
-	[SHADER_MATVEC_PARTS] = "matvec_parts",
-	[SHADER_MATVEC_PARTS_DOT] = "matvec_parts_dot",
-	[SHADER_MATVEC_EMULATED] = "matvec_emulated",
-	[SHADER_MATVEC_EMULATED_PAIRS] = "matvec_emulated_pairs",
-	[SHADER_MATVEC_EMULATED_PARTS] = "matvec_emulated_parts",
-	[SHADER_MATVEC_EMULATED_PARTS_PAIRS] = "matvec_emulated_parts_pairs",
-	[SHADER_MATVEC_EMULATED_GATED] = "matvec_emulated_gated",
-	[SHADER_MATVEC_EMULATED_ADDED] = "matvec_emulated_added",
-	[SHADER_MATMUL_TENSOR] = "matmul_tensor",
-	[SHADER_QUANTIZE] = "quantize",
-	[SHADER_MATMUL] = "matmul",
-	[SHADER_GROUP] = "group",
-	[SHADER_COMBINE] = "combine",
-	[SHADER_NORM] = "norm",
-	[SHADER_ROPE] = "rope",
-	[SHADER_KV_STORE] = "kv_store",
-	[SHADER_QKV] = "qkv",
-	[SHADER_ATTENTION] = "attention",
-	[SHADER_ROUTE] = "route",
-	[SHADER_GLU] = "glu",
-	[SHADER_BINARY] = "binary",
-	[SHADER_SCALE] = "scale",
-	[SHADER_CONV] = "conv",
-	[SHADER_DELTA_NET] = "delta_net",
-	[SHADER_COPY] = "copy",
+#define SHADER_NAME(NAME, name) [SHADER_##NAME] = #name,
+#define OP(NAME, name, weights) [SHADER_##NAME] = #name,
+#include "device/ops.def"
+	VULKAN_SHADERS(SHADER_NAME)
+#undef SHADER_NAME
 };
 
 static char *cache_path(const VkPhysicalDeviceProperties *p)
