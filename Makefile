@@ -167,7 +167,7 @@ endif
 # $(call compile_shader,SOURCE,OPTIONS)
 compile_shader = $(GLSLC) --target-env=vulkan1.2 -O -Werror $(2) -o $@ $(1) && \
 	$(SPIRV_VAL) --target-env vulkan1.2 $@
-SHADER_SOURCES := $(wildcard shaders/*.glsl shaders/*.h shaders/formats/*.glsl)
+SHADER_SOURCES := $(wildcard shaders/*.glsl shaders/*.h shaders/formats/*.glsl) runtime/device/shared_ops.h
 
 $(OTHER_SHADERS:%=$(SHADER_BUILD)/%.spv): $(SHADER_BUILD)/%.spv: shaders/%.comp $(SHADER_SOURCES)
 	@mkdir -p $(@D)

@@ -4,7 +4,7 @@
 /* dst[row][0..width) = src[row][0..width), bits as they are. */
 #include "common.glsl"
 
-PUSH(push_copy);
+PUSH(op_copy);
 
 void main()
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the host hands each shader, one struct a shader, read by C and by GLSL.  Members are 64-bit
+ * What the host hands each shader, one struct a shader, read by C and by GLSL; ops that a shader
+ * takes as they are are in device/shared_ops.h.  Members are 64-bit
  * addresses first and then 32-bit numbers, so that both lay them out alike; none exceeds the 128
  * bytes that every Vulkan device takes.  Strides count floats.
  *
@@ -172,11 +173,6 @@ struct push_conv {
 struct push_delta_net {
 	address dst, q, k, v, alpha, beta, dt, a, state;
 	uint rows, key_heads, value_heads, size, qkv_stride, dst_stride, grouped;
-};
-
-struct push_copy {
-	address dst, src;
-	uint rows, width, dst_stride, src_stride;
 };
 
 #endif

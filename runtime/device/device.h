@@ -16,11 +16,10 @@
 #include <pthread.h>
 
 #include "base/base.h"
+#include "device/shared_ops.h"
 #include "quant/format.h"
 #include "stoker/device.h"
 #include "stoker/profile.h"
-
-typedef uint64_t stoker_address; /* 0: none */
 
 enum { HUGE_PAGE = 2 << 20 }; /* memory of several of them asks the kernel for some */
 
@@ -275,12 +274,6 @@ struct op_delta_net {
 	uint32_t rows, key_heads, value_heads, size;
 	uint32_t qkv_stride, dst_stride;
 	bool grouped;
-};
-
-/* dst[row][0..width) = src[row][0..width) */
-struct op_copy {
-	stoker_address dst, src;
-	uint32_t rows, width, dst_stride, src_stride;
 };
 
 /* The largest shapes that the ops of a model have. */

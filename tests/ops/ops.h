@@ -62,6 +62,7 @@ void run_on(const char *name, bool exact, void (*test)(bool exact));
 
 void add_attention(void);
 void add_experts(void);
+void add_gather(void);
 void add_memory(void);
 void add_norms_and_rope(void);
 void add_products(void);

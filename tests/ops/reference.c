@@ -457,6 +457,15 @@ void reference_copy(const struct op_copy *op, const double *src, double *dst)
 			dst[(size_t)r * op->dst_stride + i] = src[(size_t)r * op->src_stride + i];
 }
 
+/* dst[row][0..width) = src[ids[row]][0..width) */
+void reference_gather(const struct op_gather *op, const uint32_t *ids, const double *src,
+		      double *dst)
+{
+	for (size_t r = 0; r < op->rows; r++)
+		for (size_t c = 0; c < op->width; c++)
+			dst[r * op->dst_stride + c] = src[(size_t)ids[r] * op->src_stride + c];
+}
+
 /*
  * y_t = sum over j of w[j] u_(t - taps + 1 + j), or silu of that, for each channel.  The inputs
  * before row 0 are in @state, the oldest first.

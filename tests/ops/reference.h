@@ -54,6 +54,8 @@ void reference_binary(const struct op_binary *op, const double *a, const double 
 		      const double *gate, double *dst);
 void reference_scale(const struct op_scale *op, double *x);
 void reference_copy(const struct op_copy *op, const double *src, double *dst);
+void reference_gather(const struct op_gather *op, const uint32_t *ids, const double *src,
+		      double *dst);
 
 /* States are those before the op, and after it when they return. */
 void reference_conv(const struct op_conv *op, const double *weight, const double *src,

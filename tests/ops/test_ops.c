@@ -271,4 +271,5 @@ void suite_ops(void)
 	add_small();
 	add_recurrence();
 	add_sequences();
+	add_gather();
 }

@@ -509,6 +509,25 @@ void cpu_copy(struct stoker_device *d, const struct op_copy *op)
 		       op->width * sizeof(float));
 }
 
+static void gather_range(const void *context, const struct cpu *cpu, unsigned thread, size_t begin,
+			 size_t end)
+{
+	const struct op_gather *op = context;
+	const uint32_t *ids = host(op->ids);
+
+	(void)cpu;
+	(void)thread;
+	for (size_t r = begin; r < end; r++)
+		memcpy((float *)host(op->dst) + r * op->dst_stride,
+		       (const float *)host(op->src) + (size_t)ids[r] * op->src_stride,
+		       op->width * sizeof(float));
+}
+
+void cpu_gather(struct stoker_device *d, const struct op_gather *op)
+{
+	cpu_parallel(cpu_of(d), op->rows, 16, (size_t)op->rows * op->width, gather_range, op);
+}
+
 static void destroy(struct stoker_device *d)
 {
 	struct cpu *cpu = cpu_of(d);

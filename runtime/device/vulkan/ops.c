@@ -353,19 +353,22 @@ void vulkan_scale(struct stoker_device *d, const struct op_scale *op)
 void vulkan_copy(struct stoker_device *d, const struct op_copy *op)
 {
 	struct vulkan *v = vulkan_of(d);
-	const struct push_copy push = {
-		.dst = op->dst,
-		.src = op->src,
-		.rows = op->rows,
-		.width = op->width,
-		.dst_stride = op->dst_stride,
-		.src_stride = op->src_stride,
-	};
 
-	RECORD(v, push, for_threads(v, (uint64_t)op->rows * op->width), .shader = SHADER_COPY,
+	RECORD(v, *op, for_threads(v, (uint64_t)op->rows * op->width), .shader = SHADER_COPY,
 	       .threads = threads(v),
 	       SPANS(writes(op->dst, extent(op->rows, op->dst_stride, op->width)),
 		     reads(op->src, extent(op->rows, op->src_stride, op->width))));
+}
+
+void vulkan_gather(struct stoker_device *d, const struct op_gather *op)
+{
+	struct vulkan *v = vulkan_of(d);
+
+	RECORD(v, *op, for_threads(v, (uint64_t)op->rows * op->width), .shader = SHADER_GATHER,
+	       .threads = threads(v),
+	       SPANS(writes(op->dst, extent(op->rows, op->dst_stride, op->width)),
+		     reads(op->src, extent(op->src_rows, op->src_stride, op->width)),
+		     reads(op->ids, op->rows)));
 }
 
 int vulkan_ops_open(struct vulkan *v, struct stoker_error *err)

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Ops whose structs a shader takes as they are, read by C and by GLSL.  Members are 64-bit
+ * addresses first and then 32-bit numbers, so that both lay them out alike.
+ */
+#ifndef STOKER_SHARED_OPS_H
+#define STOKER_SHARED_OPS_H
+
+#ifdef __STDC__
+#include <stdint.h>
+typedef uint64_t stoker_address; /* 0: none */
+#else
+#define stoker_address uint64_t
+#endif
+
+/* dst[row][0..width) = src[row][0..width) */
+struct op_copy {
+	stoker_address dst, src;
+	uint32_t rows, width, dst_stride, src_stride;
+};
+
+/*
+ * dst[row][0..width) = src[ids[row]][0..width), where @src has @src_rows rows.  Rows may be taken
+ * in any order and several times; @dst isn't among them.
+ */
+struct op_gather {
+	stoker_address dst, src, ids; /* uint32_t[rows] */
+	uint32_t rows, width, dst_stride, src_stride, src_rows;
+};
+
+#endif
