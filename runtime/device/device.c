@@ -36,8 +36,8 @@ int stoker_device_profile(struct stoker_device *device, struct stoker_profile *p
 	pthread_mutex_lock(&device->turn);
 	if (device->ops->profile)
 		ret = device->ops->profile(device, profile, err);
-	if (!ret)
-		device->profile = profile;
+	for (struct stoker_device *d = device; d && !ret; d = d->fallback)
+		d->profile = profile;
 	pthread_mutex_unlock(&device->turn);
 	return ret;
 }

@@ -5,6 +5,8 @@
  */
 #include "ops.h"
 
+#include "multiply_device.h"
+
 enum { MAX = 1 << 20 };
 
 struct stoker_device *device;
@@ -158,8 +160,11 @@ void run_on(const char *name, bool exact, void (*test)(bool exact))
 						     .threads = threads,
 						     .exact = exact };
 	struct stoker_error err;
+	const int ret = strcmp(name, "multiply")
+				? stoker_device_open(&params, &device, &err)
+				: multiply_device_open(threads, exact, false, &device, &err);
 
-	if (stoker_device_open(&params, &device, &err)) {
+	if (ret) {
 		printf("\n    %s", err.message);
 		CU_FAIL("the device doesn't open");
 		return;
@@ -187,6 +192,7 @@ static const struct tested {
 } tested[] = {
 	{ "cpu", false, NULL },
 	{ "cpu", true, NULL },
+	{ "multiply", true, NULL }, /* with a CPU behind it */
 	{ "vulkan", true, "" },
 	{ "vulkan", false, "no-dot" },
 	{ "vulkan", true, "as-gpu,no-control,no-budget" },

@@ -362,4 +362,5 @@ void suite_session(void)
 	TEST(test_sampler);
 	TEST(test_generation_goes_on);
 	TEST(test_no_finite_logits);
+	add_fallback();
 }

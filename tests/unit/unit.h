@@ -20,6 +20,7 @@ void suite_kmod(void);
 void suite_text(void);
 void suite_ops(void);
 void suite_session(void);
+void add_fallback(void);
 void suite_vulkan(void);
 void suite_pager(void);
 void suite_budget(void);
