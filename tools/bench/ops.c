@@ -112,26 +112,31 @@ static void record_kv_store(const struct bed *b, const struct point *p, uint32_t
 	device_kv_store(b->d, &op);
 }
 
+static struct op_qkv qkv_of(const struct bed *b, const struct point *p, uint32_t i)
+{
+	return (struct op_qkv){ .q = b->y,
+				.k = b->x,
+				.v = b->z,
+				.q_norm = b->w,
+				.k_norm = b->w,
+				.keys = cache_of(b, i, false),
+				.values = cache_of(b, i, true),
+				.frequency = b->frequency,
+				.position = position_of(b, p),
+				.format = STOKER_KV_F16,
+				.rows = p->rows,
+				.heads = HEADS,
+				.kv_heads = KV_HEADS,
+				.key_size = HEAD,
+				.value_size = HEAD,
+				.pairs = HEAD / 2,
+				.eps = 1e-6f,
+				.magnitude = 1 };
+}
+
 static void record_qkv(const struct bed *b, const struct point *p, uint32_t i)
 {
-	const struct op_qkv op = { .q = b->y,
-				   .k = b->x,
-				   .v = b->z,
-				   .q_norm = b->w,
-				   .k_norm = b->w,
-				   .keys = cache_of(b, i, false),
-				   .values = cache_of(b, i, true),
-				   .frequency = b->frequency,
-				   .position = position_of(b, p),
-				   .format = STOKER_KV_F16,
-				   .rows = p->rows,
-				   .heads = HEADS,
-				   .kv_heads = KV_HEADS,
-				   .key_size = HEAD,
-				   .value_size = HEAD,
-				   .pairs = HEAD / 2,
-				   .eps = 1e-6f,
-				   .magnitude = 1 };
+	const struct op_qkv op = qkv_of(b, p, i);
 
 	device_qkv(b->d, &op);
 }
@@ -434,6 +439,8 @@ static size_t list_points(const struct bed *b, struct point *list)
 
 	for (size_t i = 0; i < ARRAY_SIZE(tokens); i++) {
 		const uint32_t rows = tokens[i], past = rows == 1 ? MOST_POSITIONS - 1 : 0;
+		const struct op_qkv qkv = qkv_of(b, &(struct point){ .rows = rows }, 0);
+		const bool has_qkv = device_supports(b->d, STOKER_OP_QKV, &qkv);
 		const double r = rows, positions = past ? MOST_POSITIONS : (r + 1) / 2;
 		const double active = MIN(r * USED, (double)EXPERTS);
 		const double macs = r * USED * 3.0 * WIDTH * EXPERT_WIDTH;
@@ -445,8 +452,8 @@ static size_t list_points(const struct bed *b, struct point *list)
 			{ "norm", record_norm, rows, 0, r * 8 * WIDTH, 0 },
 			{ "rope", record_rope, rows, past, r * 8 * heads, 0 },
 			{ "kv_store", record_kv_store, rows, 0, r * 3 * kv, 0 },
-			{ b->d->ops->qkv ? "qkv" : NULL, record_qkv, rows, 0,
-			  r * (8 * heads + 6 * kv), 0 },
+			{ has_qkv ? "qkv" : NULL, record_qkv, rows, 0, r * (8 * heads + 6 * kv),
+			  0 },
 			{ "attention", record_attention, rows, past,
 			  (past ? positions : r) * 2 * kv + r * 8 * heads,
 			  4 * r * positions * heads },
