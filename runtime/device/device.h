@@ -224,9 +224,9 @@ struct op_experts {
 	enum stoker_activation activation;
 };
 
-/* dst[row][i] = act(gate[row][i], up[row][i]) */
+/* dst[row][i] = act(gate[row][i], up[row][i]); without a gate act(up[row][i]) */
 struct op_glu {
-	stoker_address dst, gate, up;
+	stoker_address dst, gate, up, dst_q8;
 	uint32_t rows, width, gate_stride, up_stride;
 	enum stoker_activation activation;
 };
@@ -384,7 +384,8 @@ struct stoker_device {
 	const struct stoker_device_ops *ops;
 	/*
 	 * Does what this one doesn't support, NULL: there is none.  It sees the same memory at the
-	 * same addresses, and both run at once.
+	 * same addresses, and both run at once.  fallback.h has what passes memory, begin() and the
+	 * like on to it.
 	 */
 	struct stoker_device *fallback;
 	pthread_mutex_t turn;  /* held from begin() to the last read of what was computed */

@@ -23,6 +23,7 @@ bool device_gated_in_parts(struct stoker_device *d, const struct op_gated *op)
 					.src = op->src,
 					.src_q8 = op->src_q8 };
 	const struct op_glu glu = { .dst = op->dst,
+				    .dst_q8 = op->dst_q8,
 				    .gate = op->gate->at ? op->dst : 0,
 				    .up = op->scratch,
 				    .rows = op->rows,

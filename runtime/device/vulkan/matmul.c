@@ -458,12 +458,6 @@ void vulkan_gated(struct stoker_device *d, const struct op_gated *op)
 				 .src_stride = up->in,
 				 .dst_stride = up->out };
 
-	if (op->rows > MATVEC_ROWS_MAX || !vulkan_can_gate(up, op->gate)) {
-		device_gated_in_parts(d, op);
-		if (op->dst_q8)
-			vulkan_quantize(v, op->dst_q8, op->dst, op->rows, up->out);
-		return;
-	}
 	r.src_q8 = vulkan_q8_for(v, up, op->src, op->src_q8, op->rows);
 	vulkan_matvec(v, up, &r);
 }

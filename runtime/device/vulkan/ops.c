@@ -39,6 +39,8 @@ void vulkan_glu(struct stoker_device *d, const struct op_glu *op)
 	       SPANS(writes(op->dst, (uint64_t)op->rows * op->width),
 		     reads(op->gate, extent(op->rows, op->gate_stride, op->width)),
 		     reads(op->up, extent(op->rows, op->up_stride, op->width))));
+	if (op->dst_q8)
+		vulkan_quantize(v, op->dst_q8, op->dst, op->rows, op->width);
 }
 
 void vulkan_binary(struct stoker_device *d, const struct op_binary *op)
@@ -402,11 +404,14 @@ void vulkan_ops_close(struct vulkan *v)
 static bool supports(const struct stoker_device *d, enum stoker_op op, const void *args)
 {
 	const struct op_attention *attention = args;
+	const struct op_gated *gated = args;
 	const struct op_qkv *qkv = args;
 	const struct op_route *route = args;
 
 	(void)d;
 	switch (op) {
+	case STOKER_OP_GATED:
+		return gated->rows <= MATVEC_ROWS_MAX && vulkan_can_gate(gated->up, gated->gate);
 	case STOKER_OP_QKV:
 		return qkv->format != STOKER_KV_Q8_0 && !qkv->norm_whole &&
 		       !qkv->q_norm == !qkv->k_norm;
