@@ -406,6 +406,47 @@ static void test_large_memory(void)
 	vulkan_table_hook = NULL;
 }
 
+/* What a batch works in is there when it begins, with experts in memory and on the drive. */
+static void test_scratch_is_reserved(void)
+{
+	static const uint32_t tokens[] = { 1, 39, 37, 32, 45, 72, 75, 207 };
+	static const char mixture_path[] = "tools/demo-model/stoker-demo-Q4_K.gguf";
+	static const char *const words[] = { "", "as-gpu", "as-gpu,separate" };
+	const struct stoker_session_params session = { .context = 64, .batch = 8 };
+	const struct stoker_device_params params = { .name = "vulkan" };
+
+	if (!vulkan_is_here())
+		return;
+	vulkan_table_hook = use_fakes;
+	fail_at = -1;
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(words); i++) {
+		const struct stoker_model_params how = { .memory = i % 2 ? STOKER_MEMORY_MIN
+									 : STOKER_MEMORY_MAX,
+							 .session = &session };
+		struct stoker_device *device;
+		struct stoker_model *model;
+		struct stoker_session *s;
+		long before;
+
+		setenv("STOKER_VULKAN", words[i / 2], 1);
+		memories = 0;
+		CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, NULL), 0);
+		CU_ASSERT_EQUAL_FATAL(stoker_model_load(device, mixture_path, &how, &model, NULL),
+				      0);
+		CU_ASSERT_EQUAL_FATAL(stoker_session_create(model, &session, &s, NULL), 0);
+		before = memories;
+		for (size_t count = 1; count <= ARRAY_SIZE(tokens); count *= 2)
+			CU_ASSERT_EQUAL(
+				stoker_session_eval(s, tokens, count, STOKER_LOGITS_NONE, NULL), 0);
+		CU_ASSERT_EQUAL(memories, before);
+		stoker_session_free(&s);
+		stoker_model_free(&model);
+		stoker_device_close(&device);
+	}
+	setenv("STOKER_VULKAN", vulkan_words(), 1);
+	vulkan_table_hook = NULL;
+}
+
 static void test_thousand_loads(void)
 {
 	const struct stoker_device_params params = { .name = "vulkan" };
@@ -552,6 +593,7 @@ void suite_vulkan(void)
 	TEST(test_lost_device);
 	TEST(test_large_memory);
 	TEST(test_tuning);
+	TEST(test_scratch_is_reserved);
 	TEST(test_thousand_loads);
 	TEST(test_sessions_on_threads);
 	TEST(test_device_list);
