@@ -8,11 +8,11 @@
 #   kernels and stores, looks inside the library.
 # - No circles among headers; no file over 600 lines, but tables; no function over 80.
 # - The library never prints, exits or aborts.
-# STRICT=1: what is too long is an error, not only said.
+# STRICT=0: what is too long is said, but no error.
 set -eu
 order="base quant gguf device store pager model text session"
 tables='runtime/text/pretokenizers.h|runtime/quant/iq_grids.h'
-strict=${STRICT:-0}
+strict=${STRICT:-1}
 status=0
 complain() {
 	echo "$1" >&2

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* The Vulkan device when things go wrong, and what it leaves behind; finding devices. */
+/* The Vulkan device when things go wrong, and what it leaves behind. */
 #include "unit.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "device/enumerate.h"
 #include "device/vulkan/tuning.h"
 
 static const char model_path[] = "tests/data/containers/plain.gguf";
@@ -257,7 +256,7 @@ static void tune(const char *words, const char *folder)
 	static float x[ROWS * IN], first[ROWS * OUT], other[ROWS * OUT];
 	const uint64_t bytes = stoker_row_bytes(f, IN) * OUT;
 	uint8_t *blocks = malloc(bytes);
-	uint32_t chosen[PRODUCT_KINDS];
+	uint32_t chosen[MATMUL_KINDS];
 	struct stoker_weight w = { .format = f, .in = IN, .out = OUT, .count = 1 };
 	struct stoker_memory weights, rows;
 	struct stoker_device *device;
@@ -278,18 +277,18 @@ static void tune(const char *words, const char *folder)
 	w.at = weights.at;
 	for (uint32_t count = 1; count <= ROWS; count += ROWS - 1)
 		for (uint8_t variant = 1; variant <= (count > 1 ? 4 : 8); variant *= 2) {
-			for (int kind = 0; kind < PRODUCT_KINDS; kind++)
+			for (int kind = 0; kind < MATMUL_KINDS; kind++)
 				vulkan_set_variant(v, f, kind, variant);
 			multiply(device, &w, rows.at, count, variant == 1 ? first : other);
 			CU_ASSERT(variant == 1 || !memcmp(first, other, 4 * count * OUT));
 		}
-	for (int kind = 0; kind < PRODUCT_KINDS; kind++)
+	for (int kind = 0; kind < MATMUL_KINDS; kind++)
 		vulkan_set_variant(v, f, kind, 0);
 	device->ops->tune(device, &w);
-	for (int kind = 0; kind < PRODUCT_KINDS; kind++)
+	for (int kind = 0; kind < MATMUL_KINDS; kind++)
 		chosen[kind] = vulkan_variant(v, f, kind);
-	CU_ASSERT(chosen[PRODUCT_CODES] || chosen[PRODUCT_FLOATS]);
-	CU_ASSERT(v->emulated || v->tensor || chosen[PRODUCT_MANY]);
+	CU_ASSERT(chosen[MATMUL_Q8] || chosen[MATMUL_FLOATS]);
+	CU_ASSERT(v->emulated || v->tensor || chosen[MATMUL_MANY]);
 	device->ops->memory_destroy(device, &weights);
 	device->ops->memory_destroy(device, &rows);
 	snprintf(path, sizeof(path), "%s", vulkan_tuning_path(v));
@@ -297,7 +296,7 @@ static void tune(const char *words, const char *folder)
 
 	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, NULL), 0);
 	v = vulkan_of(device);
-	for (int kind = 0; kind < PRODUCT_KINDS; kind++)
+	for (int kind = 0; kind < MATMUL_KINDS; kind++)
 		CU_ASSERT_EQUAL(chosen[kind], vulkan_variant(v, f, kind));
 	device->ops->tune(device, &w); /* which is known */
 	CU_ASSERT(!vulkan_tuning_is_new(v));
@@ -315,13 +314,13 @@ static void tune(const char *words, const char *folder)
 	write_text(path, command);
 	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, NULL), 0);
 	v = vulkan_of(device);
-	CU_ASSERT_EQUAL(vulkan_variant(v, f, PRODUCT_CODES), 0);
-	CU_ASSERT_EQUAL(vulkan_variant(v, f, PRODUCT_MANY), 2);
-	CU_ASSERT_EQUAL(vulkan_variant(v, stoker_format_by_name("Q4_0"), PRODUCT_CODES), 0);
+	CU_ASSERT_EQUAL(vulkan_variant(v, f, MATMUL_Q8), 0);
+	CU_ASSERT_EQUAL(vulkan_variant(v, f, MATMUL_MANY), 2);
+	CU_ASSERT_EQUAL(vulkan_variant(v, stoker_format_by_name("Q4_0"), MATMUL_Q8), 0);
 	stoker_device_close(&device);
 	write_text(path, "stoker 0.0.1\nQ8_0 many 2\n");
 	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, NULL), 0);
-	CU_ASSERT_EQUAL(vulkan_variant(vulkan_of(device), f, PRODUCT_MANY), 0);
+	CU_ASSERT_EQUAL(vulkan_variant(vulkan_of(device), f, MATMUL_MANY), 0);
 	stoker_device_close(&device);
 	free(blocks);
 	snprintf(command, sizeof(command), "rm -r '%s/stoker'", folder);
@@ -538,55 +537,6 @@ static void test_sessions_on_threads(void)
 	setenv("STOKER_VULKAN", vulkan_words(), 1);
 }
 
-static void test_device_list(void)
-{
-	struct stoker_device_info *list;
-	size_t count;
-
-	CU_ASSERT_EQUAL_FATAL(stoker_device_list(&list, &count, NULL), 0);
-	CU_ASSERT(count >= 1 && !strcmp(list[0].name, "cpu") && list[0].computes);
-	for (size_t i = 0; i < count; i++) {
-		CU_ASSERT(*list[i].title && *list[i].type);
-		CU_ASSERT(list[i].computes == (*list[i].lacks == 0));
-		CU_ASSERT(list[i].computes == (*list[i].name != 0));
-	}
-	free(list);
-}
-
-/* An accelerator as the kernel shows it, in a folder of our own. */
-static void test_accelerators(void)
-{
-	struct stoker_device_info info[STOKER_DEVICES_MAX] = { 0 };
-	struct device_list list = { .info = info };
-	char folder[] = "/tmp/stoker-accel-XXXXXX", path[128];
-	FILE *f;
-	bool found = false;
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
-	snprintf(path, sizeof(path), "%s/accel7", folder);
-	mkdir(path, 0700);
-	snprintf(path, sizeof(path), "%s/accel7/device", folder);
-	mkdir(path, 0700);
-	snprintf(path, sizeof(path), "%s/accel7/device/uevent", folder);
-	f = fopen(path, "we");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-	fputs("DRIVER=intel_vpu\nPCI_CLASS=120000\nPCI_SLOT_NAME=0000:00:0b.0\n", f);
-	fclose(f);
-	stoker_drm_list(&list, folder);
-	for (size_t i = 0; i < list.count; i++)
-		found = found || (!strcmp(info[i].type, "NPU") && !info[i].computes &&
-				  !strcmp(info[i].driver, "intel_vpu") &&
-				  !strcmp(info[i].bus, "pci 0000:00:0b.0") &&
-				  !strcmp(info[i].node, "/dev/accel/accel7"));
-	CU_ASSERT(found);
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/accel7/device", folder);
-	rmdir(path);
-	snprintf(path, sizeof(path), "%s/accel7", folder);
-	rmdir(path);
-	rmdir(folder);
-}
-
 void suite_vulkan(void)
 {
 	TEST(test_failing_calls);
@@ -596,6 +546,4 @@ void suite_vulkan(void)
 	TEST(test_scratch_is_reserved);
 	TEST(test_thousand_loads);
 	TEST(test_sessions_on_threads);
-	TEST(test_device_list);
-	TEST(test_accelerators);
 }

@@ -22,6 +22,7 @@ void suite_ops(void);
 void suite_session(void);
 void add_fallback(void);
 void suite_vulkan(void);
+void suite_enumerate(void);
 void suite_pager(void);
 void suite_budget(void);
 void suite_paging(void);
