@@ -4,7 +4,7 @@
 /*
  * Softmax attention over the cache: see struct op_attention.  A subgroup computes one head of one
  * row.  Of each run of positions, lanes first take one position each (the score), then one pair of
- * each value's components each (the sum), with a running maximum (arXiv:1805.02867).  With CODES, for
+ * each value's components each (the sum), with a running maximum (arXiv:1805.02867).  With a Q8_KIND, for
  * which subgroups have exactly SUBGROUP_MIN lanes, the rows' 8-bit codes are made, too.
  */
 #include "common.glsl"
@@ -89,7 +89,7 @@ void make_codes(uint head, const vec2 value[VALUE_PAIRS])
 
 	[[unroll]] for (uint i = 0; i + GROUP_PAIRS <= VALUE_PAIRS; i += GROUP_PAIRS) {
 		const uint c = 2 * (lane + i * SUBGROUP_MIN);
-		Words dst = Words(codes_of(p.codes, head * (VALUE_SIZE / 32) + c / 32));
+		Words dst = Words(q8_of(p.codes, head * (VALUE_SIZE / 32) + c / 32));
 		float largest = 0.0;
 		int sums = 0;
 
@@ -99,7 +99,7 @@ void make_codes(uint head, const vec2 value[VALUE_PAIRS])
 		const float inverse = code_inverse(largest);
 
 		[[unroll]] for (uint j = 0; j < GROUP_PAIRS; j++) {
-			const ivec2 q = to_codes(value[i + j].xyxy, inverse).xy;
+			const ivec2 q = to_q8(value[i + j].xyxy, inverse).xy;
 			const uint at = c % 32 + 2 * SUBGROUP_MIN * j; /* within the group */
 			const bool odd = (lane & 1u) != 0;
 			const uint bytes = (uint(q.x) & 255u) | (uint(q.y) & 255u) << 8;
@@ -177,7 +177,7 @@ void attend(uint row, uint head)
 		if (c + 1 < VALUE_SIZE)
 			dst.v[c + 1] = sum[i].y;
 	}
-	if (CODES != CODES_NONE)
+	if (Q8_KIND != Q8_NONE)
 		make_codes(row * p.heads + head, sum);
 }
 

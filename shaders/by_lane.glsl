@@ -46,14 +46,14 @@ float norm_of(uint64_t src)
 	float sum = 0.0;
 
 	for (uint g = gl_SubgroupInvocationID; g < groups; g += gl_SubgroupSize)
-		sum += Floats(src).v[(X_WORDS + CODE_EXTRA_WORDS) * (g + 1) - 1];
+		sum += Floats(src).v[(X_WORDS + Q8_EXTRA_WORDS) * (g + 1) - 1];
 	return 1.0 / sqrt(subgroupAdd(sum) / float(p.width));
 }
 
 /* Q8 of the 32 values of a subgroup's lanes, group @g of all. */
 void store_q8(uint64_t at, uint g, const float x[ROWS], float squares)
 {
-	Words dst = Words(at + 4ul * (X_WORDS + CODE_EXTRA_WORDS) * g);
+	Words dst = Words(at + 4ul * (X_WORDS + Q8_EXTRA_WORDS) * g);
 	const uint lane = gl_SubgroupInvocationID;
 	float largest = 0.0;
 	int sums = 0;
@@ -64,7 +64,7 @@ void store_q8(uint64_t at, uint g, const float x[ROWS], float squares)
 	const float inverse = code_inverse(largest);
 
 	[[unroll]] for (uint r = 0; r + 4 <= ROWS; r += 4) {
-		const ivec4 q = to_codes(vec4(x[r], x[r + 1], x[r + 2], x[r + 3]), inverse);
+		const ivec4 q = to_q8(vec4(x[r], x[r + 1], x[r + 2], x[r + 3]), inverse);
 		const uvec2 pair = paired(q);
 
 		dst.v[(lane * ROWS + r) / 2] = pair.x;

@@ -15,20 +15,20 @@ PUSH(push_matvec);
 #include "matvec.glsl"
 #include "operands.glsl"
 
-/* This lane's share of the outputs from @first on, over the terms of a job: one row of one slot. */
+/* This lane's share of the outputs from @first on, over the terms of a job: one row of one choice. */
 void add_up(uint64_t weights, uint job, uint first, out float total[ROWS])
 {
-	const uint row = job / p.slots, slot = job % p.slots;
+	const uint row = job / p.choices, choice = job % p.choices;
 
 	[[unroll]] for (uint r = 0; r < ROWS; r++)
 		total[r] = 0.0;
 	for (uint t = 0; t < p.terms; t++) {
 		const uint entry = job * p.terms + t;
 		const uint id = Words(p.ids).v[if_has(HAS_IDS, entry)];
-		const uint matrix = (p.has & HAS_IDS) != 0 ? id : slot;
+		const uint matrix = (p.has & HAS_IDS) != 0 ? id : choice;
 		const uint64_t weight = address_of(weights, matrix, p.stride);
 		const uint64_t src = floats(p.src, uint64_t(row) * p.src_stride +
-					    slot * p.src_slot_stride + t * p.src_term_stride);
+					    choice * p.src_choice_stride + t * p.src_term_stride);
 		const float factor = Floats(p.mix).v[if_has(HAS_MIX, entry)];
 		const float scale = Floats(p.scale).v[if_has(HAS_SCALE, matrix)];
 		uint64_t at[ROWS];
@@ -53,7 +53,7 @@ void run_rows(uint first)
 {
 	const bool gated = (p.has & HAS_GATE) != 0;
 
-	for (uint job = gl_WorkGroupID.y; job < p.rows * p.slots; job += gl_NumWorkGroups.y) {
+	for (uint job = gl_WorkGroupID.y; job < p.rows * p.choices; job += gl_NumWorkGroups.y) {
 		float total[ROWS], gate[ROWS];
 
 		for (uint pass = gated ? 0 : 1; pass < 2; pass++) {
@@ -62,8 +62,8 @@ void run_rows(uint first)
 				if (pass == 0)
 					gate[r] = total[r];
 		}
-		Floats dst = Floats(floats(p.dst, uint64_t(job / p.slots) * p.dst_stride +
-					   job % p.slots * p.dst_slot_stride));
+		Floats dst = Floats(floats(p.dst, uint64_t(job / p.choices) * p.dst_stride +
+					   job % p.choices * p.dst_choice_stride));
 
 		[[unroll]] for (uint r = 0; r < ROWS; r++) {
 			total[r] = subgroupAdd(total[r]);

@@ -25,7 +25,7 @@ struct Group {
 
 Group load_group(uint64_t src, uint g)
 {
-	Words m = Words(src + 4ul * (X_WORDS + CODE_EXTRA_WORDS) * g);
+	Words m = Words(src + 4ul * (X_WORDS + Q8_EXTRA_WORDS) * g);
 	Group x;
 
 	[[unroll]] for (uint i = 0; i < X_WORDS; i++)

@@ -15,9 +15,9 @@ PUSH(push_matvec_gated);
 
 void run_rows(uint job, uint first)
 {
-	const uint row = job / p.slots, slot = job % p.slots;
+	const uint row = job / p.choices, choice = job % p.choices;
 	const uint id = Words(p.ids).v[if_has(HAS_IDS, job)];
-	const uint matrix = (p.has & HAS_IDS) != 0 ? id : slot;
+	const uint matrix = (p.has & HAS_IDS) != 0 ? id : choice;
 	const uint64_t src = floats(p.src, uint64_t(row) * p.src_stride);
 	Floats dst = Floats(floats(p.dst, uint64_t(job) * p.out_width));
 	float y[ROWS], gate[ROWS];
@@ -46,7 +46,7 @@ void run_rows(uint job, uint first)
 void main()
 {
 	for (uint first = subgroup_index() * 32; first < p.out_width; first += subgroup_total() * 32)
-		for (uint job = gl_WorkGroupID.y; job < p.rows * p.slots;
+		for (uint job = gl_WorkGroupID.y; job < p.rows * p.choices;
 		     job += gl_NumWorkGroups.y)
 			run_rows(job, first);
 }

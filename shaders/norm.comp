@@ -3,7 +3,7 @@
 #extension GL_GOOGLE_include_directive : require
 /*
  * RMS: x / sqrt(mean x^2 + eps) * weight; L2: x / max(|x|, eps).  A subgroup a group of a row.
- * With an operand to add, x is src + scale * add, and src becomes that.  With CODES the result's
+ * With an operand to add, x is src + scale * add, and src becomes that.  With a Q8_KIND the result's
  * 8-bit codes are made, too, of rows that are one group; lanes then take 32 values at a time.
  */
 #include "common.glsl"
@@ -11,7 +11,7 @@
 
 PUSH(push_norm);
 
-const uint CHUNK = CODES != CODES_NONE ? 32 : 1;
+const uint CHUNK = Q8_KIND != Q8_NONE ? 32 : 1;
 
 void main()
 {
@@ -47,13 +47,13 @@ void main()
 				y[k] = src.v[at] * s * Floats(p.weight).v[p.has_weight * at];
 				dst.v[at] = y[k];
 			}
-			if (CODES != CODES_NONE) {
+			if (Q8_KIND != Q8_NONE) {
 				vec4 x[8];
 
 				[[unroll]] for (uint k = 0; k < 8; k++)
 					x[k] = vec4(y[4 * k % CHUNK], y[(4 * k + 1) % CHUNK],
 						    y[(4 * k + 2) % CHUNK], y[(4 * k + 3) % CHUNK]);
-				store_codes(codes_of(p.codes, row * chunks + c), x);
+				store_q8(q8_of(p.codes, row * chunks + c), x);
 			}
 		}
 	}

@@ -33,16 +33,16 @@ struct push_embed {
 };
 
 /*
- * dst[row][slot] = sum over term of mix * (W_m src[row][slot][term] * scale_m + bias_m), where
- * m = ids[row][slot][term], or slot without ids.  With @gate, a weight like the first:
- * activate(W^gate_m src[row][slot], W_m src[row][slot]), of the kind has >> ACTIVATION_SHIFT.
+ * dst[row][choice] = sum over term of mix * (W_m src[row][choice][term] * scale_m + bias_m), where
+ * m = ids[row][choice][term], or choice without ids.  With @gate, a weight like the first:
+ * activate(W^gate_m src[row][choice], W_m src[row][choice]), of the kind has >> ACTIVATION_SHIFT.
  */
 #define HAS_GATE 64
 #define ACTIVATION_SHIFT 16
 struct push_matvec {
 	address weight, src, dst, bias, scale, ids, mix, codebook, stride, gate;
-	uint row_bytes, width, out_width, rows, slots, terms;
-	uint src_stride, src_slot_stride, src_term_stride, dst_stride, dst_slot_stride, has;
+	uint row_bytes, width, out_width, rows, choices, terms;
+	uint src_stride, src_choice_stride, src_term_stride, dst_stride, dst_choice_stride, has;
 };
 
 /*
@@ -55,12 +55,12 @@ struct push_matvec_parts {
 };
 
 /*
- * dst[row][slot] = activate(gate_m src[row], W_m src[row]), where m = ids[row][slot], or slot
+ * dst[row][choice] = activate(gate_m src[row], W_m src[row]), where m = ids[row][choice], or choice
  * without ids; and q8 of that.  Neither matrix has bias or scale.
  */
 struct push_matvec_gated {
 	address weight, gate, src, dst, dst_q8, ids, codebook, stride;
-	uint row_bytes, width, out_width, rows, slots, src_stride, activation, has;
+	uint row_bytes, width, out_width, rows, choices, src_stride, activation, has;
 };
 
 /*
@@ -85,16 +85,16 @@ struct push_matmul {
 
 /*
  * Rows of src as 8-bit codes: for each 32 values the codes in DOT_WORDS words or in PAIR_WORDS,
- * then CODE_EXTRA_WORDS: their scale, the sums of all and of the first 16 codes times it, and with
+ * then Q8_EXTRA_WORDS: their scale, the sums of all and of the first 16 codes times it, and with
  * pairs what their share is of the squares by whose mean's root the row is still to be divided: the
  * sum over the 32 of x^2 + eps where a norm is left to what reads them, 32 otherwise.
  */
-#define CODES_NONE 0
-#define CODES_DOT 1
-#define CODES_PAIRS 2
+#define Q8_NONE 0
+#define Q8_DOT 1
+#define Q8_PAIRS 2
 #define DOT_WORDS 8
 #define PAIR_WORDS 16
-#define CODE_EXTRA_WORDS 4
+#define Q8_EXTRA_WORDS 4
 struct push_quantize {
 	address dst, src;
 	uint rows, width, src_stride;

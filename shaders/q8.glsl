@@ -14,7 +14,7 @@ float code_inverse(float largest)
 	return is_finite(largest) && largest >= 1e-36 ? 127.0 / largest : 0.0;
 }
 
-ivec4 to_codes(vec4 x, float inverse)
+ivec4 to_q8(vec4 x, float inverse)
 {
 	return inverse > 0.0 ? ivec4(roundEven(x * inverse)) : ivec4(0);
 }

@@ -18,6 +18,6 @@ void main()
 
 		[[unroll]] for (uint k = 0; k < 8; k++)
 			x[k] = src.v[k];
-		store_codes(codes_of(p.dst, i), x);
+		store_q8(q8_of(p.dst, i), x);
 	}
 }

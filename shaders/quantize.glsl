@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 32 values to 8-bit codes, as push_constants.h has them: of the kind CODES.  There are four codes in
+ * 32 values to 8-bit codes, as push_constants.h has them: of the kind Q8_KIND.  There are four codes in
  * a word, or with PAIRS two, the first 2^16 times as large, both signed.  A value that isn't finite
  * makes the scale NaN.
  */
@@ -9,18 +9,18 @@
 #ifndef CODES_ID
 #define CODES_ID 2
 #endif
-layout(constant_id = CODES_ID) const uint CODES = CODES_DOT;
+layout(constant_id = CODES_ID) const uint Q8_KIND = Q8_DOT;
 
-const bool PAIRS = CODES == CODES_PAIRS;
+const bool PAIRS = Q8_KIND == Q8_PAIRS;
 const uint CODE_WORDS = PAIRS ? PAIR_WORDS : DOT_WORDS;
 
 /* Where the codes of group @g are, of those at @at. */
-uint64_t codes_of(uint64_t at, uint g)
+uint64_t q8_of(uint64_t at, uint g)
 {
-	return at + 4ul * (CODE_WORDS + CODE_EXTRA_WORDS) * g;
+	return at + 4ul * (CODE_WORDS + Q8_EXTRA_WORDS) * g;
 }
 
-void store_codes(uint64_t at, const vec4 x[8])
+void store_q8(uint64_t at, const vec4 x[8])
 {
 	Words dst = Words(at);
 	vec4 most = vec4(0);
@@ -37,7 +37,7 @@ void store_codes(uint64_t at, const vec4 x[8])
 	const float inverse = code_inverse(largest);
 
 	[[unroll]] for (uint k = 0; k < 8; k++) {
-		const ivec4 q = to_codes(x[k], inverse);
+		const ivec4 q = to_q8(x[k], inverse);
 
 		sums += (q.x + q.y + q.z + q.w) * (k < 4 ? 65537 : 1);
 		if (PAIRS) {

@@ -33,12 +33,12 @@ int stoker_device_profile(struct stoker_device *device, struct stoker_profile *p
 {
 	int ret = 0;
 
-	pthread_mutex_lock(&device->turn);
+	pthread_mutex_lock(&device->exclusive);
 	if (device->ops->profile)
 		ret = device->ops->profile(device, profile, err);
 	for (struct stoker_device *d = device; d && !ret; d = d->fallback)
 		d->profile = profile;
-	pthread_mutex_unlock(&device->turn);
+	pthread_mutex_unlock(&device->exclusive);
 	return ret;
 }
 

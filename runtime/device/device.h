@@ -388,9 +388,9 @@ struct stoker_device {
 	 * like on to it.
 	 */
 	struct stoker_device *fallback;
-	pthread_mutex_t turn;  /* held from begin() to the last read of what was computed */
-	char description[192]; /* "cpu: 2 threads, avx512" */
-	uint64_t max_memory;   /* of one memory_create() */
+	pthread_mutex_t exclusive; /* held from begin() to the last read of what was computed */
+	char description[192];	   /* "cpu: 2 threads, avx512" */
+	uint64_t max_memory;	   /* of one memory_create() */
 	bool exact;
 	uint32_t q8_rows;    /* ops take q8 of up to so many rows, 0: of none */
 	bool shares_memory;  /* with the host */

@@ -60,10 +60,10 @@ int model_reserve(const struct stoker_model *m, uint32_t batch, struct stoker_er
 	const struct stoker_shapes s = find_shapes(m, batch);
 	int ret = 0;
 
-	pthread_mutex_lock(&m->device->turn); /* others are using what is there */
+	pthread_mutex_lock(&m->device->exclusive); /* others are using what is there */
 	if (m->device->ops->reserve)
 		ret = m->device->ops->reserve(m->device, &s, err);
-	pthread_mutex_unlock(&m->device->turn);
+	pthread_mutex_unlock(&m->device->exclusive);
 	return ret;
 }
 

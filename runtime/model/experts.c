@@ -9,7 +9,7 @@
 #include "model/forward.h"
 #include "pager/pager.h"
 
-/* Of all of a model's sessions: guarded by the device's turn, which is held for a batch. */
+/* Of all of a model's sessions: guarded by the device's lock, which is held for a batch. */
 struct model_fetch {
 	struct stoker_pager *pager;
 	uint32_t *ids, *entries; /* of a layer: [rows * used] */

@@ -241,7 +241,7 @@ int model_create_pager(struct stoker_model *m, const struct stoker_model_params 
 		       const char *root);
 void model_free_pager(struct stoker_model *m);
 /* Whether a tensor is a matrix of one expert, as "stoker pack" writes them. */
-bool model_is_apart(const struct stoker_gguf_tensor *t, uint32_t *layer);
+bool model_is_packed(const struct stoker_gguf_tensor *t, uint32_t *layer);
 
 /* experts.c: has a layer's experts fetched by a pager, which stays the caller's */
 struct stoker_pager;

@@ -19,7 +19,7 @@ bool model_can_page(const struct stoker_gguf_tensor *t)
 {
 	uint32_t layer;
 
-	return (t->ne[2] > 1 && strstr(t->name, "_exps.weight")) || model_is_apart(t, &layer);
+	return (t->ne[2] > 1 && strstr(t->name, "_exps.weight")) || model_is_packed(t, &layer);
 }
 
 static struct pager_slice slice_of(const struct stoker_model *m, const struct store_file *files,

@@ -123,7 +123,7 @@ stoker_address model_converted(struct stoker_model *m, const struct stoker_gguf_
 	return describe_made(m, &made);
 }
 
-bool model_is_apart(const struct stoker_gguf_tensor *t, uint32_t *layer)
+bool model_is_packed(const struct stoker_gguf_tensor *t, uint32_t *layer)
 {
 	char end;
 
@@ -139,9 +139,9 @@ static uint64_t end_of_run(const struct stoker_gguf_tensor *const *tensors, size
 	uint32_t layer, other;
 	size_t last = i;
 
-	if (model_is_apart(tensors[i], &layer))
+	if (model_is_packed(tensors[i], &layer))
 		while (last + 1 < count && tensors[last + 1]->file == tensors[i]->file &&
-		       model_is_apart(tensors[last + 1], &other) && other == layer)
+		       model_is_packed(tensors[last + 1], &other) && other == layer)
 			last++;
 	return tensors[last]->offset + tensors[last]->bytes;
 }
@@ -150,8 +150,8 @@ static bool begins_run(const struct stoker_gguf_tensor *const *tensors, size_t i
 {
 	uint32_t layer, other;
 
-	return !i || !model_is_apart(tensors[i], &layer) ||
-	       !model_is_apart(tensors[i - 1], &other) || other != layer;
+	return !i || !model_is_packed(tensors[i], &layer) ||
+	       !model_is_packed(tensors[i - 1], &other) || other != layer;
 }
 
 static bool extend(struct weight_block *b, const struct stoker_gguf_tensor *t, uint64_t reach,
@@ -455,9 +455,9 @@ static int lay_out(struct stoker_model *m, const struct weight_block *block, str
 
 		if (w->at - block->memory.at >= block->bytes)
 			break;
-		pthread_mutex_lock(&m->device->turn);
+		pthread_mutex_lock(&m->device->exclusive);
 		ret = m->device->ops->tile(m->device, w, m->err);
-		pthread_mutex_unlock(&m->device->turn);
+		pthread_mutex_unlock(&m->device->exclusive);
 		/* it takes about as long as reading: a chance to cancel */
 		if (!ret && p->params && p->params->progress && report(p, block->bytes, p->total))
 			ret = stoker_fail(m->err, -ECANCELED, "%s: cancelled",

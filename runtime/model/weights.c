@@ -73,8 +73,8 @@ stoker_address model_vector(struct stoker_model *m, enum presence presence, uint
  * pack" writes them: "blk.0.ffn_up_exps" is in blk.0.ffn_up.0.weight and so on, which have to be
  * equally far apart.  NULL: there is none.
  */
-static const struct stoker_gguf_tensor *find_apart(struct stoker_model *m, const char *stem,
-						   uint32_t count, uint64_t *stride)
+static const struct stoker_gguf_tensor *find_packed(struct stoker_model *m, const char *stem,
+						    uint32_t count, uint64_t *stride)
 {
 	const size_t length = strlen(stem) - strlen("_exps");
 	const struct stoker_gguf_tensor *first = NULL;
@@ -135,7 +135,7 @@ static bool weight_of(struct stoker_model *m, struct stoker_weight *w, enum pres
 	snprintf(name, sizeof(name), "%s.weight", stem);
 	t = stoker_gguf_find_tensor(m->gguf, name);
 	if (!t && count > 1)
-		t = find_apart(m, stem, count, &stride);
+		t = find_packed(m, stem, count, &stride);
 	if (!t) {
 		if (presence == REQUIRED && !m->failed)
 			model_fail(m, -EINVAL, "tensor %s is missing", name);

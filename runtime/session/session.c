@@ -229,7 +229,7 @@ static int run_batch(struct stoker_session *s, const uint32_t *tokens, struct st
 	struct forward *f = &s->forward;
 	int ret;
 
-	pthread_mutex_lock(&d->turn);
+	pthread_mutex_lock(&d->exclusive);
 	const uint64_t began = profile_begin_batch(d->profile);
 
 	ret = d->ops->write(d, f->position, &s->position, sizeof(s->position), err);
@@ -243,7 +243,7 @@ static int run_batch(struct stoker_session *s, const uint32_t *tokens, struct st
 				   err);
 	if (!ret)
 		profile_add_batch(d->profile, f->rows, began, profile_now(d->profile));
-	pthread_mutex_unlock(&d->turn);
+	pthread_mutex_unlock(&d->exclusive);
 	return ret;
 }
 
@@ -316,11 +316,11 @@ static uint32_t read_ids(const struct stoker_session *s, uint32_t layer, stoker_
 
 	if (!s->model->layers[layer].expert_count || row >= s->last_rows)
 		return 0;
-	pthread_mutex_lock(&d->turn);
+	pthread_mutex_lock(&d->exclusive);
 	const int ret = d->ops->read(d, ids, at + (uint64_t)row * used * sizeof(*ids),
 				     used * sizeof(*ids), NULL);
 
-	pthread_mutex_unlock(&d->turn);
+	pthread_mutex_unlock(&d->exclusive);
 	return ret ? 0 : used;
 }
 

@@ -18,7 +18,7 @@ static struct multiply_device *multiply_of(struct stoker_device *d)
 static void destroy(struct stoker_device *d)
 {
 	stoker_device_close(&d->fallback);
-	pthread_mutex_destroy(&d->turn);
+	pthread_mutex_destroy(&d->exclusive);
 	free(d);
 }
 
@@ -142,7 +142,7 @@ int multiply_device_open(unsigned threads, bool exact, bool lends, struct stoker
 		free(m);
 		return ret;
 	}
-	pthread_mutex_init(&m->base.turn, NULL);
+	pthread_mutex_init(&m->base.exclusive, NULL);
 	m->base.ops = &multiply_ops;
 	m->lends = lends;
 	strcpy(m->base.description, "multiply: beside the CPU");

@@ -42,7 +42,7 @@ int measure_product(struct stoker_device *d, struct measure_product *p, struct s
 	bytes = stoker_row_bytes(f, p->in) * p->out;
 	w.tiled = stoker_wants_tiles(d, f, p->in, 0);
 	copies = MAX(footprint(d) / bytes, (uint64_t)1);
-	pthread_mutex_lock(&d->turn);
+	pthread_mutex_lock(&d->exclusive);
 	ret = d->ops->memory_create(d, bytes * copies, &weights, err);
 	if (!ret)
 		ret = d->ops->memory_create(d, 4 * (uint64_t)p->rows * (p->in + (uint64_t)p->out),
@@ -83,7 +83,7 @@ int measure_product(struct stoker_device *d, struct measure_product *p, struct s
 		p->operations = 2.0 * p->in * p->out * p->rows;
 	}
 out_free:
-	pthread_mutex_unlock(&d->turn);
+	pthread_mutex_unlock(&d->exclusive);
 	d->ops->memory_destroy(d, &weights);
 	d->ops->memory_destroy(d, &rows);
 	return ret;
@@ -116,10 +116,10 @@ static int multiply_rate(struct stoker_device *d, bool codes, double *rate,
 	int ret;
 
 	*rate = 0;
-	pthread_mutex_lock(&d->turn);
+	pthread_mutex_lock(&d->exclusive);
 	ret = d->ops->memory_create(d, 64, &memory, err);
 	if (ret) {
-		pthread_mutex_unlock(&d->turn);
+		pthread_mutex_unlock(&d->exclusive);
 		return ret;
 	}
 	op.dst = memory.at;
@@ -142,7 +142,7 @@ static int multiply_rate(struct stoker_device *d, bool codes, double *rate,
 			*rate = MAX(*rate, 1e9 * operations / (double)took);
 	}
 	d->ops->memory_destroy(d, &memory);
-	pthread_mutex_unlock(&d->turn);
+	pthread_mutex_unlock(&d->exclusive);
 	return ret;
 }
 

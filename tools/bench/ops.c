@@ -492,7 +492,7 @@ int measure_ops(struct stoker_device *d, const char *format, measure_op_fn *fn, 
 
 	if (!f || EXPERT_WIDTH % f->block_values)
 		return stoker_fail(err, -EINVAL, "%s: no format of weights", format);
-	pthread_mutex_lock(&d->turn);
+	pthread_mutex_lock(&d->exclusive);
 	ret = make_bed(&b, f, err);
 	const size_t count = list_points(&b, list);
 
@@ -507,7 +507,7 @@ int measure_ops(struct stoker_device *d, const char *format, measure_op_fn *fn, 
 		if (!ret)
 			fn(context, &op);
 	}
-	pthread_mutex_unlock(&d->turn);
+	pthread_mutex_unlock(&d->exclusive);
 	d->ops->memory_destroy(d, &b.weights);
 	d->ops->memory_destroy(d, &b.floats);
 	d->ops->memory_destroy(d, &b.caches);

@@ -69,7 +69,7 @@ static int list_products(const struct listing *l, const struct stoker_format *f,
 
 	if (!ret && coded)
 		ret = list_pipeline(l, vulkan_matvec_kernel(l->v, f, true), err);
-	return ret ? ret : list_pipeline(l, vulkan_product_kernel(l->v, &large), err);
+	return ret ? ret : list_pipeline(l, vulkan_matmul_kernel(l->v, &large), err);
 }
 
 int measure_shaders(const char *device, measure_statistic_fn *fn, void *context,
@@ -84,11 +84,11 @@ int measure_shaders(const char *device, measure_statistic_fn *fn, void *context,
 	const struct vulkan_dispatch others[] = {
 		{ .shader = SHADER_QUANTIZE,
 		  .threads = lone,
-		  .constants = { vulkan_codes_kind(l.v) } },
-		{ .shader = SHADER_NORM, .constants = { vulkan_codes_kind(l.v) } },
+		  .constants = { vulkan_q8_kind(l.v) } },
+		{ .shader = SHADER_NORM, .constants = { vulkan_q8_kind(l.v) } },
 		{ .shader = SHADER_QKV, .constants = { STOKER_KV_F16 } },
 		{ .shader = SHADER_ATTENTION,
-		  .constants = { STOKER_KV_F16, 128, 128, vulkan_codes_kind(l.v) } },
+		  .constants = { STOKER_KV_F16, 128, 128, vulkan_q8_kind(l.v) } },
 		{ .shader = SHADER_ROUTE, .constants = { 128 } },
 		{ .shader = SHADER_COMBINE, .threads = lone },
 		{ .shader = SHADER_GLU, .threads = lone },

@@ -287,7 +287,7 @@ static void destroy(struct stoker_device *d)
 {
 	struct cpu *cpu = cpu_of(d);
 
-	pthread_mutex_destroy(&d->turn);
+	pthread_mutex_destroy(&d->exclusive);
 	stoker_pool_destroy(&cpu->pool);
 	free(cpu->scratch.data);
 	free(cpu->activations.data);
@@ -354,7 +354,7 @@ int stoker_cpu_open(unsigned threads, bool exact, struct stoker_device **device,
 		free(cpu);
 		return ret;
 	}
-	pthread_mutex_init(&cpu->base.turn, NULL);
+	pthread_mutex_init(&cpu->base.exclusive, NULL);
 	cpu->base.ops = &cpu_ops;
 	cpu->base.exact = exact;
 	cpu->base.max_memory = UINT64_MAX;

@@ -33,9 +33,9 @@ static void gated_rows(const struct experts_job *j, const struct cpu *cpu, unsig
 			       .out_stride = width };
 
 	if (op->gate->at)
-		cpu_product(cpu, thread, op->gate, e->at.gate, e->expert, at, rows, &j->in, &r);
+		cpu_matmul_part(cpu, thread, op->gate, e->at.gate, e->expert, at, rows, &j->in, &r);
 	r.out = j->up + first * width;
-	cpu_product(cpu, thread, op->up, e->at.up, e->expert, at, rows, &j->in, &r);
+	cpu_matmul_part(cpu, thread, op->up, e->at.up, e->expert, at, rows, &j->in, &r);
 	for (size_t i = first; i < first + e->count; i++) {
 		float *gate = j->gate + i * width + at;
 
@@ -82,8 +82,8 @@ static void down_range(const void *context, const struct cpu *cpu, unsigned thre
 		n = MIN(end - item, items - item % items);
 		if (in.quantized)
 			in.q = q8_rows_from(&j->hidden.q, e->first);
-		cpu_product(cpu, thread, w, e->at.down, e->expert, at,
-			    MIN(n * j->chunk, w->out - at), &in, &r);
+		cpu_matmul_part(cpu, thread, w, e->at.down, e->expert, at,
+				MIN(n * j->chunk, w->out - at), &in, &r);
 	}
 }
 

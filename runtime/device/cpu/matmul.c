@@ -3,9 +3,9 @@
 #include "device/cpu/product.h"
 
 /* Rows of a matrix at @at, which are a tile or tiles where they are @tiled. */
-static void product_rows(const struct cpu *cpu, unsigned thread, const struct stoker_weight *w,
-			 const uint8_t *at, size_t rows, bool tiled, const struct cpu_input *in,
-			 const struct gemm_rows *r)
+static void matmul_rows(const struct cpu *cpu, unsigned thread, const struct stoker_weight *w,
+			const uint8_t *at, size_t rows, bool tiled, const struct cpu_input *in,
+			const struct gemm_rows *r)
 {
 	const struct cpu_kernels *k = cpu->kernels;
 	const size_t row_bytes = stoker_row_bytes(w->format, w->in);
@@ -44,9 +44,9 @@ static void product_rows(const struct cpu *cpu, unsigned thread, const struct st
 	}
 }
 
-void cpu_product(const struct cpu *cpu, unsigned thread, const struct stoker_weight *w,
-		 stoker_address matrix, uint32_t expert, size_t first, size_t rows,
-		 const struct cpu_input *in, const struct gemm_rows *r)
+void cpu_matmul_part(const struct cpu *cpu, unsigned thread, const struct stoker_weight *w,
+		     stoker_address matrix, uint32_t expert, size_t first, size_t rows,
+		     const struct cpu_input *in, const struct gemm_rows *r)
 {
 	const size_t row_bytes = stoker_row_bytes(w->format, w->in);
 	const uint8_t *at = (const uint8_t *)host(matrix) + first * row_bytes;
@@ -56,11 +56,11 @@ void cpu_product(const struct cpu *cpu, unsigned thread, const struct stoker_wei
 
 	part.out += first;
 	if (in_tiles)
-		product_rows(cpu, thread, w, at, in_tiles, true, in, &part);
+		matmul_rows(cpu, thread, w, at, in_tiles, true, in, &part);
 	part.out += in_tiles;
 	if (in_tiles < rows)
-		product_rows(cpu, thread, w, at + in_tiles * row_bytes, rows - in_tiles, false, in,
-			     &part);
+		matmul_rows(cpu, thread, w, at + in_tiles * row_bytes, rows - in_tiles, false, in,
+			    &part);
 	if (!w->bias && !w->scale)
 		return;
 	const float s = w->scale ? ((const float *)host(w->scale))[expert] : 1;
@@ -95,8 +95,8 @@ static void matmul_range(const void *context, const struct cpu *cpu, unsigned th
 						     .out = host(j->op->dst[i]),
 						     .out_stride = w->out };
 
-			cpu_product(cpu, thread, w, w->at, 0, first,
-				    MIN(end * j->chunk, (size_t)w->out) - first, &j->in, &r);
+			cpu_matmul_part(cpu, thread, w, w->at, 0, first,
+					MIN(end * j->chunk, (size_t)w->out) - first, &j->in, &r);
 		}
 		begin = begin > items ? begin - items : 0;
 		end = end > items ? end - items : 0;
@@ -154,8 +154,8 @@ static void heads_range(const void *context, const struct cpu *cpu, unsigned thr
 		n = MIN(end - item, items - item % items);
 		if (in.quantized)
 			in.q = q8_rows_from(&j->in.q, first);
-		cpu_product(cpu, thread, w, w->at + head * w->stride, head, at,
-			    MIN(n * j->chunk, w->out - at), &in, &r);
+		cpu_matmul_part(cpu, thread, w, w->at + head * w->stride, head, at,
+				MIN(n * j->chunk, w->out - at), &in, &r);
 	}
 }
 

@@ -34,8 +34,8 @@ static inline struct q8_rows q8_rows_from(const struct q8_rows *q, size_t first)
 }
 
 /* Rows [first, first + rows) of the matrix @expert at @matrix for the activation rows of @r. */
-void cpu_product(const struct cpu *cpu, unsigned thread, const struct stoker_weight *w,
-		 stoker_address matrix, uint32_t expert, size_t first, size_t rows,
-		 const struct cpu_input *in, const struct gemm_rows *r);
+void cpu_matmul_part(const struct cpu *cpu, unsigned thread, const struct stoker_weight *w,
+		     stoker_address matrix, uint32_t expert, size_t first, size_t rows,
+		     const struct cpu_input *in, const struct gemm_rows *r);
 
 #endif

@@ -28,7 +28,7 @@ struct stoker_recording {
 };
 
 /*
- * All of it belongs to whoever has the device's turn, from begin() to submit().  The pool, and
+ * All of it belongs to whoever has the device's lock, from begin() to submit().  The pool, and
  * thereby recording, is also guarded by vulkan.lock, since recordings are freed at any time.
  * vkCmdDispatch and the like: "Host access to the VkCommandPool that commandBuffer was allocated
  * from must be externally synchronized".

@@ -128,11 +128,11 @@ static void experts_by_row(struct stoker_device *d, const struct op_experts *op,
 				 .ids = op->ids,
 				 .table = op->wave != NULL,
 				 .rows = op->rows,
-				 .slots = op->used,
+				 .choices = op->used,
 				 .terms = 1,
 				 .src_stride = op->up->in,
 				 .dst_stride = op->used * op->up->out,
-				 .dst_slot_stride = op->up->out };
+				 .dst_choice_stride = op->up->out };
 	struct vulkan_rows down = { .dst = op->dst,
 				    .src = s->hidden,
 				    .src_q8 = s->hidden_q8,
@@ -140,7 +140,7 @@ static void experts_by_row(struct stoker_device *d, const struct op_experts *op,
 				    .mix = op->weights,
 				    .table = op->wave != NULL,
 				    .rows = op->rows,
-				    .slots = 1,
+				    .choices = 1,
 				    .terms = op->used,
 				    .src_stride = op->used * op->down->in,
 				    .src_term_stride = op->down->in,
@@ -173,12 +173,13 @@ static void experts_by_list(struct stoker_device *d, const struct op_experts *op
 	const uint32_t entries = op->rows * op->used;
 	const bool table = op->wave != NULL;
 
-	vulkan_product(v, op->up, s->up, op->src, entries, s->list, s->offsets, op->used, table);
+	vulkan_matmul_rows(v, op->up, s->up, op->src, entries, s->list, s->offsets, op->used,
+			   table);
 	if (op->gate->at)
-		vulkan_product(v, op->gate, s->gate, op->src, entries, s->list, s->offsets,
-			       op->used, table);
+		vulkan_matmul_rows(v, op->gate, s->gate, op->src, entries, s->list, s->offsets,
+				   op->used, table);
 	activate(d, op, s);
-	vulkan_product(v, op->down, s->out, s->hidden, entries, s->list, s->offsets, 1, table);
+	vulkan_matmul_rows(v, op->down, s->out, s->hidden, entries, s->list, s->offsets, 1, table);
 }
 
 static void combine_experts(struct vulkan *v, const struct op_experts *op,

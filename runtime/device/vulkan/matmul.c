@@ -22,34 +22,34 @@ static uint32_t usual_outputs(const struct vulkan *v, const struct stoker_weight
 }
 
 uint32_t vulkan_usual_variant(const struct vulkan *v, const struct stoker_weight *w,
-			      enum vulkan_product_kind kind)
+			      enum vulkan_matmul_kind kind)
 {
-	return kind == PRODUCT_MANY ? usual_outputs(v, w) : usual_rows(v, kind == PRODUCT_CODES);
+	return kind == MATMUL_MANY ? usual_outputs(v, w) : usual_rows(v, kind == MATMUL_Q8);
 }
 
 static uint32_t matvec_rows(const struct vulkan *v, const struct stoker_format *f, bool coded)
 {
-	const uint32_t tuned = vulkan_variant(v, f, coded ? PRODUCT_CODES : PRODUCT_FLOATS);
+	const uint32_t tuned = vulkan_variant(v, f, coded ? MATMUL_Q8 : MATMUL_FLOATS);
 
 	return tuned ? tuned : usual_rows(v, coded);
 }
 
 static uint32_t matmul_outputs(const struct vulkan *v, const struct stoker_weight *w)
 {
-	const uint32_t tuned = vulkan_variant(v, w->format, PRODUCT_MANY);
+	const uint32_t tuned = vulkan_variant(v, w->format, MATMUL_MANY);
 
 	return tuned ? tuned : usual_outputs(v, w);
 }
 
-uint32_t vulkan_codes_kind(const struct vulkan *v)
+uint32_t vulkan_q8_kind(const struct vulkan *v)
 {
-	return v->dot ? CODES_DOT : v->pairs ? CODES_PAIRS : CODES_NONE;
+	return v->dot ? Q8_DOT : v->pairs ? Q8_PAIRS : Q8_NONE;
 }
 
 /* Words of 32 values as q8: see push_quantize; 0 where products are done with floats. */
 static uint32_t group_words(const struct vulkan *v)
 {
-	return v->dot ? DOT_WORDS + CODE_EXTRA_WORDS : v->pairs ? PAIR_WORDS + CODE_EXTRA_WORDS : 0;
+	return v->dot ? DOT_WORDS + Q8_EXTRA_WORDS : v->pairs ? PAIR_WORDS + Q8_EXTRA_WORDS : 0;
 }
 
 uint64_t vulkan_q8_words(const struct vulkan *v, uint32_t rows, uint32_t width)
@@ -131,7 +131,7 @@ void vulkan_quantize(struct vulkan *v, stoker_address dst, stoker_address src, u
 	};
 
 	RECORD(v, push, for_threads(v, (uint64_t)rows * (width / 32)), .shader = SHADER_QUANTIZE,
-	       .threads = threads(v), .constants = { vulkan_codes_kind(v) },
+	       .threads = threads(v), .constants = { vulkan_q8_kind(v) },
 	       SPANS(writes(dst, vulkan_q8_words(v, rows, width)),
 		     reads(src, (uint64_t)rows * width)));
 }
@@ -152,7 +152,7 @@ stoker_address vulkan_q8_for(struct vulkan *v, const struct stoker_weight *w, st
 static bool makes_q8(const struct vulkan *v, const struct stoker_weight *w)
 {
 	/* lanes have four or eight neighbouring outputs each, which are 32 together */
-	return v->emulated && vulkan_codes_kind(v) == CODES_PAIRS && v->known_size &&
+	return v->emulated && vulkan_q8_kind(v) == Q8_PAIRS && v->known_size &&
 	       (v->subgroup_size == 8 || v->subgroup_size == 4) && vulkan_takes_q8(&v->base, w) &&
 	       w->out % 32 == 0;
 }
@@ -177,7 +177,7 @@ static uint32_t for_outputs(const struct vulkan *v, uint32_t outputs, uint32_t r
 static void matvec_gated(struct vulkan *v, const struct stoker_weight *w,
 			 const struct vulkan_rows *r)
 {
-	const uint32_t jobs = r->rows * r->slots;
+	const uint32_t jobs = r->rows * r->choices;
 	const struct push_matvec_gated push = {
 		.weight = w->at,
 		.gate = r->gate->at,
@@ -191,7 +191,7 @@ static void matvec_gated(struct vulkan *v, const struct stoker_weight *w,
 		.width = w->in,
 		.out_width = w->out,
 		.rows = r->rows,
-		.slots = r->slots,
+		.choices = r->choices,
 		.src_stride = (uint32_t)vulkan_q8_words(v, 1, w->in),
 		.activation = r->activation,
 		.has = (r->ids ? HAS_IDS : 0) | (r->table ? HAS_TABLE : 0),
@@ -232,29 +232,29 @@ void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct
 		.width = w->in,
 		.out_width = w->out,
 		.rows = r->rows,
-		.slots = r->slots,
+		.choices = r->choices,
 		.terms = r->terms,
 		.src_stride = q8 ? r->terms * row_words : r->src_stride,
-		.src_slot_stride = r->src_slot_stride,
+		.src_choice_stride = r->src_choice_stride,
 		.src_term_stride = q8 ? row_words : r->src_term_stride,
 		.dst_stride = r->dst_stride,
-		.dst_slot_stride = r->dst_slot_stride,
+		.dst_choice_stride = r->dst_choice_stride,
 	};
 	const struct vulkan_dispatch kernel = vulkan_matvec_kernel(v, w->format, q8);
-	const uint64_t entries = (uint64_t)r->rows * r->slots * r->terms;
+	const uint64_t entries = (uint64_t)r->rows * r->choices * r->terms;
 	const uint64_t src = extent(r->rows, push.src_stride, 0) +
-			     extent(r->slots, push.src_slot_stride, 0) +
+			     extent(r->choices, push.src_choice_stride, 0) +
 			     extent(r->terms, push.src_term_stride, MAX(w->in, row_words));
-	const uint64_t dst =
-		extent(r->rows, r->dst_stride, 0) + extent(r->slots, r->dst_slot_stride, w->out);
+	const uint64_t dst = extent(r->rows, r->dst_stride, 0) +
+			     extent(r->choices, r->dst_choice_stride, w->out);
 
 	RECORD(v, push, for_outputs(v, w->out, kernel.constants[0], q8), .shader = kernel.shader,
 	       .format = w->format, .constants = { kernel.constants[0] },
-	       .y = (uint32_t)MIN((uint64_t)r->rows * r->slots, (uint64_t)65535),
+	       .y = (uint32_t)MIN((uint64_t)r->rows * r->choices, (uint64_t)65535),
 	       SPANS(writes(r->dst, dst), reads(push.src, src), reads(r->ids, entries),
 		     reads(r->mix, entries)));
 	if (r->dst_q8)
-		vulkan_quantize(v, r->dst_q8, r->dst, r->rows * r->slots, w->out);
+		vulkan_quantize(v, r->dst_q8, r->dst, r->rows * r->choices, w->out);
 }
 
 /* A product that goes to the residual, whose norm is left to what reads its q8. */
@@ -290,7 +290,7 @@ static void matvec_added(struct vulkan *v, const struct op_matmul *op, stoker_ad
 		     writes(then->h_q8, vulkan_q8_words(v, op->rows, w->out))));
 }
 
-struct vulkan_dispatch vulkan_product_kernel(const struct vulkan *v, const struct stoker_weight *w)
+struct vulkan_dispatch vulkan_matmul_kernel(const struct vulkan *v, const struct stoker_weight *w)
 {
 	const uint32_t lanes = v->known_size && v->subgroup_size <= 64 ? v->subgroup_size : 0;
 
@@ -307,9 +307,9 @@ struct vulkan_dispatch vulkan_product_kernel(const struct vulkan *v, const struc
 	};
 }
 
-void vulkan_product(struct vulkan *v, const struct stoker_weight *w, stoker_address dst,
-		    stoker_address src, uint32_t rows, stoker_address list, stoker_address offsets,
-		    uint32_t divisor, bool table)
+void vulkan_matmul_rows(struct vulkan *v, const struct stoker_weight *w, stoker_address dst,
+			stoker_address src, uint32_t rows, stoker_address list,
+			stoker_address offsets, uint32_t divisor, bool table)
 {
 	const struct push_matmul push = {
 		.weight = w->at,
@@ -331,7 +331,7 @@ void vulkan_product(struct vulkan *v, const struct stoker_weight *w, stoker_addr
 		.src_stride = w->in,
 		.dst_stride = w->out,
 	};
-	const struct vulkan_dispatch kernel = vulkan_product_kernel(v, w);
+	const struct vulkan_dispatch kernel = vulkan_matmul_kernel(v, w);
 	const bool tensor = kernel.shader == SHADER_MATMUL_TENSOR;
 	const uint32_t tiles = div_up(rows, tensor ? 2 * v->tensor_shape[1] : MATMUL_TILE);
 	const uint32_t taken = tensor ? 2 * v->tensor_shape[0]
@@ -411,7 +411,7 @@ static void matmul_few(struct vulkan *v, const struct op_matmul *op)
 					       .src = op->src,
 					       .src_q8 = q8,
 					       .rows = op->rows,
-					       .slots = 1,
+					       .choices = 1,
 					       .terms = 1,
 					       .src_stride = w->in,
 					       .dst_stride = w->out };
@@ -431,7 +431,7 @@ void vulkan_matmul(struct stoker_device *d, const struct op_matmul *op)
 		return;
 	}
 	for (uint32_t i = 0; i < op->count; i++)
-		vulkan_product(v, op->weight[i], op->dst[i], op->src, op->rows, 0, 0, 1, false);
+		vulkan_matmul_rows(v, op->weight[i], op->dst[i], op->src, op->rows, 0, 0, 1, false);
 	if (op->then)
 		vulkan_add_norm(d, op->then);
 }
@@ -453,7 +453,7 @@ void vulkan_gated(struct stoker_device *d, const struct op_gated *op)
 				 .gate = op->gate,
 				 .activation = op->activation,
 				 .rows = op->rows,
-				 .slots = 1,
+				 .choices = 1,
 				 .terms = 1,
 				 .src_stride = up->in,
 				 .dst_stride = up->out };
@@ -467,12 +467,12 @@ void vulkan_matmul_heads(struct stoker_device *d, const struct op_matmul_heads *
 	const struct vulkan_rows r = { .dst = op->dst,
 				       .src = op->src,
 				       .rows = op->rows,
-				       .slots = op->weight->count,
+				       .choices = op->weight->count,
 				       .terms = 1,
 				       .src_stride = op->src_stride,
-				       .src_slot_stride = op->src_head_stride,
+				       .src_choice_stride = op->src_head_stride,
 				       .dst_stride = op->dst_stride,
-				       .dst_slot_stride = op->dst_head_stride };
+				       .dst_choice_stride = op->dst_head_stride };
 
 	vulkan_matvec(vulkan_of(d), op->weight, &r);
 }

@@ -89,7 +89,7 @@ void vulkan_norm(struct stoker_device *d, const struct op_norm *op)
 	};
 
 	RECORD(v, push, op->rows * op->groups, .shader = SHADER_NORM,
-	       .constants = { op->dst_q8 ? vulkan_codes_kind(v) : CODES_NONE },
+	       .constants = { op->dst_q8 ? vulkan_q8_kind(v) : Q8_NONE },
 	       SPANS(writes(op->dst, extent(op->rows, op->dst_stride, width)),
 		     reads(op->src, extent(op->rows, op->src_stride, width)),
 		     writes(op->dst_q8, vulkan_q8_words(v, op->rows, op->width))));
@@ -118,7 +118,7 @@ void vulkan_add_norm(struct stoker_device *d, const struct op_add_norm *op)
 	};
 
 	RECORD(v, push, op->rows, .shader = SHADER_NORM,
-	       .constants = { op->h_q8 ? vulkan_codes_kind(v) : CODES_NONE },
+	       .constants = { op->h_q8 ? vulkan_q8_kind(v) : Q8_NONE },
 	       SPANS(writes(op->h, count), writes(op->x, count), reads(op->a, count),
 		     writes(op->h_q8, vulkan_q8_words(v, op->rows, op->width))));
 }
@@ -239,7 +239,7 @@ void vulkan_attention(struct stoker_device *d, const struct op_attention *op)
 
 	RECORD(v, push, op->rows * op->heads, .shader = SHADER_ATTENTION,
 	       .constants = { op->format, op->key_size, op->value_size,
-			      makes_q8 ? vulkan_codes_kind(v) : CODES_NONE },
+			      makes_q8 ? vulkan_q8_kind(v) : Q8_NONE },
 	       SPANS(cache_span(op->keys, false), cache_span(op->values, false),
 		     reads(op->q, extent(op->rows, op->q_stride, q)),
 		     writes(op->dst, extent(op->rows, op->dst_stride, width)),
@@ -386,7 +386,7 @@ int vulkan_ops_open(struct vulkan *v, struct stoker_error *err)
 	ret = vulkan_memory_create(&v->base, bytes, &v->constants, err);
 	if (!ret)
 		ret = vulkan_write(&v->base, v->constants.at, values, sizeof(values), err);
-	v->base.q8_rows = vulkan_codes_kind(v) == CODES_NONE ? 0 : MATVEC_ROWS_MAX;
+	v->base.q8_rows = vulkan_q8_kind(v) == Q8_NONE ? 0 : MATVEC_ROWS_MAX;
 	at = v->constants.at + CODEBOOKS;
 	for (const struct stoker_format *f = NULL; (f = stoker_format_next(f)) && !ret;) {
 		if (f->codebook_bytes)

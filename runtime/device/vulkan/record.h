@@ -75,12 +75,12 @@ static inline uint32_t for_threads(const struct vulkan *v, uint64_t count)
 struct vulkan_rows {
 	stoker_address dst, src, ids, mix;
 	stoker_address src_q8;		  /* [rows][terms], 0: none */
-	stoker_address dst_q8;		  /* [rows][slots], without gaps; 0: none */
+	stoker_address dst_q8;		  /* [rows][choices], without gaps; 0: none */
 	const struct stoker_weight *gate; /* NULL: none; like the weight, without bias and scale */
 	enum stoker_activation activation;
 	bool table; /* the weight's address is a table of its matrices' */
-	uint32_t rows, slots, terms;
-	uint32_t src_stride, src_slot_stride, src_term_stride, dst_stride, dst_slot_stride;
+	uint32_t rows, choices, terms;
+	uint32_t src_stride, src_choice_stride, src_term_stride, dst_stride, dst_choice_stride;
 };
 
 /* Makes q8 of the rows of @src, which have no gaps, at @dst. */
@@ -93,15 +93,15 @@ void vulkan_quantize(struct vulkan *v, stoker_address dst, stoker_address src, u
 stoker_address vulkan_q8_for(struct vulkan *v, const struct stoker_weight *w, stoker_address src,
 			     stoker_address q8, uint32_t rows);
 void vulkan_matvec(struct vulkan *v, const struct stoker_weight *w, const struct vulkan_rows *r);
-/* The kind of 8-bit codes that this device multiplies, if any: CODES_DOT ... */
-uint32_t vulkan_codes_kind(const struct vulkan *v);
+/* The kind of 8-bit codes that this device multiplies, if any: Q8_DOT ... */
+uint32_t vulkan_q8_kind(const struct vulkan *v);
 /* How products with single rows, of floats or q8, and with many are compiled. */
 struct vulkan_dispatch vulkan_matvec_kernel(const struct vulkan *v,
 					    const struct stoker_format *format, bool q8);
-struct vulkan_dispatch vulkan_product_kernel(const struct vulkan *v, const struct stoker_weight *w);
+struct vulkan_dispatch vulkan_matmul_kernel(const struct vulkan *v, const struct stoker_weight *w);
 /* The variant that is taken without measuring. */
 uint32_t vulkan_usual_variant(const struct vulkan *v, const struct stoker_weight *w,
-			      enum vulkan_product_kind kind);
+			      enum vulkan_matmul_kind kind);
 /* Whether vulkan_matvec() takes @gate along with @up. */
 bool vulkan_can_gate(const struct stoker_weight *up, const struct stoker_weight *gate);
 /* Members of the table that stoker_q8_bytes() and stoker_takes_q8() call. */
@@ -110,9 +110,9 @@ bool vulkan_takes_q8(const struct stoker_device *d, const struct stoker_weight *
 /* Words of @rows rows as q8, which is how spans count. */
 uint64_t vulkan_q8_words(const struct vulkan *v, uint32_t rows, uint32_t width);
 /* The rows of @src, or with @list those that each of the weight's matrices has: see push_matmul. */
-void vulkan_product(struct vulkan *v, const struct stoker_weight *w, stoker_address dst,
-		    stoker_address src, uint32_t rows, stoker_address list, stoker_address offsets,
-		    uint32_t divisor, bool table);
+void vulkan_matmul_rows(struct vulkan *v, const struct stoker_weight *w, stoker_address dst,
+			stoker_address src, uint32_t rows, stoker_address list,
+			stoker_address offsets, uint32_t divisor, bool table);
 
 uint64_t vulkan_working_bytes(const struct stoker_device *d, const struct stoker_shapes *s);
 int vulkan_reserve(struct stoker_device *d, const struct stoker_shapes *s,

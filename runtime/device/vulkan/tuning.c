@@ -21,20 +21,20 @@ enum {
 	FILE_LIMIT = 16384,
 };
 
-/* Guarded by the device's turn; what is known of a format doesn't change any more. */
+/* Guarded by the device's lock; what is known of a format doesn't change any more. */
 struct vulkan_tuning {
-	uint8_t variants[FORMAT_IDS][PRODUCT_KINDS]; /* see vulkan_variant() */
-	char *path;				     /* NULL: they aren't measured */
-	bool is_new;				     /* some were, which is to be kept */
+	uint8_t variants[FORMAT_IDS][MATMUL_KINDS]; /* see vulkan_variant() */
+	char *path;				    /* NULL: they aren't measured */
+	bool is_new;				    /* some were, which is to be kept */
 };
 
 /* A variant has to be so much faster than the one that is taken without measuring. */
 static const double gain = 1.05;
 
-static const char *const kind_names[PRODUCT_KINDS] = {
-	[PRODUCT_FLOATS] = "floats",
-	[PRODUCT_CODES] = "codes",
-	[PRODUCT_MANY] = "many",
+static const char *const kind_names[MATMUL_KINDS] = {
+	[MATMUL_FLOATS] = "floats",
+	[MATMUL_Q8] = "codes",
+	[MATMUL_MANY] = "many",
 };
 
 enum { FIRST_LINE = 96 };
@@ -43,12 +43,12 @@ enum { FIRST_LINE = 96 };
 static void write_first_line(const struct vulkan *v, char line[FIRST_LINE])
 {
 	snprintf(line, FIRST_LINE, "stoker %s, codes %u, subgroups of %u%s\n", STOKER_VERSION,
-		 vulkan_codes_kind(v), v->subgroup_size, v->emulated ? ", emulated" : "");
+		 vulkan_q8_kind(v), v->subgroup_size, v->emulated ? ", emulated" : "");
 }
 
 static bool is_variant(int kind, unsigned variant)
 {
-	const unsigned most = kind == PRODUCT_MANY ? 4 : 8;
+	const unsigned most = kind == MATMUL_MANY ? 4 : 8;
 
 	return variant && variant <= most && !(variant & (variant - 1));
 }
@@ -62,7 +62,7 @@ static void parse(struct vulkan_tuning *t, const char *line)
 		return;
 	const struct stoker_format *f = stoker_format_by_name(format);
 
-	for (int k = 0; k < PRODUCT_KINDS && f; k++)
+	for (int k = 0; k < MATMUL_KINDS && f; k++)
 		if (!strcmp(kind, kind_names[k]) && is_variant(k, variant))
 			t->variants[f->id][k] = (uint8_t)variant;
 }
@@ -110,13 +110,13 @@ bool vulkan_tuning_is_new(const struct vulkan *v)
 }
 
 uint32_t vulkan_variant(const struct vulkan *v, const struct stoker_format *format,
-			enum vulkan_product_kind kind)
+			enum vulkan_matmul_kind kind)
 {
 	return v->tuning->variants[format->id][kind];
 }
 
 void vulkan_set_variant(struct vulkan *v, const struct stoker_format *format,
-			enum vulkan_product_kind kind, uint32_t variant)
+			enum vulkan_matmul_kind kind, uint32_t variant)
 {
 	v->tuning->variants[format->id][kind] = (uint8_t)variant;
 }
@@ -124,7 +124,7 @@ void vulkan_set_variant(struct vulkan *v, const struct stoker_format *format,
 /* What others have measured meanwhile stays. */
 static void save(struct vulkan *v)
 {
-	uint8_t own[FORMAT_IDS][PRODUCT_KINDS];
+	uint8_t own[FORMAT_IDS][MATMUL_KINDS];
 	char text[FILE_LIMIT];
 	size_t bytes;
 
@@ -133,7 +133,7 @@ static void save(struct vulkan *v)
 	write_first_line(v, text);
 	bytes = strlen(text);
 	for (const struct stoker_format *f = NULL; (f = stoker_format_next(f));)
-		for (int k = 0; k < PRODUCT_KINDS; k++) {
+		for (int k = 0; k < MATMUL_KINDS; k++) {
 			const unsigned variant = own[f->id][k] ? own[f->id][k]
 							       : v->tuning->variants[f->id][k];
 
@@ -216,7 +216,7 @@ static double run(struct vulkan *v, struct trial *t)
 }
 
 /* Variants take turns, so that none has the machine's better moments; their best runs count. */
-static void choose(struct vulkan *v, struct trial *t, enum vulkan_product_kind kind, uint32_t rows)
+static void choose(struct vulkan *v, struct trial *t, enum vulkan_matmul_kind kind, uint32_t rows)
 {
 	const struct stoker_format *format = t->weight[0].format;
 	const unsigned usual = vulkan_usual_variant(v, &t->weight[0], kind);
@@ -245,17 +245,16 @@ static void choose(struct vulkan *v, struct trial *t, enum vulkan_product_kind k
 void vulkan_tune(struct stoker_device *d, const struct stoker_weight *like)
 {
 	struct vulkan *v = vulkan_of(d);
-	const enum vulkan_product_kind single = vulkan_takes_q8(d, like) ? PRODUCT_CODES
-									 : PRODUCT_FLOATS;
+	const enum vulkan_matmul_kind single = vulkan_takes_q8(d, like) ? MATMUL_Q8 : MATMUL_FLOATS;
 	const uint8_t *known = v->tuning->variants[like->format->id];
 	struct trial trial;
 
 	if (!v->tuning->path || v->base.profile ||
 	    stoker_row_bytes(like->format, like->in) * like->out < LEAST_BYTES)
 		return;
-	pthread_mutex_lock(&d->turn);
+	pthread_mutex_lock(&d->exclusive);
 	/* emulated GPUs take seconds to compile those for many rows, which differ little */
-	const bool many = !v->emulated && !known[PRODUCT_MANY] &&
+	const bool many = !v->emulated && !known[MATMUL_MANY] &&
 			  !(v->tensor && vulkan_has_shader(SHADER_MATMUL_TENSOR, like->format));
 
 	if (many || !known[single]) {
@@ -263,9 +262,9 @@ void vulkan_tune(struct stoker_device *d, const struct stoker_weight *like)
 			if (!known[single])
 				choose(v, &trial, single, 1);
 			if (many)
-				choose(v, &trial, PRODUCT_MANY, MANY_ROWS);
+				choose(v, &trial, MATMUL_MANY, MANY_ROWS);
 		}
 		close_trial(v, &trial);
 	}
-	pthread_mutex_unlock(&d->turn);
+	pthread_mutex_unlock(&d->exclusive);
 }

@@ -6,7 +6,7 @@
 #include "device/vulkan/vulkan.h"
 
 /* Products with one row of floats, or of 8-bit codes, and with many rows. */
-enum vulkan_product_kind { PRODUCT_FLOATS, PRODUCT_CODES, PRODUCT_MANY, PRODUCT_KINDS };
+enum vulkan_matmul_kind { MATMUL_FLOATS, MATMUL_Q8, MATMUL_MANY, MATMUL_KINDS };
 
 int vulkan_tuning_open(struct vulkan *v, const VkPhysicalDeviceProperties *properties,
 		       struct stoker_error *err);
@@ -21,8 +21,8 @@ bool vulkan_tuning_is_new(const struct vulkan *v);
 void vulkan_tune(struct stoker_device *d, const struct stoker_weight *like);
 /* Rows of weights that a subgroup or a lane takes; 0: not measured. */
 uint32_t vulkan_variant(const struct vulkan *v, const struct stoker_format *format,
-			enum vulkan_product_kind kind);
+			enum vulkan_matmul_kind kind);
 void vulkan_set_variant(struct vulkan *v, const struct stoker_format *format,
-			enum vulkan_product_kind kind, uint32_t variant);
+			enum vulkan_matmul_kind kind, uint32_t variant);
 
 #endif

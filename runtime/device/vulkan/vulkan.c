@@ -137,7 +137,7 @@ void vulkan_close(struct stoker_device *d)
 		v->vk.vkDestroyDevice(v->device, NULL);
 	}
 	vulkan_instance_close(&v->instance);
-	pthread_mutex_destroy(&d->turn);
+	pthread_mutex_destroy(&d->exclusive);
 	pthread_mutex_destroy(&v->lock);
 	pthread_mutex_destroy(&v->queue_lock);
 	free(v);
@@ -158,7 +158,7 @@ static int open_bare(struct vulkan *v, const char *which, VkPhysicalDeviceProper
 		.pNext = &largest,
 	};
 	strcpy(v->name, "vulkan");
-	pthread_mutex_init(&v->base.turn, NULL);
+	pthread_mutex_init(&v->base.exclusive, NULL);
 	pthread_mutexattr_init(&recursive); /* ops that are being recorded make memory */
 	pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
 	pthread_mutex_init(&v->lock, &recursive);

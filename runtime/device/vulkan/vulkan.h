@@ -67,7 +67,7 @@ struct vulkan {
 	/*
 	 * Held while commands are recorded or freed, which sessions on several threads may do at
 	 * once; not while waiting for ops to run.  Whoever records holds it and may take it again.
-	 * It is taken after base.turn.
+	 * It is taken after base.exclusive.
 	 */
 	pthread_mutex_t lock;
 	/*
