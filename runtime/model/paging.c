@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+enum { FEW_ROWS = 4 }; /* of a step, in which computing takes less time than reading */
+
 struct model_pager {
 	struct stoker_pager *pager;
 	struct store_file *files;
@@ -125,6 +127,17 @@ static int lay_out(void *context, const void *shape, void *bytes, uint32_t part,
 	return d->ops->tile_part(d, shape, bytes, part, parts, err);
 }
 
+/* The same by all of the device's threads, which it has time for where the model waits. */
+static int lay_out_whole(void *context, const void *shape, void *bytes, struct stoker_error *err)
+{
+	struct stoker_device *d = context;
+	struct stoker_weight w = *(const struct stoker_weight *)shape;
+
+	w.at = (stoker_address)(uintptr_t)bytes;
+	w.count = 1;
+	return d->ops->tile(d, &w, err);
+}
+
 static int upload(void *context, stoker_address dst, const void *src, uint64_t bytes,
 		  struct stoker_error *err)
 {
@@ -165,9 +178,13 @@ static int create(struct stoker_model *m, const struct stoker_model_params *para
 		.host_memory = host_memory(m, params, root),
 		.policy = params->policy,
 		.prefetch = prefetch,
-		.steps = { .context = m->device, .prepare = lay_out, .copy = upload },
+		.steps = { .context = m->device,
+			   .prepare = lay_out,
+			   .prepare_whole = lay_out_whole,
+			   .copy = upload },
 		/* beside those that compute; drives hardly read faster than so many lay out */
 		.threads = MAX(stoker_usable_cpus() / 2, 1u),
+		.few_rows = FEW_ROWS,
 	};
 
 	return pager_create(&pager, &p->pager, m->err);

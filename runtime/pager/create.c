@@ -255,12 +255,14 @@ int pager_create(const struct pager_params *params, struct stoker_pager **out,
 	}
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->changed, NULL);
+	pthread_cond_init(&p->called, NULL);
 	p->device = params->device;
 	p->store = params->store;
 	p->policy = pager_policy(params->policy);
 	p->prefetch = params->prefetch;
 	p->steps = params->steps;
 	p->least = params->least;
+	p->few_rows = params->few_rows;
 	p->pressure = params->pressure ? params->pressure : "/proc/pressure/memory";
 	p->meminfo = params->meminfo ? params->meminfo : "/proc/meminfo";
 	p->look_ns = params->look_ns ? params->look_ns : 1000000000;
@@ -328,6 +330,7 @@ void pager_destroy(struct stoker_pager **pager)
 	}
 	free(p->classes);
 	free(p->layers);
+	pthread_cond_destroy(&p->called);
 	pthread_cond_destroy(&p->changed);
 	pthread_mutex_destroy(&p->lock);
 	free(p);

@@ -107,6 +107,7 @@ struct stoker_pager {
 	uint32_t least; /* experts of a layer that a token uses */
 	const struct policy *policy;
 	enum pager_prefetch prefetch;
+	uint32_t few_rows;	  /* see struct pager_params */
 	uint32_t rows;		  /* of this step */
 	bool prefetches;	  /* in it */
 	bool pays;		  /* what the last trial found */
@@ -123,7 +124,8 @@ struct stoker_pager {
 	struct slot *work, *last_work;
 	bool reaping; /* a thread waits for the store, without the lock */
 	bool stop;
-	uint32_t waiting; /* threads, for @changed */
+	pthread_cond_t called;	/* the pager's own threads: the same, where they help */
+	uint32_t waiting, idle; /* threads, for @changed and @called */
 	uint32_t worker_count;
 	pthread_t workers[PAGER_THREADS];
 	struct stoker_error failure;	/* of the last step that failed, */
@@ -201,8 +203,19 @@ void put_off_steps(struct slot *s);
  * what nobody has acquired.  The lock is given up meanwhile.
  */
 bool do_step(struct stoker_pager *p, struct slot *wanted);
+/* All steps of one matrix of a slot, if none of them is done: for the pager's user alone. */
+bool do_matrix(struct stoker_pager *p, struct slot *s);
 /* Whoever waits looks again. */
 void tell_waiting(struct stoker_pager *p);
+/*
+ * Whether the pager's own threads have a part in this step.  With few rows there is little to
+ * compute while something is read: the user soon waits, hears of a read sooner when it takes it in
+ * itself, and has the device's threads for what is to be done then.
+ */
+static inline bool workers_help(const struct stoker_pager *p)
+{
+	return p->rows > p->few_rows || p->stop;
+}
 
 /* reads.c */
 void forget_slot(struct slot *s);

@@ -178,9 +178,14 @@ bool pager_ready(struct stoker_pager *p, uint32_t layer, uint32_t expert)
 	pthread_mutex_lock(&p->lock);
 	take_completions(p);
 	s = p->layers[layer].resident[expert];
-	while (!p->worker_count && s->todo)
-		do_step(p, s); /* nobody else does them meanwhile */
-	ready = slot_is_settled(s);
+	if (!workers_help(p)) {
+		/* computing is short: pager_get() prepares sooner than another wave begins */
+		ready = s->pending == 0;
+	} else {
+		while (!p->worker_count && s->todo)
+			do_step(p, s); /* nobody else does them meanwhile */
+		ready = slot_is_settled(s);
+	}
 	pthread_mutex_unlock(&p->lock);
 	return ready;
 }

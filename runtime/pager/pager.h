@@ -39,6 +39,12 @@ struct pager_steps {
 	/* One of @parts parts of making what was read into @bytes what the device takes. */
 	int (*prepare)(void *context, const void *shape, void *bytes, uint32_t part, uint32_t parts,
 		       struct stoker_error *err);
+	/*
+	 * All of it, by as many threads as the device computes with, which wait while the pager's
+	 * user does; NULL: part after part.
+	 */
+	int (*prepare_whole)(void *context, const void *shape, void *bytes,
+			     struct stoker_error *err);
 	/* To the device's own memory. */
 	int (*copy)(void *context, stoker_address dst, const void *src, uint64_t bytes,
 		    struct stoker_error *err);
@@ -70,6 +76,8 @@ struct pager_params {
 	uint64_t host_memory;  /* for a device with memory of its own: of the host, likewise */
 	struct pager_steps steps;
 	uint32_t threads; /* of its own for them; it does with fewer, and without any */
+	/* in steps of so many rows the user alone takes in reads and does the steps */
+	uint32_t few_rows;
 	const char *policy;
 	enum pager_prefetch prefetch;
 	/* like /proc/pressure/memory and /proc/meminfo, NULL: those */

@@ -119,6 +119,7 @@ bool wait_for_reads(struct stoker_pager *p)
 	pthread_mutex_lock(&p->lock);
 	p->reaping = false;
 	take_reads(p, done, count);
+	tell_waiting(p); /* someone has to wait for the others */
 	return true;
 }
 

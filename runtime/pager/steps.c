@@ -9,6 +9,8 @@ void tell_waiting(struct stoker_pager *p)
 {
 	if (p->waiting)
 		pthread_cond_broadcast(&p->changed);
+	if (p->idle && workers_help(p))
+		pthread_cond_broadcast(&p->called);
 }
 
 /* How many steps a matrix takes. */
@@ -92,6 +94,44 @@ static void profile_steps(struct stoker_pager *p, struct slot *s)
 	}
 }
 
+/* What came of steps with these bits, which another thread may have waited for. */
+static void end_steps(struct stoker_pager *p, struct slot *s, uint32_t bits, int ret,
+		      const struct stoker_error *err)
+{
+	s->working--;
+	if (ret) {
+		s->undone |= bits;
+		s->failed_step = ret;
+		p->failure = *err;
+		p->failure_of = s;
+	}
+	profile_steps(p, s);
+	if (!s->working)
+		tell_waiting(p);
+}
+
+bool do_matrix(struct stoker_pager *p, struct slot *s)
+{
+	const uint32_t whole = (1u << PAGER_PARTS) - 1;
+	struct stoker_error err = { "" };
+	int i = 0, ret;
+
+	while (i < PAGER_SLICES && (s->todo >> i * PAGER_PARTS & whole) != whole)
+		i++;
+	if (i == PAGER_SLICES || s->copy || !p->steps.prepare_whole)
+		return false;
+	if (!s->steps_began)
+		s->steps_began = profile_now(p->profile);
+	s->todo &= ~(whole << i * PAGER_PARTS);
+	s->working++;
+	pthread_mutex_unlock(&p->lock);
+	ret = p->steps.prepare_whole(p->steps.context, s->layer->source.slice[i].shape,
+				     s->memory + s->inner[i], &err);
+	pthread_mutex_lock(&p->lock);
+	end_steps(p, s, whole << i * PAGER_PARTS, ret, &err);
+	return true;
+}
+
 bool do_step(struct stoker_pager *p, struct slot *wanted)
 {
 	struct slot *s = next_slot(p, wanted);
@@ -116,15 +156,6 @@ bool do_step(struct stoker_pager *p, struct slot *wanted)
 		ret = p->steps.prepare(p->steps.context, slice->shape, s->memory + inner,
 				       bit % PAGER_PARTS, PAGER_PARTS, &err);
 	pthread_mutex_lock(&p->lock);
-	s->working--;
-	if (ret) {
-		s->undone |= 1u << bit;
-		s->failed_step = ret;
-		p->failure = err;
-		p->failure_of = s;
-	}
-	profile_steps(p, s);
-	if (!s->working)
-		tell_waiting(p);
+	end_steps(p, s, 1u << bit, ret, &err);
 	return true;
 }

@@ -29,7 +29,7 @@ static void stall(struct stoker_pager *p, bool reads)
 void help_or_wait(struct stoker_pager *p, struct slot *wanted)
 {
 	/* a read that has nothing to do with it may take long */
-	if (!do_step(p, wanted))
+	if (!(wanted && do_matrix(p, wanted)) && !do_step(p, wanted))
 		stall(p, wanted->pending > 0);
 }
 
@@ -47,9 +47,14 @@ static void *work(void *argument)
 	struct stoker_pager *p = argument;
 
 	pthread_mutex_lock(&p->lock);
-	while (!p->stop)
-		if (!do_step(p, NULL) && !(p->store->ops->concurrent && wait_for_reads(p)))
-			wait_for_change(p);
+	while (!p->stop) {
+		if (workers_help(p) &&
+		    (do_step(p, NULL) || (p->store->ops->concurrent && wait_for_reads(p))))
+			continue;
+		p->idle++;
+		pthread_cond_wait(&p->called, &p->lock);
+		p->idle--;
+	}
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
 }

@@ -338,6 +338,11 @@ int fake_prepare(void *context, const void *shape, void *bytes, uint32_t part, u
 	return fails ? stoker_fail(err, -ENOMEM, "no memory to lay out an expert") : 0;
 }
 
+int fake_prepare_whole(void *context, const void *shape, void *bytes, struct stoker_error *err)
+{
+	return fake_prepare(context, shape, bytes, 0, 1, err);
+}
+
 int fake_copy(void *context, stoker_address dst, const void *src, uint64_t bytes,
 	      struct stoker_error *err)
 {

@@ -52,6 +52,7 @@ unsigned count_clashes(void);
 
 int fake_prepare(void *context, const void *shape, void *bytes, uint32_t part, uint32_t parts,
 		 struct stoker_error *err);
+int fake_prepare_whole(void *context, const void *shape, void *bytes, struct stoker_error *err);
 int fake_copy(void *context, stoker_address dst, const void *src, uint64_t bytes,
 	      struct stoker_error *err);
 

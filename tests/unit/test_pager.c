@@ -97,8 +97,12 @@ static unsigned run_schedule(uint64_t seed, unsigned failing)
 		.least = USED,
 		.memory = memory,
 		.host_memory = all * (USED + random_u32() % EXPERTS) / EXPERTS,
-		.steps = { &steps, fake_prepare, fake_copy },
+		.steps = { .context = &steps,
+			   .prepare = fake_prepare,
+			   .prepare_whole = seed % 2 ? fake_prepare_whole : NULL,
+			   .copy = fake_copy },
 		.threads = (uint32_t)(seed / 12 % 3),
+		.few_rows = seed / 36 % 2 ? 4 : 0,
 		.policy = policies[seed % 3],
 		.prefetch = PAGER_PREFETCH_ON,
 	};

@@ -42,7 +42,7 @@ static void make_bed(struct bed *b, bool apart, bool concurrent, uint32_t expert
 		.least = USED,
 		.memory = pager_memory(b->layers, LAYERS, experts),
 		.host_memory = pager_memory(b->layers, LAYERS, 2 * experts),
-		.steps = { &b->steps, fake_prepare, fake_copy },
+		.steps = { .context = &b->steps, .prepare = fake_prepare, .copy = fake_copy },
 		.threads = b->threads,
 		.prefetch = PAGER_PREFETCH_ON,
 	};
