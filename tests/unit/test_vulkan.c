@@ -10,9 +10,9 @@
 static const char model_path[] = "tests/data/containers/plain.gguf";
 
 static struct VolkDeviceTable real;
-static long calls, fail_at; /* the call of that number fails; -1: none */
+static _Atomic long calls, fail_at; /* the call of that number fails; -1: none */
 static VkResult failure;
-static long memories, buffers, pipelines, command_buffers; /* alive */
+static _Atomic long memories, buffers, pipelines, command_buffers; /* alive */
 
 static bool fails(void)
 {
