@@ -207,6 +207,8 @@ bool do_step(struct stoker_pager *p, struct slot *wanted);
 bool do_matrix(struct stoker_pager *p, struct slot *s);
 /* Whoever waits looks again. */
 void tell_waiting(struct stoker_pager *p);
+/* The error of a slot whose read failed, with its sentence. */
+int read_failed(const struct slot *s, struct stoker_error *err);
 /*
  * Whether the pager's own threads have a part in this step.  With few rows there is little to
  * compute while something is read: the user soon waits, hears of a read sooner when it takes it in

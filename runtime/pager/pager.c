@@ -190,28 +190,6 @@ bool pager_ready(struct stoker_pager *p, uint32_t layer, uint32_t expert)
 	return ready;
 }
 
-/* What callers of stoker_session_eval() take for something else than a drive's failure. */
-static bool has_meaning(int code)
-{
-	return code == -EINVAL || code == -ENOSPC || code == -ECANCELED;
-}
-
-static int read_failed(const struct slot *s, struct stoker_error *err)
-{
-	const struct store_read *bad = &s->reads[0];
-	/* a file that ends too early is broken; whatever else happened the caller may tell apart */
-	const bool is_short = s->failed == -ENODATA;
-	const int code = is_short || has_meaning(s->failed) ? -EIO : s->failed;
-
-	for (int i = 0; i < PAGER_SLICES; i++)
-		if (s->layer->source.slice[i].bytes && s->reads[i].result)
-			bad = &s->reads[i];
-	return stoker_fail(err, code, "%s: expert %u of layer %u: reading %llu bytes at %llu: %s",
-			   bad->file->path, s->expert, s->layer->number,
-			   (unsigned long long)bad->need, (unsigned long long)bad->offset,
-			   is_short ? "the file has become shorter" : strerror(-s->failed));
-}
-
 static int step_failed(const struct slot *s, struct stoker_error *err)
 {
 	const int slice = __builtin_ctz(s->undone) / PAGER_PARTS;

@@ -56,6 +56,9 @@ struct measure_product {
 	double seconds, weight_bytes, operations;
 };
 
+/* Bytes to read before the same is read again: more than caches hold, as far as they're known. */
+uint64_t measure_footprint(const struct stoker_device *d);
+
 /**
  * measure_product() - time a matrix product
  *
