@@ -40,7 +40,7 @@ void run_tile(uint64_t weight, uint matrix, uint first, uint begin, uint end)
 	[[unroll]] for (uint o = 0; o < OUTPUTS; o++)
 		row[o] = weight + uint64_t(min(first + o * gl_SubgroupSize, p.out_width - 1)) * p.row_bytes;
 	[[unroll]] for (uint n = 0; n < TILE; n++) {
-		const uint i = min(begin + n, end - 1);
+		const uint i = min(begin + n, max(end, 1u) - 1);
 
 		entry[n] = has_list ? Words(p.list).v[if_has(HAS_LIST, i)] : i;
 		src[n] = floats(p.src, uint64_t(entry[n] / p.divisor) * p.src_stride);

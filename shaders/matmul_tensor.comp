@@ -27,7 +27,7 @@ shared float sums[2 * M * 2 * N];     /* [weight row][source row] */
 
 uint entry_of(uint i, uint end)
 {
-	const uint at = min(i, end - 1), entry = Words(p.list).v[if_has(HAS_LIST, at)];
+	const uint at = min(i, max(end, 1u) - 1), entry = Words(p.list).v[if_has(HAS_LIST, at)];
 
 	return (p.has & HAS_LIST) != 0 ? entry : at;
 }

@@ -17,7 +17,8 @@ void add_up(uint64_t weights, uint job, uint first, out float total[ROWS])
 	[[unroll]] for (uint r = 0; r < ROWS; r++)
 		total[r] = 0.0;
 	for (uint t = 0; t < p.terms; t++) {
-		const uint entry = job * p.terms + t;
+		/* a loop may run once more with no lane active, in which loads are real */
+		const uint entry = min(job * p.terms + t, p.rows * p.choices * p.terms - 1);
 		const uint id = Words(p.ids).v[if_has(HAS_IDS, entry)];
 		const uint matrix = (p.has & HAS_IDS) != 0 ? id : choice;
 		const uint64_t weight = address_of(weights, matrix, p.stride);

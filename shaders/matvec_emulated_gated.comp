@@ -16,7 +16,7 @@ PUSH(push_matvec_gated);
 void run_rows(uint job, uint first)
 {
 	const uint row = job / p.choices, choice = job % p.choices;
-	const uint id = Words(p.ids).v[if_has(HAS_IDS, job)];
+	const uint id = Words(p.ids).v[if_has(HAS_IDS, min(job, p.rows * p.choices - 1))];
 	const uint matrix = (p.has & HAS_IDS) != 0 ? id : choice;
 	const uint64_t src = floats(p.src, uint64_t(row) * p.src_stride);
 	Floats dst = Floats(floats(p.dst, uint64_t(job) * p.out_width));

@@ -252,6 +252,15 @@ static void list_entries(const struct expert_wave *wave, uint32_t experts, uint3
 	}
 }
 
+/* Where expert @e of @experts is, in tables of gates, ups and downs one behind the other. */
+static void put_address(uint64_t *tables, uint32_t experts, uint32_t e,
+			const struct stoker_expert *at)
+{
+	tables[e] = at->gate;
+	tables[experts + e] = at->up;
+	tables[2 * experts + e] = at->down;
+}
+
 /* Records that the shaders find the wave's experts, and its entries where they are sorted. */
 static struct wave_tables write_tables(struct vulkan *v, const struct op_experts *op, bool sorted)
 {
@@ -275,13 +284,11 @@ static struct wave_tables write_tables(struct vulkan *v, const struct op_experts
 				    &err);
 	if (vulkan_has_failed(v))
 		return t;
-	for (uint32_t i = 0; i < op->wave->count; i++) {
-		const struct chosen_expert *c = &op->wave->experts[i];
-
-		data[c->expert] = c->at.gate;
-		data[experts + c->expert] = c->at.up;
-		data[2 * experts + c->expert] = c->at.down;
-	}
+	/* the others have no entries, but every address may be read: see push_constants.h */
+	for (uint32_t e = 0; e < experts; e++)
+		put_address(data, experts, e, &op->wave->experts[0].at);
+	for (uint32_t i = 0; i < op->wave->count; i++)
+		put_address(data, experts, op->wave->experts[i].expert, &op->wave->experts[i].at);
 	if (sorted)
 		list_entries(op->wave, experts, (uint32_t *)(data + offsets / 8),
 			     (uint32_t *)(data + list / 8));
