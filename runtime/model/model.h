@@ -47,7 +47,7 @@ struct layer {
 
 	/*
 	 * What the layer computes with; members that its kind has no use for are 0.  By name for
-	 * those who compute, as lists for place.c, which gives all of them their addresses.
+	 * those who compute, as lists for weight_memory.c, which gives all of them their addresses.
 	 */
 	union {
 		struct {
@@ -98,7 +98,7 @@ static_assert(offsetof(struct layer, router_bias) ==
 		      offsetof(struct layer, vectors[LAYER_VECTORS - 1]),
 	      "LAYER_VECTORS counts the vectors");
 
-/* A stretch of a file in device memory: see place.c. */
+/* A stretch of a file in device memory: see weight_memory.c. */
 struct weight_block {
 	struct stoker_memory memory;
 	uint32_t file;
@@ -148,7 +148,7 @@ struct stoker_model {
 	uint64_t parameters;
 
 	/* while loading */
-	uint64_t *file_places; /* where each file begins, and the end of the last one: place.c */
+	uint64_t *file_places; /* where files begin, and the end of the last: weight_memory.c */
 	const struct stoker_gguf_tensor **by_place; /* all tensors */
 	struct made_vector *made;
 	size_t made_count;
@@ -200,8 +200,8 @@ bool model_fused_weight(struct stoker_model *m, struct stoker_weight *w, enum pr
 stoker_address model_vector(struct stoker_model *m, enum presence presence, uint64_t count,
 			    const char *fmt, ...) PRINTF(4, 5);
 /*
- * Describing: where a tensor is until memory is given, see place.c; a vector of @count floats that
- * has to be made, from @values, which are copied, or from a tensor.
+ * Describing: where a tensor is until memory is given, see weight_memory.c; a vector of @count
+ * floats that has to be made, from @values, which are copied, or from a tensor.
  */
 int model_begin_description(struct stoker_model *m);
 stoker_address model_place_of(const struct stoker_model *m, const struct stoker_gguf_tensor *t);

@@ -219,7 +219,7 @@ static inline bool workers_help(const struct stoker_pager *p)
 	return p->rows > p->few_rows || p->stop;
 }
 
-/* reads.c */
+/* expert_reads.c */
 void forget_slot(struct slot *s);
 /* Gives an empty or forgotten slot to an expert; puts its reads into @reads, returns how many. */
 uint32_t fill_slot(struct slot *s, struct pager_layer *l, uint32_t expert,

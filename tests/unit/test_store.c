@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "store/reader.h"
+#include "store/read_range.h"
 
 enum { MOST = (3 << 20) + 5 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading a large stretch of a file into memory as fast as the drive gives it. */
-#ifndef STOKER_READER_H
-#define STOKER_READER_H
+#ifndef STOKER_READ_RANGE_H
+#define STOKER_READ_RANGE_H
 
 #include "store/store.h"
 

@@ -11,7 +11,7 @@
  */
 #include "model/model.h"
 
-#include "store/reader.h"
+#include "store/read_range.h"
 
 #include <stdio.h>
 

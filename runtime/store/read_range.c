@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* A large stretch of a file as many reads of a store. */
-#include "store/reader.h"
+#include "store/read_range.h"
 
 #include <unistd.h>
 
