@@ -261,7 +261,8 @@ int stoker_session_eval(struct stoker_session *s, const uint32_t *tokens, size_t
 	for (size_t done = 0; done < count && !ret; done += f->rows) {
 		const bool last = count - done <= s->batch;
 
-		f->rows = (uint32_t)MIN(count - done, (size_t)s->batch);
+		/* few rows lie close together: they touch few huge pages */
+		forward_layout(f, (uint32_t)MIN(count - done, (size_t)s->batch), s->scratch.at);
 		f->logit_rows = logits == STOKER_LOGITS_ALL ? f->rows
 							    : logits == STOKER_LOGITS_LAST && last;
 		ret = run_batch(s, tokens + done, err);
