@@ -18,6 +18,7 @@ struct stoker_session {
 	struct forward forward;
 	float *logits; /* host copy: logit_rows rows */
 	size_t logits_room, logit_rows;
+	uint32_t *tokens;   /* of the context, @position of them */
 	uint32_t last_rows; /* of the last batch */
 	bool recurrent;
 	void (*observe)(void *observer, struct stoker_session *session, uint32_t first,
@@ -75,6 +76,10 @@ int stoker_session_create(struct stoker_model *model, const struct stoker_sessio
 			    s->batch, MODEL_MAX_CONTEXT, MODEL_MAX_BATCH);
 		goto err_free;
 	}
+	s->tokens = malloc(s->context * sizeof(*s->tokens));
+	ret = -ENOMEM;
+	if (!s->tokens)
+		goto err_memory;
 	s->forward.predicted_layers = MIN(p->predicted_layers, model->layer_count);
 	s->forward.model = model;
 	ret = choose_kv(model, p->kv, &s->forward.kv, err);
@@ -139,6 +144,7 @@ void stoker_session_free(struct stoker_session **session)
 	free(s->states);
 	free(s->cache);
 	free(s->logits);
+	free(s->tokens);
 	free(s);
 }
 
@@ -267,6 +273,7 @@ int stoker_session_eval(struct stoker_session *s, const uint32_t *tokens, size_t
 							    : logits == STOKER_LOGITS_LAST && last;
 		ret = run_batch(s, tokens + done, err);
 		if (!ret) {
+			memcpy(s->tokens + s->position, tokens + done, f->rows * sizeof(*tokens));
 			s->position += f->rows;
 			s->last_rows = f->rows;
 			if (s->observe)
@@ -295,6 +302,12 @@ const float *stoker_session_logits(const struct stoker_session *s, size_t row)
 uint32_t stoker_session_position(const struct stoker_session *s)
 {
 	return s->position;
+}
+
+const uint32_t *stoker_session_tokens(const struct stoker_session *s, size_t *count)
+{
+	*count = s->position;
+	return s->tokens;
 }
 
 uint32_t stoker_session_context(const struct stoker_session *s)

@@ -340,6 +340,48 @@ static void test_generation_goes_on(void)
 	stoker_vocabulary_free(&v);
 }
 
+static bool holds(const struct stoker_session *s, const uint32_t *wanted, size_t n)
+{
+	size_t count;
+	const uint32_t *tokens = stoker_session_tokens(s, &count);
+
+	return count == n && tokens && !memcmp(tokens, wanted, n * sizeof(*wanted));
+}
+
+/* What a session says it holds, evaluated anew, gives the same logits. */
+static void test_tokens_of_the_context(void)
+{
+	const struct stoker_session_params params = { .batch = 5, .context = 40 };
+	const struct stoker_generate_params p = { .max_tokens = 16, .ignore_end = 1 };
+	float logits[VOCABULARY];
+	struct stoker_sampler *sampler;
+	struct stoker_vocabulary *v;
+	uint32_t wanted[28];
+	struct loaded l;
+
+	if (!load(&l, CONTAINERS "plain.gguf", true, &params))
+		return;
+	CU_ASSERT_EQUAL_FATAL(stoker_vocabulary_load(CONTAINERS "plain.gguf", &v, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_sampler_create(NULL, &sampler, NULL), 0);
+	memcpy(wanted, prompt, sizeof(prompt));
+	memcpy(wanted + 12, greedy, sizeof(greedy));
+	CU_ASSERT(holds(l.session, wanted, 0));
+	CU_ASSERT_EQUAL(stoker_session_eval(l.session, prompt, 12, STOKER_LOGITS_LAST, NULL), 0);
+	CU_ASSERT(holds(l.session, wanted, 12));
+	CU_ASSERT_EQUAL(stoker_generate(l.session, sampler, v, &p, NULL, NULL), 0);
+	CU_ASSERT(holds(l.session, wanted, 28));
+	memcpy(logits, stoker_session_logits(l.session, 0), sizeof(logits));
+	CU_ASSERT_EQUAL(stoker_session_truncate(l.session, 7), 0);
+	CU_ASSERT(holds(l.session, wanted, 7));
+	CU_ASSERT_EQUAL(stoker_session_eval(l.session, wanted + 7, 21, STOKER_LOGITS_LAST, NULL),
+			0);
+	CU_ASSERT(holds(l.session, wanted, 28));
+	CU_ASSERT(worst_difference(l.session, logits, 1) < 0.01f);
+	stoker_sampler_free(&sampler);
+	stoker_vocabulary_free(&v);
+	unload(&l);
+}
+
 static void test_no_finite_logits(void)
 {
 	const float nothing[3] = { NAN, -INFINITY, NAN };
@@ -361,6 +403,7 @@ void suite_session(void)
 	TEST(test_cache_types);
 	TEST(test_sampler);
 	TEST(test_generation_goes_on);
+	TEST(test_tokens_of_the_context);
 	TEST(test_no_finite_logits);
 	add_fallback();
 }

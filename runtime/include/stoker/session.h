@@ -71,6 +71,18 @@ STOKER_API const float *stoker_session_logits(const struct stoker_session *sessi
 /** stoker_session_position() - tokens in the context. */
 STOKER_API uint32_t stoker_session_position(const struct stoker_session *session);
 
+/**
+ * stoker_session_tokens() - which tokens are in the context
+ * @count: receives their number, stoker_session_position()
+ *
+ * Those that were evaluated and those that stoker_generate() chose, in order: what a next prompt
+ * has in common with them needn't be evaluated again.
+ *
+ * Return: their ids, valid until the next call on the session.
+ */
+STOKER_API const uint32_t *stoker_session_tokens(const struct stoker_session *session,
+						 size_t *count);
+
 /** stoker_session_context() - tokens the context has room for. */
 STOKER_API uint32_t stoker_session_context(const struct stoker_session *session);
 
