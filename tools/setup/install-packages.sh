@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Installs the distribution packages that building and testing need, and nothing when all are there.
 # For Debian 12 and 13 and Ubuntu 24.04; elsewhere it names the packages and leaves it to you.
-# usage: install-packages.sh [build|lint|module]
+# usage: install-packages.sh [build|lint|module|models]
 set -eu
 
 build="gcc make pkg-config libc6-dev liburing-dev libpcre2-dev libutf8proc-dev libnuma-dev
@@ -12,12 +12,15 @@ lint="clang clang-format clang-tidy cppcheck shellcheck codespell"
 # building the kernel module against kernels that are fetched, and running it in a virtual machine
 module="$build qemu-system-x86 busybox-static cpio e2fsprogs gcc-multilib g++ sparse perl flex bison bc
         libelf-dev libssl-dev xz-utils kmod dwarves"
+# fetching real models, which are Python packages, and what tests them
+models="python3 python3-pip"
 
 case "${1:-build}" in
 build) wanted=$build ;;
 lint) wanted="$build $lint" ;;
 module) wanted=$module ;;
-*) echo "usage: $0 [build|lint|module]" >&2; exit 2 ;;
+models) wanted=$models ;;
+*) echo "usage: $0 [build|lint|module|models]" >&2; exit 2 ;;
 esac
 
 if ! command -v dpkg-query >/dev/null; then
