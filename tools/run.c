@@ -8,13 +8,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sampling.h"
 #include "trace.h"
 
 struct run {
 	struct compute_options compute;
+	struct sampling_options sampling;
 	const char *model, *prompt, *file, *system, *kv, *trace, *profile;
-	uint64_t tokens, context, seed, top_k, repeat_last;
-	double temperature, top_p, min_p, repeat_penalty;
+	uint64_t tokens, context;
 	struct string_list stop;
 	bool chat, stats, json, ignore_end;
 
@@ -398,15 +399,6 @@ static int end_profile(struct run *r)
 
 static int start(struct run *r)
 {
-	const struct stoker_sampler_params sampling = {
-		.temperature = (float)r->temperature,
-		.top_k = (uint32_t)r->top_k,
-		.top_p = (float)r->top_p,
-		.min_p = (float)r->min_p,
-		.repeat_penalty = (float)r->repeat_penalty,
-		.repeat_last = (uint32_t)r->repeat_last,
-		.seed = r->seed,
-	};
 	struct stoker_session_params params = { .context = (uint32_t)r->context,
 						.observe = r->trace ? write_trace : NULL,
 						.observer = r,
@@ -418,13 +410,12 @@ static int start(struct run *r)
 
 	if (r->kv && parse_kv(r->kv, &params.kv))
 		return EXIT_USAGE;
-	if (stoker_sampler_create(&sampling, &r->sampler, &err)) {
-		fail(&err);
-		return EXIT_USAGE;
-	}
 	if (stoker_gguf_open(r->model, &r->gguf, &err) ||
 	    stoker_vocabulary_load_gguf(r->gguf, &r->vocabulary, &err))
 		return fail(&err);
+	status = open_sampler(&r->sampling, r->gguf, r->vocabulary, &r->sampler);
+	if (status)
+		return status;
 	if (r->chat && !stoker_chat_format(r->vocabulary))
 		return failf("%s: no chat template that is known; run without --chat", r->model);
 	status = open_device(&r->compute, &r->on);
@@ -483,13 +474,7 @@ static int end(struct run *r, int status)
 
 int verb_run(int argc, char **argv)
 {
-	struct run r = { .tokens = 0,
-			 .temperature = 0.8,
-			 .top_k = 40,
-			 .top_p = 0.95,
-			 .min_p = 0.05,
-			 .repeat_penalty = 1,
-			 .seed = 0 };
+	struct run r = { .sampling = SAMPLING_DEFAULTS };
 	const struct option options[] = {
 		{ "model", 'm', OPTION_STRING, &r.model, "FILE", "the model" },
 		{ "prompt", 'p', OPTION_STRING, &r.prompt, "TEXT", "text to continue" },
@@ -503,18 +488,7 @@ int verb_run(int argc, char **argv)
 		{ "ctx", 'c', OPTION_UINT, &r.context, "N",
 		  "context size (the model's, at most 4096)" },
 		{ "kv", 0, OPTION_STRING, &r.kv, "TYPE", "cache type: f16 (default), f32, q8_0" },
-		{ "temp", 0, OPTION_FLOAT, &r.temperature, "T", "temperature (0.8), 0 is greedy" },
-		{ "top-k", 0, OPTION_UINT, &r.top_k, "K",
-		  "keep the K most likely tokens (40), 0: all" },
-		{ "top-p", 0, OPTION_FLOAT, &r.top_p, "P",
-		  "keep tokens up to this probability (0.95), 0: all" },
-		{ "min-p", 0, OPTION_FLOAT, &r.min_p, "P",
-		  "keep tokens this likely beside the best (0.05)" },
-		{ "repeat-penalty", 0, OPTION_FLOAT, &r.repeat_penalty, "X",
-		  "discourage recent tokens (1: off)" },
-		{ "repeat-last", 0, OPTION_UINT, &r.repeat_last, "N",
-		  "how many tokens are recent (64)" },
-		{ "seed", 's', OPTION_UINT, &r.seed, "N", "the same seed gives the same text (0)" },
+		SAMPLING_OPTIONS(&r.sampling),
 		{ "stop", 0, OPTION_LIST, &r.stop, "TEXT",
 		  "end before this text; may be given several times" },
 		{ "ignore-eos", 0, OPTION_FLAG, &r.ignore_end, NULL,

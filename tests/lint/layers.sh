@@ -59,7 +59,7 @@ circle=$(git grep -n '^#include "' -- 'runtime/*.h' 'tools/*.h' |
 [ -z "$circle" ] || complain "headers that include each other: $circle"
 
 for file in $(git ls-files 'tools/*.c' 'tools/*.h' | grep -v '^tools/bench/'); do
-	if grep -En '^#include "' "$file" | grep -Ev '"(bench/measure|tool|trace).h"'; then
+	if grep -En '^#include "' "$file" | grep -Ev '"(bench/measure|sampling|tool|trace).h"'; then
 		complain "$file: tools include nothing but the public headers and their own"
 	fi
 done
