@@ -6,7 +6,9 @@ TEST_OBJECTS := $(TEST_SOURCES:%.c=$(BUILD)/%.o)
 $(TEST_OBJECTS): LIBRARY_FLAGS := $(BASE_FLAGS) -Iruntime -Itools -Itests/unit -Itests/ops -Wno-conversion \
 	$(shell $(PKG_CONFIG) --cflags json-c $(TEST_PACKAGES) 2>/dev/null)
 
-$(BUILD)/unit: $(TEST_OBJECTS) $(BUILD)/tools/bench/ops.o $(KEEP_LOADED) $(INTERNAL)
+# parts of the program that suites call
+TESTED_TOOLS := bench/ops terminal
+$(BUILD)/unit: $(TEST_OBJECTS) $(TESTED_TOOLS:%=$(BUILD)/tools/%.o) $(KEEP_LOADED) $(INTERNAL)
 	$(CC) $(LDFLAGS) $(if $(KEEP_LOADED),-rdynamic) $^ $(shell $(PKG_CONFIG) --libs json-c) -lcunit $(LDLIBS) -o $@
 
 .PHONY: test unit e2e

@@ -79,6 +79,8 @@ char *read_file(const char *path, size_t *bytes)
 		failf("%s: %s", path, strerror(errno));
 		return NULL;
 	}
+	if (in == stdin && isatty(0))
+		fputs("stoker: reading text from the terminal; Ctrl-D ends it\n", stderr);
 	do {
 		if (room - *bytes < 2) {
 			room = 2 * room + 65536;
@@ -91,7 +93,7 @@ char *read_file(const char *path, size_t *bytes)
 		}
 		got = fread(data + *bytes, 1, room - *bytes - 1, in);
 		*bytes += got;
-	} while (got);
+	} while (!feof(in) && !ferror(in)); /* once more would wait for a second Ctrl-D */
 	if (ferror(in)) {
 		failf("%s: %s", path, strerror(errno));
 		goto err_close;
@@ -168,10 +170,11 @@ int print_json(FILE *out, struct json_object *object)
 }
 
 static struct stoker_session *volatile to_cancel;
-static volatile sig_atomic_t interrupts;
+static volatile sig_atomic_t interrupts, last_signal;
 
 static void on_interrupt(int signal_number)
 {
+	last_signal = signal_number;
 	if (interrupts++) {
 		signal(signal_number, SIG_DFL);
 		raise(signal_number);
@@ -194,4 +197,9 @@ void cancel_on_interrupt(struct stoker_session *session)
 bool interrupted(void)
 {
 	return interrupts > 0;
+}
+
+int interrupt_status(void)
+{
+	return last_signal ? 128 + last_signal : EXIT_INTERRUPTED;
 }

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "terminal.h"
+
 static const struct verb verbs[] = {
 	{ "run", "write text with a model, or hold a conversation", verb_run },
 	{ "info", "show the devices of this machine", verb_info },
@@ -38,11 +40,12 @@ static int finish(int status)
 	if (lost && status == EXIT_OK)
 		return failf("can't write to standard output: %s",
 			     errno ? strerror(errno) : "write error");
-	return status;
+	return status == EXIT_INTERRUPTED ? interrupt_status() : status;
 }
 
 int main(int argc, char **argv)
 {
+	prepare_streams();
 	if (argc < 2) {
 		print_help(stderr);
 		return EXIT_USAGE;

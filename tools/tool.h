@@ -141,6 +141,8 @@ const char *human_size(uint64_t bytes, char out[16]);
 /* SIGINT cancels @session; a second one ends the process.  NULL restores the default. */
 void cancel_on_interrupt(struct stoker_session *session);
 bool interrupted(void);
+/* The exit status that says which signal ended the program: 130 or 143. */
+int interrupt_status(void);
 
 int verb_bench(int argc, char **argv);
 int verb_eval(int argc, char **argv);

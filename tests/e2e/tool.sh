@@ -172,6 +172,15 @@ if [ -e $demo ]; then
 	kill -INT $!
 	wait $!
 	if [ $? = 130 ]; then ok "Ctrl-C"; else bad "Ctrl-C"; fi
+	"$stoker" run -m $demo -p "In the beginning" --ignore-eos -n 100000 -c 100000 >"$scratch/out" 2>"$scratch/err" &
+	sleep 2
+	kill -TERM $!
+	wait $!
+	if [ $? = 143 ]; then ok "SIGTERM"; else bad "SIGTERM"; fi
+	# standard input is closed: the model's file must not be taken for it
+	"$stoker" run -m $demo -n 5 --temp 0 --ignore-eos -t 1 <&- >"$scratch/out" 2>"$scratch/err"
+	"$stoker" run -m $demo -n 5 --temp 0 --ignore-eos -t 1 </dev/null >"$scratch/empty" 2>>"$scratch/err"
+	if cmp -s "$scratch/out" "$scratch/empty"; then ok "standard input closed"; else bad "standard input closed"; fi
 else
 	skipped=$((skipped + 1))
 	echo "skipped: the bundled model isn't here"
