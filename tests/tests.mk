@@ -33,7 +33,7 @@ ubsan:
 	$(MAKE) SANITIZE=undefined BUILD=$(BUILD) e2e-tool
 tsan:
 	$(MAKE) SANITIZE=thread $(BUILD)/thread/unit
-	$(BUILD)/thread/unit base store session vulkan pager paging
+	$(BUILD)/thread/unit base pool store session vulkan pager paging
 .PHONY: e2e-tool
 e2e-tool: all $(BUILD)/faultfs
 	tests/e2e/tool.sh $(BUILD)

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* The thread pool: threads spin briefly for the next run, then sleep on a futex. */
+/*
+ * The thread pool.  A run waits only for workers that came: each has a gate, which the caller opens
+ * when there is work and closes when nothing is left.  A worker that the scheduler has put aside
+ * before it came is not missed; one that is put aside in the middle of a stretch is waited for, and
+ * when that costs more than it has been of use it's left alone for a while.
+ */
 #include "base/pool.h"
 
 #include <linux/futex.h>
@@ -7,36 +12,68 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/thread.h"
 
-enum { SPINS = 4000 }; /* 0.1 to 0.3 ms: longer than the gap between two ops */
-
-/* Chunks that a thread has left: the end in the upper half, the first in the lower one. */
-struct part {
-	_Alignas(64) _Atomic uint64_t left;
+enum {
+	SPIN_NS = 50000, /* before a thread sleeps: longer than the gap between two ops */
+	PAUSES = 16,	 /* between two looks at the clock, 0.4 to 1 us */
+	/* How a worker's use is accounted for; a time slice of the scheduler is 1 to 8 ms. */
+	CREDIT_NS = 10000000,
+	TRIAL_NS = 200000, /* credit of a worker that comes back */
+	RUN_NS = 1000,	   /* what sharing a run costs, */
+	WAKE_NS = 50000,   /* and waking a worker, which may then spin in vain */
+	ASIDE_MAX_NS = 200000000,
 };
 
-struct stoker_pool {
-	unsigned threads;
-	pthread_t *workers; /* threads - 1 of them */
-	struct part *parts; /* [threads] */
-	pthread_mutex_t turn;
-	_Atomic uint32_t generation; /* of the current run; a futex */
-	_Atomic uint32_t sleepers;
-	_Atomic uint32_t busy; /* workers still in the run; a futex for the caller, */
-	_Atomic bool waiting;  /* which sleeps */
-	_Atomic bool stop;
+/* What a gate says; the worker sleeps on it, or the caller that waits for the worker. */
+enum gate {
+	CLOSED,
+	ASLEEP, /* closed, and the worker has to be woken */
+	OPEN,
+	INSIDE,
+	AWAITED, /* inside, and the caller has to be woken */
+	STOP,
+};
+
+struct job {
 	size_t count, chunk;
 	stoker_range_fn *fn;
 	void *context;
 };
 
+/*
+ * What a thread is told and what it has left to do: in one cache line, so that a run starts by
+ * handing over one line to each worker.  The job is the worker's while it is inside.
+ */
+struct share {
+	_Alignas(64) struct job job;
+	_Atomic uint64_t left; /* chunks: the end in the upper half, the first in the lower */
+	_Atomic uint32_t gate; /* a futex */
+	uint32_t busy_ns;      /* for how long the worker was inside, as far as it fits */
+};
+
+/* What the caller knows of a worker. */
 struct worker {
 	struct stoker_pool *pool;
-	unsigned index;
+	pthread_t thread;
+	int64_t credit;	   /* time it has saved less time that it cost */
+	uint64_t aside;	   /* for how long it was or will be left alone */
+	uint64_t back;	   /* when it is asked again */
+	bool asked, woken; /* in this run */
+};
+
+struct stoker_pool {
+	unsigned threads;
+	struct share *shares;	/* [threads], of which the first is the caller's */
+	struct worker *workers; /* [threads], of which the first is unused */
+	pthread_mutex_t turn;
+	_Atomic uintptr_t caller; /* the thread whose turn it is */
+	/* 1 in a page that is zero in a process that was forked off, which has no workers */
+	_Atomic uint32_t *here;
 };
 
 static void relax(void)
@@ -53,25 +90,9 @@ static void futex_wait(_Atomic uint32_t *word, uint32_t value)
 	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
 }
 
-static void futex_wake(_Atomic uint32_t *word, int count)
+static void futex_wake(_Atomic uint32_t *word)
 {
-	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
-}
-
-static uint32_t wait_for_run(struct stoker_pool *p, uint32_t seen)
-{
-	for (unsigned i = 0; i < SPINS; i++) {
-		const uint32_t now = atomic_load_explicit(&p->generation, memory_order_acquire);
-
-		if (now != seen)
-			return now;
-		relax();
-	}
-	atomic_fetch_add(&p->sleepers, 1);
-	while (atomic_load(&p->generation) == seen)
-		futex_wait(&p->generation, seen);
-	atomic_fetch_sub(&p->sleepers, 1);
-	return atomic_load(&p->generation);
+	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 static uint64_t part_of(uint64_t first, uint64_t end)
@@ -85,7 +106,7 @@ static uint32_t chunks_of(uint64_t part)
 }
 
 /* The next chunks of the thread's own part: fewer and fewer, so that the rest can be stolen. */
-static bool take(struct part *own, size_t *first, size_t *count)
+static bool take(struct share *own, size_t *first, size_t *count)
 {
 	uint64_t left = atomic_load_explicit(&own->left, memory_order_relaxed);
 
@@ -100,18 +121,18 @@ static bool take(struct part *own, size_t *first, size_t *count)
 }
 
 /* The second half of the part of which most is left becomes the thread's own. */
-static bool steal(struct stoker_pool *p, struct part *own)
+static bool steal(struct stoker_pool *p, struct share *own)
 {
 	for (;;) {
-		struct part *from = NULL;
+		struct share *from = NULL;
 		uint64_t most = 0;
 
 		for (unsigned i = 0; i < p->threads; i++) {
 			const uint64_t left =
-				atomic_load_explicit(&p->parts[i].left, memory_order_relaxed);
+				atomic_load_explicit(&p->shares[i].left, memory_order_relaxed);
 
 			if (chunks_of(left) > chunks_of(most)) {
-				from = &p->parts[i];
+				from = &p->shares[i];
 				most = left;
 			}
 		}
@@ -128,72 +149,233 @@ static bool steal(struct stoker_pool *p, struct part *own)
 	}
 }
 
+/* Returns when nothing is left that no thread has taken. */
 static void do_share(struct stoker_pool *p, unsigned thread)
 {
-	struct part *own = &p->parts[thread];
+	struct share *own = &p->shares[thread];
+	const struct job *j = &own->job;
 	size_t first, count;
 
 	do
 		while (take(own, &first, &count))
-			p->fn(p->context, thread, first * p->chunk,
-			      MIN((first + count) * p->chunk, p->count));
+			j->fn(j->context, thread, first * j->chunk,
+			      MIN((first + count) * j->chunk, j->count));
 	while (steal(p, own));
+}
+
+/* Until the gate isn't closed. */
+static void wait_at_gate(_Atomic uint32_t *gate)
+{
+	const uint64_t began = stoker_now_ns();
+	uint32_t closed = CLOSED;
+
+	do
+		for (unsigned i = 0; i < PAUSES; i++) {
+			if (atomic_load_explicit(gate, memory_order_relaxed) != CLOSED)
+				return;
+			relax();
+		}
+	while (stoker_now_ns() - began < SPIN_NS);
+	if (!atomic_compare_exchange_strong(gate, &closed, ASLEEP))
+		return;
+	while (atomic_load_explicit(gate, memory_order_relaxed) == ASLEEP)
+		futex_wait(gate, ASLEEP);
 }
 
 static void *work(void *argument)
 {
-	struct worker *self = argument;
+	const struct worker *self = argument;
 	struct stoker_pool *p = self->pool;
-	const unsigned index = self->index;
-	uint32_t seen = 0;
+	const unsigned index = (unsigned)(self - p->workers);
+	struct share *own = &p->shares[index];
+	_Atomic uint32_t *gate = &own->gate;
 
-	free(self);
 	for (;;) {
-		seen = wait_for_run(p, seen);
-		if (atomic_load(&p->stop))
+		uint32_t open = OPEN;
+		uint64_t began;
+
+		wait_at_gate(gate);
+		if (atomic_compare_exchange_strong_explicit(
+			    gate, &open, INSIDE, memory_order_acquire, memory_order_relaxed)) {
+			began = stoker_now_ns();
+			do_share(p, index);
+			own->busy_ns = (uint32_t)MIN(stoker_now_ns() - began, (uint64_t)UINT32_MAX);
+			if (atomic_exchange_explicit(gate, CLOSED, memory_order_release) == AWAITED)
+				futex_wake(gate);
+		} else if (open == STOP) {
 			return NULL;
-		do_share(p, index);
-		if (atomic_fetch_sub(&p->busy, 1) == 1 && atomic_load(&p->waiting))
-			futex_wake(&p->busy, 1);
+		}
 	}
+}
+
+static bool inside(uint32_t gate)
+{
+	return gate == INSIDE || gate == AWAITED;
+}
+
+static void wait_for(_Atomic uint32_t *gate)
+{
+	const uint64_t began = stoker_now_ns();
+	uint32_t now = INSIDE;
+
+	do
+		for (unsigned i = 0; i < PAUSES; i++) {
+			if (!inside(atomic_load_explicit(gate, memory_order_acquire)))
+				return;
+			relax();
+		}
+	while (stoker_now_ns() - began < SPIN_NS);
+	/* its CPU may be another's for a while: it can have this one */
+	atomic_compare_exchange_strong(gate, &now, AWAITED);
+	while (inside(atomic_load_explicit(gate, memory_order_acquire)))
+		futex_wait(gate, AWAITED);
+}
+
+/*
+ * A worker has to be worth waiting for.  What it saved is credited, up to a few time slices, less
+ * what it cost and was waited for; when nothing remains it's left alone, the longer the sooner it
+ * happens again.
+ */
+static void account(struct worker *w, int64_t gained, uint64_t now)
+{
+	if (gained > 0)
+		w->aside -= MIN(w->aside, (uint64_t)gained / 2);
+	w->credit = MIN(w->credit + gained, (int64_t)CREDIT_NS);
+	if (w->credit >= 0)
+		return;
+	w->aside = MIN(2 * w->aside + 4 * (uint64_t)-w->credit, (uint64_t)ASIDE_MAX_NS);
+	w->back = now + w->aside;
+	w->credit = TRIAL_NS;
+}
+
+/* Which workers are asked in a run that begins now. */
+static unsigned ask(struct stoker_pool *p, uint64_t now)
+{
+	unsigned asked = 0;
+
+	for (unsigned i = 1; i < p->threads; i++) {
+		p->workers[i].asked = p->workers[i].back <= now;
+		asked += p->workers[i].asked;
+	}
+	return asked;
+}
+
+static void open_gates(struct stoker_pool *p, const struct job *job, unsigned threads)
+{
+	const uint64_t chunks = (job->count + job->chunk - 1) / job->chunk;
+	unsigned at = 0;
+
+	for (unsigned i = 0; i < p->threads; i++) {
+		struct share *s = &p->shares[i];
+
+		if (i && !p->workers[i].asked)
+			continue;
+		s->job = *job;
+		atomic_store_explicit(&s->left,
+				      part_of(chunks * at / threads, chunks * (at + 1) / threads),
+				      memory_order_relaxed);
+		at++;
+	}
+	for (unsigned i = 1; i < p->threads; i++) {
+		struct worker *w = &p->workers[i];
+
+		if (!w->asked)
+			continue;
+		w->woken = atomic_exchange(&p->shares[i].gate, OPEN) == ASLEEP;
+		if (w->woken)
+			futex_wake(&p->shares[i].gate);
+	}
+}
+
+/* Nothing is left: whoever hasn't come isn't waited for. */
+static void close_gates(struct stoker_pool *p, unsigned asked, uint64_t began)
+{
+	uint64_t now = stoker_now_ns();
+	const int64_t share = (int64_t)(now - began);
+
+	for (unsigned i = 1; i < p->threads; i++) {
+		struct worker *w = &p->workers[i];
+		struct share *s = &p->shares[i];
+		const uint64_t before = now;
+		int64_t gained = w->woken ? -RUN_NS - WAKE_NS : -RUN_NS;
+		uint32_t open = OPEN;
+
+		if (!w->asked)
+			continue;
+		if (!atomic_compare_exchange_strong(&s->gate, &open, CLOSED)) {
+			if (inside(open)) {
+				wait_for(&s->gate);
+				now = stoker_now_ns();
+			}
+			/* of the two only one was put aside meanwhile, if any */
+			gained += MIN(share, (int64_t)s->busy_ns);
+		}
+		account(w, gained / (int64_t)asked - (int64_t)(now - before), now);
+	}
+}
+
+static uintptr_t own_id(void)
+{
+	return (uintptr_t)pthread_self();
+}
+
+/* The thread's number in a run of this pool that it is part of; -1: in none. */
+static int number_of_self(const struct stoker_pool *p)
+{
+	if (atomic_load_explicit(&p->caller, memory_order_relaxed) == own_id())
+		return 0;
+	for (unsigned i = 1; i < p->threads; i++)
+		if (pthread_equal(p->workers[i].thread, pthread_self()))
+			return (int)i;
+	return -1;
+}
+
+/* False: the thread has its turn already, and is thread @number of that run. */
+static bool wait_for_turn(struct stoker_pool *p, int *number)
+{
+	if (pthread_mutex_trylock(&p->turn)) {
+		*number = number_of_self(p);
+		if (*number >= 0)
+			return false;
+		pthread_mutex_lock(&p->turn);
+	}
+	atomic_store_explicit(&p->caller, own_id(), memory_order_relaxed);
+	return true;
+}
+
+static void end_turn(struct stoker_pool *p)
+{
+	atomic_store_explicit(&p->caller, 0, memory_order_relaxed);
+	pthread_mutex_unlock(&p->turn);
 }
 
 void stoker_pool_run(struct stoker_pool *p, size_t count, size_t chunk, stoker_range_fn *fn,
 		     void *context)
 {
-	uint32_t busy;
+	/* they are counted in 32 bits */
+	const struct job job = { .count = count,
+				 .chunk = MAX(chunk, count / UINT32_MAX + 1),
+				 .fn = fn,
+				 .context = context };
+	int number = 0;
+	uint64_t began;
+	unsigned asked;
 
-	if (p->threads == 1 || count <= chunk) {
-		fn(context, 0, 0, count);
+	if (p->threads == 1 || count <= chunk ||
+	    !atomic_load_explicit(p->here, memory_order_relaxed) || !wait_for_turn(p, &number)) {
+		fn(context, (unsigned)number, 0, count);
 		return;
 	}
-	chunk = MAX(chunk, count / UINT32_MAX + 1); /* they are counted in 32 bits */
-	const uint64_t chunks = (count + chunk - 1) / chunk;
-
-	pthread_mutex_lock(&p->turn);
-	p->count = count;
-	p->chunk = chunk;
-	p->fn = fn;
-	p->context = context;
-	for (unsigned i = 0; i < p->threads; i++)
-		atomic_store_explicit(&p->parts[i].left,
-				      part_of(chunks * i / p->threads,
-					      chunks * (i + 1) / p->threads),
-				      memory_order_relaxed);
-	atomic_store_explicit(&p->busy, p->threads - 1, memory_order_relaxed);
-	atomic_fetch_add(&p->generation, 1);
-	if (atomic_load(&p->sleepers))
-		futex_wake(&p->generation, INT32_MAX);
-	do_share(p, 0);
-	for (unsigned i = 0; i < SPINS && atomic_load_explicit(&p->busy, memory_order_acquire); i++)
-		relax();
-	if (atomic_load_explicit(&p->busy, memory_order_acquire)) {
-		atomic_store(&p->waiting, true);
-		while ((busy = atomic_load(&p->busy)))
-			futex_wait(&p->busy, busy);
-		atomic_store(&p->waiting, false);
+	began = stoker_now_ns();
+	asked = ask(p, began);
+	if (asked) {
+		open_gates(p, &job, asked + 1);
+		do_share(p, 0);
+		close_gates(p, asked, began);
+	} else {
+		fn(context, 0, 0, count);
 	}
-	pthread_mutex_unlock(&p->turn);
+	end_turn(p);
 }
 
 /* "max 100000" or "200000 100000": quota and period in microseconds. */
@@ -265,48 +447,65 @@ static void place(pthread_t thread, unsigned index, unsigned threads)
 		pthread_setaffinity_np(thread, sizeof(one), &one);
 }
 
+/* Frees all but the threads. */
+static void free_pool(struct stoker_pool *p)
+{
+	if (p->here)
+		munmap(p->here, (size_t)sysconf(_SC_PAGESIZE));
+	free(p->workers);
+	free(p->shares);
+	free(p);
+}
+
+static struct stoker_pool *allocate(unsigned threads)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	struct stoker_pool *p = calloc(1, sizeof(*p));
+	void *here;
+
+	if (!p)
+		return NULL;
+	p->workers = calloc(threads, sizeof(*p->workers));
+	p->shares = aligned_alloc(sizeof(*p->shares), threads * sizeof(*p->shares));
+	here = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	p->here = here == MAP_FAILED ? NULL : here;
+	if (!p->workers || !p->shares || !p->here) {
+		free_pool(p);
+		return NULL;
+	}
+	memset(p->shares, 0, threads * sizeof(*p->shares));
+	madvise(here, page, MADV_WIPEONFORK);
+	*p->here = 1;
+	return p;
+}
+
 int stoker_pool_create(unsigned threads, struct stoker_pool **out, struct stoker_error *err)
 {
-	struct stoker_pool *p = calloc(1, sizeof(*p));
+	struct stoker_pool *p;
 	int ret;
 
 	*out = NULL;
 	if (!threads)
 		threads = MIN(stoker_usable_cpus(), (unsigned)STOKER_POOL_MAX_THREADS);
-	if (threads > STOKER_POOL_MAX_THREADS) {
-		free(p);
+	if (threads > STOKER_POOL_MAX_THREADS)
 		return stoker_fail(err, -EINVAL, "%u threads asked for, limit %d", threads,
 				   STOKER_POOL_MAX_THREADS);
-	}
-	if (p) {
-		p->workers = calloc(threads, sizeof(*p->workers));
-		p->parts = aligned_alloc(sizeof(*p->parts), threads * sizeof(*p->parts));
-	}
-	if (!p || !p->workers || !p->parts) {
-		if (p) {
-			free(p->workers);
-			free(p->parts);
-		}
-		free(p);
+	p = allocate(threads);
+	if (!p)
 		return stoker_fail(err, -ENOMEM, "no memory for %u threads", threads);
-	}
 	pthread_mutex_init(&p->turn, NULL);
 	p->threads = 1;
 	for (unsigned i = 1; i < threads; i++) {
-		struct worker *w = malloc(sizeof(*w));
+		struct worker *w = &p->workers[i];
 
-		ret = ENOMEM;
-		if (w) {
-			*w = (struct worker){ .pool = p, .index = i };
-			ret = stoker_thread_create(&p->workers[i - 1], work, w);
-		}
+		w->pool = p;
+		ret = stoker_thread_create(&w->thread, work, w);
 		if (ret) {
-			free(w);
 			stoker_pool_destroy(&p);
 			return stoker_fail(err, -ret, "can't start thread %u of %u: %s", i + 1,
 					   threads, strerror(ret));
 		}
-		place(p->workers[i - 1], i, threads);
+		place(w->thread, i, threads);
 		p->threads++;
 	}
 	*out = p;
@@ -320,15 +519,15 @@ void stoker_pool_destroy(struct stoker_pool **pool)
 	if (!p)
 		return;
 	*pool = NULL;
-	atomic_store(&p->stop, true);
-	atomic_fetch_add(&p->generation, 1);
-	futex_wake(&p->generation, INT32_MAX);
-	for (unsigned i = 0; i + 1 < p->threads; i++)
-		pthread_join(p->workers[i], NULL);
-	pthread_mutex_destroy(&p->turn);
-	free(p->workers);
-	free(p->parts);
-	free(p);
+	if (*p->here) {
+		for (unsigned i = 1; i < p->threads; i++)
+			if (atomic_exchange(&p->shares[i].gate, STOP) == ASLEEP)
+				futex_wake(&p->shares[i].gate);
+		for (unsigned i = 1; i < p->threads; i++)
+			pthread_join(p->workers[i].thread, NULL);
+		pthread_mutex_destroy(&p->turn);
+	}
+	free_pool(p);
 }
 
 unsigned stoker_pool_threads(const struct stoker_pool *pool)

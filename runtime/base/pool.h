@@ -21,7 +21,10 @@ unsigned stoker_usable_cpus(void);
  * Calls fn(context, thread, begin, end) for all of [0, count) in stretches of whole chunks.  Each
  * thread goes through an equal part from its front, half of the rest at a time, so that memory is
  * read in long stretches, which processors are good at; who is done takes half of what another has
- * left.  One run at a time a pool; callers on several threads take turns.
+ * left.  A thread that the scheduler doesn't let run isn't waited for unless it has begun.
+ *
+ * One run at a time a pool; callers on several threads take turns.  A run from within a run, and
+ * one in a process that was forked off, is done by the calling thread alone.
  */
 typedef void stoker_range_fn(void *context, unsigned thread, size_t begin, size_t end);
 void stoker_pool_run(struct stoker_pool *pool, size_t count, size_t chunk, stoker_range_fn *fn,

@@ -159,7 +159,7 @@ static const struct {
 	{ "vulkan", suite_vulkan },	{ "pager", suite_pager },
 	{ "paging", suite_paging },	{ "budget", suite_budget },
 	{ "vectors", suite_vectors },	{ "bench", suite_bench },
-	{ "terminal", suite_terminal },
+	{ "terminal", suite_terminal }, { "pool", suite_pool },
 };
 
 int main(int argc, char **argv)

@@ -12,6 +12,7 @@
 #include "stoker/stoker.h"
 
 void suite_base(void);
+void suite_pool(void);
 void suite_profile(void);
 void suite_formats(void);
 void suite_gguf(void);
