@@ -38,6 +38,21 @@ static int show_progress(void *context, uint64_t done, uint64_t total)
 	return 0;
 }
 
+void warn_of_holes(const struct stoker_gguf *gguf)
+{
+	const struct stoker_gguf_tensor *t;
+	uint64_t bytes;
+	char size[16];
+
+	t = stoker_gguf_find_hole(gguf, &bytes);
+	if (t)
+		fprintf(stderr,
+			"stoker: warning: %s: %s of its tensors were never written, tensor %s "
+			"among them: an unfinished download?\n",
+			stoker_gguf_file(gguf, t->file, NULL, NULL), human_size(bytes, size),
+			t->name);
+}
+
 int load_within(const struct compute_options *c, uint64_t budget, struct stoker_device *device,
 		struct stoker_gguf *gguf, const struct stoker_session_params *session,
 		struct stoker_model **model, struct stoker_error *err)
@@ -64,6 +79,7 @@ int load_within(const struct compute_options *c, uint64_t budget, struct stoker_
 			return -EINVAL;
 		}
 	}
+	warn_of_holes(gguf);
 	cancel_on_interrupt(NULL);
 	ret = stoker_model_load_gguf(device, gguf, &params, model, err);
 	if (bar.shown)

@@ -166,6 +166,7 @@ int verb_pack(int argc, char **argv)
 	cancel_on_interrupt(NULL);
 	if (stoker_gguf_open(argv[1], &in, &p.err))
 		return fail(&p.err);
+	warn_of_holes(in);
 	p.in = in;
 	p.buffer = malloc(COPY_BYTES);
 	if (is_input(in, argv[2]))

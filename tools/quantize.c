@@ -289,6 +289,7 @@ int verb_quantize(int argc, char **argv)
 		stoker_gguf_close(&in);
 		return fail(&err);
 	}
+	warn_of_holes(in);
 	status = quantize(in, out, &recipe, (unsigned)threads);
 	if (stoker_gguf_writer_finish(&out, status == EXIT_OK, &err) && !status)
 		status = fail(&err);

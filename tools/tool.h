@@ -93,6 +93,8 @@ uint64_t parse_size(const char *text);
 /* The budget that --memory asks for.  An exit status, after a complaint. */
 int memory_budget(const struct compute_options *c, uint64_t *budget);
 
+/* Says on standard error when tensors of the file were never written. */
+void warn_of_holes(const struct stoker_gguf *gguf);
 /* Loads with a progress bar on a terminal once it takes over a second; within a budget, or 0 or
  * -errno and no complaint. */
 int load_within(const struct compute_options *c, uint64_t budget, struct stoker_device *device,

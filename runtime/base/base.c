@@ -6,14 +6,33 @@
 #include <stdio.h>
 #include <time.h>
 
+/* Where the last whole character of a text ends that was cut somewhere. */
+static size_t whole_end(const char *text)
+{
+	const size_t end = strlen(text);
+	size_t lead = end;
+
+	while (lead && ((unsigned char)text[lead - 1] & 0xc0) == 0x80)
+		lead--;
+	if (!lead || (unsigned char)text[lead - 1] < 0xc0)
+		return end;
+	const unsigned char first = (unsigned char)text[lead - 1];
+
+	return end - lead < (first < 0xe0 ? 1u : first < 0xf0 ? 2u : 3u) ? lead - 1 : end;
+}
+
 int stoker_fail(struct stoker_error *err, int code, const char *fmt, ...)
 {
+	char text[sizeof(err->message)];
 	va_list args;
 
 	if (err) {
 		va_start(args, fmt);
-		vsnprintf(err->message, sizeof(err->message), fmt, args);
+		const int length = vsnprintf(text, sizeof(text), fmt, args);
+
 		va_end(args);
+		stoker_escape(err->message, sizeof(err->message), text,
+			      length < (int)sizeof(text) ? strlen(text) : whole_end(text));
 	}
 	return code;
 }

@@ -21,9 +21,16 @@
 
 /*
  * stoker_fail() - fill @err (which may be NULL) and return @code, a negative errno, so that a
- * failing function ends in one statement.
+ * failing function ends in one statement.  Control characters are shown, see stoker_escape().
  */
 int stoker_fail(struct stoker_error *err, int code, const char *fmt, ...) PRINTF(3, 4);
+
+/*
+ * @length bytes of @text as one line that a terminal can be given: control characters and bytes
+ * that aren't UTF-8 become "\n", "\x1b", "\u202e"; as much of it as fits, NUL-terminated.
+ * Returns the length of what was written.
+ */
+size_t stoker_escape(char *out, size_t size, const char *text, size_t length);
 
 /* stoker_mul() and stoker_add() - false when the result does not fit. */
 static inline bool stoker_mul(uint64_t a, uint64_t b, uint64_t *out)

@@ -4,6 +4,7 @@
 #define STOKER_GGUF_CONTAINER_H
 
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #include "gguf/gguf.h"
 
@@ -14,6 +15,7 @@ struct file {
 	uint8_t *head; /* the first head_bytes of the file */
 	size_t head_bytes;
 	uint64_t data; /* where tensor data begins */
+	uint64_t end;  /* and ends, 0: there is none */
 };
 
 struct key {
@@ -43,5 +45,12 @@ extern const uint8_t gguf_scalar_bytes[STOKER_GGUF_F64 + 1];
 
 /* Reads and checks the head of @file, whose keys and tensors follow those that @g has. */
 int gguf_parse_file(struct stoker_gguf *g, struct file *file, struct stoker_error *err);
+
+/* foreign.c: what a file is that begins otherwise than a container, and what to do about it. */
+void gguf_describe_foreign(const uint8_t *head, size_t bytes, uint64_t file_bytes, char out[160]);
+/* Refuses what is no file, or couldn't be opened because of @error, an errno. */
+int gguf_refuse_path(const char *path, mode_t mode, int error, struct stoker_error *err);
+/* What is known of a tensor type that isn't supported, in brackets; "" for nothing. */
+const char *gguf_describe_type(uint32_t id, char out[128]);
 
 #endif

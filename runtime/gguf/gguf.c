@@ -22,9 +22,9 @@ static int open_file(struct file *file, const char *path, struct stoker_error *e
 		return stoker_fail(err, -ENOMEM, "%s: out of memory", path);
 	file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not block */
 	if (file->fd < 0 || fstat(file->fd, &st))
-		return stoker_fail(err, -errno, "%s: %s", path, strerror(errno));
+		return gguf_refuse_path(path, 0, errno, err);
 	if (!S_ISREG(st.st_mode))
-		return stoker_fail(err, -EINVAL, "%s: not a regular file", path);
+		return gguf_refuse_path(path, st.st_mode, 0, err);
 	file->bytes = (uint64_t)st.st_size;
 	return 0;
 }
@@ -45,32 +45,89 @@ static char *split_path(const char *first, uint32_t index, uint32_t count)
 	return path;
 }
 
+/* A number of the keys from @first on; false: it isn't there. */
+static bool number_from(const struct stoker_gguf *g, size_t first, const char *name,
+			uint64_t *number)
+{
+	for (size_t i = first; i < g->key_count; i++)
+		if (!strcmp(g->keys[i].public.name, name))
+			return stoker_gguf_u64(g, &g->keys[i].public, 0, number) == 0;
+	return false;
+}
+
+/* That a part belongs to the first one, as far as it says so. */
+static int check_part(const struct stoker_gguf *g, size_t first_key, struct stoker_error *err)
+{
+	static const char *const same[] = { "split.count", "split.tensors.count" };
+	const char *path = g->files[g->file_count - 1].path;
+	uint64_t all, own;
+
+	for (size_t i = 0; i < ARRAY_SIZE(same); i++)
+		if (number_from(g, 0, same[i], &all) && number_from(g, first_key, same[i], &own) &&
+		    own != all)
+			return stoker_fail(err, -EINVAL,
+					   "%s: %s is %llu, the first part's is %llu: a part of "
+					   "another model",
+					   path, same[i], (unsigned long long)own,
+					   (unsigned long long)all);
+	return 0;
+}
+
+/* Whether another container follows in the same file, as "cat" puts parts together. */
+static bool is_joined(const struct stoker_gguf *g)
+{
+	const struct file *f = g->files;
+	char magic[4];
+
+	return f->end && pread(f->fd, magic, 4, (off_t)f->end) == 4 && !memcmp(magic, "GGUF", 4);
+}
+
+static int open_part(struct stoker_gguf *g, uint32_t i, uint32_t count, struct stoker_error *err)
+{
+	AUTO_FREE char *path = split_path(g->files[0].path, i, count);
+	const size_t first_key = g->key_count;
+	int ret;
+
+	if (!path && is_joined(g))
+		return stoker_fail(err, -EINVAL,
+				   "%s: parts of a model put together in one file, which have to "
+				   "stay apart (or be merged by a program that knows GGUF)",
+				   g->files[0].path);
+	if (!path)
+		return stoker_fail(err, -EINVAL,
+				   "%s: first of %u files but not named ...-00001-of-%05u.gguf",
+				   g->files[0].path, count, count);
+	g->file_count = i + 1;
+	g->files[i].fd = -1;
+	ret = open_file(&g->files[i], path, err);
+	if (ret == -ENOENT)
+		stoker_fail(err, ret, "%s: No such file or directory, part %u of %u of %s", path,
+			    i + 1, count, g->files[0].path);
+	if (!ret)
+		ret = gguf_parse_file(g, &g->files[i], err);
+	return ret ? ret : check_part(g, first_key, err);
+}
+
 static int open_splits(struct stoker_gguf *g, uint32_t count, struct stoker_error *err)
 {
 	struct file *files = realloc(g->files, count * sizeof(*files));
+	uint64_t tensors;
+	int ret = 0;
 
 	if (!files)
 		return stoker_fail(err, -ENOMEM, "%s: out of memory", g->files[0].path);
 	memset(files + 1, 0, (count - 1) * sizeof(*files));
 	g->files = files;
-	for (uint32_t i = 1; i < count; i++) {
-		AUTO_FREE char *path = split_path(files[0].path, i, count);
-		int ret;
-
-		if (!path)
-			return stoker_fail(
-				err, -EINVAL,
-				"%s: first of %u files but not named ...-00001-of-%05u.gguf",
-				files[0].path, count, count);
-		g->file_count = i + 1;
-		files[i].fd = -1;
-		ret = open_file(&files[i], path, err);
-		if (!ret)
-			ret = gguf_parse_file(g, &files[i], err);
-		if (ret)
-			return ret;
-	}
-	return 0;
+	for (uint32_t i = 1; i < count && !ret; i++)
+		ret = open_part(g, i, count, err);
+	if (!ret && number_from(g, 0, "split.tensors.count", &tensors) &&
+	    tensors != g->tensor_count)
+		ret = stoker_fail(err, -EINVAL,
+				  "%s: its %u parts hold %zu tensors, split.tensors.count is %llu: "
+				  "a part is damaged or of another model",
+				  files[0].path, count, g->tensor_count,
+				  (unsigned long long)tensors);
+	return ret;
 }
 
 static int by_key(const void *a, const void *b)
@@ -104,10 +161,35 @@ static int sort_names(struct stoker_gguf *g, struct stoker_error *err)
 	return 0;
 }
 
+/* Of how many files the one that is open is the first. */
+static int find_parts(const struct stoker_gguf *g, uint32_t *parts, struct stoker_error *err)
+{
+	const char *path = g->files[0].path;
+	const struct stoker_gguf_key *key = stoker_gguf_find(g, "split.count");
+	uint64_t split = 0, number = 0, tensors = 0;
+
+	*parts = 1;
+	if (key && stoker_gguf_u64(g, key, 0, &split))
+		split = UINT64_MAX;
+	if (split > MAX_FILES)
+		return stoker_fail(err, -EINVAL, "%s: split.count is %llu, limit %d", path,
+				   (unsigned long long)split, MAX_FILES);
+	/* whole, with keys that were left when its parts were merged */
+	if (split <= 1 ||
+	    (number_from(g, 0, "split.tensors.count", &tensors) && tensors == g->tensor_count))
+		return 0;
+	if (number_from(g, 0, "split.no", &number) && number)
+		return stoker_fail(err, -EINVAL,
+				   "%s: this is file %llu of a split model, open the first one",
+				   path, (unsigned long long)number + 1);
+	*parts = (uint32_t)split;
+	return 0;
+}
+
 int stoker_gguf_open(const char *path, struct stoker_gguf **out, struct stoker_error *err)
 {
 	struct stoker_gguf *g = calloc(1, sizeof(*g));
-	uint64_t split = 0, number = 0;
+	uint32_t parts;
 	int ret = -ENOMEM;
 
 	*out = NULL;
@@ -124,26 +206,9 @@ int stoker_gguf_open(const char *path, struct stoker_gguf **out, struct stoker_e
 		ret = gguf_parse_file(g, g->files, err);
 	if (ret)
 		goto err_close;
-	const struct stoker_gguf_key *key = stoker_gguf_find(g, "split.count");
-
-	if (key && stoker_gguf_u64(g, key, 0, &split))
-		split = UINT64_MAX;
-	if (split > MAX_FILES) {
-		ret = stoker_fail(err, -EINVAL, "%s: split.count is %llu, limit %d", path,
-				  (unsigned long long)split, MAX_FILES);
-		goto err_close;
-	}
-	key = stoker_gguf_find(g, "split.no");
-	if (key)
-		stoker_gguf_u64(g, key, 0, &number);
-	if (split > 1 && number != 0) {
-		ret = stoker_fail(err, -EINVAL,
-				  "%s: this is file %llu of a split model, open the first one",
-				  path, (unsigned long long)number + 1);
-		goto err_close;
-	}
-	if (split > 1)
-		ret = open_splits(g, (uint32_t)split, err);
+	ret = find_parts(g, &parts, err);
+	if (!ret && parts > 1)
+		ret = open_splits(g, parts, err);
 	if (!ret)
 		ret = sort_names(g, err);
 	if (ret)

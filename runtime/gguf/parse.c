@@ -13,6 +13,7 @@ enum {
 	MAX_DEPTH = 4,	  /* arrays of arrays */
 	READ_AHEAD = 1 << 20,
 	MAX_HEAD = 1 << 30,
+	FOREIGN_LOOK = 512,
 	LEAST_KEY = 8 + 1 + 4 + 1, /* bytes of the smallest entry: name, type, value */
 	LEAST_TENSOR = 8 + 1 + 4 + 8 + 4 + 8,
 };
@@ -43,7 +44,8 @@ static const uint8_t *take(struct parser *p, uint64_t n, const char *what)
 		return NULL;
 	if (n > f->bytes || p->at > f->bytes - n) {
 		p->failed = stoker_fail(p->err, -EINVAL,
-					"%s: %s at byte %llu needs %llu bytes, the file has %llu",
+					"%s: %s at byte %llu needs %llu bytes, the file has %llu: "
+					"an unfinished download?",
 					f->path, what, (unsigned long long)p->at,
 					(unsigned long long)n, (unsigned long long)f->bytes);
 		return NULL;
@@ -223,6 +225,7 @@ static void parse_tensor(struct parser *p, struct stoker_gguf_tensor *t)
 {
 	uint64_t values = 1;
 	const char *path = p->file->path;
+	char known[128];
 
 	t->name = take_name(p, "tensor name");
 	t->dimensions = (uint32_t)take_uint(p, 4, "tensor dimensions");
@@ -251,8 +254,8 @@ static void parse_tensor(struct parser *p, struct stoker_gguf_tensor *t)
 		return;
 	t->format = stoker_format_by_id(id);
 	if (!t->format)
-		p->failed = stoker_fail(p->err, -ENOTSUP, "%s: tensor %s has unsupported type %u",
-					path, t->name, id);
+		p->failed = stoker_fail(p->err, -ENOTSUP, "%s: tensor %s has unsupported type %u%s",
+					path, t->name, id, gguf_describe_type(id, known));
 	else if (t->ne[0] % t->format->block_values)
 		p->failed = stoker_fail(
 			p->err, -EINVAL,
@@ -288,6 +291,47 @@ static const char *fork_of(const struct stoker_gguf_tensor *t, uint64_t room, ui
 	return text;
 }
 
+/* Bytes of the file that its head tells of, 0: more than can be; offsets are relative from @first
+ * on.
+ */
+static uint64_t whole_bytes(const struct parser *p, size_t first)
+{
+	uint64_t whole = 0, end;
+
+	for (size_t i = first; i < p->gguf->tensor_count; i++) {
+		const struct stoker_gguf_tensor *t = &p->gguf->tensors[i];
+
+		if (!stoker_add(p->file->data, t->offset, &end) || !stoker_add(end, t->bytes, &end))
+			return 0;
+		whole = MAX(whole, end);
+	}
+	return whole;
+}
+
+static void refuse_end(struct parser *p, size_t index)
+{
+	const struct file *f = p->file;
+	const struct stoker_gguf_tensor *t = &p->gguf->tensors[index];
+	const uint64_t whole = whole_bytes(p, index);
+	uint64_t at = UINT64_MAX;
+	char fork[160], early[96] = "";
+
+	if (stoker_add(f->data, t->offset, &at))
+		fork_of(t, f->bytes - MIN(f->bytes, at), p->gguf->alignment, fork);
+	else
+		fork[0] = 0;
+	if (!fork[0] && whole)
+		snprintf(early, sizeof(early),
+			 "ends early, %llu of %llu bytes: an unfinished download? ",
+			 (unsigned long long)f->bytes, (unsigned long long)whole);
+	p->failed = stoker_fail(p->err, -EINVAL,
+				"%s: %stensor %s: %llu bytes of %s at %llu end beyond the file's "
+				"%llu bytes%s",
+				f->path, early, t->name, (unsigned long long)t->bytes,
+				t->format->name, (unsigned long long)at,
+				(unsigned long long)f->bytes, fork);
+}
+
 /* Offsets become absolute; every tensor has to end inside its file. */
 static void place_tensors(struct parser *p, size_t first)
 {
@@ -295,24 +339,20 @@ static void place_tensors(struct parser *p, size_t first)
 
 	for (size_t i = first; i < p->gguf->tensor_count && !p->failed; i++) {
 		struct stoker_gguf_tensor *t = &p->gguf->tensors[i];
-		char fork[160];
-		uint64_t end;
+		uint64_t at, end;
 
-		if (t->offset % p->gguf->alignment)
+		if (t->offset % p->gguf->alignment) {
 			p->failed = stoker_fail(p->err, -EINVAL,
 						"%s: tensor %s: offset %llu isn't aligned to %u",
 						f->path, t->name, (unsigned long long)t->offset,
 						p->gguf->alignment);
-		else if (!stoker_add(f->data, t->offset, &t->offset) ||
-			 !stoker_add(t->offset, t->bytes, &end) || end > f->bytes)
-			p->failed = stoker_fail(
-				p->err, -EINVAL,
-				"%s: tensor %s: %llu bytes of %s at %llu end beyond the file's "
-				"%llu bytes%s",
-				f->path, t->name, (unsigned long long)t->bytes, t->format->name,
-				(unsigned long long)t->offset, (unsigned long long)f->bytes,
-				fork_of(t, f->bytes - MIN(f->bytes, t->offset), p->gguf->alignment,
-					fork));
+		} else if (!stoker_add(f->data, t->offset, &at) ||
+			   !stoker_add(at, t->bytes, &end) || end > f->bytes) {
+			refuse_end(p, i);
+		} else {
+			t->offset = at;
+			f->end = MAX(f->end, end);
+		}
 	}
 }
 
@@ -381,14 +421,46 @@ static void settle_keys(struct parser *p, size_t first)
 	}
 }
 
+static int check_magic(struct parser *p)
+{
+	const uint64_t bytes = MIN(p->file->bytes, (uint64_t)FOREIGN_LOOK);
+	const uint8_t *head = take(p, bytes, "beginning");
+	char what[160];
+
+	if (p->failed)
+		return p->failed;
+	p->at = 4;
+	if (bytes >= 4 && !memcmp(head, "GGUF", 4))
+		return 0;
+	gguf_describe_foreign(head, bytes, p->file->bytes, what);
+	p->failed = stoker_fail(p->err, -EINVAL, "%s: %s", p->file->path, what);
+	return p->failed;
+}
+
+static int refuse_version(const struct parser *p, uint32_t version)
+{
+	const char *path = p->file->path;
+
+	if (version == 1)
+		return stoker_fail(p->err, -ENOTSUP,
+				   "%s: GGUF version 1, of August 2023: fetch a newer file", path);
+	if (version && !(version & 0xffff))
+		return stoker_fail(p->err, -ENOTSUP,
+				   "%s: GGUF version %u in big-endian order, which isn't "
+				   "supported: fetch the little-endian file",
+				   path, __builtin_bswap32(version));
+	return stoker_fail(p->err, -ENOTSUP,
+			   "%s: GGUF version %u, supported are 2 and 3 (little-endian)", path,
+			   version);
+}
+
 int gguf_parse_file(struct stoker_gguf *g, struct file *file, struct stoker_error *err)
 {
 	struct parser p = { .gguf = g, .file = file, .err = err };
 	const size_t first_key = g->key_count, first_tensor = g->tensor_count;
-	const uint8_t *magic = take(&p, 4, "magic");
 
-	if (magic && memcmp(magic, "GGUF", 4))
-		return stoker_fail(err, -EINVAL, "%s: not a GGUF file", file->path);
+	if (check_magic(&p))
+		return p.failed;
 	const uint32_t version = (uint32_t)take_uint(&p, 4, "version");
 	const uint64_t tensors = take_uint(&p, 8, "tensor count"),
 		       keys = take_uint(&p, 8, "key count");
@@ -396,14 +468,14 @@ int gguf_parse_file(struct stoker_gguf *g, struct file *file, struct stoker_erro
 	if (p.failed)
 		return p.failed;
 	if (version != 2 && version != 3)
-		return stoker_fail(err, -ENOTSUP,
-				   "%s: GGUF version %u%s, supported are 2 and 3 (little-endian)",
-				   file->path, version,
-				   version == 0x03000000 ? " (big-endian)" : "");
-	if (keys > MAX_KEYS || tensors > MAX_TENSORS)
-		return stoker_fail(err, -EINVAL, "%s: %llu keys and %llu tensors, limits %d and %d",
+		return refuse_version(&p, version);
+	if (keys > MAX_KEYS - first_key || tensors > MAX_TENSORS - first_tensor)
+		return stoker_fail(err, -EINVAL,
+				   "%s: %llu keys and %llu tensors%s, limits %d and %d in all",
 				   file->path, (unsigned long long)keys,
-				   (unsigned long long)tensors, MAX_KEYS, MAX_TENSORS);
+				   (unsigned long long)tensors,
+				   first_key ? " beside those of the parts before" : "", MAX_KEYS,
+				   MAX_TENSORS);
 	if (keys * LEAST_KEY + tensors * LEAST_TENSOR > file->bytes)
 		return stoker_fail(err, -EINVAL,
 				   "%s: %llu keys and %llu tensors don't fit in %llu bytes",

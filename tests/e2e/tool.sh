@@ -57,6 +57,15 @@ sed 's/blk\.0\.attn_norm/blk.0.attn_norX/' $containers/plain.gguf >"$scratch/ten
 expect 1 "tensor blk.0.attn_norm.weight is missing" "missing tensor" "$stoker" eval -m "$scratch/tensor.gguf" --tokens 1
 if [ "$(wc -l <"$scratch/err")" = 1 ]; then ok "one line of complaint"; else bad "one line of complaint"; fi
 
+expect 1 "a folder" "a folder for a model" "$stoker" inspect "$scratch"
+expect 1 "standard input" "a model on standard input" "$stoker" run -m - -p x
+expect 1 "address" "an address for a model" "$stoker" run -m https://example.org/x.gguf -p x
+echo "<!DOCTYPE html>" >"$scratch/page.gguf"
+expect 1 "a web page" "a web page for a model" "$stoker" tokenize -m "$scratch/page.gguf"
+head -c 9000 $containers/plain.gguf >"$scratch/holes.gguf"
+truncate -s "$(stat -c %s $containers/plain.gguf)" "$scratch/holes.gguf"
+expect 0 "an unfinished download?" "holes in a file are warned of" "$stoker" eval -m "$scratch/holes.gguf" --tokens 1
+
 # synth, quantize, bench
 expect 0 "" "synth" "$stoker" synth --layers 2 --width 256 --heads 4 --kv-heads 2 --head-size 64 --experts 8 --used 2 \
 	--expert-ff 256 --vocab 600 --type F16 "$scratch/synth.gguf"

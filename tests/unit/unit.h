@@ -29,6 +29,7 @@ void suite_budget(void);
 void suite_paging(void);
 void suite_vectors(void);
 void suite_bench(void);
+void suite_odd_files(void);
 void suite_terminal(void);
 
 /* One test of the suite that was added last. */

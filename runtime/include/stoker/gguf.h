@@ -89,8 +89,8 @@ struct stoker_gguf;
  * @gguf: receives the container; close it with stoker_gguf_close()
  * @err: receives a sentence on failure, may be NULL
  *
- * Return: 0; -errno of the file system; -EINVAL for a malformed file, -ENOTSUP for an unsupported
- * version or tensor format; -ENOMEM.
+ * Return: 0; -errno of the file system, -EISDIR for a folder; -EINVAL for a malformed file or one
+ * of another kind, -ENOTSUP for an unsupported version or tensor format; -ENOMEM.
  */
 STOKER_API int stoker_gguf_open(const char *path, struct stoker_gguf **gguf,
 				struct stoker_error *err);
@@ -190,6 +190,19 @@ STOKER_API const struct stoker_gguf_tensor *stoker_gguf_find_tensor(const struct
 STOKER_API int stoker_gguf_read(const struct stoker_gguf *gguf,
 				const struct stoker_gguf_tensor *tensor, uint64_t offset, void *dst,
 				size_t bytes, struct stoker_error *err);
+
+/**
+ * stoker_gguf_find_hole() - tensors that the file holds no data of
+ * @bytes: receives how much of all tensors lies in holes of sparse files; may be NULL
+ *
+ * A program that fetches a file may make it as long as it will be at first.  What has not arrived
+ * reads as zeros then, which is data like any other; only the file system knows.
+ *
+ * Return: the first tensor of which more than half is a hole; NULL: there is none, or the file
+ * system can't tell.
+ */
+STOKER_API const struct stoker_gguf_tensor *stoker_gguf_find_hole(const struct stoker_gguf *gguf,
+								  uint64_t *bytes);
 
 struct stoker_gguf_writer;
 
