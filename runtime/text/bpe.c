@@ -50,14 +50,17 @@ static bool merge_rank(const struct stoker_vocabulary *v, const char *left, size
 static void add_piece(const struct stoker_vocabulary *v, const char *text, size_t bytes,
 		      struct token_list *out)
 {
-	const uint32_t id = find_token(v, text, bytes);
+	const uint32_t id = find_piece(v, text, bytes);
 
 	if (id != NO_TOKEN) {
 		token_list_add(out, id);
 		return;
 	}
-	for (size_t i = 0; i < bytes; i++) {
-		const uint32_t byte = find_token(v, text + i, 1);
+	for (size_t i = 0, n; i < bytes; i += n) {
+		uint32_t c;
+
+		n = MAX(utf8_decode(text + i, bytes - i, &c), (size_t)1);
+		const uint32_t byte = find_piece(v, text + i, n);
 
 		if (byte != NO_TOKEN)
 			token_list_add(out, byte);
@@ -78,7 +81,7 @@ static int encode_word(const struct stoker_vocabulary *v, const char *word, size
 			(uint32_t)utf8_encode(byte_character((uint8_t)word[i]), mapped + total);
 		total += lengths[count++];
 	}
-	whole = v->ignore_merges ? find_token(v, mapped, total) : NO_TOKEN;
+	whole = v->ignore_merges ? find_piece(v, mapped, total) : NO_TOKEN;
 	if (whole != NO_TOKEN) {
 		token_list_add(out, whole);
 		return 0;

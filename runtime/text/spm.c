@@ -7,7 +7,7 @@ static const char space[] = "\xe2\x96\x81"; /* U+2581 stands for a space */
 static bool score_rank(const struct stoker_vocabulary *v, const char *left, size_t left_bytes,
 		       size_t right_bytes, float *rank)
 {
-	const uint32_t id = find_token(v, left, left_bytes + right_bytes);
+	const uint32_t id = find_piece(v, left, left_bytes + right_bytes);
 
 	if (id == NO_TOKEN)
 		return false;
@@ -35,7 +35,7 @@ static size_t escape(const char *text, size_t bytes, bool prefix, char *out)
 static void add_piece(const struct stoker_vocabulary *v, const char *text, size_t bytes,
 		      struct token_list *out)
 {
-	uint32_t id = find_token(v, text, bytes);
+	uint32_t id = find_piece(v, text, bytes);
 
 	if (id != NO_TOKEN) {
 		token_list_add(out, id);
@@ -44,7 +44,7 @@ static void add_piece(const struct stoker_vocabulary *v, const char *text, size_
 	for (size_t i = 0; i < bytes; i++) {
 		id = find_byte_token(v, (uint8_t)text[i]);
 		if (id == NO_TOKEN)
-			id = find_token(v, text + i, 1);
+			id = find_piece(v, text + i, 1);
 		if (id == NO_TOKEN && v->unknown >= 0)
 			id = (uint32_t)v->unknown;
 		if (id != NO_TOKEN)

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Small tables of tokenizers: UTF-8, lists of tokens, maps from strings to numbers. */
+#include <sys/random.h>
+#include <utf8proc.h>
+
 #include "text/vocabulary.h"
 
 size_t utf8_decode(const char *text, size_t bytes, uint32_t *code_point)
@@ -38,6 +41,14 @@ size_t utf8_encode(uint32_t c, char out[4])
 	return n;
 }
 
+bool is_white_space(uint32_t c)
+{
+	const utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)c);
+
+	return (c >= 9 && c <= 13) || c == 0x85 ||
+	       (category >= UTF8PROC_CATEGORY_ZS && category <= UTF8PROC_CATEGORY_ZP);
+}
+
 void token_list_add(struct token_list *list, uint32_t id)
 {
 	if (list->count == list->room) {
@@ -54,13 +65,48 @@ void token_list_add(struct token_list *list, uint32_t id)
 	list->ids[list->count++] = id;
 }
 
-static uint64_t hash(const char *text, size_t length)
+static inline uint64_t rotate(uint64_t x, int n)
 {
-	uint64_t h = HASH_BEGIN;
+	return x << n | x >> (64 - n);
+}
 
-	for (size_t i = 0; i < length; i++)
-		h = hash_step(h, text[i]);
-	return hash_end(h);
+static void sip_round(uint64_t s[4])
+{
+	s[0] += s[1];
+	s[2] += s[3];
+	s[1] = rotate(s[1], 13) ^ s[0];
+	s[3] = rotate(s[3], 16) ^ s[2];
+	s[0] = rotate(s[0], 32) + s[3];
+	s[2] += s[1];
+	s[3] = rotate(s[3], 21) ^ s[0];
+	s[1] = rotate(s[1], 17) ^ s[2];
+	s[2] = rotate(s[2], 32);
+}
+
+/* SipHash-1-3 (Aumasson and Bernstein, 2012): who doesn't know the key can't make strings collide.
+ */
+static uint64_t hash(const struct string_map *map, const char *text, size_t length)
+{
+	const uint64_t a = map->secret[0], b = map->secret[1];
+	uint64_t s[4] = { a ^ 0x736f6d6570736575u, b ^ 0x646f72616e646f6du, a ^ 0x6c7967656e657261u,
+			  b ^ 0x7465646279746573u };
+	size_t at = 0;
+
+	for (;; at += 8) {
+		const bool last = length - at < 8;
+		uint64_t word = last ? (uint64_t)length << 56 : 0;
+
+		memcpy(&word, text + at, last ? length - at : 8);
+		s[3] ^= word;
+		sip_round(s);
+		s[0] ^= word;
+		if (last)
+			break;
+	}
+	s[2] ^= 0xff;
+	for (int i = 0; i < 3; i++)
+		sip_round(s);
+	return s[0] ^ s[1] ^ s[2] ^ s[3];
 }
 
 int string_map_create(struct string_map *map, size_t count)
@@ -69,6 +115,9 @@ int string_map_create(struct string_map *map, size_t count)
 
 	while (room < 2 * count)
 		room *= 2;
+	/* without the kernel's help, an address that is random in its own way */
+	if (getrandom(map->secret, sizeof(map->secret), GRND_NONBLOCK) != sizeof(map->secret))
+		map->secret[0] = (uint64_t)(uintptr_t)map;
 	map->keys = malloc(room * sizeof(*map->keys));
 	map->values = malloc(room * sizeof(*map->values));
 	map->mask = room - 1;
@@ -79,10 +128,9 @@ int string_map_create(struct string_map *map, size_t count)
 }
 
 /* Where @text is, or where it belongs. */
-static size_t string_map_place(const struct string_map *map, uint64_t h, const char *text,
-			       size_t length)
+static size_t string_map_place(const struct string_map *map, const char *text, size_t length)
 {
-	size_t i = h & map->mask;
+	size_t i = hash(map, text, length) & map->mask;
 
 	while (map->values[i] != UINT32_MAX &&
 	       (map->keys[i].length != length || memcmp(map->keys[i].data, text, length)))
@@ -90,19 +138,14 @@ static size_t string_map_place(const struct string_map *map, uint64_t h, const c
 	return i;
 }
 
-uint32_t string_map_find(const struct string_map *map, uint64_t h, const char *text, size_t length)
-{
-	return map->values ? map->values[string_map_place(map, h, text, length)] : UINT32_MAX;
-}
-
 uint32_t string_map_get(const struct string_map *map, const char *text, size_t length)
 {
-	return string_map_find(map, hash(text, length), text, length);
+	return map->values ? map->values[string_map_place(map, text, length)] : UINT32_MAX;
 }
 
 void string_map_put(struct string_map *map, struct stoker_string key, uint32_t value)
 {
-	const size_t i = string_map_place(map, hash(key.data, key.length), key.data, key.length);
+	const size_t i = string_map_place(map, key.data, key.length);
 
 	if (map->values[i] == UINT32_MAX) {
 		map->keys[i] = key;

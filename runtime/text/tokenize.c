@@ -12,17 +12,6 @@ uint32_t find_byte_token(const struct stoker_vocabulary *v, uint8_t byte)
 	return find_token(v, name, 6);
 }
 
-int longer_first(const void *a, const void *b, void *context)
-{
-	const struct stoker_vocabulary *v = context;
-	const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-	const size_t m = v->tokens[x].text.length, n = v->tokens[y].text.length;
-
-	if (m != n)
-		return m > n ? -1 : 1;
-	return x < y ? -1 : x > y;
-}
-
 /* A stretch of the text: either plain, or one special token. */
 struct fragment {
 	const char *text;
@@ -52,93 +41,64 @@ static bool add_fragment(struct fragments *f, const char *text, size_t bytes, ui
 	return true;
 }
 
-/* Cuts every plain fragment at the occurrences of one token. */
-static bool cut_at(struct fragments *f, struct fragments *into, const struct token *t, uint32_t id)
+/* White space at the end of @text. */
+static size_t space_before(const char *text, size_t bytes)
 {
-	into->count = 0;
-	for (size_t i = 0; i < f->count; i++) {
-		const struct fragment *part = &f->list[i];
-		const char *at = part->text, *end = part->text + part->bytes, *hit;
+	size_t n = 0;
 
-		if (part->token != NO_TOKEN) {
-			if (!add_fragment(into, part->text, part->bytes, part->token))
-				return false;
-			continue;
-		}
-		while ((hit = memmem(at, (size_t)(end - at), t->text.data, t->text.length))) {
-			if (!add_fragment(into, at, (size_t)(hit - at), NO_TOKEN) ||
-			    !add_fragment(into, hit, t->text.length, id))
-				return false;
-			at = hit + t->text.length;
-		}
-		if (!add_fragment(into, at, (size_t)(end - at), NO_TOKEN))
-			return false;
+	while (n < bytes) {
+		size_t length = 1;
+		uint32_t c;
+
+		while (length < 4 && n + length < bytes &&
+		       ((uint8_t)text[bytes - n - length] & 0xc0) == 0x80)
+			length++;
+		if (utf8_decode(text + bytes - n - length, length, &c) != length ||
+		    !is_white_space(c))
+			break;
+		n += length;
 	}
-	return true;
+	return n;
 }
 
-/*
- * The special tokens that occur in a text, longest first, possibly several times: one pass that
- * looks every stretch up that is as long as some special token.
- */
-static void find_specials(const struct stoker_vocabulary *v, const char *text, size_t bytes,
-			  bool special, struct token_list *found)
+static size_t space_behind(const char *text, size_t bytes)
 {
-	bool lengths[MAX_SPELLING + 1] = { false };
-	size_t most = 0;
+	size_t n = 0, length;
+	uint32_t c;
 
-	for (uint32_t i = 0; i < v->special_count; i++) {
-		const struct token *t = &v->tokens[v->specials[i]];
-
-		if (t->text.length > MAX_SPELLING || (!special && t->type != TOKEN_USER_DEFINED))
-			continue;
-		lengths[t->text.length] = true;
-		most = MAX(most, t->text.length);
-	}
-	for (size_t at = 0; most && at < bytes && !found->failed; at++) {
-		uint64_t h = HASH_BEGIN;
-
-		for (size_t n = 1; n <= most && at + n <= bytes; n++) {
-			h = hash_step(h, text[at + n - 1]);
-			if (!lengths[n])
-				continue;
-			const uint32_t id = string_map_find(&v->ids, hash_end(h), text + at, n);
-
-			if (id == NO_TOKEN)
-				continue;
-			const uint8_t type = v->tokens[id].type;
-
-			if (type == TOKEN_USER_DEFINED ||
-			    (special && (type == TOKEN_CONTROL || type == TOKEN_UNKNOWN)))
-				token_list_add(found, id);
-		}
-	}
-	if (found->count)
-		qsort_r(found->ids, found->count, sizeof(*found->ids), longer_first, (void *)v);
+	while (n < bytes && (length = utf8_decode(text + n, bytes - n, &c)) && is_white_space(c))
+		n += length;
+	return n;
 }
 
+/* Cuts a text at its special tokens in one pass: the leftmost, of those that begin there the
+ * longest. */
 static bool partition(const struct stoker_vocabulary *v, const char *text, size_t bytes,
 		      bool special, struct fragments *out)
 {
-	struct fragments now = { 0 }, next = { 0 };
-	struct token_list found = { 0 };
-	bool ok = add_fragment(&now, text, bytes, NO_TOKEN);
+	size_t from = 0;
 
-	find_specials(v, text, bytes, special, &found);
-	ok = ok && !found.failed;
-	for (size_t i = 0; i < found.count && ok; i++) {
-		if (i && found.ids[i] == found.ids[i - 1])
+	for (size_t at = 0; at < bytes;) {
+		const uint32_t id = specials_match(v, text + at, bytes - at, special);
+		size_t plain = at - from;
+
+		if (id == NO_TOKEN) {
+			at++;
 			continue;
-		ok = cut_at(&now, &next, &v->tokens[found.ids[i]], found.ids[i]);
-		const struct fragments swap = now;
+		}
+		const struct token *t = &v->tokens[id];
 
-		now = next;
-		next = swap;
+		if (t->strip_left)
+			plain -= space_before(text + from, plain);
+		if (!add_fragment(out, text + from, plain, NO_TOKEN) ||
+		    !add_fragment(out, text + at, t->text.length, id))
+			return false;
+		at += t->text.length;
+		if (t->strip_right)
+			at += space_behind(text + at, bytes - at);
+		from = at;
 	}
-	free(found.ids);
-	free(next.list);
-	*out = now;
-	return ok;
+	return add_fragment(out, text + from, bytes - from, NO_TOKEN);
 }
 
 int stoker_tokenize(const struct stoker_vocabulary *v, const char *text, size_t bytes,
@@ -171,9 +131,9 @@ int stoker_tokenize(const struct stoker_vocabulary *v, const char *text, size_t 
 		else
 			ret = encode_wpm(v, part->text, part->bytes, &list, err);
 	}
-	if ((flags & STOKER_TOKENIZE_ADD) && v->kind == VOCABULARY_WPM && v->separator >= 0)
+	if ((flags & STOKER_TOKENIZE_ADD_END) && v->kind == VOCABULARY_WPM && v->separator >= 0)
 		token_list_add(&list, (uint32_t)v->separator);
-	else if ((flags & STOKER_TOKENIZE_ADD) && v->add_eos && v->eos >= 0)
+	else if ((flags & STOKER_TOKENIZE_ADD_END) && v->add_eos && v->eos >= 0)
 		token_list_add(&list, (uint32_t)v->eos);
 	free(f.list);
 	if (!ret && list.failed)
@@ -242,7 +202,7 @@ size_t stoker_token_text(const struct stoker_vocabulary *v, uint32_t token, int 
 	switch (t->type) {
 	case TOKEN_CONTROL:
 	case TOKEN_UNKNOWN:
-		return special ? emit(t->text.data, t->text.length, out, room) : 0;
+		return special || t->shown ? emit(t->text.data, t->text.length, out, room) : 0;
 	case TOKEN_USER_DEFINED:
 		return emit(t->text.data, t->text.length, out, room);
 	case TOKEN_BYTE:

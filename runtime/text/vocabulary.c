@@ -2,13 +2,14 @@
 /* Reading a vocabulary from the metadata of a container. */
 #include "text/vocabulary.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 enum { MAX_TOKENS = 1 << 24 };
 
 struct loading {
 	struct stoker_vocabulary *v;
-	const char *path;
+	const char *path, *pretokenizer;
 	struct stoker_error *err;
 };
 
@@ -20,34 +21,133 @@ static const struct stoker_gguf_key *tokenizer_key(const struct loading *l, cons
 	return stoker_gguf_find(l->v->gguf, full);
 }
 
-static int64_t id_or(const struct loading *l, const char *name, int64_t fallback)
+static void PRINTF(2, 3) warn(const struct loading *l, const char *fmt, ...)
 {
-	const struct stoker_gguf_key *key = tokenizer_key(l, name);
-	int64_t id = fallback;
+	struct stoker_vocabulary *v = l->v;
+	va_list args;
 
-	if (key && stoker_gguf_i64(l->v->gguf, key, 0, &id))
-		id = fallback;
-	return id >= 0 && id < l->v->count ? id : -1;
+	if (v->warning_count == MAX_WARNINGS)
+		return;
+	va_start(args, fmt);
+	if (vasprintf(&v->warnings[v->warning_count], fmt, args) >= 0)
+		v->warning_count++;
+	va_end(args);
 }
 
-static bool flag_or(const struct loading *l, const char *name, bool fallback)
+static bool is_integer(enum stoker_gguf_type type)
 {
-	const struct stoker_gguf_key *key = tokenizer_key(l, name);
-	uint64_t value = fallback;
-
-	if (key)
-		stoker_gguf_u64(l->v->gguf, key, 0, &value);
-	return value != 0;
+	return type != STOKER_GGUF_ARRAY && type != STOKER_GGUF_STRING &&
+	       type != STOKER_GGUF_BOOL && type != STOKER_GGUF_F32 && type != STOKER_GGUF_F64;
 }
 
-static void string_or(const struct loading *l, const char *name, const char *fallback, char out[64])
+static int wrong_kind(const struct loading *l, const char *name, const char *wanted)
+{
+	return stoker_fail(l->err, -EINVAL, "%s: key tokenizer.%s isn't %s", l->path, name, wanted);
+}
+
+/* The token number @index of a key; -1: one that the vocabulary doesn't have. */
+static int64_t known_id(const struct loading *l, const struct stoker_gguf_key *key, uint64_t index)
+{
+	int64_t id = -1;
+
+	/* a value beyond int64 has no token either */
+	stoker_gguf_i64(l->v->gguf, key, index, &id);
+	if (id >= 0 && id < l->v->count)
+		return id;
+	if (id != -1 && id != UINT32_MAX) /* how none is written */
+		warn(l, "%s: key %s is %lld, the vocabulary has %u tokens; it is left out", l->path,
+		     key->name, (long long)id, l->v->count);
+	return -1;
+}
+
+/* A token id, or a token's spelling in its place.  @id stays as it is without the key. */
+static int read_id(const struct loading *l, const char *name, int64_t *id)
 {
 	const struct stoker_gguf_key *key = tokenizer_key(l, name);
-	struct stoker_string s = { fallback, strlen(fallback) };
+	struct stoker_string s;
+	uint32_t found;
 
-	if (key)
-		stoker_gguf_string(l->v->gguf, key, &s);
+	if (!key)
+		return 0;
+	if (is_integer(key->type)) {
+		*id = known_id(l, key, 0);
+		return 0;
+	}
+	if (stoker_gguf_string(l->v->gguf, key, &s))
+		return wrong_kind(l, name, "the id of a token");
+	found = find_token(l->v, s.data, s.length);
+	if (found == NO_TOKEN)
+		return stoker_fail(l->err, -EINVAL,
+				   "%s: key tokenizer.%s is \"%.*s\", which is neither an id nor a "
+				   "token",
+				   l->path, name, (int)MIN(s.length, (size_t)60), s.data);
+	*id = found;
+	return 0;
+}
+
+/* Likewise one that ends texts or turns, or a list of these; @id is the first. */
+static int read_end(const struct loading *l, const char *name, int64_t *id)
+{
+	const struct stoker_gguf_key *key = tokenizer_key(l, name);
+	int ret = 0;
+
+	if (!key || key->type != STOKER_GGUF_ARRAY) {
+		ret = read_id(l, name, id);
+		if (!ret && *id >= 0)
+			l->v->tokens[*id].end = true;
+		return ret;
+	}
+	if (!is_integer(key->element_type) || key->count > MAX_TOKENS)
+		return wrong_kind(l, name, "the id of a token, or a list of ids");
+	*id = -1;
+	for (uint64_t i = key->count; i-- > 0;) {
+		const int64_t one = known_id(l, key, i);
+
+		if (one < 0)
+			continue;
+		l->v->tokens[one].end = true;
+		*id = one;
+	}
+	return 0;
+}
+
+/* @value stays as it is without the key. */
+static int read_flag(const struct loading *l, const char *name, bool *value)
+{
+	const struct stoker_gguf_key *key = tokenizer_key(l, name);
+	uint64_t number = 0;
+
+	if (!key)
+		return 0;
+	if ((key->type != STOKER_GGUF_BOOL && !is_integer(key->type)) ||
+	    stoker_gguf_u64(l->v->gguf, key, 0, &number) || number > 1)
+		return wrong_kind(l, name, "true or false");
+	*value = number;
+	return 0;
+}
+
+/* Cut to what fits @out, which no known name exceeds; empty without the key. */
+static int read_name(const struct loading *l, const char *name, char out[64])
+{
+	const struct stoker_gguf_key *key = tokenizer_key(l, name);
+	struct stoker_string s = { "", 0 };
+
+	if (key && stoker_gguf_string(l->v->gguf, key, &s))
+		return wrong_kind(l, name, "a text");
 	snprintf(out, 64, "%.*s", (int)MIN(s.length, (size_t)63), s.data);
+	return 0;
+}
+
+static int check_array(const struct loading *l, const char *name)
+{
+	const struct stoker_gguf_key *key = tokenizer_key(l, name);
+
+	if (!key || (key->type == STOKER_GGUF_ARRAY && key->count >= l->v->count))
+		return 0;
+	if (key->type != STOKER_GGUF_ARRAY)
+		return wrong_kind(l, name, "an array");
+	return stoker_fail(l->err, -EINVAL, "%s: %u tokens, but tokenizer.%s has %llu entries",
+			   l->path, l->v->count, name, (unsigned long long)key->count);
 }
 
 static int load_tokens(const struct loading *l)
@@ -67,13 +167,9 @@ static int load_tokens(const struct loading *l)
 		return stoker_fail(l->err, -EINVAL,
 				   "%s: tokenizer.ggml.tokens has %llu entries, limits 1 and %d",
 				   l->path, (unsigned long long)tokens->count, MAX_TOKENS);
-	if ((scores && scores->count < tokens->count) || (types && types->count < tokens->count))
-		return stoker_fail(l->err, -EINVAL,
-				   "%s: %llu tokens, but %llu scores and %llu types", l->path,
-				   (unsigned long long)tokens->count,
-				   (unsigned long long)(scores ? scores->count : 0),
-				   (unsigned long long)(types ? types->count : 0));
 	v->count = (uint32_t)tokens->count;
+	if (check_array(l, "ggml.scores") || check_array(l, "ggml.token_type"))
+		return -EINVAL;
 	v->tokens = calloc(v->count, sizeof(*v->tokens));
 	texts = calloc(v->count, sizeof(*texts));
 	if (!v->tokens || !texts || string_map_create(&v->ids, v->count))
@@ -86,7 +182,8 @@ static int load_tokens(const struct loading *l)
 		if (scores && stoker_gguf_f64(v->gguf, scores, i, &score))
 			return stoker_fail(l->err, -EINVAL,
 					   "%s: tokenizer.ggml.scores holds no numbers", l->path);
-		if (types && stoker_gguf_i64(v->gguf, types, i, &type))
+		if (types &&
+		    (!is_integer(types->element_type) || stoker_gguf_i64(v->gguf, types, i, &type)))
 			return stoker_fail(l->err, -EINVAL,
 					   "%s: tokenizer.ggml.token_type holds no integers",
 					   l->path);
@@ -102,177 +199,215 @@ static int load_tokens(const struct loading *l)
 	return 0;
 }
 
+/* Byte pairs without merges leave single bytes, whatever words the vocabulary has. */
+static int check_merges(const struct loading *l, uint64_t count)
+{
+	const struct stoker_vocabulary *v = l->v;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct stoker_string s = v->merges[i];
+		const char *space = s.length ? memchr(s.data + 1, ' ', s.length - 1) : NULL;
+
+		if (!space || space + 1 == s.data + s.length)
+			return stoker_fail(l->err, -EINVAL,
+					   "%s: tokenizer.ggml.merges: number %u, \"%.*s\", isn't "
+					   "two parts with a space between",
+					   l->path, i, (int)MIN(s.length, (size_t)60), s.data);
+	}
+	for (uint32_t i = 0; i < v->count && !count; i++) {
+		const struct token *t = &v->tokens[i];
+		uint32_t c;
+
+		if (t->type == TOKEN_NORMAL && t->text.length &&
+		    utf8_decode(t->text.data, t->text.length, &c) != t->text.length)
+			return stoker_fail(l->err, -EINVAL,
+					   "%s: tokenizer.ggml.merges is empty, yet token %u, "
+					   "\"%.*s\", would have to be merged from bytes",
+					   l->path, i, (int)MIN(t->text.length, (size_t)60),
+					   t->text.data);
+	}
+	return 0;
+}
+
 static int load_merges(const struct loading *l)
 {
 	const struct stoker_gguf_key *merges = tokenizer_key(l, "ggml.merges");
 	struct stoker_vocabulary *v = l->v;
 
-	if (!merges || merges->type != STOKER_GGUF_ARRAY ||
-	    merges->element_type != STOKER_GGUF_STRING || merges->count > MAX_TOKENS)
-		return stoker_fail(
-			l->err, -EINVAL,
-			"%s: key tokenizer.ggml.merges is missing or no array of strings", l->path);
+	if (!merges)
+		return stoker_fail(l->err, -EINVAL, "%s: key tokenizer.ggml.merges is missing",
+				   l->path);
+	if (merges->type != STOKER_GGUF_ARRAY ||
+	    (merges->element_type != STOKER_GGUF_STRING && merges->count))
+		return wrong_kind(l, "ggml.merges", "an array of texts");
+	if (merges->count > MAX_TOKENS)
+		return stoker_fail(l->err, -EINVAL,
+				   "%s: tokenizer.ggml.merges has %llu entries, the limit is %d",
+				   l->path, (unsigned long long)merges->count, MAX_TOKENS);
 	v->merges = calloc(merges->count + 1, sizeof(*v->merges));
 	if (!v->merges || string_map_create(&v->ranks, merges->count))
 		return stoker_fail(l->err, -ENOMEM, "%s: out of memory", l->path);
-	stoker_gguf_strings(v->gguf, merges, v->merges);
+	if (merges->count)
+		stoker_gguf_strings(v->gguf, merges, v->merges);
 	for (uint32_t i = 0; i < merges->count; i++)
 		string_map_put(&v->ranks, v->merges[i], i);
-	return 0;
+	return check_merges(l, merges->count);
 }
 
-static bool named(const struct token *t, const char *const *names, size_t n)
+static int load_pretokenizer(const struct loading *l, bool *add_bos)
 {
-	for (size_t i = 0; i < n; i++)
-		if (t->text.length == strlen(names[i]) &&
-		    !memcmp(t->text.data, names[i], t->text.length))
-			return true;
-	return false;
+	const struct pretokenizer *p = NULL;
+	struct stoker_vocabulary *v = l->v;
+	char name[64];
+	int ret = read_name(l, "ggml.pre", name);
+
+	if (l->pretokenizer)
+		snprintf(name, sizeof(name), "%s", l->pretokenizer);
+	if (!ret && !*name) {
+		snprintf(name, sizeof(name), "default");
+		warn(l,
+		     "%s: the file doesn't say how to cut text into words (tokenizer.ggml.pre), as "
+		     "old files don't; GPT-2's way is taken and text may be worse",
+		     l->path);
+	}
+	if (!ret)
+		ret = words_create(name, &v->words, &p, l->err);
+	if (ret)
+		return ret;
+	*add_bos = pretokenizer_adds_bos(p);
+	v->ignore_merges = pretokenizer_ignores_merges(p);
+	return load_merges(l);
 }
 
-static struct token *token_named(struct stoker_vocabulary *v, const char *name)
-{
-	const uint32_t id = find_token(v, name, strlen(name));
+struct kind {
+	const char *name;
+	enum vocabulary_kind kind;
+	int bos, eos, unknown, separator; /* -1: files say it, or there is none */
+	bool add_bos, space_prefix;
+};
 
-	return id == NO_TOKEN ? NULL : &v->tokens[id];
+/* What files of a kind may leave out is taken from its first vocabulary, if it is a mark here too.
+ */
+static int64_t usual_id(const struct loading *l, int id)
+{
+	if (id < 0 || (uint32_t)id >= l->v->count)
+		return -1;
+	return !tokenizer_key(l, "ggml.token_type") || l->v->tokens[id].type == TOKEN_CONTROL ||
+			       l->v->tokens[id].type == TOKEN_UNKNOWN
+		       ? id
+		       : -1;
 }
 
-/* Which tokens end a text; files rarely say it, so it goes by the names that models use. */
-static void mark_ends(const struct loading *l)
+static int load_ids(const struct loading *l, const struct kind *k)
 {
-	static const char *const ends[] = {
-		"<|eot_id|>",
-		"<|im_end|>",
-		"<|end|>",
-		"<|return|>",
-		"<|call|>",
-		"<|flush|>",
-		"<|calls|>",
-		"<end_of_turn>",
-		"<|endoftext|>",
-		"</s>",
-		"<|eom_id|>",
-		"<EOT>",
-		"_<EOT>",
-		"[EOT]",
-		"[EOS]",
-		"<|end_of_text|>",
-		"<end_of_utterance>",
-		"<eos>",
-		"<｜end▁of▁sentence｜>",
+	static const char *const marks[] = {
+		"ggml.eot_token_id",	 "ggml.eom_token_id",	  "ggml.fim_pre_token_id",
+		"ggml.fim_suf_token_id", "ggml.fim_mid_token_id", "ggml.fim_pad_token_id",
+		"ggml.fim_rep_token_id", "ggml.fim_sep_token_id", "ggml.prefix_token_id",
+		"ggml.suffix_token_id",	 "ggml.middle_token_id",
 	};
-	static const char *const channel[] = { "<|channel|>", "<|message|>", "<|start|>",
-					       "<|constrain|>" };
-	const int64_t turn[] = { l->v->eos, id_or(l, "ggml.eot_token_id", -1),
-				 id_or(l, "ggml.eom_token_id", -1) };
 	struct stoker_vocabulary *v = l->v;
+	int ret;
 
-	for (uint32_t i = 0; i < v->count; i++) {
-		v->tokens[i].end = named(&v->tokens[i], ends, ARRAY_SIZE(ends));
-		if (v->tokens[i].end && v->kind == VOCABULARY_BPE)
-			v->tokens[i].type = TOKEN_CONTROL;
-		if (named(&v->tokens[i], channel, ARRAY_SIZE(channel)))
-			v->tokens[i].type = TOKEN_USER_DEFINED;
+	v->bos = usual_id(l, k->bos);
+	v->eos = usual_id(l, k->eos);
+	v->unknown = usual_id(l, k->unknown);
+	v->separator = usual_id(l, k->separator);
+	ret = read_id(l, "ggml.bos_token_id", &v->bos);
+	if (!ret)
+		ret = read_end(l, "ggml.eos_token_id", &v->eos);
+	if (!ret)
+		ret = read_id(l, "ggml.unknown_token_id", &v->unknown);
+	if (!ret) /* as files spell it */
+		ret = read_id(l, "ggml.seperator_token_id", &v->separator);
+	for (size_t i = 0; i < ARRAY_SIZE(marks) && !ret; i++) {
+		int64_t id = -1;
+
+		ret = i < 2 ? read_end(l, marks[i], &id) : read_id(l, marks[i], &id);
+		if (!ret && id >= 0)
+			v->tokens[id].type = TOKEN_CONTROL;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(turn); i++)
-		if (turn[i] >= 0)
-			v->tokens[turn[i]].end = true;
-	/* harmony ends messages, not turns, with <|end|> */
-	struct token *end = token_named(v, "<|end|>");
-
-	if (end && token_named(v, "<|return|>") &&
-	    (token_named(v, "<|call|>") || token_named(v, "<|calls|>"))) {
-		end->end = false;
-		end->type = TOKEN_USER_DEFINED;
-	}
-}
-
-static int list_specials(const struct loading *l)
-{
-	struct stoker_vocabulary *v = l->v;
-
-	for (int pass = 0; pass < 2; pass++) {
-		uint32_t n = 0;
-
-		for (uint32_t i = 0; i < v->count; i++) {
-			const uint8_t type = v->tokens[i].type;
-
-			if (v->tokens[i].text.length &&
-			    (type == TOKEN_CONTROL || type == TOKEN_UNKNOWN ||
-			     type == TOKEN_USER_DEFINED)) {
-				if (pass)
-					v->specials[n] = i;
-				n++;
-			}
-		}
-		if (!pass) {
-			v->specials = calloc(n + 1, sizeof(*v->specials));
-			if (!v->specials)
-				return stoker_fail(l->err, -ENOMEM, "%s: out of memory", l->path);
-		}
-		v->special_count = n;
-	}
-	qsort_r(v->specials, v->special_count, sizeof(*v->specials), longer_first, v);
-	return 0;
+	return ret;
 }
 
 static int load_kind(const struct loading *l)
 {
-	static const struct {
-		const char *name;
-		enum vocabulary_kind kind;
-		int bos, eos, unknown, separator;
-		bool add_bos, space_prefix;
-	} kinds[] = {
-		{ "gpt2", VOCABULARY_BPE, 11, 11, -1, -1, false, false },
+	static const struct kind kinds[] = {
+		{ "gpt2", VOCABULARY_BPE, -1, -1, -1, -1, false, false },
 		{ "llama", VOCABULARY_SPM, 1, 2, 0, -1, true, true },
 		{ "bert", VOCABULARY_WPM, 101, -1, 100, 102, true, false },
 	};
 	struct stoker_vocabulary *v = l->v;
-	const struct pretokenizer *p = NULL;
-	bool add_bos;
+	const struct kind *k = NULL;
 	char name[64];
-	int ret;
+	int ret = read_name(l, "ggml.model", name);
 
-	string_or(l, "ggml.model", "", name);
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		if (strcmp(name, kinds[i].name))
-			continue;
-		v->kind = kinds[i].kind;
-		v->bos = id_or(l, "ggml.bos_token_id", kinds[i].bos);
-		v->eos = id_or(l, "ggml.eos_token_id", kinds[i].eos);
-		v->unknown = id_or(l, "ggml.unknown_token_id", kinds[i].unknown);
-		v->separator = id_or(l, "ggml.seperator_token_id", kinds[i].separator);
-		add_bos = kinds[i].add_bos;
-		v->add_space_prefix = flag_or(l, "ggml.add_space_prefix", kinds[i].space_prefix);
-		if (v->kind == VOCABULARY_BPE) {
-			string_or(l, "ggml.pre", "default", name);
-			ret = words_create(name, &v->words, &p, l->err);
-			if (!ret)
-				ret = load_merges(l);
-			if (ret)
-				return ret;
-			add_bos = pretokenizer_adds_bos(p);
-			v->ignore_merges = pretokenizer_ignores_merges(p);
-		}
-		v->add_bos = flag_or(l, "ggml.add_bos_token", add_bos);
-		v->add_eos = flag_or(l, "ggml.add_eos_token", false);
-		v->lowercase = flag_or(l, "ggml.normalizer.lowercase", true);
-		v->strip_accents = flag_or(l, "ggml.normalizer.strip_accents", v->lowercase);
-		return 0;
-	}
-	return stoker_fail(l->err, -ENOTSUP, "%s: tokenizer.ggml.model \"%s\" isn't supported",
-			   l->path, name);
+	if (ret)
+		return ret;
+	if (!tokenizer_key(l, "ggml.model"))
+		return stoker_fail(l->err, -EINVAL, "%s: key tokenizer.ggml.model is missing",
+				   l->path);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (!strcmp(name, kinds[i].name))
+			k = &kinds[i];
+	if (!k)
+		return stoker_fail(l->err, -ENOTSUP,
+				   "%s: tokenizer.ggml.model \"%s\" isn't supported", l->path,
+				   name);
+	v->kind = k->kind;
+	v->add_space_prefix = k->space_prefix;
+	v->add_bos = k->add_bos;
+	v->lowercase = true;
+	ret = load_ids(l, k);
+	if (!ret && v->kind == VOCABULARY_BPE)
+		ret = load_pretokenizer(l, &v->add_bos);
+	if (!ret)
+		ret = read_flag(l, "ggml.add_space_prefix", &v->add_space_prefix);
+	if (!ret)
+		ret = read_flag(l, "ggml.add_bos_token", &v->add_bos);
+	if (!ret)
+		ret = read_flag(l, "ggml.add_eos_token", &v->add_eos);
+	if (!ret)
+		ret = read_flag(l, "ggml.normalizer.lowercase", &v->lowercase);
+	v->strip_accents = v->lowercase;
+	if (!ret)
+		ret = read_flag(l, "ggml.normalizer.strip_accents", &v->strip_accents);
+	return ret;
 }
 
-int stoker_vocabulary_load_gguf(struct stoker_gguf *gguf, struct stoker_vocabulary **out,
-				struct stoker_error *err)
+/* Files without an end of their own have one by name. */
+static void name_end(struct stoker_vocabulary *v)
+{
+	static const char *const names[] = { "<|endoftext|>", "<|end_of_text|>",
+					     "<｜end▁of▁sentence｜>", "</s>", "<eos>" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names) && v->eos < 0; i++) {
+		const uint32_t id = find_token(v, names[i], strlen(names[i]));
+
+		if (id != NO_TOKEN && v->tokens[id].end)
+			v->eos = id;
+	}
+}
+
+static int load_template(const struct loading *l)
+{
+	const struct stoker_gguf_key *key = tokenizer_key(l, "chat_template");
+	struct stoker_string s;
+
+	if (!key)
+		return 0;
+	if (stoker_gguf_string(l->v->gguf, key, &s))
+		return wrong_kind(l, "chat_template", "a text");
+	l->v->chat_template = strndup(s.data, s.length);
+	return l->v->chat_template ? 0 : stoker_fail(l->err, -ENOMEM, "%s: out of memory", l->path);
+}
+
+int stoker_vocabulary_load_named(struct stoker_gguf *gguf, const char *pretokenizer,
+				 struct stoker_vocabulary **out, struct stoker_error *err)
 {
 	const char *path = stoker_gguf_file(gguf, 0, NULL, NULL);
 	struct stoker_vocabulary *v = calloc(1, sizeof(*v));
-	const struct loading l = { .v = v, .path = path, .err = err };
-	const struct stoker_gguf_key *template;
-	struct stoker_string s;
+	const struct loading l = { .v = v, .path = path, .pretokenizer = pretokenizer, .err = err };
 	int ret;
 
 	*out = NULL;
@@ -282,20 +417,22 @@ int stoker_vocabulary_load_gguf(struct stoker_gguf *gguf, struct stoker_vocabula
 	ret = load_tokens(&l);
 	if (!ret)
 		ret = load_kind(&l);
-	if (!ret) {
-		mark_ends(&l);
-		ret = list_specials(&l);
-	}
-	template = ret ? NULL : tokenizer_key(&l, "chat_template");
-	if (template && !stoker_gguf_string(v->gguf, template, &s)) {
-		v->chat_template = strndup(s.data, s.length);
-		if (!v->chat_template)
-			ret = stoker_fail(err, -ENOMEM, "%s: out of memory", path);
-	}
+	if (!ret && specials_find(v))
+		ret = stoker_fail(err, -ENOMEM, "%s: out of memory", path);
+	if (!ret)
+		ret = load_template(&l);
 	if (ret)
 		stoker_vocabulary_free(&v);
+	else
+		name_end(v);
 	*out = v;
 	return ret;
+}
+
+int stoker_vocabulary_load_gguf(struct stoker_gguf *gguf, struct stoker_vocabulary **out,
+				struct stoker_error *err)
+{
+	return stoker_vocabulary_load_named(gguf, NULL, out, err);
 }
 
 int stoker_vocabulary_load(const char *path, struct stoker_vocabulary **out,
@@ -326,7 +463,14 @@ void stoker_vocabulary_free(struct stoker_vocabulary **vocabulary)
 	free(v->tokens);
 	free(v->specials);
 	free(v->chat_template);
+	for (size_t i = 0; i < v->warning_count; i++)
+		free(v->warnings[i]);
 	free(v);
+}
+
+const char *stoker_vocabulary_warning(const struct stoker_vocabulary *v, size_t index)
+{
+	return index < v->warning_count ? v->warnings[index] : NULL;
 }
 
 uint32_t stoker_vocabulary_size(const struct stoker_vocabulary *v)

@@ -22,16 +22,24 @@ enum token_type {
 struct token {
 	struct stoker_string text;
 	float score;
-	uint8_t type; /* enum token_type */
-	bool end;     /* of a text or a turn */
+	uint8_t type;		      /* enum token_type */
+	bool end;		      /* of a text or a turn */
+	bool shown;		      /* a control token that is part of what is printed */
+	bool strip_left, strip_right; /* takes the white space beside it along */
 };
 
-/* Open addressing from strings to 32-bit values; UINT32_MAX marks an empty place. */
+/*
+ * Open addressing from strings to 32-bit values; UINT32_MAX marks an empty place.  Strings come
+ * from files and texts of anyone, so their hashes are keyed.
+ */
 struct string_map {
 	struct stoker_string *keys;
 	uint32_t *values;
 	size_t mask;
+	uint64_t secret[2];
 };
+
+enum { MAX_WARNINGS = 8 };
 
 struct words; /* compiled pre-tokenizer, words.c */
 
@@ -44,12 +52,15 @@ struct stoker_vocabulary {
 	struct string_map ranks; /* "left right" of byte-pair merges */
 	struct stoker_string *merges;
 	struct words *words;
-	uint32_t *specials; /* control, unknown and user-defined tokens, longest first */
+	uint32_t *specials; /* control, unknown and user-defined tokens, by spelling */
 	uint32_t special_count;
-	size_t longest; /* token in bytes, no more than MAX_SPELLING */
+	uint32_t specials_from[257]; /* the first one that begins with this byte or a later one */
+	size_t longest;		     /* token in bytes, no more than MAX_SPELLING */
 	int64_t bos, eos, unknown, separator;
 	bool add_bos, add_eos, add_space_prefix, ignore_merges, lowercase, strip_accents;
 	char *chat_template; /* NULL: none */
+	char *warnings[MAX_WARNINGS];
+	size_t warning_count;
 };
 
 /* A growing list of token ids. */
@@ -66,28 +77,10 @@ enum { MAX_SPELLING = 256 };
 
 #define NO_TOKEN UINT32_MAX
 uint32_t string_map_get(const struct string_map *map, const char *text, size_t length);
-/* The same with the text's hash at hand. */
-uint32_t string_map_find(const struct string_map *map, uint64_t h, const char *text, size_t length);
 int string_map_create(struct string_map *map, size_t count);
 /* The first of equal keys stays. */
 void string_map_put(struct string_map *map, struct stoker_string key, uint32_t value);
 void string_map_free(struct string_map *map);
-
-/* The hash of a string, byte by byte: FNV-1a, 64 bits. */
-#define HASH_BEGIN 0xcbf29ce484222325u
-
-static inline uint64_t hash_step(uint64_t h, char c)
-{
-	return (h ^ (uint8_t)c) * 0x100000001b3u;
-}
-
-static inline uint64_t hash_end(uint64_t h)
-{
-	return h ^ h >> 32;
-}
-
-/* For qsort_r() of token ids with the vocabulary as context. */
-int longer_first(const void *a, const void *b, void *context);
 
 /* The token spelled @text, or NO_TOKEN. */
 static inline uint32_t find_token(const struct stoker_vocabulary *v, const char *text,
@@ -95,6 +88,29 @@ static inline uint32_t find_token(const struct stoker_vocabulary *v, const char 
 {
 	return string_map_get(&v->ids, text, length);
 }
+
+/* The same where only text is meant: control tokens aren't made of text, however it is spelled. */
+static inline uint32_t find_piece(const struct stoker_vocabulary *v, const char *text,
+				  size_t length)
+{
+	const uint32_t id = find_token(v, text, length);
+
+	return id == NO_TOKEN || v->tokens[id].type == TOKEN_CONTROL ||
+			       v->tokens[id].type == TOKEN_UNKNOWN
+		       ? NO_TOKEN
+		       : id;
+}
+
+/*
+ * specials.c: names that are control tokens and ends whatever the file says, and the sorted list of
+ * special tokens.  Return: 0 or -ENOMEM.
+ */
+int specials_find(struct stoker_vocabulary *v);
+bool is_special(const struct token *t);
+/* The longest special token that @text, of at least a byte, begins with; control and unknown ones
+ * only if @control. */
+uint32_t specials_match(const struct stoker_vocabulary *v, const char *text, size_t bytes,
+			bool control);
 
 /* The token for a byte by its spelling "<0xXX>", or NO_TOKEN. */
 uint32_t find_byte_token(const struct stoker_vocabulary *v, uint8_t byte);
@@ -114,6 +130,7 @@ int character_byte(unsigned code_point); /* -1: not one of them */
 /* Length and code point of the UTF-8 character at @text; length 0 when it is malformed. */
 size_t utf8_decode(const char *text, size_t bytes, uint32_t *code_point);
 size_t utf8_encode(uint32_t code_point, char out[4]);
+bool is_white_space(uint32_t code_point); /* Unicode's White_Space */
 
 /*
  * Joins neighbours in a text cut into @count pieces, the best pair first, until no pair has a rank.

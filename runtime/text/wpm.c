@@ -27,14 +27,6 @@ static bool stands_alone(uint32_t c)
 	       is_ideograph(c) || (c < 128 && strchr("$+<=>^~|`", (int)c) && c);
 }
 
-static bool is_space(uint32_t c)
-{
-	const utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)c);
-
-	return (c >= 9 && c <= 13) || c == 0x85 ||
-	       (category >= UTF8PROC_CATEGORY_ZS && category <= UTF8PROC_CATEGORY_ZP);
-}
-
 static bool is_dropped(const struct stoker_vocabulary *v, uint32_t c)
 {
 	const utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)c);
@@ -66,7 +58,7 @@ static void encode_word(const struct stoker_vocabulary *v, const char *word, siz
 		uint32_t id = NO_TOKEN;
 
 		for (n = MIN(bytes - at, v->longest); n; n--) {
-			id = find_token(v, word + at, n);
+			id = find_piece(v, word + at, n);
 			if (id != NO_TOKEN)
 				break;
 		}
@@ -101,7 +93,7 @@ int encode_wpm(const struct stoker_vocabulary *v, const char *text, size_t bytes
 		i += n;
 		if (v->strip_accents)
 			c = without_accent(c);
-		const bool space = is_space(c), dropped = !space && is_dropped(v, c);
+		const bool space = is_white_space(c), dropped = !space && is_dropped(v, c);
 
 		if (!space && !dropped && v->lowercase)
 			c = (uint32_t)utf8proc_tolower((utf8proc_int32_t)c);

@@ -147,21 +147,33 @@ void random_blocks(const struct stoker_format *format, uint8_t *blocks, size_t c
 	}
 }
 
+/* clang-format off */
 static const struct {
 	const char *name;
 	void (*add)(void);
 } suites[] = {
-	{ "base", suite_base },		  { "profile", suite_profile },
-	{ "formats", suite_formats },	  { "gguf", suite_gguf },
-	{ "store", suite_store },	  { "kmod", suite_kmod },
-	{ "text", suite_text },		  { "ops", suite_ops },
-	{ "session", suite_session },	  { "enumerate", suite_enumerate },
-	{ "vulkan", suite_vulkan },	  { "pager", suite_pager },
-	{ "paging", suite_paging },	  { "budget", suite_budget },
-	{ "vectors", suite_vectors },	  { "bench", suite_bench },
-	{ "terminal", suite_terminal },	  { "pool", suite_pool },
+	{ "base", suite_base },
+	{ "profile", suite_profile },
+	{ "formats", suite_formats },
+	{ "gguf", suite_gguf },
+	{ "store", suite_store },
+	{ "kmod", suite_kmod },
+	{ "text", suite_text },
+	{ "ops", suite_ops },
+	{ "session", suite_session },
+	{ "enumerate", suite_enumerate },
+	{ "vulkan", suite_vulkan },
+	{ "pager", suite_pager },
+	{ "paging", suite_paging },
+	{ "budget", suite_budget },
+	{ "vectors", suite_vectors },
+	{ "bench", suite_bench },
+	{ "terminal", suite_terminal },
+	{ "pool", suite_pool },
 	{ "odd_files", suite_odd_files },
+	{ "vocabulary", suite_vocabulary },
 };
+/* clang-format on */
 
 int main(int argc, char **argv)
 {

@@ -187,10 +187,12 @@ static void check_tokenizer(const struct reference *r, const char *file, const c
 	for (size_t i = 0; i < json_object_array_length(cases); i++) {
 		struct json_object *c = json_object_array_get_idx(cases, i), *text = get(c, "text");
 		struct json_object *wanted = get(c, "tokens");
-		const unsigned flags =
-			(json_object_get_boolean(get(c, "add_special")) ? STOKER_TOKENIZE_ADD : 0) |
-			(json_object_get_boolean(get(c, "parse_special")) ? STOKER_TOKENIZE_SPECIAL
-									  : 0);
+		const unsigned flags = (json_object_get_boolean(get(c, "add_special"))
+						? STOKER_TOKENIZE_ADD | STOKER_TOKENIZE_ADD_END
+						: 0) |
+				       (json_object_get_boolean(get(c, "parse_special"))
+						? STOKER_TOKENIZE_SPECIAL
+						: 0);
 		uint32_t *tokens = NULL;
 		size_t count = 0;
 		bool same;

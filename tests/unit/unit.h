@@ -19,6 +19,7 @@ void suite_gguf(void);
 void suite_store(void);
 void suite_kmod(void);
 void suite_text(void);
+void suite_vocabulary(void);
 void suite_ops(void);
 void suite_session(void);
 void add_fallback(void);

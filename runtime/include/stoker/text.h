@@ -46,6 +46,29 @@ STOKER_API int stoker_vocabulary_load_gguf(struct stoker_gguf *gguf,
 					   struct stoker_vocabulary **vocabulary,
 					   struct stoker_error *err);
 
+/**
+ * stoker_vocabulary_load_named() - the same with a pre-tokenizer of the caller's choice
+ * @gguf: shared with the vocabulary, which keeps it open for as long as it needs it
+ * @pretokenizer: stands in for the file's tokenizer.ggml.pre: "llama-bpe", "qwen2", ...; NULL: what
+ *	the file says.  Vocabularies that have no use for one take no notice.
+ * @vocabulary: receives it; release it with stoker_vocabulary_free()
+ *
+ * Return: as stoker_vocabulary_load_gguf().
+ */
+STOKER_API int stoker_vocabulary_load_named(struct stoker_gguf *gguf, const char *pretokenizer,
+					    struct stoker_vocabulary **vocabulary,
+					    struct stoker_error *err);
+
+/**
+ * stoker_vocabulary_warning() - what is doubtful about the file's tokenizer
+ * @index: 0 for the first
+ *
+ * Return: a sentence that lives as long as the vocabulary, such as that the file doesn't name its
+ * pre-tokenizer; NULL behind the last.
+ */
+STOKER_API const char *stoker_vocabulary_warning(const struct stoker_vocabulary *vocabulary,
+						 size_t index);
+
 /** stoker_vocabulary_free() - release and clear; NULL is fine. */
 STOKER_API void stoker_vocabulary_free(struct stoker_vocabulary **vocabulary);
 
@@ -55,13 +78,18 @@ STOKER_API uint32_t stoker_vocabulary_size(const struct stoker_vocabulary *vocab
 /** stoker_vocabulary_bos() - the token that begins a text, or -1. */
 STOKER_API int64_t stoker_vocabulary_bos(const struct stoker_vocabulary *vocabulary);
 
-/** stoker_vocabulary_is_end() - nonzero for tokens that end a text or a turn. */
+/**
+ * stoker_vocabulary_is_end() - nonzero for tokens that end a text or a turn
+ *
+ * These are the ones that the file gives by id, and those with a name that models end turns with.
+ */
 STOKER_API int stoker_vocabulary_is_end(const struct stoker_vocabulary *vocabulary, uint32_t token);
 
 /** Flags of stoker_tokenize(). */
 enum {
-	STOKER_TOKENIZE_ADD = 1,     /* begin and end as the file's flags say (BOS, EOS) */
+	STOKER_TOKENIZE_ADD = 1,     /* begin as the file's flags say (BOS) */
 	STOKER_TOKENIZE_SPECIAL = 2, /* recognise control tokens spelled out in the text */
+	STOKER_TOKENIZE_ADD_END = 4, /* end as its flags say (EOS): not for a text that goes on */
 };
 
 /**
