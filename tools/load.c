@@ -123,6 +123,19 @@ int load_model(const struct compute_options *c, struct stoker_device *device, co
 	return status;
 }
 
+int load_vocabulary(struct stoker_gguf *gguf, const char *pre, struct stoker_vocabulary **v)
+{
+	struct stoker_error err;
+	const char *warning;
+
+	if (stoker_vocabulary_load_named(gguf, pre, v, &err))
+		return fail(&err);
+	for (size_t i = 0; (warning = stoker_vocabulary_warning(*v, i)); i++)
+		fprintf(stderr, "stoker: %s%s\n", warning,
+			strstr(warning, "tokenizer.ggml.pre") ? "; --pre NAME names another" : "");
+	return EXIT_OK;
+}
+
 void print_paging(const struct stoker_model *model, uint64_t tokens)
 {
 	const double each = tokens ? (double)tokens : 1;

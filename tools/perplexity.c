@@ -8,7 +8,7 @@
 
 struct perplexity {
 	struct compute_options compute;
-	const char *model, *file, *kv;
+	const char *model, *file, *kv, *pre;
 	uint64_t context, stride;
 	bool json;
 };
@@ -132,6 +132,7 @@ int verb_perplexity(int argc, char **argv)
 		  "separate "
 		  "contexts" },
 		{ "kv", 0, OPTION_STRING, &p.kv, "TYPE", "cache type: f16 (default), f32, q8_0" },
+		VOCABULARY_OPTION(&p.pre),
 		{ "json", 0, OPTION_FLAG, &p.json, NULL, "print JSON" },
 		COMPUTE_OPTIONS(&p.compute),
 		{ 0 },
@@ -167,12 +168,11 @@ int verb_perplexity(int argc, char **argv)
 	params.all_logits = 1;
 	if (stoker_gguf_open(p.model, &gguf, &err))
 		return fail(&err);
-	if (stoker_vocabulary_load_gguf(gguf, &v, &err)) {
-		stoker_gguf_close(&gguf);
-		return fail(&err);
+	status = load_vocabulary(gguf, p.pre, &v);
+	if (!status) {
+		text = read_file(p.file, &bytes);
+		status = text ? open_device(&p.compute, &device) : EXIT_FAILED;
 	}
-	text = read_file(p.file, &bytes);
-	status = text ? open_device(&p.compute, &device) : EXIT_FAILED;
 	if (!status)
 		status = load_open_model(&p.compute, device, gguf, &params, &model);
 	if (!status && stoker_session_create(model, &params, &session, &err))

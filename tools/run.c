@@ -14,7 +14,7 @@
 struct run {
 	struct compute_options compute;
 	struct sampling_options sampling;
-	const char *model, *prompt, *file, *system, *kv, *trace, *profile;
+	const char *model, *prompt, *file, *system, *kv, *trace, *profile, *pre;
 	uint64_t tokens, context;
 	struct string_list stop;
 	bool chat, stats, json, ignore_end;
@@ -410,9 +410,10 @@ static int start(struct run *r)
 
 	if (r->kv && parse_kv(r->kv, &params.kv))
 		return EXIT_USAGE;
-	if (stoker_gguf_open(r->model, &r->gguf, &err) ||
-	    stoker_vocabulary_load_gguf(r->gguf, &r->vocabulary, &err))
+	if (stoker_gguf_open(r->model, &r->gguf, &err))
 		return fail(&err);
+	if (load_vocabulary(r->gguf, r->pre, &r->vocabulary))
+		return EXIT_FAILED;
 	status = open_sampler(&r->sampling, r->gguf, r->vocabulary, &r->sampler);
 	if (status)
 		return status;
@@ -487,6 +488,7 @@ int verb_run(int argc, char **argv)
 		  "system message of the conversation" },
 		{ "ctx", 'c', OPTION_UINT, &r.context, "N",
 		  "context size (the model's, at most 4096)" },
+		VOCABULARY_OPTION(&r.pre),
 		{ "kv", 0, OPTION_STRING, &r.kv, "TYPE", "cache type: f16 (default), f32, q8_0" },
 		SAMPLING_OPTIONS(&r.sampling),
 		{ "stop", 0, OPTION_LIST, &r.stop, "TEXT",

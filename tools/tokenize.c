@@ -34,7 +34,7 @@ static int print_ids(const struct stoker_vocabulary *v, const uint32_t *ids, siz
 
 int verb_tokenize(int argc, char **argv)
 {
-	const char *model = NULL, *file = "-";
+	const char *model = NULL, *file = "-", *pre = NULL;
 	bool special = false, json = false;
 	const struct option options[] = {
 		{ "model", 'm', OPTION_STRING, &model, "FILE",
@@ -42,14 +42,18 @@ int verb_tokenize(int argc, char **argv)
 		{ "file", 'f', OPTION_STRING, &file, "FILE",
 		  "read this instead of standard input" },
 		{ "special", 0, OPTION_FLAG, &special, NULL,
-		  "recognise special tokens, add BOS and EOS" },
+		  "recognise special tokens; begin and end as the file says" },
+		VOCABULARY_OPTION(&pre),
 		{ "json", 0, OPTION_FLAG, &json, NULL, "ids and texts as JSON" },
 		{ 0 },
 	};
 	const struct usage usage = { "tokenize -m FILE [OPTION]... < TEXT",
 				     "Prints the token ids of standard input, taken byte for byte.",
 				     options, 0, 0 };
+	const unsigned all = STOKER_TOKENIZE_ADD | STOKER_TOKENIZE_ADD_END |
+			     STOKER_TOKENIZE_SPECIAL;
 	struct stoker_vocabulary *v = NULL;
+	struct stoker_gguf *gguf = NULL;
 	struct stoker_error err;
 	uint32_t *ids = NULL;
 	size_t bytes, count;
@@ -62,13 +66,15 @@ int verb_tokenize(int argc, char **argv)
 		fputs("stoker: --model is needed\n", stderr);
 		return EXIT_USAGE;
 	}
-	if (stoker_vocabulary_load(model, &v, &err))
+	if (stoker_gguf_open(model, &gguf, &err))
 		return fail(&err);
-	text = read_file(file, &bytes);
-	status = text ? EXIT_OK : EXIT_FAILED;
-	if (!status && stoker_tokenize(v, text, bytes,
-				       special ? STOKER_TOKENIZE_ADD | STOKER_TOKENIZE_SPECIAL : 0,
-				       &ids, &count, &err))
+	status = load_vocabulary(gguf, pre, &v);
+	stoker_gguf_close(&gguf);
+	if (!status) {
+		text = read_file(file, &bytes);
+		status = text ? EXIT_OK : EXIT_FAILED;
+	}
+	if (!status && stoker_tokenize(v, text, bytes, special ? all : 0, &ids, &count, &err))
 		status = fail(&err);
 	if (!status)
 		status = print_ids(v, ids, count, json);

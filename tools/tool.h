@@ -107,6 +107,16 @@ int load_open_model(const struct compute_options *c, struct stoker_device *devic
 int load_model(const struct compute_options *c, struct stoker_device *device, const char *path,
 	       const struct stoker_session_params *session, struct stoker_model **model);
 
+/* What stands in for the pre-tokenizer that a file doesn't name, or names wrongly. */
+#define VOCABULARY_OPTION(pre)                                                        \
+	{                                                                             \
+		"pre", 0, OPTION_STRING, (pre), "NAME",                               \
+			"cut words as this pre-tokenizer does: llama-bpe, qwen2, ..." \
+	}
+/* Its vocabulary; what is doubtful about it goes to standard error.  An exit status, after a
+ * complaint. */
+int load_vocabulary(struct stoker_gguf *gguf, const char *pre, struct stoker_vocabulary **v);
+
 /* How paging went so far, a line on standard error, or an object in JSON; nothing when all is in
  * memory. */
 void print_paging(const struct stoker_model *model, uint64_t tokens);
