@@ -2,6 +2,8 @@
 /* Opening devices by name. */
 #include "device/device.h"
 
+#include "base/use.h"
+
 int stoker_device_open(const struct stoker_device_params *params, struct stoker_device **device,
 		       struct stoker_error *err)
 {
@@ -21,10 +23,12 @@ int stoker_device_open(const struct stoker_device_params *params, struct stoker_
 
 void stoker_device_close(struct stoker_device **device)
 {
-	struct stoker_device *d = *device;
+	struct stoker_device *d = device ? *device : NULL;
 
+	if (!d)
+		return;
 	*device = NULL;
-	if (d)
+	if (is_last_owner(&d->others))
 		d->ops->destroy(d);
 }
 

@@ -382,6 +382,7 @@ struct stoker_device_ops {
 /* Implementations embed this first. */
 struct stoker_device {
 	const struct stoker_device_ops *ops;
+	_Atomic unsigned others; /* who keep it, beside its owner: models */
 	/*
 	 * Does what this one doesn't support, NULL: there is none.  It sees the same memory at the
 	 * same addresses, and both run at once.  fallback.h has what passes memory, begin() and the

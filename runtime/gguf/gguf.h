@@ -16,4 +16,7 @@ uint64_t stoker_gguf_data(const struct stoker_gguf *gguf, uint32_t file);
 /* A key's value as stored (for an array: element type, count, elements). */
 const uint8_t *stoker_gguf_raw(const struct stoker_gguf_key *key, size_t *bytes);
 
+/* What tells arrays of strings apart without a comparison: a hash of a key's value as stored. */
+uint64_t gguf_fingerprint(const struct stoker_gguf_key *key);
+
 #endif

@@ -151,3 +151,20 @@ const uint8_t *stoker_gguf_raw(const struct stoker_gguf_key *key, size_t *bytes)
 	*bytes = ((const struct key *)key)->value_bytes;
 	return ((const struct key *)key)->value;
 }
+
+uint64_t gguf_fingerprint(const struct stoker_gguf_key *key)
+{
+	size_t left;
+	const uint8_t *at = stoker_gguf_raw(key, &left);
+	uint64_t hash = left;
+
+	for (size_t n; left; left -= n, at += n) {
+		uint64_t word = 0;
+
+		n = MIN(left, sizeof(word));
+		memcpy(&word, at, n);
+		hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+		hash ^= hash >> 32;
+	}
+	return hash;
+}

@@ -2,6 +2,8 @@
 /* Loading a model: the order in which it happens, and what the public functions say of one. */
 #include "model/model.h"
 
+#include "base/use.h"
+
 static int find_architecture(struct stoker_model *m, const char *path)
 {
 	const struct stoker_gguf_key *key = stoker_gguf_find(m->gguf, "general.architecture");
@@ -37,6 +39,17 @@ static void count_parameters(struct stoker_model *m)
 		model_fail(m, -ENOMEM, "out of memory");
 }
 
+/* Which tokenizer goes with it. */
+static void note_tokens(struct stoker_model *m)
+{
+	const struct stoker_gguf_key *tokens = stoker_gguf_find(m->gguf, "tokenizer.ggml.tokens");
+
+	if (!tokens || tokens->element_type != STOKER_GGUF_STRING)
+		return;
+	m->tokens = (uint32_t)MIN(tokens->count, (uint64_t)UINT32_MAX);
+	m->tokens_fingerprint = gguf_fingerprint(tokens);
+}
+
 /* What has to hold whatever the architecture. */
 static void check_layers(struct stoker_model *m)
 {
@@ -70,6 +83,7 @@ int model_load(struct stoker_device *device, struct stoker_gguf *gguf,
 		return stoker_fail(err, -ENOMEM, "%s: out of memory", path);
 	params = params ? params : &defaults;
 	m->device = device;
+	atomic_fetch_add(&device->others, 1);
 	m->err = err;
 	m->gguf = gguf_share(gguf);
 	ret = find_architecture(m, path);
@@ -79,6 +93,7 @@ int model_load(struct stoker_device *device, struct stoker_gguf *gguf,
 		m->architecture->load(m);
 		check_layers(m);
 		count_parameters(m);
+		note_tokens(m);
 		ret = m->failed;
 	}
 	if (!ret)
@@ -122,14 +137,17 @@ int stoker_model_load(struct stoker_device *device, const char *path,
 
 void stoker_model_free(struct stoker_model **model)
 {
-	struct stoker_model *m = *model;
+	struct stoker_model *m = model ? *model : NULL;
 
 	if (!m)
 		return;
 	*model = NULL;
+	if (!is_last_owner(&m->others))
+		return;
 	model_free_pager(m);
 	model_free_memory(m);
 	stoker_gguf_close(&m->gguf);
+	stoker_device_close(&m->device);
 	free(m->layers);
 	free(m->name);
 	free(m);

@@ -118,6 +118,7 @@ struct model_needs {
 };
 
 struct stoker_model {
+	_Atomic unsigned others; /* who keep it, beside its owner: sessions */
 	struct stoker_device *device;
 	struct stoker_gguf *gguf;
 	const struct architecture *architecture;
@@ -146,6 +147,9 @@ struct stoker_model {
 	struct model_pager *pager;
 	struct model_fetch *fetch;
 	uint64_t parameters;
+	/* of the file's tokenizer, 0: it has none; gguf_fingerprint() of its tokens */
+	uint32_t tokens;
+	uint64_t tokens_fingerprint;
 
 	/* while loading */
 	uint64_t *file_places; /* where files begin, and the end of the last: weight_memory.c */

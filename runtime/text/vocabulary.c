@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/use.h"
+
 enum { MAX_TOKENS = 1 << 24 };
 
 struct loading {
@@ -175,6 +177,7 @@ static int load_tokens(const struct loading *l)
 	if (!v->tokens || !texts || string_map_create(&v->ids, v->count))
 		return stoker_fail(l->err, -ENOMEM, "%s: out of memory", l->path);
 	stoker_gguf_strings(v->gguf, tokens, texts);
+	v->fingerprint = gguf_fingerprint(tokens);
 	for (uint32_t i = 0; i < v->count; i++) {
 		double score = 0;
 		int64_t type = TOKEN_NORMAL;
@@ -448,13 +451,24 @@ int stoker_vocabulary_load(const char *path, struct stoker_vocabulary **out,
 	return ret;
 }
 
+struct stoker_vocabulary *vocabulary_share(const struct stoker_vocabulary *v)
+{
+	/* who owns it isn't part of what is constant about it */
+	struct stoker_vocabulary *shared = (struct stoker_vocabulary *)v;
+
+	atomic_fetch_add(&shared->others, 1);
+	return shared;
+}
+
 void stoker_vocabulary_free(struct stoker_vocabulary **vocabulary)
 {
-	struct stoker_vocabulary *v = *vocabulary;
+	struct stoker_vocabulary *v = vocabulary ? *vocabulary : NULL;
 
 	if (!v)
 		return;
 	*vocabulary = NULL;
+	if (!is_last_owner(&v->others))
+		return;
 	words_destroy(&v->words);
 	string_map_free(&v->ids);
 	string_map_free(&v->ranks);

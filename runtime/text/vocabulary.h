@@ -44,10 +44,12 @@ enum { MAX_WARNINGS = 8 };
 struct words; /* compiled pre-tokenizer, words.c */
 
 struct stoker_vocabulary {
+	_Atomic unsigned others; /* who keep it, beside its owner */
 	enum vocabulary_kind kind;
 	struct stoker_gguf *gguf; /* owns the strings */
 	struct token *tokens;
 	uint32_t count;
+	uint64_t fingerprint; /* of the tokens' spelling: gguf_fingerprint() */
 	struct string_map ids;
 	struct string_map ranks; /* "left right" of byte-pair merges */
 	struct stoker_string *merges;
@@ -69,6 +71,9 @@ struct token_list {
 	size_t count, room;
 	bool failed;
 };
+
+/* One more owner, who frees it, too. */
+struct stoker_vocabulary *vocabulary_share(const struct stoker_vocabulary *v);
 
 void token_list_add(struct token_list *list, uint32_t id);
 

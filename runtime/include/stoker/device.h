@@ -2,8 +2,8 @@
 /**
  * stoker/device.h - where a model computes.
  *
- * A device outlives the models loaded on it.  One device runs one session's work at a time;
- * sessions on several threads take turns.
+ * Models keep their device, whatever is released first.  One device runs one session's work at a
+ * time; sessions on several threads take turns.
  */
 #ifndef STOKER_DEVICE_H
 #define STOKER_DEVICE_H
@@ -43,7 +43,11 @@ struct stoker_device_params {
 STOKER_API int stoker_device_open(const struct stoker_device_params *params,
 				  struct stoker_device **device, struct stoker_error *err);
 
-/** stoker_device_close() - release a device with no models on it and clear the pointer. */
+/**
+ * stoker_device_close() - release a device and clear the pointer; NULL is fine
+ *
+ * Its memory goes with the last model on it.
+ */
 STOKER_API void stoker_device_close(struct stoker_device **device);
 
 /**

@@ -2,8 +2,8 @@
 /**
  * stoker/model.h - loading models.
  *
- * A model is constant once loaded: any number of sessions on any threads may share it.  It keeps
- * its device in use until it is freed.
+ * A model is constant once loaded: any number of sessions on any threads may share it.  Models keep
+ * their device and sessions their model, whatever is released first.
  */
 #ifndef STOKER_MODEL_H
 #define STOKER_MODEL_H
@@ -90,7 +90,7 @@ struct stoker_model_params {
 
 /**
  * stoker_model_load() - read a GGUF model into a device's memory
- * @device: where it will compute; has to outlive the model
+ * @device: where it will compute
  * @path: the file, or the first of a split model
  * @params: may be NULL
  * @model: receives the model; release it with stoker_model_free()
@@ -108,7 +108,7 @@ STOKER_API int stoker_model_load(struct stoker_device *device, const char *path,
 
 /**
  * stoker_model_load_gguf() - the same from a container that is open
- * @device: where it will compute; has to outlive the model
+ * @device: where it will compute
  * @gguf: shared with the model, which keeps it open for as long as it needs it
  * @params: may be NULL
  * @model: receives the model; release it with stoker_model_free()
@@ -124,7 +124,11 @@ STOKER_API int stoker_model_load_gguf(struct stoker_device *device, struct stoke
 				      const struct stoker_model_params *params,
 				      struct stoker_model **model, struct stoker_error *err);
 
-/** stoker_model_free() - release a model without sessions and clear the pointer; NULL is fine. */
+/**
+ * stoker_model_free() - release a model and clear the pointer; NULL is fine
+ *
+ * Its memory goes with the last session on it.
+ */
 STOKER_API void stoker_model_free(struct stoker_model **model);
 
 /**
