@@ -4,6 +4,7 @@
 #define STOKER_STOKER_H
 
 #include "stoker/cache.h"
+#include "stoker/decoder.h"
 #include "stoker/device.h"
 #include "stoker/driver.h"
 #include "stoker/error.h"
