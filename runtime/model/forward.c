@@ -166,13 +166,18 @@ static void output(const struct forward *f)
 		device_scale(m->device, &scale);
 }
 
+static bool is_cancelled(const struct forward *f)
+{
+	return f->cancel && (atomic_load(f->cancel) & 1);
+}
+
 /* Long batches are cut after each layer, where they can be cancelled. */
 static int run_layers(const struct forward *f, struct stoker_error *err)
 {
 	const struct stoker_model *m = f->model;
 	int ret = 0;
 
-	for (uint32_t i = 0; i < m->layer_count && !ret && !atomic_load(f->cancel); i++) {
+	for (uint32_t i = 0; i < m->layer_count && !ret && !is_cancelled(f); i++) {
 		ret = run_layer(f, i, err);
 		if (!ret && f->rows > 1)
 			ret = m->device->ops->flush(m->device, err);
@@ -199,7 +204,7 @@ static int run_step(struct forward *f, struct stoker_error *err)
 	norm_rows(f, f->h, mixer_reading(f, m->layers).q8 ? f->h_q8 : 0, f->x,
 		  m->layers[0].attn_norm, m->embedding);
 	ret = run_layers(f, err);
-	if (!ret && !atomic_load(f->cancel)) {
+	if (!ret && !is_cancelled(f)) {
 		if (f->logit_rows)
 			output(f);
 		return ops->submit(m->device, is_step ? &f->step : NULL, err);
@@ -217,7 +222,7 @@ int stoker_forward(struct forward *f, struct stoker_error *err)
 	const struct stoker_model *m = f->model;
 	int ret;
 
-	if (f->rows == 1 && f->logit_rows == 1 && f->step && !atomic_load(f->cancel))
+	if (f->rows == 1 && f->logit_rows == 1 && f->step && !is_cancelled(f))
 		return m->device->ops->replay(m->device, f->step, err);
 	f->prefetches = model_begin_fetch(m, f->rows);
 	ret = run_step(f, err);

@@ -23,10 +23,10 @@ struct forward {
 	struct layer_state *states;
 	enum stoker_kv_format kv;
 	uint32_t rows;
-	uint32_t logit_rows; /* the last of them get logits */
-	uint32_t context;    /* positions the states have room for */
-	const _Atomic bool *cancel;
-	struct stoker_recording *step; /* of one row with logits, once it has run */
+	uint32_t logit_rows;		/* the last of them get logits */
+	uint32_t context;		/* positions the states have room for */
+	const _Atomic uint32_t *cancel; /* its lowest bit; NULL: may not be cut short */
+	struct stoker_recording *step;	/* of one row with logits, once it has run */
 	/* device memory */
 	stoker_address position, /* uint32_t: of row 0 */
 		tokens, logits, x, h, a, scratch, router, weights, ids;

@@ -1,107 +1,196 @@
 // SPDX-License-Identifier: MIT
-/* Generation: sample, decode, watch for stop strings, pass on whole UTF-8 characters. */
+/*
+ * Generation: sample, decode, pass on, evaluate.
+ *
+ * Every token that text was passed on of gets into the context: there has to be room before one is
+ * sampled, and once its text is out its evaluation isn't cancelled.
+ */
 #include "session/session.h"
 
+#include "model/model.h"
+#include "text/decoder.h"
 #include "text/vocabulary.h"
 
-enum { MAX_STOP = 256, MAX_TOKEN_TEXT = 4096 };
-
-/* Text not yet passed on: it may begin a stop string, or end inside a character. */
-struct pending {
-	char data[MAX_STOP + MAX_TOKEN_TEXT];
-	size_t length;
+struct generation {
+	struct stoker_session *session;
+	struct stoker_sampler *sampler;
+	const struct stoker_vocabulary *vocabulary;
+	const struct stoker_generate_params *params;
+	struct stoker_decoder *decoder;
+	struct stoker_generate_result result;
+	uint32_t choices; /* ids that may be sampled: rows of logits may be padded */
 };
 
-/* Bytes at the end that belong to an unfinished UTF-8 character. */
-static size_t unfinished(const char *text, size_t length)
+/* Nonzero: the caller asks to stop. */
+static int pass_on(struct generation *g, const char *utf8, size_t bytes)
 {
-	for (size_t back = 1; back <= 3 && back <= length; back++) {
-		const unsigned char c = (unsigned char)text[length - back];
-		const size_t need = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
+	const struct stoker_generate_params *p = g->params;
 
-		if ((c & 0xc0) != 0x80)
-			return need > back ? back : 0;
+	g->result.bytes += bytes;
+	return bytes && p->text ? p->text(p->context, utf8, bytes) : 0;
+}
+
+static int sample(struct generation *g, uint32_t *token, struct stoker_error *err)
+{
+	const float *logits = stoker_session_last_logits(g->session);
+	int ret;
+
+	if (!logits)
+		return stoker_fail(err, -EINVAL, "the session has no logits to sample from");
+	ret = stoker_sampler_sample(g->sampler, logits, g->choices, token);
+	if (!ret)
+		return 0;
+	return stoker_fail(err, ret,
+			   ret == -EDOM ? "the model gives no finite logits" : "out of memory");
+}
+
+/* One token, from being sampled to being in the context. */
+static int step(struct generation *g, struct stoker_error *err)
+{
+	struct stoker_generate_result *r = &g->result;
+	const char *utf8;
+	size_t bytes;
+	uint32_t token;
+	int ret = sample(g, &token, err), stopped;
+
+	if (ret)
+		return ret;
+	if (!g->params->ignore_end && stoker_vocabulary_is_end(g->vocabulary, token)) {
+		r->finish = STOKER_FINISH_END;
+		r->token = token;
+		return 0;
 	}
+	stopped = decoder_push(g->decoder, token, &utf8, &bytes);
+	if (stopped < 0)
+		return stoker_fail(err, stopped, "token %u of %u can't be decoded: %s", token,
+				   stoker_vocabulary_size(g->vocabulary), strerror(-stopped));
+	if (stopped)
+		r->finish = STOKER_FINISH_STOP;
+	if (pass_on(g, utf8, bytes))
+		r->finish = STOKER_FINISH_CALLER;
+	if (stopped && stoker_decoder_held(g->decoder)) {
+		r->token = token;
+		return 0;
+	}
+	ret = session_append(g->session, token, err);
+	if (ret)
+		r->token = token;
+	else
+		r->tokens++;
+	return ret;
+}
+
+static int generate(struct generation *g, struct stoker_error *err)
+{
+	const struct stoker_generate_params *p = g->params;
+	struct stoker_generate_result *r = &g->result;
+	int ret = 0;
+
+	while (!ret && r->finish == STOKER_FINISH_LENGTH &&
+	       (!p->max_tokens || r->tokens < p->max_tokens)) {
+		if (session_take_cancel(g->session))
+			ret = stoker_fail(err, -ECANCELED, "cancelled");
+		else if (stoker_session_last_logits(g->session) &&
+			 stoker_session_position(g->session) == stoker_session_context(g->session))
+			r->finish = STOKER_FINISH_CONTEXT;
+		else
+			ret = step(g, err);
+	}
+	return ret;
+}
+
+/* What the decoder keeps back when nothing more comes. */
+static void finish(struct generation *g, int ret)
+{
+	struct stoker_generate_result *r = &g->result;
+	const bool ended = r->finish == STOKER_FINISH_END;
+	const bool asked_to_stop = r->finish == STOKER_FINISH_CALLER;
+
+	if (ret)
+		r->finish = STOKER_FINISH_FAILED;
+	if ((!ret || ret == -ECANCELED) && !asked_to_stop && (ended || !g->params->decoder)) {
+		const char *utf8;
+		size_t bytes;
+
+		decoder_flush(g->decoder, &utf8, &bytes);
+		if (pass_on(g, utf8, bytes) && !ret)
+			r->finish = STOKER_FINISH_CALLER;
+	}
+	r->held = stoker_decoder_held(g->decoder);
+	/* without the token that isn't in the context */
+	if (r->token != STOKER_NO_TOKEN && !ended && r->held)
+		r->held--;
+}
+
+/* A vocabulary of another model gives text that means nothing. */
+static int check_vocabulary(const struct stoker_model *m, const struct stoker_vocabulary *v,
+			    struct stoker_error *err)
+{
+	/* a file's vocabulary may have more tokens than rows of logits, or fewer */
+	if (m->tokens ? v->count != m->tokens : v->count > m->vocabulary)
+		return stoker_fail(
+			err, -EINVAL,
+			"the vocabulary has %u tokens, the model's has %u: it belongs to "
+			"another model",
+			v->count, m->tokens ? m->tokens : m->vocabulary);
+	if (m->tokens && v->fingerprint != m->tokens_fingerprint)
+		return stoker_fail(
+			err, -EINVAL,
+			"the vocabulary's %u tokens are others than the model's (%016llx, "
+			"not %016llx): it belongs to another model",
+			v->count, (unsigned long long)v->fingerprint,
+			(unsigned long long)m->tokens_fingerprint);
 	return 0;
 }
 
-/* Where a stop string begins in the text, or the text's length. */
-static size_t find_stop(const struct stoker_generate_params *p, const struct pending *t)
+static int check(const struct generation *g, struct stoker_error *err)
 {
-	size_t found = t->length;
+	const struct stoker_generate_params *p = g->params;
 
-	for (size_t i = 0; i < p->stop_count; i++) {
-		const size_t n = strlen(p->stop[i]);
-		const char *at = n ? memmem(t->data, t->length, p->stop[i], n) : NULL;
+	if (!g->session || !g->sampler || !g->vocabulary || !p)
+		return stoker_fail(err, -EINVAL, "generating needs a %s",
+				   !g->session	    ? "session"
+				   : !g->sampler    ? "sampler"
+				   : !g->vocabulary ? "vocabulary"
+						    : "struct stoker_generate_params");
+	if (p->decoder && p->stop_count)
+		return stoker_fail(err, -EINVAL,
+				   "%zu stop strings beside a decoder, which has its own",
+				   p->stop_count);
+	if (p->decoder && decoder_vocabulary(p->decoder) != g->vocabulary)
+		return stoker_fail(err, -EINVAL, "the decoder has another vocabulary");
+	return check_vocabulary(session_model(g->session), g->vocabulary, err);
+}
 
-		if (at)
-			found = MIN(found, (size_t)(at - t->data));
+/* With the session in hand. */
+static int generate_with_decoder(struct generation *g, struct stoker_error *err)
+{
+	const struct stoker_decoder_params stops = { .stop = g->params->stop,
+						     .stop_count = g->params->stop_count };
+	struct stoker_decoder *own = NULL;
+	int ret;
+
+	if (!g->params->decoder) {
+		ret = stoker_decoder_create(g->vocabulary, &stops, &own, err);
+		if (ret)
+			return ret;
 	}
-	return found;
-}
-
-/* Bytes at the end that may become a stop string with what follows. */
-static size_t maybe_stop(const struct stoker_generate_params *p, const struct pending *t)
-{
-	size_t most = 0;
-
-	for (size_t i = 0; i < p->stop_count; i++)
-		for (size_t n = MIN(strlen(p->stop[i]), t->length + 1); n-- > most + 1;)
-			if (!memcmp(t->data + t->length - n, p->stop[i], n)) {
-				most = n;
-				break;
-			}
-	return most;
-}
-
-/* Passes on the first @bytes; what isn't UTF-8 goes out as U+FFFD. */
-static int pass_on(const struct stoker_generate_params *p, struct pending *t, size_t bytes)
-{
-	char clean[3 * sizeof(t->data)];
-	size_t length = 0;
-
-	for (size_t i = 0; i < bytes;) {
-		uint32_t c;
-		const size_t n = utf8_decode(t->data + i, bytes - i, &c);
-
-		if (n)
-			memcpy(clean + length, t->data + i, n);
-		length += n ? n : utf8_encode(0xfffd, clean + length);
-		i += n ? n : 1;
+	g->decoder = own ? own : g->params->decoder;
+	if (!decoder_begin(g->decoder))
+		return stoker_fail(err, -EBUSY, "the decoder is in use");
+	if (decoder_stopped(g->decoder)) {
+		decoder_end(g->decoder);
+		return stoker_fail(
+			err, -EINVAL,
+			"the decoder has met a stop string, stoker_decoder_reset() begins a "
+			"new text");
 	}
-	memmove(t->data, t->data + bytes, t->length - bytes);
-	t->length -= bytes;
-	return length && p->text ? p->text(p->context, clean, length) : 0;
-}
-
-static int check_stops(const struct stoker_generate_params *p, struct stoker_error *err)
-{
-	for (size_t i = 0; i < p->stop_count; i++)
-		if (strlen(p->stop[i]) > MAX_STOP || !*p->stop[i])
-			return stoker_fail(err, -EINVAL,
-					   "stop string %zu has %zu bytes, limits 1 and %d", i + 1,
-					   strlen(p->stop[i]), MAX_STOP);
-	return 0;
-}
-
-/* What became of one token. */
-static int take_token(const struct stoker_generate_params *p, const struct stoker_vocabulary *v,
-		      uint32_t token, struct pending *text, enum stoker_finish *finish)
-{
-	const size_t room = sizeof(text->data) - text->length;
-	size_t stop, hold;
-
-	text->length += MIN(stoker_token_text(v, token, 0, text->data + text->length, room), room);
-	stop = find_stop(p, text);
-	if (stop < text->length) {
-		text->length = stop;
-		*finish = STOKER_FINISH_STOP;
-		return 1;
-	}
-	hold = MAX(maybe_stop(p, text), unfinished(text->data, text->length));
-	if (pass_on(p, text, text->length - hold))
-		*finish = STOKER_FINISH_CALLER;
-	return 0;
+	g->choices = MIN(g->vocabulary->count, session_model(g->session)->vocabulary);
+	ret = generate(g, err);
+	finish(g, ret);
+	decoder_end(g->decoder);
+	stoker_decoder_free(&own);
+	return ret;
 }
 
 int stoker_generate(struct stoker_session *session, struct stoker_sampler *sampler,
@@ -109,44 +198,23 @@ int stoker_generate(struct stoker_session *session, struct stoker_sampler *sampl
 		    const struct stoker_generate_params *params,
 		    struct stoker_generate_result *result, struct stoker_error *err)
 {
-	struct stoker_generate_result r = { .finish = STOKER_FINISH_LENGTH };
-	struct pending text = { .length = 0 };
-	int ret = check_stops(params, err);
+	struct generation g = { .session = session,
+				.sampler = sampler,
+				.vocabulary = vocabulary,
+				.params = params,
+				.result = { .finish = STOKER_FINISH_LENGTH,
+					    .token = STOKER_NO_TOKEN } };
+	int ret = check(&g, err);
 
-	while (!ret && r.finish == STOKER_FINISH_LENGTH &&
-	       (!params->max_tokens || r.tokens < params->max_tokens)) {
-		const float *logits = stoker_session_last_logits(session);
-		uint32_t token;
-
-		if (!logits) {
-			ret = stoker_fail(err, -EINVAL, "the session has no logits to sample from");
-			break;
-		}
-		ret = stoker_sampler_sample(sampler, logits, stoker_session_vocabulary(session),
-					    &token);
-		if (ret) {
-			stoker_fail(err, ret,
-				    ret == -EDOM ? "the model gives no finite logits"
-						 : "out of memory");
-			break;
-		}
-		if (!params->ignore_end && stoker_vocabulary_is_end(vocabulary, token)) {
-			r.finish = STOKER_FINISH_END;
-			break;
-		}
-		r.tokens++;
-		if (take_token(params, vocabulary, token, &text, &r.finish))
-			break;
-		if (stoker_session_position(session) < stoker_session_context(session))
-			ret = stoker_session_eval(session, &token, 1, STOKER_LOGITS_LAST, err);
-		else if (r.finish == STOKER_FINISH_LENGTH)
-			r.finish = STOKER_FINISH_CONTEXT;
+	if (!ret)
+		ret = session_use(session, err);
+	if (!ret) {
+		ret = generate_with_decoder(&g, err);
+		session_leave(session);
 	}
 	if (ret)
-		r.finish = STOKER_FINISH_FAILED;
-	else if (r.finish != STOKER_FINISH_CALLER && pass_on(params, &text, text.length))
-		r.finish = STOKER_FINISH_CALLER;
+		g.result.finish = STOKER_FINISH_FAILED;
 	if (result)
-		*result = r;
+		*result = g.result;
 	return ret;
 }

@@ -5,10 +5,12 @@
 #include <pthread.h>
 
 #include "base/profile.h"
+#include "base/use.h"
 #include "model/forward.h"
 #include "model/session_size.h"
 
 struct stoker_session {
+	_Atomic int use;
 	struct stoker_model *model;
 	uint32_t context, batch, position;
 	struct stoker_memory *cache; /* a block a layer */
@@ -24,7 +26,11 @@ struct stoker_session {
 	void (*observe)(void *observer, struct stoker_session *session, uint32_t first,
 			uint32_t rows);
 	void *observer;
-	_Atomic bool cancel;
+	/*
+	 * The run's number, times two, and whether it is cancelled: one word, so that a
+	 * cancellation can't meet the run after the one that it is for.
+	 */
+	_Atomic uint32_t run;
 };
 
 static int choose_kv(const struct stoker_model *m, enum stoker_kv_type type,
@@ -48,20 +54,86 @@ static int choose_kv(const struct stoker_model *m, enum stoker_kv_type type,
 	return 0;
 }
 
+/* The recorded step names memory that is about to go. */
+static void forget_step(struct stoker_session *s)
+{
+	struct stoker_device *d = s->model->device;
+
+	if (s->forward.step)
+		d->ops->recording_free(d, s->forward.step);
+	s->forward.step = NULL;
+}
+
+static void destroy(struct stoker_session *s)
+{
+	struct stoker_model *m = s->model;
+
+	forget_step(s);
+	for (uint32_t i = 0; s->cache && i < m->layer_count; i++)
+		m->device->ops->memory_destroy(m->device, &s->cache[i]);
+	m->device->ops->memory_destroy(m->device, &s->scratch);
+	m->device->ops->memory_destroy(m->device, &s->logit_memory);
+	free(s->states);
+	free(s->cache);
+	free(s->logits);
+	free(s->tokens);
+	free(s);
+	stoker_model_free(&m);
+}
+
+static int truncate_to(struct stoker_session *s, uint32_t position)
+{
+	static const float zeros[1024];
+	const struct stoker_model *m = s->model;
+
+	if (position > s->position)
+		return -EINVAL;
+	if (s->recurrent && position > 0 && position < s->position)
+		return -ENOTSUP;
+	if (position == s->position && position > 0)
+		return 0;
+	s->position = position;
+	s->logit_rows = s->last_rows = 0;
+	for (uint32_t i = 0; s->recurrent && i < m->layer_count; i++) {
+		const struct layer_state *state = &s->states[i];
+		const struct layer *l = &m->layers[i];
+		stoker_address at = state->conv;
+		uint64_t left = stoker_layer_state(l, s->forward.kv, s->context, 0, NULL);
+
+		if (l->mixer != MIXER_SHORT_CONV && l->mixer != MIXER_DELTA_NET)
+			continue;
+		for (uint64_t n; left; left -= n, at += n) {
+			n = MIN(left, (uint64_t)sizeof(zeros));
+			const int ret = m->device->ops->write(m->device, at, zeros, n, NULL);
+
+			if (ret)
+				return ret;
+		}
+	}
+	return 0;
+}
+
 int stoker_session_create(struct stoker_model *model, const struct stoker_session_params *params,
 			  struct stoker_session **out, struct stoker_error *err)
 {
 	static const struct stoker_session_params defaults;
 	const struct stoker_session_params *p = params ? params : &defaults;
-	struct stoker_session *s = calloc(1, sizeof(*s));
-	const struct stoker_device_ops *ops = model->device->ops;
+	const struct stoker_device_ops *ops;
+	struct stoker_session *s;
 	uint64_t bytes;
 	int ret = -ENOMEM;
 
+	if (!out)
+		return stoker_fail(err, -EINVAL, "no place for the session");
 	*out = NULL;
+	if (!model)
+		return stoker_fail(err, -EINVAL, "a session needs a model");
+	ops = model->device->ops;
+	s = calloc(1, sizeof(*s));
 	if (!s)
 		return stoker_fail(err, -ENOMEM, "out of memory");
 	s->model = model;
+	atomic_fetch_add(&model->others, 1);
 	s->observe = p->observe;
 	s->observer = p->observer;
 	s->context = model_session_context(model, p);
@@ -106,8 +178,7 @@ int stoker_session_create(struct stoker_model *model, const struct stoker_sessio
 		goto err_free;
 	s->forward.states = s->states;
 	s->forward.context = s->context;
-	s->forward.cancel = &s->cancel;
-	ret = stoker_session_truncate(s, 0);
+	ret = truncate_to(s, 0);
 	if (ret)
 		goto err_free;
 	*out = s;
@@ -115,67 +186,50 @@ int stoker_session_create(struct stoker_model *model, const struct stoker_sessio
 err_memory:
 	stoker_fail(err, -ENOMEM, "out of memory");
 err_free:
-	stoker_session_free(&s);
+	destroy(s);
 	return ret;
 }
 
-/* The recorded step names memory that is about to go. */
-static void forget_step(struct stoker_session *s)
+int session_use(struct stoker_session *s, struct stoker_error *err)
 {
-	struct stoker_device *d = s->model->device;
+	if (use_begin(&s->use))
+		return 0;
+	return stoker_fail(
+		err, -EBUSY,
+		"the session is in use, by another thread or by the call that this one is "
+		"made in");
+}
 
-	if (s->forward.step)
-		d->ops->recording_free(d, s->forward.step);
-	s->forward.step = NULL;
+void session_leave(struct stoker_session *s)
+{
+	if (use_end(&s->use))
+		destroy(s);
 }
 
 void stoker_session_free(struct stoker_session **session)
 {
-	struct stoker_session *s = *session;
+	struct stoker_session *s = session ? *session : NULL;
 
 	if (!s)
 		return;
 	*session = NULL;
-	forget_step(s);
-	for (uint32_t i = 0; s->cache && i < s->model->layer_count; i++)
-		s->model->device->ops->memory_destroy(s->model->device, &s->cache[i]);
-	s->model->device->ops->memory_destroy(s->model->device, &s->scratch);
-	s->model->device->ops->memory_destroy(s->model->device, &s->logit_memory);
-	free(s->states);
-	free(s->cache);
-	free(s->logits);
-	free(s->tokens);
-	free(s);
+	stoker_session_cancel(s); /* who uses it needn't go on */
+	if (use_release(&s->use))
+		destroy(s);
 }
 
 int stoker_session_truncate(struct stoker_session *s, uint32_t position)
 {
-	static const float zeros[1024];
-	const struct stoker_model *m = s->model;
+	int ret;
 
-	if (position > s->position)
+	if (!s)
 		return -EINVAL;
-	if (s->recurrent && position > 0)
-		return position == s->position ? 0 : -ENOTSUP;
-	s->position = position;
-	s->logit_rows = s->last_rows = 0;
-	for (uint32_t i = 0; s->recurrent && i < m->layer_count; i++) {
-		const struct layer_state *state = &s->states[i];
-		const struct layer *l = &m->layers[i];
-		stoker_address at = state->conv;
-		uint64_t left = stoker_layer_state(l, s->forward.kv, s->context, 0, NULL);
-
-		if (l->mixer != MIXER_SHORT_CONV && l->mixer != MIXER_DELTA_NET)
-			continue;
-		for (uint64_t n; left; left -= n, at += n) {
-			n = MIN(left, (uint64_t)sizeof(zeros));
-			const int ret = m->device->ops->write(m->device, at, zeros, n, NULL);
-
-			if (ret)
-				return ret;
-		}
-	}
-	return 0;
+	ret = session_use(s, NULL);
+	if (ret)
+		return ret;
+	ret = truncate_to(s, position);
+	session_leave(s);
+	return ret;
 }
 
 static int check_tokens(const struct stoker_session *s, const uint32_t *tokens, size_t count,
@@ -183,7 +237,7 @@ static int check_tokens(const struct stoker_session *s, const uint32_t *tokens, 
 {
 	if ((unsigned)logits > STOKER_LOGITS_ALL)
 		return stoker_fail(err, -EINVAL, "logits %d aren't known", (int)logits);
-	if (count == 0)
+	if (count == 0 || !tokens)
 		return stoker_fail(err, -EINVAL, "no tokens to evaluate");
 	if (count > s->context - s->position)
 		return stoker_fail(err, -ENOSPC,
@@ -253,8 +307,14 @@ static int run_batch(struct stoker_session *s, const uint32_t *tokens, struct st
 	return ret;
 }
 
-int stoker_session_eval(struct stoker_session *s, const uint32_t *tokens, size_t count,
-			enum stoker_logits logits, struct stoker_error *err)
+bool session_take_cancel(struct stoker_session *s)
+{
+	return atomic_fetch_and(&s->run, ~1u) & 1;
+}
+
+/* @whole: a row that is begun is finished. */
+static int eval(struct stoker_session *s, const uint32_t *tokens, size_t count,
+		enum stoker_logits logits, bool whole, struct stoker_error *err)
 {
 	struct forward *f = &s->forward;
 	int ret = check_tokens(s, tokens, count, logits, err);
@@ -263,29 +323,50 @@ int stoker_session_eval(struct stoker_session *s, const uint32_t *tokens, size_t
 		ret = reserve_logits(s, logits == STOKER_LOGITS_ALL ? count : 1, err);
 	if (ret)
 		return ret;
-	s->logit_rows = 0;
-	for (size_t done = 0; done < count && !ret; done += f->rows) {
+	for (size_t done = 0; done < count; done += f->rows) {
 		const bool last = count - done <= s->batch;
 
-		/* few rows lie close together: they touch few huge pages */
-		forward_layout(f, (uint32_t)MIN(count - done, (size_t)s->batch), s->scratch.at);
+		if (!whole && session_take_cancel(s))
+			return stoker_fail(err, -ECANCELED, "cancelled");
+		s->logit_rows = 0;
+		f->rows = (uint32_t)MIN(count - done, (size_t)s->batch);
 		f->logit_rows = logits == STOKER_LOGITS_ALL ? f->rows
 							    : logits == STOKER_LOGITS_LAST && last;
+		f->cancel = whole || (s->recurrent && f->rows == 1) ? NULL : &s->run;
 		ret = run_batch(s, tokens + done, err);
-		if (!ret) {
-			memcpy(s->tokens + s->position, tokens + done, f->rows * sizeof(*tokens));
-			s->position += f->rows;
-			s->last_rows = f->rows;
-			if (s->observe)
-				s->observe(s->observer, s, s->position - f->rows, f->rows);
-		}
-	}
-	if (ret == -ECANCELED)
-		atomic_store(&s->cancel, false);
-	if (ret && s->recurrent)
-		stoker_session_truncate(s, 0); /* states have moved on halfway */
-	if (!ret)
+		if (ret == -ECANCELED)
+			session_take_cancel(s);
+		if (ret && s->recurrent)
+			truncate_to(s, 0); /* states have moved on halfway */
+		if (ret)
+			return ret;
+		memcpy(s->tokens + s->position, tokens + done, f->rows * sizeof(*tokens));
+		s->position += f->rows;
+		s->last_rows = f->rows;
 		s->logit_rows = f->logit_rows;
+		if (s->observe)
+			s->observe(s->observer, s, s->position - f->rows, f->rows);
+	}
+	return 0;
+}
+
+int session_append(struct stoker_session *s, uint32_t token, struct stoker_error *err)
+{
+	return eval(s, &token, 1, STOKER_LOGITS_LAST, true, err);
+}
+
+int stoker_session_eval(struct stoker_session *s, const uint32_t *tokens, size_t count,
+			enum stoker_logits logits, struct stoker_error *err)
+{
+	int ret;
+
+	if (!s)
+		return stoker_fail(err, -EINVAL, "there is no session");
+	ret = session_use(s, err);
+	if (ret)
+		return ret;
+	ret = eval(s, tokens, count, logits, false, err);
+	session_leave(s);
 	return ret;
 }
 
@@ -296,29 +377,32 @@ const float *stoker_session_last_logits(const struct stoker_session *s)
 
 const float *stoker_session_logits(const struct stoker_session *s, size_t row)
 {
-	return row < s->logit_rows ? s->logits + row * s->model->vocabulary : NULL;
+	return s && row < s->logit_rows ? s->logits + row * s->model->vocabulary : NULL;
 }
 
 uint32_t stoker_session_position(const struct stoker_session *s)
 {
-	return s->position;
+	return s ? s->position : 0;
 }
 
 const uint32_t *stoker_session_tokens(const struct stoker_session *s, size_t *count)
 {
-	*count = s->position;
-	return s->tokens;
+	if (count)
+		*count = s ? s->position : 0;
+	return s ? s->tokens : NULL;
 }
 
 uint32_t stoker_session_context(const struct stoker_session *s)
 {
-	return s->context;
+	return s ? s->context : 0;
 }
 
 void stoker_session_bytes(const struct stoker_session *s, uint64_t *cache, uint64_t *scratch)
 {
-	*cache = s->cache_bytes;
-	*scratch = s->scratch.bytes + s->logit_memory.bytes;
+	if (cache)
+		*cache = s ? s->cache_bytes : 0;
+	if (scratch)
+		*scratch = s ? s->scratch.bytes + s->logit_memory.bytes : 0;
 }
 
 /* A row of the last batch, of ids that begin at @at. */
@@ -341,9 +425,9 @@ static uint32_t read_ids(const struct stoker_session *s, uint32_t layer, stoker_
 uint32_t stoker_session_experts(const struct stoker_session *s, uint32_t layer, uint32_t row,
 				uint32_t *ids)
 {
-	const struct forward *f = &s->forward;
+	const struct forward *f = s ? &s->forward : NULL;
 
-	return layer < s->model->layer_count
+	return s && ids && layer < s->model->layer_count
 		       ? read_ids(s, layer, f->ids + (uint64_t)layer * f->ids_stride * sizeof(*ids),
 				  row, ids)
 		       : 0;
@@ -352,21 +436,43 @@ uint32_t stoker_session_experts(const struct stoker_session *s, uint32_t layer, 
 uint32_t stoker_session_predicted(const struct stoker_session *s, uint32_t layer, uint32_t distance,
 				  uint32_t row, uint32_t *ids)
 {
-	const struct forward *f = &s->forward;
+	const struct forward *f = s ? &s->forward : NULL;
 
-	return distance && distance <= f->predicted_layers && layer >= distance &&
+	return s && ids && distance && distance <= f->predicted_layers && layer >= distance &&
 			       layer < s->model->layer_count &&
 			       !s->model->layers[layer].router_first
 		       ? read_ids(s, layer, predicted_ids(f, layer, distance), row, ids)
 		       : 0;
 }
 
-void stoker_session_cancel(struct stoker_session *s)
+uint32_t stoker_session_begin(struct stoker_session *s)
 {
-	atomic_store(&s->cancel, true);
+	uint32_t number;
+
+	if (!s || session_use(s, NULL))
+		return 0;
+	number = (atomic_load(&s->run) >> 1) + 1;
+	number = number << 1 ? number : 1;
+	atomic_store(&s->run, number << 1);
+	session_leave(s);
+	return number & INT32_MAX;
 }
 
-uint32_t stoker_session_vocabulary(const struct stoker_session *s)
+void stoker_session_cancel(struct stoker_session *s)
 {
-	return s->model->vocabulary;
+	if (s)
+		atomic_fetch_or(&s->run, 1);
+}
+
+void stoker_session_cancel_run(struct stoker_session *s, uint32_t run)
+{
+	uint32_t going = run << 1;
+
+	if (s && run)
+		atomic_compare_exchange_strong(&s->run, &going, going | 1);
+}
+
+const struct stoker_model *session_model(const struct stoker_session *s)
+{
+	return s->model;
 }

@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* What generation needs of a session beyond the public API. */
+/* What generation needs of sessions and samplers beyond the public API. */
 #ifndef STOKER_SESSION_INTERNAL_H
 #define STOKER_SESSION_INTERNAL_H
 
 #include "base/base.h"
 #include "stoker/session.h"
 
-/* Values in a row of logits. */
-uint32_t stoker_session_vocabulary(const struct stoker_session *session);
+const struct stoker_model *session_model(const struct stoker_session *session);
 /* The logits of the last position, or NULL. */
 const float *stoker_session_last_logits(const struct stoker_session *session);
+
+/* Keeps other users away until session_leave(), or -EBUSY. */
+int session_use(struct stoker_session *session, struct stoker_error *err);
+/* Releases it when that was asked for meanwhile. */
+void session_leave(struct stoker_session *session);
+/* Whether the run was cancelled, which is told once. */
+bool session_take_cancel(struct stoker_session *session);
+/* For who uses it: evaluates a token with logits; a cancellation waits until that is done. */
+int session_append(struct stoker_session *session, uint32_t token, struct stoker_error *err);
 
 #endif

@@ -23,6 +23,7 @@ void suite_vocabulary(void);
 void suite_ops(void);
 void suite_session(void);
 void add_fallback(void);
+void suite_promises(void);
 void suite_vulkan(void);
 void suite_enumerate(void);
 void suite_pager(void);

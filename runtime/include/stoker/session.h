@@ -2,8 +2,14 @@
 /**
  * stoker/session.h - one conversation with a model: its cache, its logits, sampling and generation.
  *
- * A session belongs to one thread at a time; stoker_session_cancel() alone may be called from any.
+ * Threads: a session belongs to one thread at a time, and so does a sampler; who comes second gets
+ * -EBUSY.  stoker_session_cancel() and stoker_session_cancel_run() alone may be called from any.
  * Several sessions may share a model; calls on the same device take turns.
+ *
+ * Callbacks (of stoker_generate(), and struct stoker_session_params' observe) may read from the
+ * session they are about: its position, tokens, logits, experts; they may cancel it, and free it,
+ * which ends the call early and then happens.  What would change its context gives -EBUSY.  They
+ * don't jump out (longjmp(), C++ exceptions).
  */
 #ifndef STOKER_SESSION_H
 #define STOKER_SESSION_H
@@ -19,11 +25,12 @@
 extern "C" {
 #endif
 
+struct stoker_decoder;
 struct stoker_session;
 
 /**
  * stoker_session_create() - start with an empty context
- * @model: has to outlive the session
+ * @model: stays in memory for as long as the session needs it, even when it is freed
  * @params: may be NULL
  * @session: receives it; release it with stoker_session_free()
  *
@@ -33,7 +40,12 @@ STOKER_API int stoker_session_create(struct stoker_model *model,
 				     const struct stoker_session_params *params,
 				     struct stoker_session **session, struct stoker_error *err);
 
-/** stoker_session_free() - release a session and clear the pointer; NULL is fine. */
+/**
+ * stoker_session_free() - release a session and clear the pointer; NULL is fine
+ *
+ * A call that uses it, on another thread or because this is one of its callbacks, is cancelled; the
+ * session goes when that call returns.
+ */
 STOKER_API void stoker_session_free(struct stoker_session **session);
 
 /** enum stoker_logits - which positions of a call get logits */
@@ -50,10 +62,14 @@ enum stoker_logits {
  *
  * Blocks until done; splits long input into batches.
  *
- * Return: 0; -ENOSPC when the context is full; -EINVAL for a bad token; -ECANCELED, after which the
- * session holds the batches that were finished, or nothing for models with recurrent layers, as
- * after any failure while computing; -ENOMEM; what the drive said when it couldn't read an expert,
- * as -EIO (also instead of the three before) or -ETIMEDOUT.
+ * Return: 0; -ENOSPC when the context is full; -EINVAL for a bad token; -EBUSY; -ECANCELED;
+ * -ENOMEM; what the drive said when it couldn't read an expert, as -EIO (also instead of the three
+ * before) or -ETIMEDOUT.
+ *
+ * After -ECANCELED and the failures behind it the session holds the batches that were finished.
+ * Models with recurrent layers can't go back to where the unfinished one began: then the session
+ * holds nothing.  Of these models a single token is finished before a cancellation is looked at, so
+ * that cancelling costs no context unless it cuts a longer batch short.
  */
 STOKER_API int stoker_session_eval(struct stoker_session *session, const uint32_t *tokens,
 				   size_t count, enum stoker_logits logits,
@@ -64,7 +80,7 @@ STOKER_API int stoker_session_eval(struct stoker_session *session, const uint32_
  * @row: 0 is the first position that got logits
  *
  * Return: vocabulary floats, valid until the next call on the session; NULL beyond what the last
- * call asked for, and after stoker_session_truncate().
+ * call asked for, and when stoker_session_truncate() has removed something.
  */
 STOKER_API const float *stoker_session_logits(const struct stoker_session *session, size_t row);
 
@@ -93,8 +109,10 @@ STOKER_API void stoker_session_bytes(const struct stoker_session *session, uint6
 /**
  * stoker_session_truncate() - forget all but the first @position tokens
  *
- * Return: 0, -EINVAL beyond the present position, -ENOTSUP for models with recurrent layers unless
- * @position is 0.
+ * Logits are gone, unless @position is the present one, which changes nothing.
+ *
+ * Return: 0, -EINVAL beyond the present position, -EBUSY, -ENOTSUP for models with recurrent layers
+ * unless @position is 0 or the present one.
  */
 STOKER_API int stoker_session_truncate(struct stoker_session *session, uint32_t position);
 
@@ -120,11 +138,33 @@ STOKER_API uint32_t stoker_session_predicted(const struct stoker_session *sessio
 					     uint32_t distance, uint32_t row, uint32_t *ids);
 
 /**
- * stoker_session_cancel() - make the running call, or else the next one, fail with -ECANCELED
+ * stoker_session_begin() - a new run: what is cancelled from now on, and no longer what was before
  *
- * Thread-safety: any thread, and signal handlers.
+ * A run is what is cancelled as a whole: a request, an answer, any number of calls on the session.
+ * A cancellation that nothing has noticed yet is dropped.
+ *
+ * Return: the run's number, for stoker_session_cancel_run(); 0 when the session is in use.
+ */
+STOKER_API uint32_t stoker_session_begin(struct stoker_session *session);
+
+/**
+ * stoker_session_cancel() - cancel the run that is going on, whichever it is
+ *
+ * The call that is running, or else the next stoker_session_eval() or stoker_generate(), returns
+ * -ECANCELED, one of them once; unless stoker_session_begin() comes before it.
+ *
+ * Thread-safety: any thread, and signal handlers; not once stoker_session_free() was called.
  */
 STOKER_API void stoker_session_cancel(struct stoker_session *session);
+
+/**
+ * stoker_session_cancel_run() - cancel one run
+ * @run: its number; nothing happens when another has begun since
+ *
+ * For who can't know whether the run is over: a late cancellation never meets the next one.
+ * Otherwise as stoker_session_cancel().
+ */
+STOKER_API void stoker_session_cancel_run(struct stoker_session *session, uint32_t run);
 
 /**
  * struct stoker_sampler_params - how the next token is chosen; all zero is greedy
@@ -169,7 +209,7 @@ enum stoker_finish {
 	STOKER_FINISH_LENGTH,  /* max_tokens reached */
 	STOKER_FINISH_END,     /* the model ended its text */
 	STOKER_FINISH_STOP,    /* a stop string came up */
-	STOKER_FINISH_CONTEXT, /* the context is full */
+	STOKER_FINISH_CONTEXT, /* the context has no room for another token */
 	STOKER_FINISH_CALLER,  /* the callback asked to stop */
 	STOKER_FINISH_FAILED,  /* an error or a cancellation, see the return value */
 };
@@ -177,11 +217,13 @@ enum stoker_finish {
 /**
  * struct stoker_generate_params - how far to generate
  * @max_tokens: 0: until the context is full
- * @stop: strings that end the text; they are not passed on
+ * @stop: strings of 1 to 256 bytes that end the text; they are not passed on
  * @stop_count: number of them
  * @ignore_end: nonzero goes on after end-of-text tokens
  * @text: receives whole characters as they come, what isn't UTF-8 as U+FFFD; nonzero stops
  * @context: handed to @text
+ * @decoder: keeps text back from one call to the next, of the same vocabulary and with stop strings
+ *	of its own in @stop's place; NULL: nothing is kept back when the call returns
  */
 struct stoker_generate_params {
 	uint32_t max_tokens;
@@ -190,12 +232,27 @@ struct stoker_generate_params {
 	int ignore_end;
 	int (*text)(void *context, const char *utf8, size_t bytes);
 	void *context;
+	struct stoker_decoder *decoder;
 };
 
-/** struct stoker_generate_result - what came of it */
+#define STOKER_NO_TOKEN UINT32_MAX
+
+/**
+ * struct stoker_generate_result - what came of it
+ * @tokens: so many were sampled and are in the context now, the last ones of
+ *	stoker_session_tokens()
+ * @finish: what ended it
+ * @bytes: of text, passed on
+ * @held: so many tokens at the end of the context have given no text: they begin a stop string that
+ *	came up, or the decoder keeps their text back; may be more than @tokens with @decoder
+ * @token: the token that was sampled but isn't in the context: it ended the text, completed a stop
+ *	string, or couldn't be evaluated; otherwise STOKER_NO_TOKEN
+ */
 struct stoker_generate_result {
 	uint32_t tokens;
 	enum stoker_finish finish;
+	uint64_t bytes;
+	uint32_t held, token;
 };
 
 /**
@@ -204,12 +261,25 @@ struct stoker_generate_result {
  * @vocabulary: of the session's model
  * @result: receives how it ended, also on failure; may be NULL
  *
- * Every token whose text was passed on is in the context on return, with logits for what follows,
- * so that another call goes on where this one ended; the token that ended the text and the one that
- * completed a stop string are not.  Only @err and @result may be NULL.
+ * Every token whose text was passed on, or a part of it, is in the context on return, with logits
+ * for what follows, so that another call goes on where this one ended:
  *
- * Return: 0; -EINVAL for a bad stop string or a session without logits; -EDOM when the model gives
- * no finite logits; what stoker_session_eval() returns.
+ * - Nothing is sampled that the context has no room for.
+ * - The token that ended the text isn't in the context.  Nor is the token that completed a stop
+ *   string, unless text before the string came from it; the tokens before it, which spell the
+ *   string's beginning, are: stoker_session_truncate() drops them, @result has their number.
+ * - When @text asks to stop, the token that the text came from is put into the context first.
+ * - A cancellation is looked at between tokens.
+ * - What is kept back is passed on at the end, also of a cancelled call, unless @text asked to
+ * stop. With @params' decoder only when the text has ended (STOKER_FINISH_END): otherwise it stays
+ *   there for the next call, or stoker_decoder_flush().
+ * - When computing fails for another reason than a cancellation, text of one token that isn't in
+ *   the context may have been passed on.  What the context holds then, stoker_session_eval() says.
+ *
+ * The token that ended the text counts for the sampler.  Only @err and @result may be NULL.
+ *
+ * Return: 0; -EINVAL for a bad stop string, another model's vocabulary, or a session without
+ * logits; -EDOM when the model gives no finite logits; what stoker_session_eval() returns.
  */
 STOKER_API int stoker_generate(struct stoker_session *session, struct stoker_sampler *sampler,
 			       const struct stoker_vocabulary *vocabulary,
