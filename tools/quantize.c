@@ -253,8 +253,7 @@ int verb_quantize(int argc, char **argv)
 {
 	uint64_t threads = 0;
 	const struct option options[] = {
-		{ "threads", 't', OPTION_UINT, &threads, "N",
-		  "threads, 0: as many as there are CPUs" },
+		{ "threads", 't', OPTION_UINT, &threads, "N", "threads, 0: one for each core" },
 		{ 0 },
 	};
 	char *help = describe();
@@ -277,7 +276,7 @@ int verb_quantize(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if (!threads)
-		threads = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
+		threads = stoker_device_threads();
 	if (threads > MAX_THREADS)
 		threads = MAX_THREADS;
 	cancel_on_interrupt(NULL);

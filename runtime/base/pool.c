@@ -11,11 +11,11 @@
 #include <numa.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/cpus.h"
 #include "base/thread.h"
 
 enum {
@@ -378,73 +378,31 @@ void stoker_pool_run(struct stoker_pool *p, size_t count, size_t chunk, stoker_r
 	end_turn(p);
 }
 
-/* "max 100000" or "200000 100000": quota and period in microseconds. */
-static unsigned quota_of(const char *path)
-{
-	long quota, period;
-	unsigned cpus = 0;
-	FILE *f = fopen(path, "re");
-
-	if (!f)
-		return 0;
-	if (fscanf(f, "%ld %ld", &quota, &period) == 2 && quota > 0 && period > 0)
-		cpus = (unsigned)((quota + period - 1) / period);
-	fclose(f);
-	return cpus;
-}
-
-unsigned stoker_usable_cpus(void)
-{
-	char line[512], path[600];
-	unsigned cpus = 1, quota;
-	cpu_set_t set;
-	FILE *f;
-
-	if (!sched_getaffinity(0, sizeof(set), &set))
-		cpus = (unsigned)CPU_COUNT(&set);
-	quota = quota_of("/sys/fs/cgroup/cpu.max"); /* inside a container's own namespace */
-	if (quota)
-		cpus = MIN(cpus, quota);
-	f = fopen("/proc/self/cgroup", "re");
-	while (f && fgets(line, sizeof(line), f)) {
-		if (strncmp(line, "0::/", 4))
-			continue;
-		line[strcspn(line, "\n")] = 0;
-		/* every ancestor may carry a limit */
-		for (char *end = line + strlen(line); end > line + 3; end = strrchr(line, '/')) {
-			*end = 0;
-			snprintf(path, sizeof(path), "/sys/fs/cgroup%s/cpu.max", line + 3);
-			quota = quota_of(path);
-			if (quota)
-				cpus = MIN(cpus, quota);
-		}
-	}
-	if (f)
-		fclose(f);
-	return MAX(cpus, 1u);
-}
-
 /*
  * Workers go to different CPUs of the caller's mask when there is one for each; the scheduler does
  * better than we could otherwise.  On several NUMA nodes they are spread evenly.
  */
 static void place(pthread_t thread, unsigned index, unsigned threads)
 {
-	cpu_set_t allowed, one;
+	struct stoker_cpu_set allowed, own;
 	int node_count, wanted;
 
 	if (numa_available() < 0 || (node_count = numa_num_configured_nodes()) < 2)
 		return;
-	if (sched_getaffinity(0, sizeof(allowed), &allowed) ||
-	    (unsigned)CPU_COUNT(&allowed) < threads)
+	if (!stoker_allowed_cpus(&allowed))
 		return;
-	wanted = (int)(index % (unsigned)node_count);
-	CPU_ZERO(&one);
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-		if (CPU_ISSET(cpu, &allowed) && numa_node_of_cpu(cpu) == wanted)
-			CPU_SET(cpu, &one);
-	if (CPU_COUNT(&one))
-		pthread_setaffinity_np(thread, sizeof(one), &one);
+	if ((unsigned)CPU_COUNT_S(allowed.bytes, allowed.set) >= threads &&
+	    stoker_allowed_cpus(&own)) {
+		wanted = (int)(index % (unsigned)node_count);
+		for (size_t cpu = 0; cpu < 8 * own.bytes; cpu++)
+			if (CPU_ISSET_S(cpu, own.bytes, own.set) &&
+			    numa_node_of_cpu((int)cpu) != wanted)
+				CPU_CLR_S(cpu, own.bytes, own.set);
+		if (CPU_COUNT_S(own.bytes, own.set))
+			pthread_setaffinity_np(thread, own.bytes, own.set);
+		CPU_FREE(own.set);
+	}
+	CPU_FREE(allowed.set);
 }
 
 /* Frees all but the threads. */
@@ -499,6 +457,7 @@ int stoker_pool_create(unsigned threads, struct stoker_pool **out, struct stoker
 		struct worker *w = &p->workers[i];
 
 		w->pool = p;
+		w->credit = TRIAL_NS;
 		ret = stoker_thread_create(&w->thread, work, w);
 		if (ret) {
 			stoker_pool_destroy(&p);

@@ -9,13 +9,10 @@ enum { STOKER_POOL_MAX_THREADS = 512 };
 
 struct stoker_pool;
 
-/* @threads 0: as many as this process may really use, see stoker_usable_cpus(). */
+/* @threads 0: as many as this process may really use, see base/cpus.h. */
 int stoker_pool_create(unsigned threads, struct stoker_pool **pool, struct stoker_error *err);
 void stoker_pool_destroy(struct stoker_pool **pool);
 unsigned stoker_pool_threads(const struct stoker_pool *pool);
-
-/* CPUs of the affinity mask, but no more than the cgroup's CPU quota, at least 1. */
-unsigned stoker_usable_cpus(void);
 
 /*
  * Calls fn(context, thread, begin, end) for all of [0, count) in stretches of whole chunks.  Each

@@ -2,7 +2,13 @@
 /* Opening devices by name. */
 #include "device/device.h"
 
+#include "base/cpus.h"
 #include "base/use.h"
+
+unsigned stoker_device_threads(void)
+{
+	return stoker_usable_cpus();
+}
 
 int stoker_device_open(const struct stoker_device_params *params, struct stoker_device **device,
 		       struct stoker_error *err)

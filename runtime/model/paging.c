@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* A model whose experts stay on the drive: where in the files each is, and the pager's figures. */
+#include "base/cpus.h"
 #include "base/memory.h"
-#include "base/pool.h"
 #include "model/model.h"
 #include "pager/pager.h"
 

@@ -171,6 +171,7 @@ static const struct {
 	{ "bench", suite_bench },
 	{ "terminal", suite_terminal },
 	{ "pool", suite_pool },
+	{ "cpus", suite_cpus },
 	{ "odd_files", suite_odd_files },
 	{ "vocabulary", suite_vocabulary },
 };

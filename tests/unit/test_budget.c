@@ -13,47 +13,19 @@
 #include "device/device.h"
 #include "gguf/gguf.h"
 #include "model/forward.h"
+#include "root.h"
 
 static const char demo[] = "tools/demo-model/stoker-demo-Q4_K.gguf";
 static const uint32_t tokens[] = { 1, 39, 37, 32, 45, 72, 75, 207, 8, 141, 43, 117 };
-
-/* A folder that stands for the machine's: /proc and /sys as a test writes them. */
-static char root[64];
-
-static void write_below(const char *path, const char *text)
-{
-	char name[256];
-	FILE *f;
-
-	snprintf(name, sizeof(name), "%s%s", root, path);
-	for (char *at = name + strlen(root) + 1; (at = strchr(at, '/')); at++) {
-		*at = 0;
-		mkdir(name, 0700);
-		*at = '/';
-	}
-	f = fopen(name, "we");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-	fputs(text, f);
-	fclose(f);
-}
 
 static void make_root(uint64_t available_kib)
 {
 	char text[128];
 
-	strcpy(root, "/tmp/stoker-root-XXXXXX");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(root));
+	root_make();
 	snprintf(text, sizeof(text), "MemTotal: 64000000 kB\nMemAvailable:   %llu kB\n",
 		 (unsigned long long)available_kib);
-	write_below("/proc/meminfo", text);
-}
-
-static void remove_root(void)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -r '%s'", root);
-	CU_ASSERT_EQUAL(system(command), 0);
+	root_write("/proc/meminfo", text);
 }
 
 enum { UNKNOWN = 12345 }; /* which no test has for an answer */
@@ -70,45 +42,45 @@ static void test_available(void)
 	make_root(1000);
 	CU_ASSERT_EQUAL(available(), 1000 * 1024);
 	/* version 2: the least that a group and those around it leave, page cache is no use */
-	write_below("/proc/self/cgroup", "0::/outer/inner\n");
+	root_write("/proc/self/cgroup", "0::/outer/inner\n");
 	CU_ASSERT_EQUAL(available(), 1000 * 1024);
-	write_below("/sys/fs/cgroup/outer/inner/memory.max", "max\n");
-	write_below("/sys/fs/cgroup/outer/memory.max", "700000\n");
-	write_below("/sys/fs/cgroup/outer/memory.current", "300000\n");
+	root_write("/sys/fs/cgroup/outer/inner/memory.max", "max\n");
+	root_write("/sys/fs/cgroup/outer/memory.max", "700000\n");
+	root_write("/sys/fs/cgroup/outer/memory.current", "300000\n");
 	CU_ASSERT_EQUAL(available(), 400000);
-	write_below("/sys/fs/cgroup/outer/memory.stat",
-		    "anon 5\ninactive_file 20000\nactive_file 30000\n");
+	root_write("/sys/fs/cgroup/outer/memory.stat",
+		   "anon 5\ninactive_file 20000\nactive_file 30000\n");
 	CU_ASSERT_EQUAL(available(), 450000);
-	write_below("/sys/fs/cgroup/outer/inner/memory.max", "100000\n");
-	write_below("/sys/fs/cgroup/outer/inner/memory.current", "110000\n");
+	root_write("/sys/fs/cgroup/outer/inner/memory.max", "100000\n");
+	root_write("/sys/fs/cgroup/outer/inner/memory.current", "110000\n");
 	CU_ASSERT_EQUAL(available(), 0);
 	/* containerd's names have colons; no memory at all is a limit, too */
-	write_below("/proc/self/cgroup", "0::/system.slice:cri-containerd:abc\n");
-	write_below("/sys/fs/cgroup/system.slice:cri-containerd:abc/memory.max", "350000\n");
+	root_write("/proc/self/cgroup", "0::/system.slice:cri-containerd:abc\n");
+	root_write("/sys/fs/cgroup/system.slice:cri-containerd:abc/memory.max", "350000\n");
 	CU_ASSERT_EQUAL(available(), 350000);
-	write_below("/sys/fs/cgroup/system.slice:cri-containerd:abc/memory.max", "0\n");
+	root_write("/sys/fs/cgroup/system.slice:cri-containerd:abc/memory.max", "0\n");
 	CU_ASSERT_EQUAL(available(), 0);
 	/* version 1, and a group whose folder isn't there */
-	write_below("/proc/self/cgroup", "5:cpu:/x\n9:memory:/group\n");
+	root_write("/proc/self/cgroup", "5:cpu:/x\n9:memory:/group\n");
 	CU_ASSERT_EQUAL(available(), 1000 * 1024);
-	write_below("/sys/fs/cgroup/memory/group/memory.limit_in_bytes", "600000\n");
-	write_below("/sys/fs/cgroup/memory/group/memory.usage_in_bytes", "100000\n");
+	root_write("/sys/fs/cgroup/memory/group/memory.limit_in_bytes", "600000\n");
+	root_write("/sys/fs/cgroup/memory/group/memory.usage_in_bytes", "100000\n");
 	CU_ASSERT_EQUAL(available(), 500000);
 	/* mounted with others, with a link of its own or not; names that only look like it */
-	write_below("/proc/self/cgroup", "4:cpu,memory:/group\n");
+	root_write("/proc/self/cgroup", "4:cpu,memory:/group\n");
 	CU_ASSERT_EQUAL(available(), 500000);
-	write_below("/sys/fs/cgroup/cpu,memory/a/memory.limit_in_bytes", "200000\n");
-	write_below("/proc/self/cgroup", "4:cpu,memory:/a\n");
+	root_write("/sys/fs/cgroup/cpu,memory/a/memory.limit_in_bytes", "200000\n");
+	root_write("/proc/self/cgroup", "4:cpu,memory:/a\n");
 	CU_ASSERT_EQUAL(available(), 200000);
-	write_below("/proc/self/cgroup", "4:memory,cpu:/group\n");
+	root_write("/proc/self/cgroup", "4:memory,cpu:/group\n");
 	CU_ASSERT_EQUAL(available(), 500000);
-	write_below("/proc/self/cgroup", "4:memory2,cpu:/group\n7\n8:memory\n");
+	root_write("/proc/self/cgroup", "4:memory2,cpu:/group\n7\n8:memory\n");
 	CU_ASSERT_EQUAL(available(), 1000 * 1024);
-	write_below("/proc/meminfo", "MemAvailable: 0 kB\n");
+	root_write("/proc/meminfo", "MemAvailable: 0 kB\n");
 	CU_ASSERT_EQUAL(available(), 0);
-	write_below("/proc/meminfo", "MemTotal: 5 kB\n");
+	root_write("/proc/meminfo", "MemTotal: 5 kB\n");
 	CU_ASSERT_EQUAL(available(), UNKNOWN);
-	remove_root();
+	root_remove();
 }
 
 /*
@@ -212,15 +184,15 @@ static void test_auto(void)
 	CU_ASSERT_EQUAL(stoker_model_paging(model, &paging), -ENOENT);
 	plenty = logits_of(model, &session);
 	stoker_model_free(&model);
-	write_below("/proc/meminfo", "MemTotal: 5 kB\n");
+	root_write("/proc/meminfo", "MemTotal: 5 kB\n");
 	CU_ASSERT_EQUAL_FATAL(load_counted(device, demo, NULL, &model, NULL), 0);
 	CU_ASSERT_EQUAL(stoker_model_paging(model, &paging), -ENOENT);
 	stoker_model_free(&model);
 
 	/* a cgroup leaves too little: experts are paged, within fifteen sixteenths of it */
-	write_below("/proc/meminfo", "MemAvailable: 1000000 kB\n");
-	write_below("/proc/self/cgroup", "0::/small\n");
-	write_below("/sys/fs/cgroup/small/memory.max", "27262976\n");
+	root_write("/proc/meminfo", "MemAvailable: 1000000 kB\n");
+	root_write("/proc/self/cgroup", "0::/small\n");
+	root_write("/sys/fs/cgroup/small/memory.max", "27262976\n");
 	CU_ASSERT_EQUAL_FATAL(load_counted(device, demo, &params, &model, NULL), 0);
 	CU_ASSERT_EQUAL_FATAL(stoker_model_paging(model, &paging), 0);
 	CU_ASSERT_EQUAL(paging.memory, 27262976 / 16 * 15);
@@ -242,7 +214,7 @@ static void test_auto(void)
 	free(plenty);
 	free(little);
 	free(most);
-	remove_root();
+	root_remove();
 	stoker_device_close(&device);
 }
 
@@ -275,17 +247,17 @@ static void test_refusal(void)
 	make_root(1 << 20);
 	check_refused(device, &small);
 	check_refused(device, &for_huge);
-	write_below("/proc/meminfo", "MemAvailable: 2000 kB\n");
+	root_write("/proc/meminfo", "MemAvailable: 2000 kB\n");
 	check_refused(device, &any);
 	/* a limit that is used up, or nearly, is no missing one */
-	write_below("/proc/meminfo", "MemAvailable: 1000000 kB\n");
-	write_below("/proc/self/cgroup", "0::/full\n");
-	write_below("/sys/fs/cgroup/full/memory.max", "1000000\n");
-	write_below("/sys/fs/cgroup/full/memory.current", "1000000\n");
+	root_write("/proc/meminfo", "MemAvailable: 1000000 kB\n");
+	root_write("/proc/self/cgroup", "0::/full\n");
+	root_write("/sys/fs/cgroup/full/memory.max", "1000000\n");
+	root_write("/sys/fs/cgroup/full/memory.current", "1000000\n");
 	check_refused(device, &any);
-	write_below("/sys/fs/cgroup/full/memory.current", "999990\n");
+	root_write("/sys/fs/cgroup/full/memory.current", "999990\n");
 	check_refused(device, &any);
-	remove_root();
+	root_remove();
 	stoker_device_close(&device);
 }
 
@@ -305,19 +277,19 @@ static void test_large_cache(void)
 	CU_ASSERT(model->needs.dense + model->needs.cache > 128 << 10);
 	CU_ASSERT_EQUAL(model->memory, 0);
 	stoker_model_free(&model);
-	write_below("/proc/meminfo", "MemAvailable: 32768 kB\n");
+	root_write("/proc/meminfo", "MemAvailable: 32768 kB\n");
 	CU_ASSERT_EQUAL_FATAL(load_counted(device, demo, &params, &model, &err), 0);
 	CU_ASSERT_EQUAL(stoker_model_paging(model, &paging), -ENOENT);
 	CU_ASSERT_EQUAL(model->memory, 0);
 	stoker_model_free(&model);
 	/* files that don't fit are what is refused */
 	counted.made = 0;
-	write_below("/proc/meminfo", "MemAvailable: 64 kB\n");
+	root_write("/proc/meminfo", "MemAvailable: 64 kB\n");
 	CU_ASSERT_EQUAL(load_counted(device, dense, &params, &model, &err), -ENOMEM);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "isn't enough memory"));
 	CU_ASSERT_PTR_NULL(strstr(err.message, "--memory"));
 	CU_ASSERT_EQUAL(counted.made, 0);
-	remove_root();
+	root_remove();
 	stoker_device_close(&device);
 }
 
@@ -357,7 +329,7 @@ static void test_memory_of_its_own(void)
 	CU_ASSERT_EQUAL_FATAL(load_counted(device, demo, &params, &model, NULL), 0);
 	stoker_model_free(&model);
 	device->shares_memory = true;
-	remove_root();
+	root_remove();
 	stoker_device_close(&device);
 }
 

@@ -23,7 +23,8 @@ struct stoker_device;
  * struct stoker_device_params - how to open a device; all zero is a good default
  * @name: "cpu", "vulkan" for the best Vulkan device, "vulkan:1" for the one of that number, or
  *	"vulkan:radeon" for one with that in its name; NULL is "cpu"
- * @threads: of the CPU, 0 for as many as the process may use (affinity and cgroup)
+ * @threads: of the CPU, 0 for one for each core that the process may use
+ *	(affinity and CPU quota of its cgroups)
  * @exact: nonzero computes with 32-bit float activations throughout, for verification; slower
  */
 struct stoker_device_params {
@@ -98,6 +99,9 @@ STOKER_API int stoker_device_shares_memory(const struct stoker_device *device);
 
 /** stoker_device_memory_left() - of a GPU's own, in bytes, now; 0: none, or it isn't known. */
 STOKER_API uint64_t stoker_device_memory_left(const struct stoker_device *device);
+
+/** stoker_device_threads() - how many the CPU computes with when it isn't told, at least 1. */
+STOKER_API unsigned stoker_device_threads(void);
 
 /** stoker_device_description() - one line: "cpu: 2 threads, avx512". */
 STOKER_API const char *stoker_device_description(const struct stoker_device *device);
