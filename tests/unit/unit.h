@@ -34,6 +34,7 @@ void suite_vectors(void);
 void suite_bench(void);
 void suite_odd_files(void);
 void suite_terminal(void);
+void suite_reasoning(void);
 
 /* One test of the suite that was added last. */
 #define TEST(function)                                                                             \

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What a model thinks, told apart from what it answers, while the text comes.
+ *
+ * Two ways are in use.  Most models begin with a pair of tags around their reasoning; tags that
+ * come later, when the answer has begun, are text like any other.  Others write several messages,
+ * each with a header that names its channel (harmony), all marked by control tokens.
+ */
+#include "reasoning.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_SPACE = 256 }; /* white space kept back until it is known what follows */
+
+/* @header follows the tag that opens and belongs to it. */
+struct pair {
+	const char *open, *close, *header;
+};
+
+static const struct pair pairs[] = {
+	{ "<think>", "</think>" },
+	{ "<thinking>", "</thinking>" },
+	{ "<thought>", "</thought>" },
+	{ "<reasoning>", "</reasoning>" },
+	{ "<seed:think>", "</seed:think>" },
+	{ "<longcat_think>", "</longcat_think>" },
+	{ "[THINK]", "[/THINK]" },
+	{ "<|START_THINKING|>", "<|END_THINKING|>" },
+	{ "<|begin_of_thought|>", "<|end_of_thought|>" },
+	{ "<|inner_prefix|>", "<|inner_suffix|>" },
+	{ "<|think|>", "<|end|>" },
+	{ "<|channel>", "<channel|>", "thought" },
+	{ "<unused94>", "<unused95>", "thought" },
+	{ "\xe2\x97\x81think\xe2\x96\xb7", "\xe2\x97\x81/think\xe2\x96\xb7" },
+};
+
+enum { PAIRS = sizeof(pairs) / sizeof(*pairs) };
+
+enum state {
+	BEGIN,	/* of the answer, or of reasoning: nothing but white space so far */
+	THINK,	/* within a pair of tags */
+	ANSWER, /* to the end */
+	HEADER, /* of a message: who speaks, to whom, on what channel */
+	BODY,	/* of a message */
+};
+
+struct splitter {
+	part_function put;
+	void *context;
+	enum state state;
+	const struct pair *pair;
+	bool trim;	/* white space that comes next is not part of the text */
+	bool header;	/* of the pair, may come next */
+	enum part body; /* which part a message's body is */
+	bool channel_named;
+	char channel[64];
+	size_t channel_length;
+	char *held; /* what isn't settled yet */
+	size_t length, room;
+};
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+static size_t leading_space(const char *text, size_t bytes)
+{
+	size_t n = 0;
+
+	while (n < bytes && is_space(text[n]))
+		n++;
+	return n;
+}
+
+static size_t without_trailing_space(const char *text, size_t bytes)
+{
+	while (bytes && is_space(text[bytes - 1]))
+		bytes--;
+	return bytes;
+}
+
+static void drop(struct splitter *s, size_t bytes)
+{
+	memmove(s->held, s->held + bytes, s->length - bytes);
+	s->length -= bytes;
+}
+
+/* Hands on the first @bytes of what is held. */
+static int settle(struct splitter *s, enum part part, size_t bytes)
+{
+	const int ret = bytes ? s->put(s->context, part, s->held, bytes) : 0;
+
+	drop(s, bytes);
+	return ret;
+}
+
+static void begin_reasoning(struct splitter *s, const struct pair *pair)
+{
+	s->state = THINK;
+	s->pair = pair;
+	s->trim = true;
+	s->header = pair->header != NULL;
+}
+
+static void end_reasoning(struct splitter *s)
+{
+	s->state = BEGIN;
+	s->trim = true;
+}
+
+/* One step at the beginning; false when more text is needed. */
+static bool step_begin(struct splitter *s, bool final, int *ret)
+{
+	const size_t space = leading_space(s->held, s->length), rest = s->length - space;
+	bool open = rest == 0 && space <= MAX_SPACE;
+
+	for (size_t i = 0; i < PAIRS; i++) {
+		const size_t n = strlen(pairs[i].open);
+
+		if (rest >= n && !memcmp(s->held + space, pairs[i].open, n)) {
+			drop(s, space + n);
+			begin_reasoning(s, &pairs[i]);
+			return true;
+		}
+		open = open || (rest && rest < n && !memcmp(s->held + space, pairs[i].open, rest));
+	}
+	if (open && !final)
+		return false;
+	if (s->trim)
+		drop(s, space);
+	if (rest || !s->trim)
+		s->state = ANSWER;
+	*ret = settle(s, PART_ANSWER, s->length);
+	return false;
+}
+
+/* How many bytes of reasoning are settled: neither a part of the closing tag nor space before it.
+ */
+static size_t settled_reasoning(const struct splitter *s)
+{
+	const size_t most = strlen(s->pair->close) - 1;
+	size_t keep = s->length < most ? s->length : most, rest;
+
+	while (keep && memcmp(s->held + s->length - keep, s->pair->close, keep) != 0)
+		keep--;
+	rest = s->length - keep;
+	const size_t settled = without_trailing_space(s->held, rest);
+
+	return rest - settled > MAX_SPACE ? rest : settled;
+}
+
+/* The pair's own header, on a line by itself; false when more text is needed. */
+static bool skip_header(struct splitter *s, bool final)
+{
+	const size_t n = strlen(s->pair->header), got = s->length < n ? s->length : n;
+	const bool same = !memcmp(s->held, s->pair->header, got);
+
+	if (same && got < n && !final)
+		return false;
+	if (same && got == n)
+		drop(s, n);
+	s->header = false;
+	return true;
+}
+
+static bool step_think(struct splitter *s, bool final, int *ret)
+{
+	const size_t n = strlen(s->pair->close);
+	const char *end;
+
+	if (s->header && !skip_header(s, final))
+		return false;
+	if (s->trim)
+		drop(s, leading_space(s->held, s->length));
+	if (!s->length)
+		return false;
+	s->trim = false;
+	end = memmem(s->held, s->length, s->pair->close, n);
+	if (!end) {
+		*ret = settle(s, PART_REASONING,
+			      final ? without_trailing_space(s->held, s->length)
+				    : settled_reasoning(s));
+		return false;
+	}
+	const size_t before = (size_t)(end - s->held);
+	const size_t text = without_trailing_space(s->held, before);
+
+	*ret = settle(s, PART_REASONING, text);
+	drop(s, before - text + n);
+	end_reasoning(s);
+	return !*ret;
+}
+
+/* The channel's name is looked at as a whole, once the message begins. */
+static void take_header(struct splitter *s)
+{
+	const size_t left = s->channel_named ? sizeof(s->channel) - 1 - s->channel_length : 0;
+	const size_t n = s->length < left ? s->length : left;
+
+	memcpy(s->channel + s->channel_length, s->held, n);
+	s->channel_length += n;
+	drop(s, s->length);
+}
+
+static int advance(struct splitter *s, bool final)
+{
+	bool more = true;
+	int ret = 0;
+
+	while (more && s->length && !ret) {
+		more = false;
+		if (s->state == BEGIN)
+			more = step_begin(s, final, &ret);
+		else if (s->state == THINK)
+			more = step_think(s, final, &ret);
+		else if (s->state == HEADER)
+			take_header(s);
+		else
+			ret = settle(s, s->state == BODY ? s->body : PART_ANSWER, s->length);
+	}
+	return ret;
+}
+
+int splitter_text(struct splitter *s, const char *text, size_t bytes)
+{
+	if (s->length + bytes > s->room) {
+		const size_t room = 2 * (s->length + bytes) + 256;
+		char *more = realloc(s->held, room);
+
+		if (!more)
+			return -ENOMEM;
+		s->held = more;
+		s->room = room;
+	}
+	if (bytes)
+		memcpy(s->held + s->length, text, bytes);
+	s->length += bytes;
+	return advance(s, false);
+}
+
+int splitter_end(struct splitter *s)
+{
+	return advance(s, true);
+}
+
+/* "final" and no channel are the answer; "analysis", "commentary" and what else there is aren't. */
+static enum part part_of_channel(struct splitter *s)
+{
+	const char *name = s->channel;
+
+	s->channel[s->channel_length] = 0;
+	name += strspn(name, " \n\t");
+	return !*name || !strncmp(name, "final", 5) ? PART_ANSWER : PART_REASONING;
+}
+
+/* Harmony: <|start|>ROLE<|channel|>NAME<|message|>TEXT<|end|>; others say <|begin|>, <|content|>.
+ */
+static void take_message_mark(struct splitter *s, const char *name)
+{
+	const bool ends = s->state == BODY && !strcmp(name, "<|end|>");
+
+	if (ends || !strcmp(name, "<|start|>") || !strcmp(name, "<|begin|>") ||
+	    !strcmp(name, "<|channel|>")) {
+		s->state = HEADER;
+		s->channel_length = 0;
+		s->channel_named = !strcmp(name, "<|channel|>");
+	} else if (!strcmp(name, "<|message|>") || !strcmp(name, "<|content|>")) {
+		s->body = part_of_channel(s);
+		s->state = BODY;
+	}
+}
+
+int splitter_control(struct splitter *s, const char *name)
+{
+	int ret = 0;
+
+	if (s->state == THINK && !strcmp(name, s->pair->close)) {
+		ret = advance(s, true);
+		drop(s, s->length);
+		end_reasoning(s);
+		return ret;
+	}
+	for (size_t i = 0; s->state != THINK && i < PAIRS; i++)
+		if (!strcmp(name, pairs[i].open)) {
+			ret = advance(s, true);
+			drop(s, s->length);
+			begin_reasoning(s, &pairs[i]);
+			return ret;
+		}
+	if (s->state == THINK)
+		return 0;
+	ret = advance(s, s->state != BEGIN);
+	take_message_mark(s, name);
+	return ret;
+}
+
+struct splitter *splitter_create(const char *opening, size_t bytes, part_function put,
+				 void *context)
+{
+	struct splitter *s = calloc(1, sizeof(*s));
+	const size_t end = without_trailing_space(opening, bytes);
+
+	if (!s)
+		return NULL;
+	s->put = put;
+	s->context = context;
+	for (size_t i = 0; i < PAIRS; i++) {
+		const size_t n = strlen(pairs[i].open);
+
+		if (end >= n && !memcmp(opening + end - n, pairs[i].open, n))
+			begin_reasoning(s, &pairs[i]);
+	}
+	return s;
+}
+
+void splitter_free(struct splitter *s)
+{
+	if (s)
+		free(s->held);
+	free(s);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* What a model thinks, told apart from what it answers, while the text comes. */
+#ifndef STOKER_TOOL_REASONING_H
+#define STOKER_TOOL_REASONING_H
+
+#include <stddef.h>
+
+enum part { PART_ANSWER, PART_REASONING };
+
+/* Receives pieces of text as they are settled; nonzero stops. */
+typedef int (*part_function)(void *context, enum part part, const char *text, size_t bytes);
+
+struct splitter;
+
+/*
+ * @opening: how the prompt ends, @bytes that the template wrote: it may have begun the reasoning.
+ * NULL without memory.
+ */
+struct splitter *splitter_create(const char *opening, size_t bytes, part_function put,
+				 void *context);
+void splitter_free(struct splitter *s);
+
+/* Text, in pieces of any size.  Nonzero: what @put returned, or -ENOMEM. */
+int splitter_text(struct splitter *s, const char *text, size_t bytes);
+/* A control token, spelled out.  Those that mark no reasoning are left out. */
+int splitter_control(struct splitter *s, const char *name);
+/* No more text will come. */
+int splitter_end(struct splitter *s);
+
+#endif
