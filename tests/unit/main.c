@@ -170,6 +170,7 @@ static const struct {
 	{ "vectors", suite_vectors },
 	{ "bench", suite_bench },
 	{ "terminal", suite_terminal },
+	{ "messages", suite_messages },
 	{ "reasoning", suite_reasoning },
 	{ "pool", suite_pool },
 	{ "cpus", suite_cpus },
