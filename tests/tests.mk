@@ -15,12 +15,17 @@ $(BUILD)/unit: $(TEST_OBJECTS) $(TESTED_TOOLS:%=$(BUILD)/tools/%.o) $(KEEP_LOADE
 test: unit e2e
 unit: $(BUILD)/unit
 	$(BUILD)/unit
-e2e: all $(BUILD)/faultfs
+e2e: all $(BUILD)/faultfs $(BUILD)/scripted $(BUILD)/terminal
 	tests/e2e/tool.sh $(BUILD)
+	tests/e2e/chat.sh $(BUILD)
 	tests/e2e/faults.sh $(BUILD)
 	tests/e2e/install.sh $(BUILD)
 $(BUILD)/faultfs: tests/e2e/faultfs.c
 	$(CC) $(BASE_FLAGS) -Wno-conversion $(CFLAGS) $< -o $@
+$(BUILD)/scripted: tests/e2e/scripted.c $(INTERNAL) $(KEEP_LOADED)
+	$(CC) $(BASE_FLAGS) -Wno-conversion $(CFLAGS) $(LDFLAGS) $(if $(KEEP_LOADED),-rdynamic) $^ $(LDLIBS) -o $@
+$(BUILD)/terminal: tests/e2e/terminal.c
+	$(CC) $(BASE_FLAGS) -Wno-conversion $(CFLAGS) $< -lutil -o $@
 
 # The suites under a sanitizer; the program's own tests run under it too.  Shaders aren't instrumented:
 # one variant of the Vulkan device will do.
@@ -35,8 +40,9 @@ tsan:
 	$(MAKE) SANITIZE=thread $(BUILD)/thread/unit
 	$(BUILD)/thread/unit base pool store session vulkan pager paging
 .PHONY: e2e-tool
-e2e-tool: all $(BUILD)/faultfs
+e2e-tool: all $(BUILD)/faultfs $(BUILD)/scripted $(BUILD)/terminal
 	tests/e2e/tool.sh $(BUILD)
+	tests/e2e/chat.sh $(BUILD)
 	tests/e2e/faults.sh $(BUILD)
 
 # The Vulkan device at other subgroup sizes, under GPU-assisted validation, and on newer drivers.

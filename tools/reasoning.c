@@ -9,7 +9,6 @@
 #include "reasoning.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -272,6 +271,20 @@ static void take_message_mark(struct splitter *s, const char *name)
 		s->body = part_of_channel(s);
 		s->state = BODY;
 	}
+}
+
+bool splitter_knows(const char *name)
+{
+	static const char *const marks[] = { "<|start|>",   "<|begin|>",   "<|channel|>",
+					     "<|message|>", "<|content|>", "<|end|>" };
+
+	for (size_t i = 0; i < sizeof(marks) / sizeof(*marks); i++)
+		if (!strcmp(name, marks[i]))
+			return true;
+	for (size_t i = 0; i < PAIRS; i++)
+		if (!strcmp(name, pairs[i].open) || !strcmp(name, pairs[i].close))
+			return true;
+	return false;
 }
 
 int splitter_control(struct splitter *s, const char *name)

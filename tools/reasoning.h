@@ -3,6 +3,7 @@
 #ifndef STOKER_TOOL_REASONING_H
 #define STOKER_TOOL_REASONING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum part { PART_ANSWER, PART_REASONING };
@@ -22,7 +23,9 @@ void splitter_free(struct splitter *s);
 
 /* Text, in pieces of any size.  Nonzero: what @put returned, or -ENOMEM. */
 int splitter_text(struct splitter *s, const char *text, size_t bytes);
-/* A control token, spelled out.  Those that mark no reasoning are left out. */
+/* Whether a token of this name marks reasoning or a channel. */
+bool splitter_knows(const char *name);
+/* Such a token, spelled out; another one changes nothing. */
 int splitter_control(struct splitter *s, const char *name);
 /* No more text will come. */
 int splitter_end(struct splitter *s);

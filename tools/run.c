@@ -1,41 +1,13 @@
 // SPDX-License-Identifier: MIT
 /* stoker run: text from a prompt, or a conversation. */
-#include "tool.h"
+#include "run.h"
 
-#include <editline/readline.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "sampling.h"
+#include "terminal.h"
 #include "trace.h"
-
-struct run {
-	struct compute_options compute;
-	struct sampling_options sampling;
-	const char *model, *prompt, *file, *system, *kv, *trace, *profile, *pre;
-	uint64_t tokens, context;
-	struct string_list stop;
-	bool chat, stats, json, ignore_end;
-
-	struct stoker_device *on;
-	struct stoker_model *loaded;
-	struct stoker_gguf *gguf;
-	struct stoker_vocabulary *vocabulary;
-	struct stoker_session *session;
-	struct stoker_sampler *sampler;
-	FILE *trace_file;
-	struct stoker_profile *recorded;
-	double load_seconds;
-};
-
-/* What one generation took. */
-struct timing {
-	size_t prompt_tokens;
-	double prompt_seconds, text_seconds;
-	struct stoker_generate_result result;
-};
 
 struct text {
 	char *data;
@@ -47,8 +19,11 @@ static int take_text(void *context, const char *utf8, size_t bytes)
 {
 	struct text *t = context;
 
-	if (t->print && (fwrite(utf8, 1, bytes, stdout) != bytes || fflush(stdout)))
-		return 1;
+	if (t->print) {
+		put_text(stdout, utf8, bytes);
+		if (fflush(stdout))
+			return 1;
+	}
 	if (t->length + bytes + 1 > t->room) {
 		const size_t room = 2 * (t->length + bytes) + 256;
 		char *more = realloc(t->data, room);
@@ -113,7 +88,7 @@ static void print_plan(const struct run *r, double measured)
 			planned, 100 * (measured / planned - 1));
 }
 
-static void print_stats(const struct run *r, const struct timing *t)
+void print_stats(const struct run *r, const struct timing *t)
 {
 	struct stoker_model_info info;
 	char size[16], cache_size[16], scratch_size[16], peak[16];
@@ -186,7 +161,7 @@ static int once(struct run *r, const char *prompt, size_t bytes)
 		status = failf("the prompt has %zu tokens, the context %u", count,
 			       stoker_session_context(r->session));
 	if (!r->json && bytes && !status) {
-		fwrite(prompt, 1, bytes, stdout);
+		put_text(stdout, prompt, bytes);
 		fflush(stdout);
 	}
 	if (!status)
@@ -200,105 +175,6 @@ static int once(struct run *r, const char *prompt, size_t bytes)
 		print_stats(r, &timing);
 	free(tokens);
 	free(text.data);
-	return status;
-}
-
-struct conversation {
-	struct stoker_message messages[512];
-	size_t count;
-	uint32_t *tokens; /* what the session holds, for reuse of the common beginning */
-	size_t token_count;
-};
-
-static char *read_turn(bool terminal)
-{
-	char *line = NULL;
-	size_t room = 0;
-	ssize_t n;
-
-	if (terminal)
-		return readline("> ");
-	n = getline(&line, &room, stdin);
-	if (n <= 0) {
-		free(line);
-		return NULL;
-	}
-	if (line[n - 1] == '\n')
-		line[n - 1] = 0;
-	return line;
-}
-
-/* The session keeps what the new prompt has in common with what it holds. */
-static int turn(struct run *r, struct conversation *c, struct text *text, struct timing *timing)
-{
-	uint32_t *tokens = NULL;
-	size_t count = 0, same = 0;
-	struct stoker_error err;
-	char *prompt = NULL;
-	int status;
-
-	if (stoker_chat_apply(r->vocabulary, c->messages, c->count, 1, &prompt, &err))
-		return fail(&err);
-	if (stoker_tokenize(r->vocabulary, prompt, strlen(prompt),
-			    STOKER_TOKENIZE_ADD | STOKER_TOKENIZE_SPECIAL, &tokens, &count, &err)) {
-		free(prompt);
-		return fail(&err);
-	}
-	free(prompt);
-	while (same < c->token_count && same + 1 < count && tokens[same] == c->tokens[same])
-		same++;
-	if (stoker_session_truncate(r->session, (uint32_t)same)) {
-		stoker_session_truncate(r->session, 0);
-		same = 0;
-	}
-	status = generate(r, tokens + same, count - same, text, timing);
-	free(c->tokens);
-	c->tokens = tokens;
-	c->token_count = count; /* the answer is tokenized anew with the next turn */
-	if (stoker_session_position(r->session) < count)
-		c->token_count = 0;
-	return status;
-}
-
-static int converse(struct run *r)
-{
-	const bool terminal = isatty(0) && isatty(1);
-	struct conversation c = { .count = 0 };
-	struct timing timing = { 0 };
-	int status = EXIT_OK;
-	char *line;
-
-	if (r->system)
-		c.messages[c.count++] = (struct stoker_message){ "system", strdup(r->system) };
-	if (terminal)
-		fprintf(stderr, "%s, template %s; end with Ctrl-D\n",
-			stoker_device_description(r->on), stoker_chat_format(r->vocabulary));
-	while (c.count + 2 < sizeof(c.messages) / sizeof(*c.messages) &&
-	       (line = read_turn(terminal))) {
-		struct text text = { .print = true };
-
-		if (!*line) {
-			free(line);
-			continue;
-		}
-		if (terminal)
-			add_history(line);
-		c.messages[c.count++] = (struct stoker_message){ "user", line };
-		cancel_on_interrupt(r->session);
-		status = turn(r, &c, &text, &timing);
-		putchar('\n');
-		if (status == EXIT_INTERRUPTED)
-			status = EXIT_OK; /* only the answer is cut short */
-		c.messages[c.count++] =
-			(struct stoker_message){ "assistant", text.data ? text.data : strdup("") };
-		if (status)
-			break;
-	}
-	if (r->stats && timing.prompt_tokens)
-		print_stats(r, &timing);
-	for (size_t i = 0; i < c.count; i++)
-		free((char *)c.messages[i].content);
-	free(c.tokens);
 	return status;
 }
 
@@ -446,9 +322,10 @@ static bool is_usable(const struct run *r)
 			fputs("stoker: --stop takes a text that isn't empty\n", stderr);
 			return false;
 		}
-	if (r->chat ? r->prompt || r->file || r->json : r->system || (r->prompt && r->file)) {
-		fputs("stoker: these don't go together: --chat with -p, -f or --json; --system "
-		      "without --chat; -p with -f\n",
+	if (r->chat ? r->prompt || r->file || r->json
+		    : r->system || r->hide_reasoning || (r->prompt && r->file)) {
+		fputs("stoker: these don't go together: --chat with -p, -f or --json; --system or "
+		      "--hide-reasoning without --chat; -p with -f\n",
 		      stderr);
 		return false;
 	}
@@ -483,9 +360,12 @@ int verb_run(int argc, char **argv)
 		  "read the prompt from a file, - for standard input" },
 		{ "tokens", 'n', OPTION_UINT, &r.tokens, "N",
 		  "generate at most N tokens, 0: until the end (0)" },
-		{ "chat", 0, OPTION_FLAG, &r.chat, NULL, "hold a conversation, a line a turn" },
+		{ "chat", 0, OPTION_FLAG, &r.chat, NULL,
+		  "hold a conversation; \"/help\" in it lists commands" },
 		{ "system", 0, OPTION_STRING, &r.system, "TEXT",
 		  "system message of the conversation" },
+		{ "hide-reasoning", 0, OPTION_FLAG, &r.hide_reasoning, NULL,
+		  "don't show what the model thinks before it answers" },
 		{ "ctx", 'c', OPTION_UINT, &r.context, "N",
 		  "context size (the model's, at most 4096)" },
 		VOCABULARY_OPTION(&r.pre),

@@ -1,0 +1,309 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Conversations with models whose words are known, through pipes and terminals.  usage: chat.sh BUILD
+set -u
+stoker=$1/stoker scripted=$1/scripted terminal=$1/terminal
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+# shellcheck source=tests/e2e/results.sh
+. tests/e2e/results.sh
+export TERM=xterm LC_ALL=C
+unset NO_COLOR
+
+chatml="{% for m in messages %}{{'<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+printf '%s' "$chatml" >"$scratch/chatml"
+"$scripted" "$scratch/plain.gguf" 512 "$scratch/chatml" '\n=Hello, ~world. ~42 😀~<|im_end|>'
+"$scripted" "$scratch/think.gguf" 256 "$scratch/chatml" '\n=<think>~secret ~thought~</think>~ Answer 7~<|im_end|>'
+"$scripted" "$scratch/endless.gguf" 40000 "$scratch/chatml" '\n=begun ~and on ~and on and ~^'
+"$scripted" "$scratch/control.gguf" 256 "$scratch/chatml" $'\\n=\e]0;x\a~\xe2\x80\xaeevil~<|im_end|>'
+"$scripted" "$scratch/bare.gguf" 256 - '\n=x~<|im_end|>'
+"$scripted" "$scratch/end.gguf" 256 "$scratch/chatml" +add_eos '\n=Hello, ~world. ~42 😀~<|im_end|>' 'a=b~c~d'
+
+# chat NAME MODEL INPUT OPTION...: through a pipe; $out, $err and $status are what came
+chat() {
+	local model=$scratch/$1.gguf input=$2
+	shift 2
+	printf '%b' "$input" | "$stoker" run -m "$model" --chat --temp 0 -t 1 "$@" >"$scratch/out" 2>"$scratch/err"
+	status=$?
+	out=$(cat "$scratch/out")
+	err=$(cat "$scratch/err")
+}
+# is NAME TEST...
+is() {
+	local name=$1
+	shift
+	if "$@"; then ok "$name"; else
+		bad "$name"
+		printf '    status %s, output %q, errors %q\n' "$status" "$out" "$err"
+	fi
+}
+# typed NAME COMMAND... < SCRIPT: on a terminal
+typed() {
+	local name=$1
+	shift
+	if "$terminal" "$@" 2>"$scratch/err"; then ok "$name"; else
+		bad "$name"
+		cat "$scratch/err"
+	fi
+}
+has() { [[ $1 == *"$2"* ]]; }
+hello='Hello, world. 42 😀'
+
+chat plain 'hi\n\nthere\n'
+is "two turns" [ "$status $out" = "0 $hello"$'\n'"$hello" ]
+chat plain ''
+is "no input" [ "$status$out$err" = 0 ]
+chat plain 'hi'
+is "a last line without an end" [ "$status $out" = "0 $hello" ]
+chat plain 'hi\r\n/quit\r\nnever\r\n'
+is "CRLF" [ "$status $out" = "0 $hello" ]
+"$stoker" run -m "$scratch/plain.gguf" --chat --temp 0 -t 1 <&- >"$scratch/out" 2>"$scratch/err"
+status=$? out=$(cat "$scratch/out") err=$(cat "$scratch/err")
+is "standard input is closed" [ "$status$out$err" = 0 ]
+chat plain 'a\\\nb\n/save '"$scratch"'/a.json\n'
+is "a line goes on behind a backslash" grep -qF '"content": "a\nb"' "$scratch/a.json"
+is "what is saved is its owner's" [ "$(stat -c %a "$scratch/a.json")" = 600 ]
+chat plain '"""one\n/two\nthree"""\n//four\nfive\\\\\n/save '"$scratch"'/b.json\n'
+is "a text of several lines, a slash, two backslashes" [ "$(grep -c -e '"one\\n/two\\nthree"' -e '"/four"' -e '"five\\\\\\\\"' "$scratch/b.json")" = 3 ]
+chat plain 'caf\xe9 \xff na\xc3\xafve\n/save '"$scratch"'/c.json\n'
+is "what isn't UTF-8" grep -qF $'"caf\xef\xbf\xbd \xef\xbf\xbd na\xc3\xafve"' "$scratch/c.json"
+chat plain '/juggle now\nhi\n'
+is "an unknown command" [ "$status $out" = "1 $hello" ]
+is "an unknown command is named" has "$err" 'no command "/juggle"'
+chat plain '/help\n'
+is "help" has "$err" "/system TEXT"
+chat plain '/stats\nhi\n/stats\n'
+is "figures only of turns that ran" [ "$(grep -c "^text  *3 tokens" "$scratch/err") $(grep -c "no answer yet" "$scratch/err")" = "1 1" ]
+chat plain '/system Be brief.\nhi\n/system\n/clear\nho\n/retry\n/save '"$scratch"'/d.json\n'
+is "retry answers again" [ "$out" = "$hello"$'\n'"$hello"$'\n'"$hello" ]
+is "the system message stays, the rest is cleared" [ "$(grep -o '"content": .*"' "$scratch/d.json" | tr -d '\n')" = "\"content\": \"Be brief.\"\"content\": \"ho\"\"content\": \"$hello\"" ]
+chat plain "/load $scratch/d.json\n/retry\n/save\n"
+is "loading" [ "$status $out" = "0 $hello" ]
+echo '[{"role": 1}]' >"$scratch/hostile.json"
+chat plain "/load $scratch/hostile.json\n/load $scratch/none\n/load\n/save /dev/full\nhi\n"
+is "what can't be loaded" [ "$status $out" = "1 $hello" ]
+is "why it can't" has "$err" "hostile.json: message 1"
+chat plain '/retry\n/save\n/clear all\n'
+is "commands that can't be done" [ "$status $(wc -l <"$scratch/err")" = "1 3" ]
+
+# reasoning
+chat think 'hi\n'
+is "the answer alone is on standard output" [ "$status $out" = "0 Answer 7" ]
+is "reasoning is beside it" [ "$err" = "secret thought" ]
+chat think 'hi\nho\n' --hide-reasoning
+is "hidden reasoning" [ "$status $out$err" = $'0 Answer 7\nAnswer 7' ]
+chat think 'hi\n/save '"$scratch"'/e.json\n'
+is "reasoning is kept apart" grep -qF '"reasoning_content": "secret thought"' "$scratch/e.json"
+
+# longer than the context
+chat think "$(for i in 1 2 3 4 5 6 7 8; do printf 'question number %s\\n' $i; done)" --hide-reasoning --stats
+is "old turns give way" [ "$status $(grep -c '^Answer 7$' "$scratch/out")" = "0 8" ]
+is "it is said once" [ "$(grep -c 'longer than the context of 256' "$scratch/err")" = 1 ]
+chat think "hi\n$(printf 'x%.0s' {1..300})\n/save $scratch/f.json\nho\n" --stats --hide-reasoning
+is "a turn that is too long" [ "$status $out" = $'1 Answer 7\nAnswer 7' ]
+is "both figures" has "$err" "has room for 256"
+is "it isn't kept" [ "$(grep -c '"role"' "$scratch/f.json")" = 2 ]
+is "figures of the turn that ran" grep -q "^text  *5 tokens" "$scratch/err"
+chat endless 'go\nagain\n' -c 64
+is "an answer that fills the context" has "$err" "the context of 64 tokens is full"
+
+# ends that a file wants added stay away from a prompt that goes on
+chat end 'hi\n'
+is "no end before the answer" [ "$status $out" = "0 $hello" ]
+"$stoker" run -m "$scratch/end.gguf" -p a -n 3 --temp 0 -t 1 >"$scratch/out" 2>"$scratch/err"
+status=$? out=$(cat "$scratch/out")
+is "no end before the text that goes on" [ "$status $out" = "0 abcd" ]
+
+chat bare 'hi\n'
+is "no template" [ $status = 1 ]
+is "what to do without" has "$err" "chat template"
+
+# signals
+for signal in TERM INT; do
+	for model in plain endless; do
+		mkfifo "$scratch/fifo"
+		"$stoker" run -m "$scratch/$model.gguf" --chat --temp 0 -t 1 -c 40000 <"$scratch/fifo" >"$scratch/out" 2>"$scratch/err" &
+		exec 7>"$scratch/fifo"
+		echo hi >&7
+		for _ in {1..100}; do
+			[ -s "$scratch/out" ] && break
+			sleep 0.05
+		done
+		sleep 0.2
+		kill -$signal $!
+		[ $signal$model = INTendless ] && sleep 0.2 && kill -$signal $!
+		wait $!
+		status=$? out=$(head -c 100 "$scratch/out") err=$(cat "$scratch/err")
+		exec 7>&-
+		rm "$scratch/fifo"
+		is "SIG$signal, $model" [ $status = $((128 + $(kill -l $signal))) ]
+	done
+done
+
+talk=("$stoker" run --chat --temp 0 -t 1)
+typed "ten turns on a terminal" "${talk[@]}" -m "$scratch/plain.gguf" <<'END'
+expect /help lists commands, Ctrl-D ends
+expect > 
+send café 你好 😀\n
+expect café 你好 😀
+expect Hello, world. 42 😀
+expect > 
+send first\\\nsecond\n
+expect Hello, world. 42 😀
+expect > 
+send """\nthird\n/fourth\n"""\n
+expect Hello, world. 42 😀
+expect > 
+send \e[200~pasted\rin two\e[201~\n
+expect Hello, world. 42 😀
+expect > 
+send //etc\n
+expect Hello, world. 42 😀
+expect > 
+# Ctrl-C clears what was typed; on an empty line it tells how to end
+send nonsense
+expect nonsense
+send \x03
+expect > 
+send \x03
+expect Ctrl-C once more ends
+expect > 
+send привет\n
+expect Hello, world. 42 😀
+expect > 
+# the line before, edited
+send \e[A\x7f\n
+expect приве
+expect Hello, world. 42 😀
+expect > 
+send /retry\n
+expect Hello, world. 42 😀
+expect > 
+send /nonsense\n
+expect no command "/nonsense"
+expect > 
+send /system Be brief.\n
+expect > 
+send שלום عليكم\n
+expect Hello, world. 42 😀
+expect > 
+send e\xcc\x81t\xc3\xa9\n
+expect Hello, world. 42 😀
+expect > 
+send /stats\n
+expect text     3 tokens
+expect > 
+send \x04
+end 0
+END
+typed "Ctrl-C stops the answer, not the program" "${talk[@]}" -m "$scratch/endless.gguf" -c 40000 <<'END'
+expect > 
+send go on\n
+expect and on and 
+send \x03
+expect > 
+send and again\n
+expect and on and 
+send \x03
+expect > 
+send \x03
+expect Ctrl-C once more ends
+send \x03
+end 130
+END
+typed "SIGTERM at the prompt" "${talk[@]}" -m "$scratch/plain.gguf" <<'END'
+expect > 
+send half a li
+expect half a li
+kill 15
+end 143
+END
+typed "SIGTERM while an answer comes" "${talk[@]}" -m "$scratch/endless.gguf" -c 40000 <<'END'
+expect > 
+send go\n
+expect and on and 
+kill 15
+end 143
+END
+typed "a turn that is too long isn't lost" "${talk[@]}" -m "$scratch/plain.gguf" -c 64 <<'END'
+expect > 
+send 1234567890 1234567890 1234567890 1234567890 1234567890 1234567890\n
+expect has room for 64
+expect > 
+send \e[A
+expect 1234567890 1234567890
+send \x15short\n
+expect Hello, world.
+expect > 
+send /quit\n
+end 0
+END
+typed "reasoning is dim" "${talk[@]}" -m "$scratch/think.gguf" <<'END'
+expect > 
+send hi\n
+expect \e[2msecret
+expect Answer 7
+expect > 
+send \x04
+end 0
+END
+NO_COLOR=1 typed "reasoning without colours" "${talk[@]}" -m "$scratch/think.gguf" <<'END'
+expect > 
+send hi\n
+expect (thinking) secret thought
+expect Answer 7
+never \e[2m
+expect > 
+send \x04
+end 0
+END
+typed "hidden reasoning" "${talk[@]}" -m "$scratch/think.gguf" --hide-reasoning <<'END'
+expect > 
+send hi\n
+expect Answer 7
+never secret
+expect > 
+send \x04
+end 0
+END
+typed "control characters are shown" "${talk[@]}" -m "$scratch/control.gguf" <<'END'
+expect > 
+send hi\n
+expect ^[]0;x^G<U+202E>evil
+expect > 
+send \x04
+end 0
+END
+typed "a window that changes" "${talk[@]}" -m "$scratch/plain.gguf" <<'END'
+expect > 
+send hel
+size 30 40
+expect hel
+send lo\n
+expect Hello, world.
+expect > 
+send \x04
+end 0
+END
+for locale in C C.UTF-8 POSIX de_DE.UTF-8 tr_TR.UTF-8 xx_YY; do
+	typed "typed in the locale $locale" env LC_ALL=$locale "${talk[@]}" -m "$scratch/plain.gguf" <<'END'
+expect > 
+send café 你好 😀\n
+expect café 你好 😀
+expect Hello, world. 42 😀
+expect > 
+send \x04
+end 0
+END
+done
+TERM=dumb typed "a terminal that can't do much" "${talk[@]}" -m "$scratch/think.gguf" <<'END'
+expect > 
+send hi\n
+expect (thinking) secret thought
+expect Answer 7
+expect > 
+send \x04
+end 0
+END
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ]

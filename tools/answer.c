@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: MIT
+/* One answer of a conversation: from its messages to one more. */
+#include "answer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "reasoning.h"
+#include "reuse.h"
+#include "signals.h"
+#include "terminal.h"
+
+struct text {
+	char *data;
+	size_t length, room;
+};
+
+/* An answer while it comes. */
+struct writer {
+	struct text parts[2];
+	FILE *thoughts;	  /* where reasoning is shown; NULL: nowhere */
+	bool dim, cursor; /* of the terminal that standard output is */
+	bool begun[2];	  /* a part has been shown */
+	enum part last;	  /* the one that was shown last */
+	bool placeholder; /* stands for hidden reasoning */
+	struct splitter *splitter;
+};
+
+static bool append(struct text *t, const char *utf8, size_t bytes)
+{
+	if (t->length + bytes + 1 > t->room) {
+		const size_t room = 2 * (t->length + bytes) + 256;
+		char *more = realloc(t->data, room);
+
+		if (!more)
+			return false;
+		t->data = more;
+		t->room = room;
+	}
+	memcpy(t->data + t->length, utf8, bytes);
+	t->length += bytes;
+	t->data[t->length] = 0;
+	return true;
+}
+
+/* What stands between reasoning and the answer. */
+static void change_part(struct writer *w, enum part part)
+{
+	if (w->placeholder) {
+		fputs("\r\033[K", stdout);
+		w->placeholder = false;
+	}
+	if (part == PART_REASONING && w->begun[PART_ANSWER] && w->thoughts == stdout)
+		fputs("\n\n", stdout);
+	if (part == PART_REASONING && w->thoughts == stdout && !w->dim)
+		fputs("(thinking) ", stdout);
+	if (part == PART_ANSWER && w->begun[PART_REASONING] && w->thoughts)
+		fputs(w->thoughts == stdout ? "\n\n" : "\n", w->thoughts);
+	if (part == PART_REASONING && !w->thoughts && w->cursor) {
+		fputs(w->dim ? "\033[2mthinking...\033[0m" : "thinking...", stdout);
+		w->placeholder = true;
+	}
+}
+
+static int write_part(void *context, enum part part, const char *utf8, size_t bytes)
+{
+	struct writer *w = context;
+	FILE *out = part == PART_ANSWER ? stdout : w->thoughts;
+	const bool dim = part == PART_REASONING && out == stdout && w->dim;
+
+	if (!append(&w->parts[part], utf8, bytes))
+		return -ENOMEM;
+	if (!w->begun[part] || w->last != part)
+		change_part(w, part);
+	w->begun[part] = true;
+	w->last = part;
+	if (!out)
+		return fflush(stdout) ? -EIO : 0;
+	fputs(dim ? "\033[2m" : "", out);
+	put_text(out, utf8, bytes);
+	fputs(dim ? "\033[0m" : "", out);
+	return fflush(out) && out == stdout ? -EIO : 0;
+}
+
+static void end_writing(struct writer *w)
+{
+	splitter_end(w->splitter);
+	if (w->placeholder)
+		fputs("\r\033[K", stdout);
+	if (w->last == PART_REASONING && w->begun[PART_REASONING] && w->thoughts == stderr)
+		putc('\n', stderr);
+	putchar('\n');
+	fflush(stdout);
+}
+
+/* A prompt of all messages but those that were dropped. */
+static int make_prompt(const struct conversation *c, char **text, uint32_t **tokens, size_t *count,
+		       struct stoker_error *err)
+{
+	const struct messages *m = &c->messages;
+	const size_t leading = messages_leading(m);
+	struct stoker_message *list = calloc(m->count + 1, sizeof(*list));
+	size_t n = 0;
+	int ret;
+
+	if (!list) {
+		snprintf(err->message, sizeof(err->message), "out of memory");
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < m->count; i++)
+		if (i < leading || i >= leading + c->dropped)
+			list[n++] = (struct stoker_message){ .role = m->items[i].role,
+							     .content = m->items[i].content };
+	ret = stoker_chat_apply(c->run->vocabulary, list, n, 1, text, err);
+	free(list);
+	if (ret)
+		return ret;
+	ret = stoker_tokenize(c->run->vocabulary, *text, strlen(*text),
+			      STOKER_TOKENIZE_ADD | STOKER_TOKENIZE_SPECIAL, tokens, count, err);
+	if (ret) {
+		free(*text);
+		*text = NULL;
+	}
+	return ret;
+}
+
+/* Drops the oldest turn; false when only the last is left. */
+static bool drop_turn(struct conversation *c)
+{
+	const struct messages *m = &c->messages;
+	const size_t first = messages_leading(m);
+	size_t next = first + c->dropped + 1;
+
+	while (next < m->count && strcmp(m->items[next].role, "user") != 0)
+		next++;
+	if (next >= m->count)
+		return false;
+	c->dropped = next - first;
+	return true;
+}
+
+static void tell_dropped(struct conversation *c)
+{
+	if (!c->told)
+		fprintf(stderr,
+			"stoker: the conversation is longer than the context of %u tokens; from "
+			"now on its oldest turns are left out of the prompt\n",
+			stoker_session_context(c->run->session));
+	c->told = true;
+}
+
+/*
+ * A prompt that leaves room for an answer.  When turns have to go, some more go with them: a prompt
+ * that begins another way is computed anew as a whole, which should happen rarely.
+ */
+static int make_fitting_prompt(struct conversation *c, char **text, uint32_t **tokens,
+			       size_t *count)
+{
+	const size_t context = stoker_session_context(c->run->session), quarter = context / 4;
+	const size_t before = c->dropped;
+	const size_t room = c->run->tokens && c->run->tokens < quarter ? c->run->tokens : quarter;
+	size_t most = 0;
+	struct stoker_error err;
+
+	for (;;) {
+		if (make_prompt(c, text, tokens, count, &err)) {
+			fail(&err);
+			break;
+		}
+		most = *count > most ? *count : most;
+		if (c->dropped == before ? *count + room <= context
+					 : *count + room <= context && most - *count >= quarter)
+			return 0;
+		if (!drop_turn(c)) {
+			if (*count < context)
+				return 0;
+			failf("this turn makes a prompt of %zu tokens, the context has room for "
+			      "%zu; "
+			      "it isn't sent",
+			      *count, context);
+			free(*text);
+			free(*tokens);
+			break;
+		}
+		free(*text);
+		free(*tokens);
+	}
+	c->dropped = before;
+	return -1;
+}
+
+/* What one more token says.  Nonzero ends the answer: 1 at a stop string, or what the writer said.
+ */
+static int take_token(const struct run *r, struct stoker_decoder *decoder, struct writer *w,
+		      uint32_t token)
+{
+	char name[64];
+	const size_t n = stoker_token_text(r->vocabulary, token, 1, name, sizeof(name) - 1);
+	const char *text;
+	size_t bytes;
+	int ret;
+
+	name[n < sizeof(name) ? n : 0] = 0;
+	if (!splitter_knows(name)) {
+		ret = stoker_decoder_push(decoder, token, &text, &bytes);
+		if (ret < 0)
+			return ret;
+		return splitter_text(w->splitter, text, bytes) ?: ret;
+	}
+	ret = stoker_decoder_flush(decoder, &text, &bytes);
+	if (!ret)
+		ret = splitter_text(w->splitter, text, bytes);
+	return ret ? ret : splitter_control(w->splitter, name);
+}
+
+static int choose(struct run *r, uint32_t *token, struct stoker_error *err)
+{
+	struct stoker_model_info info;
+	int ret;
+
+	stoker_model_info(r->loaded, &info);
+	ret = stoker_sampler_sample(r->sampler, stoker_session_logits(r->session, 0),
+				    info.vocabulary, token);
+	if (ret)
+		snprintf(err->message, sizeof(err->message), "%s",
+			 ret == -EDOM ? "the model gives no finite logits" : strerror(-ret));
+	return ret;
+}
+
+/* A token after the other, as stoker_generate() does it, but for marks: those it wouldn't tell. */
+static int generate(struct run *r, struct stoker_decoder *decoder, struct writer *w,
+		    struct stoker_generate_result *result, struct stoker_error *err)
+{
+	const char *text;
+	size_t bytes;
+	uint32_t token;
+	int ret = 0;
+
+	result->finish = STOKER_FINISH_LENGTH;
+	while (!ret && (!r->tokens || result->tokens < r->tokens)) {
+		if (stoker_session_position(r->session) == stoker_session_context(r->session)) {
+			result->finish = STOKER_FINISH_CONTEXT;
+			break;
+		}
+		ret = choose(r, &token, err);
+		if (ret)
+			return ret;
+		if (!r->ignore_end && stoker_vocabulary_is_end(r->vocabulary, token)) {
+			result->finish = STOKER_FINISH_END;
+			break;
+		}
+		ret = stoker_session_eval(r->session, &token, 1, STOKER_LOGITS_LAST, err);
+		if (ret)
+			break;
+		result->tokens++;
+		ret = take_token(r, decoder, w, token);
+		if (ret > 0)
+			result->finish = STOKER_FINISH_STOP;
+		else if (ret)
+			snprintf(err->message, sizeof(err->message), "%s", strerror(-ret));
+	}
+	if (!stoker_decoder_flush(decoder, &text, &bytes) && bytes)
+		splitter_text(w->splitter, text, bytes);
+	return ret > 0 ? 0 : ret;
+}
+
+/* Reads what the session doesn't hold yet, from number @same on, and generates. */
+static int compute(struct run *r, const uint32_t *tokens, size_t count, size_t same,
+		   struct writer *w, struct timing *t, struct stoker_error *err)
+{
+	const struct stoker_decoder_params params = { .stop = r->stop.items,
+						      .stop_count = r->stop.count };
+	const double started = now_seconds();
+	struct stoker_decoder *decoder;
+	int ret = stoker_decoder_create(r->vocabulary, &params, &decoder, err);
+
+	if (ret)
+		return ret;
+	*t = (struct timing){ .prompt_tokens = count - same };
+	for (size_t i = same; i < count; i++)
+		stoker_sampler_accept(r->sampler, tokens[i]);
+	stoker_session_begin(r->session);
+	signals_begin_answer();
+	ret = stoker_session_eval(r->session, tokens + same, count - same, STOKER_LOGITS_LAST, err);
+	t->prompt_seconds = now_seconds() - started;
+	if (!ret)
+		ret = generate(r, decoder, w, &t->result, err);
+	signals_end_answer();
+	t->text_seconds = now_seconds() - started - t->prompt_seconds;
+	stoker_decoder_free(&decoder);
+	return ret;
+}
+
+/* How an answer ended that didn't end by itself. */
+static void tell_end(const struct conversation *c)
+{
+	const struct timing *t = &c->timing;
+
+	if (t->result.finish == STOKER_FINISH_CONTEXT)
+		fprintf(stderr, "stoker: the context of %u tokens is full; the answer ends here\n",
+			stoker_session_context(c->run->session));
+	else if (t->result.finish == STOKER_FINISH_LENGTH && c->edited)
+		fprintf(stderr, "stoker: the answer ends after %u tokens, as -n says\n",
+			t->result.tokens);
+}
+
+static enum answer_result keep(struct conversation *c, struct writer *w, int ret,
+			       const struct stoker_error *err)
+{
+	const struct text *a = &w->parts[PART_ANSWER], *t = &w->parts[PART_REASONING];
+
+	if (ferror(stdout)) {
+		failf("can't write to standard output: %s", strerror(errno));
+		return ANSWER_FAILED;
+	}
+	if (ret && ret != -ECANCELED) {
+		fail(err);
+		return ANSWER_FAILED;
+	}
+	if (!messages_add(&c->messages, "assistant", a->data ? a->data : "", t->data)) {
+		failf("out of memory");
+		return ANSWER_FAILED;
+	}
+	if (!ret)
+		tell_end(c);
+	return ANSWER_DONE;
+}
+
+enum answer_result answer(struct conversation *c)
+{
+	struct run *r = c->run;
+	struct writer w = { .thoughts = r->hide_reasoning ? NULL
+					: isatty(1)	  ? stdout
+							  : stderr,
+			    .dim = has_colours(stdout),
+			    .cursor = has_cursor(stdout) };
+	const size_t dropped = c->dropped;
+	enum answer_result result = ANSWER_REFUSED;
+	struct stoker_error err;
+	uint32_t *tokens;
+	size_t count, held, same;
+	const uint32_t *context;
+	char *text;
+	int ret;
+
+	if (make_fitting_prompt(c, &text, &tokens, &count))
+		return ANSWER_REFUSED;
+	context = stoker_session_tokens(r->session, &held);
+	same = reuse_context(r->vocabulary, context, held, &tokens, &count);
+	if (stoker_session_truncate(r->session, (uint32_t)same)) {
+		stoker_session_truncate(r->session, 0); /* layers that can't go back */
+		same = 0;
+	}
+	w.splitter = splitter_create(text, strlen(text), write_part, &w);
+	if (!w.splitter) {
+		failf("out of memory");
+		goto done;
+	}
+	if (c->dropped != dropped)
+		tell_dropped(c);
+	ret = compute(r, tokens, count, same, &w, &c->timing, &err);
+	c->ran = !ret || ret == -ECANCELED;
+	end_writing(&w);
+	result = keep(c, &w, ret, &err);
+done:
+	splitter_free(w.splitter);
+	free(w.parts[PART_ANSWER].data);
+	free(w.parts[PART_REASONING].data);
+	free(tokens);
+	free(text);
+	return result;
+}

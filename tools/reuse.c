@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+/* How much of a session's context the next prompt can go on from. */
+#include "reuse.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_PIECE = 1024 };
+
+/* Tokens of a list that spell one stretch of text. */
+struct piece {
+	const uint32_t *tokens;
+	size_t left, taken, bytes;
+	char text[MAX_PIECE];
+};
+
+/* The next token's text; false for one that isn't plain text, or at the end. */
+static bool extend(const struct stoker_vocabulary *v, struct piece *p)
+{
+	size_t n;
+
+	if (p->taken == p->left)
+		return false;
+	n = stoker_token_text(v, p->tokens[p->taken], 0, p->text + p->bytes, MAX_PIECE - p->bytes);
+	if (!n || n > MAX_PIECE - p->bytes)
+		return false;
+	p->taken++;
+	p->bytes += n;
+	return true;
+}
+
+/* As few tokens of either list as spell the same text. */
+static bool spell_the_same(const struct stoker_vocabulary *v, struct piece *a, struct piece *b)
+{
+	do {
+		struct piece *shorter = a->bytes <= b->bytes ? a : b;
+
+		if (!extend(v, shorter))
+			return false;
+		if (memcmp(a->text, b->text, a->bytes < b->bytes ? a->bytes : b->bytes) != 0)
+			return false;
+	} while (a->bytes != b->bytes);
+	return true;
+}
+
+size_t reuse_context(const struct stoker_vocabulary *v, const uint32_t *context, size_t held,
+		     uint32_t **tokens, size_t *count)
+{
+	size_t c = 0, t = 0;
+
+	while (c < held && t + 1 < *count) {
+		struct piece a = { .tokens = context + c, .left = held - c };
+		struct piece b = { .tokens = *tokens + t, .left = *count - 1 - t };
+
+		if (context[c] == (*tokens)[t]) {
+			c++;
+			t++;
+		} else if (spell_the_same(v, &a, &b)) {
+			c += a.taken;
+			t += b.taken;
+		} else {
+			break;
+		}
+	}
+	uint32_t *joined = malloc((c + *count - t) * sizeof(*joined));
+
+	if (!joined)
+		return 0; /* the prompt as it is, from the beginning */
+	memcpy(joined, context, c * sizeof(*joined));
+	memcpy(joined + c, *tokens + t, (*count - t) * sizeof(*joined));
+	*count += c - t;
+	free(*tokens);
+	*tokens = joined;
+	return c;
+}

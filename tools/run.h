@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* What "stoker run" works with, for a text and for a conversation. */
+#ifndef STOKER_TOOL_RUN_H
+#define STOKER_TOOL_RUN_H
+
+#include "sampling.h"
+#include "tool.h"
+
+struct run {
+	struct compute_options compute;
+	struct sampling_options sampling;
+	const char *model, *prompt, *file, *system, *kv, *trace, *profile, *pre;
+	uint64_t tokens, context;
+	struct string_list stop;
+	bool chat, stats, json, ignore_end, hide_reasoning;
+
+	struct stoker_device *on;
+	struct stoker_model *loaded;
+	struct stoker_gguf *gguf;
+	struct stoker_vocabulary *vocabulary;
+	struct stoker_session *session;
+	struct stoker_sampler *sampler;
+	FILE *trace_file;
+	struct stoker_profile *recorded;
+	double load_seconds;
+};
+
+/* What one generation took. */
+struct timing {
+	size_t prompt_tokens;
+	double prompt_seconds, text_seconds;
+	struct stoker_generate_result result;
+};
+
+/* On standard error. */
+void print_stats(const struct run *r, const struct timing *t);
+
+/* Holds a conversation until its input ends; returns the exit status. */
+int converse(struct run *r);
+
+#endif
