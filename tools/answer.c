@@ -279,8 +279,7 @@ static int compute(struct run *r, const uint32_t *tokens, size_t count, size_t s
 	if (ret)
 		return ret;
 	*t = (struct timing){ .prompt_tokens = count - same };
-	for (size_t i = same; i < count; i++)
-		stoker_sampler_accept(r->sampler, tokens[i]);
+	stoker_sampler_begin(r->sampler, tokens, count);
 	stoker_session_begin(r->session);
 	signals_begin_answer();
 	ret = stoker_session_eval(r->session, tokens + same, count - same, STOKER_LOGITS_LAST, err);

@@ -3,6 +3,8 @@
 #include "tool.h"
 
 #include <errno.h>
+#include <locale.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +17,11 @@ static void print_help(const struct usage *u)
 		snprintf(left, sizeof(left), "%c%c%s --%s%s%s", o->letter ? '-' : ' ',
 			 o->letter ? o->letter : ' ', o->letter ? "," : " ", o->name,
 			 o->argument ? " " : "", o->argument ? o->argument : "");
-		printf("  %-26s %s\n", left, o->help);
+		/* help2man wants two blanks or a new line between them */
+		if (strlen(left) < 26)
+			printf("  %-26s %s\n", left, o->help);
+		else
+			printf("  %s\n%29s%s\n", left, "", o->help);
 	}
 	printf("  %-26s %s\n", "-h, --help", "print this");
 }
@@ -24,6 +30,24 @@ static int complain(const struct usage *u, const char *what, const char *about)
 {
 	fprintf(stderr, "stoker: %s%s\nUsage: stoker %s\n", what, about, u->synopsis);
 	return EXIT_USAGE;
+}
+
+bool parse_number(const char *text, double *value)
+{
+	const locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+	double number;
+	char *end;
+
+	if (!c)
+		return false;
+	errno = 0;
+	number = strtod_l(text, &end, c);
+	freelocale(c);
+	/* what is too small to be told from 0 is 0 */
+	if (end == text || *end || !isfinite(number))
+		return false;
+	*value = number;
+	return true;
 }
 
 static bool set_value(const struct option *o, const char *text)
@@ -44,8 +68,7 @@ static bool set_value(const struct option *o, const char *text)
 		return !errno && end != text && !*end && *text != '-' &&
 		       *(uint64_t *)o->value <= UINT32_MAX;
 	case OPTION_FLOAT:
-		*(double *)o->value = strtod(text, &end);
-		return !errno && end != text && !*end;
+		return parse_number(text, o->value);
 	case OPTION_LIST:
 		if (list->count == sizeof(list->items) / sizeof(*list->items))
 			return false;

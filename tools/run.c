@@ -56,8 +56,6 @@ static int generate(struct run *r, const uint32_t *tokens, size_t count, struct 
 	int ret;
 
 	timing->prompt_tokens = count;
-	for (size_t i = 0; i < count; i++)
-		stoker_sampler_accept(r->sampler, tokens[i]);
 	ret = stoker_session_eval(r->session, tokens, count, STOKER_LOGITS_LAST, &err);
 	timing->prompt_seconds = now_seconds() - started;
 	if (!ret)
@@ -107,8 +105,8 @@ void print_stats(const struct run *r, const struct timing *t)
 		stoker_session_context(r->session), human_size(scratch, scratch_size),
 		human_size(peak_memory(), peak), r->load_seconds, t->prompt_tokens,
 		rate((double)t->prompt_tokens, t->prompt_seconds), t->prompt_seconds);
-	fprintf(stderr, "text     %u tokens, %.1f tokens/s\n", t->result.tokens,
-		rate(t->result.tokens, t->text_seconds));
+	fprintf(stderr, "text     %u tokens, %.1f tokens/s, seed %llu\n", t->result.tokens,
+		rate(t->result.tokens, t->text_seconds), (unsigned long long)r->sampling.seed);
 	print_paging(r->loaded, t->prompt_tokens + t->result.tokens);
 	print_plan(r, rate(t->result.tokens, t->text_seconds));
 }
@@ -136,6 +134,7 @@ static int print_result(const struct run *r, const struct text *text, const stru
 	json_object_object_add(root, "tokens", json_object_new_int64(t->result.tokens));
 	json_object_object_add(root, "tokens_per_second",
 			       json_object_new_double(rate(t->result.tokens, t->text_seconds)));
+	json_object_object_add(root, "seed", json_object_new_int64((int64_t)r->sampling.seed));
 	json_object_object_add(root, "load_seconds", json_object_new_double(r->load_seconds));
 	json_object_object_add(root, "peak_memory_bytes",
 			       json_object_new_int64((int64_t)peak_memory()));
@@ -164,8 +163,10 @@ static int once(struct run *r, const char *prompt, size_t bytes)
 		put_text(stdout, prompt, bytes);
 		fflush(stdout);
 	}
-	if (!status)
+	if (!status) {
+		stoker_sampler_begin(r->sampler, tokens, count);
 		status = generate(r, tokens, count, &text, &timing);
+	}
 	if (!r->json && status != EXIT_FAILED) {
 		putchar('\n');
 		fflush(stdout); /* the figures below go to standard error */

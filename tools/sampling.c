@@ -1,25 +1,177 @@
 // SPDX-License-Identifier: MIT
-/* From the options of sampling to a sampler. */
+/* From the options of sampling, and what the model's file says, to a sampler. */
 #include "sampling.h"
 
-int open_sampler(const struct sampling_options *s, const struct stoker_gguf *gguf,
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+enum { MOST_BIASES = sizeof((struct string_list){ 0 }.items) / sizeof(const char *) };
+
+static void set_number(double said, float *value)
+{
+	if (!isnan(said))
+		*value = (float)said;
+}
+
+static void set_count(uint64_t said, uint32_t *value)
+{
+	if (said != UNSAID_COUNT)
+		*value = (uint32_t)said;
+}
+
+/* The library takes 0 for what is usual, the command line for nothing. */
+static void set_last(const struct sampling_options *s, struct stoker_sampler_params *p)
+{
+	if (s->repeat_last == 0) {
+		p->repeat_penalty = 1;
+		p->presence_penalty = p->frequency_penalty = 0;
+	} else {
+		set_count(s->repeat_last, &p->repeat_last);
+	}
+	if (s->dry_last == 0)
+		p->dry_multiplier = 0;
+	else
+		set_count(s->dry_last, &p->dry_last);
+}
+
+static void set_breakers(const struct sampling_options *s, struct stoker_sampler_params *p)
+{
+	if (!s->breakers.count)
+		return;
+	p->dry_breakers = s->breakers.items;
+	p->dry_breaker_count = s->breakers.count;
+	if (s->breakers.count == 1 && !strcmp(s->breakers.items[0], "none"))
+		p->dry_breaker_count = 0;
+}
+
+/* "15043=-2.5", "15043+1", "15043-inf" */
+static bool parse_bias(const char *text, struct stoker_logit_bias *bias)
+{
+	unsigned long long token;
+	double number;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	token = strtoull(text, &end, 10);
+	if (errno || token >= UINT32_MAX || (*end != '=' && *end != '+' && *end != '-'))
+		return false;
+	end += *end == '=';
+	bias->token = (uint32_t)token;
+	if (!strcmp(end, "-inf")) {
+		bias->bias = -INFINITY;
+		return true;
+	}
+	if (!parse_number(end, &number))
+		return false;
+	bias->bias = (float)number;
+	return true;
+}
+
+/* What --logit-bias says; @biases has room for all of them. */
+static int set_biases(const struct sampling_options *s, struct stoker_logit_bias *biases,
+		      struct stoker_sampler_params *p)
+{
+	for (size_t i = 0; i < s->biases.count; i++)
+		if (!parse_bias(s->biases.items[i], &biases[i])) {
+			fprintf(stderr,
+				"stoker: --logit-bias takes ID=NUMBER, ID+NUMBER or ID-NUMBER, "
+				"not \"%s\"\n",
+				s->biases.items[i]);
+			return EXIT_USAGE;
+		}
+	p->biases = biases;
+	p->bias_count = s->biases.count;
+	return EXIT_OK;
+}
+
+static int set_reasoning(const struct sampling_options *s, struct stoker_reasoning_params *r,
+			 struct stoker_sampler_params *p)
+{
+	const double n = s->reasoning_budget;
+
+	if (!(n >= -1 && n <= INT32_MAX && n == floor(n))) {
+		fprintf(stderr, "stoker: --reasoning-budget takes -1 or a number of tokens\n");
+		return EXIT_USAGE;
+	}
+	*r = (struct stoker_reasoning_params){
+		.budget = (int32_t)n,
+		.start = s->reasoning_start,
+		.end = s->reasoning_end,
+		.message = s->reasoning_message,
+	};
+	if (n >= 0)
+		p->reasoning = r;
+	return EXIT_OK;
+}
+
+static void set_numbers(const struct sampling_options *s, struct stoker_sampler_params *p)
+{
+	set_number(s->temperature, &p->temperature);
+	set_number(s->top_p, &p->top_p);
+	set_number(s->min_p, &p->min_p);
+	set_number(s->typical, &p->typical_p);
+	set_number(s->top_n_sigma, &p->top_n_sigma);
+	set_number(s->xtc_probability, &p->xtc_probability);
+	set_number(s->xtc_threshold, &p->xtc_threshold);
+	set_number(s->dynamic_range, &p->dynamic_range);
+	set_number(s->dynamic_exponent, &p->dynamic_exponent);
+	set_number(s->repeat_penalty, &p->repeat_penalty);
+	set_number(s->presence_penalty, &p->presence_penalty);
+	set_number(s->frequency_penalty, &p->frequency_penalty);
+	set_number(s->dry_multiplier, &p->dry_multiplier);
+	set_number(s->dry_base, &p->dry_base);
+	set_number(s->mirostat_tau, &p->mirostat_tau);
+	set_number(s->mirostat_eta, &p->mirostat_eta);
+	set_count(s->top_k, &p->top_k);
+	set_count(s->dry_allowed_length, &p->dry_allowed_length);
+	set_count(s->mirostat, &p->mirostat);
+}
+
+/* One that --seed takes. */
+static uint32_t any_seed(void)
+{
+	struct timespec now;
+	uint32_t seed;
+
+	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) == sizeof(seed))
+		return seed;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint32_t)now.tv_sec ^ (uint32_t)now.tv_nsec;
+}
+
+int open_sampler(struct sampling_options *s, const struct stoker_gguf *gguf,
 		 const struct stoker_vocabulary *vocabulary, struct stoker_sampler **sampler)
 {
-	const struct stoker_sampler_params params = {
-		.temperature = (float)s->temperature,
-		.top_k = (uint32_t)s->top_k,
-		.top_p = (float)s->top_p,
-		.min_p = (float)s->min_p,
-		.repeat_penalty = (float)s->repeat_penalty,
-		.repeat_last = (uint32_t)s->repeat_last,
-		.seed = s->seed,
-	};
+	struct stoker_logit_bias biases[MOST_BIASES];
+	struct stoker_reasoning_params reasoning;
+	struct stoker_sampler_params params;
 	struct stoker_error err;
+	int status;
 
-	(void)gguf;
-	(void)vocabulary;
-	if (!stoker_sampler_create(&params, sampler, &err))
-		return EXIT_OK;
-	fail(&err);
-	return EXIT_USAGE;
+	stoker_sampler_defaults(&params);
+	if (stoker_sampler_model_defaults(gguf, &params, &err))
+		return fail(&err);
+	set_numbers(s, &params);
+	set_last(s, &params);
+	set_breakers(s, &params);
+	status = set_biases(s, biases, &params);
+	if (!status)
+		status = set_reasoning(s, &reasoning, &params);
+	if (status)
+		return status;
+	if (s->seed == UNSAID_COUNT)
+		s->seed = any_seed();
+	params.seed = s->seed;
+	params.vocabulary = vocabulary;
+	if ((s->samplers && stoker_sampler_order(s->samplers, params.stages, &err)) ||
+	    stoker_sampler_create(&params, sampler, &err)) {
+		fail(&err);
+		return EXIT_USAGE;
+	}
+	return EXIT_OK;
 }

@@ -88,6 +88,8 @@ struct compute_options {
 
 int open_device(const struct compute_options *c, struct stoker_device **device);
 
+/* "0.5" in any locale; false for what isn't a finite number. */
+bool parse_number(const char *text, double *value);
 /* "6G", "1.5GiB", "300m"; 0 when it isn't a size. */
 uint64_t parse_size(const char *text);
 /* The budget that --memory asks for.  An exit status, after a complaint. */

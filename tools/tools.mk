@@ -78,10 +78,11 @@ all: man
 $(BUILD)/man/stoker.1: $(TOOL) tools/man/exit-status.txt
 	@mkdir -p $(@D)
 	help2man -N -n "run quantized language models" -i tools/man/exit-status.txt -o $@ $(TOOL)
+$(BUILD)/man/stoker-run.1: tools/man/run.txt
 $(BUILD)/man/stoker-%.1: $(TOOL) tools/man/exit-status.txt
 	@mkdir -p $(@D)
 	help2man -N -n "$$($(TOOL) --help | sed -n 's/^  $*  *//p')" --version-string "stoker-$* $(VERSION)" \
-		-i tools/man/exit-status.txt -o $@ "$(TOOL) $*"
+		-I tools/man/$*.txt -i tools/man/exit-status.txt -o $@ "$(TOOL) $*"
 
 LIBDIR := $(DESTDIR)$(PREFIX)/lib
 install: all

@@ -41,7 +41,11 @@ static int sample(struct generation *g, uint32_t *token, struct stoker_error *er
 	if (!ret)
 		return 0;
 	return stoker_fail(err, ret,
-			   ret == -EDOM ? "the model gives no finite logits" : "out of memory");
+			   ret == -EDOM	   ? "the model gives no finite logits"
+			   : ret == -EBUSY ? "the sampler is in use"
+			   : ret == -EINVAL
+				   ? "the reasoning budget forces a token that the model lacks"
+				   : "out of memory");
 }
 
 /* One token, from being sampled to being in the context. */

@@ -1,63 +1,102 @@
 // SPDX-License-Identifier: MIT
-/* Choosing the next token. */
-#include "session/session.h"
+/* Choosing the next token: the stages in their order, and what a sampler remembers. */
+#include "session/sampling.h"
 
 #include <math.h>
 
-enum { DEFAULT_REPEAT_LAST = 64, MAX_REPEAT_LAST = 1 << 16 };
-
-struct candidate {
-	float logit;
-	uint32_t token;
-};
+#include "base/use.h"
+#include "text/vocabulary.h"
 
 struct stoker_sampler {
-	struct stoker_sampler_params params;
-	uint64_t random;  /* state of the generator */
-	uint32_t *recent; /* ring of params.repeat_last tokens */
-	uint32_t recent_count, recent_next;
-	struct candidate *candidates;
-	uint32_t room;
+	struct stoker_sampler_params params;  /* settled; its pointers lead to nothing any more */
+	struct stoker_vocabulary *vocabulary; /* NULL: none */
+	struct stoker_logit_bias *biases;
+	uint64_t random; /* state of the generator */
+	double mu;	 /* mirostat: the surprise that is let through, in bits */
+	struct history history;
+	struct reasoning reasoning;
+	struct candidates candidates;
+	_Atomic int use;
 };
 
-/* SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): one 64-bit state, full period. */
-static uint64_t next_random(uint64_t *state)
+void stoker_sampler_reset(struct stoker_sampler *s)
 {
-	uint64_t z = (*state += 0x9e3779b97f4a7c15u);
+	s->random = s->params.seed;
+	s->mu = 2 * (double)s->params.mirostat_tau;
+	history_reset(&s->history);
+	reasoning_reset(&s->reasoning);
+}
 
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return z ^ z >> 31;
+static void destroy(struct stoker_sampler *s)
+{
+	struct stoker_vocabulary *vocabulary = s->vocabulary;
+
+	history_free(&s->history);
+	reasoning_free(&s->reasoning);
+	candidates_free(&s->candidates);
+	stoker_vocabulary_free(&vocabulary);
+	free(s->biases);
+	free(s);
+}
+
+static int copy_biases(struct stoker_sampler *s, const struct stoker_logit_bias *biases)
+{
+	const size_t count = s->params.bias_count;
+
+	s->biases = calloc(count + 1, sizeof(*s->biases));
+	if (!s->biases)
+		return -ENOMEM;
+	if (count)
+		memcpy(s->biases, biases, count * sizeof(*biases));
+	return 0;
 }
 
 int stoker_sampler_create(const struct stoker_sampler_params *params, struct stoker_sampler **out,
 			  struct stoker_error *err)
 {
-	static const struct stoker_sampler_params defaults;
-	const struct stoker_sampler_params p = params ? *params : defaults;
+	static const struct stoker_sampler_params greedy;
+	struct stoker_sampler_params p = params ? *params : greedy;
 	struct stoker_sampler *s;
+	int ret;
 
+	if (!out)
+		return stoker_fail(err, -EINVAL, "no place for the sampler");
 	*out = NULL;
-	if (!(p.temperature >= 0) || !isfinite(p.temperature))
-		return stoker_fail(err, -EINVAL, "temperature %g, it has to be 0 or more",
-				   (double)p.temperature);
-	if (!(p.top_p >= 0 && p.top_p <= 1) || !(p.min_p >= 0 && p.min_p <= 1))
-		return stoker_fail(err, -EINVAL, "top-p %g and min-p %g, limits 0 and 1",
-				   (double)p.top_p, (double)p.min_p);
-	if (!(p.repeat_penalty >= 0) || !isfinite(p.repeat_penalty) ||
-	    p.repeat_last > MAX_REPEAT_LAST)
-		return stoker_fail(err, -EINVAL,
-				   "repeat penalty %g over %u tokens, limits 0 and %d",
-				   (double)p.repeat_penalty, p.repeat_last, MAX_REPEAT_LAST);
+	ret = sampler_params_settle(&p, err);
+	if (ret)
+		return ret;
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return stoker_fail(err, -ENOMEM, "out of memory");
 	s->params = p;
-	if (!p.repeat_last)
-		s->params.repeat_last = DEFAULT_REPEAT_LAST;
-	s->random = p.seed;
-	s->recent = calloc(s->params.repeat_last, sizeof(*s->recent));
-	if (!s->recent) {
+	s->vocabulary = p.vocabulary ? vocabulary_share(p.vocabulary) : NULL;
+	if (copy_biases(s, p.biases) || history_create(&s->history, &p))
+		ret = stoker_fail(err, -ENOMEM, "out of memory");
+	else
+		ret = reasoning_create(&s->reasoning, &p, err);
+	if (ret) {
+		stoker_sampler_free(&s);
+		return ret;
+	}
+	stoker_sampler_reset(s);
+	*out = s;
+	return 0;
+}
+
+int stoker_sampler_clone(const struct stoker_sampler *from, struct stoker_sampler **out,
+			 struct stoker_error *err)
+{
+	struct stoker_sampler *s = calloc(1, sizeof(*s));
+
+	*out = NULL;
+	if (!s)
+		return stoker_fail(err, -ENOMEM, "out of memory");
+	s->params = from->params;
+	s->vocabulary = from->vocabulary ? vocabulary_share(from->vocabulary) : NULL;
+	s->random = from->random;
+	s->mu = from->mu;
+	if (copy_biases(s, from->biases) || history_clone(&s->history, &from->history) ||
+	    reasoning_clone(&s->reasoning, &from->reasoning)) {
 		stoker_sampler_free(&s);
 		return stoker_fail(err, -ENOMEM, "out of memory");
 	}
@@ -67,121 +106,152 @@ int stoker_sampler_create(const struct stoker_sampler_params *params, struct sto
 
 void stoker_sampler_free(struct stoker_sampler **sampler)
 {
-	struct stoker_sampler *s = *sampler;
+	struct stoker_sampler *s = sampler ? *sampler : NULL;
 
-	*sampler = NULL;
 	if (!s)
 		return;
-	free(s->recent);
-	free(s->candidates);
-	free(s);
+	*sampler = NULL;
+	if (use_release(&s->use))
+		destroy(s);
 }
 
 void stoker_sampler_accept(struct stoker_sampler *s, uint32_t token)
 {
-	s->recent[s->recent_next] = token;
-	s->recent_next = (s->recent_next + 1) % s->params.repeat_last;
-	s->recent_count = MIN(s->recent_count + 1, s->params.repeat_last);
+	history_add(&s->history, token);
+	reasoning_accept(&s->reasoning, token);
 }
 
-static int by_logit(const void *a, const void *b)
+void stoker_sampler_begin(struct stoker_sampler *s, const uint32_t *tokens, size_t count)
 {
-	const struct candidate *x = a, *y = b;
-
-	if (x->logit != y->logit)
-		return x->logit < y->logit ? 1 : -1;
-	return x->token < y->token ? -1 : x->token > y->token;
+	history_reset(&s->history);
+	for (size_t i = count > s->history.room ? count - s->history.room : 0; i < count; i++)
+		history_add(&s->history, tokens[i]);
+	reasoning_begin(&s->reasoning, tokens, count);
 }
 
-/* A token that comes up several times is penalised once: its logit has changed by then. */
-static void penalize(const struct stoker_sampler *s, struct candidate *c, const float *logits,
-		     uint32_t count)
+enum stoker_reasoning_state stoker_sampler_reasoning(const struct stoker_sampler *s)
 {
-	const float penalty = s->params.repeat_penalty;
+	return s->reasoning.state;
+}
 
-	if (penalty == 0 || penalty == 1)
-		return;
-	for (uint32_t i = 0; i < s->recent_count; i++) {
-		const uint32_t token = s->recent[i];
+static void add_biases(struct stoker_sampler *s)
+{
+	struct candidates *c = &s->candidates;
 
-		if (token < count && c[token].logit == logits[token])
-			c[token].logit = c[token].logit > 0 ? c[token].logit / penalty
-							    : c[token].logit * penalty;
+	for (size_t i = 0; i < s->params.bias_count; i++) {
+		const struct stoker_logit_bias *b = &s->biases[i];
+
+		if (b->token >= c->vocabulary)
+			continue;
+		if (b->bias < -FLT_MAX)
+			candidates_change(c, b->token, -INFINITY);
+		else if (isfinite(c->logits[b->token]))
+			candidates_change(
+				c, b->token,
+				clamp_logit((double)c->logits[b->token] + (double)b->bias));
 	}
 }
 
-/*
- * Drops what min-p would drop, and what is too unlikely to be drawn at all, before anything is
- * sorted: of a vocabulary of 150,000 tokens a few hundred are left.
- */
-static uint32_t keep_likely(const struct stoker_sampler_params *p, struct candidate *c,
-			    uint32_t count, float top)
+static int run_stage(struct stoker_sampler *s, uint8_t stage, uint64_t *random)
 {
-	const float share = fmaxf(p->min_p, 1e-9f), least = top + p->temperature * logf(share);
-	uint32_t n = 0;
+	const struct stoker_sampler_params *p = &s->params;
+	struct candidates *c = &s->candidates;
 
-	for (uint32_t i = 0; i < count; i++)
-		if (c[i].logit >= least)
-			c[n++] = c[i];
-	return n;
+	switch (stage) {
+	case STOKER_STAGE_PENALTIES:
+		take_penalties(&s->history, p, c);
+		return 0;
+	case STOKER_STAGE_DRY:
+		take_dry(&s->history, p, c);
+		return 0;
+	}
+	if (p->temperature == 0)
+		return 0;
+	switch (stage) {
+	case STOKER_STAGE_TOP_N_SIGMA:
+		return cut_top_n_sigma(p, c);
+	case STOKER_STAGE_TOP_K:
+		return p->top_k ? candidates_keep(c, p->top_k) : 0;
+	case STOKER_STAGE_TYPICAL:
+		return cut_typical(p, c);
+	case STOKER_STAGE_TOP_P:
+		return cut_top_p(p, c);
+	case STOKER_STAGE_MIN_P:
+		return cut_min_p(p, c);
+	case STOKER_STAGE_XTC:
+		return cut_xtc(p, c, random);
+	case STOKER_STAGE_TEMPERATURE:
+		return even_out(p, c);
+	}
+	return 0;
 }
 
-/* Candidates are sorted: cuts the list and returns the weights' sum; logits become weights. */
-static float cut(const struct stoker_sampler_params *p, struct candidate *c, uint32_t *count)
+/* All logits are finite or minus infinity, not all the latter. */
+static int choose(struct stoker_sampler *s, uint32_t *token)
 {
-	const float top = c[0].logit;
-	float total = 0, kept = 0;
-	uint32_t n = p->top_k ? MIN(p->top_k, *count) : *count;
+	const struct stoker_sampler_params *p = &s->params;
+	struct candidates *c = &s->candidates;
+	uint64_t random = s->random;
+	double surprise;
+	float top;
+	int ret = 0;
 
-	for (uint32_t i = 0; i < n; i++) {
-		c[i].logit = expf((c[i].logit - top) / p->temperature);
-		total += c[i].logit;
+	for (size_t i = 0; i < STOKER_STAGES_MAX && p->stages[i] && !p->mirostat && !ret; i++)
+		ret = run_stage(s, p->stages[i], &random);
+	if (p->temperature == 0) {
+		*token = candidates_best(c, &top);
+		return ret;
 	}
-	for (uint32_t i = 0; i < n; i++) {
-		if (i && (c[i].logit < p->min_p ||
-			  (p->top_p > 0 && p->top_p < 1 && kept >= p->top_p * total)))
-			n = i;
-		else
-			kept += c[i].logit;
+	if (!ret && p->mirostat) {
+		ret = even_out(p, c);
+		if (!ret)
+			ret = cut_mirostat(p, c, s->mu);
 	}
-	*count = n;
-	return kept;
+	if (!ret)
+		ret = draw(c, &random, token, &surprise);
+	if (ret)
+		return ret;
+	s->random = random;
+	if (p->mirostat)
+		s->mu -= (double)p->mirostat_eta * (surprise - (double)p->mirostat_tau);
+	return 0;
+}
+
+static int sample(struct stoker_sampler *s, const float *logits, uint32_t count, uint32_t *token)
+{
+	float top;
+	int ret;
+
+	if (reasoning_forces(&s->reasoning, token))
+		return *token < count ? 0 : -EINVAL;
+	ret = candidates_begin(&s->candidates, logits, count);
+	if (ret)
+		return ret;
+	add_biases(s);
+	*token = candidates_best(&s->candidates, &top);
+	if (top < -FLT_MAX)
+		return -EDOM;
+	return top <= FLT_MAX ? choose(s, token) : 0;
 }
 
 int stoker_sampler_sample(struct stoker_sampler *s, const float *logits, uint32_t count,
 			  uint32_t *token)
 {
-	struct candidate *c = s->candidates;
-	uint32_t best = 0;
+	const struct stoker_vocabulary *v;
+	uint32_t chosen;
+	int ret;
 
-	if (count > s->room) {
-		c = realloc(c, count * sizeof(*c));
-		if (!c)
-			return -ENOMEM;
-		s->candidates = c;
-		s->room = count;
+	if (!s || !logits || !count || !token)
+		return -EINVAL;
+	v = s->vocabulary;
+	if (!use_begin(&s->use))
+		return -EBUSY;
+	ret = sample(s, logits, v ? MIN(count, stoker_vocabulary_size(v)) : count, &chosen);
+	if (!ret) {
+		stoker_sampler_accept(s, chosen);
+		*token = chosen;
 	}
-	for (uint32_t i = 0; i < count; i++)
-		c[i] = (struct candidate){ .logit = isnan(logits[i]) ? -INFINITY : logits[i],
-					   .token = i };
-	penalize(s, c, logits, count);
-	for (uint32_t i = 1; i < count; i++)
-		if (c[i].logit > c[best].logit)
-			best = i;
-	if (!isfinite(c[best].logit))
-		return -EDOM;
-	*token = best;
-	if (s->params.temperature > 0) {
-		count = keep_likely(&s->params, c, count, c[best].logit);
-		qsort(c, count, sizeof(*c), by_logit);
-		float left = cut(&s->params, c, &count) *
-			     ((float)(next_random(&s->random) >> 40) * 0x1p-24f);
-		uint32_t i = 0;
-
-		while (i + 1 < count && left >= c[i].logit)
-			left -= c[i++].logit;
-		*token = c[i].token;
-	}
-	stoker_sampler_accept(s, *token);
-	return 0;
+	if (use_end(&s->use))
+		destroy(s);
+	return ret;
 }

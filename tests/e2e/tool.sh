@@ -103,10 +103,38 @@ if [ -e $demo ]; then
 	two=$("$stoker" run -m $demo -p "And God said" -n 20 --seed 5 2>/dev/null)
 	three=$("$stoker" run -m $demo -p "And God said" -n 20 --seed 6 2>/dev/null)
 	if [ "$one" = "$two" ] && [ "$one" != "$three" ]; then ok "seeds reproduce"; else bad "seeds reproduce"; fi
+	expect 0 '"seed": 5,' "run --json: the seed" "$stoker" run -m $demo -p "And" -n 2 --seed 5 --json
+	one_seed=$("$stoker" run -m $demo -p "And" -n 2 --json 2>/dev/null | grep '"seed"')
+	if [ -n "$one_seed" ] && [ "$one_seed" != "$("$stoker" run -m $demo -p "And" -n 2 --json 2>/dev/null | grep '"seed"')" ]; then
+		ok "another seed each time"
+	else
+		bad "another seed each time"
+	fi
+	# the same text with the seed that was printed
+	"$stoker" run -m $demo -p "And God said" -n 20 --stats >"$scratch/text" 2>"$scratch/err"
+	if [ "$(cat "$scratch/text")" = "$("$stoker" run -m $demo -p "And God said" -n 20 -s "$(sed -n 's/.*seed //p' "$scratch/err")" 2>/dev/null)" ]; then
+		ok "the printed seed reproduces"
+	else
+		bad "the printed seed reproduces"
+	fi
+	for wrong in "--samplers top_k;best" "--temp 0,5" "--temp nan" "--min-p 1.5" "--logit-bias 5=x" "--logit-bias x+5" \
+		"--logit-bias 99999999-1" "--mirostat 3" "--dry-base 0.5" "--reasoning-budget 1.5" "--reasoning-budget -2" \
+		"--dry-multiplier -1" "--typical 2" "--xtc-probability -1" "--top-p 1e999"; do
+		# shellcheck disable=SC2086 # an option and its value
+		expect 2 "stoker: " "sampling: $wrong" "$stoker" run -m $demo -p x -n 1 $wrong
+	done
+	for right in "--samplers top-k;typ_p;temp" "--mirostat 2" "--mirostat 1" "--dry-multiplier 0.8" "--dry-sequence-breaker none" \
+		"--xtc-probability 1" "--dynatemp-range 0.5" "--typical 0.5" "--top-n-sigma 1" "--top-n-sigma -1" \
+		"--presence-penalty 1 --frequency-penalty -1" "--repeat-last 0 --repeat-penalty 2" "--logit-bias 5-inf" "--logit-bias 5+1.5"; do
+		# shellcheck disable=SC2086 # options and their values
+		expect 0 "" "sampling: $right" "$stoker" run -m $demo -p x -n 4 $right
+	done
+	expect 0 "stopEND" "reasoning budget" "$stoker" run -m $demo -p "And God" -n 30 --temp 0 --reasoning-start God --reasoning-end END \
+		--reasoning-budget 2 --reasoning-budget-message stop
 	piped=$(printf 'And God said' | "$stoker" run -m $demo -n 20 --seed 5 2>/dev/null)
 	if [ "$one" = "$piped" ]; then ok "prompt from standard input"; else bad "prompt from standard input"; fi
 	expect 0 '"finish": "length"' "run --json" "$stoker" run -m $demo -p "In the" -n 3 --temp 0 --ignore-eos --json
-	expect 0 '"finish": "stop"' "stop string" "$stoker" run -m $demo -p "And God said, Let there be light" -n 200 --stop "e" --json
+	expect 0 '"finish": "stop"' "stop string" "$stoker" run -m $demo -p "And God said, Let there be light" -n 200 --stop "e" --seed 0 --json
 	expect 1 "the context 4" "prompt too long" "$stoker" run -m $demo -p "In the beginning God created the heaven" -c 4
 	expect 2 "go together" "options that contradict" "$stoker" run -m $demo -p x --chat
 	expect 2 "isn't empty" "empty stop string" "$stoker" run -m $demo -p x --stop ""

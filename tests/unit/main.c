@@ -161,6 +161,7 @@ static const struct {
 	{ "text", suite_text },
 	{ "ops", suite_ops },
 	{ "session", suite_session },
+	{ "sampler", suite_sampler },
 	{ "promises", suite_promises },
 	{ "enumerate", suite_enumerate },
 	{ "vulkan", suite_vulkan },

@@ -23,6 +23,8 @@ void suite_text(void);
 void suite_vocabulary(void);
 void suite_ops(void);
 void suite_session(void);
+void suite_sampler(void);
+void add_sampler_limits(void);
 void add_fallback(void);
 void suite_promises(void);
 void suite_vulkan(void);

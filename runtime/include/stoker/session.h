@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * stoker/session.h - one conversation with a model: its cache, its logits, sampling and generation.
+ * stoker/session.h - one conversation with a model: its cache, its logits, and generation.
  *
  * Threads: a session belongs to one thread at a time, and so does a sampler; who comes second gets
  * -EBUSY.  stoker_session_cancel() and stoker_session_cancel_run() alone may be called from any.
@@ -19,6 +19,7 @@
 
 #include "stoker/error.h"
 #include "stoker/model.h"
+#include "stoker/sampler.h"
 #include "stoker/text.h"
 
 #ifdef __cplusplus
@@ -165,44 +166,6 @@ STOKER_API void stoker_session_cancel(struct stoker_session *session);
  * Otherwise as stoker_session_cancel().
  */
 STOKER_API void stoker_session_cancel_run(struct stoker_session *session, uint32_t run);
-
-/**
- * struct stoker_sampler_params - how the next token is chosen; all zero is greedy
- * @temperature: 0 takes the most likely token and ignores what follows except the penalty
- * @top_k: keep the k most likely, 0: all
- * @top_p: keep the most likely that together reach this probability, 0 or 1: all
- * @min_p: keep those at least this share of the most likely one's probability
- * @repeat_penalty: divide positive logits of recent tokens by it and multiply negative ones, 0 or
- *	1: off (arXiv:1909.05858)
- * @repeat_last: how many tokens are recent, 0: 64
- * @seed: the same seed gives the same choices
- */
-struct stoker_sampler_params {
-	float temperature, top_p, min_p, repeat_penalty;
-	uint32_t top_k, repeat_last;
-	uint64_t seed;
-};
-
-struct stoker_sampler;
-
-/** stoker_sampler_create() - Return: 0, -EINVAL for impossible values, -ENOMEM. */
-STOKER_API int stoker_sampler_create(const struct stoker_sampler_params *params,
-				     struct stoker_sampler **sampler, struct stoker_error *err);
-/** stoker_sampler_free() - release and clear; NULL is fine. */
-STOKER_API void stoker_sampler_free(struct stoker_sampler **sampler);
-
-/** stoker_sampler_accept() - tell the repeat penalty about a token that wasn't sampled. */
-STOKER_API void stoker_sampler_accept(struct stoker_sampler *sampler, uint32_t token);
-
-/**
- * stoker_sampler_sample() - choose a token and remember it
- * @logits: @count floats
- * @token: receives the choice
- *
- * Return: 0, -EDOM when no logit is a finite number, -ENOMEM.
- */
-STOKER_API int stoker_sampler_sample(struct stoker_sampler *sampler, const float *logits,
-				     uint32_t count, uint32_t *token);
 
 /** enum stoker_finish - why generation ended */
 enum stoker_finish {

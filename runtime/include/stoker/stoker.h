@@ -12,6 +12,7 @@
 #include "stoker/gguf.h"
 #include "stoker/model.h"
 #include "stoker/profile.h"
+#include "stoker/sampler.h"
 #include "stoker/session.h"
 #include "stoker/text.h"
 
