@@ -15,6 +15,14 @@ struct piece {
 	char text[MAX_PIECE];
 };
 
+/* What may be a token of its own with the same text as others: those aren't taken for each other.
+ */
+static bool looks_like_mark(const char *text, size_t n)
+{
+	return n > 2 && (*text == '<' || *text == '[') &&
+	       (text[n - 1] == '>' || text[n - 1] == ']');
+}
+
 /* The next token's text; false for one that isn't plain text, or at the end. */
 static bool extend(const struct stoker_vocabulary *v, struct piece *p)
 {
@@ -23,7 +31,7 @@ static bool extend(const struct stoker_vocabulary *v, struct piece *p)
 	if (p->taken == p->left)
 		return false;
 	n = stoker_token_text(v, p->tokens[p->taken], 0, p->text + p->bytes, MAX_PIECE - p->bytes);
-	if (!n || n > MAX_PIECE - p->bytes)
+	if (!n || n > MAX_PIECE - p->bytes || looks_like_mark(p->text + p->bytes, n))
 		return false;
 	p->taken++;
 	p->bytes += n;

@@ -173,6 +173,7 @@ static const struct {
 	{ "terminal", suite_terminal },
 	{ "messages", suite_messages },
 	{ "reasoning", suite_reasoning },
+	{ "reuse", suite_reuse },
 	{ "pool", suite_pool },
 	{ "cpus", suite_cpus },
 	{ "odd_files", suite_odd_files },

@@ -37,6 +37,7 @@ void suite_bench(void);
 void suite_odd_files(void);
 void suite_terminal(void);
 void suite_reasoning(void);
+void suite_reuse(void);
 void suite_messages(void);
 
 /* One test of the suite that was added last. */
