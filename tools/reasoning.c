@@ -84,8 +84,9 @@ static size_t without_trailing_space(const char *text, size_t bytes)
 
 static void drop(struct splitter *s, size_t bytes)
 {
-	memmove(s->held, s->held + bytes, s->length - bytes);
 	s->length -= bytes;
+	if (s->length)
+		memmove(s->held, s->held + bytes, s->length);
 }
 
 /* Hands on the first @bytes of what is held. */

@@ -75,7 +75,8 @@ size_t reuse_context(const struct stoker_vocabulary *v, const uint32_t *context,
 
 	if (!joined)
 		return 0; /* the prompt as it is, from the beginning */
-	memcpy(joined, context, c * sizeof(*joined));
+	if (c)
+		memcpy(joined, context, c * sizeof(*joined));
 	memcpy(joined + c, *tokens + t, (*count - t) * sizeof(*joined));
 	*count += c - t;
 	free(*tokens);
