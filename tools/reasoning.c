@@ -337,3 +337,34 @@ void splitter_free(struct splitter *s)
 		free(s->held);
 	free(s);
 }
+
+static bool is_token(const struct stoker_vocabulary *vocabulary, const char *text)
+{
+	uint32_t *tokens;
+	size_t count;
+
+	if (stoker_tokenize(vocabulary, text, strlen(text), STOKER_TOKENIZE_SPECIAL, &tokens,
+			    &count, NULL))
+		return false;
+	free(tokens);
+	return count == 1;
+}
+
+void reasoning_tags(const struct stoker_vocabulary *vocabulary, const char **open,
+		    const char **close)
+{
+	*open = pairs[0].open;
+	*close = pairs[0].close;
+	if (is_token(vocabulary, "<|channel|>") && is_token(vocabulary, "<|message|>")) {
+		*open = "<|channel|>analysis<|message|>";
+		*close = "<|end|>";
+		return;
+	}
+	for (size_t i = 0; i < PAIRS; i++) {
+		if (!is_token(vocabulary, pairs[i].open) || !is_token(vocabulary, pairs[i].close))
+			continue;
+		*open = pairs[i].open;
+		*close = pairs[i].close;
+		return;
+	}
+}

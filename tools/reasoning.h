@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <stoker/text.h>
+
 enum part { PART_ANSWER, PART_REASONING };
 
 /* Receives pieces of text as they are settled; nonzero stops. */
@@ -29,5 +31,9 @@ bool splitter_knows(const char *name);
 int splitter_control(struct splitter *s, const char *name);
 /* No more text will come. */
 int splitter_end(struct splitter *s);
+
+/* What stands around reasoning: marks that the vocabulary has, or else what most models write. */
+void reasoning_tags(const struct stoker_vocabulary *vocabulary, const char **open,
+		    const char **close);
 
 #endif

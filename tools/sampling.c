@@ -8,6 +8,8 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "reasoning.h"
+
 enum { MOST_BIASES = sizeof((struct string_list){ 0 }.items) / sizeof(const char *) };
 
 static void set_number(double said, float *value)
@@ -93,19 +95,22 @@ static int set_reasoning(const struct sampling_options *s, struct stoker_reasoni
 			 struct stoker_sampler_params *p)
 {
 	const double n = s->reasoning_budget;
+	const char *open, *close;
 
 	if (!(n >= -1 && n <= INT32_MAX && n == floor(n))) {
 		fprintf(stderr, "stoker: --reasoning-budget takes -1 or a number of tokens\n");
 		return EXIT_USAGE;
 	}
+	if (n < 0)
+		return EXIT_OK;
+	reasoning_tags(p->vocabulary, &open, &close);
 	*r = (struct stoker_reasoning_params){
 		.budget = (int32_t)n,
-		.start = s->reasoning_start,
-		.end = s->reasoning_end,
+		.start = s->reasoning_start ? s->reasoning_start : open,
+		.end = s->reasoning_end ? s->reasoning_end : close,
 		.message = s->reasoning_message,
 	};
-	if (n >= 0)
-		p->reasoning = r;
+	p->reasoning = r;
 	return EXIT_OK;
 }
 
@@ -156,6 +161,7 @@ int open_sampler(struct sampling_options *s, const struct stoker_gguf *gguf,
 	stoker_sampler_defaults(&params);
 	if (stoker_sampler_model_defaults(gguf, &params, &err))
 		return fail(&err);
+	params.vocabulary = vocabulary;
 	set_numbers(s, &params);
 	set_last(s, &params);
 	set_breakers(s, &params);
@@ -167,7 +173,6 @@ int open_sampler(struct sampling_options *s, const struct stoker_gguf *gguf,
 	if (s->seed == UNSAID_COUNT)
 		s->seed = any_seed();
 	params.seed = s->seed;
-	params.vocabulary = vocabulary;
 	if ((s->samplers && stoker_sampler_order(s->samplers, params.stages, &err)) ||
 	    stoker_sampler_create(&params, sampler, &err)) {
 		fail(&err);

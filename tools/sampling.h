@@ -39,7 +39,6 @@ struct sampling_options {
 		.mirostat_eta = UNSAID_NUMBER, .reasoning_budget = -1, .top_k = UNSAID_COUNT, \
 		.repeat_last = UNSAID_COUNT, .dry_allowed_length = UNSAID_COUNT,              \
 		.dry_last = UNSAID_COUNT, .mirostat = UNSAID_COUNT, .seed = UNSAID_COUNT,     \
-		.reasoning_start = "<think>", .reasoning_end = "</think>",                    \
 	}
 
 /* clang-format off */
@@ -100,9 +99,9 @@ struct sampling_options {
 	{ "reasoning-budget-message", 0, OPTION_STRING, &(s)->reasoning_message, "TEXT",           \
 	  "what is put before the end then" },                                                     \
 	{ "reasoning-start", 0, OPTION_STRING, &(s)->reasoning_start, "TEXT",                      \
-	  "what begins reasoning (<think>)" },                                                     \
+	  "what begins reasoning (as the model's vocabulary has it)" },                                                     \
 	{ "reasoning-end", 0, OPTION_STRING, &(s)->reasoning_end, "TEXT",                          \
-	  "what ends it (</think>)" }
+	  "what ends it" }
 /* clang-format on */
 
 /*

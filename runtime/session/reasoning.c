@@ -22,6 +22,27 @@ static int tag_create(struct pattern *p, const char *text, const uint32_t *ids, 
 	return 0;
 }
 
+/*
+ * A start tag that is a token comes as that token; spelled out in others it is text about it, as an
+ * answer may have it.
+ */
+static int start_create(struct reasoning *r, const struct stoker_reasoning_params *q,
+			struct stoker_error *err)
+{
+	AUTO_FREE uint32_t *ids = NULL;
+	size_t count = 0;
+
+	r->start_is_text = !q->start_count;
+	if (r->start_is_text && q->start &&
+	    !stoker_tokenize(r->vocabulary, q->start, strlen(q->start), STOKER_TOKENIZE_SPECIAL,
+			     &ids, &count, NULL) &&
+	    count == 1) {
+		r->start_is_text = false;
+		return tag_create(&r->start, NULL, ids, 1, "start", err);
+	}
+	return tag_create(&r->start, q->start, q->start_ids, q->start_count, "start", err);
+}
+
 static int force_later(struct reasoning *r, const uint32_t *ids, size_t count,
 		       struct stoker_error *err)
 {
@@ -64,9 +85,8 @@ int reasoning_create(struct reasoning *r, const struct stoker_sampler_params *p,
 	if (!p->vocabulary)
 		return stoker_fail(err, -EINVAL, "a reasoning budget needs the vocabulary");
 	r->budget = q->budget;
-	r->start_is_text = !q->start_count;
 	r->end_is_text = !q->end_count;
-	ret = tag_create(&r->start, q->start, q->start_ids, q->start_count, "start", err);
+	ret = start_create(r, q, err);
 	if (!ret)
 		ret = tag_create(&r->end, q->end, q->end_ids, q->end_count, "end", err);
 	if (!ret && q->message)

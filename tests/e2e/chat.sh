@@ -18,6 +18,10 @@ printf '%s' "$chatml" >"$scratch/chatml"
 "$scripted" "$scratch/control.gguf" 256 "$scratch/chatml" $'\\n=\e]0;x\a~\xe2\x80\xaeevil~<|im_end|>'
 "$scripted" "$scratch/bare.gguf" 256 - '\n=x~<|im_end|>'
 "$scripted" "$scratch/end.gguf" 256 "$scratch/chatml" +add_eos '\n=Hello, ~world. ~42 😀~<|im_end|>' 'a=b~c~d'
+"$scripted" "$scratch/long.gguf" 512 "$scratch/chatml" '\n=<think>~a ~b ~c ~d ~e ~f ~</think>~ Answer 7~<|im_end|>'
+"$scripted" "$scratch/seed.gguf" 512 "$scratch/chatml" '\n=<seed:think>~a ~b ~c ~d ~</seed:think>~ Answer 7~<|im_end|>'
+"$scripted" "$scratch/hot.gguf" 512 "$scratch/chatml" +temp=1000 +top_p=1 +min_p=0 '\n=Hello, ~world. ~42 😀~<|im_end|>'
+"$scripted" "$scratch/wrong.gguf" 512 "$scratch/chatml" +temp=-1 '\n=Hello, ~world. ~42 😀~<|im_end|>'
 
 # chat NAME MODEL INPUT OPTION...: through a pipe; $out, $err and $status are what came
 chat() {
@@ -47,10 +51,39 @@ typed() {
 	fi
 }
 has() { [[ $1 == *"$2"* ]]; }
+lacks() { [[ $1 != *"$2"* ]]; }
 hello='Hello, world. 42 😀'
 
 chat plain 'hi\n\nthere\n'
 is "two turns" [ "$status $out" = "0 $hello"$'\n'"$hello" ]
+for model in long seed; do
+	for budget in 0 1 2 3 9 -1; do
+		case $budget in
+		0) thought='' ;;
+		1) thought=a ;;
+		2) thought='a b' ;;
+		*) thought='a b c' ;;
+		esac
+		chat $model 'hi\n' --reasoning-budget $budget
+		is "$model: the answer after a budget of $budget" [ "$status $out" = "0 Answer 7" ]
+		is "$model: a budget of $budget" has "$err" "$thought"
+		is "$model: tags aren't shown" lacks "$err" "think>"
+		((budget < 0 || budget > 2)) || is "$model: no more than $budget" lacks "$err" "c"
+	done
+done
+chat long 'hi\nagain\n/retry\n' --reasoning-budget 2 --reasoning-budget-message 'enough.'
+is "three answers with a budget each" [ "$status $out" = "0 Answer 7"$'\n'"Answer 7"$'\n'"Answer 7" ]
+is "what is said before the end" [ "$(grep -o 'enough\.' <<<"$err" | wc -l)" = 3 ]
+is "no more than the budget" lacks "$err" "c"
+chat hot 'hi\n'
+is "the command line's temperature counts" [ "$status $out" = "0 $hello" ]
+"$stoker" run -m "$scratch/hot.gguf" -p $'hi\n' -n 12 -t 1 --seed 3 >"$scratch/out" 2>"$scratch/err"
+status=$? out=$(tr -d '\0' <"$scratch/out")
+is "then the file's" lacks "$out" "$hello"
+"$stoker" run -m "$scratch/wrong.gguf" -p $'hi\n' -n 12 -t 1 >"$scratch/out" 2>"$scratch/err"
+status=$? err=$(cat "$scratch/err")
+is "a file's temperature that can't be" [ $status = 1 ]
+is "it is named" has "$err" "wrong.gguf: key general.sampling.temp is -1, limits 0"
 chat plain ''
 is "no input" [ "$status$out$err" = 0 ]
 chat plain 'hi'

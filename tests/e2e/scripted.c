@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
  * Writes a model whose every token has a fixed successor, so that what it says is known.
- * usage: scripted OUT CONTEXT TEMPLATE [+add_eos] CHAIN...
+ * usage: scripted OUT CONTEXT TEMPLATE [+add_eos] [+SAMPLING=NUMBER] CHAIN...
  *
  * TEMPLATE is a file, or "-" for none.  A chain is "START=PIECE~PIECE~...": START is a byte or a
  * mark; behind it the pieces come one after the other, each a token of its own.  <|marks|> are
  * control tokens, <tags> are user-defined ones.  "^" goes back to the chain's first piece, for
- * ever. +add_eos writes that the tokenizer adds an end; \n as START is a line feed.
+ * ever. +add_eos writes that the tokenizer adds an end, +temp=0.5 how to sample; \n as START is a
+ * line feed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,6 +164,18 @@ static void put_keys(struct stoker_gguf_writer *w, struct vocabulary *v, const c
 		stoker_gguf_put_string(w, "tokenizer.chat_template", template);
 }
 
+/* "+temp=0.5" */
+static void put_sampling(struct stoker_gguf_writer *w, const char *word)
+{
+	const char *value = strchr(word, '=');
+	char key[128];
+
+	if (*word != '+' || !value)
+		return;
+	snprintf(key, sizeof(key), "general.sampling.%.*s", (int)(value - word - 1), word + 1);
+	stoker_gguf_put_f32(w, key, strtof(value + 1, NULL));
+}
+
 int main(int argc, char **argv)
 {
 	static struct vocabulary v;
@@ -185,7 +198,8 @@ int main(int argc, char **argv)
 			add_eos = 1;
 			continue;
 		}
-		add_chain(&v, argv[i]);
+		if (*argv[i] != '+')
+			add_chain(&v, argv[i]);
 	}
 	const struct tensor tensors[] = {
 		{ "token_embd.weight", (uint64_t)v.count, WIDTH, 2 },
@@ -208,6 +222,8 @@ int main(int argc, char **argv)
 	put_keys(w, &v, argv[2], read_template(argv[3]));
 	if (add_eos)
 		stoker_gguf_put_bool(w, "tokenizer.ggml.add_eos_token", 1);
+	for (int i = 4; i < argc; i++)
+		put_sampling(w, argv[i]);
 	for (size_t i = 0; i < count; i++) {
 		const uint64_t ne[] = { tensors[i].width, tensors[i].rows };
 

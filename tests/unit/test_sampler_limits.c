@@ -274,11 +274,11 @@ static void say(struct stoker_sampler *s, const char *text)
 		CU_ASSERT_EQUAL(next(s, byte((uint8_t)*text)), byte((uint8_t)*text));
 }
 
-static struct stoker_sampler *thinker(const struct stoker_vocabulary *v, int32_t budget,
-				      const char *message)
+static struct stoker_sampler *thinker(const struct stoker_vocabulary *v, const char *start,
+				      int32_t budget, const char *message)
 {
 	const struct stoker_reasoning_params r = {
-		.budget = budget, .start = "<think>", .end = "</think>", .message = message
+		.budget = budget, .start = start, .end = "</think>", .message = message
 	};
 	const struct stoker_sampler_params p = { .vocabulary = v, .reasoning = &r };
 	struct stoker_sampler *s = NULL;
@@ -293,7 +293,7 @@ static struct stoker_sampler *thinker(const struct stoker_vocabulary *v, int32_t
 static void test_reasoning_budget(void)
 {
 	struct stoker_vocabulary *v = vocabulary();
-	struct stoker_sampler *s = thinker(v, 3, "ok"), *copy;
+	struct stoker_sampler *s = thinker(v, "<think>", 3, "ok"), *copy;
 	const uint32_t x = LETTER_A + 23;
 
 	stoker_vocabulary_free(&v); /* samplers keep it */
@@ -340,13 +340,18 @@ static void test_reasoning_tags_in_pieces(void)
 	struct stoker_vocabulary *v = vocabulary();
 	const uint32_t prompt[] = { 1, THINK, byte('\n'), byte(' ') },
 		       question[] = { 1, THINK, byte('?'), byte('\n') };
-	struct stoker_sampler *s = thinker(v, 0, NULL);
+	struct stoker_sampler *s = thinker(v, "[[go]]", 0, NULL);
 
-	say(s, "<think");
+	say(s, "[[go]");
 	CU_ASSERT_EQUAL(stoker_sampler_reasoning(s), STOKER_REASONING_IDLE);
-	say(s, "<<think>");
+	say(s, "[[[go]]");
 	CU_ASSERT_EQUAL(next(s, LETTER_A), END_THINK);
 	CU_ASSERT_EQUAL(next(s, LETTER_A), LETTER_A);
+	stoker_sampler_free(&s);
+	/* a tag that is a token isn't meant when it is spelled out */
+	s = thinker(v, "<think>", 0, NULL);
+	say(s, "write <think> and </think> around it");
+	CU_ASSERT_EQUAL(stoker_sampler_reasoning(s), STOKER_REASONING_IDLE);
 	/* a prompt that ends with the tag has begun; one that asks about it hasn't */
 	stoker_sampler_begin(s, prompt, 4);
 	CU_ASSERT_EQUAL(next(s, LETTER_A), END_THINK);
@@ -354,7 +359,7 @@ static void test_reasoning_tags_in_pieces(void)
 	CU_ASSERT_EQUAL(next(s, LETTER_A), LETTER_A);
 	stoker_sampler_free(&s);
 
-	s = thinker(v, -1, NULL);
+	s = thinker(v, "<think>", -1, NULL);
 	stoker_sampler_begin(s, prompt, 2);
 	for (int i = 0; i < 300; i++)
 		CU_ASSERT_EQUAL(next(s, LETTER_A), LETTER_A);
@@ -364,7 +369,7 @@ static void test_reasoning_tags_in_pieces(void)
 	stoker_sampler_free(&s);
 
 	/* a character that never ends is waited for no longer than a character can be */
-	s = thinker(v, 1, NULL);
+	s = thinker(v, "<think>", 1, NULL);
 	CU_ASSERT_EQUAL(next(s, THINK), THINK);
 	for (int i = 0; i < 4; i++)
 		CU_ASSERT_EQUAL(next(s, byte(0xf0)), byte(0xf0));

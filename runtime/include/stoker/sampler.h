@@ -77,9 +77,9 @@ struct stoker_logit_bias {
 /**
  * struct stoker_reasoning_params - how long a model may think
  * @budget: tokens between the tags, 0: it ends at once, less than 0: without limit
- * @start: text that begins reasoning, "<think>" for instance; recognised however it is cut into
- *	tokens.  NULL with @start_count
- * @end: text that ends it, likewise; NULL with @end_count
+ * @start: text that begins reasoning, "<think>" for instance: as the token of that name, or where
+ *	the vocabulary has none, however it is cut into tokens.  NULL with @start_count
+ * @end: text that ends it, however it is cut; NULL with @end_count
  * @message: said before the end when the budget is used up; may be NULL
  * @start_ids: @start_count tokens in place of @start
  * @start_count: 0: @start counts
