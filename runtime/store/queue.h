@@ -26,6 +26,9 @@ static inline struct store_read *store_pop(struct store_queue *q)
 	return r;
 }
 
+/* Reads all of it in the calling thread; 0 or -errno. */
+int store_read_now(struct store_read *r);
+
 /* New reads, as a store begins with them. */
 static inline void store_push_new(struct store_queue *q, struct store_read **reads, size_t count,
 				  enum store_priority priority)

@@ -19,7 +19,7 @@ struct threads {
 	pthread_t thread[THREADS];
 };
 
-static int read_all(struct store_read *r)
+int store_read_now(struct store_read *r)
 {
 	int fd = r->file->fd;
 
@@ -57,7 +57,7 @@ static void *run(void *context)
 			continue;
 		}
 		pthread_mutex_unlock(&t->lock);
-		r->result = read_all(r);
+		r->result = store_read_now(r);
 		pthread_mutex_lock(&t->lock);
 		store_push(&t->done, r);
 		if (r->priority == STORE_DEMAND && --t->demand == 0)

@@ -1,31 +1,66 @@
 // SPDX-License-Identifier: MIT
-/* Reads through io_uring: a deep queue of direct reads. */
+/*
+ * Reads through io_uring: a deep queue of direct reads.  Where the kernel stops taking them on they
+ * are done one by one without it.
+ */
+#include <fcntl.h>
 #include <liburing.h>
 #include <pthread.h>
 #include <unistd.h>
 
 #include "store/queue.h"
 
-enum { DEPTH = 64, PREFETCH_DEPTH = 8, READ_MAX = 1 << 30 };
+enum {
+	DEPTH = 64,
+	PREFETCH_DEPTH = 8,
+	READ_MAX = 1 << 30,
+	PAUSE_US = 1000,
+	PAUSES_MAX = 3000, /* for so long the kernel may be short of memory */
+};
 
 struct uring {
 	struct stoker_store base;
 	pthread_mutex_t lock; /* of all but waiting and reading */
 	struct io_uring ring;
 	struct store_queue waiting[2]; /* by priority */
+	struct store_queue handed;     /* of those in flight, which the kernel hasn't taken yet */
 	unsigned in_flight, demand;    /* the latter waiting or in flight */
+	unsigned pauses;	       /* since the kernel took the last one */
+	bool given_up;		       /* it takes none any more */
 	struct iovec pinned;	       /* registered memory, if any */
 };
 
+/* What a system call may say now and not the next time. */
+static bool is_temporary(int error)
+{
+	return error == -EINTR || error == -EAGAIN || error == -EBUSY || error == -ENOMEM;
+}
+
+static void give_up(struct uring *u)
+{
+	struct store_read *r;
+
+	u->given_up = true;
+	while ((r = store_pop(&u->handed))) {
+		u->in_flight--;
+		store_push(&u->waiting[r->priority], r);
+	}
+}
+
 /* Hands the kernel what is in its queue; what it's too short of memory for now stays there. */
-static int send_off(struct uring *u)
+static void send_off(struct uring *u)
 {
 	int sent;
 
 	do
 		sent = io_uring_submit(&u->ring);
 	while (sent == -EINTR);
-	return sent;
+	if (sent < 0 && !is_temporary(sent))
+		give_up(u);
+	for (int i = 0; i < sent; i++) {
+		store_pop(&u->handed);
+		u->pauses = 0;
+	}
 }
 
 static void prepare(const struct uring *u, struct io_uring_sqe *sqe, struct store_read *r)
@@ -45,7 +80,7 @@ static void feed(struct uring *u)
 {
 	unsigned queued = 0;
 
-	while (u->in_flight + queued < DEPTH) {
+	while (!u->given_up && u->in_flight + queued < DEPTH) {
 		struct store_read *r = store_pop(&u->waiting[STORE_DEMAND]);
 		struct io_uring_sqe *sqe;
 
@@ -55,6 +90,7 @@ static void feed(struct uring *u)
 			break;
 		sqe = io_uring_get_sqe(&u->ring); /* DEPTH entries, so there is one */
 		prepare(u, sqe, r);
+		store_push(&u->handed, r);
 		queued++;
 	}
 	u->in_flight += queued;
@@ -110,6 +146,14 @@ static bool take(struct uring *u, struct store_read *r, int result)
 	return false;
 }
 
+/* Until the kernel may have more memory, or a read may have ended. */
+static void pause_briefly(struct uring *u)
+{
+	pthread_mutex_unlock(&u->lock);
+	usleep(PAUSE_US);
+	pthread_mutex_lock(&u->lock);
+}
+
 /* The next completion; @wait gives up the lock meanwhile. */
 static int next_completion(struct uring *u, bool wait, struct io_uring_cqe **cqe)
 {
@@ -120,15 +164,79 @@ static int next_completion(struct uring *u, bool wait, struct io_uring_cqe **cqe
 	pthread_mutex_unlock(&u->lock);
 	result = io_uring_wait_cqe(&u->ring, cqe);
 	pthread_mutex_lock(&u->lock);
-	return result;
+	if (!result || result == -EINTR)
+		return result;
+	pause_briefly(u); /* reads end, too, when nobody may wait for them */
+	return -EINTR;
 }
 
-/* Until the kernel may have more memory. */
-static void wait_briefly(struct uring *u)
+/* The next one without the kernel's queue; NULL: there is none. */
+static struct store_read *read_one(struct uring *u)
 {
+	struct store_read *r = store_pop(&u->waiting[STORE_DEMAND]);
+
+	if (!r && !u->demand)
+		r = store_pop(&u->waiting[STORE_PREFETCH]);
+	if (!r)
+		return NULL;
 	pthread_mutex_unlock(&u->lock);
-	usleep(1000);
+	r->result = store_read_now(r);
 	pthread_mutex_lock(&u->lock);
+	return r;
+}
+
+/* Whether nothing is under way that could be waited for: the kernel has taken none yet. */
+static bool is_stuck(struct uring *u)
+{
+	unsigned handed = 0;
+
+	if (!u->handed.first)
+		return false;
+	send_off(u);
+	for (const struct store_read *r = u->handed.first; r; r = r->next)
+		handed++;
+	return handed && handed == u->in_flight;
+}
+
+/* The next read that has ended; NULL: none has, or with @wait, none is left. */
+static struct store_read *next_ended(struct uring *u, bool wait)
+{
+	while (u->in_flight) {
+		struct io_uring_cqe *cqe;
+		struct store_read *r;
+		int result;
+
+		if (is_stuck(u)) {
+			pause_briefly(u);
+			if (++u->pauses > PAUSES_MAX)
+				give_up(u);
+			continue;
+		}
+		result = next_completion(u, wait, &cqe);
+		if (result == -EINTR)
+			continue;
+		if (result)
+			return NULL;
+		r = io_uring_cqe_get_data(cqe);
+		result = cqe->res;
+		io_uring_cqe_seen(&u->ring, cqe);
+		u->in_flight--;
+		if (!take(u, r, result))
+			r = NULL;
+		else
+			u->demand -= r->priority == STORE_DEMAND;
+		feed(u);
+		if (r)
+			return r;
+	}
+	if (u->given_up && wait) {
+		struct store_read *r = read_one(u);
+
+		if (r)
+			u->demand -= r->priority == STORE_DEMAND;
+		return r;
+	}
+	return NULL;
 }
 
 static size_t complete(struct stoker_store *s, struct store_read **out, size_t max, bool wait)
@@ -137,31 +245,8 @@ static size_t complete(struct stoker_store *s, struct store_read **out, size_t m
 	size_t count = 0;
 
 	pthread_mutex_lock(&u->lock);
-	while (count < max && u->in_flight) {
-		struct io_uring_cqe *cqe;
-		struct store_read *r;
-		int result;
-
-		if (io_uring_sq_ready(&u->ring) && send_off(u) < 0 &&
-		    io_uring_sq_ready(&u->ring) == u->in_flight) {
-			wait_briefly(u); /* nothing under way that could be waited for */
-			continue;
-		}
-		result = next_completion(u, wait && !count, &cqe);
-		if (result == -EINTR)
-			continue;
-		if (result)
-			break;
-		r = io_uring_cqe_get_data(cqe);
-		result = cqe->res;
-		io_uring_cqe_seen(&u->ring, cqe);
-		u->in_flight--;
-		if (take(u, r, result)) {
-			u->demand -= r->priority == STORE_DEMAND;
-			out[count++] = r;
-		}
-		feed(u);
-	}
+	while (count < max && (out[count] = next_ended(u, wait && !count)))
+		count++;
 	pthread_mutex_unlock(&u->lock);
 	return count;
 }
@@ -215,6 +300,35 @@ static const struct stoker_store_ops uring_ops = {
 	.register_memory = register_memory,
 };
 
+/* A sandbox may let a ring be made and refuse what is done with it. */
+static int try_a_read(struct io_uring *ring)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+	const int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct io_uring_cqe *cqe;
+	uint8_t byte;
+	int ret;
+
+	if (fd < 0)
+		io_uring_prep_nop(sqe);
+	else
+		io_uring_prep_read(sqe, fd, &byte, 1, 0);
+	do
+		ret = io_uring_submit(ring);
+	while (ret == -EINTR);
+	if (ret >= 0)
+		do
+			ret = io_uring_wait_cqe(ring, &cqe);
+		while (ret == -EINTR);
+	if (!ret) {
+		ret = MIN(cqe->res, 0);
+		io_uring_cqe_seen(ring, cqe);
+	}
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
 int stoker_store_open_uring(struct stoker_store **store, struct stoker_error *err)
 {
 	struct uring *u = calloc(1, sizeof(*u));
@@ -224,6 +338,11 @@ int stoker_store_open_uring(struct stoker_store **store, struct stoker_error *er
 	if (!u)
 		return stoker_fail(err, -ENOMEM, "out of memory");
 	ret = io_uring_queue_init(DEPTH, &u->ring, 0);
+	if (!ret) {
+		ret = try_a_read(&u->ring);
+		if (ret)
+			io_uring_queue_exit(&u->ring);
+	}
 	if (ret) {
 		free(u);
 		return stoker_fail(err, -ENOTSUP, "io_uring isn't allowed here: %s",
