@@ -6,12 +6,14 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
+#include "base/file_state.h"
 #include "gguf/gguf.h"
 
 struct file {
 	char *path;
 	int fd;
 	uint64_t bytes;
+	struct file_state opened;
 	uint8_t *head; /* the first head_bytes of the file */
 	size_t head_bytes;
 	uint64_t data; /* where tensor data begins */

@@ -26,6 +26,7 @@ static int open_file(struct file *file, const char *path, struct stoker_error *e
 	if (!S_ISREG(st.st_mode))
 		return gguf_refuse_path(path, st.st_mode, 0, err);
 	file->bytes = (uint64_t)st.st_size;
+	file->opened = file_state_of(&st);
 	return 0;
 }
 
@@ -272,6 +273,20 @@ const char *stoker_gguf_file(const struct stoker_gguf *gguf, uint32_t index, int
 	return gguf->files[index].path;
 }
 
+const struct file_state *gguf_file_state(const struct stoker_gguf *gguf, uint32_t file)
+{
+	return &gguf->files[file].opened;
+}
+
+int gguf_check_unchanged(const struct stoker_gguf *gguf, uint32_t file, struct stoker_error *err)
+{
+	const struct file *f = &gguf->files[file];
+
+	if (!file_has_changed(f->fd, &f->opened))
+		return 0;
+	return stoker_fail(err, -EIO, "%s: the file has changed since it was opened", f->path);
+}
+
 uint64_t stoker_gguf_data(const struct stoker_gguf *gguf, uint32_t file)
 {
 	return gguf->files[file].data;
@@ -320,5 +335,5 @@ int stoker_gguf_read(const struct stoker_gguf *gguf, const struct stoker_gguf_te
 					   got ? strerror(errno) : "file became shorter");
 		done += (size_t)got;
 	}
-	return 0;
+	return gguf_check_unchanged(gguf, tensor->file, err);
 }

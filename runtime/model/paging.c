@@ -55,6 +55,7 @@ static int open_files(struct stoker_model *m, struct model_pager *p)
 
 		p->files[i].path = stoker_gguf_file(m->gguf, i, &fd, NULL);
 		p->files[i].plain = fd;
+		p->files[i].opened = gguf_file_state(m->gguf, i);
 		p->files[i].fd = stoker_store_reopen(fd);
 		if (p->files[i].fd < 0)
 			return stoker_fail(m->err, -errno, "%s: %s", p->files[i].path,

@@ -423,8 +423,10 @@ static int read_part(struct stoker_model *m, const struct weight_block *block, u
 	const uint64_t end =
 		MIN(round_up(block->first + at + bytes, STOKER_STORE_ALIGN), file_bytes);
 
-	return stoker_read_range(fd, path, block->first + at, end - (block->first + at), dst,
-				 p->params && p->params->progress ? report : NULL, p, m->err);
+	int ret = stoker_read_range(fd, path, block->first + at, end - (block->first + at), dst,
+				    p->params && p->params->progress ? report : NULL, p, m->err);
+
+	return ret ? ret : gguf_check_unchanged(m->gguf, block->file, m->err);
 }
 
 static int read_bounced(struct stoker_model *m, const struct weight_block *block, void *bounce,

@@ -77,11 +77,29 @@ static void take_read(struct stoker_pager *p, struct store_read *r)
 	}
 }
 
+/* What was read of a file that another program has written to may be anything. */
+static void doubt_changed(struct store_read **reads, size_t count)
+{
+	const struct store_file *last = NULL;
+	bool changed = false;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct store_file *f = reads[i]->file;
+
+		if (f != last)
+			changed = f->opened && file_has_changed(f->plain, f->opened);
+		last = f;
+		if (changed && !reads[i]->result)
+			reads[i]->result = -ESTALE;
+	}
+}
+
 static void take_reads(struct stoker_pager *p, struct store_read **reads, size_t count)
 {
 	const uint64_t now = profile_now(p->profile);
 
 	end_reads(p, count);
+	doubt_changed(reads, count);
 	for (size_t i = 0; i < count; i++) {
 		if (now)
 			profile_add(p->profile, PROFILE_READS,
@@ -219,9 +237,11 @@ static bool has_meaning(int code)
 int read_failed(const struct slot *s, struct stoker_error *err)
 {
 	const struct store_read *bad = &s->reads[0];
-	/* a file that ends too early is broken; whatever else happened the caller may tell apart */
-	const bool is_short = s->failed == -ENODATA;
-	const int code = is_short || has_meaning(s->failed) ? -EIO : s->failed;
+	/* such a file is broken; whatever else happened the caller may tell apart */
+	const char *broken = s->failed == -ENODATA  ? "the file has become shorter"
+			     : s->failed == -ESTALE ? "the file has changed since it was opened"
+						    : NULL;
+	const int code = broken || has_meaning(s->failed) ? -EIO : s->failed;
 
 	for (int i = 0; i < PAGER_SLICES; i++)
 		if (s->layer->source.slice[i].bytes && s->reads[i].result)
@@ -229,5 +249,5 @@ int read_failed(const struct slot *s, struct stoker_error *err)
 	return stoker_fail(err, code, "%s: expert %u of layer %u: reading %llu bytes at %llu: %s",
 			   bad->file->path, s->expert, s->layer->number,
 			   (unsigned long long)bad->need, (unsigned long long)bad->offset,
-			   is_short ? "the file has become shorter" : strerror(-s->failed));
+			   broken ? broken : strerror(-s->failed));
 }

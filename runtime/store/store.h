@@ -7,6 +7,7 @@
 #define STOKER_STORE_H
 
 #include "base/base.h"
+#include "base/file_state.h"
 
 /*
  * Reads have this alignment: file offset, length and memory.  A read may reach beyond the file's
@@ -15,9 +16,10 @@
 enum { STOKER_STORE_ALIGN = 4096 };
 
 struct store_file {
-	int fd;		  /* for direct reads, if possible */
-	int plain;	  /* where the kernel or the file system refuses these */
-	const char *path; /* for messages */
+	int fd;				 /* for direct reads, if possible */
+	int plain;			 /* where the kernel or the file system refuses these */
+	const char *path;		 /* for messages */
+	const struct file_state *opened; /* it must still be this, NULL: whatever it is */
 };
 
 enum store_priority { STORE_DEMAND, STORE_PREFETCH };

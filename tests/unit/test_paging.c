@@ -199,6 +199,63 @@ static bool copy_file(const char *from, const char *to)
 	return good;
 }
 
+static const struct timespec *times_of(const struct stat *st, struct timespec times[2])
+{
+	times[0] = st->st_atim;
+	times[1] = st->st_mtim;
+	return times;
+}
+
+/* Another program writes to the file: in place, or as long as it was, before or while it is read.
+ */
+static void test_changed_while_running(void)
+{
+	const struct stoker_device_params device_params = { .threads = 2 };
+	const struct stoker_session_params session_params = { .context = 64 };
+	const struct stoker_model_params params = { .memory = STOKER_MEMORY_MIN,
+						    .session = &session_params };
+	static const uint32_t tokens[] = { 10, 20, 30, 40, 50, 60, 70, 80 };
+	char path[] = "/tmp/stoker-changed-XXXXXX", other[40];
+	struct stoker_error err = { "" };
+	struct stoker_device *device;
+	struct stoker_model *model;
+	struct stoker_session *s;
+	struct stoker_gguf *gguf;
+	const int fd = mkstemp(path);
+
+	CU_ASSERT_FATAL(fd >= 0 && copy_file(bundled, path));
+	snprintf(other, sizeof(other), "%s.renamed", path);
+	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&device_params, &device, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_model_load(device, path, &params, &model, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_session_create(model, &session_params, &s, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_session_eval(s, tokens, 8, STOKER_LOGITS_LAST, NULL), 0);
+	/* what doesn't change its bytes is no change */
+	CU_ASSERT(!chmod(path, 0400) && !rename(path, other) && !link(other, path));
+	CU_ASSERT_EQUAL(stoker_session_eval(s, tokens, 8, STOKER_LOGITS_LAST, &err), 0);
+	CU_ASSERT_EQUAL(pwrite(fd, "?", 1, 1 << 20), 1);
+	CU_ASSERT_EQUAL(stoker_session_eval(s, tokens, 8, STOKER_LOGITS_LAST, &err), -EIO);
+	CU_ASSERT(strstr(err.message, path) && strstr(err.message, "expert") &&
+		  strstr(err.message, "the file has changed since it was opened"));
+	stoker_session_free(&s);
+	stoker_model_free(&model);
+
+	/* between opening and loading, and between opening and reading */
+	CU_ASSERT_EQUAL_FATAL(stoker_gguf_open(path, &gguf, NULL), 0);
+	CU_ASSERT_EQUAL(pwrite(fd, "!", 1, 1 << 20), 1);
+	CU_ASSERT_EQUAL(futimens(fd, (const struct timespec[2]){ { 1, 0 }, { 1, 0 } }), 0);
+	CU_ASSERT_EQUAL(stoker_model_load_gguf(device, gguf, NULL, &model, &err), -EIO);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "has changed since it was opened"));
+	CU_ASSERT_EQUAL(stoker_gguf_read(gguf, stoker_gguf_tensor(gguf, 0), 0, other, 16, &err),
+			-EIO);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "has changed since it was opened"));
+	stoker_gguf_close(&gguf);
+	snprintf(other, sizeof(other), "%s.renamed", path);
+	unlink(other);
+	stoker_device_close(&device);
+	close(fd);
+	unlink(path);
+}
+
 /* The file loses its end while the model runs: an error, and then it goes on where it can. */
 static void test_truncated_while_running(void)
 {
@@ -212,6 +269,7 @@ static void test_truncated_while_running(void)
 	struct stoker_device *device;
 	struct stoker_model *model;
 	struct stoker_session *s;
+	struct timespec times[2];
 	struct stat st;
 	const int fd = mkstemp(path);
 
@@ -225,6 +283,9 @@ static void test_truncated_while_running(void)
 	CU_ASSERT(strstr(err.message, path) && strstr(err.message, "expert") &&
 		  strstr(err.message, "layer"));
 	CU_ASSERT(copy_file(bundled, path));
+	CU_ASSERT_EQUAL(stoker_session_eval(s, tokens, 8, STOKER_LOGITS_LAST, &err), -EIO);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "has changed since it was opened"));
+	CU_ASSERT_EQUAL(futimens(fd, times_of(&st, times)), 0); /* it's the same again */
 	CU_ASSERT_EQUAL(stoker_session_eval(s, tokens, 8, STOKER_LOGITS_LAST, &err), 0);
 	stoker_session_free(&s);
 	stoker_model_free(&model);
@@ -324,6 +385,7 @@ void suite_paging(void)
 	TEST(test_lossless);
 	TEST(test_growth);
 	TEST(test_two_sessions);
+	TEST(test_changed_while_running);
 	TEST(test_truncated_while_running);
 	TEST(test_too_little_memory);
 }

@@ -185,7 +185,8 @@ STOKER_API const struct stoker_gguf_tensor *stoker_gguf_find_tensor(const struct
  * @dst: receives @bytes
  * @err: may be NULL
  *
- * Return: 0, -ERANGE beyond the tensor, -EIO when the file has become shorter, or -errno.
+ * Return: 0, -ERANGE beyond the tensor, -EIO when the file has become shorter or otherwise changed
+ * since it was opened, or -errno.
  */
 STOKER_API int stoker_gguf_read(const struct stoker_gguf *gguf,
 				const struct stoker_gguf_tensor *tensor, uint64_t offset, void *dst,
