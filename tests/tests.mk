@@ -18,6 +18,7 @@ unit: $(BUILD)/unit
 e2e: all $(BUILD)/faultfs $(BUILD)/scripted $(BUILD)/terminal
 	tests/e2e/tool.sh $(BUILD)
 	tests/e2e/chat.sh $(BUILD)
+	tests/e2e/manners.sh $(BUILD)
 	tests/e2e/faults.sh $(BUILD)
 	tests/e2e/install.sh $(BUILD)
 $(BUILD)/faultfs: tests/e2e/faultfs.c
@@ -43,6 +44,7 @@ tsan:
 e2e-tool: all $(BUILD)/faultfs $(BUILD)/scripted $(BUILD)/terminal
 	tests/e2e/tool.sh $(BUILD)
 	tests/e2e/chat.sh $(BUILD)
+	tests/e2e/manners.sh $(BUILD)
 	tests/e2e/faults.sh $(BUILD)
 
 # The Vulkan device at other subgroup sizes, under GPU-assisted validation, and on newer drivers.

@@ -143,7 +143,7 @@ int verb_eval(int argc, char **argv)
 {
 	struct eval e = { .batch = 512 };
 	const struct option options[] = {
-		{ "model", 'm', OPTION_STRING, &e.model, "FILE", "the model" },
+		MODEL_OPTION(&e.model),
 		{ "tokens", 0, OPTION_STRING, &e.tokens, "LIST",
 		  "ids: 1,2,3 or @FILE with such a list" },
 		{ "logits", 0, OPTION_STRING, &e.logits, "FILE",
@@ -158,9 +158,12 @@ int verb_eval(int argc, char **argv)
 		COMPUTE_OPTIONS(&e.compute),
 		{ 0 },
 	};
-	const struct usage usage = { "eval -m FILE --tokens LIST [OPTION]...",
-				     "Computes the logits of every position of a list of tokens.",
-				     options, 0, 0 };
+	const struct usage usage = {
+		.synopsis = "eval FILE --tokens LIST [OPTION]...",
+		.description = "Computes the logits of every position of a list of tokens.",
+		.options = options,
+		.model = &e.model,
+	};
 	struct stoker_session_params session;
 	struct stoker_device *device = NULL;
 	struct stoker_model *model = NULL;
@@ -171,8 +174,8 @@ int verb_eval(int argc, char **argv)
 
 	if (parse_options(&usage, argc, argv, &status) < 0)
 		return status;
-	if (!e.model || !e.tokens || !e.batch) {
-		fprintf(stderr, "stoker: --model, --tokens and a batch of at least 1 are needed\n");
+	if (!e.tokens || !e.batch) {
+		fprintf(stderr, "stoker: --tokens and a batch of at least 1 are needed\n");
 		return EXIT_USAGE;
 	}
 	if (e.kv && parse_kv(e.kv, &kv))

@@ -115,21 +115,26 @@ static int print_everything(const struct stoker_gguf *g)
 
 int verb_inspect(int argc, char **argv)
 {
+	const char *model = NULL;
 	bool json = false;
 	const struct option options[] = {
+		MODEL_OPTION(&model),
 		{ "json", 0, OPTION_FLAG, &json, NULL, "everything, as JSON" },
 		{ 0 },
 	};
-	const struct usage usage = { "inspect [--json] FILE",
-				     "Prints the metadata and tensor table of a GGUF file.",
-				     options, 1, 1 };
+	const struct usage usage = {
+		.synopsis = "inspect [--json] FILE",
+		.description = "Prints the metadata and tensor table of a GGUF file.",
+		.options = options,
+		.model = &model,
+	};
 	struct stoker_gguf *g;
 	struct stoker_error err;
 	int status;
 
 	if (parse_options(&usage, argc, argv, &status) < 0)
 		return status;
-	if (stoker_gguf_open(argv[1], &g, &err))
+	if (stoker_gguf_open(model, &g, &err))
 		return fail(&err);
 	status = EXIT_OK;
 	if (json)

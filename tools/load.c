@@ -71,14 +71,8 @@ int load_within(const struct compute_options *c, uint64_t budget, struct stoker_
 	};
 	int ret;
 
-	if (c->host_memory && !stoker_device_shares_memory(device)) {
+	if (c->host_memory && !stoker_device_shares_memory(device))
 		params.host_memory = parse_size(c->host_memory);
-		if (!params.host_memory) {
-			snprintf(err->message, sizeof(err->message),
-				 "no size \"%s\"; there are 6G, 1.5GiB", c->host_memory);
-			return -EINVAL;
-		}
-	}
 	warn_of_holes(gguf);
 	cancel_on_interrupt(NULL);
 	ret = stoker_model_load_gguf(device, gguf, &params, model, err);

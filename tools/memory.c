@@ -11,16 +11,19 @@ uint64_t parse_size(const char *text)
 	static const char units[] = "kmgt";
 	char *end;
 	double value = strtod(text, &end);
-	const char *unit = *end ? strchr(units, *end | 32) : NULL;
+	const char *unit;
 
-	if (end == text || !(value > 0))
+	/* nor a sign, hexadecimal digits, "inf" */
+	if (end == text || strspn(text, "0123456789.") < (size_t)(end - text) || !(value > 0))
 		return 0;
+	end += *end == ' ';
+	unit = *end ? strchr(units, *end | 32) : NULL;
 	if (unit) {
 		for (const char *u = units; u <= unit; u++)
 			value *= 1024;
 		end++;
 	}
-	if (!strcasecmp(end, "iB") || !strcasecmp(end, "B"))
+	if ((unit && !strcasecmp(end, "iB")) || !strcasecmp(end, "B"))
 		end += strlen(end);
 	return *end || value >= 1e18 ? 0 : (uint64_t)value;
 }
@@ -28,6 +31,8 @@ uint64_t parse_size(const char *text)
 int memory_budget(const struct compute_options *c, uint64_t *budget)
 {
 	*budget = STOKER_MEMORY_AUTO;
+	if (c->host_memory && !parse_size(c->host_memory))
+		return failf("no size \"%s\"; " SIZES, c->host_memory);
 	if (!c->memory)
 		return EXIT_OK;
 	if (!strcasecmp(c->memory, "max")) {
@@ -41,5 +46,5 @@ int memory_budget(const struct compute_options *c, uint64_t *budget)
 	*budget = parse_size(c->memory);
 	return *budget > STOKER_MEMORY_MIN
 		       ? EXIT_OK
-		       : failf("no size \"%s\"; there are 6G, 1.5GiB, min, max", c->memory);
+		       : failf("no size \"%s\"; " SIZES ", min, max", c->memory);
 }

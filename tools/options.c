@@ -26,6 +26,23 @@ static void print_help(const struct usage *u)
 	printf("  %-26s %s\n", "-h, --help", "print this");
 }
 
+/* An unknown option, and the one that was probably meant. */
+static int complain_of_option(const struct usage *u, const char *argument)
+{
+	char name[40], meant[64];
+	struct guess g = { .wrong = name };
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(argument + 1, "=") + 1, argument);
+	for (const char *c = argument; *c == '-' && g.wrong < name + 2; c++)
+		g.wrong++;
+	for (const struct option *o = u->options; o->name && !strncmp(argument, "--", 2); o++)
+		guess_consider(&g, o->name);
+	snprintf(meant, sizeof(meant), g.best ? "; did you mean --%s?" : "", g.best ? g.best : "");
+	fprintf(stderr, "stoker: unknown option %s%s\nUsage: stoker %s\n", argument, meant,
+		u->synopsis);
+	return EXIT_USAGE;
+}
+
 static int complain(const struct usage *u, const char *what, const char *about)
 {
 	fprintf(stderr, "stoker: %s%s\nUsage: stoker %s\n", what, about, u->synopsis);
@@ -101,6 +118,30 @@ static const struct option *find_option(const struct usage *u, const char *argum
 	return NULL;
 }
 
+/* Takes the model out of the operands, if it's one of them. */
+static int take_model(const struct usage *u, char **argv, int *operands, int *status)
+{
+	const int at = (int)u->model_at + 1;
+	const bool given = *u->model != NULL;
+
+	if (given && (size_t)*operands <= u->operands_max)
+		return 0;
+	if (*operands < at) {
+		if (given || u->model_optional)
+			return 0;
+		*status = complain(u, "a model is needed, ", "FILE as a word or with -m");
+		return -1;
+	}
+	if (given && strcmp(*u->model, argv[at]) != 0) {
+		*status = complain(u, "there is a model with -m already, what is this: ", argv[at]);
+		return -1;
+	}
+	*u->model = argv[at];
+	memmove(&argv[at], &argv[at + 1], (size_t)(*operands - at) * sizeof(*argv));
+	--*operands;
+	return 0;
+}
+
 int parse_options(const struct usage *u, int argc, char **argv, int *status)
 {
 	int operands = 0;
@@ -125,7 +166,8 @@ int parse_options(const struct usage *u, int argc, char **argv, int *status)
 		}
 		o = find_option(u, argv[i], &value);
 		if (!o || (o->kind == OPTION_FLAG && value)) {
-			*status = complain(u, "unknown option ", argv[i]);
+			*status = o ? complain(u, "no value goes with ", argv[i])
+				    : complain_of_option(u, argv[i]);
 			return -1;
 		}
 		if (o->kind != OPTION_FLAG && !value) {
@@ -145,6 +187,8 @@ int parse_options(const struct usage *u, int argc, char **argv, int *status)
 			return -1;
 		}
 	}
+	if (u->model && take_model(u, argv, &operands, status))
+		return -1;
 	if ((size_t)operands < u->operands_min || (size_t)operands > u->operands_max) {
 		*status = complain(u,
 				   (size_t)operands < u->operands_min ? "something is missing"

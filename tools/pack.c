@@ -149,13 +149,17 @@ static int pack(struct packing *p)
 
 int verb_pack(int argc, char **argv)
 {
-	const struct option options[] = { { 0 } };
+	const char *model = NULL;
+	const struct option options[] = { MODEL_OPTION(&model), { 0 } };
 	const struct usage usage = {
-		"pack IN OUT",
-		"Writes a mixture of experts so that each expert is one piece of "
-		"the file, which a drive reads at once. Only for stoker; a model "
-		"doesn't have to be packed to be paged.",
-		options, 2, 2
+		.synopsis = "pack IN OUT",
+		.description = "Writes a mixture of experts so that each expert is one piece of "
+			       "the file, which a drive reads at once. Only for stoker; a model "
+			       "doesn't have to be packed to be paged.",
+		.options = options,
+		.operands_min = 1,
+		.operands_max = 1,
+		.model = &model,
 	};
 	struct stoker_gguf *in = NULL;
 	struct packing p = { .done = 0 };
@@ -164,18 +168,18 @@ int verb_pack(int argc, char **argv)
 	if (parse_options(&usage, argc, argv, &status) < 0)
 		return status;
 	cancel_on_interrupt(NULL);
-	if (stoker_gguf_open(argv[1], &in, &p.err))
+	if (stoker_gguf_open(model, &in, &p.err))
 		return fail(&p.err);
 	warn_of_holes(in);
 	p.in = in;
 	p.buffer = malloc(COPY_BYTES);
-	if (is_input(in, argv[2]))
-		status = failf("%s: is the input", argv[2]);
+	if (is_input(in, argv[1]))
+		status = failf("%s: is the input", argv[1]);
 	else if (!layers_of(in))
-		status = failf("%s: has no experts to pack", argv[1]);
+		status = failf("%s: has no experts to pack", model);
 	else if (!p.buffer)
 		status = failf("out of memory");
-	else if (stoker_gguf_writer_open(argv[2], &p.out, &p.err))
+	else if (stoker_gguf_writer_open(argv[1], &p.out, &p.err))
 		status = fail(&p.err);
 	else
 		status = pack(&p);

@@ -124,7 +124,7 @@ int verb_perplexity(int argc, char **argv)
 {
 	struct perplexity p = { .context = 512 };
 	const struct option options[] = {
-		{ "model", 'm', OPTION_STRING, &p.model, "FILE", "the model" },
+		MODEL_OPTION(&p.model),
 		{ "file", 'f', OPTION_STRING, &p.file, "FILE", "the text, - for standard input" },
 		{ "ctx", 'c', OPTION_UINT, &p.context, "N", "tokens in a context (512)" },
 		{ "stride", 0, OPTION_UINT, &p.stride, "N",
@@ -137,9 +137,12 @@ int verb_perplexity(int argc, char **argv)
 		COMPUTE_OPTIONS(&p.compute),
 		{ 0 },
 	};
-	const struct usage usage = { "perplexity -m FILE -f TEXT [OPTION]...",
-				     "Prints a model's perplexity and bits a byte on a text.",
-				     options, 0, 0 };
+	const struct usage usage = {
+		.synopsis = "perplexity FILE -f TEXT [OPTION]...",
+		.description = "Prints a model's perplexity and bits a byte on a text.",
+		.options = options,
+		.model = &p.model,
+	};
 	struct stoker_session_params params = { 0 };
 	struct stoker_device *device = NULL;
 	struct stoker_model *model = NULL;
@@ -156,8 +159,8 @@ int verb_perplexity(int argc, char **argv)
 
 	if (parse_options(&usage, argc, argv, &status) < 0)
 		return status;
-	if (!p.model || !p.file || p.context < 2 || p.stride > p.context) {
-		fputs("stoker: --model, --file, a context of at least 2 and a stride within it are "
+	if (!p.file || p.context < 2 || p.stride > p.context) {
+		fputs("stoker: --file, a context of at least 2 and a stride within it are "
 		      "needed\n",
 		      stderr);
 		return EXIT_USAGE;

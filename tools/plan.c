@@ -431,8 +431,6 @@ static int foretell(struct plan *p)
 
 	for (size_t i = 0; i < p->budgets.count && count < BUDGETS_MAX; i++) {
 		o[count].memory = parse_size(p->budgets.items[i]);
-		if (!o[count].memory)
-			return failf("no size \"%s\"", p->budgets.items[i]);
 		if (o[count].memory < least)
 			return failf("%s: needs at least %llu bytes, %s is less", p->model,
 				     (unsigned long long)least, p->budgets.items[i]);
@@ -487,6 +485,7 @@ int verb_plan(int argc, char **argv)
 {
 	struct plan p = { .tokens = 96, .correction = 1 };
 	const struct option options[] = {
+		MODEL_OPTION(&p.model),
 		{ "budget", 'b', OPTION_LIST, &p.budgets, "SIZE",
 		  "tell about this budget; may be repeated (five from min to max)" },
 		{ "tokens", 'n', OPTION_UINT, &p.tokens, "N", "tokens to measure with (96)" },
@@ -497,11 +496,12 @@ int verb_plan(int argc, char **argv)
 		{ 0 },
 	};
 	const struct usage usage = {
-		"plan [OPTION]... FILE",
-		"Measures a mixture of experts and the drive for a few seconds "
-		"and tells how fast it would write text in several budgets of "
-		"memory.",
-		options, 1, 1
+		.synopsis = "plan [OPTION]... FILE",
+		.description = "Measures a mixture of experts and the drive for a few seconds "
+			       "and tells how fast it would write text in several budgets of "
+			       "memory.",
+		.options = options,
+		.model = &p.model,
 	};
 	int status;
 
@@ -511,7 +511,11 @@ int verb_plan(int argc, char **argv)
 		fputs("stoker: --tokens has to be 16 to 4096\n", stderr);
 		return EXIT_USAGE;
 	}
-	p.model = argv[1];
+	for (size_t i = 0; i < p.budgets.count; i++)
+		if (!parse_size(p.budgets.items[i])) {
+			failf("no size \"%s\"; " SIZES, p.budgets.items[i]);
+			return EXIT_USAGE;
+		}
 	status = measure(&p);
 	stoker_session_free(&p.session);
 	stoker_model_free(&p.loaded);

@@ -251,14 +251,22 @@ static int quantize(const struct stoker_gguf *in, struct stoker_gguf_writer *out
 
 int verb_quantize(int argc, char **argv)
 {
+	const char *model = NULL;
 	uint64_t threads = 0;
 	const struct option options[] = {
+		MODEL_OPTION(&model),
 		{ "threads", 't', OPTION_UINT, &threads, "N", "threads, 0: one for each core" },
 		{ 0 },
 	};
 	char *help = describe();
-	const struct usage usage = { "quantize [OPTION]... IN OUT TYPE", help ? help : "", options,
-				     3, 3 };
+	const struct usage usage = {
+		.synopsis = "quantize [OPTION]... IN OUT TYPE",
+		.description = help ? help : "",
+		.options = options,
+		.operands_min = 2,
+		.operands_max = 2,
+		.model = &model,
+	};
 	struct recipe recipe;
 	struct stoker_gguf_writer *out = NULL;
 	struct stoker_gguf *in = NULL;
@@ -270,9 +278,9 @@ int verb_quantize(int argc, char **argv)
 	free(help);
 	if (parsed < 0)
 		return status;
-	if (!find_recipe(argv[3], &recipe)) {
+	if (!find_recipe(argv[2], &recipe)) {
 		fprintf(stderr, "stoker: no type \"%s\"; \"stoker quantize --help\" lists them\n",
-			argv[3]);
+			argv[2]);
 		return EXIT_USAGE;
 	}
 	if (!threads)
@@ -280,11 +288,11 @@ int verb_quantize(int argc, char **argv)
 	if (threads > MAX_THREADS)
 		threads = MAX_THREADS;
 	cancel_on_interrupt(NULL);
-	if (!stoker_gguf_open(argv[1], &in, &err) && is_input(in, argv[2])) {
+	if (!stoker_gguf_open(model, &in, &err) && is_input(in, argv[1])) {
 		stoker_gguf_close(&in);
-		return failf("%s: is the input", argv[2]);
+		return failf("%s: is the input", argv[1]);
 	}
-	if (!in || stoker_gguf_writer_open(argv[2], &out, &err)) {
+	if (!in || stoker_gguf_writer_open(argv[1], &out, &err)) {
 		stoker_gguf_close(&in);
 		return fail(&err);
 	}

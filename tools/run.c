@@ -314,10 +314,6 @@ static int start(struct run *r)
 /* Options that contradict each other, or a missing one, are told on standard error. */
 static bool is_usable(const struct run *r)
 {
-	if (!r->model) {
-		fputs("stoker: --model is needed\n", stderr);
-		return false;
-	}
 	for (size_t i = 0; i < r->stop.count; i++)
 		if (!*r->stop.items[i]) {
 			fputs("stoker: --stop takes a text that isn't empty\n", stderr);
@@ -355,7 +351,7 @@ int verb_run(int argc, char **argv)
 {
 	struct run r = { .sampling = SAMPLING_DEFAULTS };
 	const struct option options[] = {
-		{ "model", 'm', OPTION_STRING, &r.model, "FILE", "the model" },
+		MODEL_OPTION(&r.model),
 		{ "prompt", 'p', OPTION_STRING, &r.prompt, "TEXT", "text to continue" },
 		{ "file", 'f', OPTION_STRING, &r.file, "FILE",
 		  "read the prompt from a file, - for standard input" },
@@ -386,10 +382,13 @@ int verb_run(int argc, char **argv)
 		COMPUTE_OPTIONS(&r.compute),
 		{ 0 },
 	};
-	const struct usage usage = { "run -m FILE [-p TEXT] [OPTION]...",
-				     "Continues a prompt, from -p, -f or standard input; with "
-				     "--chat holds a conversation.",
-				     options, 0, 0 };
+	const struct usage usage = {
+		.synopsis = "run FILE [-p TEXT] [OPTION]...",
+		.description = "Continues a prompt, from -p, -f or standard input; with --chat "
+			       "holds a conversation.",
+		.options = options,
+		.model = &r.model,
+	};
 	char *text = NULL;
 	size_t bytes = 0;
 	int status;

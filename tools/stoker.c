@@ -43,6 +43,23 @@ static int finish(int status)
 	return status == EXIT_INTERRUPTED ? interrupt_status() : status;
 }
 
+static int complain_of_verb(const char *name)
+{
+	struct guess g = { .wrong = name };
+	const size_t length = strlen(name);
+
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
+		guess_consider(&g, verbs[i].name);
+	fprintf(stderr, "stoker: no verb \"%s\"", name);
+	if (length > 5 && !strcmp(name + length - 5, ".gguf"))
+		fprintf(stderr, "; did you mean \"stoker run %s\"?\n", name);
+	else if (g.best)
+		fprintf(stderr, "; did you mean \"%s\"?\n", g.best);
+	else
+		fputs("; \"stoker --help\" lists them\n", stderr);
+	return EXIT_USAGE;
+}
+
 int main(int argc, char **argv)
 {
 	prepare_streams();
@@ -61,6 +78,5 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
 		if (!strcmp(argv[1], verbs[i].name))
 			return finish(verbs[i].run(argc - 1, argv + 1));
-	fprintf(stderr, "stoker: no verb \"%s\"; \"stoker --help\" lists them\n", argv[1]);
-	return EXIT_USAGE;
+	return complain_of_verb(argv[1]);
 }

@@ -37,8 +37,7 @@ int verb_tokenize(int argc, char **argv)
 	const char *model = NULL, *file = "-", *pre = NULL;
 	bool special = false, json = false;
 	const struct option options[] = {
-		{ "model", 'm', OPTION_STRING, &model, "FILE",
-		  "a model or a vocabulary-only GGUF file" },
+		MODEL_OPTION(&model),
 		{ "file", 'f', OPTION_STRING, &file, "FILE",
 		  "read this instead of standard input" },
 		{ "special", 0, OPTION_FLAG, &special, NULL,
@@ -47,9 +46,13 @@ int verb_tokenize(int argc, char **argv)
 		{ "json", 0, OPTION_FLAG, &json, NULL, "ids and texts as JSON" },
 		{ 0 },
 	};
-	const struct usage usage = { "tokenize -m FILE [OPTION]... < TEXT",
-				     "Prints the token ids of standard input, taken byte for byte.",
-				     options, 0, 0 };
+	const struct usage usage = {
+		.synopsis = "tokenize FILE [OPTION]... < TEXT",
+		.description = "Prints the token ids of standard input, taken byte for byte. FILE "
+			       "is a model, or has nothing but a vocabulary.",
+		.options = options,
+		.model = &model,
+	};
 	const unsigned all = STOKER_TOKENIZE_ADD | STOKER_TOKENIZE_ADD_END |
 			     STOKER_TOKENIZE_SPECIAL;
 	struct stoker_vocabulary *v = NULL;
@@ -62,10 +65,6 @@ int verb_tokenize(int argc, char **argv)
 
 	if (parse_options(&usage, argc, argv, &status) < 0)
 		return status;
-	if (!model) {
-		fputs("stoker: --model is needed\n", stderr);
-		return EXIT_USAGE;
-	}
 	if (stoker_gguf_open(model, &gguf, &err))
 		return fail(&err);
 	status = load_vocabulary(gguf, pre, &v);

@@ -38,17 +38,37 @@ struct string_list {
 	size_t count;
 };
 
+/*
+ * A verb that is about a model takes its file with -m, or as a word among the operands, of which
+ * @operands_min and @operands_max count the others.
+ */
 struct usage {
 	const char *synopsis, *description;
 	const struct option *options; /* ends with a NULL name */
 	size_t operands_min, operands_max;
+	const char **model; /* where -m puts it; NULL: the verb is about no model */
+	size_t model_at;    /* operands before that word */
+	bool model_optional;
 };
 
+#define MODEL_OPTION(model)                                      \
+	{                                                        \
+		"model", 'm', OPTION_STRING, (model), "FILE",    \
+			"the model, which may be a word as well" \
+	}
+
 /*
- * Parses, and handles --help.  Returns the number of operands, moved to the front of argv[1...], or
- * -1 after printing help (*status 0) or a complaint (*status EXIT_USAGE).
+ * Parses, and handles --help.  Returns the number of operands but the model, moved to the front of
+ * argv[1...], or -1 after printing help (*status 0) or a complaint (*status EXIT_USAGE).
  */
 int parse_options(const struct usage *usage, int argc, char **argv, int *status);
+
+/* The nearest to @wrong of the names considered; @best stays NULL when none is near. */
+struct guess {
+	const char *wrong, *best;
+	unsigned distance;
+};
+void guess_consider(struct guess *guess, const char *name);
 
 /* Prints "stoker: MESSAGE" and returns EXIT_FAILED. */
 int fail(const struct stoker_error *err);
@@ -90,8 +110,13 @@ int open_device(const struct compute_options *c, struct stoker_device **device);
 
 /* "0.5" in any locale; false for what isn't a finite number. */
 bool parse_number(const char *text, double *value);
-/* "6G", "1.5GiB", "300m"; 0 when it isn't a size. */
+/*
+ * "6G", "6GB", "6GiB" are the same, "1.5g", "300M", "4096" bytes: a K is always 1024.  0 when it
+ * isn't a size.
+ */
 uint64_t parse_size(const char *text);
+/* What to say of one that isn't. */
+#define SIZES "there are 6G, 1.5GiB, 500M, or bytes"
 /* The budget that --memory asks for.  An exit status, after a complaint. */
 int memory_budget(const struct compute_options *c, uint64_t *budget);
 

@@ -271,6 +271,36 @@ static int bench_store(const struct bench *b)
 	return status;
 }
 
+static int measure_what(const struct bench *b, const char *what)
+{
+	static const char *const names[] = { "model", "ops", "limits", "shaders", "store" };
+	struct guess g = { .wrong = what };
+
+	if (!strcmp(what, "model") && b->model)
+		return bench_model(b);
+	if (!strcmp(what, "ops") && b->format && !stoker_format_by_name(b->format)) {
+		fprintf(stderr, "stoker: no format \"%s\"\n", b->format);
+		return EXIT_USAGE;
+	}
+	if (!strcmp(what, "ops"))
+		return bench_ops(&b->compute, b->format, b->plot, b->json);
+	if (!strcmp(what, "shaders"))
+		return bench_shaders(&b->compute, b->json);
+	if (!strcmp(what, "limits"))
+		return bench_limits(&b->compute, b->json);
+	if (!strcmp(what, "store") && b->model)
+		return bench_store(b);
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		guess_consider(&g, names[i]);
+	if (g.best && g.distance)
+		fprintf(stderr, "stoker: nothing to measure called \"%s\"; did you mean \"%s\"?\n",
+			what, g.best);
+	fputs("stoker: \"bench model FILE\", \"bench store FILE\", \"bench ops\", \"bench "
+	      "limits\" or \"bench shaders\"\n",
+	      stderr);
+	return EXIT_USAGE;
+}
+
 int verb_bench(int argc, char **argv)
 {
 	struct bench b = { .prompt = 512, .decode = 128, .repeat = 5, .arena = "64M" };
@@ -296,12 +326,19 @@ int verb_bench(int argc, char **argv)
 		{ 0 },
 	};
 	const struct usage usage = {
-		"bench model|ops|limits|shaders|store [OPTION]...",
-		"Measures a model's speed, ops and matrix products in every format, how fast the "
-		"device reads memory and multiplies, what the Vulkan driver compiles shaders to, "
-		"or how "
-		"fast the drive reads a file's blocks.",
-		options, 1, 1
+		.synopsis = "bench model|ops|limits|shaders|store [OPTION]... [FILE]",
+		.description = "Measures a model's speed, ops and matrix products in every format, "
+			       "how fast the "
+			       "device reads memory and multiplies, what the Vulkan driver "
+			       "compiles shaders to, "
+			       "or how "
+			       "fast the drive reads a file's blocks.",
+		.options = options,
+		.operands_min = 1,
+		.operands_max = 1,
+		.model = &b.model,
+		.model_at = 1,
+		.model_optional = true,
 	};
 	int status;
 
@@ -317,25 +354,8 @@ int verb_bench(int argc, char **argv)
 	}
 	b.arena_bytes = parse_size(b.arena);
 	if (!b.arena_bytes) {
-		fprintf(stderr, "stoker: --arena %s: no size like 64M\n", b.arena);
+		failf("--arena: no size \"%s\"; " SIZES, b.arena);
 		return EXIT_USAGE;
 	}
-	if (!strcmp(argv[1], "model") && b.model)
-		return bench_model(&b);
-	if (!strcmp(argv[1], "ops") && b.format && !stoker_format_by_name(b.format)) {
-		fprintf(stderr, "stoker: no format \"%s\"\n", b.format);
-		return EXIT_USAGE;
-	}
-	if (!strcmp(argv[1], "ops"))
-		return bench_ops(&b.compute, b.format, b.plot, b.json);
-	if (!strcmp(argv[1], "shaders"))
-		return bench_shaders(&b.compute, b.json);
-	if (!strcmp(argv[1], "limits"))
-		return bench_limits(&b.compute, b.json);
-	if (!strcmp(argv[1], "store") && b.model)
-		return bench_store(&b);
-	fputs("stoker: \"bench model -m FILE\", \"bench store -m FILE\", \"bench ops\", \"bench "
-	      "limits\" or \"bench shaders\"\n",
-	      stderr);
-	return EXIT_USAGE;
+	return measure_what(&b, argv[1]);
 }

@@ -1,0 +1,89 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# How the program takes its options, what it says, and what it writes for machines.
+# usage: manners.sh BUILD
+set -u
+stoker=$1/stoker
+model=tests/data/containers/plain.gguf
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+export XDG_CACHE_HOME=$scratch/cache
+# shellcheck source=tests/e2e/results.sh
+. tests/e2e/results.sh
+
+# expect STATUS TEXT NAME COMMAND...: exit status, and TEXT on standard output or error
+expect() {
+	local status=$1 text=$2 name=$3
+	shift 3
+	"$@" >"$scratch/out" 2>"$scratch/err" </dev/null
+	local got=$?
+	if [ $got = "$status" ] && { [ -z "$text" ] || grep -qF -- "$text" "$scratch/out" "$scratch/err"; }; then
+		ok "$name"
+	else
+		bad "$name (status $got, expected $status and \"$text\")"
+	fi
+}
+# same NAME A B
+same() {
+	if [ "$2" = "$3" ]; then
+		ok "$1"
+	else
+		printf '%s\n' "$2" "$3" >"$scratch/err"
+		bad "$1"
+	fi
+}
+
+# --- a model is a word or goes with -m ------------------------------------------------------------
+cp $model "$scratch/a b.gguf"
+file="$scratch/a b.gguf"
+printf 'abc' >"$scratch/text"
+for how in "-m" "--model" ""; do
+	given=(${how:+"$how"} "$file")
+	expect 0 token_embd.weight "inspect $how FILE" "$stoker" inspect "${given[@]}"
+	expect 0 greedy_next "eval $how FILE" "$stoker" eval "${given[@]}" --tokens 1,2 --greedy 1
+	expect 0 greedy_next "eval ... $how FILE" "$stoker" eval --tokens 1,2 --greedy 1 "${given[@]}"
+	expect 0 "" "tokenize $how FILE" "$stoker" tokenize "${given[@]}" -f "$scratch/text"
+	expect 0 "" "run $how FILE" "$stoker" run "${given[@]}" -p abc -n 2 --temp 0
+	expect 0 "" "quantize $how IN OUT TYPE" "$stoker" quantize "${given[@]}" "$scratch/q.gguf" Q8_0
+	expect 0 "tokens/s" "bench model $how FILE" "$stoker" bench model "${given[@]}" -p 4 -n 2 -r 1
+	expect 1 "no experts" "pack $how IN OUT" "$stoker" pack "${given[@]}" "$scratch/p.gguf"
+	expect 1 "no experts" "plan $how FILE" "$stoker" plan "${given[@]}"
+	expect 0 "perplexity" "perplexity $how FILE" "$stoker" perplexity "${given[@]}" -f "$0" -c 64
+done
+expect 0 token_embd.weight "FILE and -m FILE" "$stoker" inspect -m "$file" "$file"
+expect 2 "already, what is this: $model" "FILE and another with -m" "$stoker" run -m "$file" $model -p a
+expect 2 "already" "quantize with two inputs" "$stoker" quantize -m "$file" $model "$scratch/q.gguf" Q8_0
+expect 2 "too much: b" "two words" "$stoker" inspect "$file" b
+for verb in run inspect tokenize eval perplexity plan; do
+	expect 2 "a model is needed" "$verb without a model" "$stoker" $verb
+done
+
+# --- sizes ----------------------------------------------------------------------------------------
+for size in 1G 1GB 1GiB 1g 1gb 1gib 1024M 1024MiB 1048576K 1073741824 1073741824B 1.0G .5T "1 GiB"; do
+	expect 0 "" "--memory $size" "$stoker" run $model -p abc -n 1 --memory "$size"
+	expect 0 "" "--host-memory $size" "$stoker" run $model -p abc -n 1 --host-memory "$size"
+done
+for size in much "" 0 -1G 1X 1iB 1GG 1Gi 0x10 inf nan 1e30 1,5G; do
+	for option in memory host-memory; do
+		expect 2 "no size \"$size\"" "--$option \"$size\"" "$stoker" run $model -p abc -n 1 --$option "$size"
+	done
+	expect 2 "no size \"$size\"" "plan --budget \"$size\"" "$stoker" plan $model --budget "$size"
+done
+expect 2 "no size" "bench store --arena" "$stoker" bench store $model --arena 5Q
+
+# --- what was probably meant ----------------------------------------------------------------------
+expect 2 'did you mean "quantize"?' "a verb with a letter missing" "$stoker" qantize
+expect 2 'did you mean "run"?' "a verb with a letter too many" "$stoker" runn
+expect 2 'did you mean "inspect"?' "a verb with two letters swapped" "$stoker" inpsect
+expect 2 'did you mean "stoker run x.gguf"?' "a file in place of a verb" "$stoker" x.gguf
+expect 2 'lists them' "a verb like no other" "$stoker" xyzzy
+expect 2 'did you mean --temp?' "another program's option" "$stoker" run $model --temperature 1
+expect 2 'did you mean --seed?' "an option with a value and a letter too many" "$stoker" run $model --seeed=1
+expect 2 'unknown option --xyzzy' "an option like no other" "$stoker" run $model --xyzzy
+expect 2 'did you mean "model"?' "something else to measure" "$stoker" bench modle $model
+expect 2 'no value goes with --stats=1' "a value for a flag" "$stoker" run $model --stats=1
+expect 2 'takes a number' "a number that is none" "$stoker" run $model --temp nan
+if "$stoker" run $model --xyzzy 2>&1 | grep -q "did you mean"; then bad "a guess without a reason"; else ok "no guess without a reason"; fi
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ]
