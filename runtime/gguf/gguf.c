@@ -302,6 +302,11 @@ const struct stoker_gguf_tensor *stoker_gguf_tensor(const struct stoker_gguf *gg
 	return &gguf->tensors[index];
 }
 
+size_t gguf_tensor_index(const struct stoker_gguf *gguf, const struct stoker_gguf_tensor *tensor)
+{
+	return (size_t)(tensor - gguf->tensors);
+}
+
 const struct stoker_gguf_tensor *stoker_gguf_find_tensor(const struct stoker_gguf *gguf,
 							 const char *name)
 {

@@ -12,6 +12,11 @@ const struct stoker_gguf_key *stoker_gguf_key(const struct stoker_gguf *gguf, si
 	return &gguf->keys[index].public;
 }
 
+size_t gguf_key_index(const struct stoker_gguf *gguf, const struct stoker_gguf_key *key)
+{
+	return (size_t)((const struct key *)key - gguf->keys);
+}
+
 /* While the file is still being parsed there is no sorted list. */
 static const struct stoker_gguf_key *find_unsorted(const struct stoker_gguf *gguf, const char *name)
 {

@@ -13,6 +13,8 @@ void load_common(struct stoker_model *m)
 	const uint32_t drafts = model_u32_or(m, "nextn_predict_layers", 0);
 
 	m->context = model_u32(m, "context_length");
+	if (!m->failed && !m->context)
+		model_fail(m, -EINVAL, "key %s.context_length is 0", m->architecture->name);
 	m->embedding = model_width(m, "embedding_length", model_u32(m, "embedding_length"));
 	m->norm_eps = model_f32(m, "attention.layer_norm_rms_epsilon");
 	m->experts_used = model_u32_or(m, "expert_used_count", 0);
@@ -30,6 +32,7 @@ void load_common(struct stoker_model *m)
 	if (m->failed)
 		return;
 	m->layer_count = blocks - drafts;
+	m->drafts = drafts;
 	m->layers = calloc(m->layer_count, sizeof(*m->layers));
 	if (!m->layers) {
 		model_fail(m, -ENOMEM, "out of memory");
@@ -42,7 +45,8 @@ void load_common(struct stoker_model *m)
 			   (unsigned long long)tokens->count, m->vocabulary);
 	model_weight(m, &m->token_embd, REQUIRED, m->embedding, m->vocabulary, 1, "token_embd");
 	m->output_norm = model_vector(m, OPTIONAL, m->embedding, "output_norm.weight");
-	if (!m->output_norm) /* as the lfm2 family calls it */
+	/* as the lfm2 family calls it; others have a norm of the embeddings by that name */
+	if (!m->output_norm && !strncmp(m->architecture->name, "lfm2", 4))
 		m->output_norm = model_vector(m, OPTIONAL, m->embedding, "token_embd_norm.weight");
 	if (!m->output_norm)
 		model_fail(m, -EINVAL, "tensor output_norm.weight is missing");
@@ -85,7 +89,9 @@ void load_attention(struct stoker_model *m, uint32_t il, bool interleaved)
 			   il, l->heads, l->key_size, l->value_size, rotated);
 		return;
 	}
-	l->attn_scale = 1 / sqrtf((float)l->key_size);
+	const float scale = model_f32_or(m, "attention.scale", 0);
+
+	l->attn_scale = scale != 0 ? scale : 1 / sqrtf((float)l->key_size);
 	l->attn_norm = model_vector(m, REQUIRED, dim, "blk.%u.attn_norm.weight", il);
 	if (l->output_gate && l->key_size != l->value_size) {
 		model_fail(m, -EINVAL,
@@ -114,14 +120,16 @@ void load_attention(struct stoker_model *m, uint32_t il, bool interleaved)
 				 "blk.%u.attn_q_norm.weight", il);
 	l->k_norm = model_vector(m, OPTIONAL, l->norm_whole ? k : l->key_size,
 				 "blk.%u.attn_k_norm.weight", il);
-	l->rope = il > 0 && m->layers[0].rope.pairs == rotated / 2
-			  ? m->layers[0].rope
-			  : model_rope(m, rotated, interleaved,
-				       model_f32_or(m, "rope.freq_base", 10000),
-				       model_string_is(m, "rope.scaling.type", "longrope")
-					       ? "rope_factors_short.weight"
-					       : "rope_freqs.weight",
-				       true);
+	l->rope =
+		il > 0 && m->layers[0].rope.pairs == rotated / 2
+			? m->layers[0].rope
+			: model_rope(m, rotated, interleaved,
+				     model_f32_or(m, "rope.freq_base",
+						  model_f32_or(m, "rope.global.freq_base", 10000)),
+				     model_string_is(m, "rope.scaling.type", "longrope")
+					     ? "rope_factors_short.weight"
+					     : "rope_freqs.weight",
+				     true);
 }
 
 void load_dense_ffn(struct stoker_model *m, uint32_t il, uint32_t hidden)

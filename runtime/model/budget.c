@@ -143,11 +143,14 @@ static bool memory_left(const struct stoker_device *d, const char *root, uint64_
 /* Whether weights alone fit well, with some room for what comes with them. */
 static bool files_fit(const struct stoker_model *m, uint64_t left)
 {
-	uint64_t all = 0, bytes;
+	uint64_t all = 0;
 
-	for (uint32_t i = 0; i < stoker_gguf_file_count(m->gguf); i++) {
-		stoker_gguf_file(m->gguf, i, NULL, &bytes);
-		all += bytes;
+	for (uint32_t i = 0; i < stoker_gguf_file_count(m->gguf); i++)
+		all += stoker_gguf_data(m->gguf, i); /* the head, which stays in memory, too */
+	for (size_t i = 0; i < stoker_gguf_tensor_count(m->gguf); i++) {
+		const struct stoker_gguf_tensor *t = stoker_gguf_tensor(m->gguf, i);
+
+		all += model_is_placed(m, t) ? t->bytes : 0;
 	}
 	return all + all / 16 + MIN(all, (uint64_t)SLACK_BYTES) <= left;
 }

@@ -8,8 +8,6 @@
 
 #include <math.h>
 
-enum { GATING_KEY_SOFTMAX = 1, GATING_KEY_SIGMOID = 2 };
-
 static void load_latent_attention(struct stoker_model *m, uint32_t il)
 {
 	struct layer *l = &m->layers[il];
@@ -67,31 +65,42 @@ static void load_latent_attention(struct stoker_model *m, uint32_t il)
 		     il);
 
 	/* YaRN scales the logits here instead of cos and sin */
-	const float factor = model_f32_or(m, "rope.scaling.factor", 1);
-	const float multiplier = model_f32_or(m, "rope.scaling.yarn_log_multiplier", 0) / 0.1f;
-	float mu = 1;
+	const struct rope_scaling scaling = model_rope_scaling(m);
+	float mu = scaling.ramp == 0 ? scaling.magnitude : scaling.attention;
 
-	if (factor > 1 && !model_string_is(m, "rope.scaling.type", "none"))
-		mu = 1 + 0.1f * (multiplier != 0 ? multiplier : 1) * logf(factor);
+	if (scaling.factor > 1) {
+		const float logarithm = logf((float)scaling.factor);
+
+		if (scaling.ramp == 0 || scaling.log_multiplier == 0)
+			mu *= 1 + 0.1f * logarithm;
+		mu *= 1 + 0.1f * scaling.log_multiplier * logarithm;
+	}
 	l->attn_scale = mu * mu / sqrtf((float)l->key_size);
 	l->rope = il ? m->layers[0].rope
 		     : model_rope(m, rotated, true, model_f32_or(m, "rope.freq_base", 10000), NULL,
 				  true);
 }
 
+/* What files have that don't say it, which are of before the key was there. */
+static enum stoker_gating default_gating(struct stoker_model *m)
+{
+	const struct stoker_gguf_key *tokens = stoker_gguf_find(m->gguf, "tokenizer.ggml.tokens");
+	const uint32_t vocabulary =
+		model_u32_or(m, "vocab_size", tokens ? (uint32_t)tokens->count : m->vocabulary);
+	/* GLM-4.7-Flash */
+	const bool sigmoid = vocabulary == 154880 && (m->layer_count == 47 || m->layer_count == 48);
+
+	return sigmoid ? GATING_SIGMOID : GATING_SOFTMAX;
+}
+
 void load_deepseek2(struct stoker_model *m)
 {
 	const uint32_t dense = model_u32_or(m, "leading_dense_block_count", 0);
-	const uint32_t gating = model_u32_or(m, "expert_gating_func", GATING_KEY_SOFTMAX);
 	const float scale = model_f32_or(m, "expert_weights_scale", 0);
 
 	load_common(m);
 	m->normalize_weights = model_bool_or(m, "expert_weights_norm", false);
-	m->gating = gating == GATING_KEY_SIGMOID ? GATING_SIGMOID : GATING_SOFTMAX;
-	if (gating > GATING_KEY_SIGMOID)
-		model_fail(m, -ENOTSUP, "expert_gating_func %u isn't supported", gating);
-	if (model_f32_or(m, "attention.temperature_scale", 0) != 0)
-		model_fail(m, -ENOTSUP, "attention.temperature_scale isn't supported");
+	m->gating = model_gating(m, default_gating(m));
 	if (scale != 0)
 		m->weights_scale = scale;
 	for (uint32_t i = 0; i < m->layer_count && !m->failed; i++) {

@@ -4,10 +4,11 @@
 
 #include <math.h>
 
+enum { PERIOD = 6 }; /* unless the file says otherwise */
+
 void load_gemma3(struct stoker_model *m)
 {
 	const uint32_t window = model_u32_or(m, "attention.sliding_window", 0);
-	const uint32_t period = model_u32_or(m, "attention.sliding_window_pattern", 6);
 	struct rope local = { 0 };
 
 	load_common(m);
@@ -31,9 +32,11 @@ void load_gemma3(struct stoker_model *m)
 	if (m->failed || !window)
 		return;
 	local = model_rope(m, 2 * m->layers[0].rope.pairs, false,
-			   model_f32_or(m, "rope.freq_base_swa", 10000), NULL, false);
+			   model_f32_or(m, "rope.freq_base_swa",
+					model_f32_or(m, "rope.local.freq_base", 10000)),
+			   NULL, false);
 	for (uint32_t i = 0; i < m->layer_count; i++)
-		if (period == 0 || i % period < period - 1) {
+		if (model_layer_has_window(m, i, PERIOD, false)) {
 			m->layers[i].window = window;
 			m->layers[i].rope = local;
 		}

@@ -9,7 +9,7 @@ void load_glm4moe(struct stoker_model *m)
 
 	load_common(m);
 	m->normalize_weights = model_bool_or(m, "expert_weights_norm", false);
-	m->gating = model_u32_or(m, "expert_gating_func", 2) == 1 ? GATING_SOFTMAX : GATING_SIGMOID;
+	m->gating = model_gating(m, GATING_SIGMOID);
 	if (scale != 0)
 		m->weights_scale = scale;
 	for (uint32_t i = 0; i < m->layer_count && !m->failed; i++) {

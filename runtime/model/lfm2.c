@@ -13,9 +13,11 @@ void load_lfm2(struct stoker_model *m)
 	if (!m->failed && (taps == 0 || taps > 64))
 		model_fail(m, -EINVAL, "key %s.shortconv.l_cache is %u, limits 1 and 64",
 			   m->architecture->name, taps);
+	if (experts && !model_has(m, "expert_gating_func"))
+		model_fail(m, -EINVAL, "key %s.expert_gating_func is missing",
+			   m->architecture->name);
 	if (experts)
-		m->gating = model_u32(m, "expert_gating_func") == 1 ? GATING_SOFTMAX
-								    : GATING_SIGMOID;
+		m->gating = model_gating(m, GATING_SIGMOID);
 	m->normalize_weights = true;
 	for (uint32_t i = 0; i < m->layer_count && !m->failed; i++) {
 		struct layer *l = &m->layers[i];

@@ -31,7 +31,6 @@ void load_llama(struct stoker_model *m)
 
 void load_granite(struct stoker_model *m)
 {
-	const float scale = model_f32_or(m, "attention.scale", 0);
 	const float residual = model_f32_or(m, "residual_scale", 0);
 	const float embedding = model_f32_or(m, "embedding_scale", 0);
 
@@ -46,8 +45,6 @@ void load_granite(struct stoker_model *m)
 		m->embedding_scale = embedding;
 	load_layers(m, model_u32_or(m, "expert_shared_feed_forward_length", 0));
 	for (uint32_t i = 0; i < m->layer_count && !m->failed; i++) {
-		if (scale != 0)
-			m->layers[i].attn_scale = scale;
 		if (!strcmp(m->architecture->name, "granite") &&
 		    !model_bool_or(m, "rope.scaling.finetuned", true))
 			m->layers[i].rope.pairs = 0;

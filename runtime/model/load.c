@@ -7,18 +7,23 @@
 static int find_architecture(struct stoker_model *m, const char *path)
 {
 	const struct stoker_gguf_key *key = stoker_gguf_find(m->gguf, "general.architecture");
+	const int other = gguf_check_kind(m->gguf, false, m->err);
 	struct stoker_string s;
 
-	if (!key || stoker_gguf_string(m->gguf, key, &s))
+	if (other)
+		return other;
+	if (!key)
 		return stoker_fail(m->err, -EINVAL, "%s: key general.architecture is missing",
+				   path);
+	if (stoker_gguf_string(m->gguf, key, &s))
+		return stoker_fail(m->err, -EINVAL, "%s: key general.architecture is no text",
 				   path);
 	for (size_t i = 0; i < stoker_architecture_count; i++)
 		if (strlen(stoker_architectures[i].name) == s.length &&
 		    !memcmp(stoker_architectures[i].name, s.data, s.length))
 			m->architecture = &stoker_architectures[i];
 	if (!m->architecture)
-		return stoker_fail(m->err, -ENOTSUP, "%s: architecture \"%.*s\" isn't supported",
-				   path, (int)MIN(s.length, (size_t)64), s.data);
+		return gguf_refuse_architecture(m->gguf, m->err);
 	return 0;
 }
 
@@ -30,7 +35,8 @@ static void count_parameters(struct stoker_model *m)
 	for (size_t i = 0; i < stoker_gguf_tensor_count(m->gguf); i++) {
 		const struct stoker_gguf_tensor *t = stoker_gguf_tensor(m->gguf, i);
 
-		m->parameters += t->ne[0] * t->ne[1] * t->ne[2] * t->ne[3];
+		if (m->tensor_use[i] & UNDERSTOOD)
+			m->parameters += t->ne[0] * t->ne[1] * t->ne[2] * t->ne[3];
 	}
 	if (key)
 		stoker_gguf_string(m->gguf, key, &s);
@@ -92,6 +98,7 @@ int model_load(struct stoker_device *device, struct stoker_gguf *gguf,
 	if (!ret) {
 		m->architecture->load(m);
 		check_layers(m);
+		model_check_understood(m);
 		count_parameters(m);
 		note_tokens(m);
 		ret = m->failed;

@@ -125,6 +125,7 @@ struct stoker_model {
 	char *name;
 
 	uint32_t embedding, layer_count, vocabulary, context, experts_used;
+	uint32_t drafts; /* layers behind the last that predict further tokens, which aren't run */
 	float norm_eps, embedding_scale, residual_scale, logit_scale, logit_softcap;
 	enum stoker_activation activation;
 	enum stoker_gating gating;
@@ -154,6 +155,8 @@ struct stoker_model {
 	/* while loading */
 	uint64_t *file_places; /* where files begin, and the end of the last: weight_memory.c */
 	const struct stoker_gguf_tensor **by_place; /* all tensors */
+	uint8_t *tensor_use;			    /* enum use, by its number in the file */
+	bool *key_use;				    /* asked for, likewise */
 	struct made_vector *made;
 	size_t made_count;
 	struct stoker_weight *tiled; /* that the device lays out; once placed, in order of places */
@@ -187,7 +190,16 @@ uint32_t model_layer_u32_or(struct stoker_model *m, const char *key, uint32_t la
 float model_f32(struct stoker_model *m, const char *key);
 float model_f32_or(struct stoker_model *m, const char *key, float fallback);
 bool model_bool_or(struct stoker_model *m, const char *key, bool fallback);
+bool model_layer_bool_or(struct stoker_model *m, const char *key, uint32_t layer, bool fallback);
 bool model_string_is(struct stoker_model *m, const char *key, const char *value);
+/*
+ * Whether a layer has a window by attention.sliding_window_pattern: a list with an entry a layer,
+ * or a number: so many layers to one without, which is the first of them or the last.
+ */
+bool model_layer_has_window(struct stoker_model *m, uint32_t layer, uint32_t period,
+			    bool whole_first);
+/* expert_gating_func, or @fallback where it isn't said. */
+enum stoker_gating model_gating(struct stoker_model *m, enum stoker_gating fallback);
 
 /*
  * "NAME.weight" of shape [in, out, count] with "NAME.bias" and "NAME.scale" where they exist.
@@ -212,6 +224,16 @@ stoker_address model_place_of(const struct stoker_model *m, const struct stoker_
 stoker_address model_constant(struct stoker_model *m, const float *values, uint64_t count);
 stoker_address model_converted(struct stoker_model *m, const struct stoker_gguf_tensor *t,
 			       uint64_t count);
+/*
+ * Notes that a tensor is understood, and with PLACED that it gets memory; what nobody asked for is
+ * no part of the model, or it isn't run: see understood.c.
+ */
+enum use { UNDERSTOOD = 1, PLACED = 2 };
+void model_use(struct stoker_model *m, const struct stoker_gguf_tensor *t, unsigned use);
+bool model_is_placed(const struct stoker_model *m, const struct stoker_gguf_tensor *t);
+/* Refuses what the architecture has no use for but may change the result. */
+void model_check_understood(struct stoker_model *m);
+
 /* What is at a place, NULL: nothing that a file holds. */
 const struct stoker_gguf_tensor *model_tensor_at(const struct stoker_model *m,
 						 stoker_address place);
@@ -259,6 +281,17 @@ void model_end_fetch(const struct stoker_model *m, bool good);
 uint32_t model_width(struct stoker_model *m, const char *key, uint32_t value);
 /* @rows rows of @w from @first on, as a matrix of their own. */
 struct stoker_weight weight_rows(const struct stoker_weight *w, uint32_t first, uint32_t rows);
+
+/* How rope.scaling.* stretches positions, see rope.c. */
+struct rope_scaling {
+	double factor;	   /* by which positions are divided, 1: not scaled */
+	double ramp;	   /* YaRN's share of that, 0: all dimensions are divided */
+	double fast, slow; /* rotations within the context that the ramp is between */
+	float magnitude;   /* of what is rotated */
+	float attention;   /* a factor of it and, in latent attention, of the logits */
+	float log_multiplier;
+};
+struct rope_scaling model_rope_scaling(struct stoker_model *m);
 
 /*
  * Frequencies from rope.* metadata with @base; the tensor called @factors_name, NULL for none,

@@ -55,8 +55,8 @@ void load_qwen35(struct stoker_model *m)
 		struct layer *l = &m->layers[i];
 		const uint32_t hidden = model_layer_u32_or(m, "feed_forward_length", i, 0);
 
-		if (model_layer_u32_or(m, "attention.recurrent_layers", i,
-				       (i + 1) % interval != 0)) {
+		if (model_layer_bool_or(m, "attention.recurrent_layers", i,
+					(i + 1) % interval != 0)) {
 			load_delta_net(m, i);
 		} else {
 			l->output_gate = true;

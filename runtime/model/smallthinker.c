@@ -11,10 +11,9 @@ enum {
 void load_smallthinker(struct stoker_model *m)
 {
 	const bool windowed = model_u32_or(m, "attention.sliding_window", 0) > 0;
-	const uint32_t period = model_u32_or(m, "attention.sliding_window_pattern", PERIOD);
 
 	load_common(m);
-	m->gating = model_u32_or(m, "expert_gating_func", 1) == 2 ? GATING_SIGMOID : GATING_SOFTMAX;
+	m->gating = model_gating(m, GATING_SOFTMAX);
 	m->normalize_weights = true;
 	m->activation = ACTIVATION_RELU;
 	for (uint32_t i = 0; i < m->layer_count && !m->failed; i++) {
@@ -26,7 +25,7 @@ void load_smallthinker(struct stoker_model *m)
 		load_experts(m, i, model_u32(m, "expert_feed_forward_length"), 0);
 	}
 	for (uint32_t i = 0; windowed && i < m->layer_count && !m->failed; i++) {
-		m->layers[i].window = period && i % period ? WINDOW : 0;
+		m->layers[i].window = model_layer_has_window(m, i, PERIOD, true) ? WINDOW : 0;
 		if (i % PERIOD == 0)
 			m->layers[i].rope.pairs = 0;
 	}

@@ -43,8 +43,11 @@ static stoker_address vector_of(struct stoker_model *m, const struct stoker_gguf
 			   is, (unsigned long long)count);
 		return 0;
 	}
-	if (t->format == stoker_format_by_name("F32"))
+	if (t->format == stoker_format_by_name("F32")) {
+		model_use(m, t, UNDERSTOOD | PLACED);
 		return model_place_of(m, t);
+	}
+	model_use(m, t, UNDERSTOOD);
 	return model_converted(m, t, count);
 }
 
@@ -102,6 +105,7 @@ static const struct stoker_gguf_tensor *find_packed(struct stoker_model *m, cons
 				   name);
 			return NULL;
 		}
+		model_use(m, t, UNDERSTOOD | PLACED);
 	}
 	return first;
 }
@@ -143,6 +147,7 @@ static bool weight_of(struct stoker_model *m, struct stoker_weight *w, enum pres
 	}
 	if (!check_shape(m, t, in, out, stride ? 1 : count))
 		return false;
+	model_use(m, t, UNDERSTOOD | PLACED);
 	*w = (struct stoker_weight){ .format = t->format,
 				     .at = model_place_of(m, t),
 				     .in = in,

@@ -37,7 +37,9 @@ int model_begin_description(struct stoker_model *m)
 
 	m->file_places = calloc(files + 1, sizeof(*m->file_places));
 	m->by_place = calloc(tensors + 1, sizeof(*m->by_place));
-	if (!m->file_places || !m->by_place)
+	m->tensor_use = calloc(tensors + 1, sizeof(*m->tensor_use));
+	m->key_use = calloc(stoker_gguf_key_count(m->gguf) + 1, sizeof(*m->key_use));
+	if (!m->file_places || !m->by_place || !m->tensor_use || !m->key_use)
 		return stoker_fail(m->err, -ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < files; i++) {
 		const char *path = stoker_gguf_file(m->gguf, i, NULL, &bytes);
@@ -180,7 +182,7 @@ int model_plan_blocks(struct stoker_model *m)
 		return stoker_fail(m->err, -ENOMEM, "out of memory");
 	m->block_count = 0;
 	for (size_t i = 0; i < count; i++)
-		if (!model_is_paged(m, m->by_place[i]))
+		if (model_is_placed(m, m->by_place[i]) && !model_is_paged(m, m->by_place[i]))
 			tensors[resident++] = m->by_place[i];
 	for (size_t i = 0; i < resident; i++) {
 		const struct stoker_gguf_tensor *t = tensors[i];
@@ -384,9 +386,13 @@ static void forget_description(struct stoker_model *m)
 	free(m->tiled);
 	free(m->file_places);
 	free(m->by_place);
+	free(m->tensor_use);
+	free(m->key_use);
 	m->made = NULL;
 	m->tiled = NULL;
 	m->by_place = NULL;
+	m->tensor_use = NULL;
+	m->key_use = NULL;
 	m->file_places = NULL;
 	m->made_count = m->tiled_count = 0;
 }

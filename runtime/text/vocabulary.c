@@ -417,7 +417,9 @@ int stoker_vocabulary_load_named(struct stoker_gguf *gguf, const char *pretokeni
 	if (!v)
 		return stoker_fail(err, -ENOMEM, "%s: out of memory", path);
 	v->gguf = gguf_share(gguf);
-	ret = load_tokens(&l);
+	ret = gguf_check_kind(gguf, true, err);
+	if (!ret)
+		ret = load_tokens(&l);
 	if (!ret)
 		ret = load_kind(&l);
 	if (!ret && specials_find(v))

@@ -177,6 +177,8 @@ static const struct {
 	{ "pool", suite_pool },
 	{ "cpus", suite_cpus },
 	{ "odd_files", suite_odd_files },
+	{ "understood", suite_understood },
+	{ "formulas", suite_formulas },
 	{ "vocabulary", suite_vocabulary },
 };
 /* clang-format on */
