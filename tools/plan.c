@@ -19,7 +19,7 @@
 #include "bench/measure.h"
 #include "trace.h"
 
-enum { DEPTHS = 3, BUDGETS_MAX = 16, BLOCK_MAX = 64 << 20 };
+enum { DEPTHS = 3, BUDGETS_MAX = 16, BLOCK_MAX = 64 << 20, PLAN_LIMIT = 1 << 20 };
 
 struct plan {
 	const char *model;
@@ -211,10 +211,22 @@ static char *plan_path(const char *model)
 static void keep_plan(const char *model, struct json_object *root)
 {
 	char *path = plan_path(model);
+	size_t bytes;
+	const char *text = json_object_to_json_string_length(root, JSON_C_TO_STRING_PLAIN, &bytes);
 
-	if (path)
-		json_object_to_file_ext(path, root, JSON_C_TO_STRING_PLAIN);
+	if (text)
+		stoker_cache_write(path, text, bytes, NULL);
 	free(path);
+}
+
+static struct json_object *parse_text(const char *text, size_t bytes)
+{
+	struct json_tokener *t = text ? json_tokener_new() : NULL;
+	struct json_object *root = t ? json_tokener_parse_ex(t, text, (int)bytes) : NULL;
+
+	if (t)
+		json_tokener_free(t);
+	return root;
 }
 
 double planned_rate(const char *model, uint64_t memory)
@@ -222,14 +234,17 @@ double planned_rate(const char *model, uint64_t memory)
 	struct json_object *root, *list, *value;
 	double below = 0, below_rate = 0;
 	struct stat plan, file;
-	char *path = plan_path(model);
+	char *path = plan_path(model), *text;
+	size_t bytes;
 
 	if (!path || stat(path, &plan) || stat(model, &file) || file.st_mtime > plan.st_mtime) {
 		free(path);
 		return 0;
 	}
-	root = json_object_from_file(path);
+	text = stoker_cache_read(path, PLAN_LIMIT, &bytes);
 	free(path);
+	root = parse_text(text, bytes);
+	free(text);
 	if (!json_object_object_get_ex(root, "budgets", &list) ||
 	    !json_object_is_type(list, json_type_array))
 		goto out;

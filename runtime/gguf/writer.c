@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Writing GGUF version 3.  The head is built in memory; tensor data streams after it into
- * "PATH.PID.part", which takes its final name when everything is there.
+ * "PATH.XXXXXX.part", which takes its final name when everything is there.
  */
 #include "gguf/gguf.h"
 
@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/new_file.h"
 
 enum { ALIGNMENT = 32, ALIGNMENT_MAX = 4096 };
 
@@ -109,14 +111,14 @@ int stoker_gguf_writer_open(const char *path, struct stoker_gguf_writer **out,
 		return stoker_fail(err, -ENOMEM, "%s: out of memory", path);
 	w->alignment = ALIGNMENT;
 	ret = resolve(path, &w->path, err);
-	if (!ret && asprintf(&w->part, "%s.%d.part", w->path, (int)getpid()) < 0) {
+	if (!ret && asprintf(&w->part, "%s.XXXXXX.part", w->path) < 0) {
 		w->part = NULL;
 		ret = stoker_fail(err, -ENOMEM, "%s: out of memory", path);
 	}
 	if (!ret) {
-		w->fd = open(w->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		w->fd = stoker_new_file(AT_FDCWD, w->part, 0666);
 		if (w->fd < 0)
-			ret = stoker_fail(err, -errno, "%s: %s", w->part, strerror(errno));
+			ret = stoker_fail(err, w->fd, "%s: %s", w->part, strerror(-w->fd));
 	}
 	if (!ret) {
 		*out = w;

@@ -36,32 +36,23 @@ int stoker_driver_prefer(const char *store, struct stoker_error *err)
 {
 	AUTO_FREE char *path = stoker_cache_path("store");
 	char line[128];
-	FILE *f;
 
 	if (strcmp(store, "kmod") && strcmp(store, "uring"))
 		return stoker_fail(err, -EINVAL, "\"%s\" is neither kmod nor uring", store);
-	if (!path)
-		return stoker_fail(err, -ENOENT,
-				   "no cache folder: neither HOME nor XDG_CACHE_HOME");
 	preference_of(store, line, sizeof(line));
-	f = fopen(path, "we");
-	if (f && (fputs(line, f) < 0) + fclose(f) == 0)
-		return 0;
-	return stoker_fail(err, -errno, "%s: %s", path, strerror(errno));
+	return stoker_cache_write(path, line, strlen(line), err);
 }
 
 int stoker_store_open_preferred(struct stoker_store **store, struct stoker_error *err)
 {
 	AUTO_FREE char *path = stoker_cache_path("store");
-	FILE *f = path ? fopen(path, "re") : NULL;
-	char line[128] = "", wanted[128];
+	char wanted[128];
+	size_t bytes;
+	AUTO_FREE char *line = stoker_cache_read(path, sizeof(wanted), &bytes);
 
-	if (f && !fgets(line, sizeof(line), f))
-		*line = 0;
-	if (f)
-		fclose(f);
 	preference_of("kmod", wanted, sizeof(wanted));
-	if (!strcmp(line, wanted) && !stoker_store_open_kmod(store, NULL))
+	if (line && bytes == strlen(wanted) && !memcmp(line, wanted, bytes) &&
+	    !stoker_store_open_kmod(store, NULL))
 		return 0;
 	return stoker_store_open(NULL, store, err);
 }

@@ -176,6 +176,7 @@ static const struct {
 	{ "reuse", suite_reuse },
 	{ "pool", suite_pool },
 	{ "cpus", suite_cpus },
+	{ "cache", suite_cache },
 	{ "odd_files", suite_odd_files },
 	{ "understood", suite_understood },
 	{ "formulas", suite_formulas },

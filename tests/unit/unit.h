@@ -14,6 +14,7 @@
 void suite_base(void);
 void suite_pool(void);
 void suite_cpus(void);
+void suite_cache(void);
 void suite_profile(void);
 void suite_formats(void);
 void suite_gguf(void);

@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-#include "base/cache.h"
+#include "stoker/cache.h"
 
 enum {
 	CACHE_LIMIT = 64 << 20,
@@ -113,7 +113,7 @@ static void save_cache(struct vulkan *v)
 		return;
 	data = malloc(bytes);
 	if (data && !v->vk.vkGetPipelineCacheData(v->device, own->cache, &bytes, data))
-		stoker_cache_write(own->cache_path, data, bytes);
+		stoker_cache_write(own->cache_path, data, bytes, NULL);
 }
 
 void vulkan_pipelines_close(struct vulkan *v)

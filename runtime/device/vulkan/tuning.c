@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-#include "base/cache.h"
+#include "stoker/cache.h"
 #include "device/vulkan/record.h"
 
 enum {
@@ -142,7 +142,7 @@ static void save(struct vulkan *v)
 							  "%s %s %u\n", f->name, kind_names[k],
 							  variant);
 		}
-	stoker_cache_write(v->tuning->path, text, bytes);
+	stoker_cache_write(v->tuning->path, text, bytes, NULL);
 }
 
 void vulkan_tuning_close(struct vulkan *v)

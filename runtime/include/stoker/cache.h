@@ -3,6 +3,8 @@
 #ifndef STOKER_CACHE_H
 #define STOKER_CACHE_H
 
+#include <stddef.h>
+
 #include "stoker/error.h"
 
 #ifdef __cplusplus
@@ -16,6 +18,30 @@ extern "C" {
  * Return: its path, release it with free(); NULL when there is no such place or no memory.
  */
 STOKER_API char *stoker_cache_path(const char *name);
+
+/**
+ * stoker_cache_read() - all of a file whose path stoker_cache_path() gave
+ * @path: may be NULL
+ * @limit: bytes that it may have at most
+ * @bytes: receives how many it has
+ *
+ * A file or a folder that isn't the user's own, or that others may write to, isn't read.
+ *
+ * Return: what is in it, release it with free(); NULL when it can't be read, is empty or too large.
+ */
+STOKER_API void *stoker_cache_read(const char *path, size_t limit, size_t *bytes);
+
+/**
+ * stoker_cache_write() - give a file whose path stoker_cache_path() gave other contents, or make it
+ * @path: may be NULL, as it is where there is no cache folder
+ *
+ * Programs that read it at the same time find either what was there or all of this; after a failure
+ * it is what was there.  A link is replaced, not followed.
+ *
+ * Return: 0, -EACCES when the folder isn't the user's own or others may write to it, or -errno.
+ */
+STOKER_API int stoker_cache_write(const char *path, const void *data, size_t bytes,
+				  struct stoker_error *err);
 
 #ifdef __cplusplus
 }

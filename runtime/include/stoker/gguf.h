@@ -210,7 +210,7 @@ struct stoker_gguf_writer;
 /**
  * stoker_gguf_writer_open() - start a version 3 container
  * @path: the finished file's name, new or of a regular file; until stoker_gguf_writer_finish() the
- *	data is in "PATH.PID.part"
+ *	data is in "PATH.XXXXXX.part", with other letters
  * @writer: receives the writer
  *
  * Order: metadata and tensor rows first, then the data of all tensors in the order of the rows.
