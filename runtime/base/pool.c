@@ -11,11 +11,11 @@
 #include <numa.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cpus.h"
+#include "base/process.h"
 #include "base/thread.h"
 
 enum {
@@ -71,9 +71,8 @@ struct stoker_pool {
 	struct share *shares;	/* [threads], of which the first is the caller's */
 	struct worker *workers; /* [threads], of which the first is unused */
 	pthread_mutex_t turn;
-	_Atomic uintptr_t caller; /* the thread whose turn it is */
-	/* 1 in a page that is zero in a process that was forked off, which has no workers */
-	_Atomic uint32_t *here;
+	_Atomic uintptr_t caller;    /* the thread whose turn it is */
+	struct process_mark process; /* one that was forked off has no workers */
 };
 
 static void relax(void)
@@ -361,8 +360,8 @@ void stoker_pool_run(struct stoker_pool *p, size_t count, size_t chunk, stoker_r
 	uint64_t began;
 	unsigned asked;
 
-	if (p->threads == 1 || count <= chunk ||
-	    !atomic_load_explicit(p->here, memory_order_relaxed) || !wait_for_turn(p, &number)) {
+	if (p->threads == 1 || count <= chunk || !process_mark_is_here(&p->process) ||
+	    !wait_for_turn(p, &number)) {
 		fn(context, (unsigned)number, 0, count);
 		return;
 	}
@@ -408,8 +407,7 @@ static void place(pthread_t thread, unsigned index, unsigned threads)
 /* Frees all but the threads. */
 static void free_pool(struct stoker_pool *p)
 {
-	if (p->here)
-		munmap(p->here, (size_t)sysconf(_SC_PAGESIZE));
+	process_mark_free(&p->process);
 	free(p->workers);
 	free(p->shares);
 	free(p);
@@ -417,33 +415,28 @@ static void free_pool(struct stoker_pool *p)
 
 static struct stoker_pool *allocate(unsigned threads)
 {
-	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	struct stoker_pool *p = calloc(1, sizeof(*p));
-	void *here;
 
 	if (!p)
 		return NULL;
 	p->workers = calloc(threads, sizeof(*p->workers));
 	p->shares = aligned_alloc(sizeof(*p->shares), threads * sizeof(*p->shares));
-	here = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	p->here = here == MAP_FAILED ? NULL : here;
-	if (!p->workers || !p->shares || !p->here) {
+	if (!p->workers || !p->shares || !process_mark_make(&p->process)) {
 		free_pool(p);
 		return NULL;
 	}
 	memset(p->shares, 0, threads * sizeof(*p->shares));
-	madvise(here, page, MADV_WIPEONFORK);
-	*p->here = 1;
 	return p;
 }
 
 int stoker_pool_create(unsigned threads, struct stoker_pool **out, struct stoker_error *err)
 {
+	const bool any = !threads;
 	struct stoker_pool *p;
 	int ret;
 
 	*out = NULL;
-	if (!threads)
+	if (any)
 		threads = MIN(stoker_usable_cpus(), (unsigned)STOKER_POOL_MAX_THREADS);
 	if (threads > STOKER_POOL_MAX_THREADS)
 		return stoker_fail(err, -EINVAL, "%u threads asked for, limit %d", threads,
@@ -459,6 +452,8 @@ int stoker_pool_create(unsigned threads, struct stoker_pool **out, struct stoker
 		w->pool = p;
 		w->credit = TRIAL_NS;
 		ret = stoker_thread_create(&w->thread, work, w);
+		if (ret == EAGAIN && any)
+			break; /* as many as a limit on threads allows */
 		if (ret) {
 			stoker_pool_destroy(&p);
 			return stoker_fail(err, -ret, "can't start thread %u of %u: %s", i + 1,
@@ -478,7 +473,7 @@ void stoker_pool_destroy(struct stoker_pool **pool)
 	if (!p)
 		return;
 	*pool = NULL;
-	if (*p->here) {
+	if (process_mark_is_here(&p->process)) {
 		for (unsigned i = 1; i < p->threads; i++)
 			if (atomic_exchange(&p->shares[i].gate, STOP) == ASLEEP)
 				futex_wake(&p->shares[i].gate);

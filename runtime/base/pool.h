@@ -9,7 +9,10 @@ enum { STOKER_POOL_MAX_THREADS = 512 };
 
 struct stoker_pool;
 
-/* @threads 0: as many as this process may really use, see base/cpus.h. */
+/*
+ * @threads 0: as many as this process may really use, see base/cpus.h, or fewer where a limit on
+ * threads stands in the way.
+ */
 int stoker_pool_create(unsigned threads, struct stoker_pool **pool, struct stoker_error *err);
 void stoker_pool_destroy(struct stoker_pool **pool);
 unsigned stoker_pool_threads(const struct stoker_pool *pool);
