@@ -34,6 +34,7 @@ void stoker_device_close(struct stoker_device **device)
 	if (!d)
 		return;
 	*device = NULL;
+	device_go_on(d, NULL);
 	if (is_last_owner(&d->others))
 		d->ops->destroy(d);
 }
@@ -41,8 +42,10 @@ void stoker_device_close(struct stoker_device **device)
 int stoker_device_profile(struct stoker_device *device, struct stoker_profile *profile,
 			  struct stoker_error *err)
 {
-	int ret = 0;
+	int ret = device_go_on(device, err);
 
+	if (ret)
+		return ret;
 	pthread_mutex_lock(&device->exclusive);
 	if (device->ops->profile)
 		ret = device->ops->profile(device, profile, err);
@@ -56,6 +59,8 @@ uint64_t stoker_device_memory_left(const struct stoker_device *device)
 {
 	uint64_t left = 0;
 
+	if (!process_mark_is_here(&device->process))
+		return 0;
 	if (!device->shares_memory && device->ops->memory_left)
 		device->ops->memory_left(device, &left);
 	return left;

@@ -16,6 +16,7 @@
 #include <pthread.h>
 
 #include "base/base.h"
+#include "base/process.h"
 #include "device/shared_ops.h"
 #include "quant/format.h"
 #include "stoker/device.h"
@@ -297,6 +298,11 @@ struct stoker_recording;
 struct stoker_device_ops {
 	const char *name;
 	void (*destroy)(struct stoker_device *d);
+	/*
+	 * In a process that was forked off, before anything else; @idle: no other thread was using
+	 * the device.  NULL: it can't be used there.
+	 */
+	void (*go_on)(struct stoker_device *d, bool idle);
 	int (*memory_create)(struct stoker_device *d, uint64_t bytes, struct stoker_memory *m,
 			     struct stoker_error *err);
 	void (*memory_destroy)(struct stoker_device *d, struct stoker_memory *m);
@@ -383,6 +389,8 @@ struct stoker_device_ops {
 struct stoker_device {
 	const struct stoker_device_ops *ops;
 	_Atomic unsigned others; /* who keep it, beside its owner: models */
+	struct process_mark process;
+	unsigned forks; /* how often go_on() was to be called */
 	/*
 	 * Does what this one doesn't support, NULL: there is none.  It sees the same memory at the
 	 * same addresses, and both run at once.  fallback.h has what passes memory, begin() and the
@@ -399,6 +407,12 @@ struct stoker_device {
 	uint32_t whole_rows; /* experts ops of up to so many rows take only one wave, of all */
 	struct stoker_profile *profile; /* NULL: none */
 };
+
+/*
+ * For public functions, before they use the device: in a process that was forked off it goes on, or
+ * fails, and ops that release things do nothing.
+ */
+int device_go_on(struct stoker_device *d, struct stoker_error *err);
 
 /* Bytes of a cache row of @width values. */
 static inline uint64_t stoker_kv_row_bytes(enum stoker_kv_format format, uint32_t width)

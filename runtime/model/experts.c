@@ -63,6 +63,19 @@ static void release(struct model_fetch *t, uint32_t end)
 		pager_release(t->pager, t->layer, t->list[t->released]);
 }
 
+int model_go_on(const struct stoker_model *m, struct stoker_error *err)
+{
+	struct model_fetch *t = m->fetch;
+	int ret;
+
+	if (!t || !pager_is_forked(t->pager))
+		return 0;
+	ret = pager_go_on(t->pager, err);
+	if (!ret)
+		t->acquired = t->computed = t->released = t->known = 0;
+	return ret;
+}
+
 bool model_begin_fetch(const struct stoker_model *m, uint32_t rows)
 {
 	return m->fetch && pager_begin(m->fetch->pager, rows);

@@ -87,6 +87,11 @@ int model_load(struct stoker_device *device, struct stoker_gguf *gguf,
 	*out = NULL;
 	if (!m)
 		return stoker_fail(err, -ENOMEM, "%s: out of memory", path);
+	ret = device_go_on(device, err);
+	if (ret) {
+		free(m);
+		return ret;
+	}
 	params = params ? params : &defaults;
 	m->device = device;
 	atomic_fetch_add(&device->others, 1);
@@ -151,6 +156,7 @@ void stoker_model_free(struct stoker_model **model)
 	*model = NULL;
 	if (!is_last_owner(&m->others))
 		return;
+	device_go_on(m->device, NULL);
 	model_free_pager(m);
 	model_free_memory(m);
 	stoker_gguf_close(&m->gguf);

@@ -274,6 +274,8 @@ struct stoker_pager;
 int model_create_fetch(struct stoker_model *m, struct stoker_pager *pager);
 void model_free_fetch(struct stoker_model *m);
 /* Around a batch: whether routers of next layers are asked in it; and whether it went well. */
+/* In a process that was forked off, before a batch: see pager_go_on(). */
+int model_go_on(const struct stoker_model *m, struct stoker_error *err);
 bool model_begin_fetch(const struct stoker_model *m, uint32_t rows);
 void model_end_fetch(const struct stoker_model *m, bool good);
 

@@ -224,6 +224,7 @@ int stoker_model_paging(const struct stoker_model *m, struct stoker_paging *info
 
 	if (!m->pager)
 		return -ENOENT;
+	device_go_on(m->device, NULL);
 	stats = pager_stats(m->pager->pager);
 	*info = (struct stoker_paging){
 		.store = m->pager->store,

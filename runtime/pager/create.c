@@ -263,6 +263,8 @@ int pager_create(const struct pager_params *params, struct stoker_pager **out,
 	p->steps = params->steps;
 	p->least = params->least;
 	p->few_rows = params->few_rows;
+	p->threads = params->threads;
+	p->forks = p->device->forks;
 	p->pressure = params->pressure ? params->pressure : "/proc/pressure/memory";
 	p->meminfo = params->meminfo ? params->meminfo : "/proc/meminfo";
 	p->look_ns = params->look_ns ? params->look_ns : 1000000000;
@@ -312,8 +314,13 @@ void pager_destroy(struct stoker_pager **pager)
 	*pager = NULL;
 	if (!p)
 		return;
-	stop_workers(p);
-	p->store->ops->destroy(p->store); /* ends what is under way */
+	if (!pager_is_forked(p)) {
+		stop_workers(p);
+		p->store->ops->destroy(p->store); /* ends what is under way */
+		pthread_cond_destroy(&p->called);
+		pthread_cond_destroy(&p->changed);
+		pthread_mutex_destroy(&p->lock);
+	}
 	for (uint32_t i = 0; p->classes && i < p->class_count; i++) {
 		for (uint32_t b = 0; b < p->classes[i].block_count; b++)
 			p->device->ops->memory_destroy(p->device, &p->classes[i].blocks[b]);
@@ -330,8 +337,5 @@ void pager_destroy(struct stoker_pager **pager)
 	}
 	free(p->classes);
 	free(p->layers);
-	pthread_cond_destroy(&p->called);
-	pthread_cond_destroy(&p->changed);
-	pthread_mutex_destroy(&p->lock);
 	free(p);
 }

@@ -124,9 +124,10 @@ struct stoker_pager {
 	struct slot *work, *last_work;
 	bool reaping; /* a thread waits for the store, without the lock */
 	bool stop;
-	pthread_cond_t called;	/* the pager's own threads: the same, where they help */
-	uint32_t waiting, idle; /* threads, for @changed and @called */
-	uint32_t worker_count;
+	pthread_cond_t called;		/* the pager's own threads: the same, where they help */
+	uint32_t waiting, idle;		/* threads, for @changed and @called */
+	uint32_t threads, worker_count; /* of them, at most and now */
+	unsigned forks;			/* the device's, when the pager was made or began anew */
 	pthread_t workers[PAGER_THREADS];
 	struct stoker_error failure;	/* of the last step that failed, */
 	const struct slot *failure_of;	/* one of this slot's */

@@ -289,6 +289,8 @@ struct pager_stats pager_stats(struct stoker_pager *p)
 {
 	struct pager_stats stats;
 
+	if (pager_is_forked(p))
+		return p->stats; /* whoever holds the lock may not be here */
 	pthread_mutex_lock(&p->lock);
 	stats = p->stats;
 	pthread_mutex_unlock(&p->lock);

@@ -137,6 +137,10 @@ void pager_predict(struct stoker_pager *pager, uint32_t layer, const uint32_t *e
 bool pager_begin(struct stoker_pager *pager, uint32_t rows);
 void pager_end(struct stoker_pager *pager, bool good);
 
+/* In a process that was forked off: forgets what it held, before anything else; see forked.c. */
+bool pager_is_forked(const struct stoker_pager *pager);
+int pager_go_on(struct stoker_pager *pager, struct stoker_error *err);
+
 struct pager_stats pager_stats(struct stoker_pager *pager);
 
 #endif

@@ -68,6 +68,7 @@ static void destroy(struct stoker_session *s)
 {
 	struct stoker_model *m = s->model;
 
+	device_go_on(m->device, NULL);
 	forget_step(s);
 	for (uint32_t i = 0; s->cache && i < m->layer_count; i++)
 		m->device->ops->memory_destroy(m->device, &s->cache[i]);
@@ -128,6 +129,10 @@ int stoker_session_create(struct stoker_model *model, const struct stoker_sessio
 	*out = NULL;
 	if (!model)
 		return stoker_fail(err, -EINVAL, "a session needs a model");
+	ret = device_go_on(model->device, err);
+	if (ret)
+		return ret;
+	ret = -ENOMEM;
 	ops = model->device->ops;
 	s = calloc(1, sizeof(*s));
 	if (!s)
@@ -192,8 +197,13 @@ err_free:
 
 int session_use(struct stoker_session *s, struct stoker_error *err)
 {
-	if (use_begin(&s->use))
-		return 0;
+	if (use_begin(&s->use)) {
+		const int ret = device_go_on(s->model->device, err);
+
+		if (ret)
+			session_leave(s);
+		return ret;
+	}
 	return stoker_fail(
 		err, -EBUSY,
 		"the session is in use, by another thread or by the call that this one is "
@@ -287,12 +297,16 @@ static int run_batch(struct stoker_session *s, const uint32_t *tokens, struct st
 {
 	struct stoker_device *d = s->model->device;
 	struct forward *f = &s->forward;
-	int ret;
+	int ret = device_go_on(d, err); /* a callback may have forked */
 
+	if (ret)
+		return ret;
 	pthread_mutex_lock(&d->exclusive);
 	const uint64_t began = profile_begin_batch(d->profile);
 
-	ret = d->ops->write(d, f->position, &s->position, sizeof(s->position), err);
+	ret = model_go_on(s->model, err);
+	if (!ret)
+		ret = d->ops->write(d, f->position, &s->position, sizeof(s->position), err);
 	if (!ret)
 		ret = d->ops->write(d, f->tokens, tokens, f->rows * sizeof(*tokens), err);
 	if (!ret)
@@ -412,7 +426,7 @@ static uint32_t read_ids(const struct stoker_session *s, uint32_t layer, stoker_
 	struct stoker_device *d = s->model->device;
 	const uint32_t used = s->model->experts_used;
 
-	if (!s->model->layers[layer].expert_count || row >= s->last_rows)
+	if (!s->model->layers[layer].expert_count || row >= s->last_rows || device_go_on(d, NULL))
 		return 0;
 	pthread_mutex_lock(&d->exclusive);
 	const int ret = d->ops->read(d, ids, at + (uint64_t)row * used * sizeof(*ids),

@@ -163,6 +163,7 @@ static const struct {
 	{ "session", suite_session },
 	{ "sampler", suite_sampler },
 	{ "promises", suite_promises },
+	{ "fork", suite_fork },
 	{ "enumerate", suite_enumerate },
 	{ "vulkan", suite_vulkan },
 	{ "pager", suite_pager },

@@ -28,6 +28,7 @@ void suite_sampler(void);
 void add_sampler_limits(void);
 void add_fallback(void);
 void suite_promises(void);
+void suite_fork(void);
 void suite_vulkan(void);
 void suite_enumerate(void);
 void suite_pager(void);

@@ -283,11 +283,25 @@ static int submit(struct stoker_device *d, struct stoker_recording **keep, struc
 	return sync_ops(d, err);
 }
 
+/* Its memory is all that it needs, and the pool does without its threads. */
+static void go_on(struct stoker_device *d, bool idle)
+{
+	struct cpu *cpu = cpu_of(d);
+
+	if (idle)
+		return;
+	/* the thread that isn't here may have been about to replace them */
+	cpu->scratch = cpu->activations = cpu->hidden = cpu->expert_rows = (struct buffer){ 0 };
+	cpu->lists = cpu->places = cpu->chunks = (struct buffer){ 0 };
+	cpu->scratch_bytes = 0;
+}
+
 static void destroy(struct stoker_device *d)
 {
 	struct cpu *cpu = cpu_of(d);
 
 	pthread_mutex_destroy(&d->exclusive);
+	process_mark_free(&d->process);
 	stoker_pool_destroy(&cpu->pool);
 	free(cpu->scratch.data);
 	free(cpu->activations.data);
@@ -310,6 +324,7 @@ static bool supports(const struct stoker_device *d, enum stoker_op op, const voi
 static const struct stoker_device_ops cpu_ops = {
 	.name = "cpu",
 	.destroy = destroy,
+	.go_on = go_on,
 	.memory_create = memory_create,
 	.memory_destroy = memory_destroy,
 	.memory_import = memory_import,
@@ -349,8 +364,13 @@ int stoker_cpu_open(unsigned threads, bool exact, struct stoker_device **device,
 
 	if (!cpu)
 		return stoker_fail(err, -ENOMEM, "cpu: out of memory");
+	if (!process_mark_make(&cpu->base.process)) {
+		free(cpu);
+		return stoker_fail(err, -ENOMEM, "cpu: out of memory");
+	}
 	ret = stoker_pool_create(threads, &cpu->pool, err);
 	if (ret) {
+		process_mark_free(&cpu->base.process);
 		free(cpu);
 		return ret;
 	}

@@ -138,6 +138,7 @@ void vulkan_close(struct stoker_device *d)
 	}
 	vulkan_instance_close(&v->instance);
 	pthread_mutex_destroy(&d->exclusive);
+	process_mark_free(&d->process);
 	pthread_mutex_destroy(&v->lock);
 	pthread_mutex_destroy(&v->queue_lock);
 	free(v);
@@ -165,6 +166,8 @@ static int open_bare(struct vulkan *v, const char *which, VkPhysicalDeviceProper
 	pthread_mutex_init(&v->queue_lock, &recursive);
 	pthread_mutexattr_destroy(&recursive);
 	v->base.ops = &vulkan_ops;
+	if (!process_mark_make(&v->base.process))
+		return stoker_fail(err, -ENOMEM, "vulkan: out of memory");
 	ret = vulkan_instance_open(&v->instance,
 				   vulkan_wanted("validate-gpu") ? VALIDATE_ADDRESSES
 				   : vulkan_wanted("validate")	 ? VALIDATE_CALLS

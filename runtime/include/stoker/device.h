@@ -4,6 +4,15 @@
  *
  * Models keep their device, whatever is released first.  One device runs one session's work at a
  * time; sessions on several threads take turns.
+ *
+ * Threads: a device may be used by any, several at a time, but for closing it, which is the last
+ * thing that is done with it.
+ *
+ * Fork: a process that was forked off goes on with its parent's CPU device and the models and
+ * sessions on it, with one thread for computing; experts on the drive are read anew.  On any other
+ * device, or with experts that the kernel module reads, everything but releasing gives -ENOTSUP
+ * there.  A session that another thread was using at that moment stays in use.  Nothing that the
+ * child does disturbs the parent.
  */
 #ifndef STOKER_DEVICE_H
 #define STOKER_DEVICE_H
@@ -39,7 +48,8 @@ struct stoker_device_params {
  * @device: receives it; release it with stoker_device_close()
  * @err: may be NULL
  *
- * Return: 0, -ENODEV when there is no device of that name, -EINVAL, -ENOMEM.
+ * Return: 0, -ENODEV when there is no device of that name, -EINVAL, -ENOMEM; -EAGAIN when @params'
+ * threads can't be started, which is fewer threads when it is 0.
  */
 STOKER_API int stoker_device_open(const struct stoker_device_params *params,
 				  struct stoker_device **device, struct stoker_error *err);

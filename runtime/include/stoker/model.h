@@ -3,7 +3,8 @@
  * stoker/model.h - loading models.
  *
  * A model is constant once loaded: any number of sessions on any threads may share it.  Models keep
- * their device and sessions their model, whatever is released first.
+ * their device and sessions their model, whatever is released first.  What holds after a fork is in
+ * stoker/device.h.
  */
 #ifndef STOKER_MODEL_H
 #define STOKER_MODEL_H

@@ -10,6 +10,8 @@
  * session they are about: its position, tokens, logits, experts; they may cancel it, and free it,
  * which ends the call early and then happens.  What would change its context gives -EBUSY.  They
  * don't jump out (longjmp(), C++ exceptions).
+ *
+ * Fork: see stoker/device.h.
  */
 #ifndef STOKER_SESSION_H
 #define STOKER_SESSION_H
