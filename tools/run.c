@@ -105,8 +105,9 @@ void print_stats(const struct run *r, const struct timing *t)
 		stoker_session_context(r->session), human_size(scratch, scratch_size),
 		human_size(peak_memory(), peak), r->load_seconds, t->prompt_tokens,
 		rate((double)t->prompt_tokens, t->prompt_seconds), t->prompt_seconds);
-	fprintf(stderr, "text     %u tokens, %.1f tokens/s, seed %llu\n", t->result.tokens,
-		rate(t->result.tokens, t->text_seconds), (unsigned long long)r->sampling.seed);
+	fprintf(stderr, "text     %u tokens, %.1f tokens/s\n", t->result.tokens,
+		rate(t->result.tokens, t->text_seconds));
+	print_sampling(&r->sampling);
 	print_paging(r->loaded, t->prompt_tokens + t->result.tokens);
 	print_plan(r, rate(t->result.tokens, t->text_seconds));
 }
@@ -134,7 +135,7 @@ static int print_result(const struct run *r, const struct text *text, const stru
 	json_object_object_add(root, "tokens", json_object_new_int64(t->result.tokens));
 	json_object_object_add(root, "tokens_per_second",
 			       json_object_new_double(rate(t->result.tokens, t->text_seconds)));
-	json_object_object_add(root, "seed", json_object_new_int64((int64_t)r->sampling.seed));
+	add_sampling(root, &r->sampling);
 	json_object_object_add(root, "load_seconds", json_object_new_double(r->load_seconds));
 	json_object_object_add(root, "peak_memory_bytes",
 			       json_object_new_int64((int64_t)peak_memory()));

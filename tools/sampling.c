@@ -178,5 +178,90 @@ int open_sampler(struct sampling_options *s, const struct stoker_gguf *gguf,
 		fail(&err);
 		return EXIT_USAGE;
 	}
+	s->chosen = params;
 	return EXIT_OK;
+}
+
+/* Numbers that are told: by name, and what they are when they do nothing. */
+struct told {
+	const char *name;
+	size_t offset;
+	float off;
+	bool whole;
+};
+
+#define TOLD(member) offsetof(struct stoker_sampler_params, member)
+static const struct told told[] = {
+	{ "temperature", TOLD(temperature), NAN },
+	{ "top_k", TOLD(top_k), 0, true },
+	{ "top_p", TOLD(top_p), 1 },
+	{ "min_p", TOLD(min_p), 0 },
+	{ "typ_p", TOLD(typical_p), 1 },
+	{ "top_n_sigma", TOLD(top_n_sigma), 0 },
+	{ "xtc_probability", TOLD(xtc_probability), 0 },
+	{ "dynatemp_range", TOLD(dynamic_range), 0 },
+	{ "repeat_penalty", TOLD(repeat_penalty), 1 },
+	{ "presence_penalty", TOLD(presence_penalty), 0 },
+	{ "frequency_penalty", TOLD(frequency_penalty), 0 },
+	{ "dry_multiplier", TOLD(dry_multiplier), 0 },
+	{ "mirostat", TOLD(mirostat), 0, true },
+};
+
+enum { TOLD_COUNT = sizeof(told) / sizeof(*told) };
+
+static double told_value(const struct stoker_sampler_params *p, const struct told *t)
+{
+	const void *at = (const char *)p + t->offset;
+
+	return t->whole ? *(const uint32_t *)at : (double)*(const float *)at;
+}
+
+static void names_of_stages(const struct stoker_sampler_params *p, char names[256])
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < STOKER_STAGES_MAX; i++) {
+		const unsigned stage = p->stages[0] ? p->stages[i] : i + 1;
+		const char *name = stoker_sampler_stage_name(stage);
+
+		if (!name)
+			break;
+		n += (size_t)snprintf(names + n, 256 - n, "%s%s", n ? ";" : "", name);
+	}
+}
+
+void print_sampling(const struct sampling_options *s)
+{
+	char names[256];
+
+	fprintf(stderr, "sampling ");
+	for (size_t i = 0; i < TOLD_COUNT; i++) {
+		const double value = told_value(&s->chosen, &told[i]);
+
+		if (value != (double)told[i].off)
+			fprintf(stderr, "%s %.7g, ", told[i].name, value);
+	}
+	names_of_stages(&s->chosen, names);
+	if (s->chosen.stages[0])
+		fprintf(stderr, "only %s, ", names);
+	fprintf(stderr, "seed %llu\n", (unsigned long long)s->seed);
+}
+
+void add_sampling(struct json_object *root, const struct sampling_options *s)
+{
+	struct json_object *sampling = json_object_new_object();
+	char names[256], digits[32];
+
+	for (size_t i = 0; i < TOLD_COUNT; i++) {
+		const double value = told_value(&s->chosen, &told[i]);
+
+		snprintf(digits, sizeof(digits), "%.7g", value);
+		json_object_object_add(sampling, told[i].name,
+				       told[i].whole ? json_object_new_int64((int64_t)value)
+						     : json_object_new_double_s(value, digits));
+	}
+	names_of_stages(&s->chosen, names);
+	json_object_object_add(sampling, "samplers", json_object_new_string(names));
+	json_object_object_add(sampling, "seed", json_object_new_int64((int64_t)s->seed));
+	json_object_object_add(root, "sampling", sampling);
 }

@@ -24,6 +24,7 @@ struct sampling_options {
 	uint64_t seed; /* open_sampler() chooses one if none was given */
 	const char *samplers, *reasoning_message, *reasoning_start, *reasoning_end;
 	struct string_list biases, breakers;
+	struct stoker_sampler_params chosen; /* by open_sampler(), pointers apart */
 };
 
 /* For the initialiser of a struct sampling_options. */
@@ -110,5 +111,9 @@ struct sampling_options {
  */
 int open_sampler(struct sampling_options *s, const struct stoker_gguf *gguf,
 		 const struct stoker_vocabulary *vocabulary, struct stoker_sampler **sampler);
+
+/* What was chosen in the end, a line on standard error, or an object in JSON. */
+void print_sampling(const struct sampling_options *s);
+void add_sampling(struct json_object *root, const struct sampling_options *s);
 
 #endif

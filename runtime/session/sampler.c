@@ -21,6 +21,8 @@ struct stoker_sampler {
 
 void stoker_sampler_reset(struct stoker_sampler *s)
 {
+	if (!s)
+		return;
 	s->random = s->params.seed;
 	s->mu = 2 * (double)s->params.mirostat_tau;
 	history_reset(&s->history);
@@ -117,12 +119,16 @@ void stoker_sampler_free(struct stoker_sampler **sampler)
 
 void stoker_sampler_accept(struct stoker_sampler *s, uint32_t token)
 {
+	if (!s)
+		return;
 	history_add(&s->history, token);
 	reasoning_accept(&s->reasoning, token);
 }
 
 void stoker_sampler_begin(struct stoker_sampler *s, const uint32_t *tokens, size_t count)
 {
+	if (!s)
+		return;
 	history_reset(&s->history);
 	for (size_t i = count > s->history.room ? count - s->history.room : 0; i < count; i++)
 		history_add(&s->history, tokens[i]);
@@ -131,7 +137,7 @@ void stoker_sampler_begin(struct stoker_sampler *s, const uint32_t *tokens, size
 
 enum stoker_reasoning_state stoker_sampler_reasoning(const struct stoker_sampler *s)
 {
-	return s->reasoning.state;
+	return s ? s->reasoning.state : STOKER_REASONING_IDLE;
 }
 
 static void add_biases(struct stoker_sampler *s)

@@ -113,6 +113,14 @@ int stoker_sampler_order(const char *names, uint8_t stages[STOKER_STAGES_MAX],
 	return 0;
 }
 
+const char *stoker_sampler_stage_name(enum stoker_sampler_stage stage)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(stage_names); i++)
+		if (stage_names[i].stage == stage)
+			return stage_names[i].name;
+	return NULL;
+}
+
 static int settle_stages(struct stoker_sampler_params *p, struct stoker_error *err)
 {
 	uint32_t seen = 0, n = 0;

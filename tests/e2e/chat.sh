@@ -20,6 +20,7 @@ printf '%s' "$chatml" >"$scratch/chatml"
 "$scripted" "$scratch/end.gguf" 256 "$scratch/chatml" +add_eos '\n=Hello, ~world. ~42 😀~<|im_end|>' 'a=b~c~d'
 "$scripted" "$scratch/long.gguf" 512 "$scratch/chatml" '\n=<think>~a ~b ~c ~d ~e ~f ~</think>~ Answer 7~<|im_end|>'
 "$scripted" "$scratch/seed.gguf" 512 "$scratch/chatml" '\n=<seed:think>~a ~b ~c ~d ~</seed:think>~ Answer 7~<|im_end|>'
+"$scripted" "$scratch/opens.gguf" 512 "$scratch/chatml" '\n=a ~b ~c ~</think>~ Answer 7~<|im_end|>' 'x=<think>'
 "$scripted" "$scratch/hot.gguf" 512 "$scratch/chatml" +temp=1000 +top_p=1 +min_p=0 '\n=Hello, ~world. ~42 😀~<|im_end|>'
 "$scripted" "$scratch/wrong.gguf" 512 "$scratch/chatml" +temp=-1 '\n=Hello, ~world. ~42 😀~<|im_end|>'
 
@@ -75,6 +76,12 @@ chat long 'hi\nagain\n/retry\n' --reasoning-budget 2 --reasoning-budget-message 
 is "three answers with a budget each" [ "$status $out" = "0 Answer 7"$'\n'"Answer 7"$'\n'"Answer 7" ]
 is "what is said before the end" [ "$(grep -o 'enough\.' <<<"$err" | wc -l)" = 3 ]
 is "no more than the budget" lacks "$err" "c"
+"$stoker" run -m "$scratch/opens.gguf" -p $'x<think>\n' --reasoning-budget 1 --temp 0 -t 1 >"$scratch/out" 2>"$scratch/err"
+status=$? out=$(cat "$scratch/out")
+is "reasoning that the prompt begins" [ "$status $out" = $'0 x<think>\na </think> Answer 7' ]
+"$stoker" run -m "$scratch/opens.gguf" -p $'<think> is what?\n' --reasoning-budget 1 --temp 0 -t 1 >"$scratch/out" 2>"$scratch/err"
+status=$? out=$(cat "$scratch/out")
+is "a question about it" [ "$status $out" = $'0 <think> is what?\na b c </think> Answer 7' ]
 chat hot 'hi\n'
 is "the command line's temperature counts" [ "$status $out" = "0 $hello" ]
 "$stoker" run -m "$scratch/hot.gguf" -p $'hi\n' -n 12 -t 1 --seed 3 >"$scratch/out" 2>"$scratch/err"

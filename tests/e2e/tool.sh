@@ -103,7 +103,7 @@ if [ -e $demo ]; then
 	two=$("$stoker" run -m $demo -p "And God said" -n 20 --seed 5 2>/dev/null)
 	three=$("$stoker" run -m $demo -p "And God said" -n 20 --seed 6 2>/dev/null)
 	if [ "$one" = "$two" ] && [ "$one" != "$three" ]; then ok "seeds reproduce"; else bad "seeds reproduce"; fi
-	expect 0 '"seed": 5,' "run --json: the seed" "$stoker" run -m $demo -p "And" -n 2 --seed 5 --json
+	expect 0 '"seed": 5' "run --json: the seed" "$stoker" run -m $demo -p "And" -n 2 --seed 5 --json
 	one_seed=$("$stoker" run -m $demo -p "And" -n 2 --json 2>/dev/null | grep '"seed"')
 	if [ -n "$one_seed" ] && [ "$one_seed" != "$("$stoker" run -m $demo -p "And" -n 2 --json 2>/dev/null | grep '"seed"')" ]; then
 		ok "another seed each time"
@@ -129,6 +129,12 @@ if [ -e $demo ]; then
 		# shellcheck disable=SC2086 # options and their values
 		expect 0 "" "sampling: $right" "$stoker" run -m $demo -p x -n 4 $right
 	done
+	expect 0 "sampling temperature 0.8, top_k 40, top_p 0.95, min_p 0.05, seed 9" "sampling is told" \
+		"$stoker" run -m $demo -p x -n 1 --stats -s 9
+	expect 0 "sampling temperature 0, typ_p 0.5, only top_k;typ_p, seed 9" "what was chosen is told" \
+		"$stoker" run -m $demo -p x -n 1 --stats -s 9 --temp 0 --top-k 0 --top-p 1 --min-p 0 --typical 0.5 --samplers "top-k;typical"
+	expect 0 '"samplers": "penalties;dry;top_n_sigma;top_k;typ_p;top_p;min_p;xtc;temperature"' "sampling in JSON" \
+		"$stoker" run -m $demo -p x -n 1 --json
 	expect 0 "stopEND" "reasoning budget" "$stoker" run -m $demo -p "And God" -n 30 --temp 0 --reasoning-start God --reasoning-end END \
 		--reasoning-budget 2 --reasoning-budget-message stop
 	piped=$(printf 'And God said' | "$stoker" run -m $demo -n 20 --seed 5 2>/dev/null)

@@ -450,6 +450,13 @@ static void test_order(void)
 	CU_ASSERT_EQUAL(stoker_sampler_order("top_k;", p.stages, &err), -EINVAL);
 	CU_ASSERT_EQUAL(stoker_sampler_order("top_k temp", p.stages, &err), -EINVAL);
 	CU_ASSERT_EQUAL(p.stages[0], STOKER_STAGE_TEMPERATURE); /* as it was */
+	for (unsigned stage = STOKER_STAGE_PENALTIES; stage <= STOKER_STAGE_TEMPERATURE; stage++) {
+		CU_ASSERT_EQUAL(
+			stoker_sampler_order(stoker_sampler_stage_name(stage), p.stages, &err), 0);
+		CU_ASSERT_EQUAL(p.stages[0], stage);
+	}
+	CU_ASSERT_PTR_NULL(stoker_sampler_stage_name(STOKER_STAGE_NONE));
+	CU_ASSERT_PTR_NULL(stoker_sampler_stage_name(99));
 }
 
 /* Which token it is doesn't matter, only its logit. */

@@ -12,6 +12,11 @@ static void test_logits_that_are_no_numbers(void)
 	struct stoker_sampler *s;
 	uint32_t token = 12345;
 
+	stoker_sampler_accept(NULL, 1);
+	stoker_sampler_begin(NULL, NULL, 0);
+	stoker_sampler_reset(NULL);
+	stoker_sampler_free(NULL);
+	CU_ASSERT_EQUAL(stoker_sampler_reasoning(NULL), STOKER_REASONING_IDLE);
 	for (int hot = 0; hot < 2; hot++) {
 		struct stoker_sampler_params p = { .temperature = (float)hot };
 

@@ -199,6 +199,9 @@ STOKER_API int stoker_sampler_model_defaults(const struct stoker_gguf *gguf,
 STOKER_API int stoker_sampler_order(const char *names, uint8_t stages[STOKER_STAGES_MAX],
 				    struct stoker_error *err);
 
+/** stoker_sampler_stage_name() - what stoker_sampler_order() calls a stage, or NULL. */
+STOKER_API const char *stoker_sampler_stage_name(enum stoker_sampler_stage stage);
+
 /**
  * stoker_sampler_create() - check the parameters and make a sampler
  * @params: NULL: greedy
