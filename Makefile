@@ -25,8 +25,8 @@ ifeq ($(SANITIZE),address)
 KEEP_LOADED := $(BUILD)/tests/keep_loaded.o
 endif
 
-LIBRARY_PACKAGES := liburing libpcre2-8 libutf8proc libdrm
-TOOL_PACKAGES := json-c libedit
+LIBRARY_PACKAGES := liburing libpcre2-8 libutf8proc json-c libdrm
+TOOL_PACKAGES := libedit
 TEST_PACKAGES := cunit
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wno-psabi \
@@ -35,7 +35,7 @@ ifdef CI
 WARNINGS += -Werror
 endif
 CFLAGS ?= -O2 -g
-BASE_FLAGS := $(shell $(PKG_CONFIG) --cflags libdrm 2>/dev/null) -std=gnu11 -D_GNU_SOURCE -pthread -fvisibility=hidden -fno-math-errno $(WARNINGS) \
+BASE_FLAGS := $(shell $(PKG_CONFIG) --cflags libdrm json-c 2>/dev/null) -std=gnu11 -D_GNU_SOURCE -pthread -fvisibility=hidden -fno-math-errno $(WARNINGS) \
 	$(SANITIZER_FLAGS) -Iruntime/include -Iuapi -DSTOKER_VERSION='"$(VERSION)"'
 ifneq ($(wildcard $(NEXT)/trixie/usr/include/vulkan),)
 BASE_FLAGS += -isystem $(NEXT)/trixie/usr/include

@@ -7,6 +7,8 @@
 
 #include <stdio.h>
 
+#include "stoker/template.h"
+
 /* In the affixes, \1 is the role's name and \2 the end-of-text token. */
 struct affixes {
 	const char *before, *after;

@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "stoker/template.h"
+
 uint32_t find_byte_token(const struct stoker_vocabulary *v, uint8_t byte)
 {
 	char name[8];
@@ -71,15 +73,46 @@ static size_t space_behind(const char *text, size_t bytes)
 	return n;
 }
 
+/* A text, and the stretches of it, in order and apart, in which control tokens mean nothing. */
+struct guarded {
+	const char *text;
+	size_t bytes;
+	const struct stoker_span *spans;
+	size_t span_count;
+};
+
+/* The longest special token at @at; a control token lies before the next span, @span. */
+static uint32_t match_at(const struct stoker_vocabulary *v, const struct guarded *g, size_t at,
+			 size_t span, bool control)
+{
+	const char *text = g->text + at;
+	const size_t end = span < g->span_count ? g->spans[span].begin : g->bytes;
+	uint32_t id = NO_TOKEN, plain;
+
+	if (control && end > at)
+		id = specials_match(v, text, end - at, true);
+	if (control && end == g->bytes)
+		return id;
+	plain = specials_match(v, text, g->bytes - at, false);
+	if (id == NO_TOKEN ||
+	    (plain != NO_TOKEN && v->tokens[plain].text.length > v->tokens[id].text.length))
+		return plain;
+	return id;
+}
+
 /* Cuts a text at its special tokens in one pass: the leftmost, of those that begin there the
  * longest. */
-static bool partition(const struct stoker_vocabulary *v, const char *text, size_t bytes,
-		      bool special, struct fragments *out)
+static bool partition(const struct stoker_vocabulary *v, const struct guarded *g, bool special,
+		      struct fragments *out)
 {
-	size_t from = 0;
+	const char *text = g->text;
+	const size_t bytes = g->bytes;
+	size_t from = 0, span = 0;
 
 	for (size_t at = 0; at < bytes;) {
-		const uint32_t id = specials_match(v, text + at, bytes - at, special);
+		while (span < g->span_count && g->spans[span].end <= at)
+			span++;
+		const uint32_t id = match_at(v, g, at, span, special);
 		size_t plain = at - from;
 
 		if (id == NO_TOKEN) {
@@ -101,50 +134,94 @@ static bool partition(const struct stoker_vocabulary *v, const char *text, size_
 	return add_fragment(out, text + from, bytes - from, NO_TOKEN);
 }
 
-int stoker_tokenize(const struct stoker_vocabulary *v, const char *text, size_t bytes,
-		    unsigned flags, uint32_t **tokens, size_t *count, struct stoker_error *err)
+static int encode(const struct stoker_vocabulary *v, const struct fragment *part,
+		  struct token_list *list, struct stoker_error *err)
 {
-	struct token_list list = { 0 };
+	if (part->token != NO_TOKEN)
+		token_list_add(list, part->token);
+	else if (v->kind == VOCABULARY_BPE)
+		return encode_bpe(v, part->text, part->bytes, list, err);
+	else if (v->kind == VOCABULARY_SPM)
+		return encode_spm(v, part->text, part->bytes, v->add_space_prefix, list, err);
+	else
+		return encode_wpm(v, part->text, part->bytes, list, err);
+	return 0;
+}
+
+static bool wants_bos(const struct stoker_vocabulary *v)
+{
+	return v->bos >= 0 && (v->add_bos || v->kind == VOCABULARY_WPM);
+}
+
+/* Behind what @list holds; whoever calls releases that, in any case. */
+static int tokenize(const struct stoker_vocabulary *v, const struct guarded *g, bool special,
+		    struct token_list *list, struct stoker_error *err)
+{
 	struct fragments f = { 0 };
 	int ret = 0;
 
+	if (g->bytes > UINT32_MAX / 4)
+		return stoker_fail(err, -EINVAL, "text of %zu bytes, limit %u", g->bytes,
+				   UINT32_MAX / 4);
+	if (!partition(v, g, special, &f))
+		ret = stoker_fail(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < f.count && !ret; i++)
+		ret = encode(v, &f.list[i], list, err);
+	free(f.list);
+	return ret;
+}
+
+static int give(struct token_list *list, int ret, uint32_t **tokens, size_t *count,
+		struct stoker_error *err)
+{
+	if (!ret && list->failed)
+		ret = stoker_fail(err, -ENOMEM, "out of memory");
+	if (ret) {
+		free(list->ids);
+		return ret;
+	}
+	*tokens = list->ids;
+	*count = list->count;
+	return 0;
+}
+
+int stoker_tokenize(const struct stoker_vocabulary *v, const char *text, size_t bytes,
+		    unsigned flags, uint32_t **tokens, size_t *count, struct stoker_error *err)
+{
+	const struct guarded g = { .text = text, .bytes = bytes };
+	struct token_list list = { 0 };
+	int ret;
+
 	*tokens = NULL;
 	*count = 0;
-	if (bytes > UINT32_MAX / 4)
-		return stoker_fail(err, -EINVAL, "text of %zu bytes, limit %u", bytes,
-				   UINT32_MAX / 4);
-	if (!partition(v, text, bytes, flags & STOKER_TOKENIZE_SPECIAL, &f))
-		ret = stoker_fail(err, -ENOMEM, "out of memory");
-	if ((flags & STOKER_TOKENIZE_ADD) && v->bos >= 0 &&
-	    (v->add_bos || v->kind == VOCABULARY_WPM))
+	if ((flags & STOKER_TOKENIZE_ADD) && wants_bos(v))
 		token_list_add(&list, (uint32_t)v->bos);
-	for (size_t i = 0; i < f.count && !ret; i++) {
-		const struct fragment *part = &f.list[i];
-
-		if (part->token != NO_TOKEN)
-			token_list_add(&list, part->token);
-		else if (v->kind == VOCABULARY_BPE)
-			ret = encode_bpe(v, part->text, part->bytes, &list, err);
-		else if (v->kind == VOCABULARY_SPM)
-			ret = encode_spm(v, part->text, part->bytes, v->add_space_prefix, &list,
-					 err);
-		else
-			ret = encode_wpm(v, part->text, part->bytes, &list, err);
-	}
+	ret = tokenize(v, &g, flags & STOKER_TOKENIZE_SPECIAL, &list, err);
 	if ((flags & STOKER_TOKENIZE_ADD_END) && v->kind == VOCABULARY_WPM && v->separator >= 0)
 		token_list_add(&list, (uint32_t)v->separator);
 	else if ((flags & STOKER_TOKENIZE_ADD_END) && v->add_eos && v->eos >= 0)
 		token_list_add(&list, (uint32_t)v->eos);
-	free(f.list);
-	if (!ret && list.failed)
-		ret = stoker_fail(err, -ENOMEM, "out of memory");
-	if (ret) {
-		free(list.ids);
-		return ret;
+	return give(&list, ret, tokens, count, err);
+}
+
+int stoker_prompt_tokenize(const struct stoker_vocabulary *v, const struct stoker_prompt *prompt,
+			   uint32_t **tokens, size_t *count, struct stoker_error *err)
+{
+	const struct guarded g = { prompt->text, prompt->bytes, prompt->spans, prompt->span_count };
+	struct token_list list = { 0 };
+	int ret;
+
+	*tokens = NULL;
+	*count = 0;
+	ret = tokenize(v, &g, true, &list, err);
+	if (!ret && wants_bos(v) && (!list.count || list.ids[0] != (uint32_t)v->bos)) {
+		token_list_add(&list, 0);
+		if (!list.failed) {
+			memmove(list.ids + 1, list.ids, (list.count - 1) * sizeof(*list.ids));
+			list.ids[0] = (uint32_t)v->bos;
+		}
 	}
-	*tokens = list.ids;
-	*count = list.count;
-	return 0;
+	return give(&list, ret, tokens, count, err);
 }
 
 static size_t emit(const char *text, size_t length, char *out, size_t room)

@@ -14,6 +14,7 @@
 #include "stoker/profile.h"
 #include "stoker/sampler.h"
 #include "stoker/session.h"
+#include "stoker/template.h"
 #include "stoker/text.h"
 
 #endif

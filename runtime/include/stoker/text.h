@@ -115,14 +115,7 @@ STOKER_API int stoker_tokenize(const struct stoker_vocabulary *vocabulary, const
 STOKER_API size_t stoker_token_text(const struct stoker_vocabulary *vocabulary, uint32_t token,
 				    int special, char *out, size_t room);
 
-/**
- * struct stoker_message - one turn of a conversation
- * @role: "system", "user" or "assistant"
- * @content: NUL-terminated
- */
-struct stoker_message {
-	const char *role, *content;
-};
+struct stoker_message; /* stoker/template.h */
 
 /**
  * stoker_chat_format() - the chat family of the file's own template
