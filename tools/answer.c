@@ -79,7 +79,7 @@ static int write_part(void *context, enum part part, const char *utf8, size_t by
 	if (!out)
 		return fflush(stdout) ? -EIO : 0;
 	fputs(dim ? "\033[2m" : "", out);
-	put_text(out, utf8, bytes);
+	show_text(out, utf8, bytes);
 	fputs(dim ? "\033[0m" : "", out);
 	return fflush(out) && out == stdout ? -EIO : 0;
 }
@@ -95,35 +95,64 @@ static void end_writing(struct writer *w)
 	fflush(stdout);
 }
 
+struct prompt {
+	struct stoker_prompt rendered;
+	uint32_t *tokens;
+	size_t count;
+};
+
+static void free_prompt(struct prompt *p)
+{
+	stoker_prompt_free(&p->rendered);
+	free(p->tokens);
+	*p = (struct prompt){ .tokens = NULL };
+}
+
 /* A prompt of all messages but those that were dropped. */
-static int make_prompt(const struct conversation *c, char **text, uint32_t **tokens, size_t *count,
-		       struct stoker_error *err)
+static int make_prompt(const struct conversation *c, struct prompt *p, struct stoker_error *err)
 {
 	const struct messages *m = &c->messages;
 	const size_t leading = messages_leading(m);
 	struct stoker_message *list = calloc(m->count + 1, sizeof(*list));
-	size_t n = 0;
+	struct stoker_template_input input = { .messages = list,
+					       .variables = c->run->variables,
+					       .answer = 1 };
 	int ret;
 
 	if (!list) {
 		snprintf(err->message, sizeof(err->message), "out of memory");
 		return -ENOMEM;
 	}
-	for (size_t i = 0; i < m->count; i++)
+	for (size_t i = 0; i < m->count; i++) {
+		const struct message *from = &m->items[i];
+
 		if (i < leading || i >= leading + c->dropped)
-			list[n++] = (struct stoker_message){ .role = m->items[i].role,
-							     .content = m->items[i].content };
-	ret = stoker_chat_apply(c->run->vocabulary, list, n, 1, text, err);
-	free(list);
-	if (ret)
-		return ret;
-	ret = stoker_tokenize(c->run->vocabulary, *text, strlen(*text),
-			      STOKER_TOKENIZE_ADD | STOKER_TOKENIZE_SPECIAL, tokens, count, err);
-	if (ret) {
-		free(*text);
-		*text = NULL;
+			list[input.count++] = (struct stoker_message){
+				.role = from->role,
+				.content = from->content,
+				.reasoning_content = from->reasoning,
+				.tool_calls = from->tool_calls,
+				.tool_call_id = from->tool_call_id,
+				.name = from->name,
+			};
 	}
+	ret = stoker_template_render(c->run->template, c->run->vocabulary, &input, &p->rendered,
+				     err);
+	free(list);
+	if (!ret)
+		ret = stoker_prompt_tokenize(c->run->vocabulary, &p->rendered, &p->tokens,
+					     &p->count, err);
+	if (ret)
+		free_prompt(p);
 	return ret;
+}
+
+/* What the template wrote behind the last message: how the answer begins. */
+static struct splitter *split_behind(const struct stoker_prompt *p, struct writer *w)
+{
+	const size_t from = p->span_count ? p->spans[p->span_count - 1].end : 0;
+
+	return splitter_create(p->text + from, p->bytes - from, write_part, w);
 }
 
 /* Drops the oldest turn; false when only the last is left. */
@@ -155,8 +184,7 @@ static void tell_dropped(struct conversation *c)
  * A prompt that leaves room for an answer.  When turns have to go, some more go with them: a prompt
  * that begins another way is computed anew as a whole, which should happen rarely.
  */
-static int make_fitting_prompt(struct conversation *c, char **text, uint32_t **tokens,
-			       size_t *count)
+static int make_fitting_prompt(struct conversation *c, struct prompt *p)
 {
 	const size_t context = stoker_session_context(c->run->session), quarter = context / 4;
 	const size_t before = c->dropped;
@@ -165,27 +193,25 @@ static int make_fitting_prompt(struct conversation *c, char **text, uint32_t **t
 	struct stoker_error err;
 
 	for (;;) {
-		if (make_prompt(c, text, tokens, count, &err)) {
+		if (make_prompt(c, p, &err)) {
 			fail(&err);
 			break;
 		}
-		most = *count > most ? *count : most;
-		if (c->dropped == before ? *count + room <= context
-					 : *count + room <= context && most - *count >= quarter)
+		most = p->count > most ? p->count : most;
+		if (p->count + room <= context &&
+		    (c->dropped == before || most - p->count >= quarter))
 			return 0;
 		if (!drop_turn(c)) {
-			if (*count < context)
+			if (p->count && p->count < context)
 				return 0;
 			failf("this turn makes a prompt of %zu tokens, the context has room for "
 			      "%zu; "
 			      "it isn't sent",
-			      *count, context);
-			free(*text);
-			free(*tokens);
+			      p->count, context);
+			free_prompt(p);
 			break;
 		}
-		free(*text);
-		free(*tokens);
+		free_prompt(p);
 	}
 	c->dropped = before;
 	return -1;
@@ -327,6 +353,19 @@ static enum answer_result keep(struct conversation *c, struct writer *w, int ret
 	return ANSWER_DONE;
 }
 
+/* Goes back to what the session and the prompt have in common; returns how much that is. */
+static size_t go_back(const struct run *r, struct prompt *p)
+{
+	size_t held, same;
+	const uint32_t *context = stoker_session_tokens(r->session, &held);
+
+	same = reuse_context(r->vocabulary, context, held, &p->tokens, &p->count);
+	if (!stoker_session_truncate(r->session, (uint32_t)same))
+		return same;
+	stoker_session_truncate(r->session, 0); /* layers that can't go back */
+	return 0;
+}
+
 enum answer_result answer(struct conversation *c)
 {
 	struct run *r = c->run;
@@ -337,29 +376,22 @@ enum answer_result answer(struct conversation *c)
 			    .cursor = has_cursor(stdout) };
 	const size_t dropped = c->dropped;
 	enum answer_result result = ANSWER_REFUSED;
+	struct prompt p = { .tokens = NULL };
 	struct stoker_error err;
-	uint32_t *tokens;
-	size_t count, held, same;
-	const uint32_t *context;
-	char *text;
+	size_t same;
 	int ret;
 
-	if (make_fitting_prompt(c, &text, &tokens, &count))
+	if (make_fitting_prompt(c, &p))
 		return ANSWER_REFUSED;
-	context = stoker_session_tokens(r->session, &held);
-	same = reuse_context(r->vocabulary, context, held, &tokens, &count);
-	if (stoker_session_truncate(r->session, (uint32_t)same)) {
-		stoker_session_truncate(r->session, 0); /* layers that can't go back */
-		same = 0;
-	}
-	w.splitter = splitter_create(text, strlen(text), write_part, &w);
+	w.splitter = split_behind(&p.rendered, &w);
 	if (!w.splitter) {
 		failf("out of memory");
 		goto done;
 	}
 	if (c->dropped != dropped)
 		tell_dropped(c);
-	ret = compute(r, tokens, count, same, &w, &c->timing, &err);
+	same = go_back(r, &p);
+	ret = compute(r, p.tokens, p.count, same, &w, &c->timing, &err);
 	c->ran = !ret || ret == -ECANCELED;
 	end_writing(&w);
 	result = keep(c, &w, ret, &err);
@@ -367,7 +399,6 @@ done:
 	splitter_free(w.splitter);
 	free(w.parts[PART_ANSWER].data);
 	free(w.parts[PART_REASONING].data);
-	free(tokens);
-	free(text);
+	free_prompt(&p);
 	return result;
 }

@@ -20,7 +20,7 @@ static int take_text(void *context, const char *utf8, size_t bytes)
 	struct text *t = context;
 
 	if (t->print) {
-		put_text(stdout, utf8, bytes);
+		show_text(stdout, utf8, bytes);
 		if (fflush(stdout))
 			return 1;
 	}
@@ -161,7 +161,7 @@ static int once(struct run *r, const char *prompt, size_t bytes)
 		status = failf("the prompt has %zu tokens, the context %u", count,
 			       stoker_session_context(r->session));
 	if (!r->json && bytes && !status) {
-		put_text(stdout, prompt, bytes);
+		show_text(stdout, prompt, bytes);
 		fflush(stdout);
 	}
 	if (!status) {
@@ -295,9 +295,10 @@ static int start(struct run *r)
 	status = open_sampler(&r->sampling, r->gguf, r->vocabulary, &r->sampler);
 	if (status)
 		return status;
-	if (r->chat && !stoker_chat_format(r->vocabulary))
-		return failf("%s: no chat template that is known; run without --chat", r->model);
-	status = open_device(&r->compute, &r->on);
+	if (r->chat)
+		status = open_template(r->template_given, r->vocabulary, r->model, &r->template);
+	if (!status)
+		status = open_device(&r->compute, &r->on);
 	if (!status)
 		status = load_open_model(&r->compute, r->on, r->gguf, &params, &r->loaded);
 	if (!status && r->trace)
@@ -321,13 +322,14 @@ static bool is_usable(const struct run *r)
 			return false;
 		}
 	if (r->chat ? r->prompt || r->file || r->json
-		    : r->system || r->hide_reasoning || (r->prompt && r->file)) {
-		fputs("stoker: these don't go together: --chat with -p, -f or --json; --system or "
-		      "--hide-reasoning without --chat; -p with -f\n",
+		    : r->system || r->hide_reasoning || r->template_given || r->variables ||
+			      (r->prompt && r->file)) {
+		fputs("stoker: these don't go together: --chat with -p, -f or --json; --system, "
+		      "--template, --kwargs or --hide-reasoning without --chat; -p with -f\n",
 		      stderr);
 		return false;
 	}
-	return true;
+	return !r->variables || are_variables(r->variables);
 }
 
 /* Writes what was asked for beside the text, frees everything; returns the exit status. */
@@ -338,6 +340,7 @@ static int end(struct run *r, int status)
 		status = EXIT_FAILED;
 	if (r->trace_file && (ferror(r->trace_file) | fclose(r->trace_file)) && !status)
 		status = failf("%s: %s", r->trace, strerror(errno));
+	stoker_template_free(&r->template);
 	stoker_sampler_free(&r->sampler);
 	stoker_session_free(&r->session);
 	stoker_model_free(&r->loaded);
@@ -362,6 +365,7 @@ int verb_run(int argc, char **argv)
 		  "hold a conversation; \"/help\" in it lists commands" },
 		{ "system", 0, OPTION_STRING, &r.system, "TEXT",
 		  "system message of the conversation" },
+		TEMPLATE_OPTIONS(&r.template_given, &r.variables),
 		{ "hide-reasoning", 0, OPTION_FLAG, &r.hide_reasoning, NULL,
 		  "don't show what the model thinks before it answers" },
 		{ "ctx", 'c', OPTION_UINT, &r.context, "N",

@@ -3,13 +3,16 @@
 #ifndef STOKER_TOOL_RUN_H
 #define STOKER_TOOL_RUN_H
 
-#include "sampling.h"
 #include "tool.h"
+
+#include "chat_template.h"
+#include "sampling.h"
 
 struct run {
 	struct compute_options compute;
 	struct sampling_options sampling;
 	const char *model, *prompt, *file, *system, *kv, *trace, *profile, *pre;
+	const char *template_given, *variables;
 	uint64_t tokens, context;
 	struct string_list stop;
 	bool chat, stats, json, ignore_end, hide_reasoning;
@@ -20,6 +23,7 @@ struct run {
 	struct stoker_vocabulary *vocabulary;
 	struct stoker_session *session;
 	struct stoker_sampler *sampler;
+	struct stoker_template *template;
 	FILE *trace_file;
 	struct stoker_profile *recorded;
 	double load_seconds;

@@ -77,7 +77,7 @@ void put_visible(FILE *out, const char *text, size_t bytes)
 	}
 }
 
-void put_text(FILE *out, const char *text, size_t bytes)
+void show_text(FILE *out, const char *text, size_t bytes)
 {
 	if (isatty(fileno(out)))
 		put_visible(out, text, bytes);

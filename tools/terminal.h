@@ -26,7 +26,7 @@ bool has_colours(FILE *stream);
  */
 void put_visible(FILE *out, const char *text, size_t bytes);
 /* The same where @out is a terminal; otherwise the bytes as they are. */
-void put_text(FILE *out, const char *text, size_t bytes);
+void show_text(FILE *out, const char *text, size_t bytes);
 /* The same as a string, to be released with free(); NULL without memory. */
 char *visible_text(const char *text, size_t bytes);
 /* What isn't UTF-8, and NUL, becomes U+FFFD; to be released with free(); NULL without memory. */

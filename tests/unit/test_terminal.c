@@ -83,7 +83,7 @@ static void test_no_terminal(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
 	CU_ASSERT_FALSE(has_cursor(file));
 	CU_ASSERT_FALSE(has_colours(file));
-	put_text(file, "\033[0m", 4);
+	show_text(file, "\033[0m", 4);
 	rewind(file);
 	CU_ASSERT_EQUAL(getc(file), 033);
 	fclose(file);
