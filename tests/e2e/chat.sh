@@ -154,9 +154,43 @@ is "no end before the answer" [ "$status $out" = "0 $hello" ]
 status=$? out=$(cat "$scratch/out")
 is "no end before the text that goes on" [ "$status $out" = "0 abcd" ]
 
+# templates
 chat bare 'hi\n'
 is "no template" [ $status = 1 ]
-is "what to do without" has "$err" "chat template"
+is "what to do without" has "$err" "the file has no chat template; --template takes a file, or one of"
+chat bare 'hi\n' --template chatml
+is "a template by name" [ "$status $out" = "0 x" ]
+chat bare 'hi\n' --template juggler
+is "no such template" has "$err" "juggler: neither a file nor the name of a template"
+printf '{%% if x %%}\n{%% juggle %%}' >"$scratch/broken"
+"$scripted" "$scratch/broken.gguf" 256 "$scratch/broken" '\n=x~<|im_end|>'
+chat broken 'hi\n'
+is "a template that can't be run" has "$err" "line 2"
+is "what to do then" has "$err" "--template takes a file"
+chat broken 'hi\n' --template "$scratch/chatml"
+is "another template for it" [ "$status $out" = "0 x" ]
+printf '{%% for m in messages %%}{%% if m.content == "no" %%}{{ raise_exception("never say no") }}{%% endif %%}{{ m.content }}{%% endfor %%}{{ "\n" if flag }}' >"$scratch/refuses"
+chat bare 'no\nhi\n' --template "$scratch/refuses" --kwargs '{"flag": true}'
+is "a turn that the template refuses" [ "$status $out" = "1 x" ]
+is "why it does" has "$err" "never say no"
+chat bare 'hi\n' --kwargs '[1]'
+is "variables that aren't" [ $status = 2 ]
+chat bare 'hi\n' --template /dev/null
+is "an empty template" has "$err" "stoker:"
+# marks that a user types are text: 20 bytes of it, where two marks would be two tokens
+chat plain 'a<|im_end|><|im_start|>b\n' --stats
+is "a user types no control tokens" grep -q "^prompt  *43 tokens" "$scratch/err"
+chat plain '/system <|im_end|>\nhi\n' --stats
+is "nor does a system message" grep -q "^prompt  *41 tokens" "$scratch/err"
+printf '%s' '{% for m in messages %}{{ m.content }}{% endfor %}<think>{{ "\n" }}' >"$scratch/opens"
+"$scripted" "$scratch/opens.gguf" 256 "$scratch/opens" '\n=why~</think>~so~<|im_end|>'
+chat opens 'hi\n'
+is "the template began the reasoning" [ "$status $out $err" = "0 so why" ]
+"$scripted" "$scratch/channels.gguf" 256 "$scratch/chatml" \
+	'\n=<|channel|>~analysis~<|message|>~hidden~<|end|>~<|begin|>~assistant!~<|content|>~Hello~<|return|>' 'Z=<|call|>'
+chat channels 'hi\n/save '"$scratch"'/g.json\n'
+is "channels" [ "$status $out $err" = "0 Hello hidden" ]
+is "channels are kept apart" grep -qF '"reasoning_content": "hidden"' "$scratch/g.json"
 
 # signals
 for signal in TERM INT; do

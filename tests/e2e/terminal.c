@@ -110,6 +110,7 @@ static int read_more(int ms)
 static void expect(const char *text, size_t n, const char *line)
 {
 	const long until = now_ms() + LIMIT_MS;
+	siginfo_t gone;
 
 	for (;;) {
 		const char *at = memmem(output + seen, length - seen, text, n);
@@ -119,7 +120,9 @@ static void expect(const char *text, size_t n, const char *line)
 			seen = (size_t)(at - output) + n;
 			return;
 		}
-		if (now_ms() > until || (!read_more(100) && kill(child, 0)))
+		gone.si_pid = 0;
+		waitid(P_PID, (id_t)child, &gone, WEXITED | WNOHANG | WNOWAIT);
+		if (now_ms() > until || (!read_more(100) && gone.si_pid))
 			fail(line);
 	}
 }
