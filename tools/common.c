@@ -3,6 +3,7 @@
 #include "tool.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -11,6 +12,8 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "terminal.h"
 
 int failf(const char *fmt, ...)
 {
@@ -158,13 +161,46 @@ int parse_tokens(const char *text, uint32_t **tokens, size_t *count)
 	return status;
 }
 
+static bool is_infinite(const struct json_object *o)
+{
+	return json_object_is_type(o, json_type_double) && !isfinite(json_object_get_double(o));
+}
+
+/* JSON has no infinity and nothing that isn't a number: null. */
+static void drop_infinite(struct json_object *o)
+{
+	if (json_object_is_type(o, json_type_array))
+		for (size_t i = 0; i < json_object_array_length(o); i++) {
+			struct json_object *e = json_object_array_get_idx(o, i);
+
+			drop_infinite(e);
+			if (is_infinite(e))
+				json_object_array_put_idx(o, i, NULL);
+		}
+	if (!json_object_is_type(o, json_type_object))
+		return;
+	json_object_object_foreach(o, key, value)
+	{
+		drop_infinite(value);
+		if (is_infinite(value))
+			json_object_object_add(o, key, NULL);
+	}
+}
+
 int print_json(FILE *out, struct json_object *object)
 {
-	const char *text = json_object_to_json_string_ext(
-		object,
-		JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE);
-	const bool ok = text && fputs(text, out) >= 0 && fputc('\n', out) != EOF && !fflush(out);
+	const char *text;
+	char *clean = NULL;
+	bool ok;
 
+	drop_infinite(object);
+	text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY |
+							      JSON_C_TO_STRING_SPACED |
+							      JSON_C_TO_STRING_NOSLASHESCAPE);
+	if (text)
+		clean = clean_text(text, strlen(text));
+	ok = clean && fputs(clean, out) >= 0 && fputc('\n', out) != EOF && !fflush(out);
+	free(clean);
 	json_object_put(object);
 	return ok ? EXIT_OK : failf("can't write JSON: %s", strerror(errno));
 }

@@ -135,6 +135,7 @@ static int run(const struct eval *e, struct stoker_model *model, const uint32_t 
 		status = write_json(e, experts, greedy);
 	json_object_put(experts);
 	json_object_put(greedy);
+	cancel_on_interrupt(NULL); /* the handler knows the session */
 	stoker_session_free(&session);
 	return status;
 }

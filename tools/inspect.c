@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "terminal.h"
+
 enum { SHOWN_ELEMENTS = 6, SHOWN_BYTES = 100 };
 
 static struct json_object *value_of(const struct stoker_gguf *g, const struct stoker_gguf_key *key,
@@ -22,6 +24,7 @@ static struct json_object *value_of(const struct stoker_gguf *g, const struct st
 	for (uint64_t i = 0; i < key->count && i < limit; i++) {
 		struct json_object *v = NULL;
 		int64_t integer;
+		uint64_t large;
 		double real;
 
 		if (strings)
@@ -33,6 +36,8 @@ static struct json_object *value_of(const struct stoker_gguf *g, const struct st
 			v = json_object_new_boolean(integer != 0);
 		else if (!stoker_gguf_i64(g, key, i, &integer))
 			v = json_object_new_int64(integer);
+		else if (!stoker_gguf_u64(g, key, i, &large))
+			v = json_object_new_uint64(large);
 		else if (!stoker_gguf_f64(g, key, i, &real))
 			v = json_object_new_double(real);
 		if (!array)
@@ -41,6 +46,28 @@ static struct json_object *value_of(const struct stoker_gguf *g, const struct st
 	}
 	free(strings);
 	return list;
+}
+
+/* A name of the file's, in a column. */
+static void print_name(const char *name, size_t width)
+{
+	const size_t length = strlen(name);
+
+	show_text(stdout, name, length);
+	printf("%*s", length < width ? (int)(width - length) : 0, "");
+}
+
+/* No more of a value than fits a line or two, in whole characters. */
+static void print_value(const char *text)
+{
+	size_t n = strnlen(text, SHOWN_BYTES + 1);
+	const bool cut = n > SHOWN_BYTES;
+
+	if (cut)
+		for (n = SHOWN_BYTES; n && (text[n] & 0xc0) == 0x80;)
+			n--;
+	show_text(stdout, text, n);
+	fputs(cut ? "..." : "", stdout);
 }
 
 static void print_text(const struct stoker_gguf *g)
@@ -54,8 +81,9 @@ static void print_text(const struct stoker_gguf *g)
 		const char *text =
 			json_object_to_json_string_ext(v, JSON_C_TO_STRING_NOSLASHESCAPE);
 
-		printf("%-48s %.*s%s", key->name, SHOWN_BYTES, text,
-		       strnlen(text, SHOWN_BYTES + 1) > SHOWN_BYTES ? "..." : "");
+		print_name(key->name, 48);
+		putchar(' ');
+		print_value(text);
 		if (key->count > SHOWN_ELEMENTS)
 			printf(" of %llu", (unsigned long long)key->count);
 		putchar('\n');
@@ -71,7 +99,8 @@ static void print_text(const struct stoker_gguf *g)
 			n += snprintf(shape + n, sizeof(shape) - (size_t)n, "%s%llu",
 				      d ? ", " : "[", (unsigned long long)t->ne[d]);
 		snprintf(shape + n, sizeof(shape) - (size_t)n, "]");
-		printf("%-40s %-8s %-26s %10s\n", t->name, stoker_format_name(t->format), shape,
+		print_name(t->name, 40);
+		printf(" %-8s %-26s %10s\n", stoker_format_name(t->format), shape,
 		       human_size(t->bytes, size));
 		total += t->bytes;
 	}

@@ -6,6 +6,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "terminal.h"
+
+/* Pieces of characters, which a text can't show. */
+static void add_bytes(struct json_object *token, const char *text, size_t n)
+{
+	struct json_object *list;
+	char *clean = clean_text(text, n);
+	const bool whole = clean && strlen(clean) == n && !memcmp(clean, text, n);
+
+	free(clean);
+	if (whole)
+		return;
+	list = json_object_new_array();
+	for (size_t i = 0; i < n; i++)
+		json_object_array_add(list, json_object_new_int64((uint8_t)text[i]));
+	json_object_object_add(token, "bytes", list);
+}
+
 static int print_ids(const struct stoker_vocabulary *v, const uint32_t *ids, size_t count,
 		     bool json)
 {
@@ -20,12 +38,12 @@ static int print_ids(const struct stoker_vocabulary *v, const uint32_t *ids, siz
 	for (size_t i = 0; i < count; i++) {
 		struct json_object *token = json_object_new_object();
 		char text[512];
-		const size_t n = stoker_token_text(v, ids[i], 1, text, sizeof(text));
+		const size_t whole = stoker_token_text(v, ids[i], 1, text, sizeof(text));
+		const size_t n = whole < sizeof(text) ? whole : sizeof(text);
 
 		json_object_object_add(token, "id", json_object_new_int64(ids[i]));
-		json_object_object_add(token, "text",
-				       json_object_new_string_len(
-					       text, (int)(n < sizeof(text) ? n : sizeof(text))));
+		json_object_object_add(token, "text", json_object_new_string_len(text, (int)n));
+		add_bytes(token, text, n);
 		json_object_array_add(list, token);
 	}
 	json_object_object_add(root, "tokens", list);
@@ -43,7 +61,8 @@ int verb_tokenize(int argc, char **argv)
 		{ "special", 0, OPTION_FLAG, &special, NULL,
 		  "recognise special tokens; begin and end as the file says" },
 		VOCABULARY_OPTION(&pre),
-		{ "json", 0, OPTION_FLAG, &json, NULL, "ids and texts as JSON" },
+		{ "json", 0, OPTION_FLAG, &json, NULL,
+		  "ids and texts as JSON, bytes where a text isn't whole characters" },
 		{ 0 },
 	};
 	const struct usage usage = {

@@ -169,7 +169,10 @@ char *read_file(const char *path, size_t *bytes);
 /* "1,2,3", or "@FILE" with such a list; commas and white space separate. */
 int parse_tokens(const char *text, uint32_t **tokens, size_t *count);
 
-/* Pretty JSON and a newline to @out; drops the reference. */
+/*
+ * Pretty JSON and a newline to @out; drops the reference.  Whatever strings hold, it's UTF-8:
+ * U+FFFD stands for each byte that isn't; null stands for what isn't a finite number.
+ */
 int print_json(FILE *out, struct json_object *object);
 
 double now_seconds(void);

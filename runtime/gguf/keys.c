@@ -86,8 +86,13 @@ int stoker_gguf_u64(const struct stoker_gguf *gguf, const struct stoker_gguf_key
 		    uint64_t index, uint64_t *value)
 {
 	int64_t number;
-	const int ret = stoker_gguf_i64(gguf, key, index, &number);
+	int ret;
 
+	if (key->element_type == STOKER_GGUF_U64 && index < key->count) {
+		memcpy(value, element(key, index), sizeof(*value));
+		return 0;
+	}
+	ret = stoker_gguf_i64(gguf, key, index, &number);
 	if (ret)
 		return ret;
 	*value = (uint64_t)number;

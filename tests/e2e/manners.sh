@@ -3,7 +3,7 @@
 # How the program takes its options, what it says, and what it writes for machines.
 # usage: manners.sh BUILD
 set -u
-stoker=$1/stoker
+stoker=$1/stoker terminal=$1/terminal
 model=tests/data/containers/plain.gguf
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -23,14 +23,11 @@ expect() {
 		bad "$name (status $got, expected $status and \"$text\")"
 	fi
 }
-# same NAME A B
-same() {
-	if [ "$2" = "$3" ]; then
-		ok "$1"
-	else
-		printf '%s\n' "$2" "$3" >"$scratch/err"
-		bad "$1"
-	fi
+# typed NAME COMMAND... < SCRIPT: on a terminal
+typed() {
+	local name=$1
+	shift
+	if "$terminal" "$@" 2>"$scratch/err"; then ok "$name"; else bad "$name"; fi
 }
 
 # --- a model is a word or goes with -m ------------------------------------------------------------
@@ -84,6 +81,75 @@ expect 2 'did you mean "model"?' "something else to measure" "$stoker" bench mod
 expect 2 'no value goes with --stats=1' "a value for a flag" "$stoker" run $model --stats=1
 expect 2 'takes a number' "a number that is none" "$stoker" run $model --temp nan
 if "$stoker" run $model --xyzzy 2>&1 | grep -q "did you mean"; then bad "a guess without a reason"; else ok "no guess without a reason"; fi
+
+# --- what is written for machines -----------------------------------------------------------------
+# A container of keys alone: text that isn't UTF-8, orders for a terminal, no numbers, a large one.
+u64() { printf '%b' "\\x$(printf %02x "$1")\\0\\0\\0\\0\\0\\0\\0"; }
+key() { # NAME TYPE(byte) VALUE(escapes)
+	u64 ${#1}
+	printf '%s%b\0\0\0%b' "$1" "\\x$2" "$3"
+}
+text_key() { # NAME VALUE(escapes)
+	local bytes
+	bytes=$(printf '%b' "$2" | wc -c)
+	key "$1" 08 ""
+	u64 "$bytes"
+	printf '%b' "$2"
+}
+odd=$scratch/odd.gguf
+{
+	printf 'GGUF\003\0\0\0'
+	u64 0
+	u64 6
+	text_key general.author 'Fran\xe7ois'
+	text_key general.name 'a\x1b]52;c;eA==\x07\xc2\x9b2J\xe2\x80\xae\x7fz'
+	key x.nan 06 '\0\0\xc0\x7f'
+	key x.infinity 0c '\0\0\0\0\0\0\xf0\xff'
+	key x.large 0a '\xff\xff\xff\xff\xff\xff\xff\xff'
+	text_key x.long "$(printf '\\xc3\\xa9%.0s' {1..60})"
+} >"$odd"
+# machine NAME COMMAND...: valid UTF-8, no word that JSON lacks, no comma in numbers
+machine() {
+	local name=$1
+	shift
+	"$@" >"$scratch/out" 2>"$scratch/err" </dev/null
+	if ! iconv -f UTF-8 -t UTF-8 <"$scratch/out" >/dev/null 2>>"$scratch/err"; then
+		bad "$name: UTF-8"
+	elif grep -Eq '(NaN|nan|Infinity|inf)[],]?$|[0-9],[0-9]' "$scratch/out" || ! grep -q '^{' "$scratch/out"; then
+		bad "$name: JSON"
+	else
+		ok "$name"
+	fi
+}
+machine "inspect --json of odd keys" "$stoker" inspect --json "$odd"
+typed "control characters on a terminal" "$stoker" inspect "$odd" <<'END'
+expect general.name
+never \x1b]52
+expect <U+009B>
+expect <U+202E>
+expect ^?
+end 0
+END
+expect 0 '"x.nan": null' "nan is null" "$stoker" inspect --json "$odd"
+expect 0 '"x.infinity": null' "infinity is null" "$stoker" inspect --json "$odd"
+expect 0 '18446744073709551615' "the largest integer" "$stoker" inspect --json "$odd"
+expect 0 "Fran"$'\xef\xbf\xbd'"ois" "U+FFFD for what isn't UTF-8" "$stoker" inspect --json "$odd"
+printf 'caf\303\251 \360\237\230\200 \377' >"$scratch/split"
+machine "tokenize --json" "$stoker" tokenize --json $model -f "$scratch/split"
+# every verb that has --json, in every locale there is (setting none may bring commas)
+mkdir "$scratch/locales"
+for locale in de_DE tr_TR; do
+	localedef -i $locale -f UTF-8 "$scratch/locales/$locale.UTF-8" >/dev/null 2>&1 || echo "no locale $locale"
+done
+for locale in C C.UTF-8 de_DE.UTF-8 tr_TR.UTF-8; do
+	there=(env "LC_ALL=$locale" "LOCPATH=$scratch/locales" "$stoker")
+	machine "$locale: info --json" "${there[@]}" info --json
+	machine "$locale: perplexity --json" "${there[@]}" perplexity --json $model -f "$0" -c 64
+	machine "$locale: run --json" "${there[@]}" run --json $model -p abc -n 3 --temp 0
+	machine "$locale: eval --json" "${there[@]}" eval --json - $model --tokens 1,2
+	machine "$locale: bench --json" "${there[@]}" bench model --json $model -p 4 -n 2 -r 1
+	expect 0 "" "$locale: names in any case" "${there[@]}" quantize $model "$scratch/q.gguf" mxfp4
+done
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]
