@@ -80,8 +80,14 @@ void stoker_cgroups(const char *root, const char *controller, stoker_cgroup_fn *
 
 	snprintf(line, sizeof(line), "%s/proc/self/cgroup", root);
 	f = fopen(line, "re");
-	while (f && fgets(line, sizeof(line), f))
+	if (!f) {
+		/* without /proc: in a container its own group is what is mounted */
+		walk_up(&w, "/sys/fs/cgroup", "", true);
+		snprintf(line, sizeof(line), "/sys/fs/cgroup/%s", controller);
+		walk_up(&w, line, "", false);
+		return;
+	}
+	while (fgets(line, sizeof(line), f))
 		walk_line(&w, line);
-	if (f)
-		fclose(f);
+	fclose(f);
 }

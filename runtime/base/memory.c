@@ -3,6 +3,7 @@
 #include "base/memory.h"
 
 #include <stdio.h>
+#include <sys/sysinfo.h>
 
 #include "base/base.h"
 #include "base/cgroup.h"
@@ -55,6 +56,20 @@ static void group_leaves(void *left, const char *folder, bool v2)
 	*(uint64_t *)left = MIN(*(uint64_t *)left, leaves);
 }
 
+/*
+ * Without /proc the kernel still tells what is free, but not what it would give back of the page
+ * cache, which on a machine that has read files is most of the rest: half of all is assumed.
+ */
+static bool free_memory(uint64_t *bytes)
+{
+	struct sysinfo s;
+
+	if (sysinfo(&s) || !s.totalram)
+		return false;
+	*bytes = MAX((uint64_t)s.freeram + s.bufferram, (uint64_t)s.totalram / 2) * s.mem_unit;
+	return true;
+}
+
 bool stoker_memory_available(const char *root, uint64_t *bytes)
 {
 	char path[STOKER_CGROUP_PATH];
@@ -62,8 +77,12 @@ bool stoker_memory_available(const char *root, uint64_t *bytes)
 
 	*bytes = 0;
 	snprintf(path, sizeof(path), "%s/proc/meminfo", root);
-	if (!number_in(path, "MemAvailable:", &left) || !stoker_mul(left, 1024, &left))
+	if (number_in(path, "MemAvailable:", &left)) {
+		if (!stoker_mul(left, 1024, &left))
+			return false;
+	} else if (!free_memory(&left)) {
 		return false;
+	}
 	stoker_cgroups(root, "memory", group_leaves, &left);
 	*bytes = left;
 	return true;

@@ -10,7 +10,7 @@
 #include "store/store.h"
 
 enum {
-	OWN_BYTES = 16 << 20,	 /* program, libraries, stacks */
+	OWN_BYTES = 8 << 20,	 /* program, libraries, stacks */
 	VOCABULARY_BYTES = 100,	 /* for each token */
 	SLACK_BYTES = 512 << 20, /* for cache and buffers beside files */
 };
@@ -173,6 +173,25 @@ static int plan_paged(struct stoker_model *m, const struct stoker_session_params
 	return 0;
 }
 
+/*
+ * What doesn't fit with batches of the usual size may with smaller ones, which read prompts more
+ * slowly; not where the caller counts on a batch.
+ */
+static int plan_small(struct stoker_model *m, const struct stoker_session_params *session,
+		      bool *fits)
+{
+	int ret = plan_paged(m, session, false, fits);
+
+	if (session->batch || session->all_logits)
+		return ret;
+	for (uint32_t batch = MODEL_BATCH / 2; !ret && !*fits && batch >= MODEL_LEAST_BATCH;
+	     batch /= 2) {
+		m->batch = batch;
+		ret = plan_paged(m, session, false, fits);
+	}
+	return ret;
+}
+
 static int plan_whole(struct stoker_model *m, const struct stoker_session_params *session)
 {
 	m->paged = false;
@@ -193,7 +212,10 @@ static int plan_for_left(struct stoker_model *m, const struct stoker_session_par
 	if (ret || fits)
 		return ret;
 	/* a cache takes real memory only as far as it is filled, which it may never be */
-	return files_fit(m, left) ? plan_whole(m, session) : refuse(m, &m->needs);
+	if (files_fit(m, left))
+		return plan_whole(m, session);
+	ret = plan_small(m, session, &fits);
+	return ret || fits ? ret : refuse(m, &m->needs);
 }
 
 int model_plan(struct stoker_model *m, const struct stoker_model_params *params, const char *root)
@@ -210,6 +232,7 @@ int model_plan(struct stoker_model *m, const struct stoker_model_params *params,
 		return memory_left(m->device, root, &left) ? plan_for_left(m, session, left)
 							   : plan_whole(m, session);
 	m->memory = params->memory;
-	ret = plan_paged(m, session, params->memory == STOKER_MEMORY_MIN, &fits);
+	ret = params->memory == STOKER_MEMORY_MIN ? plan_paged(m, session, true, &fits)
+						  : plan_small(m, session, &fits);
 	return ret || fits ? ret : refuse(m, &m->needs);
 }

@@ -142,6 +142,7 @@ struct stoker_model {
 	struct stoker_memory made_memory; /* of all made vectors */
 	uint64_t made_bytes;
 	uint64_t memory; /* the budget, 0: everything is in memory without one */
+	uint32_t batch;	 /* of sessions that don't say it, as the budget has it; 0: the usual */
 	struct model_needs needs;
 	uint64_t slot_bytes; /* what the experts get */
 	bool paged;	     /* experts stay on the drive */

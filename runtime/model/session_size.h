@@ -10,6 +10,8 @@
 
 /* What a session gets that asks for nothing, and what it asks for. */
 enum { MODEL_CONTEXT = 4096, MODEL_BATCH = 512 };
+/* As few at once when memory is short; with fewer, reading a prompt takes as long as writing it. */
+enum { MODEL_LEAST_BATCH = 16 };
 enum { MODEL_MAX_CONTEXT = 1 << 24, MODEL_MAX_BATCH = 1 << 16 };
 
 static inline uint32_t model_session_context(const struct stoker_model *m,
@@ -21,7 +23,9 @@ static inline uint32_t model_session_context(const struct stoker_model *m,
 static inline uint32_t model_session_batch(const struct stoker_model *m,
 					   const struct stoker_session_params *s)
 {
-	return MIN(s->batch ? s->batch : (uint32_t)MODEL_BATCH,
+	return MIN(s->batch   ? s->batch
+		   : m->batch ? m->batch
+			      : (uint32_t)MODEL_BATCH,
 		   MAX(model_session_context(m, s), 1u));
 }
 

@@ -78,8 +78,20 @@ static void test_available(void)
 	CU_ASSERT_EQUAL(available(), 1000 * 1024);
 	root_write("/proc/meminfo", "MemAvailable: 0 kB\n");
 	CU_ASSERT_EQUAL(available(), 0);
+	root_remove();
+	/* what the kernel says where /proc doesn't, within the group that is mounted */
+	root_make();
+	CU_ASSERT(available() > 1 << 20);
+	root_write("/sys/fs/cgroup/memory.max", "800000\n");
+	root_write("/sys/fs/cgroup/memory.current", "300000\n");
+	CU_ASSERT_EQUAL(available(), 500000);
+	root_write("/sys/fs/cgroup/memory.max", "max\n");
+	root_write("/sys/fs/cgroup/memory/memory.limit_in_bytes", "700000\n");
+	CU_ASSERT_EQUAL(available(), 700000);
+	/* a /proc without the number: its group counts */
 	root_write("/proc/meminfo", "MemTotal: 5 kB\n");
-	CU_ASSERT_EQUAL(available(), UNKNOWN);
+	root_write("/proc/self/cgroup", "0::/\n");
+	CU_ASSERT(available() > 1 << 20);
 	root_remove();
 }
 
@@ -192,10 +204,10 @@ static void test_auto(void)
 	/* a cgroup leaves too little: experts are paged, within fifteen sixteenths of it */
 	root_write("/proc/meminfo", "MemAvailable: 1000000 kB\n");
 	root_write("/proc/self/cgroup", "0::/small\n");
-	root_write("/sys/fs/cgroup/small/memory.max", "27262976\n");
+	root_write("/sys/fs/cgroup/small/memory.max", "18874368\n");
 	CU_ASSERT_EQUAL_FATAL(load_counted(device, demo, &params, &model, NULL), 0);
 	CU_ASSERT_EQUAL_FATAL(stoker_model_paging(model, &paging), 0);
-	CU_ASSERT_EQUAL(paging.memory, 27262976 / 16 * 15);
+	CU_ASSERT_EQUAL(paging.memory, 18874368 / 16 * 15);
 	CU_ASSERT(paging.slots < paging.experts);
 	CU_ASSERT(paging.dense + paging.cache + paging.buffers + paging.slot_bytes <=
 		  paging.memory);
@@ -405,6 +417,66 @@ static void tokenize(const struct stoker_vocabulary *v)
 	free(ids);
 }
 
+static uint64_t needed(const struct stoker_model *m)
+{
+	return m->needs.dense + m->needs.cache + m->needs.buffers + m->needs.least;
+}
+
+/* Batches become smaller before a model is refused, and what it takes is then what was counted. */
+static void test_smaller_batches(void)
+{
+	const struct stoker_session_params plain = { .context = 1024 };
+	const struct stoker_session_params least = { .context = 1024, .batch = 16 };
+	const struct stoker_session_params usual = { .context = 1024, .batch = 512 };
+	const struct stoker_session_params all = { .context = 1024, .all_logits = 1 };
+	struct stoker_device *device = open_counted();
+	struct stoker_model_params params = { .memory = STOKER_MEMORY_MIN, .session = &plain };
+	struct stoker_session *session;
+	struct stoker_model *model;
+	struct stoker_error err;
+	uint64_t most, fewest;
+
+	make_root(1 << 20);
+	CU_ASSERT_EQUAL_FATAL(load_counted(device, demo, &params, &model, &err), 0);
+	CU_ASSERT_EQUAL(model->batch, 0);
+	most = needed(model);
+	stoker_model_free(&model);
+	params.session = &least;
+	CU_ASSERT_EQUAL_FATAL(load_counted(device, demo, &params, &model, &err), 0);
+	fewest = needed(model);
+	stoker_model_free(&model);
+	CU_ASSERT(fewest + (1 << 20) < most);
+
+	params.session = &plain;
+	for (params.memory = fewest; params.memory < most; params.memory += (most - fewest) / 7) {
+		CU_ASSERT_EQUAL_FATAL(load_counted(device, demo, &params, &model, &err), 0);
+		CU_ASSERT(model->batch >= 16 && model->batch < 512);
+		CU_ASSERT(needed(model) <= params.memory);
+		CU_ASSERT_EQUAL_FATAL(stoker_session_create(model, &plain, &session, &err), 0);
+		CU_ASSERT_EQUAL(stoker_session_eval(session, tokens, ARRAY_SIZE(tokens),
+						    STOKER_LOGITS_LAST, &err),
+				0);
+		stoker_session_free(&session);
+		stoker_model_free(&model);
+	}
+	/* with room for the usual one nothing changes; those who ask for a size get it */
+	params.memory = most;
+	CU_ASSERT_EQUAL_FATAL(load_counted(device, demo, &params, &model, &err), 0);
+	CU_ASSERT_EQUAL(model->batch, 0);
+	stoker_model_free(&model);
+	params.memory = most - (64 << 10);
+	params.session = &usual;
+	CU_ASSERT_EQUAL(load_counted(device, demo, &params, &model, &err), -ENOMEM);
+	params.session = &all;
+	CU_ASSERT_EQUAL(load_counted(device, demo, &params, &model, &err), -ENOMEM);
+	params.memory = fewest - (64 << 10);
+	params.session = &plain;
+	CU_ASSERT_EQUAL(load_counted(device, demo, &params, &model, &err), -ENOMEM);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "this needs at least"));
+	root_remove();
+	stoker_device_close(&device);
+}
+
 /* Whoever is closed first, the others go on with the container that they share. */
 static void test_shared_container(void)
 {
@@ -456,5 +528,6 @@ void suite_budget(void)
 	TEST(test_large_cache);
 	TEST(test_memory_of_its_own);
 	TEST(test_sizes);
+	TEST(test_smaller_batches);
 	TEST(test_shared_container);
 }

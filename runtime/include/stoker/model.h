@@ -33,7 +33,7 @@ struct stoker_gguf;
  * the files would fit, everything is loaded, as a cache takes memory only as far as it is filled.
  */
 #define STOKER_MEMORY_AUTO 0
-#define STOKER_MEMORY_MIN 1	     /* the least in which a model runs */
+#define STOKER_MEMORY_MIN 1	     /* the least with batches of the usual size */
 #define STOKER_MEMORY_MAX UINT64_MAX /* everything in memory, whatever is left of it */
 
 enum stoker_kv_type {
@@ -46,7 +46,8 @@ enum stoker_kv_type {
 /**
  * struct stoker_session_params - what a session is created with; all zero is a good default
  * @context: positions the cache has room for; 0: what the model was trained for, at most 4096
- * @batch: tokens computed at once while reading a prompt; 0: 512
+ * @batch: tokens computed at once while reading a prompt; 0: 512, or as many, 16 at least, as the
+ *	model's budget of memory has room for
  * @kv: how keys and values are stored
  * @all_logits: nonzero when STOKER_LOGITS_ALL will be asked for; only a memory budget needs to know
  * @observe: told after each batch that the positions from @first on, @rows of them, are computed,
