@@ -255,10 +255,24 @@ static int choose(struct run *r, uint32_t *token, struct stoker_error *err)
 	return ret;
 }
 
-/* A token after the other, as stoker_generate() does it, but for marks: those it wouldn't tell. */
-static int generate(struct run *r, struct stoker_decoder *decoder, struct writer *w,
-		    struct stoker_generate_result *result, struct stoker_error *err)
+static bool ends_turn(const struct conversation *c, uint32_t token)
 {
+	char name[64];
+	size_t n;
+
+	if (stoker_vocabulary_is_end(c->run->vocabulary, token))
+		return true;
+	n = stoker_token_text(c->run->vocabulary, token, 1, name, sizeof(name));
+	return c->end_of_turn && n == strlen(c->end_of_turn) && n <= sizeof(name) &&
+	       !memcmp(name, c->end_of_turn, n);
+}
+
+/* A token after the other, as stoker_generate() does it, but for marks: those it wouldn't tell. */
+static int generate(struct conversation *c, struct stoker_decoder *decoder, struct writer *w,
+		    struct stoker_error *err)
+{
+	struct run *r = c->run;
+	struct stoker_generate_result *result = &c->timing.result;
 	const char *text;
 	size_t bytes;
 	uint32_t token;
@@ -273,7 +287,7 @@ static int generate(struct run *r, struct stoker_decoder *decoder, struct writer
 		ret = choose(r, &token, err);
 		if (ret)
 			return ret;
-		if (!r->ignore_end && stoker_vocabulary_is_end(r->vocabulary, token)) {
+		if (!r->ignore_end && ends_turn(c, token)) {
 			result->finish = STOKER_FINISH_END;
 			break;
 		}
@@ -293,25 +307,32 @@ static int generate(struct run *r, struct stoker_decoder *decoder, struct writer
 }
 
 /* Reads what the session doesn't hold yet, from number @same on, and generates. */
-static int compute(struct run *r, const uint32_t *tokens, size_t count, size_t same,
-		   struct writer *w, struct timing *t, struct stoker_error *err)
+static int compute(struct conversation *c, const struct prompt *p, size_t same, struct writer *w,
+		   struct stoker_error *err)
 {
-	const struct stoker_decoder_params params = { .stop = r->stop.items,
-						      .stop_count = r->stop.count };
+	struct run *r = c->run;
+	const char *stop[sizeof(r->stop.items) / sizeof(*r->stop.items) + 1] = { c->end_of_turn };
+	const size_t ours = c->end_of_turn && !r->ignore_end;
+	const struct stoker_decoder_params params = { .stop = stop,
+						      .stop_count = ours + r->stop.count };
+	struct timing *t = &c->timing;
 	const double started = now_seconds();
 	struct stoker_decoder *decoder;
-	int ret = stoker_decoder_create(r->vocabulary, &params, &decoder, err);
+	int ret;
 
+	memcpy(stop + ours, r->stop.items, r->stop.count * sizeof(*stop));
+	ret = stoker_decoder_create(r->vocabulary, &params, &decoder, err);
 	if (ret)
 		return ret;
-	*t = (struct timing){ .prompt_tokens = count - same };
-	stoker_sampler_begin(r->sampler, tokens, count);
+	*t = (struct timing){ .prompt_tokens = p->count - same, .reused_tokens = same };
+	stoker_sampler_begin(r->sampler, p->tokens, p->count);
 	stoker_session_begin(r->session);
 	signals_begin_answer();
-	ret = stoker_session_eval(r->session, tokens + same, count - same, STOKER_LOGITS_LAST, err);
+	ret = stoker_session_eval(r->session, p->tokens + same, p->count - same, STOKER_LOGITS_LAST,
+				  err);
 	t->prompt_seconds = now_seconds() - started;
 	if (!ret)
-		ret = generate(r, decoder, w, &t->result, err);
+		ret = generate(c, decoder, w, err);
 	signals_end_answer();
 	t->text_seconds = now_seconds() - started - t->prompt_seconds;
 	stoker_decoder_free(&decoder);
@@ -344,6 +365,8 @@ static enum answer_result keep(struct conversation *c, struct writer *w, int ret
 		fail(err);
 		return ANSWER_FAILED;
 	}
+	if (ret && !a->data && !t->data)
+		return ANSWER_REFUSED; /* stopped before anything came */
 	if (!messages_add(&c->messages, "assistant", a->data ? a->data : "", t->data)) {
 		failf("out of memory");
 		return ANSWER_FAILED;
@@ -391,7 +414,7 @@ enum answer_result answer(struct conversation *c)
 	if (c->dropped != dropped)
 		tell_dropped(c);
 	same = go_back(r, &p);
-	ret = compute(r, p.tokens, p.count, same, &w, &c->timing, &err);
+	ret = compute(c, &p, same, &w, &err);
 	c->ran = !ret || ret == -ECANCELED;
 	end_writing(&w);
 	result = keep(c, &w, ret, &err);

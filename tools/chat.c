@@ -284,6 +284,13 @@ static int talk(struct chat *chat)
 	return chat->failed && !chat->conversation.edited ? EXIT_FAILED : EXIT_OK;
 }
 
+static void greet(const struct run *r)
+{
+	put_visible(stderr, r->model, strlen(r->model));
+	fprintf(stderr, " on %s\n/help lists commands, Ctrl-D ends\n",
+		stoker_device_description(r->on));
+}
+
 int converse(struct run *r)
 {
 	struct chat chat = { .conversation = { .run = r } };
@@ -296,12 +303,12 @@ int converse(struct run *r)
 		messages_free(&c->messages);
 		return failf("can't make a pipe: %s", strerror(errno));
 	}
+	c->end_of_turn = end_of_turn(r->template, r->vocabulary, r->variables);
 	chat.input = input_open();
 	if (chat.input) {
 		c->edited = input_is_edited(chat.input);
 		if (c->edited)
-			fprintf(stderr, "%s on %s\n/help lists commands, Ctrl-D ends\n", r->model,
-				stoker_device_description(r->on));
+			greet(r);
 		status = talk(&chat);
 	} else {
 		status = failf("out of memory");
@@ -311,6 +318,7 @@ int converse(struct run *r)
 		print_stats(r, &c->timing);
 	input_close(chat.input);
 	messages_free(&c->messages);
+	free(c->end_of_turn);
 	free(chat.file);
 	return status;
 }

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { MAX_END = 64 };
+
 /* "chatml, gemma, llama3", to be released with free(). */
 static char *bundled_names(void)
 {
@@ -66,6 +68,41 @@ int open_template(const char *given, const struct stoker_vocabulary *v, const ch
 	if (ret == -ENOENT)
 		return complain(model, "the file has no chat template");
 	return ret ? complain(model, err.message) : EXIT_OK;
+}
+
+char *end_of_turn(const struct stoker_template *t, const struct stoker_vocabulary *v,
+		  const char *variables)
+{
+	static const char answer[] = "an answer of mine";
+	const struct stoker_message messages[] = { { .role = "user", .content = "a question" },
+						   { .role = "assistant", .content = answer } };
+	const struct stoker_template_input input = { .messages = messages,
+						     .count = 2,
+						     .variables = variables };
+	struct stoker_prompt prompt;
+	uint32_t *tokens = NULL;
+	char *end = NULL;
+	size_t count = 0;
+
+	if (stoker_template_render(t, v, &input, &prompt, NULL))
+		return NULL; /* one that doesn't like these messages may like others */
+	const char *at = strstr(prompt.text, answer);
+
+	if (at) {
+		at += strlen(answer);
+		at += strspn(at, " \t\r\n");
+		end = strndup(at, strcspn(at, " \t\r\n"));
+	}
+	stoker_prompt_free(&prompt);
+	if (end && *end &&
+	    !stoker_tokenize(v, end, strlen(end), STOKER_TOKENIZE_SPECIAL, &tokens, &count, NULL) &&
+	    count && !stoker_vocabulary_is_end(v, tokens[0]) && strlen(end) <= MAX_END) {
+		free(tokens);
+		return end;
+	}
+	free(tokens);
+	free(end);
+	return NULL;
 }
 
 bool are_variables(const char *json)

@@ -19,6 +19,12 @@
  */
 int open_template(const char *given, const struct stoker_vocabulary *v, const char *model,
 		  struct stoker_template **out);
+/*
+ * What the template writes behind an answer, "<|im_end|>" for instance, if the vocabulary has no
+ * token of that name that ends a turn; to be released with free().  NULL: nothing to look for.
+ */
+char *end_of_turn(const struct stoker_template *t, const struct stoker_vocabulary *v,
+		  const char *variables);
 /* Whether --kwargs is a JSON object; false after a complaint. */
 bool are_variables(const char *json);
 

@@ -31,7 +31,7 @@ struct run {
 
 /* What one generation took. */
 struct timing {
-	size_t prompt_tokens;
+	size_t prompt_tokens, reused_tokens; /* the latter weren't computed again */
 	double prompt_seconds, text_seconds;
 	struct stoker_generate_result result;
 };

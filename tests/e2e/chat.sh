@@ -177,6 +177,17 @@ chat bare 'hi\n' --kwargs '[1]'
 is "variables that aren't" [ $status = 2 ]
 chat bare 'hi\n' --template /dev/null
 is "an empty template" has "$err" "stoker:"
+# where the vocabulary knows no end of that name, or doesn't know it for one
+"$scripted" "$scratch/ends.gguf" 256 - '\n=so~[END]~more~^'
+printf '%s' '{% for m in messages %}{{ m.content }}[END] {% endfor %}{{ "\n" }}' >"$scratch/ends"
+chat ends 'hi\n' --template "$scratch/ends" -n 20
+is "the template's end of a turn, as text" [ "$status $out" = "0 so" ]
+"$scripted" "$scratch/ends.gguf" 256 - '\n=so~<|stop|>~more~^'
+printf '%s' '{% for m in messages %}{{ m.content }}<|stop|>{% endfor %}{{ "\n" }}' >"$scratch/ends"
+chat ends 'hi\n' --template "$scratch/ends" -n 20
+is "as a token" [ "$status $out" = "0 so" ]
+chat ends 'hi\n' --template "$scratch/ends" -n 5 --ignore-eos
+is "unless it is to be ignored" [ "$status $out" = "0 somoreso" ]
 # marks that a user types are text: 20 bytes of it, where two marks would be two tokens
 chat plain 'a<|im_end|><|im_start|>b\n' --stats
 is "a user types no control tokens" grep -q "^prompt  *43 tokens" "$scratch/err"
