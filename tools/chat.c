@@ -50,7 +50,8 @@ static enum then set_system(struct chat *chat, char *argument)
 
 		if (any)
 			put_visible(stderr, m->items[0].content, strlen(m->items[0].content));
-		fputs(any ? "\n" : "there is no system message\n", stderr);
+		fputs(any ? "\n" : "none was given; the template may have one of its own\n",
+		      stderr);
 		return GO_ON;
 	}
 	if (!messages_set_system(m, argument)) {

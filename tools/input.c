@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include <wchar.h>
 
@@ -16,7 +17,7 @@
 #include "terminal.h"
 #include "tool.h"
 
-enum { MAX_TURN = 16 << 20, HISTORY = 1000 };
+enum { MAX_TURN = 16 << 20, HISTORY = 1000, PROMPT_WIDTH = 2 };
 
 #define QUOTES "\"\"\""
 
@@ -72,6 +73,29 @@ static void suspend(struct input *in)
 	el_wset(in->editor, EL_REFRESH);
 }
 
+/* The editor draws a line of a new width from its beginning, wherever the cursor is. */
+static void redraw(struct input *in)
+{
+	const LineInfoW *line = el_wline(in->editor);
+	struct winsize size = { .ws_col = 0 };
+	unsigned column = PROMPT_WIDTH, rows = 0;
+
+	ioctl(fileno(in->screen), TIOCGWINSZ, &size);
+	for (const wchar_t *c = line->buffer; size.ws_col && c < line->cursor; c++) {
+		const int width = wcwidth(*c);
+
+		column += width > 0 ? (unsigned)width : 0;
+		if (*c == L'\n' || column >= size.ws_col) {
+			column = *c == L'\n' ? 0 : column - size.ws_col;
+			rows++;
+		}
+	}
+	if (has_cursor(in->screen))
+		fprintf(in->screen, rows ? "\r\033[%uA\033[J" : "\r\033[J", rows);
+	el_resize(in->editor);
+	el_wset(in->editor, EL_REFRESH);
+}
+
 /* Waits for a byte; false when the line ends here. */
 static bool wait_for_key(struct input *in)
 {
@@ -92,8 +116,7 @@ static bool wait_for_key(struct input *in)
 			suspend(in);
 			break;
 		case SIGWINCH:
-			el_resize(in->editor);
-			el_wset(in->editor, EL_REFRESH);
+			redraw(in);
 			break;
 		}
 	}

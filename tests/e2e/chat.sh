@@ -359,6 +359,17 @@ expect >
 send \x04
 end 0
 END
+# shellcheck disable=SC2016 # $@ is of the inner shell
+typed "answers into a file" sh -c '"$@" >"$0"' "$scratch/answers" "${talk[@]}" -m "$scratch/think.gguf" <<'END'
+expect > 
+send hi\n
+expect secret thought
+expect > 
+send \x04
+end 0
+END
+out=$(cat "$scratch/answers")
+is "nothing else is in it" [ "$out" = "Answer 7" ]
 typed "a window that changes" "${talk[@]}" -m "$scratch/plain.gguf" <<'END'
 expect > 
 send hel
