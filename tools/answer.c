@@ -170,6 +170,22 @@ static bool drop_turn(struct conversation *c)
 	return true;
 }
 
+/* Far too long a conversation, one that was loaded, is cut in halves, not turn by turn. */
+static bool drop_turns(struct conversation *c, size_t tokens)
+{
+	const struct messages *m = &c->messages;
+	size_t turns = 1;
+
+	if (tokens / 2 > stoker_session_context(c->run->session))
+		for (size_t i = messages_leading(m) + c->dropped + 1; i < m->count; i++)
+			turns += !strcmp(m->items[i].role, "user");
+	if (!drop_turn(c))
+		return false;
+	for (size_t n = turns / 2; n > 1 && drop_turn(c); n--)
+		;
+	return true;
+}
+
 static void tell_dropped(struct conversation *c)
 {
 	if (!c->told)
@@ -193,16 +209,25 @@ static int make_fitting_prompt(struct conversation *c, struct prompt *p)
 	struct stoker_error err;
 
 	for (;;) {
-		if (make_prompt(c, p, &err)) {
+		const int ret = make_prompt(c, p, &err);
+
+		if (ret == -E2BIG && drop_turns(c, SIZE_MAX))
+			continue;
+		if (ret) {
 			fail(&err);
+			break;
+		}
+		if (!p->count) {
+			failf("the template makes an empty prompt");
+			free_prompt(p);
 			break;
 		}
 		most = p->count > most ? p->count : most;
 		if (p->count + room <= context &&
 		    (c->dropped == before || most - p->count >= quarter))
 			return 0;
-		if (!drop_turn(c)) {
-			if (p->count && p->count < context)
+		if (!drop_turns(c, p->count)) {
+			if (p->count < context)
 				return 0;
 			failf("this turn makes a prompt of %zu tokens, the context has room for "
 			      "%zu; "

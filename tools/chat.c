@@ -298,8 +298,14 @@ int converse(struct run *r)
 	struct conversation *c = &chat.conversation;
 	int status;
 
-	if (r->system && !messages_set_system(&c->messages, r->system))
-		return failf("out of memory");
+	if (r->system) {
+		char *system = clean_text(r->system, strlen(r->system));
+		const bool ok = system && messages_set_system(&c->messages, system);
+
+		free(system);
+		if (!ok)
+			return failf("out of memory");
+	}
 	if (!signals_begin(r->session)) {
 		messages_free(&c->messages);
 		return failf("can't make a pipe: %s", strerror(errno));

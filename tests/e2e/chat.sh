@@ -144,6 +144,16 @@ is "a turn that is too long" [ "$status $out" = $'1 Answer 7\nAnswer 7' ]
 is "both figures" has "$err" "has room for 256"
 is "it isn't kept" [ "$(grep -c '"role"' "$scratch/f.json")" = 2 ]
 is "figures of the turn that ran" grep -q "^text  *5 tokens" "$scratch/err"
+{
+	printf '[{"role":"system","content":"Stay."}'
+	for i in {1..3000}; do printf ',{"role":"user","content":"question %s"},{"role":"assistant","content":"answer"}' "$i"; done
+	printf ']'
+} >"$scratch/long.json"
+SECONDS=0
+chat think "/load $scratch/long.json\nhi\n" --hide-reasoning --stats
+is "a long conversation is loaded" [ "$status $out" = "0 Answer 7" ]
+is "its last turns are used" grep -qE "^prompt  *(1[0-9][0-9]|[5-9][0-9]) tokens" "$scratch/err"
+is "it takes no time" [ $SECONDS -lt 15 ]
 chat endless 'go\nagain\n' -c 64
 is "an answer that fills the context" has "$err" "the context of 64 tokens is full"
 
@@ -176,7 +186,7 @@ is "why it does" has "$err" "never say no"
 chat bare 'hi\n' --kwargs '[1]'
 is "variables that aren't" [ $status = 2 ]
 chat bare 'hi\n' --template /dev/null
-is "an empty template" has "$err" "stoker:"
+is "an empty template" has "$err" "empty prompt"
 # where the vocabulary knows no end of that name, or doesn't know it for one
 "$scripted" "$scratch/ends.gguf" 256 - '\n=so~[END]~more~^'
 printf '%s' '{% for m in messages %}{{ m.content }}[END] {% endfor %}{{ "\n" }}' >"$scratch/ends"
