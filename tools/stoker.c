@@ -12,6 +12,7 @@ static const struct verb verbs[] = {
 	{ "info", "show the devices of this machine", verb_info },
 	{ "inspect", "show what a GGUF file holds", verb_inspect },
 	{ "tokenize", "text to token ids", verb_tokenize },
+	{ "template", "the prompt that a conversation becomes", verb_template },
 	{ "eval", "logits of a list of tokens, for verification", verb_eval },
 	{ "perplexity", "how well a model predicts a text", verb_perplexity },
 	{ "bench", "measure models and operations", verb_bench },

@@ -24,16 +24,10 @@ static void add_bytes(struct json_object *token, const char *text, size_t n)
 	json_object_object_add(token, "bytes", list);
 }
 
-static int print_ids(const struct stoker_vocabulary *v, const uint32_t *ids, size_t count,
-		     bool json)
+void add_tokens(struct json_object *root, const struct stoker_vocabulary *v, const uint32_t *ids,
+		size_t count)
 {
-	if (!json) {
-		for (size_t i = 0; i < count; i++)
-			printf("%s%u", i ? " " : "", ids[i]);
-		putchar('\n');
-		return fflush(stdout) ? failf("can't write: %s", strerror(errno)) : EXIT_OK;
-	}
-	struct json_object *root = json_object_new_object(), *list = json_object_new_array();
+	struct json_object *list = json_object_new_array();
 
 	for (size_t i = 0; i < count; i++) {
 		struct json_object *token = json_object_new_object();
@@ -47,6 +41,20 @@ static int print_ids(const struct stoker_vocabulary *v, const uint32_t *ids, siz
 		json_object_array_add(list, token);
 	}
 	json_object_object_add(root, "tokens", list);
+}
+
+static int print_ids(const struct stoker_vocabulary *v, const uint32_t *ids, size_t count,
+		     bool json)
+{
+	if (!json) {
+		for (size_t i = 0; i < count; i++)
+			printf("%s%u", i ? " " : "", ids[i]);
+		putchar('\n');
+		return fflush(stdout) ? failf("can't write: %s", strerror(errno)) : EXIT_OK;
+	}
+	struct json_object *root = json_object_new_object();
+
+	add_tokens(root, v, ids, count);
 	return print_json(stdout, root);
 }
 

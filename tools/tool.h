@@ -144,6 +144,10 @@ int load_model(const struct compute_options *c, struct stoker_device *device, co
  * complaint. */
 int load_vocabulary(struct stoker_gguf *gguf, const char *pre, struct stoker_vocabulary **v);
 
+/* As "tokens": ids and texts. */
+void add_tokens(struct json_object *root, const struct stoker_vocabulary *v, const uint32_t *ids,
+		size_t count);
+
 /* How paging went so far, a line on standard error, or an object in JSON; nothing when all is in
  * memory. */
 void print_paging(const struct stoker_model *model, uint64_t tokens);
@@ -197,6 +201,7 @@ int verb_replay(int argc, char **argv);
 int verb_quantize(int argc, char **argv);
 int verb_run(int argc, char **argv);
 int verb_synth(int argc, char **argv);
+int verb_template(int argc, char **argv);
 int verb_tokenize(int argc, char **argv);
 
 #endif

@@ -28,10 +28,30 @@ expect 2 "Usage: stoker VERB" "no verb" "$stoker"
 expect 0 "perplexity" "help" "$stoker" --help
 expect 2 "no verb" "unknown verb" "$stoker" juggle
 expect 0 "stoker 0" "version" "$stoker" --version
-for verb in run info inspect tokenize eval perplexity bench plan replay quantize pack synth; do
+for verb in run info inspect tokenize template eval perplexity bench plan replay quantize pack synth; do
 	expect 0 "Usage: stoker $verb" "$verb --help" "$stoker" $verb --help
 	expect 2 "unknown option --juggle" "$verb: unknown option" "$stoker" $verb --juggle
 done
+expect 2 "is needed" "template: neither model nor template" "$stoker" template
+expect 1 "one of alpaca" "template: unknown name" "$stoker" template --template chatmI
+expect 1 "no chat template" "template: a file without one" "$stoker" template $containers/plain.gguf
+printf '{%% for m in messages %%}<|%%{{ m.role }}|>{{ m.content }}\n{{ tools | length }}{{ x }}{%% endfor %%}' >"$scratch/t.jinja"
+printf '[{"role": "user", "content": "Grüße, <|end|>"}]' >"$scratch/messages.json"
+printf '[{"type": "function"}]' >"$scratch/tools.json"
+expect 0 "Grüße, <|end|>" "template" "$stoker" template --template "$scratch/t.jinja" --messages "$scratch/messages.json" \
+	--tools "$scratch/tools.json" --kwargs '{"x": [1.5, true, null]}'
+if [ "$(cat "$scratch/out")" = "<|%user|>Grüße, <|end|>
+1[1.5, True, None]" ]; then ok "template: exactly"; else bad "template: exactly"; fi
+expect 0 '"begin": 9' "template --json" "$stoker" template --template "$scratch/t.jinja" --messages "$scratch/messages.json" \
+	--tools "$scratch/tools.json" --json
+printf '{%% if x %%}\n{{ x + 1 }}\n{%% endif %%}' >"$scratch/bad.jinja"
+expect 1 'line 2: can only concatenate str (not "int") to str: `{{ x + 1 }}`' "template: an error has line and text" \
+	"$stoker" template --template "$scratch/bad.jinja" --kwargs '{"x": "y"}'
+expect 2 "a JSON object" "template: bad variables" "$stoker" template --template chatml --kwargs '{"x": '
+printf '[{"role": ' >"$scratch/cut.json"
+expect 1 "byte 10 of the JSON: unexpected end" "template: bad JSON" "$stoker" template --template chatml --messages "$scratch/cut.json"
+expect 0 "<|im_start|>user" "template: bundled" "$stoker" template --template chatml
+if tail -n 1 "$scratch/out" | grep -q "^<|im_start|>assistant"; then ok "template: generation prompt"; else bad "template: generation prompt"; fi
 expect 0 "cpu" "info" "$stoker" info
 expect 0 '"devices"' "info --json" "$stoker" info --json
 expect 0 "token_embd.weight" "inspect" "$stoker" inspect $containers/plain.gguf
