@@ -392,17 +392,12 @@ static void name_end(struct stoker_vocabulary *v)
 	}
 }
 
-static int load_template(const struct loading *l)
+static int check_template(const struct loading *l)
 {
 	const struct stoker_gguf_key *key = tokenizer_key(l, "chat_template");
-	struct stoker_string s;
 
-	if (!key)
-		return 0;
-	if (stoker_gguf_string(l->v->gguf, key, &s))
-		return wrong_kind(l, "chat_template", "a text");
-	l->v->chat_template = strndup(s.data, s.length);
-	return l->v->chat_template ? 0 : stoker_fail(l->err, -ENOMEM, "%s: out of memory", l->path);
+	return key && key->type != STOKER_GGUF_STRING ? wrong_kind(l, "chat_template", "a text")
+						      : 0;
 }
 
 int stoker_vocabulary_load_named(struct stoker_gguf *gguf, const char *pretokenizer,
@@ -425,7 +420,7 @@ int stoker_vocabulary_load_named(struct stoker_gguf *gguf, const char *pretokeni
 	if (!ret && specials_find(v))
 		ret = stoker_fail(err, -ENOMEM, "%s: out of memory", path);
 	if (!ret)
-		ret = load_template(&l);
+		ret = check_template(&l);
 	if (ret)
 		stoker_vocabulary_free(&v);
 	else
@@ -478,7 +473,6 @@ void stoker_vocabulary_free(struct stoker_vocabulary **vocabulary)
 	free(v->merges);
 	free(v->tokens);
 	free(v->specials);
-	free(v->chat_template);
 	for (size_t i = 0; i < v->warning_count; i++)
 		free(v->warnings[i]);
 	free(v);

@@ -60,7 +60,6 @@ struct stoker_vocabulary {
 	size_t longest;		     /* token in bytes, no more than MAX_SPELLING */
 	int64_t bos, eos, unknown, separator;
 	bool add_bos, add_eos, add_space_prefix, ignore_merges, lowercase, strip_accents;
-	char *chat_template; /* NULL: none */
 	char *warnings[MAX_WARNINGS];
 	size_t warning_count;
 };

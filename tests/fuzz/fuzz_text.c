@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Hostile texts and conversations through good vocabularies: byte pairs and SentencePiece. */
+/* Hostile texts through good vocabularies: byte pairs and SentencePiece. */
 #include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -7,11 +7,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const char *const files[2] = { "tools/demo-model/stoker-demo-Q4_K.gguf",
 					      "tests/data/containers/plain.gguf" };
 	static struct stoker_vocabulary *vocabularies[2];
-	struct stoker_message messages[2] = { { "user", NULL }, { "assistant", NULL } };
 	const size_t which = size && data[0] & 1;
 	struct stoker_error err;
 	uint32_t *tokens = NULL;
-	char *first = NULL, *second = NULL, *prompt = NULL;
 	size_t count = 0;
 
 	if (!vocabularies[which] &&
@@ -23,13 +21,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (!stoker_tokenize(vocabularies[which], (const char *)data, size, flags, &tokens,
 				     &count, &err))
 			free(tokens);
-	first = strndup((const char *)data, size / 2);
-	second = strndup((const char *)data + size / 2, size - size / 2);
-	messages[0].content = first;
-	messages[1].content = second;
-	if (!stoker_chat_apply(vocabularies[which], messages, 2, 1, &prompt, &err))
-		free(prompt);
-	free(first);
-	free(second);
 	return 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Tokenizers, tokens back to text, chat templates. */
+/* Tokenizers, tokens back to text. */
 #include "unit.h"
 
 #include <unistd.h>
@@ -8,8 +8,8 @@
 
 static char path[64];
 
-/* A vocabulary-only file: bytes, some merges, special tokens, a chat template. */
-static struct stoker_vocabulary *small_vocabulary(const char *template)
+/* A vocabulary-only file: bytes, some merges, special tokens. */
+static struct stoker_vocabulary *small_vocabulary(void)
 {
 	static const char *const extra[] = { "he",	  "ll",		  "hell",	"hello",
 					     "\xc4\xa0w", "<|im_start|>", "<|im_end|>", "<tag>" };
@@ -42,8 +42,6 @@ static struct stoker_vocabulary *small_vocabulary(const char *template)
 	stoker_gguf_put_strings(w, "tokenizer.ggml.merges", merges, ARRAY_SIZE(merges));
 	stoker_gguf_put_u32(w, "tokenizer.ggml.bos_token_id", 261);
 	stoker_gguf_put_bool(w, "tokenizer.ggml.add_bos_token", 1);
-	if (template)
-		stoker_gguf_put_string(w, "tokenizer.chat_template", template);
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_finish(&w, 1, NULL), 0);
 	if (stoker_vocabulary_load(path, &v, &err))
 		printf("\n    %s", err.message);
@@ -65,7 +63,7 @@ static void expect_tokens(const struct stoker_vocabulary *v, const char *text, s
 
 static void test_merges_and_specials(void)
 {
-	struct stoker_vocabulary *v = small_vocabulary(NULL);
+	struct stoker_vocabulary *v = small_vocabulary();
 
 	expect_tokens(v, "hello world", 11, 0, (uint32_t[]){ 259, 260, 'o', 'r', 'l', 'd' }, 6);
 	expect_tokens(v, "hell", 4, STOKER_TOKENIZE_ADD, (uint32_t[]){ 261, 258 }, 2);
@@ -82,7 +80,7 @@ static void test_merges_and_specials(void)
 /* Whatever the bytes of valid UTF-8, tokens give them back. */
 static void test_text_survives(void)
 {
-	struct stoker_vocabulary *v = small_vocabulary(NULL);
+	struct stoker_vocabulary *v = small_vocabulary();
 	unsigned wrong = 0;
 
 	random_seed(4);
@@ -117,7 +115,7 @@ static void test_text_survives(void)
 static void test_long_word(void)
 {
 	enum { LENGTH = 500000 };
-	struct stoker_vocabulary *v = small_vocabulary(NULL);
+	struct stoker_vocabulary *v = small_vocabulary();
 	AUTO_FREE char *text = malloc(LENGTH);
 	uint32_t *tokens = NULL;
 	size_t count = 0;
@@ -146,56 +144,6 @@ static void test_utf8(void)
 			CU_ASSERT_FATAL(utf8_decode(out, utf8_encode(p, out), &c) && c == p);
 	for (unsigned b = 0; b < 256; b++)
 		CU_ASSERT_EQUAL(character_byte(byte_character((uint8_t)b)), (int)b);
-}
-
-static void test_chat(void)
-{
-	static const struct stoker_message talk[] = { { "system", "Be brief." },
-						      { "user", "Hi" },
-						      { "assistant", "Hello" },
-						      { "user", "Bye" } };
-	static const struct {
-		const char *template, *name, *prompt;
-	} cases[] = {
-		{ "x<|im_start|>x", "chatml",
-		  "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n"
-		  "<|im_start|>assistant\nHello<|im_end|>\n<|im_start|>user\nBye<|im_end|>\n"
-		  "<|im_start|>assistant\n" },
-		{ "x<start_of_turn>x", "gemma",
-		  "<start_of_turn>user\nBe brief.\n\nHi<end_of_turn>\n<start_of_turn>model\n"
-		  "Hello<end_of_turn>\n<start_of_turn>user\nBye<end_of_turn>\n<start_of_turn>"
-		  "model\n" },
-		{ "<|start_header_id|><|end_header_id|>", "llama3",
-		  "<|start_header_id|>system<|end_header_id|>\n\nBe brief.<|eot_id|>"
-		  "<|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>"
-		  "<|start_header_id|>assistant<|end_header_id|>\n\nHello<|eot_id|>"
-		  "<|start_header_id|>user<|end_header_id|>\n\nBye<|eot_id|>"
-		  "<|start_header_id|>assistant<|end_header_id|>\n\n" },
-		{ "[INST] <<SYS>>", "llama2",
-		  "[INST] <<SYS>>\nBe brief.\n<</SYS>>\n\nHi [/INST] Hello </s>[INST] Bye "
-		  "[/INST]" },
-	};
-	struct stoker_error err;
-	char *prompt;
-
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct stoker_vocabulary *v = small_vocabulary(cases[i].template);
-
-		CU_ASSERT_STRING_EQUAL(stoker_chat_format(v), cases[i].name);
-		CU_ASSERT_EQUAL_FATAL(stoker_chat_apply(v, talk, 4, 1, &prompt, &err), 0);
-		CU_ASSERT_STRING_EQUAL(prompt, cases[i].prompt);
-		free(prompt);
-		CU_ASSERT_EQUAL(stoker_chat_apply(v, &(struct stoker_message){ "robot", "" }, 1, 1,
-						  &prompt, &err),
-				-EINVAL);
-		CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "robot"));
-		stoker_vocabulary_free(&v);
-	}
-	struct stoker_vocabulary *v = small_vocabulary("{{ nothing known }}");
-
-	CU_ASSERT_PTR_NULL(stoker_chat_format(v));
-	CU_ASSERT_EQUAL(stoker_chat_apply(v, talk, 4, 1, &prompt, &err), -ENOTSUP);
-	stoker_vocabulary_free(&v);
 }
 
 /* Texts in FILE.inp are separated by a line; FILE.out has a line of ids for each. */
@@ -265,6 +213,5 @@ void suite_text(void)
 	TEST(test_text_survives);
 	TEST(test_long_word);
 	TEST(test_utf8);
-	TEST(test_chat);
 	TEST(test_reference_vocabularies);
 }

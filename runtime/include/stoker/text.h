@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * stoker/text.h - tokenizers and chat templates.
+ * stoker/text.h - tokenizers.
  *
  * A vocabulary is read from GGUF metadata ("tokenizer.ggml.*") and needs no tensors.  Kinds: byte
  * pair encoding over bytes ("gpt2"), SentencePiece ("llama"), WordPiece ("bert").
@@ -114,28 +114,6 @@ STOKER_API int stoker_tokenize(const struct stoker_vocabulary *vocabulary, const
  */
 STOKER_API size_t stoker_token_text(const struct stoker_vocabulary *vocabulary, uint32_t token,
 				    int special, char *out, size_t room);
-
-struct stoker_message; /* stoker/template.h */
-
-/**
- * stoker_chat_format() - the chat family of the file's own template
- *
- * Return: its name, "chatml" for instance; NULL when the file has no template or an unknown one.
- */
-STOKER_API const char *stoker_chat_format(const struct stoker_vocabulary *vocabulary);
-
-/**
- * stoker_chat_apply() - messages to prompt text
- * @messages: @count turns, an optional system message first
- * @answer: nonzero appends what begins the assistant's turn
- * @prompt: receives a string to be released with free(); tokenize it with
- *	STOKER_TOKENIZE_ADD | STOKER_TOKENIZE_SPECIAL
- *
- * Return: 0; -ENOTSUP when the template isn't recognised; -EINVAL for an unknown role; -ENOMEM.
- */
-STOKER_API int stoker_chat_apply(const struct stoker_vocabulary *vocabulary,
-				 const struct stoker_message *messages, size_t count, int answer,
-				 char **prompt, struct stoker_error *err);
 
 #ifdef __cplusplus
 }
