@@ -296,6 +296,7 @@ int converse(struct run *r)
 {
 	struct chat chat = { .conversation = { .run = r } };
 	struct conversation *c = &chat.conversation;
+	const char *words[COMMANDS + 1] = { NULL };
 	int status;
 
 	if (r->system) {
@@ -311,7 +312,9 @@ int converse(struct run *r)
 		return failf("can't make a pipe: %s", strerror(errno));
 	}
 	c->end_of_turn = end_of_turn(r->template, r->vocabulary, r->variables);
-	chat.input = input_open();
+	for (size_t i = 0; i < COMMANDS; i++)
+		words[i] = commands[i].name;
+	chat.input = input_open(words);
 	if (chat.input) {
 		c->edited = input_is_edited(chat.input);
 		if (c->edited)

@@ -24,6 +24,7 @@ enum { MAX_TURN = 16 << 20, HISTORY = 1000, PROMPT_WIDTH = 2 };
 struct input {
 	EditLine *editor; /* NULL: lines are read as they are */
 	HistoryW *history;
+	const char *const *words;
 	FILE *screen;
 	bool pastes; /* the terminal marks what is pasted */
 	bool more;   /* the line goes on one that came before */
@@ -43,6 +44,7 @@ static const wchar_t *const bindings[][2] = {
 	{ L"\\e[5C", L"em-next-word" },	       { L"\\e[5D", L"ed-prev-word" },
 	{ L"\\e\\e[C", L"em-next-word" },      { L"\\e\\e[D", L"ed-prev-word" },
 	{ L"^R", L"em-inc-search-prev" },      { L"\\e[200~", L"stoker-paste" },
+	{ L"^I", L"stoker-complete" },
 };
 
 static wchar_t *prompt(EditLine *editor)
@@ -188,6 +190,31 @@ static unsigned char paste(EditLine *editor, wint_t key)
 	return CC_REFRESH;
 }
 
+/* A command's name, when what is typed so far is a slash and the beginning of only one. */
+static unsigned char complete_word(EditLine *editor, wint_t key)
+{
+	const LineInfoW *line = el_wline(editor);
+	const size_t n = (size_t)(line->cursor - line->buffer);
+	wchar_t rest[32] = L"";
+	struct input *in;
+	unsigned found = 0;
+
+	(void)key;
+	el_wget(editor, EL_CLIENTDATA, &in);
+	for (size_t i = 0; n && *line->buffer == L'/' && in->words[i]; i++) {
+		wchar_t word[32];
+
+		swprintf(word, 32, L"/%s ", in->words[i]);
+		if (wcslen(word) >= n && !wmemcmp(word, line->buffer, n)) {
+			wcscpy(rest, word + n);
+			found++;
+		}
+	}
+	return found == 1 && line->cursor == line->lastchar && !el_winsertstr(editor, rest)
+		       ? CC_REFRESH
+		       : CC_ERROR;
+}
+
 static bool open_editor(struct input *in)
 {
 	HistEventW event;
@@ -204,6 +231,7 @@ static bool open_editor(struct input *in)
 	history_w(in->history, &event, H_SETUNIQUE, 1);
 	el_wset(in->editor, EL_HIST, history_w, in->history);
 	el_wset(in->editor, EL_EDITOR, L"emacs");
+	el_wset(in->editor, EL_ADDFN, L"stoker-complete", L"Complete a command", complete_word);
 	el_wset(in->editor, EL_ADDFN, L"stoker-paste", L"Insert pasted text", paste);
 	for (size_t i = 0; i < sizeof(bindings) / sizeof(*bindings); i++)
 		el_wset(in->editor, EL_BIND, bindings[i][0], bindings[i][1], NULL);
@@ -212,12 +240,13 @@ static bool open_editor(struct input *in)
 	return true;
 }
 
-struct input *input_open(void)
+struct input *input_open(const char *const *words)
 {
 	struct input *in = calloc(1, sizeof(*in));
 
 	if (!in)
 		return NULL;
+	in->words = words;
 	in->screen = isatty(1) ? stdout : stderr;
 	if (isatty(0) && isatty(fileno(in->screen)) && !open_editor(in)) {
 		input_close(in);

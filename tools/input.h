@@ -16,8 +16,8 @@ enum input_result {
 
 struct input;
 
-/* NULL without memory. */
-struct input *input_open(void);
+/* @words ends with NULL: what Tab completes behind a slash.  NULL without memory. */
+struct input *input_open(const char *const *words);
 void input_close(struct input *in);
 /* Whether somebody edits lines. */
 bool input_is_edited(const struct input *in);

@@ -56,7 +56,9 @@ static int generate(struct run *r, const uint32_t *tokens, size_t count, struct 
 	int ret;
 
 	timing->prompt_tokens = count;
+	begin_reading(r, count);
 	ret = stoker_session_eval(r->session, tokens, count, STOKER_LOGITS_LAST, &err);
+	end_reading(r);
 	timing->prompt_seconds = now_seconds() - started;
 	if (!ret)
 		ret = stoker_generate(r->session, r->sampler, r->vocabulary, &params,
@@ -202,10 +204,9 @@ static int begin_trace(struct run *r)
  * Lines "position layer expert... | expert... | ...", for each position and layer that has experts:
  * those it used, and those its router would have used one, two, three layers before.
  */
-static void write_trace(void *observer, struct stoker_session *session, uint32_t first,
+static void write_trace(const struct run *r, struct stoker_session *session, uint32_t first,
 			uint32_t rows)
 {
-	const struct run *r = observer;
 	struct stoker_model_info info;
 	uint32_t *ids;
 
@@ -231,6 +232,33 @@ static void write_trace(void *observer, struct stoker_session *session, uint32_t
 				fputc('\n', r->trace_file);
 		}
 	free(ids);
+}
+
+void begin_reading(struct run *r, size_t total)
+{
+	r->reading.total = total;
+	r->reading.started = now_seconds();
+}
+
+void end_reading(struct run *r)
+{
+	if (r->reading.shown)
+		fputs("\r\033[K", stderr);
+	r->reading.shown = false;
+	r->reading.total = 0;
+}
+
+static void observe(void *observer, struct stoker_session *session, uint32_t first, uint32_t rows)
+{
+	struct run *r = observer;
+
+	if (r->trace)
+		write_trace(r, session, first, rows);
+	if (r->reading.total && now_seconds() - r->reading.started > 1 && has_cursor(stderr)) {
+		fprintf(stderr, "\rreading the prompt: %u of %zu tokens", first + rows,
+			r->reading.total);
+		r->reading.shown = true;
+	}
 }
 
 /* Sums of what took longest, and of each track, beside the time that sessions computed. */
@@ -280,7 +308,7 @@ static int end_profile(struct run *r)
 static int start(struct run *r)
 {
 	struct stoker_session_params params = { .context = (uint32_t)r->context,
-						.observe = r->trace ? write_trace : NULL,
+						.observe = observe,
 						.observer = r,
 						.predicted_layers = r->trace ? PREDICTED_LAYERS
 									     : 0 };

@@ -27,6 +27,11 @@ struct run {
 	FILE *trace_file;
 	struct stoker_profile *recorded;
 	double load_seconds;
+	struct {
+		size_t total; /* tokens in the context when the prompt is read; 0: none is */
+		double started;
+		bool shown;
+	} reading;
 };
 
 /* What one generation took. */
@@ -35,6 +40,10 @@ struct timing {
 	double prompt_seconds, text_seconds;
 	struct stoker_generate_result result;
 };
+
+/* Between these a terminal is told how far reading a prompt has come, if that takes long. */
+void begin_reading(struct run *r, size_t total);
+void end_reading(struct run *r);
 
 /* On standard error. */
 void print_stats(const struct run *r, const struct timing *t);

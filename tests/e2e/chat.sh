@@ -285,7 +285,9 @@ expect >
 send e\xcc\x81t\xc3\xa9\n
 expect Hello, world. 42 😀
 expect > 
-send /stats\n
+send /sta\t
+expect ts 
+send \n
 expect text     3 tokens
 expect > 
 send \x04
