@@ -7,7 +7,30 @@
 
 #include <math.h>
 
-enum { BLOCK = 64, LANES = 16, DIGITS = 1 << 11, BYTES = 1 << 8 };
+enum { BLOCK = 64, LANES = 4, DIGITS = 1 << 11, BYTES = 1 << 8 };
+
+/* All machines have vectors of this size. */
+typedef float floats __attribute__((vector_size(LANES * sizeof(float))));
+typedef int32_t integers __attribute__((vector_size(LANES * sizeof(int32_t))));
+
+/* Lane by lane @a where @mask is set, else @b. */
+static floats pick(integers mask, floats a, floats b)
+{
+	return (floats)(((integers)a & mask) | ((integers)b & ~mask));
+}
+
+static floats load(const float *from)
+{
+	floats v;
+
+	memcpy(&v, from, sizeof(v));
+	return v;
+}
+
+static void store(float *to, floats v)
+{
+	memcpy(to, &v, sizeof(v));
+}
 
 /* Integers in the order of the floats; both zeros are one. */
 static uint32_t key_of(float f)
@@ -22,17 +45,21 @@ static uint32_t blocks_of(uint32_t count)
 	return count / BLOCK + (count % BLOCK != 0);
 }
 
-/* Numbers of loops that the compiler knows make vectors of them. */
 static float top_of_block(const float *logits)
 {
-	float lanes[LANES], top = -INFINITY;
+	floats even = load(logits), odd = load(logits + LANES);
+	float top;
 
-	memcpy(lanes, logits, sizeof(lanes));
-	for (uint32_t i = LANES; i < BLOCK; i += LANES)
-		for (uint32_t l = 0; l < LANES; l++)
-			lanes[l] = logits[i + l] > lanes[l] ? logits[i + l] : lanes[l];
-	for (uint32_t l = 0; l < LANES; l++)
-		top = lanes[l] > top ? lanes[l] : top;
+	for (uint32_t i = 2 * LANES; i < BLOCK; i += 2 * LANES) {
+		const floats a = load(logits + i), b = load(logits + i + LANES);
+
+		even = pick(a > even, a, even);
+		odd = pick(b > odd, b, odd);
+	}
+	even = pick(even > odd, even, odd);
+	top = even[0];
+	for (uint32_t l = 1; l < LANES; l++)
+		top = even[l] > top ? even[l] : top;
 	return top;
 }
 
@@ -49,8 +76,13 @@ static float top_of(const float *logits, uint32_t count)
 
 static void copy_block(float *to, const float *from)
 {
-	for (uint32_t i = 0; i < BLOCK; i++)
-		to[i] = from[i] >= -FLT_MAX ? from[i] : -INFINITY;
+	const floats none = (floats){ 0 } - INFINITY;
+
+	for (uint32_t i = 0; i < BLOCK; i += LANES) {
+		const floats v = load(from + i);
+
+		store(to + i, pick(v >= -FLT_MAX, v, none));
+	}
 }
 
 int candidates_begin(struct candidates *c, const float *logits, uint32_t count)
@@ -179,7 +211,7 @@ int candidates_above(struct candidates *c, float least)
  * The key of the @k-th largest of @count floats that lie @stride apart; *@greater receives how many
  * keys are larger.
  */
-static uint32_t kth_key(const float *floats, size_t stride, uint32_t count, uint32_t k,
+static uint32_t kth_key(const float *values, size_t stride, uint32_t count, uint32_t k,
 			uint32_t *greater)
 {
 	static const struct {
@@ -193,7 +225,7 @@ static uint32_t kth_key(const float *floats, size_t stride, uint32_t count, uint
 		uint32_t counts[DIGITS] = { 0 }, digit = digits;
 
 		for (uint32_t i = 0; i < count; i++) {
-			const uint32_t key = key_of(floats[i * stride]);
+			const uint32_t key = key_of(values[i * stride]);
 
 			if ((key & mask) == found)
 				counts[key >> passes[p].shift & digits]++;
@@ -310,14 +342,134 @@ int candidates_sort(struct candidates *c, uint32_t n)
 	return sort_keys(c, n);
 }
 
+/*
+ * exp(logit - top), 0 from exp(-87) on.  As in Cephes' expf (Moshier): 2^n times a polynomial for
+ * the rest, which is at most half a power of two.
+ */
+static floats weigh_lanes(floats logits, float top)
+{
+	const floats least = (floats){ 0 } - 87,
+		     x = pick(logits - top < least, least, logits - top);
+	const integers n = __builtin_convertvector(x * 1.44269504f - 0.5f, integers);
+	const floats whole = __builtin_convertvector(n, floats);
+	const floats r = x - whole * 0.693359375f + whole * 2.12194440e-4f;
+	floats e = r * 1.9875691500e-4f + 1.3981999507e-3f;
+
+	e = e * r + 8.3334519073e-3f;
+	e = e * r + 4.1665795894e-2f;
+	e = e * r + 1.6666665459e-1f;
+	e = e * r + 5.0000001201e-1f;
+	e = e * r * r + r + 1;
+	return pick(x > least, e * (floats)((n + 127) << 23), (floats){ 0 });
+}
+
+/* Weights of one block of the vocabulary; returns their sum. */
+static double block_weights(const struct candidates *c, uint32_t block, float top,
+			    float weights[BLOCK])
+{
+	const uint32_t n = MIN(BLOCK, c->vocabulary - block * BLOCK);
+	const float *logits = c->logits + block * BLOCK;
+	floats sums = { 0 };
+	float part[BLOCK];
+
+	if (n < BLOCK) {
+		for (uint32_t i = 0; i < BLOCK; i++)
+			part[i] = i < n ? logits[i] : -INFINITY;
+		logits = part;
+	}
+	for (uint32_t i = 0; i < BLOCK; i += LANES) {
+		const floats w = weigh_lanes(load(logits + i), top);
+
+		store(weights + i, w);
+		sums += w;
+	}
+	return (double)sums[0] + (double)sums[1] + (double)sums[2] + (double)sums[3];
+}
+
+static double weigh_list(struct candidates *c, float top)
+{
+	double total = 0;
+
+	for (uint32_t at = 0; at < c->count; at += LANES) {
+		const uint32_t n = MIN(LANES, c->count - at);
+		float values[LANES];
+
+		for (uint32_t i = 0; i < LANES; i++)
+			values[i] = i < n ? c->list[at + i].logit : -INFINITY;
+		store(values, weigh_lanes(load(values), top));
+		for (uint32_t i = 0; i < n; i++) {
+			c->list[at + i].weight = values[i];
+			total += (double)values[i];
+		}
+	}
+	return total;
+}
+
 double candidates_weigh(struct candidates *c)
 {
 	const float top = candidates_top(c);
+	float weights[BLOCK];
 	double total = 0;
 
-	for (uint32_t i = 0; i < c->count; i++) {
-		c->list[i].weight = expf(c->list[i].logit - top);
-		total += (double)c->list[i].weight;
-	}
+	if (c->listed)
+		return weigh_list(c, top);
+	for (uint32_t b = 0; b < blocks_of(c->vocabulary); b++)
+		total += block_weights(c, b, top, weights);
 	return total;
+}
+
+static uint32_t pick_listed(const struct candidates *c, double left, double *weight)
+{
+	uint32_t chosen = 0;
+
+	for (uint32_t i = 0; i < c->count; i++) {
+		if (!(c->list[i].weight > 0))
+			continue;
+		chosen = i;
+		if (left < (double)c->list[i].weight)
+			break;
+		left -= (double)c->list[i].weight;
+	}
+	*weight = (double)c->list[chosen].weight;
+	return c->list[chosen].token;
+}
+
+uint32_t candidates_pick(const struct candidates *c, double left, double *weight)
+{
+	const float top = candidates_top(c);
+	float weights[BLOCK];
+	uint32_t block = 0, chosen = 0;
+
+	if (c->listed)
+		return pick_listed(c, left, weight);
+	for (uint32_t b = 0; b < blocks_of(c->vocabulary); b++) {
+		const double sum = block_weights(c, b, top, weights);
+
+		block = sum > 0 ? b : block;
+		if (left < sum)
+			break;
+		left -= sum;
+	}
+	block_weights(c, block, top, weights);
+	for (uint32_t i = 0; i < BLOCK; i++) {
+		if (!(weights[i] > 0))
+			continue;
+		chosen = i;
+		if (left < (double)weights[i])
+			break;
+		left -= (double)weights[i];
+	}
+	*weight = (double)weights[chosen];
+	return block * BLOCK + chosen;
+}
+
+void candidates_divide(struct candidates *c, double divisor)
+{
+	for (uint32_t i = 0; c->listed && i < c->count; i++)
+		c->list[i].logit = clamp_logit((double)c->list[i].logit / divisor);
+	for (uint32_t i = 0; !c->listed && i < c->vocabulary; i++)
+		if (c->logits[i] >= -FLT_MAX)
+			c->logits[i] = clamp_logit((double)c->logits[i] / divisor);
+	for (uint32_t b = 0; !c->listed && b < blocks_of(c->vocabulary); b++)
+		c->tops[b] = top_of(c->logits + b * BLOCK, MIN(BLOCK, c->vocabulary - b * BLOCK));
 }

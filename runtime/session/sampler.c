@@ -213,10 +213,9 @@ static int choose(struct stoker_sampler *s, uint32_t *token)
 		if (!ret)
 			ret = cut_mirostat(p, c, s->mu);
 	}
-	if (!ret)
-		ret = draw(c, &random, token, &surprise);
 	if (ret)
 		return ret;
+	draw(c, &random, token, &surprise);
 	s->random = random;
 	if (p->mirostat)
 		s->mu -= (double)p->mirostat_eta * (surprise - (double)p->mirostat_tau);

@@ -55,8 +55,12 @@ int candidates_keep(struct candidates *c, uint32_t k);
 int candidates_sort(struct candidates *c, uint32_t n);
 /* Sorts the whole list by key, the smallest first; equal ones stay in their order. */
 int candidates_sort_keys(struct candidates *c);
-/* Weights to exp(logit - top); returns their sum. */
+/* The sum of exp(logit - top); a list keeps these as its weights. */
 double candidates_weigh(struct candidates *c);
+/* Where the weights, added up, come above @left, which is below their sum; its weight. */
+uint32_t candidates_pick(const struct candidates *c, double left, double *weight);
+/* Divides all logits. */
+void candidates_divide(struct candidates *c, double divisor);
 
 /* A finite logit stays finite whatever is added to it. */
 static inline float clamp_logit(double logit)
@@ -128,7 +132,7 @@ int even_out(const struct stoker_sampler_params *p, struct candidates *c);
 /* @mu is mirostat's state: the surprise that is still let through, in bits. */
 int cut_mirostat(const struct stoker_sampler_params *p, struct candidates *c, double mu);
 /* The one drawn, and its surprise in bits. */
-int draw(struct candidates *c, uint64_t *random, uint32_t *token, double *surprise);
+void draw(struct candidates *c, uint64_t *random, uint32_t *token, double *surprise);
 
 /* --- reasoning.c
  * ----------------------------------------------------------------------------------- */

@@ -94,29 +94,51 @@ int cut_typical(const struct stoker_sampler_params *p, struct candidates *c)
 	return 0;
 }
 
+/* Sorts the @known best, which have weights, and keeps those that reach @enough, if they do. */
+static int reach(struct candidates *c, uint32_t known, double enough, bool *reached)
+{
+	double sum = 0;
+	uint32_t n = 0;
+
+	if (candidates_sort(c, known))
+		return -ENOMEM;
+	while (n < known && n < c->count && sum < enough)
+		sum += (double)c->list[n++].weight;
+	*reached = sum >= enough || n == c->count;
+	if (*reached)
+		c->count = MAX(n, 1u);
+	return 0;
+}
+
 int cut_top_p(const struct stoker_sampler_params *p, struct candidates *c)
 {
-	double total;
+	uint64_t sorted = SORTED_FIRST;
+	bool reached = false;
+	double enough;
 
 	if (p->top_p >= 1)
 		return 0;
-	if (list(c))
-		return -ENOMEM;
-	total = candidates_weigh(c);
-	for (uint64_t sorted = SORTED_FIRST;; sorted *= SORTED_MORE) {
-		const uint32_t known = (uint32_t)MIN(sorted, (uint64_t)c->count);
-		double sum = 0;
-		uint32_t n = 0;
-
-		if (candidates_sort(c, known))
+	enough = (double)p->top_p * candidates_weigh(c);
+	/* mostly a few tokens are enough, and the others needn't be listed */
+	for (; !c->listed && sorted < c->vocabulary / 64; sorted *= SORTED_MORE) {
+		if (candidates_keep(c, (uint32_t)sorted))
 			return -ENOMEM;
-		while (n < known && sum < (double)p->top_p * total)
-			sum += (double)c->list[n++].weight;
-		if (n < known || known == c->count) {
-			c->count = MAX(n, 1u);
+		candidates_weigh(c);
+		if (reach(c, (uint32_t)sorted, enough, &reached))
+			return -ENOMEM;
+		if (reached && c->count < sorted)
 			return 0;
-		}
+		c->listed = false; /* the vocabulary is still there */
 	}
+	if (!c->listed) {
+		if (list(c))
+			return -ENOMEM;
+		candidates_weigh(c);
+	}
+	for (reached = false; !reached; sorted *= SORTED_MORE)
+		if (reach(c, (uint32_t)MIN(sorted, (uint64_t)c->count), enough, &reached))
+			return -ENOMEM;
+	return 0;
 }
 
 int cut_min_p(const struct stoker_sampler_params *p, struct candidates *c)
@@ -156,7 +178,7 @@ int even_out(const struct stoker_sampler_params *p, struct candidates *c)
 	double temperature = (double)p->temperature;
 	const double range = (double)p->dynamic_range;
 
-	if (list(c))
+	if (range > 0 && list(c))
 		return -ENOMEM;
 	if (range > 0 && c->count > 1) {
 		const double least = fmax(0, temperature - range);
@@ -169,8 +191,7 @@ int even_out(const struct stoker_sampler_params *p, struct candidates *c)
 	/* so cold that quotients leave the range of floats: what is left of them is the best */
 	if (temperature <= 0 || fabs((double)candidates_top(c)) > temperature * (double)FLT_MAX)
 		return candidates_keep(c, 1);
-	for (uint32_t i = 0; i < c->count; i++)
-		c->list[i].logit = clamp_logit((double)c->list[i].logit / temperature);
+	candidates_divide(c, temperature);
 	return 0;
 }
 
@@ -197,8 +218,6 @@ int cut_mirostat(const struct stoker_sampler_params *p, struct candidates *c, do
 {
 	double total, zero;
 
-	if (c->count < 2)
-		return 0;
 	if (p->mirostat == 1) {
 		if (candidates_sort(c, MIROSTAT_TOKENS))
 			return -ENOMEM;
@@ -208,24 +227,11 @@ int cut_mirostat(const struct stoker_sampler_params *p, struct candidates *c, do
 	return keep_above(c, fmin((double)candidates_top(c), zero - mu * M_LN2));
 }
 
-int draw(struct candidates *c, uint64_t *random, uint32_t *token, double *surprise)
+void draw(struct candidates *c, uint64_t *random, uint32_t *token, double *surprise)
 {
-	double total, left;
-	uint32_t chosen = 0;
+	const double total = candidates_weigh(c);
+	double weight;
 
-	if (list(c))
-		return -ENOMEM;
-	total = candidates_weigh(c);
-	left = total * random_share(random);
-	for (uint32_t i = 0; i < c->count; i++) {
-		if (!(c->list[i].weight > 0))
-			continue;
-		chosen = i;
-		if (left < (double)c->list[i].weight)
-			break;
-		left -= (double)c->list[i].weight;
-	}
-	*token = c->list[chosen].token;
-	*surprise = log2(total / (double)c->list[chosen].weight);
-	return 0;
+	*token = candidates_pick(c, total * random_share(random), &weight);
+	*surprise = log2(total / weight);
 }

@@ -392,11 +392,13 @@ static void test_distribution(void)
 		  { STOKER_STAGE_TOP_P, STOKER_STAGE_TEMPERATURE, STOKER_STAGE_TYPICAL } },
 		{ "top_k", { STOKER_STAGE_TOP_K } },
 	};
-	float logits[60];
+	float logits[200];
 
 	random_seed(13);
 	for (size_t i = 0; i < ARRAY_SIZE(orders); i++)
-		for (unsigned kind = 0; kind < 5; kind++) {
+		for (unsigned kind = 0; kind < 10; kind++) {
+			/* within a block of logits, or over several */
+			const uint32_t n = kind < 5 ? 60 : 200;
 			struct stoker_sampler_params p;
 
 			stoker_sampler_defaults(&p);
@@ -407,9 +409,10 @@ static void test_distribution(void)
 			p.top_k = 30;
 			p.xtc_probability = i ? 0 : 1;
 			CU_ASSERT_EQUAL(stoker_sampler_order(orders[i].names, p.stages, NULL), 0);
-			random_logits(logits, 60, kind);
-			/* 59 degrees of freedom: one in 10,000 is above 106 */
-			CU_ASSERT(chi_square(&p, orders[i].stages, logits, 60, 40000) < 106);
+			random_logits(logits, n, kind);
+			/* degrees of freedom and four standard deviations */
+			CU_ASSERT(chi_square(&p, orders[i].stages, logits, n, 20000) <
+				  n + 4 * sqrt(2 * n));
 		}
 }
 
