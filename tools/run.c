@@ -56,7 +56,6 @@ static int generate(struct run *r, const uint32_t *tokens, size_t count, struct 
 	int ret;
 
 	timing->prompt_tokens = count;
-	begin_reading(r, count);
 	ret = stoker_session_eval(r->session, tokens, count, STOKER_LOGITS_LAST, &err);
 	end_reading(r);
 	timing->prompt_seconds = now_seconds() - started;
@@ -170,6 +169,8 @@ static int once(struct run *r, const char *prompt, size_t bytes)
 	}
 	if (!status) {
 		stoker_sampler_begin(r->sampler, tokens, count);
+		if (r->json || !bytes || prompt[bytes - 1] == '\n') /* not over the text itself */
+			begin_reading(r, count);
 		status = generate(r, tokens, count, &text, &timing);
 	}
 	if (!r->json && status != EXIT_FAILED) {
@@ -254,7 +255,8 @@ static void observe(void *observer, struct stoker_session *session, uint32_t fir
 
 	if (r->trace)
 		write_trace(r, session, first, rows);
-	if (r->reading.total && now_seconds() - r->reading.started > 1 && has_cursor(stderr)) {
+	if (first + rows < r->reading.total && now_seconds() - r->reading.started > 1 &&
+	    has_cursor(stderr)) {
 		fprintf(stderr, "\rreading the prompt: %u of %zu tokens", first + rows,
 			r->reading.total);
 		r->reading.shown = true;
