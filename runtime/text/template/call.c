@@ -123,8 +123,8 @@ struct value make_macro(struct job *j, struct scope *s, const struct node *n)
 
 static const char *macro_name(const struct macro *m, size_t *bytes)
 {
-	*bytes = m->node->text ? MIN(m->node->text->bytes, 60u) : 0;
-	return m->node->text ? m->node->text->data : "";
+	*bytes = m->node->text ? MIN(m->node->text->bytes, 60u) : strlen("caller");
+	return m->node->text ? m->node->text->data : "caller";
 }
 
 /* Keywords that no parameter took; @used tells which were. */

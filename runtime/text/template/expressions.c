@@ -341,11 +341,8 @@ static void find_builtin(struct parser *p, struct node *n)
 		name_string(p);
 		n->builtin = NULL;
 	}
-	if (!n->builtin && !p->soft) {
-		p->j->line = n->line;
-		job_fail(p->j, -EINVAL, "there is no %s '%.60s'", filter ? "filter" : "test",
-			 n->name);
-	}
+	if (!n->builtin && !p->soft && !p->unknown)
+		p->unknown = n;
 }
 
 struct node *parse_filters(struct parser *p, struct node *input, bool begun)

@@ -125,7 +125,7 @@ FILTER(filter_indent)
 			put_text(j, &o, by);
 		put_text(j, &o, line);
 	}
-	return text_value(output_text(j, &o));
+	return text_value(safe_like(j, output_text(j, &o), t));
 }
 
 FILTER(filter_format)

@@ -85,6 +85,9 @@ static enum flow run_set_block(struct job *j, struct scope *s, const struct node
 	enum flow flow;
 	struct value v = text_value(run_captured(j, new_scope(j, s, n->missing), n->body, &flow));
 
+	/* the loop is left or goes on: what was written in the block is nobody's */
+	if (flow != FLOW_NEXT)
+		return flow;
 	if (n->b)
 		v = evaluate_filters(j, s, n->b, v.text);
 	assign_target(j, s, n->a, v);
@@ -96,7 +99,8 @@ static enum flow run_filter_block(struct job *j, struct scope *s, const struct n
 	enum flow flow;
 	const struct text *t = run_captured(j, new_scope(j, s, n->missing), n->body, &flow);
 
-	print_value(j, j->output, evaluate_filters(j, s, n->b, t));
+	if (flow == FLOW_NEXT)
+		print_value(j, j->output, evaluate_filters(j, s, n->b, t));
 	return flow;
 }
 

@@ -162,6 +162,7 @@ static enum flow run_loop(struct job *j, struct scope *around, const struct node
 	struct loop *l = job_alloc(j, sizeof(*l));
 	struct scope *s = NULL;
 	enum flow flow = FLOW_NEXT;
+	bool other = true;
 
 	*l = (struct loop){ .node = n,
 			    .scope = around,
@@ -182,8 +183,10 @@ static enum flow run_loop(struct job *j, struct scope *around, const struct node
 		assign_target(j, s, n->a, l->current);
 		assign(j, s, j->tree->loop, (struct value){ .kind = VALUE_LOOP, .loop = l });
 		flow = run_list(j, s, n->body);
+		/* as Jinja2 has it: "else" is for loops of which no turn came to its end */
+		other = other && flow != FLOW_NEXT;
 	}
-	if (l->index0 < 0 && n->other)
+	if (other && n->other)
 		return run_list(j, new_scope(j, around, NULL), n->other);
 	return FLOW_NEXT;
 }

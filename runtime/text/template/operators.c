@@ -154,11 +154,13 @@ struct node *parse_expression(struct parser *p)
 {
 	const bool soft = p->soft;
 	struct template_token *begin = p->token;
+	const struct node *unknown = p->unknown;
 	struct node *n, *value;
 
 	value = parse_without_condition(p);
 	nest(p);
 	while (skip_name(p, "if")) {
+		p->unknown = unknown; /* what came before turns out to be a branch */
 		p->soft = true;
 		n = new_node(p, NODE_CONDITION);
 		n->line = begin->line;

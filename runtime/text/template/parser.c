@@ -247,7 +247,6 @@ static struct node *parse_call_block(struct parser *p)
 
 	p->token++;
 	n->b = new_node(p, NODE_MACRO);
-	n->b->text = constant(p->j, "caller");
 	if (is_operator(p, "("))
 		parse_parameters(p, n->b);
 	n->a = parse_expression(p);
@@ -417,6 +416,11 @@ struct tree *parse(struct job *j)
 	tree->kwargs = symbol_of(&p, "kwargs", 6);
 	tree->loop = symbol_of(&p, "loop", 4);
 	tree->body = parse_body(&p, NULL);
+	if (p.unknown) {
+		j->line = p.unknown->line;
+		job_fail(j, -EINVAL, "there is no %s '%.60s'",
+			 p.unknown->kind == NODE_FILTER ? "filter" : "test", p.unknown->name);
+	}
 	tree->symbol_count = (uint32_t)p.symbols->count;
 	tree->symbols = job_alloc(j, tree->symbol_count * sizeof(*tree->symbols));
 	for (size_t i = 0; i < tree->symbol_count; i++)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Values as text: Python's str() and repr(). */
-#include "text/template/text.h"
+#include "text/template/interpreter.h"
 
 #include <stdio.h>
 
@@ -150,6 +150,14 @@ void print_repr(struct job *j, struct output *o, struct value v)
 		put_dict(j, o, v.dict);
 		if (v.kind == VALUE_NAMESPACE)
 			put_string(j, o, ">");
+		break;
+	case VALUE_MACRO:
+		put_string(j, o, "<Macro ");
+		if (v.macro->node->text)
+			put_quoted(j, o, v.macro->node->text);
+		else
+			put_string(j, o, "anonymous");
+		put_string(j, o, ">");
 		break;
 	default:
 		put_string(j, o, "<");

@@ -181,7 +181,7 @@ static struct value slice_text(struct job *j, const struct text *t, int64_t star
 	job_work(j, 4 * t->bytes);
 	for (size_t i = 0; i < count; i++, start += step)
 		put_part(j, &o, t, places[start], places[start + 1]);
-	return text_value(output_text(j, &o));
+	return text_value(safe_like(j, output_text(j, &o), t));
 }
 
 struct value slice_value(struct job *j, struct value v, struct value from, struct value to,
@@ -197,7 +197,7 @@ struct value slice_value(struct job *j, struct value v, struct value from, struc
 	    (v.kind != VALUE_SEQUENCE ||
 	     (v.sequence->flavour >= FLAVOUR_ITERATOR && v.sequence->flavour <= FLAVOUR_ITEMS))) {
 		need_defined(j, v);
-		return (struct value){ .kind = VALUE_UNDEFINED };
+		job_fail(j, -EINVAL, "a slice of '%s' can't be taken", type_name(v));
 	}
 	if (!step)
 		job_fail(j, -EINVAL, "slice step cannot be zero");

@@ -289,8 +289,10 @@ size_t byte_of(const struct text *t, size_t index)
 {
 	size_t at = 0;
 
-	if (t->bytes == t->characters || index >= t->characters)
-		return MIN(index, t->bytes);
+	if (index >= t->characters)
+		return t->bytes;
+	if (t->bytes == t->characters)
+		return index;
 	while (index--) {
 		at++;
 		while (at < t->bytes && ((uint8_t)t->data[at] & 0xc0) == 0x80)
@@ -441,6 +443,18 @@ const struct text *text_replace(struct job *j, const struct text *t, const struc
 	put_part(j, &o, t, at, t->bytes);
 	job_work(j, o.bytes);
 	return output_text(j, &o);
+}
+
+const struct text *safe_like(struct job *j, const struct text *t, const struct text *like)
+{
+	struct text *safe;
+
+	if (t->safe == like->safe)
+		return t;
+	safe = job_alloc(j, sizeof(*safe));
+	*safe = *t;
+	safe->safe = like->safe;
+	return safe;
 }
 
 size_t line_end(const struct text *t, size_t at)

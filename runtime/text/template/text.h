@@ -58,6 +58,8 @@ const struct text *text_strip(struct job *j, const struct text *t, const struct 
 			      bool left, bool right);
 const struct text *text_replace(struct job *j, const struct text *t, const struct text *old,
 				const struct text *by, int64_t most);
+/* @t, safe HTML if @like is. */
+const struct text *safe_like(struct job *j, const struct text *t, const struct text *like);
 /* Number of bytes of a line's end at @at, 0 when there is none. */
 size_t line_end(const struct text *t, size_t at);
 

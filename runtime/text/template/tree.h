@@ -118,7 +118,8 @@ struct parser {
 	bool soft; /* in a branch: what isn't known is an error only when it is needed */
 	struct dict *symbols;
 	struct tree *tree;
-	struct node *macro; /* whose body this is */
+	struct node *macro;	    /* whose body this is */
+	const struct node *unknown; /* the first filter or test without a branch around it */
 };
 
 struct node *new_node(struct parser *p, enum node_kind kind);
