@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BLOCK = 4096, COPY_BYTES = 1 << 22, PARTS_MAX = 4, LAYERS_MAX = 1024 };
+enum { BLOCK = 4096, COPY_BYTES = 1 << 22, PARTS_MAX = 4, LAYERS_MAX = 1024, EXPERTS_MAX = 4096 };
 
 /* In the order in which an expert is computed. */
 static const char *const parts[PARTS_MAX] = { "gate", "gate_up", "up", "down" };
@@ -24,24 +24,49 @@ struct packing {
 	struct stoker_error err;
 };
 
+static const struct stoker_gguf_tensor *expert_of(const struct stoker_gguf *in, uint32_t layer,
+						  int part, uint64_t expert)
+{
+	char name[80];
+
+	snprintf(name, sizeof(name), "blk.%u.ffn_%s.%llu.weight", layer, parts[part],
+		 (unsigned long long)expert);
+	return stoker_gguf_find_tensor(in, name);
+}
+
+/*
+ * The matrices of a layer's experts in one tensor, or the first of those that are tensors of their
+ * own, as old converters write them; NULL: there are none.
+ */
 static const struct stoker_gguf_tensor *experts_of(const struct stoker_gguf *in, uint32_t layer,
-						   int part)
+						   int part, uint64_t *experts)
 {
 	const struct stoker_gguf_tensor *t;
 	char name[64];
 
 	snprintf(name, sizeof(name), "blk.%u.ffn_%s_exps.weight", layer, parts[part]);
 	t = stoker_gguf_find_tensor(in, name);
-	return t && t->ne[2] > 1 ? t : NULL;
+	*experts = t ? t->ne[2] : 0;
+	if (t && *experts > 1)
+		return t;
+	for (*experts = 0; *experts < EXPERTS_MAX && expert_of(in, layer, part, *experts);)
+		++*experts;
+	return *experts > 1 ? expert_of(in, layer, part, 0) : NULL;
 }
 
 static bool is_expert(const struct stoker_gguf *in, const struct stoker_gguf_tensor *t)
 {
-	unsigned layer;
+	uint64_t experts;
+	unsigned layer, expert;
 
+	if (sscanf(t->name, "blk.%u.", &layer) != 1 || layer >= LAYERS_MAX)
+		return false;
+	if (sscanf(t->name, "blk.%*u.ffn_%*[a-z_].%u.", &expert) != 1)
+		expert = 0;
 	for (int part = 0; part < PARTS_MAX; part++)
-		if (sscanf(t->name, "blk.%u.", &layer) == 1 && layer < LAYERS_MAX &&
-		    experts_of(in, layer, part) == t)
+		if ((t->ne[2] > 1 || expert_of(in, layer, part, expert) == t) &&
+		    experts_of(in, layer, part, &experts) && expert < experts &&
+		    (t->ne[2] == 1 || experts_of(in, layer, part, &experts) == t))
 			return true;
 	return false;
 }
@@ -78,45 +103,50 @@ static int copy(struct packing *p, const struct stoker_gguf_tensor *t, uint64_t 
 	return EXIT_OK;
 }
 
+/* A row of the table, or the data, of one matrix, which is in @of or a tensor of its own. */
+static int add_expert(struct packing *p, const struct stoker_gguf_tensor *of, uint32_t layer,
+		      int part, uint64_t e, bool data)
+{
+	const struct stoker_gguf_tensor *own = of->ne[2] > 1 ? NULL
+							     : expert_of(p->in, layer, part, e);
+	const uint64_t bytes = own ? own->bytes : of->bytes / of->ne[2];
+	char name[64];
+
+	if (data)
+		return copy(p, own ? own : of, own ? 0 : e * bytes, bytes);
+	snprintf(name, sizeof(name), "blk.%u.ffn_%s.%llu.weight", layer, parts[part],
+		 (unsigned long long)e);
+	stoker_gguf_put_tensor(p->out, name, own ? own->format : of->format, 2,
+			       own ? own->ne : of->ne);
+	return EXIT_OK;
+}
+
 /* A row of the table for each expert's matrices, or their data. */
 static int walk_experts(struct packing *p, bool data)
 {
 	const uint32_t layers = layers_of(p->in);
 	int status = EXIT_OK;
-	char name[64];
 
-	for (uint32_t layer = 0; layer < layers; layer++) {
+	for (uint32_t layer = 0; layer < layers && !status; layer++) {
 		const struct stoker_gguf_tensor *t[PARTS_MAX];
-		uint64_t experts = 0;
+		uint64_t experts = 0, own;
 
 		for (int part = 0; part < PARTS_MAX; part++) {
-			t[part] = experts_of(p->in, layer, part);
+			t[part] = experts_of(p->in, layer, part, &own);
 			if (!t[part])
 				continue;
-			if (experts && t[part]->ne[2] != experts)
+			if (experts && own != experts)
 				return failf("%s: %llu experts, others of the layer have %llu",
-					     t[part]->name, (unsigned long long)t[part]->ne[2],
+					     t[part]->name, (unsigned long long)own,
 					     (unsigned long long)experts);
-			experts = t[part]->ne[2];
+			experts = own;
 		}
-		for (uint64_t e = 0; e < experts; e++)
-			for (int part = 0; part < PARTS_MAX && !status; part++) {
-				if (!t[part])
-					continue;
-				const uint64_t bytes = t[part]->bytes / experts;
-
-				snprintf(name, sizeof(name), "blk.%u.ffn_%s.%llu.weight", layer,
-					 parts[part], (unsigned long long)e);
-				if (data)
-					status = copy(p, t[part], e * bytes, bytes);
-				else
-					stoker_gguf_put_tensor(p->out, name, t[part]->format, 2,
-							       t[part]->ne);
-			}
-		if (status)
-			return status;
+		for (uint64_t e = 0; e < experts && !status; e++)
+			for (int part = 0; part < PARTS_MAX && !status; part++)
+				if (t[part])
+					status = add_expert(p, t[part], layer, part, e, data);
 	}
-	return EXIT_OK;
+	return status;
 }
 
 static int pack(struct packing *p)

@@ -82,7 +82,7 @@ static struct model_needs find_needs(const struct stoker_model *m,
 
 	for (size_t i = 0; i < m->block_count; i++)
 		n.dense += round_up(m->blocks[i].bytes, STOKER_STORE_ALIGN);
-	n.dense += round_up(m->made_bytes, STOKER_STORE_ALIGN);
+	n.dense += round_up(m->made_bytes, STOKER_STORE_ALIGN) + model_scattered_bytes(m);
 	for (uint32_t i = 0; i < m->layer_count; i++)
 		n.cache += round_up(stoker_layer_state(&m->layers[i], model_kv_format(m, s->kv),
 						       context, 0, NULL),
@@ -150,7 +150,7 @@ static bool files_fit(const struct stoker_model *m, uint64_t left)
 	for (size_t i = 0; i < stoker_gguf_tensor_count(m->gguf); i++) {
 		const struct stoker_gguf_tensor *t = stoker_gguf_tensor(m->gguf, i);
 
-		all += model_is_placed(m, t) ? t->bytes : 0;
+		all += m->tensor_use[i] & UNDERSTOOD ? t->bytes : 0;
 	}
 	return all + all / 16 + MIN(all, (uint64_t)SLACK_BYTES) <= left;
 }

@@ -191,4 +191,6 @@ void stoker_model_info(const struct stoker_model *m, struct stoker_model_info *i
 	}
 	for (size_t i = 0; i < m->block_count; i++)
 		info->bytes += m->blocks[i].memory.bytes;
+	for (size_t i = 0; i < m->scattered_count; i++)
+		info->bytes += m->scattered[i].memory.bytes;
 }

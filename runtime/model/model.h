@@ -112,6 +112,14 @@ struct made_vector {
 	uint64_t offset, count; /* among the made vectors, in bytes; of floats */
 };
 
+/* Experts that lie anywhere in the files, and together in memory: see scattered.c. */
+struct scattered {
+	stoker_address place;
+	const struct stoker_gguf_tensor **tensors; /* one an expert, all of a size */
+	uint32_t count;
+	struct stoker_memory memory; /* unless they stay on the drive */
+};
+
 /* Bytes that a model takes beside slots, one session included, and those of the fewest slots. */
 struct model_needs {
 	uint64_t dense, cache, buffers, least;
@@ -139,6 +147,8 @@ struct stoker_model {
 
 	struct weight_block *blocks;
 	size_t block_count;
+	struct scattered *scattered; /* in order of places */
+	size_t scattered_count;
 	struct stoker_memory made_memory; /* of all made vectors */
 	uint64_t made_bytes;
 	uint64_t memory; /* the budget, 0: everything is in memory without one */
@@ -239,6 +249,18 @@ void model_check_understood(struct stoker_model *m);
 const struct stoker_gguf_tensor *model_tensor_at(const struct stoker_model *m,
 						 stoker_address place);
 uint32_t model_file_at(const struct stoker_model *m, stoker_address place, uint64_t *offset);
+
+/*
+ * scattered.c: a place for @count tensors, whose list becomes the model's; what is at one, NULL:
+ * something else; memory for them unless they are paged, and what they hold.
+ */
+stoker_address model_scatter(struct stoker_model *m, const struct stoker_gguf_tensor **tensors,
+			     uint32_t count);
+const struct scattered *model_scattered_at(const struct stoker_model *m, stoker_address place);
+uint64_t model_scattered_bytes(const struct stoker_model *m);
+int model_place_scattered(struct stoker_model *m);
+int model_read_scattered(struct stoker_model *m, const struct scattered *s, uint32_t expert);
+void model_free_scattered(struct stoker_model *m);
 
 /* Placing: how files will be cut into blocks of memory; memory for them; what they hold. */
 int model_plan_blocks(struct stoker_model *m);

@@ -14,6 +14,7 @@ struct model_pager {
 	struct stoker_pager *pager;
 	struct store_file *files;
 	uint32_t file_count;
+	struct pager_piece *pieces; /* of all experts that are scattered */
 	const char *store;
 };
 
@@ -24,22 +25,51 @@ bool model_can_page(const struct stoker_gguf_tensor *t)
 	return (t->ne[2] > 1 && strstr(t->name, "_exps.weight")) || model_is_packed(t, &layer);
 }
 
-static struct pager_slice slice_of(const struct stoker_model *m, const struct store_file *files,
-				   const struct stoker_weight *w)
+static uint64_t piece_bytes(const struct stoker_weight *w)
 {
+	return stoker_row_bytes(w->format, w->in) * w->out;
+}
+
+static struct pager_slice slice_of(const struct stoker_model *m, const struct store_file *files,
+				   const struct stoker_weight *w, struct pager_piece **pieces)
+{
+	const struct scattered *s = model_scattered_at(m, w->at);
+	struct pager_slice slice = { 0 };
 	uint64_t offset;
 	uint32_t file;
 
 	if (!w->at)
-		return (struct pager_slice){ 0 };
+		return slice;
+	slice.bytes = piece_bytes(w);
+	slice.shape = w->tiled ? w : NULL;
+	if (!files)
+		return slice; /* how much it takes is all that's asked for */
+	if (s) {
+		for (uint32_t e = 0; e < s->count; e++)
+			(*pieces)[e] = (struct pager_piece){
+				.file = &files[s->tensors[e]->file],
+				.offset = s->tensors[e]->offset + (w->at - s->place),
+			};
+		slice.pieces = *pieces;
+		slice.file = (*pieces)[0].file;
+		*pieces += s->count;
+		return slice;
+	}
 	file = model_file_at(m, w->at, &offset);
-	return (struct pager_slice){
-		.file = files ? &files[file] : NULL,
-		.offset = offset,
-		.stride = w->stride,
-		.bytes = stoker_row_bytes(w->format, w->in) * w->out,
-		.shape = w->tiled ? w : NULL,
-	};
+	slice.file = &files[file];
+	slice.offset = offset;
+	slice.stride = w->stride;
+	return slice;
+}
+
+/* Room for where each scattered expert's matrices are. */
+static struct pager_piece *make_pieces(const struct stoker_model *m)
+{
+	size_t count = 1;
+
+	for (uint32_t i = 0; i < m->layer_count; i++)
+		count += (size_t)PAGER_SLICES * m->layers[i].expert_count;
+	return m->scattered_count ? calloc(count, sizeof(struct pager_piece)) : NULL;
 }
 
 static int open_files(struct stoker_model *m, struct model_pager *p)
@@ -79,7 +109,7 @@ static bool parse_prefetch(const char *text, enum pager_prefetch *prefetch)
 
 /* Where the experts of all layers are; to be freed. */
 static struct pager_source *list_layers(const struct stoker_model *m,
-					const struct store_file *files)
+					const struct store_file *files, struct pager_piece *pieces)
 {
 	struct pager_source *layers = calloc(m->layer_count, sizeof(*layers));
 
@@ -88,17 +118,17 @@ static struct pager_source *list_layers(const struct stoker_model *m,
 
 		if (!l->expert_count)
 			continue;
-		layers[i] = (struct pager_source){ .slice = { slice_of(m, files, &l->gate_exps),
-							      slice_of(m, files, &l->up_exps),
-							      slice_of(m, files, &l->down_exps) },
-						   .experts = l->expert_count };
+		layers[i].slice[0] = slice_of(m, files, &l->gate_exps, &pieces);
+		layers[i].slice[1] = slice_of(m, files, &l->up_exps, &pieces);
+		layers[i].slice[2] = slice_of(m, files, &l->down_exps, &pieces);
+		layers[i].experts = l->expert_count;
 	}
 	return layers;
 }
 
 int model_least_slots(struct stoker_model *m, uint64_t *bytes)
 {
-	AUTO_FREE struct pager_source *layers = list_layers(m, NULL);
+	AUTO_FREE struct pager_source *layers = list_layers(m, NULL, NULL);
 
 	if (!layers)
 		return stoker_fail(m->err, -ENOMEM, "out of memory");
@@ -150,11 +180,14 @@ static int upload(void *context, stoker_address dst, const void *src, uint64_t b
 static int create(struct stoker_model *m, const struct stoker_model_params *params,
 		  const char *root, struct model_pager *p)
 {
-	AUTO_FREE struct pager_source *layers = list_layers(m, p->files);
+	AUTO_FREE struct pager_source *layers = NULL;
 	struct stoker_store *store;
 	enum pager_prefetch prefetch;
 	int ret;
 
+	p->pieces = make_pieces(m);
+	if (p->pieces || !m->scattered_count)
+		layers = list_layers(m, p->files, p->pieces);
 	if (!layers)
 		return stoker_fail(m->err, -ENOMEM, "out of memory");
 	if (!pager_has_policy(params->policy))
@@ -215,6 +248,7 @@ void model_free_pager(struct stoker_model *m)
 		if (m->pager->files[i].fd >= 0)
 			close(m->pager->files[i].fd);
 	free(m->pager->files);
+	free(m->pager->pieces);
 	free(m->pager);
 }
 

@@ -71,43 +71,77 @@ stoker_address model_vector(struct stoker_model *m, enum presence presence, uint
 	return 0;
 }
 
-/*
- * The first of the matrices of a layer's experts where these are tensors of their own, as "stoker
- * pack" writes them: "blk.0.ffn_up_exps" is in blk.0.ffn_up.0.weight and so on, which have to be
- * equally far apart.  NULL: there is none.
- */
-static const struct stoker_gguf_tensor *find_packed(struct stoker_model *m, const char *stem,
-						    uint32_t count, uint64_t *stride)
+/* The experts of a layer, which are tensors of their own; NULL: there are none, or it failed. */
+static const struct stoker_gguf_tensor **list_packed(struct stoker_model *m, const char *stem,
+						     uint32_t count)
 {
 	const size_t length = strlen(stem) - strlen("_exps");
-	const struct stoker_gguf_tensor *first = NULL;
+	const struct stoker_gguf_tensor **list;
 	char name[STOKER_MAX_NAME];
 
 	if (strlen(stem) < strlen("_exps") || strcmp(stem + length, "_exps"))
 		return NULL;
-	*stride = 0;
-	for (uint32_t e = 0; e < count; e++) {
-		const struct stoker_gguf_tensor *t;
-
-		snprintf(name, sizeof(name), "%.*s.%u.weight", (int)length, stem, e);
-		t = stoker_gguf_find_tensor(m->gguf, name);
-		if (!first && !t)
-			return NULL;
-		if (e == 0)
-			first = t;
-		else if (e == 1 && t && t->offset > first->offset)
-			*stride = t->offset - first->offset;
-		if (!t || t->file != first->file || t->format != first->format ||
-		    t->bytes != first->bytes || t->offset != first->offset + e * *stride) {
-			model_fail(m, -ENOTSUP,
-				   "tensor %s is missing, unlike the first expert's, or not as "
-				   "far from the one before as others",
-				   name);
-			return NULL;
-		}
-		model_use(m, t, UNDERSTOOD | PLACED);
+	list = calloc(count, sizeof(*list));
+	if (!list) {
+		model_fail(m, -ENOMEM, "out of memory");
+		return NULL;
 	}
-	return first;
+	for (uint32_t e = 0; e < count; e++) {
+		snprintf(name, sizeof(name), "%.*s.%u.weight", (int)length, stem, e);
+		list[e] = stoker_gguf_find_tensor(m->gguf, name);
+		if (list[e] && list[0] && list[e]->format == list[0]->format &&
+		    !memcmp(list[e]->ne, list[0]->ne, sizeof(list[e]->ne)))
+			continue;
+		if (list[0])
+			model_fail(m, list[e] ? -ENOTSUP : -EINVAL,
+				   list[e] ? "tensor %s has another type or shape than the first "
+					     "expert's"
+					   : "tensor %s is missing",
+				   name);
+		free(list);
+		return NULL;
+	}
+	return list;
+}
+
+/* How far experts are apart in one file; 0: not equally far. */
+static uint64_t distance(const struct stoker_gguf_tensor *const *list, uint32_t count)
+{
+	const uint64_t stride =
+		list[1]->offset > list[0]->offset ? list[1]->offset - list[0]->offset : 0;
+
+	for (uint32_t e = 1; e < count; e++)
+		if (list[e]->file != list[0]->file ||
+		    list[e]->offset != list[0]->offset + e * stride)
+			return 0;
+	return stride;
+}
+
+/*
+ * The first of the matrices of a layer's experts where these are tensors of their own, as "stoker
+ * pack" and old converters write them: "blk.0.ffn_up_exps" is in blk.0.ffn_up.0.weight and so on.
+ * NULL: there is none.
+ */
+static const struct stoker_gguf_tensor *find_packed(struct stoker_model *m, const char *stem,
+						    uint32_t count, uint64_t *stride,
+						    stoker_address *place)
+{
+	const struct stoker_gguf_tensor **list = list_packed(m, stem, count), *first;
+
+	if (!list)
+		return NULL;
+	first = list[0];
+	*stride = distance(list, count);
+	if (*stride) {
+		for (uint32_t e = 0; e < count; e++)
+			model_use(m, list[e], UNDERSTOOD | PLACED);
+		*place = model_place_of(m, first);
+		free(list);
+		return first;
+	}
+	*stride = first->bytes;
+	*place = model_scatter(m, list, count);
+	return m->failed ? NULL : first;
 }
 
 /* Notes that the device may have to lay out a weight once it is read; some come twice. */
@@ -129,6 +163,7 @@ static bool weight_of(struct stoker_model *m, struct stoker_weight *w, enum pres
 		      va_list args)
 {
 	const struct stoker_gguf_tensor *t;
+	stoker_address place = 0;
 	uint64_t stride = 0;
 	char stem[STOKER_MAX_NAME - 16], name[STOKER_MAX_NAME];
 
@@ -139,7 +174,7 @@ static bool weight_of(struct stoker_model *m, struct stoker_weight *w, enum pres
 	snprintf(name, sizeof(name), "%s.weight", stem);
 	t = stoker_gguf_find_tensor(m->gguf, name);
 	if (!t && count > 1)
-		t = find_packed(m, stem, count, &stride);
+		t = find_packed(m, stem, count, &stride, &place);
 	if (!t) {
 		if (presence == REQUIRED && !m->failed)
 			model_fail(m, -EINVAL, "tensor %s is missing", name);
@@ -147,9 +182,12 @@ static bool weight_of(struct stoker_model *m, struct stoker_weight *w, enum pres
 	}
 	if (!check_shape(m, t, in, out, stride ? 1 : count))
 		return false;
-	model_use(m, t, UNDERSTOOD | PLACED);
+	if (!place) {
+		model_use(m, t, UNDERSTOOD | PLACED);
+		place = model_place_of(m, t);
+	}
 	*w = (struct stoker_weight){ .format = t->format,
-				     .at = model_place_of(m, t),
+				     .at = place,
 				     .in = in,
 				     .out = out,
 				     .count = count,

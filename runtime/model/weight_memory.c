@@ -225,9 +225,12 @@ static const struct weight_block *block_at(const struct stoker_model *m, stoker_
 /* The address of @bytes at a place; 0: they aren't in one block of memory. */
 static stoker_address address_at(const struct stoker_model *m, stoker_address place, uint64_t bytes)
 {
+	const struct scattered *s = model_scattered_at(m, place);
 	const struct weight_block *b;
 	stoker_address begin;
 
+	if (s)
+		return s->memory.at + (place - s->place);
 	if (place >= made_place(m))
 		return m->made_memory.at + (place - made_place(m));
 	b = block_at(m, place);
@@ -239,8 +242,11 @@ static stoker_address address_at(const struct stoker_model *m, stoker_address pl
 
 const struct stoker_gguf_tensor *model_tensor_at(const struct stoker_model *m, stoker_address place)
 {
+	const struct scattered *s = model_scattered_at(m, place);
 	size_t low = 0, high = stoker_gguf_tensor_count(m->gguf);
 
+	if (s)
+		return s->tensors[0];
 	while (low < high) {
 		const size_t middle = low + (high - low) / 2;
 
@@ -371,6 +377,8 @@ int model_place(struct stoker_model *m)
 		ret = ops->memory_create(m->device,
 					 round_up(m->blocks[i].bytes, STOKER_STORE_ALIGN),
 					 &m->blocks[i].memory, m->err);
+	if (!ret)
+		ret = model_place_scattered(m);
 	if (!ret && m->made_bytes)
 		ret = ops->memory_create(m->device, m->made_bytes, &m->made_memory, m->err);
 	if (!ret && m->made_bytes)
@@ -402,6 +410,7 @@ void model_free_memory(struct stoker_model *m)
 	for (size_t i = 0; i < m->block_count; i++)
 		m->device->ops->memory_destroy(m->device, &m->blocks[i].memory);
 	m->device->ops->memory_destroy(m->device, &m->made_memory);
+	model_free_scattered(m);
 	free(m->blocks);
 	forget_description(m);
 }
@@ -453,24 +462,43 @@ static int read_bounced(struct stoker_model *m, const struct weight_block *block
 	return ret;
 }
 
-/* A block's weights as the device wants them. */
-static int lay_out(struct stoker_model *m, const struct weight_block *block, struct progress *p)
+/* Those of the weights in @memory that come next, as the device wants them. */
+static int lay_out(struct stoker_model *m, const struct stoker_memory *memory, uint64_t bytes,
+		   struct progress *p)
 {
 	int ret = 0;
 
 	for (; p->laid_out < m->tiled_count && !ret; p->laid_out++) {
 		const struct stoker_weight *w = &m->tiled[p->laid_out];
 
-		if (w->at - block->memory.at >= block->bytes)
+		if (w->at - memory->at >= bytes)
 			break;
 		pthread_mutex_lock(&m->device->exclusive);
 		ret = m->device->ops->tile(m->device, w, m->err);
 		pthread_mutex_unlock(&m->device->exclusive);
 		/* it takes about as long as reading: a chance to cancel */
-		if (!ret && p->params && p->params->progress && report(p, block->bytes, p->total))
+		if (!ret && p->params && p->params->progress && report(p, bytes, p->total))
 			ret = stoker_fail(m->err, -ECANCELED, "%s: cancelled",
-					  stoker_gguf_file(m->gguf, block->file, NULL, NULL));
+					  stoker_gguf_file(m->gguf, 0, NULL, NULL));
 	}
+	return ret;
+}
+
+static int read_scattered(struct stoker_model *m, const struct scattered *s, struct progress *p)
+{
+	const uint64_t bytes = s->count * s->tensors[0]->bytes;
+	int ret = 0;
+
+	for (uint32_t e = 0; e < s->count && !ret; e++) {
+		ret = model_read_scattered(m, s, e);
+		if (!ret && p->params && p->params->progress &&
+		    report(p, (e + 1) * s->tensors[0]->bytes, p->total))
+			ret = stoker_fail(m->err, -ECANCELED, "%s: cancelled",
+					  stoker_gguf_file(m->gguf, 0, NULL, NULL));
+	}
+	if (!ret)
+		ret = lay_out(m, &s->memory, bytes, p);
+	p->before += bytes;
 	return ret;
 }
 
@@ -482,6 +510,7 @@ int model_read(struct stoker_model *m, const struct stoker_model_params *params)
 
 	for (size_t i = 0; i < m->block_count; i++)
 		p.total += m->blocks[i].bytes;
+	p.total += model_scattered_bytes(m);
 	for (size_t i = 0; i < m->block_count && !ret; i++) {
 		const struct weight_block *block = &m->blocks[i];
 
@@ -494,9 +523,11 @@ int model_read(struct stoker_model *m, const struct stoker_model_params *params)
 			      ? read_part(m, block, 0, block->bytes, block->memory.host, &p)
 			      : read_bounced(m, block, bounce, &p);
 		if (!ret)
-			ret = lay_out(m, block, &p);
+			ret = lay_out(m, &block->memory, block->bytes, &p);
 		p.before += block->bytes;
 	}
+	for (size_t i = 0; i < m->scattered_count && !m->paged && !ret; i++)
+		ret = read_scattered(m, &m->scattered[i], &p);
 	assert(ret || p.laid_out == m->tiled_count);
 	forget_description(m);
 	return ret;

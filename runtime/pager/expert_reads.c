@@ -166,12 +166,17 @@ void withdraw_prefetched(struct stoker_pager *p)
 static bool place_slice(struct slot *s, int i, uint64_t at, struct store_read *last)
 {
 	const struct pager_slice *slice = &s->layer->source.slice[i];
-	const uint64_t first = slice->offset + s->expert * slice->stride;
+	const struct pager_piece piece =
+		slice->pieces ? slice->pieces[s->expert]
+			      : (struct pager_piece){ .file = slice->file,
+						      .offset = slice->offset +
+								s->expert * slice->stride };
+	const uint64_t first = piece.offset;
 	const uint64_t begin = first / STOKER_STORE_ALIGN * STOKER_STORE_ALIGN;
 	struct store_read *r = &s->reads[i];
 
 	/* behind the one before, or in its last block: one read for both */
-	if (last && last->file == slice->file && first >= last->offset &&
+	if (last && last->file == piece.file && first >= last->offset &&
 	    begin <= last->offset + last->bytes) {
 		last->need = MAX(last->need, first + slice->bytes - last->offset);
 		last->bytes = round_up(last->need, STOKER_STORE_ALIGN);
@@ -181,7 +186,7 @@ static bool place_slice(struct slot *s, int i, uint64_t at, struct store_read *l
 		return false;
 	}
 	*r = (struct store_read){
-		.file = slice->file,
+		.file = piece.file,
 		.offset = begin,
 		.bytes = round_up(first + slice->bytes - begin, STOKER_STORE_ALIGN),
 		.need = first + slice->bytes - begin,

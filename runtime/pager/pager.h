@@ -16,10 +16,20 @@
 enum { PAGER_SLICES = 3 };  /* gate, up, down */
 enum { PAGER_THREADS = 4 }; /* of its own, at most */
 
-/* Expert e's part is [offset + e * stride, + bytes) of the file; bytes 0: there is none. */
+/* Where one expert's part begins. */
+struct pager_piece {
+	const struct store_file *file;
+	uint64_t offset;
+};
+
+/*
+ * Expert e's part is [offset + e * stride, + bytes) of the file, or where @pieces says if that
+ * isn't NULL; bytes 0: there is none.
+ */
 struct pager_slice {
 	const struct store_file *file;
 	uint64_t offset, stride, bytes;
+	const struct pager_piece *pieces;
 	const void *shape; /* for pager_steps.prepare, NULL: the device takes it as it is */
 };
 
@@ -66,7 +76,7 @@ enum pager_prefetch { PAGER_PREFETCH_AUTO, PAGER_PREFETCH_ON, PAGER_PREFETCH_OFF
 
 struct stoker_pager;
 
-/* @layers' files and the shapes outlive the pager; @store becomes its own. */
+/* @layers' files, pieces and shapes outlive the pager; @store becomes its own. */
 struct pager_params {
 	struct stoker_device *device;
 	struct stoker_store *store;

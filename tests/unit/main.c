@@ -181,6 +181,7 @@ static const struct {
 	{ "odd_files", suite_odd_files },
 	{ "understood", suite_understood },
 	{ "formulas", suite_formulas },
+	{ "scattered", suite_scattered },
 	{ "vocabulary", suite_vocabulary },
 };
 /* clang-format on */

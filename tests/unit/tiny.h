@@ -40,6 +40,7 @@ struct tiny {
 	size_t key_count;
 	const struct tiny_tensor *tensors; /* beside those that there have to be */
 	size_t tensor_count;
+	const char *format;	  /* of feed-forward matrices, NULL: F32 */
 	const char *without;	  /* a tensor or a key that is left out */
 	const char *const *order; /* names of tensors that come last, NULL-terminated */
 };
@@ -48,7 +49,8 @@ struct tiny {
 void tiny_write(const char *path, const struct tiny *tiny);
 
 /* Loads and evaluates @count tokens; logits of the last, to be freed; NULL and the error. */
-float *tiny_logits(const char *path, uint32_t count, uint64_t memory, struct stoker_error *err);
+float *tiny_logits(const char *path, uint32_t count, uint64_t memory, bool exact,
+		   struct stoker_error *err);
 
 /* Where tests write one that they remove again. */
 const char *tiny_path(void);

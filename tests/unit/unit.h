@@ -39,6 +39,7 @@ void suite_bench(void);
 void suite_odd_files(void);
 void suite_understood(void);
 void suite_formulas(void);
+void suite_scattered(void);
 void suite_terminal(void);
 void suite_reasoning(void);
 void suite_reuse(void);
