@@ -111,23 +111,32 @@ static enum then retry(struct chat *chat, char *argument)
 	return finish_answer(chat, last);
 }
 
+/* A path as it is typed: ~/ is the home folder.  NULL without memory. */
+static char *expand(const char *typed)
+{
+	const char *home = getenv("HOME");
+	char *path;
+
+	if (!home || strncmp(typed, "~/", 2) != 0)
+		return strdup(typed);
+	path = malloc(strlen(home) + strlen(typed));
+	if (path)
+		stpcpy(stpcpy(path, home), typed + 1);
+	return path;
+}
+
 /* The file that is named, or was before; NULL after a complaint. */
 static const char *choose_file(struct chat *chat, const char *argument)
 {
-	const char *home = getenv("HOME");
-	char *path = NULL;
-
-	if (!*argument && !chat->file)
+	if (*argument) {
+		free(chat->file);
+		chat->file = expand(argument);
+		if (!chat->file)
+			failf("out of memory");
+	} else if (!chat->file) {
 		failf("a file's name has to follow");
-	if (!*argument)
-		return chat->file;
-	if (home && !strncmp(argument, "~/", 2) ? asprintf(&path, "%s%s", home, argument + 1) < 0
-						: !(path = strdup(argument))) {
-		failf("out of memory");
-		return NULL;
 	}
-	free(chat->file);
-	return chat->file = path;
+	return chat->file;
 }
 
 static enum then save(struct chat *chat, char *argument)

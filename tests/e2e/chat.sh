@@ -384,10 +384,10 @@ out=$(cat "$scratch/answers")
 is "nothing else is in it" [ "$out" = "Answer 7" ]
 typed "a window that changes" "${talk[@]}" -m "$scratch/plain.gguf" <<'END'
 expect > 
-send hel
+send goo
 size 30 40
-expect hel
-send lo\n
+expect goo
+send d\n
 expect Hello, world.
 expect > 
 send \x04
