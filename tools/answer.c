@@ -254,7 +254,7 @@ static int take_token(const struct run *r, struct stoker_decoder *decoder, struc
 	int ret;
 
 	name[n < sizeof(name) ? n : 0] = 0;
-	if (!splitter_knows(name)) {
+	if (!splitter_knows(name, !stoker_token_text(r->vocabulary, token, 0, NULL, 0))) {
 		ret = stoker_decoder_push(decoder, token, &text, &bytes);
 		if (ret < 0)
 			return ret;
@@ -288,8 +288,8 @@ static bool ends_turn(const struct conversation *c, uint32_t token)
 	if (stoker_vocabulary_is_end(c->run->vocabulary, token))
 		return true;
 	n = stoker_token_text(c->run->vocabulary, token, 1, name, sizeof(name));
-	return c->end_of_turn && n == strlen(c->end_of_turn) && n <= sizeof(name) &&
-	       !memcmp(name, c->end_of_turn, n);
+	return c->end_of_turn && !splitter_knows(c->end_of_turn, true) &&
+	       n == strlen(c->end_of_turn) && n <= sizeof(name) && !memcmp(name, c->end_of_turn, n);
 }
 
 /* A token after the other, as stoker_generate() does it, but for marks: those it wouldn't tell. */

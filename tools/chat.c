@@ -54,7 +54,7 @@ static enum then set_system(struct chat *chat, char *argument)
 		      stderr);
 		return GO_ON;
 	}
-	if (!messages_set_system(m, argument)) {
+	if (!messages_set_system(m, strcmp(argument, "-") ? argument : "")) {
 		failf("out of memory");
 		return complain(chat);
 	}
@@ -185,7 +185,8 @@ static enum then quit(struct chat *chat, char *argument)
 
 static const struct command commands[] = {
 	{ "help", NULL, "print this", help },
-	{ "system", "TEXT", "tell the model what it is to be; alone: show that", set_system },
+	{ "system", "TEXT", "tell the model what it is to be, - nothing; alone: show that",
+	  set_system },
 	{ "clear", NULL, "forget the conversation, but not the system message", clear },
 	{ "retry", NULL, "answer the last turn once more", retry },
 	{ "save", "FILE", "write the conversation as JSON", save },

@@ -14,9 +14,11 @@
 
 enum { MAX_SPACE = 256 }; /* white space kept back until it is known what follows */
 
-/* @header follows the tag that opens and belongs to it. */
+/* @header follows the tag that opens and belongs to it.  @answer: these stand around an answer, but
+ * only behind reasoning. */
 struct pair {
 	const char *open, *close, *header;
+	bool answer;
 };
 
 static const struct pair pairs[] = {
@@ -26,6 +28,8 @@ static const struct pair pairs[] = {
 	{ "<reasoning>", "</reasoning>" },
 	{ "<seed:think>", "</seed:think>" },
 	{ "<longcat_think>", "</longcat_think>" },
+	{ "<mm:think>", "</mm:think>" },
+	{ "<think:opensource>", "</think:opensource>" },
 	{ "[THINK]", "[/THINK]" },
 	{ "<|START_THINKING|>", "<|END_THINKING|>" },
 	{ "<|begin_of_thought|>", "<|end_of_thought|>" },
@@ -33,14 +37,17 @@ static const struct pair pairs[] = {
 	{ "<|think|>", "<|end|>" },
 	{ "<|channel>", "<channel|>", "thought" },
 	{ "<unused94>", "<unused95>", "thought" },
+	{ "Here are my reasoning steps:", "[BEGIN FINAL RESPONSE]" },
 	{ "\xe2\x97\x81think\xe2\x96\xb7", "\xe2\x97\x81/think\xe2\x96\xb7" },
+	{ "<answer>", "</answer>", .answer = true },
+	{ "<response>", "</response>", .answer = true },
 };
 
 enum { PAIRS = sizeof(pairs) / sizeof(*pairs) };
 
 enum state {
 	BEGIN,	/* of the answer, or of reasoning: nothing but white space so far */
-	THINK,	/* within a pair of tags */
+	INSIDE, /* of a pair of tags */
 	ANSWER, /* to the end */
 	HEADER, /* of a message: who speaks, to whom, on what channel */
 	BODY,	/* of a message */
@@ -51,6 +58,7 @@ struct splitter {
 	void *context;
 	enum state state;
 	const struct pair *pair;
+	bool thought;	/* reasoning has ended */
 	bool trim;	/* white space that comes next is not part of the text */
 	bool header;	/* of the pair, may come next */
 	enum part body; /* which part a message's body is */
@@ -98,17 +106,18 @@ static int settle(struct splitter *s, enum part part, size_t bytes)
 	return ret;
 }
 
-static void begin_reasoning(struct splitter *s, const struct pair *pair)
+static void begin_pair(struct splitter *s, const struct pair *pair)
 {
-	s->state = THINK;
+	s->state = INSIDE;
 	s->pair = pair;
 	s->trim = true;
 	s->header = pair->header != NULL;
 }
 
-static void end_reasoning(struct splitter *s)
+static void end_pair(struct splitter *s)
 {
 	s->state = BEGIN;
+	s->thought = true;
 	s->trim = true;
 }
 
@@ -121,9 +130,11 @@ static bool step_begin(struct splitter *s, bool final, int *ret)
 	for (size_t i = 0; i < PAIRS; i++) {
 		const size_t n = strlen(pairs[i].open);
 
+		if (pairs[i].answer && !s->thought)
+			continue;
 		if (rest >= n && !memcmp(s->held + space, pairs[i].open, n)) {
 			drop(s, space + n);
-			begin_reasoning(s, &pairs[i]);
+			begin_pair(s, &pairs[i]);
 			return true;
 		}
 		open = open || (rest && rest < n && !memcmp(s->held + space, pairs[i].open, rest));
@@ -138,9 +149,8 @@ static bool step_begin(struct splitter *s, bool final, int *ret)
 	return false;
 }
 
-/* How many bytes of reasoning are settled: neither a part of the closing tag nor space before it.
- */
-static size_t settled_reasoning(const struct splitter *s)
+/* How many bytes are settled: neither a part of the closing tag nor white space before it. */
+static size_t settled_inside(const struct splitter *s)
 {
 	const size_t most = strlen(s->pair->close) - 1;
 	size_t keep = s->length < most ? s->length : most, rest;
@@ -167,8 +177,9 @@ static bool skip_header(struct splitter *s, bool final)
 	return true;
 }
 
-static bool step_think(struct splitter *s, bool final, int *ret)
+static bool step_inside(struct splitter *s, bool final, int *ret)
 {
+	const enum part part = s->pair->answer ? PART_ANSWER : PART_REASONING;
 	const size_t n = strlen(s->pair->close);
 	const char *end;
 
@@ -181,17 +192,17 @@ static bool step_think(struct splitter *s, bool final, int *ret)
 	s->trim = false;
 	end = memmem(s->held, s->length, s->pair->close, n);
 	if (!end) {
-		*ret = settle(s, PART_REASONING,
+		*ret = settle(s, part,
 			      final ? without_trailing_space(s->held, s->length)
-				    : settled_reasoning(s));
+				    : settled_inside(s));
 		return false;
 	}
 	const size_t before = (size_t)(end - s->held);
 	const size_t text = without_trailing_space(s->held, before);
 
-	*ret = settle(s, PART_REASONING, text);
+	*ret = settle(s, part, text);
 	drop(s, before - text + n);
-	end_reasoning(s);
+	end_pair(s);
 	return !*ret;
 }
 
@@ -215,8 +226,8 @@ static int advance(struct splitter *s, bool final)
 		more = false;
 		if (s->state == BEGIN)
 			more = step_begin(s, final, &ret);
-		else if (s->state == THINK)
-			more = step_think(s, final, &ret);
+		else if (s->state == INSIDE)
+			more = step_inside(s, final, &ret);
 		else if (s->state == HEADER)
 			take_header(s);
 		else
@@ -274,7 +285,7 @@ static void take_message_mark(struct splitter *s, const char *name)
 	}
 }
 
-bool splitter_knows(const char *name)
+bool splitter_knows(const char *name, bool control)
 {
 	static const char *const marks[] = { "<|start|>",   "<|begin|>",   "<|channel|>",
 					     "<|message|>", "<|content|>", "<|end|>" };
@@ -282,7 +293,7 @@ bool splitter_knows(const char *name)
 	for (size_t i = 0; i < sizeof(marks) / sizeof(*marks); i++)
 		if (!strcmp(name, marks[i]))
 			return true;
-	for (size_t i = 0; i < PAIRS; i++)
+	for (size_t i = 0; control && i < PAIRS; i++)
 		if (!strcmp(name, pairs[i].open) || !strcmp(name, pairs[i].close))
 			return true;
 	return false;
@@ -292,20 +303,20 @@ int splitter_control(struct splitter *s, const char *name)
 {
 	int ret = 0;
 
-	if (s->state == THINK && !strcmp(name, s->pair->close)) {
+	if (s->state == INSIDE && !strcmp(name, s->pair->close)) {
 		ret = advance(s, true);
 		drop(s, s->length);
-		end_reasoning(s);
+		end_pair(s);
 		return ret;
 	}
-	for (size_t i = 0; s->state != THINK && i < PAIRS; i++)
+	for (size_t i = 0; s->state != INSIDE && i < PAIRS; i++)
 		if (!strcmp(name, pairs[i].open)) {
 			ret = advance(s, true);
 			drop(s, s->length);
-			begin_reasoning(s, &pairs[i]);
+			begin_pair(s, &pairs[i]);
 			return ret;
 		}
-	if (s->state == THINK)
+	if (s->state == INSIDE)
 		return 0;
 	ret = advance(s, s->state != BEGIN);
 	take_message_mark(s, name);
@@ -326,7 +337,7 @@ struct splitter *splitter_create(const char *opening, size_t bytes, part_functio
 		const size_t n = strlen(pairs[i].open);
 
 		if (end >= n && !memcmp(opening + end - n, pairs[i].open, n))
-			begin_reasoning(s, &pairs[i]);
+			begin_pair(s, &pairs[i]);
 	}
 	return s;
 }

@@ -25,8 +25,11 @@ void splitter_free(struct splitter *s);
 
 /* Text, in pieces of any size.  Nonzero: what @put returned, or -ENOMEM. */
 int splitter_text(struct splitter *s, const char *text, size_t bytes);
-/* Whether a token of this name marks reasoning or a channel. */
-bool splitter_knows(const char *name);
+/*
+ * Whether a token of this name is to be told by splitter_control().  Tags that aren't control
+ * tokens are text like any other, which a model may write in an answer.
+ */
+bool splitter_knows(const char *name, bool control);
 /* Such a token, spelled out; another one changes nothing. */
 int splitter_control(struct splitter *s, const char *name);
 /* No more text will come. */

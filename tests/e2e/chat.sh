@@ -114,6 +114,8 @@ chat plain '/help\n'
 is "help" has "$err" "/system TEXT"
 chat plain '/stats\nhi\n/stats\n'
 is "figures only of turns that ran" [ "$(grep -c "^text  *3 tokens" "$scratch/err") $(grep -c "no answer yet" "$scratch/err")" = "1 1" ]
+chat plain '/system Be brief.\nhi\n/system -\n/system\n'
+is "the system message is taken away" has "$err" "none was given"
 chat plain '/system Be brief.\nhi\n/system\n/clear\nho\n/retry\n/save '"$scratch"'/d.json\n'
 is "retry answers again" [ "$out" = "$hello"$'\n'"$hello"$'\n'"$hello" ]
 is "the system message stays, the rest is cleared" [ "$(grep -o '"content": .*"' "$scratch/d.json" | tr -d '\n')" = "\"content\": \"Be brief.\"\"content\": \"ho\"\"content\": \"$hello\"" ]
@@ -135,6 +137,10 @@ is "hidden reasoning" [ "$status $out$err" = $'0 Answer 7\nAnswer 7' ]
 chat think 'hi\n/save '"$scratch"'/e.json\n'
 is "reasoning is kept apart" grep -qF '"reasoning_content": "secret thought"' "$scratch/e.json"
 
+# a tag in the middle of an answer is what the answer is about
+"$scripted" "$scratch/about.gguf" 256 "$scratch/chatml" '\n=The ~<think>~ tag~<|im_end|>'
+chat about 'hi\n'
+is "an answer about tags" [ "$status $out$err" = "0 The <think> tag" ]
 # longer than the context
 chat think "$(for i in 1 2 3 4 5 6 7 8; do printf 'question number %s\\n' $i; done)" --hide-reasoning --stats
 is "old turns give way" [ "$status $(grep -c '^Answer 7$' "$scratch/out")" = "0 8" ]

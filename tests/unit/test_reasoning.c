@@ -97,6 +97,12 @@ static void test_tags(void)
 	       "\xe2\x97\x81think\xe2\x96\xb7\xe4\xbd\xa0\xe2\x97\x81/"
 	       "think\xe2\x96\xb7\xe5\xa5\xbd",
 	       "\xe4\xbd\xa0", "\xe5\xa5\xbd");
+	expect("", "<mm:think>a</mm:think>b", "a", "b");
+	expect("<|begin_assistant|>\nHere are my reasoning steps:\n",
+	       "first\n[BEGIN FINAL RESPONSE]\nso", "first", "so");
+	expect("", "<think>a</think>\n<response>\nb\n</response>\n", "a", "b");
+	expect("", "<think>a</think><answer>b</ans</answer> c", "a", "b</ansc");
+	expect("", "<answer>b</answer>", "", "<answer>b</answer>");
 	expect("", "<unused94>thought\nhm<unused95>yes", "hm", "yes");
 	expect("", "\1<|channel>\2thought\nhm\1<channel|>\2yes", "hm", "yes");
 	expect("", "\1<|channel>\2though", "though", "");
