@@ -206,12 +206,15 @@ int print_json(FILE *out, struct json_object *object)
 }
 
 static struct stoker_session *volatile to_cancel;
+static const char *volatile to_remove;
 static volatile sig_atomic_t interrupts, last_signal;
 
 static void on_interrupt(int signal_number)
 {
 	last_signal = signal_number;
 	if (interrupts++) {
+		if (to_remove)
+			unlink(to_remove);
 		signal(signal_number, SIG_DFL);
 		raise(signal_number);
 	}
@@ -228,6 +231,11 @@ void cancel_on_interrupt(struct stoker_session *session)
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+}
+
+void remove_on_signal(const char *path)
+{
+	to_remove = path;
 }
 
 bool interrupted(void)

@@ -4,7 +4,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "progress.h"
 
 int open_device(const struct compute_options *c, struct stoker_device **device)
 {
@@ -17,9 +18,8 @@ int open_device(const struct compute_options *c, struct stoker_device **device)
 }
 
 struct bar {
-	const char *path;
-	double started;
-	bool terminal, shown;
+	const char *name;
+	struct progress line;
 };
 
 static int show_progress(void *context, uint64_t done, uint64_t total)
@@ -29,12 +29,9 @@ static int show_progress(void *context, uint64_t done, uint64_t total)
 
 	if (interrupted())
 		return 1;
-	if (!b->terminal || now_seconds() - b->started < 1)
-		return 0;
-	fprintf(stderr, "\rloading %s: %3.0f %%, %s of %s ", b->path,
-		100.0 * (double)done / (double)total, human_size(done, have),
-		human_size(total, all));
-	b->shown = true;
+	progress_show(&b->line, "loading: %3.0f %%, %s of %s, %s",
+		      100.0 * (double)done / (double)total, human_size(done, have),
+		      human_size(total, all), b->name);
 	return 0;
 }
 
@@ -57,9 +54,7 @@ int load_within(const struct compute_options *c, uint64_t budget, struct stoker_
 		struct stoker_gguf *gguf, const struct stoker_session_params *session,
 		struct stoker_model **model, struct stoker_error *err)
 {
-	struct bar bar = { .path = stoker_gguf_file(gguf, 0, NULL, NULL),
-			   .started = now_seconds(),
-			   .terminal = isatty(2) };
+	struct bar bar = { .name = file_name(stoker_gguf_file(gguf, 0, NULL, NULL)) };
 	struct stoker_model_params params = {
 		.progress = show_progress,
 		.context = &bar,
@@ -75,9 +70,9 @@ int load_within(const struct compute_options *c, uint64_t budget, struct stoker_
 		params.host_memory = parse_size(c->host_memory);
 	warn_of_holes(gguf);
 	cancel_on_interrupt(NULL);
+	progress_begin(&bar.line);
 	ret = stoker_model_load_gguf(device, gguf, &params, model, err);
-	if (bar.shown)
-		fputs("\r\033[K", stderr);
+	progress_end(&bar.line);
 	return ret;
 }
 

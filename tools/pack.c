@@ -4,12 +4,12 @@
  * matrices become tensors of their own, blk.0.ffn_gate.0.weight, blk.0.ffn_up.0.weight and so on,
  * in that order; all data is aligned to a drive's blocks.
  */
+#include "progress.h"
 #include "tool.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { BLOCK = 4096, COPY_BYTES = 1 << 22, PARTS_MAX = 4, LAYERS_MAX = 1024, EXPERTS_MAX = 4096 };
 
@@ -21,6 +21,7 @@ struct packing {
 	struct stoker_gguf_writer *out;
 	uint8_t *buffer;
 	uint64_t done, total;
+	struct progress line;
 	struct stoker_error err;
 };
 
@@ -96,9 +97,8 @@ static int copy(struct packing *p, const struct stoker_gguf_tensor *t, uint64_t 
 		    stoker_gguf_write(p->out, p->buffer, n, &p->err))
 			return fail(&p->err);
 		p->done += n;
-		if (isatty(2) && p->done / (64 << 20) != (p->done - n) / (64 << 20))
-			fprintf(stderr, "\r\033[Kpacking: %3.0f %%",
-				100.0 * (double)p->done / (double)p->total);
+		progress_show(&p->line, "packing: %3.0f %%, %s",
+			      100.0 * (double)p->done / (double)p->total, t->name);
 	}
 	return EXIT_OK;
 }
@@ -154,6 +154,7 @@ static int pack(struct packing *p)
 	const size_t count = stoker_gguf_tensor_count(p->in);
 	int status;
 
+	remove_on_signal(stoker_gguf_writer_part(p->out));
 	copy_keys(p->in, p->out, false);
 	stoker_gguf_put_alignment(p->out, BLOCK);
 	for (size_t i = 0; i < count; i++) {
@@ -163,6 +164,7 @@ static int pack(struct packing *p)
 		if (!is_expert(p->in, t))
 			stoker_gguf_put_tensor(p->out, t->name, t->format, t->dimensions, t->ne);
 	}
+	progress_begin(&p->line);
 	status = walk_experts(p, false);
 	for (size_t i = 0; i < count && !status; i++) {
 		const struct stoker_gguf_tensor *t = stoker_gguf_tensor(p->in, i);
@@ -172,8 +174,7 @@ static int pack(struct packing *p)
 	}
 	if (!status)
 		status = walk_experts(p, true);
-	if (isatty(2))
-		fputs("\r\033[K", stderr);
+	progress_end(&p->line);
 	return status;
 }
 
@@ -213,6 +214,7 @@ int verb_pack(int argc, char **argv)
 		status = fail(&p.err);
 	else
 		status = pack(&p);
+	remove_on_signal(NULL);
 	if (stoker_gguf_writer_finish(&p.out, status == EXIT_OK, &p.err) && !status)
 		status = fail(&p.err);
 	stoker_gguf_close(&in);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* stoker perplexity: how well a model predicts a text. */
+#include "progress.h"
 #include "tool.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
 
 struct perplexity {
 	struct compute_options compute;
@@ -67,9 +68,10 @@ static int score_text(const struct perplexity *p, struct stoker_session *session
 		      uint32_t *tokens, size_t count, bool begins, struct score *s)
 {
 	const size_t context = p->context, step = p->stride ? p->stride : context;
-	const double started = now_seconds();
+	struct progress line;
 	int status = EXIT_OK;
 
+	progress_begin(&line);
 	if (!p->stride && count < context)
 		return failf(
 			"%s: %zu tokens, one context needs %zu; --stride takes any text of two",
@@ -87,12 +89,10 @@ static int score_text(const struct perplexity *p, struct stoker_session *session
 			tokens[begin] = (uint32_t)stoker_vocabulary_bos(v);
 		status = score_window(session, info, v, tokens + begin, end - begin, scored, s);
 		tokens[begin] = first;
-		if (isatty(2) && now_seconds() - started > 1)
-			fprintf(stderr, "\r%zu of %zu tokens, perplexity %.4f ", end, count,
-				exp(s->nats / (double)s->tokens));
+		progress_show(&line, "%zu of %zu tokens, perplexity %.4f", end, count,
+			      exp(s->nats / (double)s->tokens));
 	}
-	if (isatty(2))
-		fputs("\r\033[K", stderr);
+	progress_end(&line);
 	if (!status && !s->tokens)
 		status = failf("%s: too short: %zu tokens", p->file, count);
 	return status;
@@ -118,6 +118,17 @@ static int report(const struct perplexity *p, const struct score *s, double seco
 	json_object_object_add(root, "bytes", json_object_new_int64((int64_t)s->bytes));
 	json_object_object_add(root, "seconds", json_object_new_double(seconds));
 	return print_json(stdout, root);
+}
+
+static char *read_text(const char *path, size_t *bytes)
+{
+	char *text = read_file(path, bytes);
+
+	if (!text || *bytes)
+		return text;
+	failf("%s: there is no text", strcmp(path, "-") ? path : "standard input");
+	free(text);
+	return NULL;
 }
 
 int verb_perplexity(int argc, char **argv)
@@ -173,7 +184,7 @@ int verb_perplexity(int argc, char **argv)
 		return fail(&err);
 	status = load_vocabulary(gguf, p.pre, &v);
 	if (!status) {
-		text = read_file(p.file, &bytes);
+		text = read_text(p.file, &bytes);
 		status = text ? open_device(&p.compute, &device) : EXIT_FAILED;
 	}
 	if (!status)

@@ -8,6 +8,7 @@
  *
  * since a layer's experts that are there are computed while the others load.
  */
+#include "progress.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -117,8 +118,10 @@ static int decode(struct plan *p, struct stoker_session *s, double *measured)
 	struct stoker_error err = { "the model gives no finite logits" };
 	uint32_t token = 1;
 	uint64_t counted = 0, misses = 0;
+	struct progress line;
 	int ret;
 
+	progress_begin(&line);
 	if (!compute)
 		return failf("out of memory");
 	ret = stoker_sampler_create(&sampling, &sampler, &err);
@@ -141,12 +144,10 @@ static int decode(struct plan *p, struct stoker_session *s, double *measured)
 			misses += p->paging.misses - before.misses;
 			p->miss_seconds += p->paging.store_seconds - before.store_seconds;
 		}
-		if (isatty(2))
-			fprintf(stderr, "\rmeasuring: token %llu of %llu",
-				(unsigned long long)i + 1, (unsigned long long)p->tokens);
+		progress_show(&line, "measuring: token %llu of %llu", (unsigned long long)i + 1,
+			      (unsigned long long)p->tokens);
 	}
-	if (isatty(2))
-		fputs("\r\033[K", stderr);
+	progress_end(&line);
 	if (!ret) {
 		qsort(compute, counted, sizeof(*compute), ascending);
 		p->compute_seconds = compute[counted / 2];

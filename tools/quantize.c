@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* stoker quantize: a model in another tensor format. */
+#include "progress.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -165,9 +166,16 @@ static int convert_chunk(const struct work *whole, size_t values, unsigned threa
 	return failed;
 }
 
+/* How far all of it is. */
+struct position {
+	struct progress line;
+	size_t tensor, tensors;
+	uint64_t done, all; /* bytes of the input */
+};
+
 static int write_tensor(const struct stoker_gguf *in, const struct stoker_gguf_tensor *t,
 			const struct stoker_format *to, struct stoker_gguf_writer *out,
-			unsigned threads, struct stoker_error *err)
+			unsigned threads, struct position *p, struct stoker_error *err)
 {
 	const uint64_t total = t->ne[0] * t->ne[1] * t->ne[2] * t->ne[3];
 	const uint64_t chunk = total < CHUNK_VALUES ? total : CHUNK_VALUES;
@@ -185,10 +193,17 @@ static int write_tensor(const struct stoker_gguf *in, const struct stoker_gguf_t
 	for (uint64_t at = 0; at < total && !ret; at += chunk) {
 		const uint64_t n = total - at < chunk ? total - at : chunk;
 
-		ret = stoker_gguf_read(in, t, stoker_format_bytes(t->format, at), src,
-				       stoker_format_bytes(t->format, n), err);
+		if (interrupted())
+			ret = -ECANCELED;
+		else
+			ret = stoker_gguf_read(in, t, stoker_format_bytes(t->format, at), src,
+					       stoker_format_bytes(t->format, n), err);
 		if (ret)
 			break;
+		p->done += stoker_format_bytes(t->format, n);
+		progress_show(&p->line, "quantizing: %3.0f %%, tensor %zu of %zu, %s",
+			      100.0 * (double)p->done / (double)p->all, p->tensor, p->tensors,
+			      t->name);
 		if (to == t->format) {
 			ret = stoker_gguf_write(out, src, stoker_format_bytes(to, n), err);
 			continue;
@@ -223,7 +238,9 @@ static int quantize(const struct stoker_gguf *in, struct stoker_gguf_writer *out
 	const size_t count = stoker_gguf_tensor_count(in);
 	const bool tied = !stoker_gguf_find_tensor(in, "output.weight");
 	const uint32_t layers = layer_count(in);
+	struct position p = { .tensors = count };
 	struct stoker_error err = { "out of memory" };
+	int ret = 0;
 
 	copy_keys(in, out, true);
 	stoker_gguf_put_u32(out, "general.quantization_version", 2);
@@ -233,20 +250,16 @@ static int quantize(const struct stoker_gguf *in, struct stoker_gguf_writer *out
 
 		stoker_gguf_put_tensor(out, t->name, choose(r, t, layers, tied), t->dimensions,
 				       t->ne);
+		p.all += t->bytes;
 	}
-	for (size_t i = 0; i < count; i++) {
-		const struct stoker_gguf_tensor *t = stoker_gguf_tensor(in, i);
+	progress_begin(&p.line);
+	for (; p.tensor < count && !ret;) {
+		const struct stoker_gguf_tensor *t = stoker_gguf_tensor(in, p.tensor++);
 
-		if (isatty(2))
-			fprintf(stderr, "\r\033[K%zu of %zu: %s ", i + 1, count, t->name);
-		if (interrupted())
-			return EXIT_INTERRUPTED;
-		if (write_tensor(in, t, choose(r, t, layers, tied), out, threads, &err))
-			return fail(&err);
+		ret = write_tensor(in, t, choose(r, t, layers, tied), out, threads, &p, &err);
 	}
-	if (isatty(2))
-		fputs("\r\033[K", stderr);
-	return EXIT_OK;
+	progress_end(&p.line);
+	return ret == -ECANCELED ? EXIT_INTERRUPTED : ret ? fail(&err) : EXIT_OK;
 }
 
 int verb_quantize(int argc, char **argv)
@@ -297,7 +310,9 @@ int verb_quantize(int argc, char **argv)
 		return fail(&err);
 	}
 	warn_of_holes(in);
+	remove_on_signal(stoker_gguf_writer_part(out));
 	status = quantize(in, out, &recipe, (unsigned)threads);
+	remove_on_signal(NULL);
 	if (stoker_gguf_writer_finish(&out, status == EXIT_OK, &err) && !status)
 		status = fail(&err);
 	stoker_gguf_close(&in);

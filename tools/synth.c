@@ -3,6 +3,7 @@
  * stoker synth: a model with random weights.  Rows are put together from a pool of encoded blocks,
  * so that files larger than memory are written as fast as the drive takes them.
  */
+#include "progress.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -27,6 +28,7 @@ struct builder {
 	uint8_t *pool, *chunk;
 	bool data; /* second pass: write data instead of rows of the table */
 	int ret;
+	struct progress line;
 	struct stoker_error err;
 };
 
@@ -127,12 +129,11 @@ static void tensors(struct builder *b)
 			matrix(b, s->width, s->ff, 1, NAME("ffn_up"));
 			matrix(b, s->ff, s->width, 1, NAME("ffn_down"));
 		}
-		if (b->data && isatty(2))
-			fprintf(stderr, "\rlayer %u of %u ", i + 1, (unsigned)s->layers);
+		if (b->data)
+			progress_show(&b->line, "layer %u of %u", i + 1, (unsigned)s->layers);
 	}
 #undef NAME
-	if (b->data && isatty(2))
-		fputs("\r\033[K", stderr);
+	progress_end(&b->line);
 }
 
 /*
@@ -283,6 +284,7 @@ static int write_model(const struct synth *s, const char *path)
 			status = failf("out of memory");
 		tensors(&b);
 		b.data = true;
+		progress_begin(&b.line);
 		if (!status)
 			tensors(&b);
 		if (b.ret == -ECANCELED)

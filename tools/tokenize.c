@@ -100,6 +100,8 @@ int verb_tokenize(int argc, char **argv)
 		text = read_file(file, &bytes);
 		status = text ? EXIT_OK : EXIT_FAILED;
 	}
+	if (!status && !bytes)
+		failf("%s: there is no text", strcmp(file, "-") ? file : "standard input");
 	if (!status && stoker_tokenize(v, text, bytes, special ? all : 0, &ids, &count, &err))
 		status = fail(&err);
 	if (!status)

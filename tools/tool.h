@@ -187,6 +187,8 @@ const char *human_size(uint64_t bytes, char out[16]);
 /* SIGINT cancels @session; a second one ends the process.  NULL restores the default. */
 void cancel_on_interrupt(struct stoker_session *session);
 bool interrupted(void);
+/* A file to be removed when a second signal ends the process; NULL: none any more. */
+void remove_on_signal(const char *path);
 /* The exit status that says which signal ended the program: 130 or 143. */
 int interrupt_status(void);
 

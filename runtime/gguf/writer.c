@@ -130,6 +130,11 @@ int stoker_gguf_writer_open(const char *path, struct stoker_gguf_writer **out,
 	return ret;
 }
 
+const char *stoker_gguf_writer_part(const struct stoker_gguf_writer *w)
+{
+	return w->part;
+}
+
 void stoker_gguf_put_alignment(struct stoker_gguf_writer *w, uint32_t bytes)
 {
 	if (w->tensor_count || bytes < ALIGNMENT || bytes > ALIGNMENT_MAX || bytes & (bytes - 1)) {

@@ -151,5 +151,47 @@ for locale in C C.UTF-8 de_DE.UTF-8 tr_TR.UTF-8; do
 	expect 0 "" "$locale: names in any case" "${there[@]}" quantize $model "$scratch/q.gguf" mxfp4
 done
 
+expect 0 "there is no text" "tokenize without input" "$stoker" tokenize $model
+"$stoker" tokenize $model <&- >"$scratch/out" 2>"$scratch/err"
+if [ -z "$(tr -d '\n' <"$scratch/out")" ] && grep -q "no text" "$scratch/err"; then
+	ok "tokenize with a closed input"
+else
+	bad "tokenize with a closed input"
+fi
+expect 1 "there is no text" "perplexity without input" "$stoker" perplexity $model -f -
+expect 1 "there is no text" "perplexity of an empty file" "$stoker" perplexity $model -f /dev/null
+
+# --- signals while a file is written --------------------------------------------------------------
+"$stoker" synth --arch qwen3 --layers 1 --width 256 --heads 4 --experts 0 --used 0 --ff 256 --vocab 100000 --type F16 "$scratch/large.gguf" 2>"$scratch/err"
+# ended NAME STATUS SIGNAL...: sent together, in the middle of one tensor
+ended() {
+	local name=$1 wanted=$2 pid part=
+	shift 2
+	"$stoker" quantize "$scratch/large.gguf" "$scratch/ended.gguf" Q4_K -t 1 2>"$scratch/err" &
+	pid=$!
+	for _ in $(seq 200); do
+		part=$(find "$scratch" -name 'ended.gguf.*.part')
+		[ -n "$part" ] && break
+		sleep 0.01
+	done
+	kill -STOP $pid
+	for signal in "$@"; do kill -"$signal" $pid; done
+	kill -CONT $pid
+	wait $pid 2>/dev/null
+	local got=$?
+	if [ -n "$part" ] && [ $got = "$wanted" ] && [ -z "$(find "$scratch" -name 'ended.gguf*')" ]; then
+		ok "$name"
+	else
+		find "$scratch" -name 'ended.gguf*' >>"$scratch/err"
+		bad "$name (status $got)"
+	fi
+}
+ended "SIGTERM while quantizing" 143 TERM
+ended "Ctrl-C while quantizing" 130 INT
+ended "two signals while quantizing" 130 INT TERM
+# a leftover of a process with the same number, as in containers, is nobody's
+sh -c 'touch "$2.$$.part"; exec "$0" quantize "$1" "$2" Q8_0' "$stoker" $model "$scratch/again.gguf" 2>"$scratch/err"
+if [ -s "$scratch/again.gguf" ]; then ok "a leftover part"; else bad "a leftover part"; fi
+
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]

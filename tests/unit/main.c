@@ -172,6 +172,7 @@ static const struct {
 	{ "vectors", suite_vectors },
 	{ "bench", suite_bench },
 	{ "terminal", suite_terminal },
+	{ "progress", suite_progress },
 	{ "messages", suite_messages },
 	{ "reasoning", suite_reasoning },
 	{ "reuse", suite_reuse },

@@ -41,6 +41,7 @@ void suite_understood(void);
 void suite_formulas(void);
 void suite_scattered(void);
 void suite_terminal(void);
+void suite_progress(void);
 void suite_reasoning(void);
 void suite_reuse(void);
 void suite_messages(void);

@@ -220,6 +220,15 @@ struct stoker_gguf_writer;
 STOKER_API int stoker_gguf_writer_open(const char *path, struct stoker_gguf_writer **writer,
 				       struct stoker_error *err);
 
+/**
+ * stoker_gguf_writer_part() - where the data is until stoker_gguf_writer_finish()
+ *
+ * A program that is about to end without that call removes this file.
+ *
+ * Return: the path, which lives as long as the writer.
+ */
+STOKER_API const char *stoker_gguf_writer_part(const struct stoker_gguf_writer *w);
+
 /** stoker_gguf_put_u32() - add a metadata entry; failures are kept for stoker_gguf_writer_finish().
  */
 STOKER_API void stoker_gguf_put_u32(struct stoker_gguf_writer *w, const char *key, uint32_t value);
