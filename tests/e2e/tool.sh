@@ -224,6 +224,13 @@ if [ -e $demo ]; then
 	if "$stoker" run --device vulkan -m $demo -p "And God said" -n 30 --temp 0 -c 128 >"$scratch/vulkan" 2>"$scratch/err"; then
 		if [ "$plain" = "$(cat "$scratch/vulkan")" ]; then ok "Vulkan: the same text"; else bad "Vulkan: the same text"; fi
 		expect 1 "no statistics of shaders" "bench shaders where the driver has no statistics" "$stoker" bench shaders --device vulkan:llvmpipe
+		# a driver that can't start its threads doesn't say so
+		pids=/sys/fs/cgroup/pids/stoker-$$
+		if mkdir $pids 2>/dev/null && echo 1 >$pids/pids.max; then
+			expect 1 "no thread can be started" "Vulkan without threads" sh -c "echo \$\$ >$pids/cgroup.procs
+				exec $stoker run --device vulkan -m $demo -p x -n 1"
+			rmdir $pids
+		fi
 		expect 1 "no device \"juggler\"" "no such Vulkan device" "$stoker" run --device vulkan:juggler -m $demo -p x
 	elif grep -q "no driver\|no device\|isn't here" "$scratch/err"; then
 		skipped=$((skipped + 1))

@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/thread.h"
+
 /*
  * STOKER_VULKAN holds words for tests and bug reports, separated by commas:
  *	validate      the Khronos layer with synchronization validation; any message fails submit()
@@ -56,6 +58,8 @@ const char *vulkan_result_name(VkResult result)
 		return "no driver";
 	case VK_ERROR_TOO_MANY_OBJECTS:
 		return "too many objects";
+	case VK_ERROR_UNKNOWN:
+		return "the driver failed and doesn't say why";
 	default:
 		return "failed";
 	}
@@ -74,11 +78,31 @@ static int errno_of(VkResult result)
 	}
 }
 
+static void *end_at_once(void *nothing)
+{
+	return nothing;
+}
+
+/*
+ * Drivers start threads, and where they can't they say that something failed.  A container's limit
+ * of processes is the usual cause.
+ */
+static const char *thread_hint(void)
+{
+	pthread_t thread;
+
+	if (stoker_thread_create(&thread, end_at_once, NULL))
+		return ": no thread can be started, a limit of processes (pids.max, ulimit -u) is "
+		       "reached";
+	pthread_join(thread, NULL);
+	return "";
+}
+
 int vulkan_fail_named(const char *name, VkResult result, const char *doing,
 		      struct stoker_error *err)
 {
-	return stoker_fail(err, errno_of(result), "%s: %s: %s (VkResult %d)", name, doing,
-			   vulkan_result_name(result), (int)result);
+	return stoker_fail(err, errno_of(result), "%s: %s: %s (VkResult %d)%s", name, doing,
+			   vulkan_result_name(result), (int)result, thread_hint());
 }
 
 static VkBool32 VKAPI_PTR on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
@@ -122,10 +146,11 @@ static int load(const VkInstanceCreateInfo *info, VkInstance *instance, struct s
 		return 0;
 	*instance = VK_NULL_HANDLE;
 	return stoker_fail(err, result == VK_ERROR_INCOMPATIBLE_DRIVER ? -ENODEV : -EIO,
-			   "vulkan: creating an instance: %s%s", vulkan_result_name(result),
+			   "vulkan: creating an instance: %s%s%s", vulkan_result_name(result),
 			   result == VK_ERROR_INCOMPATIBLE_DRIVER
 				   ? " (package mesa-vulkan-drivers has some)"
-				   : "");
+				   : "",
+			   thread_hint());
 }
 
 int vulkan_instance_open(struct vulkan_instance *i, enum vulkan_validation validation,
