@@ -308,14 +308,15 @@ static int read_order(const struct reading *r)
 			   stoker_gguf_file(r->gguf, 0, NULL, NULL), full, inner.message);
 }
 
-/* Peers write 0 or -1 for all candidates, 0 for no penalty, -1 for the whole context. */
+/* Files have 0 or -1 for all candidates, 0 for no penalty, -1 or more than enough for the context.
+ */
 static int read_counts(const struct reading *r)
 {
 	struct stoker_sampler_params *p = r->params;
 	int64_t k = p->top_k, last = p->repeat_last, mirostat = p->mirostat;
 
 	if (read_count(r, "top_k", -1, INT32_MAX, &k) ||
-	    read_count(r, "penalty_last_n", -1, MAX_LAST, &last) ||
+	    read_count(r, "penalty_last_n", -1, INT32_MAX, &last) ||
 	    read_count(r, "mirostat", 0, 2, &mirostat))
 		return -EINVAL;
 	p->top_k = (uint32_t)MAX(k, 0);
@@ -323,7 +324,7 @@ static int read_counts(const struct reading *r)
 	if (!last && p->repeat_last)
 		p->repeat_penalty = 1;
 	else
-		p->repeat_last = last < 0 ? UINT32_MAX : (uint32_t)last;
+		p->repeat_last = last < 0 || last > MAX_LAST ? UINT32_MAX : (uint32_t)last;
 	return 0;
 }
 

@@ -20,7 +20,8 @@ printf '%s' "$chatml" >"$scratch/chatml"
 "$scripted" "$scratch/end.gguf" 256 "$scratch/chatml" +add_eos '\n=Hello, ~world. ~42 😀~<|im_end|>' 'a=b~c~d'
 "$scripted" "$scratch/long.gguf" 512 "$scratch/chatml" '\n=<think>~a ~b ~c ~d ~e ~f ~</think>~ Answer 7~<|im_end|>'
 "$scripted" "$scratch/seed.gguf" 512 "$scratch/chatml" '\n=<seed:think>~a ~b ~c ~d ~</seed:think>~ Answer 7~<|im_end|>'
-"$scripted" "$scratch/opens.gguf" 512 "$scratch/chatml" '\n=a ~b ~c ~</think>~ Answer 7~<|im_end|>' 'x=<think>'
+printf '%s' "${chatml/assistant\\n/assistant\\n<think>\\n}" >"$scratch/opens"
+"$scripted" "$scratch/opens.gguf" 512 "$scratch/opens" '\n=a ~b ~c ~</think>~ Answer 7~<|im_end|>' 'x=<think>'
 "$scripted" "$scratch/hot.gguf" 512 "$scratch/chatml" +temp=1000 +top_p=1 +min_p=0 '\n=Hello, ~world. ~42 😀~<|im_end|>'
 "$scripted" "$scratch/wrong.gguf" 512 "$scratch/chatml" +temp=-1 '\n=Hello, ~world. ~42 😀~<|im_end|>'
 
@@ -76,6 +77,13 @@ chat long 'hi\nagain\n/retry\n' --reasoning-budget 2 --reasoning-budget-message 
 is "three answers with a budget each" [ "$status $out" = "0 Answer 7"$'\n'"Answer 7"$'\n'"Answer 7" ]
 is "what is said before the end" [ "$(grep -o 'enough\.' <<<"$err" | wc -l)" = 3 ]
 is "no more than the budget" lacks "$err" "c"
+chat opens 'hi\n/retry\n' --reasoning-budget 2
+is "reasoning that the template begins" [ "$status $out" = "0 Answer 7"$'\n'"Answer 7" ]
+is "it has the budget each time" [ "$(grep -c '^a b *$' <<<"$err") $(grep -c c <<<"$err")" = "2 0" ]
+chat opens 'hi\n' --reasoning-budget 0
+is "none at all" [ "$status $out$err" = "0 Answer 7" ]
+chat plain 'say <think>\n' --reasoning-budget 0
+is "a tag that somebody types begins nothing" [ "$status $out$err" = "0 $hello" ]
 "$stoker" run -m "$scratch/opens.gguf" -p $'x<think>\n' --reasoning-budget 1 --temp 0 -t 1 >"$scratch/out" 2>"$scratch/err"
 status=$? out=$(cat "$scratch/out")
 is "reasoning that the prompt begins" [ "$status $out" = $'0 x<think>\na </think> Answer 7' ]

@@ -517,7 +517,8 @@ PUT(put_share, stoker_gguf_put_f32(w, KEY "xtc_threshold", 1.5f))
 PUT(put_part, stoker_gguf_put_f32(w, KEY "top_k", 40.5f))
 PUT(put_many, stoker_gguf_put_u32(w, KEY "top_k", UINT32_MAX))
 PUT(put_third, stoker_gguf_put_u32(w, KEY "mirostat", 3))
-PUT(put_long, stoker_gguf_put_u32(w, KEY "penalty_last_n", 65537))
+PUT(put_long, stoker_gguf_put_u32(w, KEY "penalty_last_n", 1u << 31))
+PUT(put_context, stoker_gguf_put_u32(w, KEY "penalty_last_n", 131072))
 PUT(put_names, stoker_gguf_put_string(w, KEY "sequence", "top_k;best_of"))
 PUT(put_number, stoker_gguf_put_u32(w, KEY "sequence", 1))
 
@@ -536,7 +537,7 @@ static void test_model_defaults(void)
 		{ put_part, KEY "top_k is no whole number" },
 		{ put_many, KEY "top_k is 4294967295, limits -1 and" },
 		{ put_third, KEY "mirostat is 3, limits 0 and 2" },
-		{ put_long, KEY "penalty_last_n is 65537, limits -1 and 65536" },
+		{ put_long, KEY "penalty_last_n is 2147483648, limits -1 and" },
 		{ put_names, KEY "sequence: no sampler is called \"best_of\"" },
 		{ put_number, KEY "sequence is no text" },
 	};
@@ -552,6 +553,8 @@ static void test_model_defaults(void)
 	CU_ASSERT(p.repeat_penalty == 1.5f && p.xtc_threshold == 0.1f);
 	CU_ASSERT_EQUAL(model_defaults(put_none, &p, &err), 0);
 	CU_ASSERT(p.repeat_penalty == 1 && p.repeat_last == 64);
+	CU_ASSERT_EQUAL(model_defaults(put_context, &p, &err), 0);
+	CU_ASSERT_EQUAL(p.repeat_last, UINT32_MAX);
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
 		CU_ASSERT_EQUAL(model_defaults(wrong[i].put, &p, &err), -EINVAL);
 		CU_ASSERT_PTR_NOT_NULL(strstr(err.message, wrong[i].says));
