@@ -11,6 +11,7 @@ struct stoker_sampler {
 	struct stoker_sampler_params params;  /* settled; its pointers lead to nothing any more */
 	struct stoker_vocabulary *vocabulary; /* NULL: none */
 	struct stoker_logit_bias *biases;
+	size_t bias_count;
 	uint64_t random; /* state of the generator */
 	double mu;	 /* mirostat: the surprise that is let through, in bits */
 	struct history history;
@@ -41,16 +42,33 @@ static void destroy(struct stoker_sampler *s)
 	free(s);
 }
 
-static int copy_biases(struct stoker_sampler *s, const struct stoker_logit_bias *biases)
+static int copy_biases(struct stoker_sampler *s, const struct stoker_logit_bias *biases,
+		       size_t count)
 {
-	const size_t count = s->params.bias_count;
-
 	s->biases = calloc(count + 1, sizeof(*s->biases));
 	if (!s->biases)
 		return -ENOMEM;
 	if (count)
 		memcpy(s->biases, biases, count * sizeof(*biases));
+	s->bias_count = count;
 	return 0;
+}
+
+/* The caller's, and those of tokens that the file wants never to be sampled. */
+static int make_biases(struct stoker_sampler *s, const struct stoker_sampler_params *p)
+{
+	const struct stoker_vocabulary *v = p->vocabulary;
+	const uint32_t more = v ? v->suppressed_count : 0;
+	AUTO_FREE struct stoker_logit_bias *all = calloc(p->bias_count + more + 1, sizeof(*all));
+
+	if (!all)
+		return -ENOMEM;
+	if (p->bias_count)
+		memcpy(all, p->biases, p->bias_count * sizeof(*all));
+	for (uint32_t i = 0; i < more; i++)
+		all[p->bias_count + i] =
+			(struct stoker_logit_bias){ .token = v->suppressed[i], .bias = -INFINITY };
+	return copy_biases(s, all, p->bias_count + more);
 }
 
 int stoker_sampler_create(const struct stoker_sampler_params *params, struct stoker_sampler **out,
@@ -72,7 +90,7 @@ int stoker_sampler_create(const struct stoker_sampler_params *params, struct sto
 		return stoker_fail(err, -ENOMEM, "out of memory");
 	s->params = p;
 	s->vocabulary = p.vocabulary ? vocabulary_share(p.vocabulary) : NULL;
-	if (copy_biases(s, p.biases) || history_create(&s->history, &p))
+	if (make_biases(s, &p) || history_create(&s->history, &p))
 		ret = stoker_fail(err, -ENOMEM, "out of memory");
 	else
 		ret = reasoning_create(&s->reasoning, &p, err);
@@ -97,7 +115,8 @@ int stoker_sampler_clone(const struct stoker_sampler *from, struct stoker_sample
 	s->vocabulary = from->vocabulary ? vocabulary_share(from->vocabulary) : NULL;
 	s->random = from->random;
 	s->mu = from->mu;
-	if (copy_biases(s, from->biases) || history_clone(&s->history, &from->history) ||
+	if (copy_biases(s, from->biases, from->bias_count) ||
+	    history_clone(&s->history, &from->history) ||
 	    reasoning_clone(&s->reasoning, &from->reasoning)) {
 		stoker_sampler_free(&s);
 		return stoker_fail(err, -ENOMEM, "out of memory");
@@ -144,7 +163,7 @@ static void add_biases(struct stoker_sampler *s)
 {
 	struct candidates *c = &s->candidates;
 
-	for (size_t i = 0; i < s->params.bias_count; i++) {
+	for (size_t i = 0; i < s->bias_count; i++) {
 		const struct stoker_logit_bias *b = &s->biases[i];
 
 		if (b->token >= c->vocabulary)

@@ -392,6 +392,32 @@ static void name_end(struct stoker_vocabulary *v)
 	}
 }
 
+/* Padding and the like that a model gives logits by mistake. */
+static int load_suppressed(const struct loading *l)
+{
+	const char *name = "ggml.suppress_tokens";
+	const struct stoker_gguf_key *key = tokenizer_key(l, name);
+	struct stoker_vocabulary *v = l->v;
+
+	if (!key)
+		return 0;
+	if (key->type != STOKER_GGUF_ARRAY || !is_integer(key->element_type))
+		return wrong_kind(l, name, "a list of ids");
+	if (key->count > v->count)
+		return stoker_fail(l->err, -EINVAL, "%s: %u tokens, but tokenizer.%s has %llu",
+				   l->path, v->count, name, (unsigned long long)key->count);
+	v->suppressed = calloc(key->count + 1, sizeof(*v->suppressed));
+	if (!v->suppressed)
+		return stoker_fail(l->err, -ENOMEM, "%s: out of memory", l->path);
+	for (uint64_t i = 0; i < key->count; i++) {
+		const int64_t id = known_id(l, key, i);
+
+		if (id >= 0)
+			v->suppressed[v->suppressed_count++] = (uint32_t)id;
+	}
+	return 0;
+}
+
 static int check_template(const struct loading *l)
 {
 	const struct stoker_gguf_key *key = tokenizer_key(l, "chat_template");
@@ -419,6 +445,8 @@ int stoker_vocabulary_load_named(struct stoker_gguf *gguf, const char *pretokeni
 		ret = load_kind(&l);
 	if (!ret && specials_find(v))
 		ret = stoker_fail(err, -ENOMEM, "%s: out of memory", path);
+	if (!ret)
+		ret = load_suppressed(&l);
 	if (!ret)
 		ret = check_template(&l);
 	if (ret)
@@ -473,6 +501,7 @@ void stoker_vocabulary_free(struct stoker_vocabulary **vocabulary)
 	free(v->merges);
 	free(v->tokens);
 	free(v->specials);
+	free(v->suppressed);
 	for (size_t i = 0; i < v->warning_count; i++)
 		free(v->warnings[i]);
 	free(v);

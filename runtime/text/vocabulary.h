@@ -58,6 +58,8 @@ struct stoker_vocabulary {
 	uint32_t special_count;
 	uint32_t specials_from[257]; /* the first one that begins with this byte or a later one */
 	size_t longest;		     /* token in bytes, no more than MAX_SPELLING */
+	uint32_t *suppressed;	     /* tokens that are never sampled */
+	uint32_t suppressed_count;
 	int64_t bos, eos, unknown, separator;
 	bool add_bos, add_eos, add_space_prefix, ignore_merges, lowercase, strip_accents;
 	char *warnings[MAX_WARNINGS];

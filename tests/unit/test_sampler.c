@@ -596,4 +596,5 @@ void suite_sampler(void)
 	TEST(test_reset_and_clone);
 	TEST(test_mirostat);
 	add_sampler_limits();
+	add_sampler_texts();
 }

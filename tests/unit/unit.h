@@ -26,6 +26,7 @@ void suite_ops(void);
 void suite_session(void);
 void suite_sampler(void);
 void add_sampler_limits(void);
+void add_sampler_texts(void);
 void add_fallback(void);
 void suite_promises(void);
 void suite_fork(void);

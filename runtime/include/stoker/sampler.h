@@ -138,8 +138,9 @@ enum stoker_reasoning_state {
  * @bias_count: at most 65536
  * @stages: which, in which order, up to STOKER_STAGE_NONE; none: all in the usual order.  Each at
  *	most once
- * @vocabulary: for dry's breakers, for reasoning, and so that no token beyond it is chosen: rows of
- *	logits may be longer.  May be NULL without the former two; the sampler keeps it alive
+ * @vocabulary: for dry's breakers, for reasoning, and so that no token is chosen that lies beyond
+ *	it, as rows of logits may be longer, or that the file suppresses.  May be NULL without the
+ *	former two; the sampler keeps it alive
  * @reasoning: NULL: none
  *
  * What the other pointers lead to is copied.  All numbers are finite, shares from 0
