@@ -44,6 +44,9 @@ void load_common(struct stoker_model *m)
 			   "tokenizer.ggml.tokens has %llu entries, token_embd.weight %u rows",
 			   (unsigned long long)tokens->count, m->vocabulary);
 	model_weight(m, &m->token_embd, REQUIRED, m->embedding, m->vocabulary, 1, "token_embd");
+	if (m->token_embd.bias || m->token_embd.scale) /* rows are looked up */
+		model_fail(m, -ENOTSUP, "tensor token_embd.%s isn't supported",
+			   m->token_embd.bias ? "bias" : "scale");
 	m->output_norm = model_vector(m, OPTIONAL, m->embedding, "output_norm.weight");
 	/* as the lfm2 family calls it; others have a norm of the embeddings by that name */
 	if (!m->output_norm && !strncmp(m->architecture->name, "lfm2", 4))

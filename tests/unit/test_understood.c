@@ -216,6 +216,79 @@ static struct stoker_model_info info_of(const struct tiny *t)
 	return info;
 }
 
+/* A bias or a scale beside a matrix changes the logits on each device, or the file is refused. */
+static void count_beside(const struct tiny *plain, const char *stem, uint64_t bias, uint64_t scale)
+{
+	AUTO_FREE float *before = NULL;
+	struct stoker_error err;
+
+	tiny_write(tiny_path(), plain);
+	before = tiny_logits(tiny_path(), 7, STOKER_MEMORY_MAX, true, &err);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(before);
+	for (int is_scale = 0; is_scale < 2; is_scale++) {
+		char name[64];
+		const struct tiny_tensor extra = { name,
+						   { is_scale ? scale : bias,
+						     !is_scale && scale > 1 ? scale : 1 },
+						   is_scale ? 2 : 0 };
+		struct tiny t = *plain;
+
+		snprintf(name, sizeof(name), "%s.%s", stem, is_scale ? "scale" : "bias");
+		t.tensors = &extra;
+		t.tensor_count = 1;
+		tiny_write(tiny_path(), &t);
+		AUTO_FREE float *after = tiny_logits(tiny_path(), 7, STOKER_MEMORY_MAX, true, &err);
+
+		if (!after) {
+			CU_ASSERT_PTR_NOT_NULL(strstr(err.message, name));
+			continue;
+		}
+		if (!memcmp(before, after, TINY_ROWS * sizeof(*after))) {
+			printf("\n    %s: %s changes nothing", plain->architecture, name);
+			CU_FAIL("a tensor is taken and not computed with");
+		}
+	}
+	unlink(tiny_path());
+}
+
+static void test_what_is_beside_a_matrix(void)
+{
+	static const struct {
+		const char *stem;
+		uint64_t bias, scale;
+	} dense[] = {
+		{ "token_embd", TINY_ROWS, 1 },
+		{ "output", TINY_ROWS, 1 },
+		{ "blk.0.attn_q", 64, 1 },
+		{ "blk.0.attn_k", 32, 1 },
+		{ "blk.0.attn_v", 32, 1 },
+		{ "blk.0.attn_output", 64, 1 },
+		{ "blk.0.ffn_gate", TINY_HIDDEN, 1 },
+		{ "blk.0.ffn_up", TINY_HIDDEN, 1 },
+		{ "blk.0.ffn_down", 64, 1 },
+	}, experts[] = {
+		{ "blk.0.ffn_gate_inp", 4, 1 },
+		{ "blk.0.ffn_gate_exps", 32, 4 },
+		{ "blk.0.ffn_up_exps", 32, 4 },
+		{ "blk.0.ffn_down_exps", 64, 4 },
+	}, latent[] = {
+		{ "blk.0.attn_q", 64, 1 },
+		{ "blk.0.attn_kv_a_mqa", 40, 1 },
+		{ "blk.0.attn_k_b", 32, 4 },
+		{ "blk.0.attn_v_b", 16, 4 },
+	};
+	const struct tiny a = { .architecture = "llama", .layers = 2 };
+	const struct tiny b = { .architecture = "llama", .layers = 2, .experts = 4 };
+	const struct tiny c = { .architecture = "deepseek2", .layers = 2, .latent = true };
+
+	for (size_t i = 0; i < ARRAY_SIZE(dense); i++)
+		count_beside(&a, dense[i].stem, dense[i].bias, dense[i].scale);
+	for (size_t i = 0; i < ARRAY_SIZE(experts); i++)
+		count_beside(&b, experts[i].stem, experts[i].bias, experts[i].scale);
+	for (size_t i = 0; i < ARRAY_SIZE(latent); i++)
+		count_beside(&c, latent[i].stem, latent[i].bias, latent[i].scale);
+}
+
 /* Pictures and drafts take no memory, between the others or behind them. */
 static void test_unused_takes_no_memory(void)
 {
@@ -314,6 +387,7 @@ void suite_understood(void)
 	TEST(test_drafts);
 	TEST(test_keys);
 	TEST(test_keys_of_experts);
+	TEST(test_what_is_beside_a_matrix);
 	TEST(test_unused_takes_no_memory);
 	TEST(test_kinds);
 	TEST(test_nul_in_the_architecture);
