@@ -81,7 +81,7 @@ struct sampling_options {
 	{ "dry-penalty-last-n", 0, OPTION_UINT, &(s)->dry_last, "N",                               \
 	  "in how many tokens to look for repetitions (64), 0: none" },                            \
 	{ "dry-sequence-breaker", 0, OPTION_LIST, &(s)->breakers, "TEXT",                          \
-	  "repetitions end at this, in place of newline : \" *; may be given several times; none" },\
+	  "repetitions end at this, not at newline : \" *; may be given several times; or none" },  \
 	{ "mirostat", 0, OPTION_UINT, &(s)->mirostat, "N",                                         \
 	  "sample by mirostat 1 or 2 instead of all but temperature (0: off)" },                   \
 	{ "mirostat-ent", 0, OPTION_FLOAT, &(s)->mirostat_tau, "X",                                \
