@@ -131,6 +131,18 @@ static char *read_text(const char *path, size_t *bytes)
 	return NULL;
 }
 
+static struct stoker_model_info info_of(const struct stoker_model *model,
+					const struct stoker_vocabulary *v)
+{
+	struct stoker_model_info info;
+
+	stoker_model_info(model, &info);
+	/* rows that pad the model's are no tokens, and never sampled */
+	if (info.vocabulary > stoker_vocabulary_size(v))
+		info.vocabulary = stoker_vocabulary_size(v);
+	return info;
+}
+
 int verb_perplexity(int argc, char **argv)
 {
 	struct perplexity p = { .context = 512 };
@@ -196,7 +208,7 @@ int verb_perplexity(int argc, char **argv)
 	if (!status) {
 		const double started = now_seconds();
 
-		stoker_model_info(model, &info);
+		info = info_of(model, v);
 		cancel_on_interrupt(session);
 		status = score_text(&p, session, &info, v, tokens, count,
 				    count && stoker_vocabulary_bos(v) == tokens[0], &s);
