@@ -424,7 +424,7 @@ static void settle_keys(struct parser *p, size_t first)
 static int check_magic(struct parser *p)
 {
 	const uint64_t bytes = MIN(p->file->bytes, (uint64_t)FOREIGN_LOOK);
-	const uint8_t *head = take(p, bytes, "beginning");
+	const uint8_t *head = bytes ? take(p, bytes, "beginning") : NULL;
 	char what[160];
 
 	if (p->failed)
