@@ -26,7 +26,7 @@ enum {
 	TRIAL_NS = 200000, /* credit of a worker that comes back */
 	RUN_NS = 1000,	   /* what sharing a run costs, */
 	WAKE_NS = 50000,   /* and waking a worker, which may then spin in vain */
-	ASIDE_MAX_NS = 200000000,
+	ASIDE_MAX_NS = 400000000,
 };
 
 /* What a gate says; the worker sleeps on it, or the caller that waits for the worker. */
