@@ -83,7 +83,7 @@ static const uint8_t *take(struct parser *p, uint64_t n, const char *what)
 		}
 	}
 	p->at += n;
-	return f->head + p->at - n;
+	return f->head ? f->head + p->at - n : NULL; /* of an empty file */
 }
 
 static uint64_t take_uint(struct parser *p, unsigned bytes, const char *what)

@@ -28,7 +28,7 @@ static struct node *parse_product(struct parser *p)
 {
 	static const struct {
 		const char *spelling;
-		enum operator op;
+		uint8_t op;
 	} operators[] = { { "*", OPERATOR_MUL },
 			  { "/", OPERATOR_DIV },
 			  { "//", OPERATOR_FLOORDIV },
