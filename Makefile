@@ -15,10 +15,14 @@ CLANG_FORMAT ?= clang-format
 # Newer Vulkan tools beside the system's, once "make deps-next" has put them there
 NEXT ?= build/next
 
-# SANITIZE=address|thread|undefined builds into a folder of its own
+# SANITIZE=address|thread|undefined builds into a folder of its own, and so does "make fuzz"
 ifdef SANITIZE
 override BUILD := $(BUILD)/$(SANITIZE)
-SANITIZER_FLAGS := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+SANITIZER_FLAGS := -fsanitize=$(SANITIZE:fuzz=fuzzer-no-link,address,undefined) -fno-omit-frame-pointer -fno-sanitize-recover=all
+endif
+# fuzzers shall be built in minutes: one instruction set, without a choice at run time
+ifeq ($(SANITIZE),fuzz)
+SANITIZER_FLAGS += -DSTOKER_FUZZING
 endif
 # drivers have to find the dlclose() of this one, so programs with it are linked with -rdynamic
 ifeq ($(SANITIZE),address)
@@ -68,6 +72,11 @@ ISA_FLAGS_dotprod := -march=armv8.2-a+dotprod
 else
 ISAS := scalar
 endif
+HOT_FLAGS := -O3
+ifeq ($(SANITIZE),fuzz)
+ISAS := scalar
+HOT_FLAGS := -O1
+endif
 
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(SHADER_BUILD)/shaders.o \
 	$(foreach isa,$(ISAS),$(ISA_SOURCES:%.c=$(BUILD)/%.$(isa).o))
@@ -90,7 +99,7 @@ $(SHADER_BUILD)/shaders.o $(BUILD)/tools/bench/spin_shader.o: %.o: %.c
 define isa_rule
 $$(BUILD)/%.$(1).o: %.c $$(BUILD)/flags
 	@mkdir -p $$(@D)
-	$$(CC) $$(CPPFLAGS) $$(LIBRARY_FLAGS) $$(CFLAGS) -O3 -DISA=$(1) $$(ISA_FLAGS_$(1)) \
+	$$(CC) $$(CPPFLAGS) $$(LIBRARY_FLAGS) $$(CFLAGS) $(HOT_FLAGS) -DISA=$(1) $$(ISA_FLAGS_$(1)) \
 		$$(if $$(findstring cpu/,$$<),-ffp-contract=fast) -MMD -MP -c $$< -o $$@
 endef
 $(foreach isa,$(ISAS),$(eval $(call isa_rule,$(isa))))

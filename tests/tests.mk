@@ -65,17 +65,21 @@ $(BUILD)/gpu_probe: tests/bench/gpu_probe.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(BASE_FLAGS) -Wno-conversion $(CFLAGS) $< -ldl -o $@
 
-# libFuzzer targets, with ASan and UBSan: make fuzz RUNS=50000
+# libFuzzer targets, with ASan and UBSan: make fuzz RUNS=50000.  They need clang with its runtime.
 RUNS ?= 50000
+CLANG ?= clang
 FUZZERS := $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c)))
-FUZZ_FLAGS := -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined \
-	-fno-sanitize-recover=all -ffp-contract=off -Wno-psabi -Iruntime -Iruntime/include -Iuapi \
-	-DSTOKER_VERSION='"$(VERSION)"' $(shell $(PKG_CONFIG) --cflags libdrm 2>/dev/null)
-.PHONY: fuzz
-fuzz: $(FUZZERS:%=$(BUILD)/fuzz/%)
-	for f in $(FUZZERS); do tests/fuzz/run.sh $(BUILD)/fuzz/$$f $(RUNS) || exit 1; done
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(SOURCES) $(ISA_SOURCES) $(SHADER_BUILD)/shaders.c | $(BUILD)/flags
-	@mkdir -p $(@D)
-	clang $(FUZZ_FLAGS) -DISA=scalar -DSTOKER_ONE_ISA $< $(SOURCES) $(ISA_SOURCES) $(SHADER_BUILD)/shaders.c $(LDLIBS) -o $@
+.PHONY: fuzz fuzz-run
+fuzz: $(TOOL)
+	@if tests/fuzz/can.sh "$(CLANG)"; then \
+		$(MAKE) SANITIZE=fuzz CC="$(CLANG)" CFLAGS="-O1 -g" \
+			SHADER_BUILD=$(SHADER_BUILD) STOKER=$(TOOL) fuzz-run; fi
+$(BUILD)/fuzz_trace: $(BUILD)/tools/trace.o
+fuzz-run: $(FUZZERS:%=$(BUILD)/%)
+	tests/fuzz/run.sh $(STOKER) $(RUNS) $^
+$(FUZZERS:%=$(BUILD)/%): $(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(INTERNAL)
+	$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer $^ $(LDLIBS) -o $@
+$(FUZZERS:%=$(BUILD)/tests/fuzz/%.o): LIBRARY_FLAGS := $(BASE_FLAGS) -Iruntime -Itools -Wno-conversion \
+	-Wno-missing-prototypes $(shell $(PKG_CONFIG) --cflags json-c 2>/dev/null)
 
 -include $(TEST_OBJECTS:.o=.d)

@@ -8,10 +8,10 @@
 
 #include <stdbool.h>
 
-/* STOKER_ONE_ISA builds without a choice, for fuzzers. */
-#if defined(__x86_64__) && !defined(STOKER_ONE_ISA)
+/* STOKER_FUZZING builds without a choice. */
+#if defined(__x86_64__) && !defined(STOKER_FUZZING)
 #define STOKER_X86 1
-#elif defined(__aarch64__) && !defined(STOKER_ONE_ISA)
+#elif defined(__aarch64__) && !defined(STOKER_FUZZING)
 #define STOKER_ARM 1
 #endif
 

@@ -1,19 +1,61 @@
-#!/bin/sh
+#!/bin/bash
 # SPDX-License-Identifier: MIT
-# Runs one fuzzer from the small models in tests/data.  usage: run.sh FUZZER RUNS
+# Runs fuzzers one after another, each from seeds of its own kind.  What one finds is copied to where it was
+# called.  usage: run.sh STOKER RUNS FUZZER...
 set -eu
-corpus=$(mktemp -d)
-trap 'rm -rf "$corpus"' EXIT
-cp tests/data/containers/*.gguf "$corpus"
-longest=40000
-case $1 in *text) longest=1500 ;; esac # texts needn't be long, and take longer
-"$1" -runs="$2" -max_len=$longest -rss_limit_mb=4096 -timeout=20 -malloc_limit_mb=2048 -print_final_stats=1 \
-	-artifact_prefix="$corpus/" "$corpus" 2>"$corpus.log" || {
-	tail -40 "$corpus.log" >&2
-	cp "$corpus"/crash-* "$corpus"/oom-* "$corpus"/timeout-* . 2>/dev/null || true
-	echo "0 passed, 1 failed, 0 skipped"
-	exit 1
+stoker=$1 runs=$2
+shift 2
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+passed=0 failed=0
+
+# What a target begins with: the small models of the tests, or texts.
+seeds() {
+	case $1 in
+	fuzz_trace)
+		printf 'stoker-trace 2 layers 2 experts 8 used 2 bytes 4096\n0 0 1 2 | 1 2 | 3 4 | 5 6\n0 1 3 4\n1 0 7 0 | 7 0\n' >"$2/trace"
+		printf 'stoker-trace 2 layers 1 experts 4096 used 1 bytes 1\n' >"$2/empty"
+		;;
+	fuzz_text | fuzz_template)
+		printf 'Once upon a time\n' >"$2/plain"
+		printf '\303\244\342\202\254\360\237\230\200 <|im_start|></s>' >"$2/special"
+		;;
+	fuzz_head)
+		# of dense models and of some with experts; two bytes before a head say how to load it
+		for type in Q4_0 Q8_0 F16; do
+			"$stoker" synth "$scratch/$type.gguf" --type "$type" --layers 2 --experts 8 --used 2 --width 64 \
+				--expert-ff 64 --heads 2 --kv-heads 1 --head-size 32 --vocab 300 --ctx 64
+		done
+		for file in tests/data/containers/plain.gguf "$scratch"/*.gguf; do
+			for how in 'a\000\000' 'b\010\001' 'c\050\022' 'd\021\142' 'e\013\204'; do
+				{ printf '%b' "${how#?}" && head -c 30000 "$file"; } >"$2/${file##*/}.${how%%\\*}"
+			done
+		done
+		;;
+	*) cp tests/data/containers/*.gguf "$2" ;;
+	esac
 }
-grep -E 'number_of_executed_units' "$corpus.log"
-rm -f "$corpus.log"
-echo "1 passed, 0 failed, 0 skipped"
+
+for fuzzer; do
+	name=${fuzzer##*/}
+	corpus=$scratch/$name
+	mkdir "$corpus"
+	seeds "$name" "$corpus"
+	longest=40000 inputs=$runs
+	case $name in fuzz_text | fuzz_template | fuzz_trace) longest=1500 ;; esac # longer ones only take longer
+	[ "$name" != fuzz_head ] || inputs=$((runs / 4 + 1)) # each loads a model and runs it
+	start=$SECONDS
+	if "$fuzzer" -runs="$inputs" -seed=1 -max_len=$longest -rss_limit_mb=4096 -timeout=20 -malloc_limit_mb=2048 \
+		-close_fd_mask=3 -artifact_prefix="$scratch/" "$corpus" 2>"$scratch/log"; then
+		passed=$((passed + 1))
+		echo "$name: $inputs inputs in $((SECONDS - start)) s, $(grep -oE 'cov: [0-9]+' "$scratch/log" | tail -n 1)"
+	else
+		failed=$((failed + 1))
+		tail -n 60 "$scratch/log" >&2
+		for found in "$scratch"/crash-* "$scratch"/oom-* "$scratch"/timeout-* "$scratch"/leak-*; do
+			[ ! -e "$found" ] || cp "$found" "$name-${found##*/}"
+		done
+	fi
+done
+echo "$passed passed, $failed failed, 0 skipped"
+[ "$failed" = 0 ]
