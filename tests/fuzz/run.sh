@@ -16,7 +16,14 @@ seeds() {
 		printf 'stoker-trace 2 layers 2 experts 8 used 2 bytes 4096\n0 0 1 2 | 1 2 | 3 4 | 5 6\n0 1 3 4\n1 0 7 0 | 7 0\n' >"$2/trace"
 		printf 'stoker-trace 2 layers 1 experts 4096 used 1 bytes 1\n' >"$2/empty"
 		;;
-	fuzz_text | fuzz_template)
+	fuzz_template) # what Jinja is tested with, a line each, as far as it can be read as it stands
+		local line n=0
+		while IFS= read -r line; do
+			n=$((n + 1))
+			printf '%s\000[{"role": "user", "content": "Hi"}]\000{"x": [1, 2.5, {"a": "b"}]}' "$line" >"$2/$n"
+		done < <(sed 's/^\["//; s/\\"/'"'"'/g; s/\\n/ /g; s/", ".*//' tests/data/templates.json)
+		;;
+	fuzz_text)
 		printf 'Once upon a time\n' >"$2/plain"
 		printf '\303\244\342\202\254\360\237\230\200 <|im_start|></s>' >"$2/special"
 		;;
@@ -41,12 +48,13 @@ for fuzzer; do
 	corpus=$scratch/$name
 	mkdir "$corpus"
 	seeds "$name" "$corpus"
-	longest=40000 inputs=$runs
+	longest=40000 inputs=$runs words=()
 	case $name in fuzz_text | fuzz_template | fuzz_trace) longest=1500 ;; esac # longer ones only take longer
+	[ "$name" != fuzz_template ] || words=(-dict=tests/fuzz/template.dict)
 	[ "$name" != fuzz_head ] || inputs=$((runs / 4 + 1)) # each loads a model and runs it
 	start=$SECONDS
 	if "$fuzzer" -runs="$inputs" -seed=1 -max_len=$longest -rss_limit_mb=4096 -timeout=20 -malloc_limit_mb=2048 \
-		-close_fd_mask=3 -artifact_prefix="$scratch/" "$corpus" 2>"$scratch/log"; then
+		-close_fd_mask=3 -artifact_prefix="$scratch/" "${words[@]}" "$corpus" 2>"$scratch/log"; then
 		passed=$((passed + 1))
 		echo "$name: $inputs inputs in $((SECONDS - start)) s, $(grep -oE 'cov: [0-9]+' "$scratch/log" | tail -n 1)"
 	else

@@ -158,7 +158,7 @@ static const struct {
 	{ "gguf", suite_gguf },
 	{ "store", suite_store },
 	{ "kmod", suite_kmod },
-	{ "text", suite_text },
+	{ "text", suite_text }, { "template", suite_template },
 	{ "ops", suite_ops },
 	{ "session", suite_session },
 	{ "sampler", suite_sampler },

@@ -20,6 +20,7 @@ void suite_formats(void);
 void suite_gguf(void);
 void suite_store(void);
 void suite_kmod(void);
+void suite_template(void);
 void suite_text(void);
 void suite_vocabulary(void);
 void suite_ops(void);

@@ -95,7 +95,7 @@ static void pad(struct job *j, struct output *o, const struct text *prefix, cons
 
 static void format_number(struct job *j, struct output *o, struct value v, const struct spec *f)
 {
-	const bool whole = v.kind != VALUE_FLOAT && !strchr("eEfFgG%", f->type);
+	const bool whole = v.kind != VALUE_FLOAT && !(f->type && strchr("eEfFgG%", f->type));
 	char digits[720], grouped[1000], prefix[4] = "";
 	size_t n, at = 0;
 	bool minus;

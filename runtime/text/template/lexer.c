@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Source to tokens: text, tags and the white space around them as Jinja has it. */
+#include <stdio.h>
+
 #include "text/template/tree.h"
 
 #include "text/vocabulary.h"
@@ -171,7 +173,7 @@ static size_t unescape(struct lexer *l, const char *s, size_t bytes, struct outp
 	const char *known = memchr(names, s[0], sizeof(names) - 1);
 	const size_t digits = s[0] == 'x' ? 2 : s[0] == 'u' ? 4 : s[0] == 'U' ? 8 : 0;
 	uint32_t c = 0;
-	char out[4];
+	char out[4], code[12];
 	size_t n;
 
 	if (s[0] == '\n')
@@ -200,7 +202,17 @@ static size_t unescape(struct lexer *l, const char *s, size_t bytes, struct outp
 	if (s[0] == 'N')
 		job_fail(l->j, -EINVAL, "characters by name (\\N) aren't supported");
 	put_string(l->j, o, "\\");
-	return 0;
+	if ((uint8_t)s[0] < 128)
+		return 0;
+	/* Jinja writes such a character as an escape before it undoes escapes */
+	n = MAX(utf8_decode(s, bytes, &c), (size_t)1);
+	put(l->j, o, code,
+	    (size_t)snprintf(code, sizeof(code),
+			     c < 0x100	   ? "x%02x"
+			     : c < 0x10000 ? "u%04x"
+					   : "U%08x",
+			     c));
+	return n;
 }
 
 static void lex_text(struct lexer *l)

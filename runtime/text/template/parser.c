@@ -425,6 +425,7 @@ struct tree *parse(struct job *j)
 	tree->symbols = job_alloc(j, tree->symbol_count * sizeof(*tree->symbols));
 	for (size_t i = 0; i < tree->symbol_count; i++)
 		tree->symbols[i] = p.symbols->entries[i].key.text;
+	find_missing(j, tree);
 	j->steps = 0;
 	return tree;
 }

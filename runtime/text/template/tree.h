@@ -141,6 +141,9 @@ _Noreturn void unexpected(struct parser *p, const char *wanted);
 void set_height(struct parser *p, struct node *n);
 void nest(struct parser *p);
 
+/* scopes.c: which names have no value where their scope begins. */
+void find_missing(struct job *j, struct tree *tree);
+
 /* Tables of what templates can call. */
 const struct builtin *find_filter(const char *name, size_t bytes);
 const struct builtin *find_test(const char *name, size_t bytes);
