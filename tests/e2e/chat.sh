@@ -99,6 +99,8 @@ is "then the file's" lacks "$out" "$hello"
 status=$? err=$(cat "$scratch/err")
 is "a file's temperature that can't be" [ $status = 1 ]
 is "it is named" has "$err" "wrong.gguf: key general.sampling.temp is -1, limits 0"
+chat plain 'hi\nthere\n' --stats
+is "what was there isn't computed again" grep -q "^prompt  *26 tokens.*; 2[0-9] more were there" "$scratch/err"
 chat plain ''
 is "no input" [ "$status$out$err" = 0 ]
 chat plain 'hi'
@@ -307,20 +309,38 @@ expect >
 send \x04
 end 0
 END
-typed "Ctrl-C stops the answer, not the program" "${talk[@]}" -m "$scratch/endless.gguf" -c 40000 <<'END'
+typed "Ctrl-C stops the answer, not the program" "${talk[@]}" -m "$scratch/endless.gguf" -c 40000 <<END
 expect > 
-send go on\n
+send go on\\n
 expect and on and 
-send \x03
+send \\x03
 expect > 
-send and again\n
+send and again\\n
 expect and on and 
-send \x03
+send \\x03
 expect > 
-send \x03
+send /save $scratch/h.json\\n
+expect 4 messages
+expect > 
+send \\x03
 expect Ctrl-C once more ends
-send \x03
+send \\x03
 end 130
+END
+is "what came stays in the conversation" grep -q '"begun and on and on and ' "$scratch/h.json"
+typed "Ctrl-Z and back" "${talk[@]}" -m "$scratch/plain.gguf" <<'END'
+expect > 
+send half of
+expect half of
+send \x1a
+stops
+kill 18
+expect half of
+send  it\n
+expect Hello, world.
+expect > 
+send \x04
+end 0
 END
 typed "SIGTERM at the prompt" "${talk[@]}" -m "$scratch/plain.gguf" <<'END'
 expect > 

@@ -9,6 +9,7 @@
  *	nothing		nothing more comes for a while
  *	kill NUMBER	sends a signal
  *	size ROWS COLUMNS
+ *	stops		the program is suspended
  *	end STATUS	the program ends with this status, 128 and a signal's number for that
  *
  * Ends with 0 if all came true; otherwise with 1, after the line that didn't and all output.
@@ -130,6 +131,7 @@ static void expect(const char *text, size_t n, const char *line)
 static void expect_end(int wanted, const char *line)
 {
 	const long until = now_ms() + LIMIT_MS;
+	struct termios mode;
 	int status;
 
 	while (waitpid(child, &status, WNOHANG) != child) {
@@ -139,10 +141,24 @@ static void expect_end(int wanted, const char *line)
 	}
 	while (read_more(0))
 		;
+	if (tcgetattr(terminal, &mode) || ~mode.c_lflag & (ICANON | ECHO))
+		fail("the terminal is as it was");
 	status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 	if (status != wanted) {
 		fprintf(stderr, "terminal: status %d\n", status);
 		fail(line);
+	}
+}
+
+static void expect_stop(const char *line)
+{
+	const long until = now_ms() + LIMIT_MS;
+	siginfo_t how = { .si_pid = 0 };
+
+	while (waitid(P_PID, (id_t)child, &how, WSTOPPED | WNOHANG) || !how.si_pid) {
+		read_more(20);
+		if (now_ms() > until)
+			fail(line);
 	}
 }
 
@@ -185,6 +201,8 @@ static void take(const char *line)
 
 		sscanf(rest, "%hu %hu", &size.ws_row, &size.ws_col);
 		ioctl(terminal, TIOCSWINSZ, &size);
+	} else if (!strncmp(line, "stops", word)) {
+		expect_stop(line);
 	} else if (!strncmp(line, "end", word)) {
 		expect_end(atoi(rest), line);
 	} else {
