@@ -24,13 +24,16 @@ static size_t whole_end(const char *text)
 int stoker_fail(struct stoker_error *err, int code, const char *fmt, ...)
 {
 	char text[sizeof(err->message)];
+	locale_t before;
 	va_list args;
 
 	if (err) {
+		before = c_locale_enter();
 		va_start(args, fmt);
 		const int length = vsnprintf(text, sizeof(text), fmt, args);
 
 		va_end(args);
+		c_locale_leave(before);
 		stoker_escape(err->message, sizeof(err->message), text,
 			      length < (int)sizeof(text) ? strlen(text) : whole_end(text));
 	}
@@ -78,6 +81,7 @@ uint64_t stoker_now_ns(void)
 char *stoker_human_size(uint64_t bytes, char out[16])
 {
 	static const char unit[][4] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	const locale_t before = c_locale_enter();
 	double value = (double)bytes;
 	unsigned u = 0;
 
@@ -86,5 +90,6 @@ char *stoker_human_size(uint64_t bytes, char out[16])
 		u++;
 	}
 	snprintf(out, 16, u ? "%.1f %s" : "%.0f %s", value, unit[u]);
+	c_locale_leave(before);
 	return out;
 }

@@ -139,5 +139,5 @@ int stoker_cache_write(const char *path, const void *data, size_t bytes, struct 
 	ret = folder < 0 ? folder : replace(folder, name, data, bytes);
 	if (folder >= 0)
 		close(folder);
-	return ret ? stoker_fail(err, ret, "%s: %s", path, strerror(-ret)) : 0;
+	return ret ? stoker_fail(err, ret, "%s: %s", path, stoker_strerror(-ret)) : 0;
 }

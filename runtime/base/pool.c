@@ -457,7 +457,7 @@ int stoker_pool_create(unsigned threads, struct stoker_pool **out, struct stoker
 		if (ret) {
 			stoker_pool_destroy(&p);
 			return stoker_fail(err, -ret, "can't start thread %u of %u: %s", i + 1,
-					   threads, strerror(ret));
+					   threads, stoker_strerror(ret));
 		}
 		place(w->thread, i, threads);
 		p->threads++;

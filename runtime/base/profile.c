@@ -249,14 +249,10 @@ static void write_samples(FILE *f, const struct stoker_profile *p, uint64_t orig
 	}
 }
 
-int stoker_profile_write(const struct stoker_profile *p, const char *path, struct stoker_error *err)
+static void write_trace(FILE *f, const struct stoker_profile *p)
 {
-	FILE *f = fopen(path, "we");
 	uint64_t origin = UINT64_MAX;
-	bool failed;
 
-	if (!f)
-		return stoker_fail(err, -errno, "%s: %s", path, strerror(errno));
 	for (size_t i = 0; i < p->count; i++)
 		origin = MIN(origin, p->events[i].begin_ns);
 	fputs("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n", f);
@@ -271,9 +267,22 @@ int stoker_profile_write(const struct stoker_profile *p, const char *path, struc
 			i + 1 < PROFILE_TRACKS ? "," : "");
 	}
 	fprintf(f, "],\"otherData\":{\"lost\":%llu}}\n", (unsigned long long)p->lost);
+}
+
+int stoker_profile_write(const struct stoker_profile *p, const char *path, struct stoker_error *err)
+{
+	FILE *f = fopen(path, "we");
+	locale_t before;
+	bool failed;
+
+	if (!f)
+		return stoker_fail(err, -errno, "%s: %s", path, stoker_strerror(errno));
+	before = c_locale_enter();
+	write_trace(f, p);
+	c_locale_leave(before);
 	failed = ferror(f);
 	if (fclose(f) || failed)
 		return stoker_fail(err, -EIO, "%s: can't write the profile: %s", path,
-				   strerror(errno));
+				   stoker_strerror(errno));
 	return 0;
 }

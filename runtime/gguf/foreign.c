@@ -94,7 +94,7 @@ static void describe_text(const uint8_t *head, size_t bytes, char out[160])
 		hint = ", perhaps a server's answer";
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(pages); i++)
-		if (!strncasecmp(begin, pages[i], strlen(pages[i]))) {
+		if (ascii_begins(begin, pages[i])) {
 			is = "a web page";
 			hint = ": its address isn't the file's";
 		}
@@ -144,7 +144,7 @@ int gguf_refuse_path(const char *path, mode_t mode, int error, struct stoker_err
 				   "%s: no file but an address: fetch it first and give the file",
 				   path);
 	if (error)
-		return stoker_fail(err, -error, "%s: %s", path, strerror(error));
+		return stoker_fail(err, -error, "%s: %s", path, stoker_strerror(error));
 	if (S_ISDIR(mode))
 		return stoker_fail(err, -EISDIR,
 				   "%s: a folder; give the .gguf file in it, of several parts the "

@@ -337,7 +337,7 @@ int stoker_gguf_read(const struct stoker_gguf *gguf, const struct stoker_gguf_te
 		if (got <= 0)
 			return stoker_fail(err, got ? -errno : -EIO, "%s: tensor %s: %s",
 					   file->path, tensor->name,
-					   got ? strerror(errno) : "file became shorter");
+					   got ? stoker_strerror(errno) : "file became shorter");
 		done += (size_t)got;
 	}
 	return gguf_check_unchanged(gguf, tensor->file, err);

@@ -74,9 +74,9 @@ static const uint8_t *take(struct parser *p, uint64_t n, const char *what)
 			if (got < 0 && errno == EINTR)
 				continue;
 			if (got <= 0) {
-				p->failed =
-					stoker_fail(p->err, got ? -errno : -EIO, "%s: %s", f->path,
-						    got ? strerror(errno) : "file became shorter");
+				p->failed = stoker_fail(
+					p->err, got ? -errno : -EIO, "%s: %s", f->path,
+					got ? stoker_strerror(errno) : "file became shorter");
 				return NULL;
 			}
 			f->head_bytes += (size_t)got;

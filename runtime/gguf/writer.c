@@ -118,7 +118,7 @@ int stoker_gguf_writer_open(const char *path, struct stoker_gguf_writer **out,
 	if (!ret) {
 		w->fd = stoker_new_file(AT_FDCWD, w->part, 0666);
 		if (w->fd < 0)
-			ret = stoker_fail(err, w->fd, "%s: %s", w->part, strerror(-w->fd));
+			ret = stoker_fail(err, w->fd, "%s: %s", w->part, stoker_strerror(-w->fd));
 	}
 	if (!ret) {
 		*out = w;
@@ -239,7 +239,8 @@ static int write_all(struct stoker_gguf_writer *w, const void *data, size_t n,
 		if (wrote < 0 && errno == EINTR)
 			continue;
 		if (wrote < 0)
-			w->failed = stoker_fail(err, -errno, "%s: %s", w->part, strerror(errno));
+			w->failed =
+				stoker_fail(err, -errno, "%s: %s", w->part, stoker_strerror(errno));
 		else
 			done += (size_t)wrote;
 	}
@@ -278,7 +279,7 @@ int stoker_gguf_write(struct stoker_gguf_writer *w, const void *data, size_t byt
 	if (!w->head_written)
 		write_head(w, err);
 	if (w->failed)
-		return stoker_fail(err, w->failed, "%s: %s", w->part, strerror(-w->failed));
+		return stoker_fail(err, w->failed, "%s: %s", w->part, stoker_strerror(-w->failed));
 	if (w->current >= w->tensor_count || bytes > w->sizes[w->current] - w->done)
 		return stoker_fail(err, -EINVAL, "%s: more data than tensor %llu holds", w->part,
 				   (unsigned long long)w->current);
@@ -311,9 +312,9 @@ int stoker_gguf_writer_finish(struct stoker_gguf_writer **writer, int keep,
 				  (unsigned long long)w->current,
 				  (unsigned long long)w->tensor_count);
 	if (close(w->fd) && !ret)
-		ret = stoker_fail(err, -errno, "%s: %s", w->part, strerror(errno));
+		ret = stoker_fail(err, -errno, "%s: %s", w->part, stoker_strerror(errno));
 	if (keep && !ret && rename(w->part, w->path))
-		ret = stoker_fail(err, -errno, "%s: %s", w->path, strerror(errno));
+		ret = stoker_fail(err, -errno, "%s: %s", w->path, stoker_strerror(errno));
 	if (!keep || ret)
 		unlink(w->part);
 	free(w->keys.data);

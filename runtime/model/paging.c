@@ -89,7 +89,7 @@ static int open_files(struct stoker_model *m, struct model_pager *p)
 		p->files[i].fd = stoker_store_reopen(fd);
 		if (p->files[i].fd < 0)
 			return stoker_fail(m->err, -errno, "%s: %s", p->files[i].path,
-					   strerror(errno));
+					   stoker_strerror(errno));
 	}
 	return 0;
 }

@@ -235,6 +235,7 @@ static bool keeps(const struct stoker_model *m, const struct key_rule *r,
 static void value_text(const struct stoker_model *m, const struct stoker_gguf_key *key,
 		       char out[64])
 {
+	const locale_t before = c_locale_enter();
 	struct stoker_string s;
 	double value;
 
@@ -248,6 +249,7 @@ static void value_text(const struct stoker_model *m, const struct stoker_gguf_ke
 		snprintf(out, 64, "%g", value);
 	else
 		snprintf(out, 64, "no number");
+	c_locale_leave(before);
 }
 
 static void check_key(struct stoker_model *m, const struct stoker_gguf_key *key, const char *name)

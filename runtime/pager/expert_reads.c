@@ -254,5 +254,5 @@ int read_failed(const struct slot *s, struct stoker_error *err)
 	return stoker_fail(err, code, "%s: expert %u of layer %u: reading %llu bytes at %llu: %s",
 			   bad->file->path, s->expert, s->layer->number,
 			   (unsigned long long)bad->need, (unsigned long long)bad->offset,
-			   broken ? broken : strerror(-s->failed));
+			   broken ? broken : stoker_strerror(-s->failed));
 }

@@ -195,7 +195,8 @@ static int step_failed(const struct slot *s, struct stoker_error *err)
 	const int slice = __builtin_ctz(s->undone) / PAGER_PARTS;
 	const struct stoker_pager *p = s->layer->pager;
 	/* another expert's may have come after it */
-	const char *why = p->failure_of == s ? p->failure.message : strerror(-s->failed_step);
+	const char *why = p->failure_of == s ? p->failure.message
+					     : stoker_strerror(-s->failed_step);
 
 	return stoker_fail(err, s->failed_step, "%s: expert %u of layer %u: %s",
 			   s->layer->source.slice[slice].file->path, s->expert, s->layer->number,

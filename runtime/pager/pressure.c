@@ -13,6 +13,7 @@ enum { CALM = 30 }; /* looks without pressure until slots come back */
 /* Of the last ten seconds those in which something waited for memory, in percent. */
 static double pressure_in(const char *path)
 {
+	const locale_t before = c_locale_enter();
 	FILE *f = fopen(path, "re");
 	double some = 0;
 
@@ -21,12 +22,14 @@ static double pressure_in(const char *path)
 			some = 0;
 		fclose(f);
 	}
+	c_locale_leave(before);
 	return some;
 }
 
 /* Of the machine's memory, in parts of one. */
 static double available_in(const char *path)
 {
+	const locale_t before = c_locale_enter();
 	FILE *f = fopen(path, "re");
 	double total = 0, available = 0, value;
 	char line[128];
@@ -39,6 +42,7 @@ static double available_in(const char *path)
 	}
 	if (f)
 		fclose(f);
+	c_locale_leave(before);
 	return total > 0 ? available / total : 1;
 }
 

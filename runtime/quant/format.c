@@ -58,7 +58,7 @@ const struct stoker_format *stoker_format_by_id(uint32_t id)
 const struct stoker_format *stoker_format_by_name(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
-		if (!strcasecmp(formats[i].name, name))
+		if (ascii_same(formats[i].name, name))
 			return &formats[i];
 	return NULL;
 }

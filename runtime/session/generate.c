@@ -67,7 +67,8 @@ static int step(struct generation *g, struct stoker_error *err)
 	stopped = decoder_push(g->decoder, token, &utf8, &bytes);
 	if (stopped < 0)
 		return stoker_fail(err, stopped, "token %u of %u can't be decoded: %s", token,
-				   stoker_vocabulary_size(g->vocabulary), strerror(-stopped));
+				   stoker_vocabulary_size(g->vocabulary),
+				   stoker_strerror(-stopped));
 	if (stopped)
 		r->finish = STOKER_FINISH_STOP;
 	if (pass_on(g, utf8, bytes))

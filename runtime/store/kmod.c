@@ -226,7 +226,7 @@ static int arena_create(struct stoker_store *s, uint64_t bytes, struct store_are
 
 		free(a);
 		return stoker_fail(err, -error, "%s: an arena of %s: %s%s", STOKER_DRIVER_PATH,
-				   human, strerror(error),
+				   human, stoker_strerror(error),
 				   error == ENOMEM ? "; see RLIMIT_MEMLOCK (ulimit -l)" : "");
 	}
 	host = mmap(NULL, c.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, (int)c.fd, 0);
@@ -238,7 +238,7 @@ static int arena_create(struct stoker_store *s, uint64_t bytes, struct store_are
 		close((int)c.fd);
 		free(a);
 		return stoker_fail(err, -error, "%s: mapping an arena of %s: %s",
-				   STOKER_DRIVER_PATH, human, strerror(error));
+				   STOKER_DRIVER_PATH, human, stoker_strerror(error));
 	}
 	*memory = (struct store_arena){
 		.host = host, .bytes = c.bytes, .fd = (int)c.fd, .runs = c.runs
@@ -321,13 +321,15 @@ int kmod_open_with(const struct kmod_calls *calls, struct stoker_store **store,
 	if (k->fd < 0) {
 		error = errno;
 		free(k);
-		return stoker_fail(err, -ENOTSUP, "%s: %s%s", STOKER_DRIVER_PATH, strerror(error),
+		return stoker_fail(err, -ENOTSUP, "%s: %s%s", STOKER_DRIVER_PATH,
+				   stoker_strerror(error),
 				   error == ENOENT ? "; the kernel module isn't loaded" : "");
 	}
 	if (calls->command(k->fd, STOKER_IOC_QUERY, &q)) {
 		error = errno;
 		destroy(&k->base);
-		return stoker_fail(err, -ENOTSUP, "%s: %s", STOKER_DRIVER_PATH, strerror(error));
+		return stoker_fail(err, -ENOTSUP, "%s: %s", STOKER_DRIVER_PATH,
+				   stoker_strerror(error));
 	}
 	k->align = q.align;
 	k->order_max = q.order_max;
@@ -360,7 +362,7 @@ int stoker_driver_arena(uint64_t bytes, int *fd, struct stoker_error *err)
 	if (!ret) {
 		*fd = fcntl(a.fd, F_DUPFD_CLOEXEC, 0);
 		if (*fd < 0)
-			ret = stoker_fail(err, -errno, "%s", strerror(errno));
+			ret = stoker_fail(err, -errno, "%s", stoker_strerror(errno));
 	}
 	destroy(store);
 	return ret;

@@ -33,7 +33,7 @@ static int failed(const struct range *r, const struct store_read *read, struct s
 				   (unsigned long long)(read->offset + read->done),
 				   (unsigned long long)(r->offset + r->bytes));
 	return stoker_fail(err, read->result, "%s: read at byte %llu: %s", r->file.path,
-			   (unsigned long long)read->offset, strerror(-read->result));
+			   (unsigned long long)read->offset, stoker_strerror(-read->result));
 }
 
 static int read_all(struct range *r, struct stoker_store *store, stoker_progress_fn *progress,
@@ -82,7 +82,7 @@ int stoker_read_range(int fd, const char *path, uint64_t offset, uint64_t bytes,
 	int ret;
 
 	if (r.file.fd < 0)
-		return stoker_fail(err, -errno, "%s: %s", path, strerror(errno));
+		return stoker_fail(err, -errno, "%s: %s", path, stoker_strerror(errno));
 	ret = stoker_store_open(NULL, &store, err);
 	if (!ret) {
 		ret = read_all(&r, store, progress, context, err);

@@ -272,7 +272,7 @@ static int register_memory(struct stoker_store *s, void *memory, uint64_t bytes,
 
 	if (ret)
 		return stoker_fail(err, ret, "io_uring: registering %s: %s",
-				   stoker_human_size(bytes, human), strerror(-ret));
+				   stoker_human_size(bytes, human), stoker_strerror(-ret));
 	u->pinned = all;
 	return 0;
 }
@@ -346,7 +346,7 @@ int stoker_store_open_uring(struct stoker_store **store, struct stoker_error *er
 	if (ret) {
 		free(u);
 		return stoker_fail(err, -ENOTSUP, "io_uring isn't allowed here: %s",
-				   strerror(-ret));
+				   stoker_strerror(-ret));
 	}
 	pthread_mutex_init(&u->lock, NULL);
 	u->base.ops = &uring_ops;

@@ -7,7 +7,7 @@
 # - Tools include nothing but the public headers.  Only tools/bench/, which measures single ops,
 #   kernels and stores, looks inside the library.
 # - No circles among headers; no file over 600 lines, but tables; no function over 80.
-# - The library never prints, exits or aborts.
+# - The library never prints, exits or aborts, and what it does doesn't depend on the locale.
 # STRICT=0: what is too long is said, but no error.
 set -eu
 order="base quant gguf device store pager model text session"
@@ -66,6 +66,10 @@ for file in $(git ls-files 'tools/*.c' 'tools/*.h' | grep -v '^tools/bench/'); d
 done
 if git grep -nE '\b(printf|puts|exit|abort)\(' -- 'runtime/*.c' | grep -vE 'v?s?n?printf\('; then
 	complain "runtime/: the library never prints, exits or aborts"
+fi
+if git grep -nE '\b(strerror|strn?casecmp|strcasestr|tolower|toupper|strto[df]|atof|setlocale)\(' -- 'runtime/*.c' 'runtime/*.h' |
+	grep -v '^runtime/base/locale\.'; then
+	complain "runtime/: what depends on the locale is in base/locale.h without it"
 fi
 
 # shellcheck disable=SC2016 # a program of awk

@@ -164,6 +164,7 @@ static const struct {
 	{ "sampler", suite_sampler },
 	{ "promises", suite_promises },
 	{ "fork", suite_fork },
+	{ "locale", suite_locale },
 	{ "enumerate", suite_enumerate },
 	{ "vulkan", suite_vulkan },
 	{ "pager", suite_pager },

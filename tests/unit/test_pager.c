@@ -141,7 +141,7 @@ static void test_schedules(void)
 }
 
 /* A machine that is short of memory for a while. */
-static void test_pressure(void)
+void test_pressure(void)
 {
 	char path[] = "/tmp/stoker-pressure-XXXXXX", meminfo[] = "/tmp/stoker-meminfo-XXXXXX";
 	const int fd = mkstemp(path), fd2 = mkstemp(meminfo);

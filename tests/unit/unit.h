@@ -31,9 +31,12 @@ void add_sampler_texts(void);
 void add_fallback(void);
 void suite_promises(void);
 void suite_fork(void);
+void suite_locale(void);
+
 void suite_vulkan(void);
 void suite_enumerate(void);
 void suite_pager(void);
+void test_pressure(void); /* of that suite, for others with another locale */
 void suite_budget(void);
 void suite_paging(void);
 void suite_vectors(void);

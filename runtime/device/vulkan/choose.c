@@ -2,7 +2,6 @@
 /* Which of the machine's Vulkan devices is taken, and how much memory it has. */
 #include "device/vulkan/choose.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <strings.h>
 
@@ -56,8 +55,7 @@ static bool selects(const char *text, uint32_t index, const char *name)
 	char *end;
 	const unsigned long number = strtoul(text, &end, 10);
 
-	return !*text || (isdigit((unsigned char)*text) && !*end ? number == index
-								 : strcasestr(name, text) != NULL);
+	return !*text || (ascii_is_digit(*text) && !*end ? number == index : ascii_has(name, text));
 }
 
 int vulkan_choose_device(struct vulkan *v, const char *which, struct stoker_error *err)

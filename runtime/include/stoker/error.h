@@ -5,7 +5,10 @@
  * Every call that can fail returns 0 (or a count) on success and a negative errno on failure.  Most
  * take an optional struct stoker_error that receives one sentence naming the file, key, tensor or
  * limit and the figures on both sides.  The library never prints, exits or installs signal
- * handlers.
+ * handlers.  Messages are in English and don't depend on the locale, nor does anything else.
+ *
+ * Misuse: an object, a text or a place for a result that is NULL where a header doesn't allow it
+ * makes a call that can fail return -EINVAL; others return 0 or NULL, or do nothing.
  */
 #ifndef STOKER_ERROR_H
 #define STOKER_ERROR_H
