@@ -21,6 +21,8 @@ char *stoker_cache_path(const char *name)
 	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 	char folder[3072], *path = NULL;
 
+	if (!name)
+		return NULL;
 	if (cache && *cache == '/')
 		snprintf(folder, sizeof(folder), "%s", cache);
 	else if (home && *home == '/')
@@ -66,7 +68,8 @@ void *stoker_cache_read(const char *path, size_t limit, size_t *bytes)
 	void *data = NULL;
 	int fd = -1;
 
-	*bytes = 0;
+	if (bytes)
+		*bytes = 0;
 	if (folder >= 0) {
 		/* a pipe must not block */
 		fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -78,7 +81,8 @@ void *stoker_cache_read(const char *path, size_t limit, size_t *bytes)
 	    (uint64_t)s.st_size <= limit)
 		data = malloc((size_t)s.st_size);
 	if (data && read(fd, data, (size_t)s.st_size) == s.st_size) {
-		*bytes = (size_t)s.st_size;
+		if (bytes)
+			*bytes = (size_t)s.st_size;
 	} else {
 		free(data);
 		data = NULL;
@@ -130,6 +134,8 @@ int stoker_cache_write(const char *path, const void *data, size_t bytes, struct 
 	if (!path)
 		return stoker_fail(err, -ENOENT,
 				   "no cache folder: neither HOME nor XDG_CACHE_HOME");
+	if (!data && bytes)
+		return stoker_fail(err, -EINVAL, "%s: nothing to write", path);
 	folder = open_folder(path, &name);
 	if (folder == -EACCES)
 		return stoker_fail(err, folder,

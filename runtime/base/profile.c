@@ -36,9 +36,11 @@ static const char *const track_names[PROFILE_TRACKS] = {
 
 int stoker_profile_create(struct stoker_profile **profile, struct stoker_error *err)
 {
-	struct stoker_profile *p = calloc(1, sizeof(*p));
+	struct stoker_profile *p;
 
-	*profile = p;
+	if (!profile)
+		return stoker_fail(err, -EINVAL, "no place for the profile");
+	*profile = p = calloc(1, sizeof(*p));
 	if (!p)
 		return stoker_fail(err, -ENOMEM, "out of memory");
 	pthread_mutex_init(&p->lock, NULL);
@@ -48,7 +50,7 @@ int stoker_profile_create(struct stoker_profile **profile, struct stoker_error *
 
 void stoker_profile_free(struct stoker_profile **profile)
 {
-	struct stoker_profile *p = *profile;
+	struct stoker_profile *p = profile ? *profile : NULL;
 
 	if (!p)
 		return;
@@ -138,6 +140,8 @@ void profile_add_batch(struct stoker_profile *p, uint32_t rows, uint64_t begin_n
 
 int stoker_profile_energy(const struct stoker_profile *p, double *joules)
 {
+	if (!p || !joules)
+		return -EINVAL;
 	return energy_total(&p->energy, joules) ? 0 : -ENODEV;
 }
 
@@ -173,9 +177,13 @@ static int by_track_and_time(const void *a, const void *b)
 int stoker_profile_totals(const struct stoker_profile *p, struct stoker_profile_total **list,
 			  size_t *count)
 {
-	const struct event **sorted = malloc(MAX(p->count, (size_t)1) * sizeof(*sorted));
-	struct stoker_profile_total *t = malloc(MAX(p->count, (size_t)1) * sizeof(*t));
+	const struct event **sorted;
+	struct stoker_profile_total *t;
 
+	if (!p || !list || !count)
+		return -EINVAL;
+	sorted = malloc(MAX(p->count, (size_t)1) * sizeof(*sorted));
+	t = malloc(MAX(p->count, (size_t)1) * sizeof(*t));
 	*list = NULL;
 	*count = 0;
 	if (!sorted || !t) {
@@ -271,10 +279,13 @@ static void write_trace(FILE *f, const struct stoker_profile *p)
 
 int stoker_profile_write(const struct stoker_profile *p, const char *path, struct stoker_error *err)
 {
-	FILE *f = fopen(path, "we");
+	FILE *f;
 	locale_t before;
 	bool failed;
 
+	if (!p || !path)
+		return stoker_fail(err, -EINVAL, "writing a profile needs one and a path");
+	f = fopen(path, "we");
 	if (!f)
 		return stoker_fail(err, -errno, "%s: %s", path, stoker_strerror(errno));
 	before = c_locale_enter();

@@ -16,6 +16,8 @@ int stoker_device_open(const struct stoker_device_params *params, struct stoker_
 	static const struct stoker_device_params defaults;
 	const struct stoker_device_params *p = params ? params : &defaults;
 
+	if (!device)
+		return stoker_fail(err, -EINVAL, "no place for the device");
 	*device = NULL;
 	if (p->name && !strncmp(p->name, "vulkan", 6) && (!p->name[6] || p->name[6] == ':'))
 		return stoker_vulkan_open(p->name[6] ? p->name + 7 : "", p->exact != 0, device,
@@ -42,7 +44,7 @@ void stoker_device_close(struct stoker_device **device)
 int stoker_device_profile(struct stoker_device *device, struct stoker_profile *profile,
 			  struct stoker_error *err)
 {
-	int ret = device_go_on(device, err);
+	int ret = device ? device_go_on(device, err) : stoker_fail(err, -EINVAL, "no device");
 
 	if (ret)
 		return ret;
@@ -59,7 +61,7 @@ uint64_t stoker_device_memory_left(const struct stoker_device *device)
 {
 	uint64_t left = 0;
 
-	if (!process_mark_is_here(&device->process))
+	if (!device || !process_mark_is_here(&device->process))
 		return 0;
 	if (!device->shares_memory && device->ops->memory_left)
 		device->ops->memory_left(device, &left);
@@ -68,10 +70,10 @@ uint64_t stoker_device_memory_left(const struct stoker_device *device)
 
 int stoker_device_shares_memory(const struct stoker_device *device)
 {
-	return device->shares_memory;
+	return device && device->shares_memory;
 }
 
 const char *stoker_device_description(const struct stoker_device *device)
 {
-	return device->description;
+	return device ? device->description : NULL;
 }

@@ -144,10 +144,12 @@ void stoker_drm_list(struct device_list *list, const char *accel)
 
 int stoker_device_accepts(const struct stoker_device_info *device, int fd)
 {
-	const int node = *device->node ? open(device->node, O_RDWR | O_CLOEXEC) : -1;
 	uint32_t handle;
-	int ret;
+	int node, ret;
 
+	if (!device)
+		return -EINVAL;
+	node = *device->node ? open(device->node, O_RDWR | O_CLOEXEC) : -1;
 	if (node < 0)
 		return *device->node ? -errno : -ENODEV;
 	ret = drmPrimeFDToHandle(node, fd, &handle) ? -errno : 0;

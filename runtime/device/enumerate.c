@@ -32,10 +32,13 @@ static void add_cpu(struct device_list *list)
 
 int stoker_device_list(struct stoker_device_info **out, size_t *count, struct stoker_error *err)
 {
-	struct device_list list = { .info = calloc(STOKER_DEVICES_MAX, sizeof(*list.info)) };
+	struct device_list list = { .info = NULL };
 
+	if (!out || !count)
+		return stoker_fail(err, -EINVAL, "no place for the list of devices");
 	*out = NULL;
 	*count = 0;
+	list.info = calloc(STOKER_DEVICES_MAX, sizeof(*list.info));
 	if (!list.info)
 		return stoker_fail(err, -ENOMEM, "out of memory");
 	add_cpu(&list);

@@ -189,11 +189,16 @@ static int find_parts(const struct stoker_gguf *g, uint32_t *parts, struct stoke
 
 int stoker_gguf_open(const char *path, struct stoker_gguf **out, struct stoker_error *err)
 {
-	struct stoker_gguf *g = calloc(1, sizeof(*g));
+	struct stoker_gguf *g;
 	uint32_t parts;
 	int ret = -ENOMEM;
 
-	*out = NULL;
+	if (out)
+		*out = NULL;
+	if (!path || !out)
+		return stoker_fail(err, -EINVAL,
+				   "opening a container needs its path and a place for it");
+	g = calloc(1, sizeof(*g));
 	if (g)
 		g->files = calloc(1, sizeof(*g->files));
 	if (!g || !g->files) {
@@ -229,7 +234,7 @@ struct stoker_gguf *gguf_share(struct stoker_gguf *g)
 
 void stoker_gguf_close(struct stoker_gguf **gguf)
 {
-	struct stoker_gguf *g = *gguf;
+	struct stoker_gguf *g = gguf ? *gguf : NULL;
 
 	if (!g)
 		return;
@@ -255,17 +260,19 @@ void stoker_gguf_close(struct stoker_gguf **gguf)
 
 uint32_t stoker_gguf_version(const struct stoker_gguf *gguf)
 {
-	return gguf->version;
+	return gguf ? gguf->version : 0;
 }
 
 uint32_t stoker_gguf_file_count(const struct stoker_gguf *gguf)
 {
-	return gguf->file_count;
+	return gguf ? gguf->file_count : 0;
 }
 
 const char *stoker_gguf_file(const struct stoker_gguf *gguf, uint32_t index, int *fd,
 			     uint64_t *bytes)
 {
+	if (!gguf || index >= gguf->file_count)
+		return NULL;
 	if (fd)
 		*fd = gguf->files[index].fd;
 	if (bytes)
@@ -294,12 +301,12 @@ uint64_t stoker_gguf_data(const struct stoker_gguf *gguf, uint32_t file)
 
 size_t stoker_gguf_tensor_count(const struct stoker_gguf *gguf)
 {
-	return gguf->tensor_count;
+	return gguf ? gguf->tensor_count : 0;
 }
 
 const struct stoker_gguf_tensor *stoker_gguf_tensor(const struct stoker_gguf *gguf, size_t index)
 {
-	return &gguf->tensors[index];
+	return gguf && index < gguf->tensor_count ? &gguf->tensors[index] : NULL;
 }
 
 size_t gguf_tensor_index(const struct stoker_gguf *gguf, const struct stoker_gguf_tensor *tensor)
@@ -311,9 +318,12 @@ const struct stoker_gguf_tensor *stoker_gguf_find_tensor(const struct stoker_ggu
 							 const char *name)
 {
 	const struct stoker_gguf_tensor wanted = { .name = name }, *key = &wanted;
-	const struct stoker_gguf_tensor **found = bsearch(&key, gguf->sorted_tensors,
-							  gguf->tensor_count,
-							  sizeof(*gguf->sorted_tensors), by_tensor);
+	const struct stoker_gguf_tensor **found;
+
+	if (!gguf || !name)
+		return NULL;
+	found = bsearch(&key, gguf->sorted_tensors, gguf->tensor_count,
+			sizeof(*gguf->sorted_tensors), by_tensor);
 
 	return found ? *found : NULL;
 }
@@ -321,9 +331,12 @@ const struct stoker_gguf_tensor *stoker_gguf_find_tensor(const struct stoker_ggu
 int stoker_gguf_read(const struct stoker_gguf *gguf, const struct stoker_gguf_tensor *tensor,
 		     uint64_t offset, void *dst, size_t bytes, struct stoker_error *err)
 {
-	const struct file *file = &gguf->files[tensor->file];
+	const struct file *file;
 	size_t done = 0;
 
+	if (!gguf || !tensor || (!dst && bytes))
+		return stoker_fail(err, -EINVAL, "reading needs a container, a tensor and a place");
+	file = &gguf->files[tensor->file];
 	if (bytes > tensor->bytes || offset > tensor->bytes - bytes)
 		return stoker_fail(err, -ERANGE, "%s: tensor %s: %zu bytes at %llu, it has %llu",
 				   file->path, tensor->name, bytes, (unsigned long long)offset,

@@ -31,7 +31,7 @@ const struct stoker_gguf_tensor *stoker_gguf_find_hole(const struct stoker_gguf 
 	const struct stoker_gguf_tensor *first = NULL;
 	uint64_t all = 0;
 
-	for (uint32_t i = 0; i < g->file_count; i++) {
+	for (uint32_t i = 0; g && i < g->file_count; i++) {
 		const struct file *f = &g->files[i];
 
 		/* nearly all files are whole: one question for all of their tensors */

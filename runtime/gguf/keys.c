@@ -4,12 +4,12 @@
 
 size_t stoker_gguf_key_count(const struct stoker_gguf *gguf)
 {
-	return gguf->key_count;
+	return gguf ? gguf->key_count : 0;
 }
 
 const struct stoker_gguf_key *stoker_gguf_key(const struct stoker_gguf *gguf, size_t index)
 {
-	return &gguf->keys[index].public;
+	return gguf && index < gguf->key_count ? &gguf->keys[index].public : NULL;
 }
 
 size_t gguf_key_index(const struct stoker_gguf *gguf, const struct stoker_gguf_key *key)
@@ -28,8 +28,11 @@ static const struct stoker_gguf_key *find_unsorted(const struct stoker_gguf *ggu
 
 const struct stoker_gguf_key *stoker_gguf_find(const struct stoker_gguf *gguf, const char *name)
 {
-	size_t low = 0, high = gguf->key_count;
+	size_t low = 0, high;
 
+	if (!gguf || !name)
+		return NULL;
+	high = gguf->key_count;
 	if (!gguf->sorted_keys)
 		return find_unsorted(gguf, name);
 	while (low < high) { /* the first of equals */
@@ -60,6 +63,8 @@ int stoker_gguf_i64(const struct stoker_gguf *gguf, const struct stoker_gguf_key
 	uint64_t bits = 0;
 
 	(void)gguf;
+	if (!key || !value)
+		return -EINVAL;
 	if (key->element_type > STOKER_GGUF_F64 || !gguf_scalar_bytes[key->element_type] ||
 	    key->element_type == STOKER_GGUF_F32 || key->element_type == STOKER_GGUF_F64)
 		return -EINVAL;
@@ -88,6 +93,8 @@ int stoker_gguf_u64(const struct stoker_gguf *gguf, const struct stoker_gguf_key
 	int64_t number;
 	int ret;
 
+	if (!key || !value)
+		return -EINVAL;
 	if (key->element_type == STOKER_GGUF_U64 && index < key->count) {
 		memcpy(value, element(key, index), sizeof(*value));
 		return 0;
@@ -106,6 +113,8 @@ int stoker_gguf_f64(const struct stoker_gguf *gguf, const struct stoker_gguf_key
 	float single;
 	int ret;
 
+	if (!key || !value)
+		return -EINVAL;
 	if (key->element_type != STOKER_GGUF_F32 && key->element_type != STOKER_GGUF_F64) {
 		ret = stoker_gguf_i64(gguf, key, index, &number);
 		if (!ret)
@@ -135,7 +144,7 @@ int stoker_gguf_string(const struct stoker_gguf *gguf, const struct stoker_gguf_
 		       struct stoker_string *value)
 {
 	(void)gguf;
-	if (key->type != STOKER_GGUF_STRING)
+	if (!key || !value || key->type != STOKER_GGUF_STRING)
 		return -EINVAL;
 	*value = string_at(((const struct key *)key)->value);
 	return 0;
@@ -144,11 +153,13 @@ int stoker_gguf_string(const struct stoker_gguf *gguf, const struct stoker_gguf_
 int stoker_gguf_strings(const struct stoker_gguf *gguf, const struct stoker_gguf_key *key,
 			struct stoker_string *strings)
 {
-	const uint8_t *at = ((const struct key *)key)->value + 12;
+	const uint8_t *at;
 
 	(void)gguf;
-	if (key->type != STOKER_GGUF_ARRAY || key->element_type != STOKER_GGUF_STRING)
+	if (!key || !strings || key->type != STOKER_GGUF_ARRAY ||
+	    key->element_type != STOKER_GGUF_STRING)
 		return -EINVAL;
+	at = ((const struct key *)key)->value + 12;
 	for (uint64_t i = 0; i < key->count; i++) {
 		strings[i] = string_at(at);
 		at += 8 + strings[i].length;

@@ -82,6 +82,14 @@ static void begin_array(struct stoker_gguf_writer *w, const char *key, enum stok
 	append_u64(w, &w->keys, count);
 }
 
+/* Whether an entry can be added; a caller's mistake is told by stoker_gguf_writer_finish(). */
+static bool takes(struct stoker_gguf_writer *w, const char *key, bool value)
+{
+	if (w && (!key || !value) && !w->failed)
+		w->failed = -EINVAL;
+	return w && key && value;
+}
+
 /* Where the finished file goes: through a symbolic link, and never over anything but a file. */
 static int resolve(const char *path, char **target, struct stoker_error *err)
 {
@@ -103,10 +111,15 @@ static int resolve(const char *path, char **target, struct stoker_error *err)
 int stoker_gguf_writer_open(const char *path, struct stoker_gguf_writer **out,
 			    struct stoker_error *err)
 {
-	struct stoker_gguf_writer *w = calloc(1, sizeof(*w));
+	struct stoker_gguf_writer *w;
 	int ret;
 
-	*out = NULL;
+	if (out)
+		*out = NULL;
+	if (!path || !out)
+		return stoker_fail(err, -EINVAL,
+				   "writing a container needs its path and a place for it");
+	w = calloc(1, sizeof(*w));
 	if (!w)
 		return stoker_fail(err, -ENOMEM, "%s: out of memory", path);
 	w->alignment = ALIGNMENT;
@@ -137,6 +150,8 @@ const char *stoker_gguf_writer_part(const struct stoker_gguf_writer *w)
 
 void stoker_gguf_put_alignment(struct stoker_gguf_writer *w, uint32_t bytes)
 {
+	if (!w)
+		return;
 	if (w->tensor_count || bytes < ALIGNMENT || bytes > ALIGNMENT_MAX || bytes & (bytes - 1)) {
 		w->failed = -EINVAL;
 		return;
@@ -147,12 +162,16 @@ void stoker_gguf_put_alignment(struct stoker_gguf_writer *w, uint32_t bytes)
 
 void stoker_gguf_put_u32(struct stoker_gguf_writer *w, const char *key, uint32_t value)
 {
+	if (!takes(w, key, true))
+		return;
 	begin_key(w, key, STOKER_GGUF_U32);
 	append_u32(w, &w->keys, value);
 }
 
 void stoker_gguf_put_f32(struct stoker_gguf_writer *w, const char *key, float value)
 {
+	if (!takes(w, key, true))
+		return;
 	begin_key(w, key, STOKER_GGUF_F32);
 	append(w, &w->keys, &value, sizeof(value));
 }
@@ -161,12 +180,16 @@ void stoker_gguf_put_bool(struct stoker_gguf_writer *w, const char *key, int val
 {
 	const uint8_t byte = value != 0;
 
+	if (!takes(w, key, true))
+		return;
 	begin_key(w, key, STOKER_GGUF_BOOL);
 	append(w, &w->keys, &byte, 1);
 }
 
 void stoker_gguf_put_string(struct stoker_gguf_writer *w, const char *key, const char *value)
 {
+	if (!takes(w, key, value))
+		return;
 	begin_key(w, key, STOKER_GGUF_STRING);
 	append_string(w, &w->keys, value, strlen(value));
 }
@@ -174,6 +197,8 @@ void stoker_gguf_put_string(struct stoker_gguf_writer *w, const char *key, const
 void stoker_gguf_put_strings(struct stoker_gguf_writer *w, const char *key,
 			     const struct stoker_string *values, uint64_t count)
 {
+	if (!takes(w, key, values || !count))
+		return;
 	begin_array(w, key, STOKER_GGUF_STRING, count);
 	for (uint64_t i = 0; i < count; i++)
 		append_string(w, &w->keys, values[i].data, values[i].length);
@@ -182,6 +207,8 @@ void stoker_gguf_put_strings(struct stoker_gguf_writer *w, const char *key,
 void stoker_gguf_put_i32s(struct stoker_gguf_writer *w, const char *key, const int32_t *values,
 			  uint64_t count)
 {
+	if (!takes(w, key, values || !count))
+		return;
 	begin_array(w, key, STOKER_GGUF_I32, count);
 	append(w, &w->keys, values, count * sizeof(*values));
 }
@@ -189,6 +216,8 @@ void stoker_gguf_put_i32s(struct stoker_gguf_writer *w, const char *key, const i
 void stoker_gguf_put_f32s(struct stoker_gguf_writer *w, const char *key, const float *values,
 			  uint64_t count)
 {
+	if (!takes(w, key, values || !count))
+		return;
 	begin_array(w, key, STOKER_GGUF_F32, count);
 	append(w, &w->keys, values, count * sizeof(*values));
 }
@@ -196,10 +225,13 @@ void stoker_gguf_put_f32s(struct stoker_gguf_writer *w, const char *key, const f
 void stoker_gguf_put_key(struct stoker_gguf_writer *w, const struct stoker_gguf *from,
 			 const struct stoker_gguf_key *key)
 {
+	const uint8_t *raw;
 	size_t bytes;
-	const uint8_t *raw = stoker_gguf_raw(key, &bytes);
 
 	(void)from;
+	if (!takes(w, key ? key->name : NULL, true))
+		return;
+	raw = stoker_gguf_raw(key, &bytes);
 	begin_key(w, key->name, key->type);
 	append(w, &w->keys, raw, bytes);
 }
@@ -210,6 +242,8 @@ void stoker_gguf_put_tensor(struct stoker_gguf_writer *w, const char *name,
 {
 	uint64_t values = 1, *sizes;
 
+	if (!takes(w, name, format && ne && dimensions >= 1 && dimensions <= 4))
+		return;
 	append_string(w, &w->rows, name, strlen(name));
 	append_u32(w, &w->rows, dimensions);
 	for (uint32_t i = 0; i < dimensions; i++) {
@@ -276,6 +310,8 @@ static int write_head(struct stoker_gguf_writer *w, struct stoker_error *err)
 int stoker_gguf_write(struct stoker_gguf_writer *w, const void *data, size_t bytes,
 		      struct stoker_error *err)
 {
+	if (!w || (!data && bytes))
+		return stoker_fail(err, -EINVAL, "writing needs a writer and data");
 	if (!w->head_written)
 		write_head(w, err);
 	if (w->failed)
@@ -296,7 +332,7 @@ int stoker_gguf_write(struct stoker_gguf_writer *w, const void *data, size_t byt
 int stoker_gguf_writer_finish(struct stoker_gguf_writer **writer, int keep,
 			      struct stoker_error *err)
 {
-	struct stoker_gguf_writer *w = *writer;
+	struct stoker_gguf_writer *w = writer ? *writer : NULL;
 	int ret = 0;
 
 	if (!w)

@@ -87,12 +87,14 @@ int model_load(struct stoker_device *device, struct stoker_gguf *gguf,
 	*out = NULL;
 	if (!m)
 		return stoker_fail(err, -ENOMEM, "%s: out of memory", path);
+	params = params ? params : &defaults;
 	ret = device_go_on(device, err);
+	if (!ret)
+		ret = model_check_paging(params, err);
 	if (ret) {
 		free(m);
 		return ret;
 	}
-	params = params ? params : &defaults;
 	m->device = device;
 	atomic_fetch_add(&device->others, 1);
 	m->err = err;
@@ -130,6 +132,13 @@ int stoker_model_load_gguf(struct stoker_device *device, struct stoker_gguf *ggu
 			   const struct stoker_model_params *params, struct stoker_model **model,
 			   struct stoker_error *err)
 {
+	if (model)
+		*model = NULL;
+	if (!device || !gguf || !model)
+		return stoker_fail(err, -EINVAL, "loading a model needs a %s",
+				   !device ? "device"
+				   : !gguf ? "container"
+					   : "place for it");
 	return model_load(device, gguf, params, "", model, err);
 }
 
@@ -140,7 +149,8 @@ int stoker_model_load(struct stoker_device *device, const char *path,
 	struct stoker_gguf *gguf;
 	int ret = stoker_gguf_open(path, &gguf, err);
 
-	*model = NULL;
+	if (model)
+		*model = NULL;
 	if (!ret)
 		ret = stoker_model_load_gguf(device, gguf, params, model, err);
 	stoker_gguf_close(&gguf);
@@ -168,6 +178,11 @@ void stoker_model_free(struct stoker_model **model)
 
 void stoker_model_info(const struct stoker_model *m, struct stoker_model_info *info)
 {
+	if (!info)
+		return;
+	*info = (struct stoker_model_info){ .architecture = "", .name = "" };
+	if (!m)
+		return;
 	*info = (struct stoker_model_info){
 		.architecture = m->architecture->name,
 		.name = m->name,

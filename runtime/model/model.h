@@ -286,6 +286,8 @@ static inline bool model_is_paged(const struct stoker_model *m, const struct sto
 }
 /* Memory of the fewest slots that a token needs. */
 int model_least_slots(struct stoker_model *m, uint64_t *bytes);
+/* Whether what is said about paging can be done, paged or not. */
+int model_check_paging(const struct stoker_model_params *params, struct stoker_error *err);
 int model_create_pager(struct stoker_model *m, const struct stoker_model_params *params,
 		       const char *root);
 void model_free_pager(struct stoker_model *m);

@@ -107,6 +107,20 @@ static bool parse_prefetch(const char *text, enum pager_prefetch *prefetch)
 	return true;
 }
 
+int model_check_paging(const struct stoker_model_params *params, struct stoker_error *err)
+{
+	enum pager_prefetch prefetch;
+
+	if (!pager_has_policy(params->policy))
+		return stoker_fail(err, -EINVAL,
+				   "no policy \"%s\"; there are frequency, lru and quota",
+				   params->policy);
+	if (!parse_prefetch(params->prefetch, &prefetch))
+		return stoker_fail(err, -EINVAL, "prefetch \"%s\" is neither on nor off",
+				   params->prefetch);
+	return stoker_store_check(params->store, err);
+}
+
 /* Where the experts of all layers are; to be freed. */
 static struct pager_source *list_layers(const struct stoker_model *m,
 					const struct store_file *files, struct pager_piece *pieces)
@@ -190,13 +204,7 @@ static int create(struct stoker_model *m, const struct stoker_model_params *para
 		layers = list_layers(m, p->files, p->pieces);
 	if (!layers)
 		return stoker_fail(m->err, -ENOMEM, "out of memory");
-	if (!pager_has_policy(params->policy))
-		return stoker_fail(m->err, -EINVAL,
-				   "no policy \"%s\"; there are frequency, lru and quota",
-				   params->policy);
-	if (!parse_prefetch(params->prefetch, &prefetch))
-		return stoker_fail(m->err, -EINVAL, "prefetch \"%s\" is neither on nor off",
-				   params->prefetch);
+	parse_prefetch(params->prefetch, &prefetch);
 	ret = params->store ? stoker_store_open(params->store, &store, m->err)
 			    : stoker_store_open_preferred(&store, m->err);
 	if (ret)
@@ -256,6 +264,8 @@ int stoker_model_paging(const struct stoker_model *m, struct stoker_paging *info
 {
 	struct pager_stats stats;
 
+	if (!m || !info)
+		return -EINVAL;
 	if (!m->pager)
 		return -ENOENT;
 	device_go_on(m->device, NULL);

@@ -57,7 +57,7 @@ const struct stoker_format *stoker_format_by_id(uint32_t id)
 
 const struct stoker_format *stoker_format_by_name(const char *name)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
+	for (size_t i = 0; name && i < ARRAY_SIZE(formats); i++)
 		if (ascii_same(formats[i].name, name))
 			return &formats[i];
 	return NULL;
@@ -72,38 +72,39 @@ const struct stoker_format *stoker_format_next(const struct stoker_format *previ
 
 const char *stoker_format_name(const struct stoker_format *format)
 {
-	return format->name;
+	return format ? format->name : NULL;
 }
 
 uint32_t stoker_format_id(const struct stoker_format *format)
 {
-	return format->id;
+	return format ? format->id : UINT32_MAX;
 }
 
 uint32_t stoker_format_file_type(const struct stoker_format *format)
 {
-	return format->file_type;
+	return format ? format->file_type : 0;
 }
 
 uint32_t stoker_format_block_values(const struct stoker_format *format)
 {
-	return format->block_values;
+	return format ? format->block_values : 0;
 }
 
 int stoker_format_can_encode(const struct stoker_format *format)
 {
-	return format->encode != NULL;
+	return format && format->encode;
 }
 
 uint64_t stoker_format_bytes(const struct stoker_format *format, uint64_t values)
 {
-	return stoker_row_bytes(format, values);
+	return format ? stoker_row_bytes(format, values) : 0;
 }
 
 void stoker_format_decode(const struct stoker_format *format, const void *src, float *dst,
 			  size_t values)
 {
-	stoker_decode(format, STOKER_ISA_SCALAR, src, dst, values);
+	if (format && src && dst)
+		stoker_decode(format, STOKER_ISA_SCALAR, src, dst, values);
 }
 
 int stoker_format_encode(const struct stoker_format *format, const float *src, void *dst,
@@ -111,6 +112,8 @@ int stoker_format_encode(const struct stoker_format *format, const float *src, v
 {
 	uint8_t *block = dst;
 
+	if (!format || ((!src || !dst) && values))
+		return -EINVAL;
 	if (!format->encode)
 		return -ENOTSUP;
 	if (values % format->block_values)

@@ -37,7 +37,7 @@ static int sample(struct generation *g, uint32_t *token, struct stoker_error *er
 
 	if (!logits)
 		return stoker_fail(err, -EINVAL, "the session has no logits to sample from");
-	ret = stoker_sampler_sample(g->sampler, logits, g->choices, token);
+	ret = sampler_choose(g->sampler, logits, g->choices, token);
 	if (!ret)
 		return 0;
 	return stoker_fail(err, ret,
@@ -214,7 +214,12 @@ int stoker_generate(struct stoker_session *session, struct stoker_sampler *sampl
 	if (!ret)
 		ret = session_use(session, err);
 	if (!ret) {
-		ret = generate_with_decoder(&g, err);
+		if (sampler_use(sampler)) {
+			ret = generate_with_decoder(&g, err);
+			sampler_leave(sampler);
+		} else {
+			ret = stoker_fail(err, -EBUSY, "the sampler is in use");
+		}
 		session_leave(session);
 	}
 	if (ret)

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "base/use.h"
+#include "session/session.h"
 #include "text/vocabulary.h"
 
 struct stoker_sampler {
@@ -106,9 +107,13 @@ int stoker_sampler_create(const struct stoker_sampler_params *params, struct sto
 int stoker_sampler_clone(const struct stoker_sampler *from, struct stoker_sampler **out,
 			 struct stoker_error *err)
 {
-	struct stoker_sampler *s = calloc(1, sizeof(*s));
+	struct stoker_sampler *s;
 
-	*out = NULL;
+	if (out)
+		*out = NULL;
+	if (!from || !out)
+		return stoker_fail(err, -EINVAL, "cloning needs a sampler and a place for it");
+	s = calloc(1, sizeof(*s));
 	if (!s)
 		return stoker_fail(err, -ENOMEM, "out of memory");
 	s->params = from->params;
@@ -146,7 +151,7 @@ void stoker_sampler_accept(struct stoker_sampler *s, uint32_t token)
 
 void stoker_sampler_begin(struct stoker_sampler *s, const uint32_t *tokens, size_t count)
 {
-	if (!s)
+	if (!s || (!tokens && count))
 		return;
 	history_reset(&s->history);
 	for (size_t i = count > s->history.room ? count - s->history.room : 0; i < count; i++)
@@ -258,24 +263,41 @@ static int sample(struct stoker_sampler *s, const float *logits, uint32_t count,
 	return top <= FLT_MAX ? choose(s, token) : 0;
 }
 
+bool sampler_use(struct stoker_sampler *s)
+{
+	return use_begin(&s->use);
+}
+
+void sampler_leave(struct stoker_sampler *s)
+{
+	if (use_end(&s->use))
+		destroy(s);
+}
+
+int sampler_choose(struct stoker_sampler *s, const float *logits, uint32_t count, uint32_t *token)
+{
+	const struct stoker_vocabulary *v = s->vocabulary;
+	uint32_t chosen;
+	const int ret =
+		sample(s, logits, v ? MIN(count, stoker_vocabulary_size(v)) : count, &chosen);
+
+	if (ret)
+		return ret;
+	stoker_sampler_accept(s, chosen);
+	*token = chosen;
+	return 0;
+}
+
 int stoker_sampler_sample(struct stoker_sampler *s, const float *logits, uint32_t count,
 			  uint32_t *token)
 {
-	const struct stoker_vocabulary *v;
-	uint32_t chosen;
 	int ret;
 
 	if (!s || !logits || !count || !token)
 		return -EINVAL;
-	v = s->vocabulary;
-	if (!use_begin(&s->use))
+	if (!sampler_use(s))
 		return -EBUSY;
-	ret = sample(s, logits, v ? MIN(count, stoker_vocabulary_size(v)) : count, &chosen);
-	if (!ret) {
-		stoker_sampler_accept(s, chosen);
-		*token = chosen;
-	}
-	if (use_end(&s->use))
-		destroy(s);
+	ret = sampler_choose(s, logits, count, token);
+	sampler_leave(s);
 	return ret;
 }

@@ -55,6 +55,8 @@ static const struct {
 
 void stoker_sampler_defaults(struct stoker_sampler_params *params)
 {
+	if (!params)
+		return;
 	*params = (struct stoker_sampler_params){
 		.temperature = 0.8f,
 		.top_k = 40,
@@ -88,6 +90,8 @@ int stoker_sampler_order(const char *names, uint8_t stages[STOKER_STAGES_MAX],
 	uint8_t found[STOKER_STAGES_MAX] = { 0 };
 	uint32_t count = 0, seen = 0;
 
+	if (!names || !stages)
+		return stoker_fail(err, -EINVAL, "the order of stages needs names and a place");
 	for (const char *at = names, *end;; at = end + 1) {
 		uint8_t stage = 0;
 
@@ -334,6 +338,8 @@ int stoker_sampler_model_defaults(const struct stoker_gguf *gguf,
 	const struct reading r = { .gguf = gguf, .params = params, .err = err };
 	struct stoker_sampler_params *p = params;
 
+	if (!gguf || !params)
+		return stoker_fail(err, -EINVAL, "defaults need a container and a place for them");
 	if (read_order(&r) || read_number(&r, "temp", 0, FLT_MAX, &p->temperature) ||
 	    read_number(&r, "top_p", 0, 1, &p->top_p) ||
 	    read_number(&r, "min_p", 0, 1, &p->min_p) ||

@@ -19,4 +19,12 @@ bool session_take_cancel(struct stoker_session *session);
 /* For who uses it: evaluates a token with logits; a cancellation waits until that is done. */
 int session_append(struct stoker_session *session, uint32_t token, struct stoker_error *err);
 
+/* For several choices without another user between them: false when there is one. */
+bool sampler_use(struct stoker_sampler *sampler);
+/* Releases it when that was asked for meanwhile. */
+void sampler_leave(struct stoker_sampler *sampler);
+/* As stoker_sampler_sample(), between the two. */
+int sampler_choose(struct stoker_sampler *sampler, const float *logits, uint32_t count,
+		   uint32_t *token);
+
 #endif

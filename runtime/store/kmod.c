@@ -353,9 +353,12 @@ int stoker_driver_arena(uint64_t bytes, int *fd, struct stoker_error *err)
 {
 	struct stoker_store *store;
 	struct store_arena a;
-	int ret = stoker_store_open_kmod(&store, err);
+	int ret;
 
+	if (!fd)
+		return stoker_fail(err, -EINVAL, "no place for the descriptor");
 	*fd = -1;
+	ret = stoker_store_open_kmod(&store, err);
 	if (ret)
 		return ret;
 	ret = arena_create(store, bytes, &a, err);

@@ -9,6 +9,14 @@
 #include "stoker/cache.h"
 #include "stoker/driver.h"
 
+int stoker_store_check(const char *name, struct stoker_error *err)
+{
+	if (!name || !strcmp(name, "uring") || !strcmp(name, "threads") || !strcmp(name, "kmod"))
+		return 0;
+	return stoker_fail(err, -EINVAL, "no store \"%s\"; there are uring, threads and kmod",
+			   name);
+}
+
 int stoker_store_open(const char *name, struct stoker_store **store, struct stoker_error *err)
 {
 	if (!name)
@@ -20,8 +28,7 @@ int stoker_store_open(const char *name, struct stoker_store **store, struct stok
 		return stoker_store_open_threads(store, err);
 	if (!strcmp(name, "kmod"))
 		return stoker_store_open_kmod(store, err);
-	return stoker_fail(err, -EINVAL, "no store \"%s\"; there are uring, threads and kmod",
-			   name);
+	return stoker_store_check(name, err);
 }
 
 /* Another kernel may well decide otherwise. */
@@ -37,8 +44,9 @@ int stoker_driver_prefer(const char *store, struct stoker_error *err)
 	AUTO_FREE char *path = stoker_cache_path("store");
 	char line[128];
 
-	if (strcmp(store, "kmod") && strcmp(store, "uring"))
-		return stoker_fail(err, -EINVAL, "\"%s\" is neither kmod nor uring", store);
+	if (!store || (strcmp(store, "kmod") && strcmp(store, "uring")))
+		return stoker_fail(err, -EINVAL, "\"%s\" is neither kmod nor uring",
+				   store ? store : "");
 	preference_of(store, line, sizeof(line));
 	return stoker_cache_write(path, line, strlen(line), err);
 }

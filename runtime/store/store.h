@@ -85,6 +85,8 @@ struct stoker_store {
  * allows. -ENOTSUP when it doesn't, -EINVAL for another name.
  */
 int stoker_store_open(const char *name, struct stoker_store **store, struct stoker_error *err);
+/* -EINVAL for a name that stoker_store_open() doesn't know. */
+int stoker_store_check(const char *name, struct stoker_error *err);
 int stoker_store_open_uring(struct stoker_store **store, struct stoker_error *err);
 int stoker_store_open_threads(struct stoker_store **store, struct stoker_error *err);
 int stoker_store_open_kmod(struct stoker_store **store, struct stoker_error *err);

@@ -192,6 +192,11 @@ int stoker_tokenize(const struct stoker_vocabulary *v, const char *text, size_t 
 	struct token_list list = { 0 };
 	int ret;
 
+	if (!v || !tokens || !count || (!text && bytes))
+		return stoker_fail(err, -EINVAL, "tokenizing needs a %s",
+				   !v	    ? "vocabulary"
+				   : tokens ? "text"
+					    : "place for the tokens");
 	*tokens = NULL;
 	*count = 0;
 	if ((flags & STOKER_TOKENIZE_ADD) && wants_bos(v))
@@ -207,10 +212,15 @@ int stoker_tokenize(const struct stoker_vocabulary *v, const char *text, size_t 
 int stoker_prompt_tokenize(const struct stoker_vocabulary *v, const struct stoker_prompt *prompt,
 			   uint32_t **tokens, size_t *count, struct stoker_error *err)
 {
-	const struct guarded g = { prompt->text, prompt->bytes, prompt->spans, prompt->span_count };
 	struct token_list list = { 0 };
+	struct guarded g;
 	int ret;
 
+	if (!v || !prompt || !tokens || !count || (!prompt->text && prompt->bytes) ||
+	    (!prompt->spans && prompt->span_count))
+		return stoker_fail(err, -EINVAL,
+				   "tokenizing needs a vocabulary, a prompt and a place");
+	g = (struct guarded){ prompt->text, prompt->bytes, prompt->spans, prompt->span_count };
 	*tokens = NULL;
 	*count = 0;
 	ret = tokenize(v, &g, true, &list, err);
@@ -270,12 +280,14 @@ static size_t emit_spaces(const struct stoker_string *s, char *out, size_t room)
 size_t stoker_token_text(const struct stoker_vocabulary *v, uint32_t token, int special, char *out,
 			 size_t room)
 {
-	const struct token *t = &v->tokens[token < v->count ? token : 0];
+	const struct token *t;
 	unsigned byte;
 	char name[8];
 
-	if (token >= v->count)
+	if (!v || token >= v->count)
 		return 0;
+	room = out ? room : 0;
+	t = &v->tokens[token];
 	switch (t->type) {
 	case TOKEN_CONTROL:
 	case TOKEN_UNKNOWN:

@@ -434,7 +434,13 @@ int stoker_vocabulary_load_named(struct stoker_gguf *gguf, const char *pretokeni
 	const struct loading l = { .v = v, .path = path, .pretokenizer = pretokenizer, .err = err };
 	int ret;
 
-	*out = NULL;
+	if (out)
+		*out = NULL;
+	if (!gguf || !out) {
+		free(v);
+		return stoker_fail(err, -EINVAL,
+				   "a vocabulary needs a container and a place for it");
+	}
 	if (!v)
 		return stoker_fail(err, -ENOMEM, "%s: out of memory", path);
 	v->gguf = gguf_share(gguf);
@@ -469,7 +475,8 @@ int stoker_vocabulary_load(const char *path, struct stoker_vocabulary **out,
 	struct stoker_gguf *gguf;
 	int ret = stoker_gguf_open(path, &gguf, err);
 
-	*out = NULL;
+	if (out)
+		*out = NULL;
 	if (!ret)
 		ret = stoker_vocabulary_load_gguf(gguf, out, err);
 	stoker_gguf_close(&gguf);
@@ -509,20 +516,20 @@ void stoker_vocabulary_free(struct stoker_vocabulary **vocabulary)
 
 const char *stoker_vocabulary_warning(const struct stoker_vocabulary *v, size_t index)
 {
-	return index < v->warning_count ? v->warnings[index] : NULL;
+	return v && index < v->warning_count ? v->warnings[index] : NULL;
 }
 
 uint32_t stoker_vocabulary_size(const struct stoker_vocabulary *v)
 {
-	return v->count;
+	return v ? v->count : 0;
 }
 
 int64_t stoker_vocabulary_bos(const struct stoker_vocabulary *v)
 {
-	return v->bos;
+	return v ? v->bos : -1;
 }
 
 int stoker_vocabulary_is_end(const struct stoker_vocabulary *v, uint32_t token)
 {
-	return token < v->count && v->tokens[token].end;
+	return v && token < v->count && v->tokens[token].end;
 }

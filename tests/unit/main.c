@@ -165,6 +165,7 @@ static const struct {
 	{ "promises", suite_promises },
 	{ "fork", suite_fork },
 	{ "locale", suite_locale },
+	{ "misuse", suite_misuse },
 	{ "enumerate", suite_enumerate },
 	{ "vulkan", suite_vulkan },
 	{ "pager", suite_pager },

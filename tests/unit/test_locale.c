@@ -63,6 +63,21 @@ static void check_messages(void)
 	CU_ASSERT_STRING_EQUAL(text, "1,5");
 }
 
+static void check_template(void)
+{
+	static const char source[] =
+		"{{ 1.5 + 0.25 }} {{ strftime_now('%B') }} {{ 'INF' | lower }}";
+	const struct stoker_template_input input = { .now = 86400 * 150 };
+	struct stoker_prompt prompt;
+	struct stoker_template *t;
+
+	CU_ASSERT_EQUAL_FATAL(stoker_template_parse(source, strlen(source), "test", &t, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_template_render(t, NULL, &input, &prompt, NULL), 0);
+	CU_ASSERT_STRING_EQUAL(prompt.text, "1.75 May inf");
+	stoker_prompt_free(&prompt);
+	stoker_template_free(&t);
+}
+
 /* Names of formats in upper, lower and mixed case. */
 static void check_names(void)
 {
@@ -120,6 +135,7 @@ static void test_decimal_comma(void)
 		return;
 	check_messages();
 	check_names();
+	check_template();
 	check_profile();
 	leave();
 }
@@ -130,6 +146,7 @@ static void test_turkish(void)
 		return;
 	check_messages();
 	check_names();
+	check_template();
 	check_profile();
 	leave();
 }

@@ -29,7 +29,7 @@ struct app {
 	size_t length;
 	int calls, at;
 	enum act act;
-	int misuse[6];
+	int misuse[7];
 };
 
 static void begin_text(struct app *a)
@@ -83,6 +83,8 @@ static void misuse(struct app *a)
 	a->misuse[2] = stoker_session_truncate(a->session, 0);
 	a->misuse[3] = stoker_session_begin(a->session) ? 0 : -EBUSY;
 	a->misuse[4] = a->decoder ? stoker_decoder_reset(a->decoder) : -EBUSY;
+	a->misuse[6] =
+		stoker_sampler_sample(a->sampler, (const float[]){ 1, 2 }, 2, &(uint32_t){ 0 });
 	a->misuse[5] = a->decoder
 			       ? stoker_decoder_push(a->decoder, 5, &(const char *){ NULL }, NULL)
 			       : -EBUSY;
@@ -113,6 +115,7 @@ static int on_text(void *context, const char *utf8, size_t bytes)
 		stoker_model_free(&a->model);
 		stoker_device_close(&a->device);
 		stoker_decoder_free(&a->decoder);
+		stoker_sampler_free(&a->sampler);
 		/* fall through */
 	case FREE:
 		stoker_session_free(&a->session);

@@ -32,6 +32,7 @@ void add_fallback(void);
 void suite_promises(void);
 void suite_fork(void);
 void suite_locale(void);
+void suite_misuse(void);
 
 void suite_vulkan(void);
 void suite_enumerate(void);

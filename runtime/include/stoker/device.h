@@ -89,6 +89,9 @@ struct stoker_device_info {
  * @count: receives its length
  * @err: may be NULL
  *
+ * Looks anew each time, as devices come and go, which means loading the Vulkan drivers of the
+ * machine: up to half a second.
+ *
  * Return: 0 or -ENOMEM; a machine without GPUs is no error.
  */
 STOKER_API int stoker_device_list(struct stoker_device_info **list, size_t *count,

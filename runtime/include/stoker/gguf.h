@@ -117,7 +117,7 @@ STOKER_API uint32_t stoker_gguf_file_count(const struct stoker_gguf *gguf);
  * @fd: receives a descriptor open for reading, owned by the container; may be NULL
  * @bytes: receives the file's size; may be NULL
  *
- * Return: its path.
+ * Return: its path, NULL beyond the last one.
  */
 STOKER_API const char *stoker_gguf_file(const struct stoker_gguf *gguf, uint32_t index, int *fd,
 					uint64_t *bytes);
@@ -125,7 +125,7 @@ STOKER_API const char *stoker_gguf_file(const struct stoker_gguf *gguf, uint32_t
 /** stoker_gguf_key_count() - number of metadata entries. */
 STOKER_API size_t stoker_gguf_key_count(const struct stoker_gguf *gguf);
 
-/** stoker_gguf_key() - entry @index in file order, below stoker_gguf_key_count(). */
+/** stoker_gguf_key() - entry @index in file order, NULL from stoker_gguf_key_count() on. */
 STOKER_API const struct stoker_gguf_key *stoker_gguf_key(const struct stoker_gguf *gguf,
 							 size_t index);
 
@@ -170,7 +170,7 @@ STOKER_API int stoker_gguf_strings(const struct stoker_gguf *gguf,
 /** stoker_gguf_tensor_count() - rows of the tensor table, over all files. */
 STOKER_API size_t stoker_gguf_tensor_count(const struct stoker_gguf *gguf);
 
-/** stoker_gguf_tensor() - row @index, below stoker_gguf_tensor_count(). */
+/** stoker_gguf_tensor() - row @index, NULL from stoker_gguf_tensor_count() on. */
 STOKER_API const struct stoker_gguf_tensor *stoker_gguf_tensor(const struct stoker_gguf *gguf,
 							       size_t index);
 

@@ -213,7 +213,11 @@ STOKER_API const char *stoker_sampler_stage_name(enum stoker_sampler_stage stage
 STOKER_API int stoker_sampler_create(const struct stoker_sampler_params *params,
 				     struct stoker_sampler **sampler, struct stoker_error *err);
 
-/** stoker_sampler_free() - release and clear; NULL is fine. */
+/**
+ * stoker_sampler_free() - release and clear; NULL is fine
+ *
+ * In a callback of the stoker_generate() that uses it, it goes when that returns.
+ */
 STOKER_API void stoker_sampler_free(struct stoker_sampler **sampler);
 
 /**

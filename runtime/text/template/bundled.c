@@ -95,7 +95,7 @@ static const struct {
 
 const char *stoker_template_bundled(const char *name)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(templates); i++)
+	for (size_t i = 0; name && i < ARRAY_SIZE(templates); i++)
 		if (!strcmp(name, templates[i].name))
 			return templates[i].source;
 	return NULL;

@@ -354,8 +354,8 @@ bool parse_real(const char *text, size_t bytes, double *out)
 	if (!without_underscores(text, bytes, number, sizeof(number)))
 		return false;
 	sign = number + (number[0] == '-' || number[0] == '+');
-	if (!(*sign >= '0' && *sign <= '9') && *sign != '.' && strcasecmp(sign, "inf") &&
-	    strcasecmp(sign, "infinity") && strcasecmp(sign, "nan"))
+	if (!(*sign >= '0' && *sign <= '9') && *sign != '.' && !ascii_same(sign, "inf") &&
+	    !ascii_same(sign, "infinity") && !ascii_same(sign, "nan"))
 		return false;
 	if (strpbrk(number, "xX"))
 		return false;

@@ -15,9 +15,14 @@ struct stoker_template {
 int stoker_template_parse(const char *source, size_t bytes, const char *name,
 			  struct stoker_template **out, struct stoker_error *err)
 {
-	struct stoker_template *t = calloc(1, sizeof(*t));
+	struct stoker_template *t;
 
-	*out = NULL;
+	if (out)
+		*out = NULL;
+	if (!out || (!source && bytes))
+		return stoker_fail(err, -EINVAL, "a template needs a source and a place for it");
+	name = name ? name : "template";
+	t = calloc(1, sizeof(*t));
 	if (!t)
 		return stoker_fail(err, -ENOMEM, "%s: out of memory", name);
 	t->name = strdup(name);
@@ -50,7 +55,7 @@ int stoker_template_parse(const char *source, size_t bytes, const char *name,
 
 void stoker_template_free(struct stoker_template **template)
 {
-	struct stoker_template *t = *template;
+	struct stoker_template *t = template ? *template : NULL;
 
 	if (!t)
 		return;
@@ -63,18 +68,23 @@ void stoker_template_free(struct stoker_template **template)
 
 const char *stoker_template_source(const struct stoker_template *t)
 {
-	return t->source;
+	return t ? t->source : NULL;
 }
 
 int stoker_template_load(const struct stoker_vocabulary *v, const char *name,
 			 struct stoker_template **out, struct stoker_error *err)
 {
-	const char *path = stoker_gguf_file(v->gguf, 0, NULL, NULL);
 	const struct stoker_gguf_key *found;
 	struct stoker_string source;
+	const char *path;
 	char key[120];
 
-	*out = NULL;
+	if (out)
+		*out = NULL;
+	if (!v || !out)
+		return stoker_fail(err, -EINVAL,
+				   "a template needs a vocabulary and a place for it");
+	path = stoker_gguf_file(v->gguf, 0, NULL, NULL);
 	snprintf(key, sizeof(key), "tokenizer.chat_template%s%.80s", name ? "." : "",
 		 name ? name : "");
 	found = stoker_gguf_find(v->gguf, key);
@@ -224,9 +234,9 @@ static int copy_output(const struct output *o, struct stoker_prompt *prompt)
 	return 0;
 }
 
-int stoker_template_render(const struct stoker_template *t, const struct stoker_vocabulary *v,
-			   const struct stoker_template_input *input, struct stoker_prompt *prompt,
-			   struct stoker_error *err)
+static int render(const struct stoker_template *t, const struct stoker_vocabulary *v,
+		  const struct stoker_template_input *input, struct stoker_prompt *prompt,
+		  struct stoker_error *err)
 {
 	struct output o = { 0 };
 	struct job j = { .name = t->name,
@@ -250,8 +260,31 @@ int stoker_template_render(const struct stoker_template *t, const struct stoker_
 	return j.code;
 }
 
+int stoker_template_render(const struct stoker_template *t, const struct stoker_vocabulary *v,
+			   const struct stoker_template_input *input, struct stoker_prompt *prompt,
+			   struct stoker_error *err)
+{
+	locale_t before;
+	int ret;
+
+	if (prompt)
+		*prompt = (struct stoker_prompt){ 0 };
+	if (!t || !input || !prompt || (!input->messages && input->count && !input->messages_json))
+		return stoker_fail(err, -EINVAL, "rendering needs a %s",
+				   !t	     ? "template"
+				   : !input  ? "struct stoker_template_input"
+				   : !prompt ? "place for the prompt"
+					     : "list of messages");
+	before = c_locale_enter(); /* names of months, and numbers */
+	ret = render(t, v, input, prompt, err);
+	c_locale_leave(before);
+	return ret;
+}
+
 void stoker_prompt_free(struct stoker_prompt *prompt)
 {
+	if (!prompt)
+		return;
 	free(prompt->text);
 	free(prompt->spans);
 	*prompt = (struct stoker_prompt){ 0 };
