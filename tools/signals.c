@@ -107,11 +107,6 @@ void signals_end_answer(void)
 		came[i] = all[i] == SIGTERM ? came[i] : 0;
 }
 
-bool signals_stopped(void)
-{
-	return interrupts > 0 || terminated;
-}
-
 bool signals_terminated(void)
 {
 	return terminated;

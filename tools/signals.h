@@ -22,8 +22,6 @@ int signals_wait(int fd);
 /* Signals between these stop the answer, also while the session computes. */
 void signals_begin_answer(void);
 void signals_end_answer(void);
-/* Whether the answer is to stop. */
-bool signals_stopped(void);
 /* Whether the program is to end. */
 bool signals_terminated(void);
 

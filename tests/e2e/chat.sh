@@ -405,6 +405,15 @@ expect >
 send \x04
 end 0
 END
+typed "likewise in a text that goes on" "$stoker" run "$scratch/control.gguf" -p $'a\e[2J\n' --temp 0 -t 1 <<'END'
+expect a^[[2J
+expect ^[]0;x^G<U+202E>evil
+never \e
+end 0
+END
+"$stoker" run "$scratch/control.gguf" -p $'a\e[2J\n' --temp 0 -t 1 >"$scratch/out" 2>"$scratch/err"
+status=$? out=$(cat "$scratch/out")
+is "not where no terminal is" [ "$out" = $'a\e[2J\n\e]0;x\a\xe2\x80\xaeevil' ]
 # shellcheck disable=SC2016 # $@ is of the inner shell
 typed "answers into a file" sh -c '"$@" >"$0"' "$scratch/answers" "${talk[@]}" -m "$scratch/think.gguf" <<'END'
 expect > 
