@@ -172,7 +172,7 @@ static unsigned char paste(EditLine *editor, wint_t key)
 			text = more;
 			room = 2 * room + 256;
 		}
-		if (!(c == L'\n' && last == L'\r'))
+		if (c && !(c == L'\n' && last == L'\r'))
 			text[n++] = c == L'\r' ? L'\n' : c;
 		last = c;
 		if (n >= marks && !wmemcmp(text + n - marks, end, marks)) {

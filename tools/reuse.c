@@ -58,18 +58,18 @@ size_t reuse_context(const struct stoker_vocabulary *v, const uint32_t *context,
 	size_t c = 0, t = 0;
 
 	while (c < held && t + 1 < *count) {
-		struct piece a = { .tokens = context + c, .left = held - c };
-		struct piece b = { .tokens = *tokens + t, .left = *count - 1 - t };
-
 		if (context[c] == (*tokens)[t]) {
 			c++;
 			t++;
-		} else if (spell_the_same(v, &a, &b)) {
-			c += a.taken;
-			t += b.taken;
-		} else {
-			break;
+			continue;
 		}
+		struct piece a = { .tokens = context + c, .left = held - c };
+		struct piece b = { .tokens = *tokens + t, .left = *count - 1 - t };
+
+		if (!spell_the_same(v, &a, &b))
+			break;
+		c += a.taken;
+		t += b.taken;
 	}
 	uint32_t *joined = malloc((c + *count - t) * sizeof(*joined));
 

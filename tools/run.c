@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "terminal.h"
 #include "trace.h"
@@ -435,6 +436,8 @@ int verb_run(int argc, char **argv)
 	if (!is_usable(&r))
 		return EXIT_USAGE;
 	if (!r.chat && !r.prompt) {
+		if (!r.file && isatty(0))
+			fputs("stoker: a text is continued; --chat holds a conversation\n", stderr);
 		text = read_file(r.file ? r.file : "-", &bytes);
 		if (!text)
 			return EXIT_FAILED;
