@@ -353,7 +353,7 @@ static int compute(struct conversation *c, const struct prompt *p, size_t same, 
 	stoker_sampler_begin(r->sampler, p->tokens, p->count);
 	stoker_session_begin(r->session);
 	signals_begin_answer();
-	begin_reading(r, p->count);
+	begin_reading(r, same, p->count);
 	ret = stoker_session_eval(r->session, p->tokens + same, p->count - same, STOKER_LOGITS_LAST,
 				  err);
 	end_reading(r);

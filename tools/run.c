@@ -10,6 +10,8 @@
 #include "terminal.h"
 #include "trace.h"
 
+enum { LONG_PROMPT = 256 }; /* tokens that may take seconds */
+
 struct text {
 	char *data;
 	size_t length, room;
@@ -171,7 +173,7 @@ static int once(struct run *r, const char *prompt, size_t bytes)
 	if (!status) {
 		stoker_sampler_begin(r->sampler, tokens, count);
 		if (r->json || !bytes || prompt[bytes - 1] == '\n') /* not over the text itself */
-			begin_reading(r, count);
+			begin_reading(r, 0, count);
 		status = generate(r, tokens, count, &text, &timing);
 	}
 	if (!r->json && status != EXIT_FAILED) {
@@ -236,10 +238,20 @@ static void write_trace(const struct run *r, struct stoker_session *session, uin
 	free(ids);
 }
 
-void begin_reading(struct run *r, size_t total)
+static void show_reading(struct run *r, size_t done)
+{
+	if (!has_cursor(stderr))
+		return;
+	fprintf(stderr, "\rreading the prompt: %zu of %zu tokens", done, r->reading.total);
+	r->reading.shown = true;
+}
+
+void begin_reading(struct run *r, size_t done, size_t total)
 {
 	r->reading.total = total;
 	r->reading.started = now_seconds();
+	if (total - done >= LONG_PROMPT)
+		show_reading(r, done);
 }
 
 void end_reading(struct run *r)
@@ -256,12 +268,8 @@ static void observe(void *observer, struct stoker_session *session, uint32_t fir
 
 	if (r->trace)
 		write_trace(r, session, first, rows);
-	if (first + rows < r->reading.total && now_seconds() - r->reading.started > 1 &&
-	    has_cursor(stderr)) {
-		fprintf(stderr, "\rreading the prompt: %u of %zu tokens", first + rows,
-			r->reading.total);
-		r->reading.shown = true;
-	}
+	if (first + rows < r->reading.total && now_seconds() - r->reading.started > 1)
+		show_reading(r, first + rows);
 }
 
 /* Sums of what took longest, and of each track, beside the time that sessions computed. */

@@ -41,8 +41,9 @@ struct timing {
 	struct stoker_generate_result result;
 };
 
-/* Between these a terminal is told how far reading a prompt has come, if that takes long. */
-void begin_reading(struct run *r, size_t total);
+/* Between these a terminal is told how far reading a prompt has come, if that takes long: @done
+ * tokens of @total were there before. */
+void begin_reading(struct run *r, size_t done, size_t total);
 void end_reading(struct run *r);
 
 /* On standard error. */
