@@ -13,7 +13,7 @@ unset NO_COLOR
 chatml="{% for m in messages %}{{'<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 printf '%s' "$chatml" >"$scratch/chatml"
 "$scripted" "$scratch/plain.gguf" 512 "$scratch/chatml" '\n=Hello, ~world. ~42 😀~<|im_end|>'
-"$scripted" "$scratch/long.gguf" 4096 "$scratch/chatml" '\n=Hello, ~world. ~42 😀~<|im_end|>'
+"$scripted" "$scratch/wide.gguf" 4096 "$scratch/chatml" '\n=Hello, ~world. ~42 😀~<|im_end|>'
 "$scripted" "$scratch/think.gguf" 256 "$scratch/chatml" '\n=<think>~secret ~thought~</think>~ Answer 7~<|im_end|>'
 "$scripted" "$scratch/endless.gguf" 40000 "$scratch/chatml" '\n=begun ~and on ~and on and ~^'
 "$scripted" "$scratch/control.gguf" 256 "$scratch/chatml" $'\\n=\e]0;x\a~\xe2\x80\xaeevil~<|im_end|>'
@@ -389,7 +389,7 @@ expect >
 send \x04
 end 0
 END
-typed "a long prompt" "${talk[@]}" -m "$scratch/long.gguf" <<END
+typed "a long prompt" "${talk[@]}" -m "$scratch/wide.gguf" <<END
 expect > 
 send $(printf 'x%.0s' {1..400})\\n
 expect reading the prompt: 0 of 4
