@@ -320,6 +320,11 @@ static void test_unfinished(void)
 	unlink(path);
 }
 
+static void test_nothing_is_left(void)
+{
+	CU_ASSERT_EQUAL(rmdir(folder), 0);
+}
+
 void suite_odd_files(void)
 {
 	snprintf(folder, sizeof(folder), "/tmp/stoker-odd-%d", getpid());
@@ -329,4 +334,5 @@ void suite_odd_files(void)
 	TEST(test_types_of_others);
 	TEST(test_parts);
 	TEST(test_unfinished);
+	TEST(test_nothing_is_left);
 }
