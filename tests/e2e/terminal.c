@@ -12,7 +12,8 @@
  *	stops		the program is suspended
  *	end STATUS	the program ends with this status, 128 and a signal's number for that
  *
- * Ends with 0 if all came true; otherwise with 1, after the line that didn't and all output.
+ * Ends with 0 if all came true; with 77 where there are no pseudo-terminals, as in a bare chroot;
+ * otherwise with 1, after the line that didn't and all output.
  */
 #include <errno.h>
 #include <poll.h>
@@ -27,7 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LIMIT_MS = 20000, QUIET_MS = 300 };
+enum { LIMIT_MS = 20000, QUIET_MS = 300, NO_TERMINALS = 77 };
 
 static char output[1 << 22];
 static size_t length, seen, seen_before;
@@ -224,7 +225,7 @@ int main(int argc, char **argv)
 	}
 	if (child < 0) {
 		perror("terminal");
-		return 1;
+		return NO_TERMINALS;
 	}
 	while (fgets(line, sizeof(line), stdin)) {
 		line[strcspn(line, "\n")] = 0;
