@@ -190,6 +190,8 @@ status=$? out=$(cat "$scratch/out")
 is "no end before the text that goes on" [ "$status $out" = "0 abcd" ]
 
 # templates
+completed() { (PATH=$(dirname "$(realpath "$stoker")"):$PATH; . tools/completion/stoker.bash; COMP_WORDS=(stoker run --template "$1") COMP_CWORD=3; _stoker; echo "${COMPREPLY[*]}"); }
+is "names of templates are completed" [ "$(completed chat 2>/dev/null)" = chatml ]
 chat bare 'hi\n'
 is "no template" [ $status = 1 ]
 is "what to do without" has "$err" "the file has no chat template; --template takes a file, or one of"
