@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The architectures, by their names in GGUF. */
+#include "model/architectures.h"
+
 #include "model/model.h"
 
 const struct architecture stoker_architectures[] = {
@@ -15,3 +17,17 @@ const struct architecture stoker_architectures[] = {
 };
 
 const size_t stoker_architecture_count = ARRAY_SIZE(stoker_architectures);
+
+bool stoker_architecture_is_known(const struct stoker_gguf *gguf)
+{
+	const struct stoker_gguf_key *key = stoker_gguf_find(gguf, "general.architecture");
+	struct stoker_string s;
+
+	if (!key || stoker_gguf_string(gguf, key, &s))
+		return false;
+	for (size_t i = 0; i < stoker_architecture_count; i++)
+		if (strlen(stoker_architectures[i].name) == s.length &&
+		    !memcmp(stoker_architectures[i].name, s.data, s.length))
+			return true;
+	return false;
+}

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/use.h"
+#include "model/architectures.h"
 
 enum { MAX_TOKENS = 1 << 24 };
 
@@ -426,6 +427,19 @@ static int check_template(const struct loading *l)
 						      : 0;
 }
 
+/* Of a model that can't be run that is said, not what of its vocabulary isn't supported. */
+static int blame_architecture(const struct loading *l, int ret)
+{
+	const struct stoker_gguf *gguf = l->v->gguf;
+	int other;
+
+	if (!ret || ret == -ENOMEM || stoker_architecture_is_known(gguf) ||
+	    !stoker_gguf_find(gguf, "general.architecture"))
+		return ret;
+	other = gguf_check_kind(gguf, false, l->err);
+	return other ? other : gguf_refuse_architecture(gguf, l->err);
+}
+
 int stoker_vocabulary_load_named(struct stoker_gguf *gguf, const char *pretokenizer,
 				 struct stoker_vocabulary **out, struct stoker_error *err)
 {
@@ -449,6 +463,7 @@ int stoker_vocabulary_load_named(struct stoker_gguf *gguf, const char *pretokeni
 		ret = load_tokens(&l);
 	if (!ret)
 		ret = load_kind(&l);
+	ret = blame_architecture(&l, ret);
 	if (!ret && specials_find(v))
 		ret = stoker_fail(err, -ENOMEM, "%s: out of memory", path);
 	if (!ret)

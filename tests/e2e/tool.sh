@@ -80,6 +80,12 @@ if [ "$(wc -l <"$scratch/err")" = 1 ]; then ok "one line of complaint"; else bad
 expect 1 "a folder" "a folder for a model" "$stoker" inspect "$scratch"
 expect 1 "standard input" "a model on standard input" "$stoker" run -m - -p x
 expect 1 "address" "an address for a model" "$stoker" run -m https://example.org/x.gguf -p x
+sed 's/llama/hyvid/g' $containers/plain.gguf >"$scratch/kind.gguf"
+expect 1 "makes videos" "run of another kind of model" "$stoker" run -m "$scratch/kind.gguf" -p x
+expect 1 "makes videos" "eval of another kind of model" "$stoker" eval -m "$scratch/kind.gguf" --tokens 1
+expect 1 "makes videos" "bench of another kind of model" "$stoker" bench model -m "$scratch/kind.gguf"
+sed 's/rope\.freq_base/rope.freq_bose/' $containers/plain.gguf >"$scratch/key.gguf"
+expect 1 "key llama.rope.freq_bose" "a key that isn't known" "$stoker" eval -m "$scratch/key.gguf" --tokens 1
 echo "<!DOCTYPE html>" >"$scratch/page.gguf"
 expect 1 "a web page" "a web page for a model" "$stoker" tokenize -m "$scratch/page.gguf"
 head -c 9000 $containers/plain.gguf >"$scratch/holes.gguf"
@@ -177,6 +183,7 @@ if [ -e $demo ]; then
 	done
 	expect 0 "of 96 experts in" "paging statistics" "$stoker" run -m $demo -p "And" -n 5 --temp 0 -c 128 --memory 26M --policy lru --stats
 	expect 0 '"misses"' "paging in JSON" "$stoker" run -m $demo -p "And" -n 5 -c 128 --memory 0.025g --json
+	expect 0 "" "memory for small batches only" "$stoker" run -m $demo -p "And" -n 5 -c 512 --memory 13M
 	expect 1 "needs at least" "too little memory" "$stoker" run -m $demo -p "And" -n 5 --memory 2M
 	expect 2 'no size "much"' "no size" "$stoker" run -m $demo -p "And" -n 5 --memory much
 	expect 1 'no policy "fifo"' "unknown policy" "$stoker" run -m $demo -p "And" -n 5 --memory min --policy fifo

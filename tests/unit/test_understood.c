@@ -329,6 +329,7 @@ static void test_kinds(void)
 		{ "bert", NULL, "an embedding model" },
 		{ "whisper", NULL, "speech" },
 		{ "eagle3", NULL, "a draft" },
+		{ "gemma4", NULL, "architecture \"gemma4\" isn't supported" },
 		{ "wonder\033[1m", NULL, "architecture \"wonder\\x1b[1m\" isn't supported" },
 	};
 
