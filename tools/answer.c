@@ -229,9 +229,8 @@ static int make_fitting_prompt(struct conversation *c, struct prompt *p)
 		if (!drop_turns(c, p->count)) {
 			if (p->count < context)
 				return 0;
-			failf("this turn makes a prompt of %zu tokens, the context has room for "
-			      "%zu; "
-			      "it isn't sent",
+			failf("this turn makes a prompt of %zu tokens, the context has room "
+			      "for %zu; it isn't sent",
 			      p->count, context);
 			free_prompt(p);
 			break;

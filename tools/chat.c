@@ -41,6 +41,30 @@ static void tell(const struct chat *chat, const char *what)
 		fprintf(stderr, "%s\n", what);
 }
 
+/* Some templates know no system message, and would refuse every turn.  false after a complaint. */
+static bool change_system(struct conversation *c, const char *text)
+{
+	const struct stoker_message messages[] = { { .role = "system", .content = text },
+						   { .role = "user", .content = "a question" } };
+	const struct stoker_template_input input = {
+		.messages = messages, .count = 2, .variables = c->run->variables, .answer = 1
+	};
+	struct stoker_prompt prompt = { .text = NULL };
+	struct stoker_error err;
+
+	if (*text &&
+	    stoker_template_render(c->run->template, c->run->vocabulary, &input, &prompt, &err)) {
+		fail(&err);
+		return false;
+	}
+	stoker_prompt_free(&prompt);
+	if (!messages_set_system(&c->messages, text)) {
+		failf("out of memory");
+		return false;
+	}
+	return true;
+}
+
 static enum then set_system(struct chat *chat, char *argument)
 {
 	struct messages *m = &chat->conversation.messages;
@@ -54,10 +78,8 @@ static enum then set_system(struct chat *chat, char *argument)
 		      stderr);
 		return GO_ON;
 	}
-	if (!messages_set_system(m, strcmp(argument, "-") ? argument : "")) {
-		failf("out of memory");
+	if (!change_system(&chat->conversation, strcmp(argument, "-") ? argument : ""))
 		return complain(chat);
-	}
 	tell(chat, "the system message is another one from now on");
 	return GO_ON;
 }
@@ -311,11 +333,11 @@ int converse(struct run *r)
 
 	if (r->system) {
 		char *system = clean_text(r->system, strlen(r->system));
-		const bool ok = system && messages_set_system(&c->messages, system);
+		const bool ok = system && change_system(c, system);
 
 		free(system);
 		if (!ok)
-			return failf("out of memory");
+			return EXIT_FAILED;
 	}
 	if (!signals_begin(r->session)) {
 		messages_free(&c->messages);

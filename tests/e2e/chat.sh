@@ -210,6 +210,12 @@ printf '{%% for m in messages %%}{%% if m.content == "no" %%}{{ raise_exception(
 chat bare 'no\nhi\n' --template "$scratch/refuses" --kwargs '{"flag": true}'
 is "a turn that the template refuses" [ "$status $out" = "1 x" ]
 is "why it does" has "$err" "never say no"
+printf '{%% for m in messages %%}{%% if m.role == "system" %%}{{ raise_exception("no system role") }}{%% endif %%}{{ m.content }}{%% endfor %%}{{ "\n" }}' >"$scratch/unsystematic"
+chat bare '/system Be.\nhi\n' --template "$scratch/unsystematic"
+is "a system message that the template refuses" [ "$status $out" = "1 x" ]
+chat bare 'hi\n' --template "$scratch/unsystematic" --system Be.
+is "likewise from the beginning" [ "$status$out" = 1 ]
+is "it is the template that does" has "$err" "no system role"
 chat bare 'hi\n' --kwargs '[1]'
 is "variables that aren't" [ $status = 2 ]
 chat bare 'hi\n' --template /dev/null
