@@ -27,6 +27,12 @@ enum {
 	RUN_NS = 1000,	   /* what sharing a run costs, */
 	WAKE_NS = 50000,   /* and waking a worker, which may then spin in vain */
 	ASIDE_MAX_NS = 400000000,
+	/* Short runs are done alone or shared, whatever takes less time; both are tried regularly.
+	 */
+	SHORT_NS = 30000,
+	PERIOD_NS = 50000000,
+	TRYING_NS = 500000, /* of each period */
+	KINDS = 64,
 };
 
 /* What a gate says; the worker sleeps on it, or the caller that waits for the worker. */
@@ -66,11 +72,18 @@ struct worker {
 	bool asked, woken; /* in this run */
 };
 
+/* How long a run takes, alone and shared; 0: it isn't known. */
+struct kind {
+	size_t work, count;
+	uint64_t ns[2];
+};
+
 struct stoker_pool {
 	unsigned threads;
 	struct share *shares;	/* [threads], of which the first is the caller's */
 	struct worker *workers; /* [threads], of which the first is unused */
 	pthread_mutex_t turn;
+	struct kind kinds[KINDS];
 	_Atomic uintptr_t caller;    /* the thread whose turn it is */
 	struct process_mark process; /* one that was forked off has no workers */
 };
@@ -247,6 +260,39 @@ static void account(struct worker *w, int64_t gained, uint64_t now)
 	w->credit = TRIAL_NS;
 }
 
+static struct kind *kind_of(struct stoker_pool *p, size_t work, size_t count)
+{
+	/* to an eighth: that of attention grows with each token */
+	const int bits = work < 16 ? 0 : 60 - __builtin_clzll(work);
+
+	work = work >> bits << bits;
+
+	struct kind *k = &p->kinds[(work * 31 + count) * 0x9e3779b97f4a7c15u >> 58];
+
+	if (k->work != work || k->count != count)
+		*k = (struct kind){ .work = work, .count = count };
+	return k;
+}
+
+/* Whether runs of a kind are better done alone: what cores tell each other may take longer. */
+static bool is_better_alone(const struct kind *k, uint64_t now)
+{
+	if (!k->ns[true] || k->ns[true] > SHORT_NS)
+		return false;
+	/* all of them at a time, as a run finds in the caches what the one before has left */
+	if (now % PERIOD_NS < TRYING_NS)
+		return now / PERIOD_NS % 2;
+	return k->ns[false] && k->ns[false] < k->ns[true];
+}
+
+/* For which a thread may have been put aside meanwhile. */
+static void learn(struct kind *k, bool shared, uint64_t took)
+{
+	uint64_t *ns = &k->ns[shared];
+
+	*ns = *ns ? (7 * *ns + MIN(took, 2 * *ns)) / 8 : took;
+}
+
 /* Which workers are asked in a run that begins now. */
 static unsigned ask(struct stoker_pool *p, uint64_t now)
 {
@@ -259,10 +305,12 @@ static unsigned ask(struct stoker_pool *p, uint64_t now)
 	return asked;
 }
 
-static void open_gates(struct stoker_pool *p, const struct job *job, unsigned threads)
+/* True: some had to be woken. */
+static bool open_gates(struct stoker_pool *p, const struct job *job, unsigned threads)
 {
 	const uint64_t chunks = (job->count + job->chunk - 1) / job->chunk;
 	unsigned at = 0;
+	bool woken = false;
 
 	for (unsigned i = 0; i < p->threads; i++) {
 		struct share *s = &p->shares[i];
@@ -283,11 +331,23 @@ static void open_gates(struct stoker_pool *p, const struct job *job, unsigned th
 		w->woken = atomic_exchange(&p->shares[i].gate, OPEN) == ASLEEP;
 		if (w->woken)
 			futex_wake(&p->shares[i].gate);
+		woken |= w->woken;
 	}
+	return woken;
 }
 
-/* Nothing is left: whoever hasn't come isn't waited for. */
-static void close_gates(struct stoker_pool *p, unsigned asked, uint64_t began)
+/* False: it hasn't come, and can't any more. */
+static bool came(_Atomic uint32_t *gate)
+{
+	uint32_t now = atomic_load_explicit(gate, memory_order_acquire);
+
+	if (now == OPEN)
+		return !atomic_compare_exchange_strong(gate, &now, CLOSED);
+	return true;
+}
+
+/* Nothing is left: whoever hasn't come isn't waited for.  Returns the time. */
+static uint64_t close_gates(struct stoker_pool *p, unsigned asked, uint64_t began)
 {
 	uint64_t now = stoker_now_ns();
 	const int64_t share = (int64_t)(now - began);
@@ -295,22 +355,28 @@ static void close_gates(struct stoker_pool *p, unsigned asked, uint64_t began)
 	for (unsigned i = 1; i < p->threads; i++) {
 		struct worker *w = &p->workers[i];
 		struct share *s = &p->shares[i];
-		const uint64_t before = now;
-		int64_t gained = w->woken ? -RUN_NS - WAKE_NS : -RUN_NS;
-		uint32_t open = OPEN;
+		int64_t shared = RUN_NS + (w->woken ? WAKE_NS : 0), waited = 0;
 
 		if (!w->asked)
 			continue;
-		if (!atomic_compare_exchange_strong(&s->gate, &open, CLOSED)) {
-			if (inside(open)) {
+		if (came(&s->gate)) {
+			if (inside(atomic_load_explicit(&s->gate, memory_order_acquire))) {
 				wait_for(&s->gate);
+				waited = -(int64_t)now;
 				now = stoker_now_ns();
+				waited += (int64_t)now;
 			}
 			/* of the two only one was put aside meanwhile, if any */
-			gained += MIN(share, (int64_t)s->busy_ns);
+			shared -= MIN(share, (int64_t)s->busy_ns);
 		}
-		account(w, gained / (int64_t)asked - (int64_t)(now - before), now);
+		/* somebody has to be the last; only who is very late is to blame for that */
+		if (waited < SPIN_NS) {
+			shared += waited;
+			waited = 0;
+		}
+		account(w, -shared / (int64_t)asked - waited, now);
 	}
+	return now;
 }
 
 static uintptr_t own_id(void)
@@ -348,8 +414,29 @@ static void end_turn(struct stoker_pool *p)
 	pthread_mutex_unlock(&p->turn);
 }
 
-void stoker_pool_run(struct stoker_pool *p, size_t count, size_t chunk, stoker_range_fn *fn,
-		     void *context)
+/* When it's the caller's turn. */
+static void run_in_turn(struct stoker_pool *p, const struct job *job, size_t work)
+{
+	struct kind *kind = kind_of(p, work, job->count);
+	const uint64_t began = stoker_now_ns();
+	const unsigned asked = is_better_alone(kind, began) ? 0 : ask(p, began);
+	bool woken;
+
+	if (asked) {
+		woken = open_gates(p, job, asked + 1);
+		do_share(p, 0);
+		const uint64_t now = close_gates(p, asked, began);
+
+		if (!woken)
+			learn(kind, true, now - began);
+	} else {
+		job->fn(job->context, 0, 0, job->count);
+		learn(kind, false, stoker_now_ns() - began);
+	}
+}
+
+void stoker_pool_run(struct stoker_pool *p, size_t count, size_t chunk, size_t work,
+		     stoker_range_fn *fn, void *context)
 {
 	/* they are counted in 32 bits */
 	const struct job job = { .count = count,
@@ -357,23 +444,13 @@ void stoker_pool_run(struct stoker_pool *p, size_t count, size_t chunk, stoker_r
 				 .fn = fn,
 				 .context = context };
 	int number = 0;
-	uint64_t began;
-	unsigned asked;
 
 	if (p->threads == 1 || count <= chunk || !process_mark_is_here(&p->process) ||
 	    !wait_for_turn(p, &number)) {
 		fn(context, (unsigned)number, 0, count);
 		return;
 	}
-	began = stoker_now_ns();
-	asked = ask(p, began);
-	if (asked) {
-		open_gates(p, &job, asked + 1);
-		do_share(p, 0);
-		close_gates(p, asked, began);
-	} else {
-		fn(context, 0, 0, count);
-	}
+	run_in_turn(p, &job, work);
 	end_turn(p);
 }
 

@@ -37,7 +37,7 @@ static void test_every_item_once(void)
 		for (unsigned run = 0; run < 300; run++) {
 			struct counting c = { 0 };
 
-			stoker_pool_run(pool, 1000, 7, count, &c);
+			stoker_pool_run(pool, 1000, 7, 0, count, &c);
 			if (c.sum != 499500 || c.broken) {
 				CU_FAIL("lost work");
 				break;
@@ -70,7 +70,7 @@ static void test_shares_what_is_left(void)
 		struct holding h = { 0 };
 
 		CU_ASSERT_EQUAL_FATAL(stoker_pool_create(threads, &h.pool, NULL), 0);
-		stoker_pool_run(h.pool, 100, 1, hold_first, &h);
+		stoker_pool_run(h.pool, 100, 1, 0, hold_first, &h);
 		CU_ASSERT_EQUAL(h.done, 100);
 		stoker_pool_destroy(&h.pool);
 	}
@@ -82,7 +82,7 @@ static void *run_many(void *pool)
 	for (unsigned run = 0; run < 200; run++) {
 		struct counting c = { 0 };
 
-		stoker_pool_run(pool, 100, 7, count, &c);
+		stoker_pool_run(pool, 100, 7, 0, count, &c);
 		if (c.sum != 4950)
 			return pool;
 	}
@@ -138,7 +138,7 @@ static void test_late_workers(void)
 
 		CU_ASSERT_PTR_NOT_NULL_FATAL(t);
 		t->run = run;
-		stoker_pool_run(pool, count, 1 + run % 3, tally, t);
+		stoker_pool_run(pool, count, 1 + run % 3, 0, tally, t);
 		for (size_t i = 0; i < ITEMS; i++)
 			wrong += t->done[i] != (i < count);
 		free(t);
@@ -164,10 +164,32 @@ static void test_crowd(void)
 	CU_ASSERT_EQUAL_FATAL(stoker_pool_create(threads, &pool, NULL), 0);
 	began = stoker_now_ns();
 	for (unsigned run = 0; run < RUNS; run++)
-		stoker_pool_run(pool, 1000, 7, count, &c);
+		stoker_pool_run(pool, 1000, 7, 0, count, &c);
 	CU_ASSERT(SANITIZED || stoker_now_ns() - began < RUNS * 500000ull);
 	stoker_pool_destroy(&pool);
 	CU_ASSERT_EQUAL(c.sum, RUNS * 499500ull);
+}
+
+/* Long enough for the pool to try short ones alone and shared, and of more kinds than it remembers.
+ */
+static void test_short_runs_of_many_kinds(void)
+{
+	const uint64_t began = stoker_now_ns();
+	struct stoker_pool *pool;
+	uint64_t runs = 0, wrong = 0;
+
+	CU_ASSERT_EQUAL_FATAL(stoker_pool_create(3, &pool, NULL), 0);
+	do {
+		struct counting c = { 0 };
+
+		stoker_pool_run(pool, 100, 7, runs % 3 ? (size_t)runs << runs % 60 : 1000, count,
+				&c);
+		wrong += c.sum != 4950 || c.broken;
+		runs++;
+	} while (stoker_now_ns() - began < 250000000);
+	stoker_pool_destroy(&pool);
+	CU_ASSERT_EQUAL(wrong, 0);
+	CU_ASSERT(runs > 10);
 }
 
 struct nested {
@@ -192,7 +214,7 @@ static void outer(void *context, unsigned thread, size_t begin, size_t end)
 	for (size_t i = begin; i < end; i++) {
 		struct nested own = { .pool = n->pool, .thread = thread };
 
-		stoker_pool_run(n->pool, 50, 1, inner, &own);
+		stoker_pool_run(n->pool, 50, 1, 0, inner, &own);
 		n->sum += own.sum;
 		n->wrong += own.wrong;
 	}
@@ -204,7 +226,7 @@ static void test_run_within_a_run(void)
 
 	CU_ASSERT_EQUAL_FATAL(stoker_pool_create(4, &n.pool, NULL), 0);
 	for (unsigned run = 0; run < 50; run++)
-		stoker_pool_run(n.pool, 40, 1, outer, &n);
+		stoker_pool_run(n.pool, 40, 1, 0, outer, &n);
 	stoker_pool_destroy(&n.pool);
 	CU_ASSERT_EQUAL(n.sum, 50 * 40 * 50);
 	CU_ASSERT_EQUAL(n.wrong, 0);
@@ -219,7 +241,7 @@ static void test_many_pools(void)
 
 		CU_ASSERT_EQUAL_FATAL(stoker_pool_create(2 + i % 5, &pool, NULL), 0);
 		for (unsigned run = 0; run < i % 3; run++)
-			stoker_pool_run(pool, 100, 7, count, &c);
+			stoker_pool_run(pool, 100, 7, 0, count, &c);
 		stoker_pool_destroy(&pool);
 		CU_ASSERT_EQUAL(c.sum, i % 3 * 4950);
 	}
@@ -259,18 +281,18 @@ static void test_forked(void)
 	pid_t child;
 
 	CU_ASSERT_EQUAL_FATAL(stoker_pool_create(4, &pool, NULL), 0);
-	stoker_pool_run(pool, 100, 7, count, &c);
+	stoker_pool_run(pool, 100, 7, 0, count, &c);
 	child = fork();
 	if (!child) {
 		alarm(20);
 		for (unsigned run = 0; run < 100; run++)
-			stoker_pool_run(pool, 100, 7, count, &c);
+			stoker_pool_run(pool, 100, 7, 0, count, &c);
 		stoker_pool_destroy(&pool);
 		_exit(c.sum == 101 * 4950 ? 0 : 1);
 	}
 	CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
 	CU_ASSERT_EQUAL(status, 0);
-	stoker_pool_run(pool, 100, 7, count, &c);
+	stoker_pool_run(pool, 100, 7, 0, count, &c);
 	CU_ASSERT_EQUAL(c.sum, 2 * 4950);
 	stoker_pool_destroy(&pool);
 }
@@ -282,6 +304,7 @@ void suite_pool(void)
 	TEST(test_callers_take_turns);
 	TEST(test_late_workers);
 	TEST(test_crowd);
+	TEST(test_short_runs_of_many_kinds);
 	TEST(test_run_within_a_run);
 	TEST(test_many_pools);
 	TEST(test_pools_side_by_side);

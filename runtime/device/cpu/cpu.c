@@ -66,7 +66,7 @@ void cpu_parallel(struct cpu *cpu, size_t count, size_t chunk, size_t work, cpu_
 	if (work < SERIAL_WORK)
 		fn(context, cpu, 0, 0, count);
 	else
-		stoker_pool_run(cpu->pool, count, chunk, parallel_range, &p);
+		stoker_pool_run(cpu->pool, count, chunk, work, parallel_range, &p);
 }
 
 struct quantize_job {
