@@ -61,9 +61,11 @@ FILTER(filter_trim)
 
 FILTER(filter_replace)
 {
+	const struct text *t = text_replace(j, to_text(j, self), to_text(j, a[0]), to_text(j, a[1]),
+					    integer_or(j, a[2], -1, "count"));
+
 	(void)all;
-	return text_value(text_replace(j, to_text(j, self), to_text(j, a[0]), to_text(j, a[1]),
-				       integer_or(j, a[2], -1, "count")));
+	return text_value(safe_like(j, t, constant(j, "")));
 }
 
 FILTER(filter_string)

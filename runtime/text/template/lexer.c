@@ -127,6 +127,8 @@ static void lex_raw(struct lexer *l, size_t tag, char last)
 	advance(l, l->at + tag);
 	if (last == '-')
 		advance(l, skip_space(l, l->at));
+	if (l->at == l->source->bytes)
+		return;
 	for (size_t at = l->at; at < l->source->bytes; at++) {
 		const size_t n = raw_tag(l, at, "endraw", &sign, &last);
 
