@@ -67,21 +67,42 @@ static void add_piece(const struct stoker_vocabulary *v, const char *text, size_
 	}
 }
 
-/* @mapped and @lengths have room for the word: two bytes and one length a byte. */
+/* Whether the vocabulary has a token for each byte; asked once for each. */
+struct known_bytes {
+	enum { NOT_ASKED, KNOWN, UNKNOWN } of[256];
+};
+
+static bool is_known(const struct stoker_vocabulary *v, struct known_bytes *known, uint8_t byte,
+		     const char *mapped, size_t bytes)
+{
+	if (known->of[byte] == NOT_ASKED)
+		known->of[byte] = find_piece(v, mapped, bytes) != NO_TOKEN ? KNOWN : UNKNOWN;
+	return known->of[byte] == KNOWN;
+}
+
+/*
+ * @mapped and @lengths have room for the word: two bytes and one length a byte.  Bytes without a
+ * token are left out before pieces are merged, as those who train models do, so that their
+ * neighbours come together.
+ */
 static int encode_word(const struct stoker_vocabulary *v, const char *word, size_t bytes,
-		       char *mapped, uint32_t *lengths, struct token_list *out,
-		       struct stoker_error *err)
+		       char *mapped, uint32_t *lengths, struct known_bytes *known,
+		       struct token_list *out, struct stoker_error *err)
 {
 	size_t count = 0, total = 0, at = 0;
 	uint32_t whole;
 	int ret;
 
 	for (size_t i = 0; i < bytes; i++) {
-		lengths[count] =
-			(uint32_t)utf8_encode(byte_character((uint8_t)word[i]), mapped + total);
-		total += lengths[count++];
+		const uint8_t byte = (uint8_t)word[i];
+		const uint32_t n = (uint32_t)utf8_encode(byte_character(byte), mapped + total);
+
+		if (!is_known(v, known, byte, mapped + total, n))
+			continue;
+		lengths[count++] = n;
+		total += n;
 	}
-	whole = v->ignore_merges ? find_piece(v, mapped, total) : NO_TOKEN;
+	whole = v->ignore_merges && count == bytes ? find_piece(v, mapped, total) : NO_TOKEN;
 	if (whole != NO_TOKEN) {
 		token_list_add(out, whole);
 		return 0;
@@ -120,6 +141,7 @@ int encode_bpe(const struct stoker_vocabulary *v, const char *text, size_t bytes
 	AUTO_FREE size_t *words = NULL;
 	AUTO_FREE char *mapped = NULL;
 	AUTO_FREE uint32_t *lengths = NULL;
+	struct known_bytes known = { 0 };
 	size_t count, length, most = 0, at = 0;
 	int ret;
 
@@ -136,6 +158,6 @@ int encode_bpe(const struct stoker_vocabulary *v, const char *text, size_t bytes
 	if (!mapped || !lengths)
 		return stoker_fail(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < count && !ret; at += words[i++])
-		ret = encode_word(v, valid + at, words[i], mapped, lengths, out, err);
+		ret = encode_word(v, valid + at, words[i], mapped, lengths, &known, out, err);
 	return ret;
 }
