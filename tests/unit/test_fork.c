@@ -198,6 +198,11 @@ static int use_others(struct forked *f, const float *wanted)
 /* At any point of what another thread is computing. */
 static void test_while_computing(void)
 {
+	if (SANITIZED) {
+		skip("fork while another thread computes",
+		     "a sanitizer's allocator may be locked in the child");
+		return;
+	}
 	for (int paged = 0; paged < 2; paged++) {
 		struct forked f;
 		struct busy b = { .f = &f };

@@ -5,6 +5,9 @@
  * A profile collects what a device does, with begin and end: its ops, the host's part in them,
  * waits for experts and reads of them.  Recording costs some 50 ns an op on the CPU; on Vulkan each
  * dispatch writes a timestamp.
+ *
+ * Threads: sessions on any write into it; it is read, written to a file and released while none of
+ * them computes.
  */
 #ifndef STOKER_PROFILE_H
 #define STOKER_PROFILE_H
