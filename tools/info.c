@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* stoker info: what this machine has to compute with. */
-#include "tool.h"
+/* stoker info: of this machine, or of a model. */
+#include "info.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -83,19 +83,8 @@ static uint64_t meminfo(const char *field)
 	return 1024 * kib;
 }
 
-int verb_info(int argc, char **argv)
+static int info_machine(bool json)
 {
-	bool json = false;
-	const struct option options[] = {
-		{ "json", 0, OPTION_FLAG, &json, NULL, "print JSON" },
-		{ 0 },
-	};
-	const struct usage usage = {
-		"info [--json]",
-		"Shows the processor, GPUs and NPUs of this machine, what each "
-		"can do for us, and memory.",
-		options, 0, 0
-	};
 	const uint64_t total = meminfo("MemTotal"), available = meminfo("MemAvailable");
 	struct stoker_device_info *list;
 	struct stoker_error err;
@@ -103,8 +92,6 @@ int verb_info(int argc, char **argv)
 	size_t count, others = 0;
 	int status, arena;
 
-	if (parse_options(&usage, argc, argv, &status) < 0)
-		return status;
 	if (stoker_device_list(&list, &count, &err))
 		return fail(&err);
 	status = EXIT_OK;
@@ -141,4 +128,32 @@ int verb_info(int argc, char **argv)
 	if (arena >= 0)
 		close(arena);
 	return status;
+}
+
+int verb_info(int argc, char **argv)
+{
+	struct info_options o = { .json = false };
+	const struct option options[] = {
+		MODEL_OPTION(&o.model),
+		{ "ctx", 'c', OPTION_UINT, &o.context, "N",
+		  "positions of the cache (the model's, at most 4096)" },
+		{ "kv", 0, OPTION_STRING, &o.kv, "TYPE", "cache type: f16 (default), f32, q8_0" },
+		{ "json", 0, OPTION_FLAG, &o.json, NULL, "print JSON" },
+		COMPUTE_OPTIONS(&o.compute),
+		{ 0 },
+	};
+	const struct usage usage = {
+		.synopsis = "info [FILE] [OPTION]...",
+		.description = "Tells what a model is, whether it runs here, and in how much "
+			       "memory. Without FILE: the processor, GPUs and NPUs of this "
+			       "machine, what each can do for us, and memory.",
+		.options = options,
+		.model = &o.model,
+		.model_optional = true,
+	};
+	int status;
+
+	if (parse_options(&usage, argc, argv, &status) < 0)
+		return status;
+	return o.model ? info_model(&o) : info_machine(o.json);
 }

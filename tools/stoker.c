@@ -9,7 +9,7 @@
 
 static const struct verb verbs[] = {
 	{ "run", "write text with a model, or hold a conversation", verb_run },
-	{ "info", "show the devices of this machine", verb_info },
+	{ "info", "what a model is and whether it runs here; the devices", verb_info },
 	{ "inspect", "show what a GGUF file holds", verb_inspect },
 	{ "tokenize", "text to token ids", verb_tokenize },
 	{ "template", "the prompt that a conversation becomes", verb_template },

@@ -145,7 +145,7 @@ int stoker_gguf_writer_open(const char *path, struct stoker_gguf_writer **out,
 
 const char *stoker_gguf_writer_part(const struct stoker_gguf_writer *w)
 {
-	return w->part;
+	return w ? w->part : NULL;
 }
 
 void stoker_gguf_put_alignment(struct stoker_gguf_writer *w, uint32_t bytes)

@@ -236,3 +236,32 @@ int model_plan(struct stoker_model *m, const struct stoker_model_params *params,
 						  : plan_small(m, session, &fits);
 	return ret || fits ? ret : refuse(m, &m->needs);
 }
+
+int model_foresee(struct stoker_model *m, const struct stoker_session_params *session,
+		  const char *root, struct stoker_model_outlook *outlook)
+{
+	bool fits;
+	int ret = plan_whole(m, session);
+
+	if (ret)
+		return ret;
+	*outlook = (struct stoker_model_outlook){
+		.whole = sum(&m->needs),
+		.weights = m->needs.dense,
+		.cache = m->needs.cache,
+		.buffers = m->needs.buffers,
+		.context = MIN(model_session_context(m, session), (uint32_t)MODEL_MAX_CONTEXT),
+		.trained_context = m->context,
+		.layers = m->layer_count,
+		.experts_used = m->experts_used,
+		.parameters = m->parameters,
+	};
+	for (uint32_t i = 0; i < m->layer_count; i++)
+		outlook->experts = MAX(outlook->experts, m->layers[i].expert_count);
+	memory_left(m->device, root, &outlook->left);
+	if (!has_experts(m))
+		return 0;
+	ret = plan_paged(m, session, true, &fits);
+	outlook->least = ret ? 0 : sum(&m->needs);
+	return ret;
+}

@@ -75,11 +75,11 @@ static void check_layers(struct stoker_model *m)
 		m->experts_used = 0;
 }
 
-int model_load(struct stoker_device *device, struct stoker_gguf *gguf,
-	       const struct stoker_model_params *params, const char *root,
-	       struct stoker_model **out, struct stoker_error *err)
+/* Everything that the file's metadata says; *@out is NULL after a failure. */
+static int describe(struct stoker_device *device, struct stoker_gguf *gguf,
+		    const struct stoker_model_params *params, struct stoker_model **out,
+		    struct stoker_error *err)
 {
-	static const struct stoker_model_params defaults;
 	const char *path = stoker_gguf_file(gguf, 0, NULL, NULL);
 	struct stoker_model *m = calloc(1, sizeof(*m));
 	int ret;
@@ -87,7 +87,6 @@ int model_load(struct stoker_device *device, struct stoker_gguf *gguf,
 	*out = NULL;
 	if (!m)
 		return stoker_fail(err, -ENOMEM, "%s: out of memory", path);
-	params = params ? params : &defaults;
 	ret = device_go_on(device, err);
 	if (!ret)
 		ret = model_check_paging(params, err);
@@ -110,6 +109,22 @@ int model_load(struct stoker_device *device, struct stoker_gguf *gguf,
 		note_tokens(m);
 		ret = m->failed;
 	}
+	if (ret)
+		stoker_model_free(&m);
+	*out = m;
+	return ret;
+}
+
+int model_load(struct stoker_device *device, struct stoker_gguf *gguf,
+	       const struct stoker_model_params *params, const char *root,
+	       struct stoker_model **out, struct stoker_error *err)
+{
+	static const struct stoker_model_params defaults;
+	struct stoker_model *m;
+	int ret;
+
+	params = params ? params : &defaults;
+	ret = describe(device, gguf, params, &m, err);
 	if (!ret)
 		ret = model_plan(m, params, root);
 	if (!ret)
@@ -118,13 +133,45 @@ int model_load(struct stoker_device *device, struct stoker_gguf *gguf,
 		ret = model_create_pager(m, params, root);
 	if (!ret)
 		ret = model_read(m, params);
-	for (size_t i = 0; i < ARRAY_SIZE(m->largest) && !ret && device->ops->tune; i++)
+	for (size_t i = 0; !ret && i < ARRAY_SIZE(m->largest) && device->ops->tune; i++)
 		if (m->largest[i].format)
 			device->ops->tune(device, &m->largest[i]);
-	m->err = NULL;
+	if (m)
+		m->err = NULL;
 	if (ret)
 		stoker_model_free(&m);
 	*out = m;
+	return ret;
+}
+
+int stoker_model_foresee(struct stoker_device *device, struct stoker_gguf *gguf,
+			 const struct stoker_model_params *params,
+			 struct stoker_model_outlook *outlook, struct stoker_error *err)
+{
+	static const struct stoker_model_params default_params;
+	static const struct stoker_session_params default_session;
+	const struct stoker_session_params *session;
+	struct stoker_model *m;
+	int ret;
+
+	if (outlook)
+		*outlook = (struct stoker_model_outlook){ .whole = 0 };
+	if (!device || !gguf || !outlook)
+		return stoker_fail(err, -EINVAL, "foreseeing a model needs a %s",
+				   !device ? "device"
+				   : !gguf ? "container"
+					   : "place for it");
+	params = params ? params : &default_params;
+	session = params->session ? params->session : &default_session;
+	ret = describe(device, gguf, params, &m, err);
+	if (!ret)
+		ret = model_foresee(m, session, "", outlook);
+	if (!ret) {
+		ret = model_plan(m, params, "");
+		outlook->fits = !ret;
+		outlook->paged = !ret && m->paged;
+	}
+	stoker_model_free(&m);
 	return ret;
 }
 

@@ -275,6 +275,9 @@ int model_load(struct stoker_device *device, struct stoker_gguf *gguf,
 
 /* Decides what memory is given to, or fails with all figures: see budget.c. */
 int model_plan(struct stoker_model *m, const struct stoker_model_params *params, const char *root);
+/* The figures of every way to load it; m->needs and what goes with them change. */
+int model_foresee(struct stoker_model *m, const struct stoker_session_params *session,
+		  const char *root, struct stoker_model_outlook *outlook);
 /* Has the device take what it works in for batches of @batch rows, as the budget counted it. */
 int model_reserve(const struct stoker_model *m, uint32_t batch, struct stoker_error *err);
 

@@ -161,6 +161,29 @@ fi
 expect 1 "there is no text" "perplexity without input" "$stoker" perplexity $model -f -
 expect 1 "there is no text" "perplexity of an empty file" "$stoker" perplexity $model -f /dev/null
 
+# --- what is known of a model ---------------------------------------------------------------------
+demo=tools/demo-model/stoker-demo-Q4_K.gguf
+expect 0 "runs here  yes, with everything in memory" "info FILE" "$stoker" info $model
+expect 0 "3 of 16 experts" "info of a mixture" "$stoker" info $demo
+expect 0 "with experts on the drive" "info of a mixture in little memory" "$stoker" info $demo --memory min
+expect 0 "runs here  no: " "info of a mixture in too little" "$stoker" info $demo --memory 1M
+expect 0 "isn't enough memory" "info of a model in too little" "$stoker" info $model --memory 1M
+expect 0 "runs here  no: " "info of keys alone" "$stoker" info "$odd"
+expect 1 "No such file" "info of no file" "$stoker" info "$scratch/none.gguf"
+expect 2 "no size" "info in no size" "$stoker" info $model --memory much
+expect 2 "cache type" "info with an unknown cache" "$stoker" info $model --kv q9
+machine "info FILE --json" "$stoker" info $demo --json
+machine "info FILE --json of odd keys" "$stoker" info "$odd" --json
+for key in architecture name parameters formats trained_context tokenizer template device runs paged memory \
+	whole_bytes least_bytes left_bytes planned_tokens_per_second; do
+	expect 0 "\"$key\":" "info FILE --json tells $key" "$stoker" info $demo --json
+done
+# what it says of memory is what a run with that budget does
+least=$("$stoker" info $demo --json -c 64 | sed -n 's/.*"least_bytes": \([0-9]*\).*/\1/p')
+expect 0 "" "the least memory is enough" "$stoker" run $demo -p And -n 2 -c 64 --memory "$least"
+expect 0 "" "plan" "$stoker" plan $demo -c 64 -n 32
+expect 0 'as "stoker plan" measured' "info after plan" "$stoker" info $demo -c 64
+
 # --- signals while a file is written --------------------------------------------------------------
 "$stoker" synth --arch qwen3 --layers 1 --width 256 --heads 4 --experts 0 --used 0 --ff 256 --vocab 100000 --type F16 "$scratch/large.gguf" 2>"$scratch/err"
 # ended NAME STATUS SIGNAL...: sent together, in the middle of one tensor

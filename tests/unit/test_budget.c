@@ -273,6 +273,40 @@ static void test_refusal(void)
 	stoker_device_close(&device);
 }
 
+/* What is told beforehand is what loading takes: with the least, and not with a byte less. */
+static void test_outlook(void)
+{
+	struct stoker_device *device = open_counted();
+	struct stoker_model_params params = { .memory = STOKER_MEMORY_MAX };
+	struct stoker_model_outlook o;
+	struct stoker_gguf *gguf = NULL;
+	struct stoker_model *model;
+	struct stoker_error err;
+
+	make_root(1 << 20);
+	CU_ASSERT_EQUAL_FATAL(stoker_gguf_open(demo, &gguf, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_model_foresee(device, gguf, &params, &o, &err), 0);
+	CU_ASSERT_EQUAL(counted.made, 0);
+	CU_ASSERT(o.fits && !o.paged && o.experts && o.least && o.least < o.whole);
+	CU_ASSERT_EQUAL_FATAL(load_counted(device, demo, &params, &model, &err), 0);
+	CU_ASSERT_EQUAL(o.weights, model->needs.dense);
+	CU_ASSERT_EQUAL(o.cache, model->needs.cache);
+	CU_ASSERT_EQUAL(o.parameters, model->parameters);
+	CU_ASSERT_EQUAL(o.whole, o.weights + o.cache + o.buffers);
+	stoker_model_free(&model);
+	params.session = &(struct stoker_session_params){ .batch = 512 };
+	params.memory = o.least;
+	CU_ASSERT_EQUAL(stoker_model_foresee(device, gguf, &params, &o, &err), 0);
+	CU_ASSERT(o.fits && o.paged);
+	params.memory = o.least - 1;
+	CU_ASSERT_EQUAL(stoker_model_foresee(device, gguf, &params, &o, &err), -ENOMEM);
+	CU_ASSERT(!o.fits && o.whole && strstr(err.message, "this needs at least"));
+	CU_ASSERT_EQUAL(load_counted(device, demo, &params, &model, &err), -ENOMEM);
+	stoker_gguf_close(&gguf);
+	root_remove();
+	stoker_device_close(&device);
+}
+
 /* Neither cache nor buffers keep a model out whose files fit: they may never be filled. */
 static void test_large_cache(void)
 {
@@ -525,6 +559,7 @@ void suite_budget(void)
 	TEST(test_available);
 	TEST(test_auto);
 	TEST(test_refusal);
+	TEST(test_outlook);
 	TEST(test_large_cache);
 	TEST(test_memory_of_its_own);
 	TEST(test_sizes);

@@ -43,6 +43,7 @@ static void test_devices(void)
 
 static void test_models(void)
 {
+	struct stoker_model_outlook outlook;
 	static const struct stoker_model_params bad[] = {
 		{ .store = "bogus" },
 		{ .store = "" },
@@ -65,6 +66,9 @@ static void test_models(void)
 	REFUSED(stoker_model_load_gguf(NULL, g, NULL, &m, &err));
 	REFUSED(stoker_model_load_gguf(d, NULL, NULL, &m, &err));
 	REFUSED(stoker_model_load_gguf(d, g, NULL, NULL, &err));
+	REFUSED(stoker_model_foresee(NULL, g, NULL, &outlook, &err));
+	REFUSED(stoker_model_foresee(d, NULL, NULL, &outlook, &err));
+	REFUSED(stoker_model_foresee(d, g, NULL, NULL, &err));
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		const char *name = bad[i].store	   ? bad[i].store
 				   : bad[i].policy ? bad[i].policy
@@ -435,6 +439,7 @@ static void test_writers(void)
 	stoker_gguf_put_alignment(NULL, 32);
 	stoker_gguf_put_tensor(NULL, "x", f32, 1, ne);
 	REFUSED(stoker_gguf_write(NULL, values, 16, NULL));
+	NOTHING(stoker_gguf_writer_part(NULL));
 	CU_ASSERT_EQUAL(stoker_gguf_writer_finish(NULL, 1, NULL), 0);
 	CU_ASSERT_EQUAL(stoker_gguf_writer_finish(&w, 1, NULL), 0);
 	for (int mistake = 0; mistake <= 12; mistake++) {

@@ -183,6 +183,47 @@ struct stoker_paging {
 	double stall_seconds, store_seconds, reading_seconds;
 };
 
+/**
+ * struct stoker_model_outlook - what loading a model would come to
+ * @whole: bytes for everything in memory, the session included
+ * @least: bytes with experts on the drive; 0: it has none that can stay there
+ * @left: bytes that the device's memory has left; 0: it isn't known
+ * @weights: of @whole
+ * @cache: of @whole, keys and values
+ * @buffers: of @whole, what is computed in, and the files' metadata
+ * @context: positions of the cache
+ * @trained_context: positions the model was trained for
+ * @layers: that run
+ * @experts: of a layer, 0 for dense models
+ * @experts_used: of them for each token
+ * @parameters: number of weights
+ * @fits: whether it would be loaded
+ * @paged: whether experts would stay on the drive
+ */
+struct stoker_model_outlook {
+	uint64_t whole, least, left, weights, cache, buffers;
+	uint32_t context, trained_context, layers, experts, experts_used;
+	uint64_t parameters;
+	int fits, paged;
+};
+
+/**
+ * stoker_model_foresee() - what stoker_model_load_gguf() would come to
+ * @device: where it would compute
+ * @gguf: the container
+ * @params: may be NULL
+ * @outlook: receives the figures
+ * @err: may be NULL
+ *
+ * Reads no weights and takes no memory for them.
+ *
+ * Return: 0; -ENOMEM with @outlook filled in when the memory isn't enough; otherwise what
+ * stoker_model_load_gguf() would return, with an empty @outlook.
+ */
+STOKER_API int stoker_model_foresee(struct stoker_device *device, struct stoker_gguf *gguf,
+				    const struct stoker_model_params *params,
+				    struct stoker_model_outlook *outlook, struct stoker_error *err);
+
 /** stoker_model_paging() - fill @info; -ENOENT for a model that is all in memory. */
 STOKER_API int stoker_model_paging(const struct stoker_model *model, struct stoker_paging *info);
 
