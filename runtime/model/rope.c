@@ -3,6 +3,7 @@
 #include "model/model.h"
 
 #include <math.h>
+#include <stdio.h>
 
 /* YaRN (arXiv:2309.00071): the dimension whose wavelength fits @rotations times into the context.
  */
@@ -31,20 +32,32 @@ static void check_scaling_type(struct stoker_model *m)
 			   m->architecture->name);
 }
 
+/* "rope.scaling.yarn_NAME", which some files have as "rope.scaling.OTHER". */
+static float yarn_number(struct stoker_model *m, const char *name, const char *other,
+			 float fallback)
+{
+	char key[64];
+
+	snprintf(key, sizeof(key), "rope.scaling.%s", other);
+	fallback = model_f32_or(m, key, fallback);
+	snprintf(key, sizeof(key), "rope.scaling.yarn_%s", name);
+	return model_f32_or(m, key, fallback);
+}
+
 struct rope_scaling model_rope_scaling(struct stoker_model *m)
 {
 	const bool yarn = model_string_is(m, "rope.scaling.type", "yarn");
 	const bool latent = m->layers[0].mixer == MIXER_LATENT_ATTENTION;
 	const float attention = model_f32_or(m, "rope.scaling.attn_factor", 1);
 	const float own = model_f32_or(m, "rope.scaling.yarn_attn_factor", 1);
-	const float ramp = model_f32_or(m, "rope.scaling.yarn_ext_factor", -1);
+	const float ramp = yarn_number(m, "ext_factor", "extrapolation_factor", -1);
 	const float multiplier = model_f32_or(m, "rope.scaling.yarn_log_multiplier", 0);
 	struct rope_scaling s = {
 		.factor = (double)model_f32_or(m, "rope.scaling.factor",
 					       model_f32_or(m, "rope.scale_linear", 1)),
 		.ramp = ramp < 0 ? yarn : (double)ramp,
-		.fast = (double)model_f32_or(m, "rope.scaling.yarn_beta_fast", 32),
-		.slow = (double)model_f32_or(m, "rope.scaling.yarn_beta_slow", 1),
+		.fast = (double)yarn_number(m, "beta_fast", "beta_fast", 32),
+		.slow = (double)yarn_number(m, "beta_slow", "beta_slow", 1),
 		.attention = attention,
 		/* the converter of files with latent attention has multiplied it */
 		.log_multiplier = latent ? multiplier / 0.1f : multiplier,

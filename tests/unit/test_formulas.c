@@ -196,6 +196,20 @@ static void test_yarn(void)
 		check_yarn(&cases[i], false);
 		check_yarn(&cases[i], true);
 	}
+	/* names that other converters have */
+	const struct tiny_key ours[] = { TINY_STRING("rope.scaling.type", "yarn"),
+					 TINY_REAL("rope.scaling.factor", 8),
+					 TINY_REAL("rope.scaling.yarn_beta_fast", 64),
+					 TINY_REAL("rope.scaling.yarn_beta_slow", 2),
+					 TINY_REAL("rope.scaling.yarn_ext_factor", 0.5) };
+	const struct tiny_key theirs[] = { ours[0], ours[1],
+					   TINY_REAL("rope.scaling.beta_fast", 64),
+					   TINY_REAL("rope.scaling.beta_slow", 2),
+					   TINY_REAL("rope.scaling.extrapolation_factor", 0.5) };
+	const struct tiny named = { .architecture = "qwen2", .layers = 2 };
+
+	CU_ASSERT(tiny_alike(named, ours, 5, named, theirs, 5, 40));
+	CU_ASSERT(!tiny_alike(named, ours, 5, named, theirs, 2, 40));
 	const struct tiny_key slow[] = { TINY_REAL("rope.scaling.yarn_beta_slow", 0),
 					 TINY_STRING("rope.scaling.type", "yarn") };
 	const struct tiny t = {
