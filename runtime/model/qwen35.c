@@ -37,7 +37,9 @@ static void load_delta_net(struct stoker_model *m, uint32_t il)
 	model_weight(m, &l->conv_out, REQUIRED, (uint32_t)inner, dim, 1, "blk.%u.ssm_out", il);
 	l->conv = model_vector(m, REQUIRED, (uint64_t)l->taps * channels,
 			       "blk.%u.ssm_conv1d.weight", il);
-	l->dt = model_vector(m, REQUIRED, l->value_heads, "blk.%u.ssm_dt.bias", il);
+	l->dt = model_vector(m, OPTIONAL, l->value_heads, "blk.%u.ssm_dt", il);
+	if (!l->dt)
+		l->dt = model_vector(m, REQUIRED, l->value_heads, "blk.%u.ssm_dt.bias", il);
 	l->a = model_vector(m, REQUIRED, l->value_heads, "blk.%u.ssm_a", il);
 	l->ssm_norm = model_vector(m, REQUIRED, l->state_size, "blk.%u.ssm_norm.weight", il);
 }

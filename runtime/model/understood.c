@@ -78,6 +78,10 @@ static const struct key_rule {
 	{ "mrope_interleaved", ANY, NULL },
 	{ "n_deepstack_layers", ANY, NULL }, /* what pictures add */
 	{ "deepstack_mapping", ANY, NULL },
+	{ "image_token_id", ANY, NULL }, /* where pictures are in a text, which has none here */
+	{ "video_token_id", ANY, NULL },
+	{ "vision_start_token_id", ANY, NULL },
+	{ "vision_end_token_id", ANY, NULL },
 	{ "leading_dense_block_count", EXPERTLESS, NULL },
 	{ "expert_count", ZERO, NULL },
 	{ "expert_gating_func", GATING, NULL },
@@ -119,6 +123,8 @@ static const struct key_rule {
 	{ "attention.temperature_scale", ZERO, NULL },
 	{ "attention.shared_kv_layers", ZERO, NULL },
 	{ "attention.rope_pattern", TRUE, NULL },
+	{ "attention.head_dim", SAME, "attention.key_length" },
+	{ "ssm.v_head_reordered", TRUE, NULL }, /* as all converters have it but of qwen3next */
 	{ "attention.sliding_window", WINDOW, NULL },
 	{ "attention.sliding_window_pattern", WINDOWLESS, NULL },
 	{ "attention.key_length_swa", WINDOWLESS, "attention.key_length" },
@@ -279,7 +285,7 @@ static void check_key(struct stoker_model *m, const struct stoker_gguf_key *key,
 /* Tensors that a text doesn't need: of pictures and sound, drafts, tables that are computed. */
 static bool is_harmless(const struct stoker_model *m, const char *name)
 {
-	static const char *const other_parts[] = { "v.", "a.", "mm." };
+	static const char *const other_parts[] = { "v.", "a.", "mm.", "mtp." };
 	static const char *const latent[] = { ".attn_kv_b.weight", ".attn_k_b.weight",
 					      ".attn_v_b.weight" };
 	uint32_t layer;

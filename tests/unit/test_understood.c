@@ -28,6 +28,8 @@ static void test_unknown_tensors(void)
 		{ "something", { 8 }, false },
 		{ "v.blk.0.attn_q.weight", { 64, 64 }, true },
 		{ "mm.0.weight", { 64, 64 }, true },
+		{ "mtp.layers.0.input_layernorm.weight", { 64 }, true },
+		{ "mtpx.weight", { 64 }, false },
 		{ "a.conv1d.1.weight", { 3, 64 }, true },
 		{ "blk.1.attn_rot_embd.weight", { 8 }, true },
 		{ "blk.0.attn_q.input_scale", { 1 }, true },
@@ -149,6 +151,13 @@ static const struct {
 	{ "llama", TINY_STRING("tensor_data_layout", "Meta AI original pth"), 0, NULL },
 	{ "llama", TINY_NUMBER("vision.block_count", 27), 0, NULL },
 	{ "gemma3", TINY_NUMBER("mm.tokens_per_image", 256), 0, NULL },
+	{ "llama", TINY_NUMBER("image_token_id", 30), 0, NULL },
+	{ "llama", TINY_NUMBER("vision_start_token_id", 29), 0, NULL },
+	{ "llama", TINY_NUMBER("vision_end_token_id", 31), 0, NULL },
+	{ "llama", TINY_FLAG("ssm.v_head_reordered", 1), 0, NULL },
+	{ "llama", TINY_FLAG("ssm.v_head_reordered", 0), -ENOTSUP,
+	  "ssm.v_head_reordered is false" },
+	{ "llama", TINY_NUMBER("attention.head_dim", 32), -ENOTSUP, "attention.head_dim is 32" },
 	{ "llama", TINY_NUMBERS("rope.dimension_sections", 4, 4, 2, 2, 0), 0, NULL },
 	{ "llama", TINY_REAL("rope.scale_linear", 2), 0, NULL },
 	{ "llama", { "llamas.number", .value = 1, .whole = true }, 0, NULL },
@@ -382,6 +391,68 @@ static void test_nul_in_the_architecture(void)
 	unlink(tiny_path());
 }
 
+/* Logits of three tokens, all of them 0 if it can't be loaded. */
+static void logits_of(const char *path, float logits[8])
+{
+	struct stoker_error err = { .message = "" };
+	float *all = tiny_logits(path, 3, 0, true, &err);
+
+	memset(logits, 0, 8 * sizeof(*logits));
+	if (all)
+		memcpy(logits, all, 8 * sizeof(*logits));
+	else
+		printf("\n    %s", err.message);
+	free(all);
+}
+
+/* A bias that some converters write under its matrix' name; a key's name takes up the bytes. */
+static void test_delta_nets_of_other_converters(void)
+{
+	const char *folder = vectors_folder("names of tensors");
+	static const char bias[] = ".ssm_dt.bias", key[] = "general.file_type";
+	const size_t cut = strlen(".bias");
+	size_t bytes, removed = 0;
+	float before[8], after[8];
+	uint8_t *file, *at;
+	uint64_t length;
+	char path[512];
+	FILE *f;
+
+	if (!folder)
+		return;
+	snprintf(path, sizeof(path), "%s/models/qwen35moe.gguf", folder);
+	logits_of(path, before);
+	file = load_file(path, &bytes);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	while ((at = memmem(file, bytes - removed, bias, strlen(bias)))) {
+		uint8_t *name = at;
+
+		while (memcmp(name, "blk.", 4))
+			name--;
+		memcpy(&length, name - 8, sizeof(length));
+		length -= cut;
+		memcpy(name - 8, &length, sizeof(length));
+		at += strlen(bias) - cut;
+		memmove(at, at + cut, bytes - removed - cut - (size_t)(at - file));
+		removed += cut;
+	}
+	at = memmem(file, bytes - removed, key, strlen(key));
+	CU_ASSERT_FATAL(removed && at);
+	memcpy(&length, at - 8, sizeof(length));
+	length += removed;
+	memcpy(at - 8, &length, sizeof(length));
+	memmove(at + removed, at, bytes - removed - (size_t)(at - file));
+	memset(at, 'x', removed);
+	f = fopen(tiny_path(), "wbe");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	CU_ASSERT_EQUAL(fwrite(file, 1, bytes, f), bytes);
+	fclose(f);
+	free(file);
+	logits_of(tiny_path(), after);
+	CU_ASSERT(before[0] != 0 && !memcmp(before, after, sizeof(before)));
+	unlink(tiny_path());
+}
+
 void suite_understood(void)
 {
 	TEST(test_unknown_tensors);
@@ -392,4 +463,5 @@ void suite_understood(void)
 	TEST(test_unused_takes_no_memory);
 	TEST(test_kinds);
 	TEST(test_nul_in_the_architecture);
+	TEST(test_delta_nets_of_other_converters);
 }
