@@ -66,7 +66,7 @@ prepare() {
 # The fetching itself: what is right stays, what isn't is fetched anew, and "no" is told from "wrong".
 test_fetching() {
 	local work file sum status
-	work=$(mktemp -d build/real/fetch.XXXXXX)
+	work=$(mktemp -d build/real/try.XXXXXX)
 	cp "$models/smollm2-135m-instruct-Q4_1.gguf" "$work/"
 	file=$work/smollm2-135m-instruct-Q4_1.gguf
 	export PIP_INDEX_URL=http://127.0.0.1:9/none PIP_NO_CACHE_DIR=1

@@ -113,7 +113,7 @@ class Generator:
             lambda: f"{s()}.{self.pick('strip', 'lstrip', 'rstrip')}({literal(r.choice([' ', 'a', chr(10), 'ab ']))})",
             lambda: f"{s()}.replace({literal(r.choice(['a', ' ', 'b']))}, {s()}{self.pick('', ', 1')})",
             lambda: f"{s()}.split({self.pick('', literal(','), literal('X'))})[{self.pick('0', '-1')}]",
-            lambda: f"{s()}[{self.slice()}]",
+            lambda: self.sliced(s()),
             lambda: f"{s()}|{self.pick('first', 'last')}",
             lambda: f"{s()} if {self.expression('bool', d)} else {s()}",
             lambda: f"{s()} if {self.expression('bool', d)}",
@@ -126,6 +126,10 @@ class Generator:
             lambda: f"strftime_now({literal(r.choice(['%Y-%m-%d', '%d %b %Y', '%B %d, %Y', '%H:%M', '%A %j %y']))})",
             lambda: f"{self.e('dict', d)}.get('a', {s()})",
         )
+
+    def sliced(self, text):
+        """Jinja2 computes what is printed beforehand where it's constant, and slices anything then."""
+        return f"{'s1' if text.strip('(+-)')[:1].isdigit() or text.lower() in ('true', 'false', 'none') else text}[{self.slice()}]"
 
     def slice(self):
         part = lambda: self.pick("", "0", "1", "-1", "2", "-3", "9")
@@ -200,7 +204,7 @@ class Generator:
         return self.pick(
             lambda: "[" + ", ".join(self.expression("any", d) for _ in range(self.r.randint(0, 3))) + "]",
             lambda: f"{x()} + {x()}",
-            lambda: f"{x()}[{self.slice()}]",
+            lambda: self.sliced(x()),
             lambda: f"{self.e('str', d)}.split({self.pick('', literal(','), literal(' '))}{self.pick('', '')})",
             lambda: f"{self.e('str', d)}.split(',', 1)",
             lambda: f"{self.e('str', d)}.rsplit({literal(',')}, 1)" if self.chance(40) else f"{self.e('str', d)}.splitlines()",

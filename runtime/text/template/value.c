@@ -220,6 +220,10 @@ uint64_t value_hash(struct job *j, struct value v)
 		memcpy(&h, &d, sizeof(h));
 		return mix(h);
 	case VALUE_SEQUENCE:
+		if (is_flavour(v, FLAVOUR_RANGE)) /* its numbers say it all */
+			return mix(v.sequence->count
+					   ? mix(v.sequence->count) ^ (uint64_t)v.sequence->start
+					   : 1);
 		if (!is_tuple(v))
 			break;
 		job_enter(j);
