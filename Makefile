@@ -31,6 +31,10 @@ endif
 
 LIBRARY_PACKAGES := liburing libpcre2-8 libutf8proc json-c libdrm
 TOOL_PACKAGES := libedit
+# "stoker pull" alone needs these; a build without them says so
+PULL_PACKAGES := libcurl libcrypto
+HAS_PULL := $(shell $(PKG_CONFIG) --exists $(PULL_PACKAGES) && echo yes)
+TOOL_PACKAGES += $(if $(HAS_PULL),$(PULL_PACKAGES))
 TEST_PACKAGES := cunit
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wno-psabi \
@@ -208,7 +212,9 @@ BENCH_SOURCES := $(filter-out $(BENCH_ISA_SOURCES),$(wildcard tools/bench/*.c))
 BENCH_OBJECTS := $(BENCH_SOURCES:%.c=$(BUILD)/%.o)
 SPIN_OBJECTS := $(BUILD)/tools/bench/spin_shader.o \
 	$(foreach isa,$(ISAS),$(BENCH_ISA_SOURCES:%.c=$(BUILD)/%.$(isa).o))
-TOOL_SOURCES := $(wildcard tools/*.c) $(BENCH_SOURCES)
+PULL_SOURCES := $(addprefix tools/models/,pull.c check.c fetch.c hasher.c hub.c choose.c http.c url.c token.c)
+TOOL_SOURCES := $(filter-out $(if $(HAS_PULL),tools/models/no_pull.c,$(PULL_SOURCES)), \
+	$(wildcard tools/*.c tools/models/*.c)) $(BENCH_SOURCES)
 TOOL_OBJECTS := $(TOOL_SOURCES:%.c=$(BUILD)/%.o)
 $(BENCH_OBJECTS): INTERNAL_HEADERS := -Iruntime
 $(TOOL_OBJECTS): LIBRARY_FLAGS = $(BASE_FLAGS) -Itools $(INTERNAL_HEADERS) $(TOOL_FLAGS)

@@ -11,20 +11,26 @@ TESTED_TOOLS := bench/ops common messages progress reasoning reuse terminal
 $(BUILD)/unit: $(TEST_OBJECTS) $(TESTED_TOOLS:%=$(BUILD)/tools/%.o) $(KEEP_LOADED) $(INTERNAL)
 	$(CC) $(LDFLAGS) $(if $(KEEP_LOADED),-rdynamic) $^ $(shell $(PKG_CONFIG) --libs json-c) -lcunit $(LDLIBS) -o $@
 
+# where "stoker pull" is tried
+HUB := $(if $(and $(HAS_PULL),$(shell $(PKG_CONFIG) --exists libmicrohttpd && echo yes)),$(BUILD)/hub)
+
 .PHONY: test unit e2e
 test: unit e2e
 unit: $(BUILD)/unit
 	$(BUILD)/unit
-e2e: all $(BUILD)/faultfs $(BUILD)/scripted $(BUILD)/terminal
+e2e: all $(BUILD)/faultfs $(BUILD)/scripted $(BUILD)/terminal $(HUB)
 	tests/e2e/tool.sh $(BUILD)
 	tests/e2e/chat.sh $(BUILD)
 	tests/e2e/manners.sh $(BUILD)
+	tests/e2e/pull.sh $(BUILD)
 	tests/e2e/faults.sh $(BUILD)
 	tests/e2e/install.sh $(BUILD)
 $(BUILD)/faultfs: tests/e2e/faultfs.c
 	$(CC) $(BASE_FLAGS) -Wno-conversion $(CFLAGS) $< -o $@
 $(BUILD)/scripted: tests/e2e/scripted.c $(INTERNAL) $(KEEP_LOADED)
 	$(CC) $(BASE_FLAGS) -Wno-conversion $(CFLAGS) $(LDFLAGS) $(if $(KEEP_LOADED),-rdynamic) $^ $(LDLIBS) -o $@
+$(BUILD)/hub: tests/e2e/hub.c
+	$(CC) $(BASE_FLAGS) -Wno-conversion $(CFLAGS) $< $(shell $(PKG_CONFIG) --libs libmicrohttpd libcrypto) -o $@
 $(BUILD)/terminal: tests/e2e/terminal.c
 	$(CC) $(BASE_FLAGS) -Wno-conversion $(CFLAGS) $< -lutil -o $@
 
@@ -41,10 +47,11 @@ tsan:
 	$(MAKE) SANITIZE=thread $(BUILD)/thread/unit
 	$(BUILD)/thread/unit base pool store session vulkan pager paging
 .PHONY: e2e-tool
-e2e-tool: all $(BUILD)/faultfs $(BUILD)/scripted $(BUILD)/terminal
+e2e-tool: all $(BUILD)/faultfs $(BUILD)/scripted $(BUILD)/terminal $(HUB)
 	tests/e2e/tool.sh $(BUILD)
 	tests/e2e/chat.sh $(BUILD)
 	tests/e2e/manners.sh $(BUILD)
+	tests/e2e/pull.sh $(BUILD)
 	tests/e2e/faults.sh $(BUILD)
 
 # The Vulkan device at other subgroup sizes, under GPU-assisted validation, and on newer drivers.

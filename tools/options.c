@@ -189,6 +189,11 @@ int parse_options(const struct usage *u, int argc, char **argv, int *status)
 	}
 	if (u->model && take_model(u, argv, &operands, status))
 		return -1;
+	if (u->model && *u->model) {
+		*status = resolve_model(u->model);
+		if (*status)
+			return -1;
+	}
 	if ((size_t)operands < u->operands_min || (size_t)operands > u->operands_max) {
 		*status = complain(u,
 				   (size_t)operands < u->operands_min ? "something is missing"

@@ -10,6 +10,9 @@
 static const struct verb verbs[] = {
 	{ "run", "write text with a model, or hold a conversation", verb_run },
 	{ "info", "what a model is and whether it runs here; the devices", verb_info },
+	{ "pull", "fetch a model", verb_pull },
+	{ "list", "show the models on this machine", verb_list },
+	{ "rm", "remove a model that was pulled", verb_rm },
 	{ "inspect", "show what a GGUF file holds", verb_inspect },
 	{ "tokenize", "text to token ids", verb_tokenize },
 	{ "template", "the prompt that a conversation becomes", verb_template },

@@ -63,6 +63,12 @@ struct usage {
  */
 int parse_options(const struct usage *usage, int argc, char **argv, int *status);
 
+/*
+ * A model's name, as "stoker list" or "stoker pull" has it, becomes its file's path; a file that is
+ * there keeps its own.  An exit status, after a complaint.
+ */
+int resolve_model(const char **model);
+
 /* The nearest to @wrong of the names considered; @best stays NULL when none is near. */
 struct guess {
 	const char *wrong, *best;
@@ -196,11 +202,14 @@ int verb_bench(int argc, char **argv);
 int verb_eval(int argc, char **argv);
 int verb_info(int argc, char **argv);
 int verb_inspect(int argc, char **argv);
+int verb_list(int argc, char **argv);
 int verb_pack(int argc, char **argv);
 int verb_perplexity(int argc, char **argv);
 int verb_plan(int argc, char **argv);
+int verb_pull(int argc, char **argv);
 int verb_replay(int argc, char **argv);
 int verb_quantize(int argc, char **argv);
+int verb_rm(int argc, char **argv);
 int verb_run(int argc, char **argv);
 int verb_synth(int argc, char **argv);
 int verb_template(int argc, char **argv);

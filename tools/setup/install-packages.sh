@@ -6,7 +6,7 @@
 set -eu
 
 build="gcc make pkg-config libc6-dev liburing-dev libpcre2-dev libutf8proc-dev libnuma-dev
-       libjson-c-dev libedit-dev libcunit1-dev help2man libdrm-dev libvulkan-dev libvulkan-volk-dev
+       libjson-c-dev libedit-dev libcurl4-openssl-dev libssl-dev libmicrohttpd-dev libcunit1-dev help2man libdrm-dev libvulkan-dev libvulkan-volk-dev
        glslc spirv-tools libvulkan1 mesa-vulkan-drivers vulkan-validationlayers"
 lint="clang clang-format clang-tidy cppcheck shellcheck codespell"
 # building the kernel module against kernels that are fetched, and running it in a virtual machine

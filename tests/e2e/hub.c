@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A hub on this machine, and a second host that it redirects to, with all that goes wrong on the
+ * way. usage: hub MODEL LOG
+ *
+ * Prints the two ports.  MODEL is what every file holds; a repository's name says how it is served:
+ * api/models/test/HOW/tree/main lists its files, test/HOW/resolve/main/FILE redirects to
+ * cdn/HOW/FILE on the second port.  LOG gets a line for each request: which port, the address, the
+ * range, the condition on it, and the token.
+ */
+#include <microhttpd.h>
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static char *model;
+static size_t model_bytes;
+static char sha256[65], garbage_sha256[65];
+static FILE *log_file;
+static unsigned hub_port, cdn_port;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned requests; /* to the second port, by what takes turns */
+static char last_how[64];
+
+/* One answer's body. */
+struct body {
+	uint64_t first, bytes, cut; /* of the whole; the connection breaks after @cut bytes */
+	bool slow, flip, garbage;
+};
+
+static void hash(const char *data, size_t bytes, char hex[65])
+{
+	unsigned char digest[32];
+
+	EVP_Digest(data, bytes, digest, NULL, EVP_sha256(), NULL);
+	for (int i = 0; i < 32; i++)
+		sprintf(hex + 2 * i, "%02x", digest[i]);
+}
+
+static ssize_t give(void *context, uint64_t at, char *out, size_t room)
+{
+	struct body *b = context;
+	const uint64_t from = b->first + at;
+	uint64_t n = b->bytes - at;
+
+	if (b->cut && at >= b->cut)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	if (at >= b->bytes)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	n = n < room ? n : room;
+	if (b->cut && n > b->cut - at)
+		n = b->cut - at;
+	if (b->slow) {
+		n = n < 65536 ? n : 65536;
+		usleep(35000);
+	}
+	for (uint64_t i = 0; i < n; i++)
+		if (from + i >= model_bytes)
+			out[i] = 'x';
+	if (from < model_bytes)
+		memcpy(out, model + from, n < model_bytes - from ? n : model_bytes - from);
+	for (uint64_t i = 0; b->garbage && i < n; i++)
+		out[i] = '<';
+	if (b->flip && from <= 100000 && 100000 < from + n)
+		out[100000 - from] ^= 1;
+	return (ssize_t)n;
+}
+
+static enum MHD_Result text(struct MHD_Connection *c, unsigned status, const char *header,
+			    const char *value, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
+static enum MHD_Result text(struct MHD_Connection *c, unsigned status, const char *header,
+			    const char *value, const char *fmt, ...)
+{
+	struct MHD_Response *r;
+	enum MHD_Result result;
+	va_list args;
+	char *body;
+
+	va_start(args, fmt);
+	if (vasprintf(&body, fmt, args) < 0)
+		abort();
+	va_end(args);
+	r = MHD_create_response_from_buffer(strlen(body), body, MHD_RESPMEM_MUST_FREE);
+	if (header)
+		MHD_add_response_header(r, header, value);
+	result = MHD_queue_response(c, status, r);
+	MHD_destroy_response(r);
+	return result;
+}
+
+/* What a file is called, its size and hash, as the hub's list has it. */
+static char *row(const char *path, uint64_t bytes, const char *oid)
+{
+	char *out;
+
+	if (asprintf(&out,
+		     "{\"type\":\"file\",\"oid\":\"0123\",\"size\":%llu,\"lfs\":{\"oid\":\"%s\","
+		     "\"size\":%llu,\"pointerSize\":135},\"path\":\"%s\"}",
+		     (unsigned long long)bytes, oid, (unsigned long long)bytes, path) < 0)
+		abort();
+	return out;
+}
+
+static enum MHD_Result list(struct MHD_Connection *c, const char *how)
+{
+	const char *cursor = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "cursor");
+	const char *token = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Authorization");
+	const char *oid = strcmp(how, "wronghash") ? sha256 : garbage_sha256;
+	static const char *const quants[] = { "Q2_K", "Q4_K_M", "Q8_0", "BF16" };
+	uint64_t bytes = model_bytes;
+	char link[256] = "",
+	     *all = strdup("[{\"type\":\"file\",\"path\":\"README.md\",\"size\":5}");
+	const char *names[3] = { "model-Q4_K.gguf" };
+	int count = 1;
+
+	if (!strcmp(how, "none"))
+		return text(c, 404, NULL, NULL, "{\"error\":\"Repository not found\"}");
+	if (!strcmp(how, "private") && (!token || strcmp(token, "Bearer hf_secret") != 0))
+		return text(c, 401, NULL, NULL, "{\"error\":\"Invalid credentials\"}");
+	if (!strcmp(how, "badlist"))
+		return text(c, 200, NULL, NULL, "<html>no list</html>");
+	if (!strcmp(how, "shorter"))
+		bytes -= 1000;
+	if (!strcmp(how, "longer"))
+		bytes += 1000;
+	if (!strcmp(how, "huge"))
+		bytes = 1ull << 60;
+	if (!strcmp(how, "climb"))
+		names[0] = "../../../climbed.gguf";
+	if (!strcmp(how, "absolute"))
+		names[0] = "/tmp/climbed.gguf";
+	if (!strcmp(how, "hidden"))
+		names[0] = "a/.b/model.gguf";
+	if (!strcmp(how, "folder"))
+		names[0] = "a folder/model-Q4_K.gguf";
+	if (!strcmp(how, "split")) {
+		names[0] = "model-00002-of-00002.gguf";
+		names[1] = "mmproj-F16.gguf";
+		names[2] = "model-00001-of-00002.gguf";
+		count = 3;
+	}
+	if (!strcmp(how, "many")) {
+		for (int i = 0; i < 4; i++) {
+			char name[64], *r, *more;
+
+			sprintf(name, "model-%s.gguf", quants[i]);
+			r = row(name, model_bytes << i, oid);
+			if (asprintf(&more, "%s,%s", all, r) < 0)
+				abort();
+			free(all);
+			free(r);
+			all = more;
+		}
+		count = 0;
+	}
+	if (!strcmp(how, "pages") && !cursor) {
+		snprintf(link, sizeof(link),
+			 "<http://127.0.0.1:%u/api/models/test/pages/tree/main?cursor=x>; "
+			 "rel=\"next\"",
+			 hub_port);
+		count = 0;
+	}
+	if (!strcmp(how, "elsewhere")) {
+		snprintf(link, sizeof(link), "<http://127.0.0.1:%u/api>; rel=\"next\"", cdn_port);
+		count = 0;
+	}
+	for (int i = 0; i < count; i++) {
+		char *r = row(names[i], bytes, oid), *more;
+
+		if (asprintf(&more, "%s,%s", all, r) < 0)
+			abort();
+		free(all);
+		free(r);
+		all = more;
+	}
+	const enum MHD_Result result = text(c, 200, *link ? "Link" : NULL, link, "%s]", all);
+
+	free(all);
+	return result;
+}
+
+static enum MHD_Result redirect(struct MHD_Connection *c, const char *how, const char *file)
+{
+	struct MHD_Response *r = MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);
+	char to[512], bytes[32], tag[80];
+	enum MHD_Result result;
+
+	if (strrchr(file, '/')) /* it was unescaped */
+		file = strrchr(file, '/') + 1;
+	snprintf(to, sizeof(to), "http://localhost:%u/cdn/%s/%s?signature=abc", cdn_port, how,
+		 file);
+	if (!strcmp(how, "tohttp"))
+		snprintf(to, sizeof(to), "http://example.com/model.gguf");
+	if (!strcmp(how, "tofile"))
+		snprintf(to, sizeof(to), "file:///etc/passwd");
+	if (!strcmp(how, "touser"))
+		snprintf(to, sizeof(to), "http://user:word@localhost:%u/cdn/plain/%s", cdn_port,
+			 file);
+	if (!strcmp(how, "loop"))
+		snprintf(to, sizeof(to), "/test/loop/resolve/main/%s", file);
+	MHD_add_response_header(r, "Location", to);
+	snprintf(bytes, sizeof(bytes), "%zu", model_bytes);
+	snprintf(tag, sizeof(tag), "\"%s\"", sha256);
+	if (strcmp(how, "shorter") != 0 && strcmp(how, "longer") != 0 &&
+	    strcmp(how, "wronghash") != 0) {
+		MHD_add_response_header(r, "X-Linked-Size", bytes);
+		MHD_add_response_header(r, "X-Linked-ETag", tag);
+	}
+	result = MHD_queue_response(c, 302, r);
+	MHD_destroy_response(r);
+	return result;
+}
+
+/* How often in a row a file was asked for in this way. */
+static unsigned turn(const char *how)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&lock);
+	if (strcmp(how, last_how) != 0)
+		requests = 0;
+	snprintf(last_how, sizeof(last_how), "%s", how);
+	n = requests++;
+	pthread_mutex_unlock(&lock);
+	return n;
+}
+
+static enum MHD_Result serve(struct MHD_Connection *c, const char *how)
+{
+	const char *range = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Range");
+	const char *if_range = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "If-Range");
+	struct body *b = calloc(1, sizeof(*b));
+	const unsigned n = turn(how);
+	unsigned long long first = 0;
+	struct MHD_Response *r;
+	enum MHD_Result result;
+	char line[128], tag[32];
+	bool part;
+
+	if (!strcmp(how, "busy") && n < 2)
+		return free(b), text(c, 429, "Retry-After", "1", "slow down");
+	if (!strcmp(how, "busylong"))
+		return free(b), text(c, 429, "Retry-After", "86400", "come back tomorrow");
+	if (!strcmp(how, "broken500") && n < 1)
+		return free(b), text(c, 503, NULL, NULL, "sorry");
+	if (!strcmp(how, "gone"))
+		return free(b), text(c, 404, NULL, NULL, "not found");
+	snprintf(tag, sizeof(tag), "\"v%u\"", strcmp(how, "changing") ? 1 : n);
+	part = range && sscanf(range, "bytes=%llu-", &first) == 1 && strcmp(how, "norange") != 0 &&
+	       strcmp(how, "norangecut") != 0 && (!if_range || !strcmp(if_range, tag));
+	if (part && first >= model_bytes)
+		return free(b), text(c, 416, NULL, NULL, "no such range");
+	if (!part)
+		first = 0;
+	if (part && !strcmp(how, "shifted"))
+		first += 1; /* not what was asked for */
+	*b = (struct body){ .first = first, .bytes = model_bytes - first };
+	b->slow = !strcmp(how, "slow") || !strcmp(how, "slow2");
+	b->flip = !strcmp(how, "flip");
+	b->garbage = !strcmp(how, "garbage");
+	if (!strcmp(how, "cut") || !strcmp(how, "shifted") || !strcmp(how, "changing"))
+		b->cut = n < 4 ? 3000000 : 0;
+	if (!strcmp(how, "norangecut"))
+		b->cut = n < 1 ? 3000000 : 0;
+	if (!strcmp(how, "alwayscut"))
+		b->cut = 1;
+	if (!strcmp(how, "more"))
+		b->bytes += 5000;
+	r = MHD_create_response_from_callback(
+		!strcmp(how, "chunked") || !strcmp(how, "endless") ? MHD_SIZE_UNKNOWN : b->bytes,
+		1 << 18, give, b, free);
+	if (!strcmp(how, "endless"))
+		b->bytes = UINT64_MAX / 2;
+	MHD_add_response_header(r, "ETag", tag);
+	if (part) {
+		snprintf(line, sizeof(line), "bytes %llu-%zu/%zu", first, model_bytes - 1,
+			 model_bytes);
+		MHD_add_response_header(r, "Content-Range", line);
+	}
+	result = MHD_queue_response(c, part ? 206 : 200, r);
+	MHD_destroy_response(r);
+	return result;
+}
+
+static enum MHD_Result answer(void *context, struct MHD_Connection *c, const char *url,
+			      const char *method, const char *version, const char *data,
+			      size_t *bytes, void **state)
+{
+	const char *names[] = { "Range", "If-Range", "Authorization" };
+	char how[64] = "", file[256] = "";
+	const bool hub = context == NULL;
+
+	(void)method, (void)version, (void)data, (void)bytes, (void)state;
+	pthread_mutex_lock(&lock);
+	fprintf(log_file, "%s %s", hub ? "hub" : "cdn", url);
+	for (int i = 0; i < 3; i++) {
+		const char *value = MHD_lookup_connection_value(c, MHD_HEADER_KIND, names[i]);
+
+		fprintf(log_file, " %s=%s", names[i], value ? value : "-");
+	}
+	fputc('\n', log_file);
+	fflush(log_file);
+	pthread_mutex_unlock(&lock);
+	if (hub && sscanf(url, "/api/models/test/%63[^/]/tree/main", how) == 1)
+		return list(c, how);
+	if (hub && sscanf(url, "/test/%63[^/]/resolve/main/%255[^?]", how, file) == 2)
+		return redirect(c, how, file);
+	if (sscanf(url, "/cdn/%63[^/]/%255[^?]", how, file) == 2)
+		return serve(c, how);
+	return text(c, 404, NULL, NULL, "nothing here");
+}
+
+static struct MHD_Daemon *start(void *context, unsigned *port)
+{
+	struct MHD_Daemon *d =
+		MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION, 0,
+				 NULL, NULL, answer, context, MHD_OPTION_END);
+
+	if (d)
+		*port = MHD_get_daemon_info(d, MHD_DAEMON_INFO_BIND_PORT)->port;
+	return d;
+}
+
+int main(int argc, char **argv)
+{
+	struct MHD_Daemon *hub, *cdn;
+	struct stat st;
+	int fd;
+
+	if (argc != 3 || (fd = open(argv[1], O_RDONLY)) < 0 || fstat(fd, &st) ||
+	    !(log_file = fopen(argv[2], "ae")))
+		return 2;
+	model_bytes = (size_t)st.st_size;
+	model = malloc(model_bytes);
+	if (!model || read(fd, model, model_bytes) != (ssize_t)model_bytes)
+		return 1;
+	hash(model, model_bytes, sha256);
+	hash("no", 2, garbage_sha256);
+	hub = start(NULL, &hub_port);
+	cdn = start(&cdn_port, &cdn_port);
+	if (!hub || !cdn)
+		return 1;
+	printf("%u %u %s\n", hub_port, cdn_port, sha256);
+	fflush(stdout);
+	pause();
+	return 0;
+}

@@ -1,0 +1,308 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# stoker pull, list and rm: a hub of our own on this machine with all that goes wrong on the way, and
+# the stores of other programs, laid out as they do it.  usage: pull.sh BUILD
+# shellcheck disable=SC2317 # check calls functions
+set -u
+stoker=$PWD/$1/stoker hub=$PWD/$1/hub
+[ "${1#/}" = "$1" ] || { stoker=$1/stoker hub=$1/hub; }
+demo=$PWD/tools/demo-model/stoker-demo-Q4_K.gguf
+containers=$PWD/tests/data/containers
+scratch=$(mktemp -d)
+server=
+trap '[ -z "$server" ] || kill $server; umount -l "$scratch/small" 2>/dev/null; rm -rf "$scratch"' EXIT
+# shellcheck source=tests/e2e/results.sh
+. tests/e2e/results.sh
+
+finish() {
+	echo "$passed passed, $failed failed, $((skipped + ${1:-0})) skipped${2:+: $2}"
+	[ $failed = 0 ]
+	exit
+}
+# expect STATUS TEXT NAME COMMAND...: exit status, TEXT on standard output or error, one line of complaint
+expect() {
+	local status=$1 text=$2 name=$3
+	shift 3
+	"$@" >"$scratch/out" 2>"$scratch/err" </dev/null
+	local got=$?
+	if [ $got = "$status" ] && { [ -z "$text" ] || grep -qF -- "$text" "$scratch/out" "$scratch/err"; } &&
+		{ [ $got != 1 ] || [ "$(wc -l <"$scratch/err")" = 1 ]; }; then
+		ok "$name"
+	else
+		bad "$name (status $got, expected $status and \"$text\")"
+	fi
+}
+check() { # check NAME COMMAND...
+	local name=$1
+	shift
+	if "$@"; then ok "$name"; else bad "$name"; fi
+}
+not() {
+	! "$@"
+}
+
+export HOME=$scratch/home XDG_DATA_HOME=$scratch/data NO_COLOR=1
+unset XDG_CACHE_HOME HF_HOME HF_HUB_CACHE HF_TOKEN HF_TOKEN_PATH HF_HUB_OFFLINE HF_ENDPOINT OLLAMA_MODELS \
+	LLAMA_CACHE STOKER_MODELS http_proxy https_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy
+mkdir -p "$HOME"
+store=$XDG_DATA_HOME/stoker/models
+
+# --- stores of other programs ---------------------------------------------------------------------
+
+hash=$(sha256sum <"$demo")
+hash=${hash%% *}
+expect 0 "no models yet" "list: nothing" "$stoker" list
+mkdir -p "$HOME/.cache/huggingface/hub/models--some--thing-GGUF/"{blobs,snapshots/0123abcd,refs} \
+	"$HOME/.ollama/models/manifests/registry.ollama.ai/library/demo" "$HOME/.ollama/models/blobs" \
+	"$HOME/.lmstudio/models/maker/repo" "$HOME/.cache/llama.cpp"
+ln "$demo" "$HOME/.ollama/models/blobs/sha256-$hash" 2>/dev/null || cp "$demo" "$HOME/.ollama/models/blobs/sha256-$hash"
+cp "$HOME/.ollama/models/blobs/sha256-$hash" "$HOME/.cache/huggingface/hub/models--some--thing-GGUF/blobs/$hash"
+ln -s "../../blobs/$hash" "$HOME/.cache/huggingface/hub/models--some--thing-GGUF/snapshots/0123abcd/thing-Q4_K.gguf"
+mkdir "$HOME/.cache/huggingface/hub/models--some--thing-GGUF/snapshots/89abcdef"
+ln -s "../../blobs/$hash" "$HOME/.cache/huggingface/hub/models--some--thing-GGUF/snapshots/89abcdef/thing-Q4_K.gguf"
+cat >"$HOME/.ollama/models/manifests/registry.ollama.ai/library/demo/1b" <<END
+{"schemaVersion":2,"mediaType":"application/vnd.docker.distribution.manifest.v2+json",
+"config":{"mediaType":"application/vnd.docker.container.image.v1+json","digest":"sha256:$hash","size":1},
+"layers":[{"mediaType":"application/vnd.ollama.image.template","digest":"sha256:$hash","size":2},
+{"mediaType":"application/vnd.ollama.image.model","digest":"sha256:$hash","size":12138784}]}
+END
+echo '{"layers": [{"mediaType": "application/vnd.ollama.image.model", "digest": "sha256:../../../../etc/passwd"}]}' \
+	>"$HOME/.ollama/models/manifests/registry.ollama.ai/library/demo/evil"
+echo '{"layers": ' >"$HOME/.ollama/models/manifests/registry.ollama.ai/library/demo/cut"
+cp "$demo" "$HOME/.lmstudio/models/maker/repo/studio.gguf"
+cp "$containers/plain.gguf" "$HOME/.cache/llama.cpp/maker_repo_plain.gguf"
+cp "$containers"/split-0000?-of-00002.gguf "$HOME/.lmstudio/models/maker/repo/"
+printf 'GGUF' >"$HOME/.lmstudio/models/maker/repo/cut.gguf"
+expect 0 "thing-Q4_K" "list: Hugging Face's cache" "$stoker" list
+check "list: one model of several revisions" [ "$(grep -c '^thing-Q4_K ' "$scratch/out")" = 1 ]
+check "list: Ollama's store" grep -qE '^demo:1b .* 11.6 MiB .* ollama .* yes' "$scratch/out"
+check "list: a manifest that climbs out names nothing" not grep -q evil "$scratch/out"
+check "list: LM Studio's store" grep -qE '^studio .* lmstudio .* yes' "$scratch/out"
+check "list: llama.cpp's cache" grep -qE '^maker_repo_plain .* llama .* llama.cpp .* yes' "$scratch/out"
+check "list: a split model is one" [ "$(grep -c '^split ' "$scratch/out")" = 1 ]
+check "list: what doesn't run says why" grep -qE '^cut .* no: ' "$scratch/out"
+expect 0 '"store": "ollama"' "list --json" "$stoker" list --json
+whole=$("$stoker" run -m "$demo" -p "And God said" -n 8 --temp 0 2>/dev/null)
+for name in thing-Q4_K demo:1b studio hf:some/thing-GGUF hf:some/thing-GGUF:Q4_K huggingface/some/thing-GGUF/thing-Q4_K; do
+	text=$("$stoker" run "$name" -p "And God said" -n 8 --temp 0 2>"$scratch/err")
+	if [ -n "$whole" ] && [ "$text" = "$whole" ]; then ok "run $name"; else bad "run $name"; fi
+done
+expect 0 "token_embd.weight" "inspect: by name" "$stoker" inspect split
+expect 1 "stoker pull hf:some/other" "run: a name that isn't here says how" "$stoker" run hf:some/other -p x
+expect 1 "No such file" "run: any other word is a file" "$stoker" run nothing.gguf -p x
+cp "$containers/plain.gguf" "$scratch/studio"
+(cd "$scratch" && "$stoker" inspect --json studio) 2>"$scratch/err" | grep -q '"bytes": 34304\|plain' ||
+	(cd "$scratch" && [ "$("$stoker" inspect --json studio | sha256sum)" = "$("$stoker" inspect --json "$containers/plain.gguf" | sha256sum)" ])
+check "a file that is there wins over a name" [ $? = 0 ]
+expect 1 "isn't ours" "rm: never from another store" "$stoker" rm -y studio
+check "rm: it is still there" [ -f "$HOME/.lmstudio/models/maker/repo/studio.gguf" ]
+expect 1 "no model called" "rm: unknown" "$stoker" rm -y juggle
+check "nothing was copied" [ ! -e "$store" ]
+rm -rf "$HOME/.lmstudio" "$HOME/.ollama" "$HOME/.cache/llama.cpp"
+
+# --- the hub ----------------------------------------------------------------------------------------
+
+if ! "$stoker" pull --help | grep -q -- --offline; then
+	expect 1 "built without libcurl" "pull: says that it can't" "$stoker" pull hf:a/b
+	finish 1 "this build has no libcurl, pull isn't tested"
+fi
+[ -x "$hub" ] || finish 1 "no libmicrohttpd here (libmicrohttpd-dev), pull isn't tested"
+"$hub" "$demo" "$scratch/log" >"$scratch/ports" 2>"$scratch/err" &
+server=$!
+for _ in $(seq 50); do
+	[ -s "$scratch/ports" ] && break
+	sleep 0.1
+done
+read -r port cdn sum <"$scratch/ports" || finish 1 "the hub of the tests doesn't start"
+export HF_ENDPOINT=http://127.0.0.1:$port
+pull() {
+	"$stoker" pull "$@"
+}
+left() { # what the store holds, folders aside
+	find "$store" -type f 2>/dev/null | wc -l
+}
+file() { # where a repository's file goes
+	echo "$store/hf/test/$1/model-Q4_K.gguf"
+}
+whole() {
+	[ "$(sha256sum <"$1" | cut -d' ' -f1)" = "$sum" ]
+}
+# right HOW NAME [TEXT]: is pulled
+right() {
+	expect 0 "${3:-}" "pull: $2" pull "hf:test/$1"
+	check "pull: $2: right" whole "$(file "$1")"
+	rm -rf "$store"
+}
+# wrong HOW TEXT NAME: one line, and nothing is kept
+wrong() {
+	expect 1 "$2" "pull: $3" pull "hf:test/$1"
+	check "pull: $3: nothing is kept" [ "$(left)" = 0 ]
+	rm -rf "$store"
+}
+
+expect 0 "model-Q4_K: 11.6 MiB" "pull: a file" pull hf:test/plain
+check "pull: what came is right" whole "$(file plain)"
+check "pull: modes" [ "$(stat -c %a "$(file plain)" "$store/hf/test/plain" | tr '\n' ' ')" = "644 755 " ]
+check "pull: the other host was asked" grep -aq '^cdn /cdn/plain' "$scratch/log"
+lines=$(grep -ac ^cdn "$scratch/log")
+expect 0 "here already" "pull: again" pull hf:test/plain
+check "pull: again: nothing is fetched" [ "$(grep -ac ^cdn "$scratch/log")" = "$lines" ]
+expect 0 "model-Q4_K" "list: what was pulled" "$stoker" list
+expect 0 '"was_here": true' "pull --json" pull hf:test/plain --json
+expect 0 "here already" "pull --offline" pull --offline hf:test/plain
+expect 1 "nothing is fetched offline" "pull --offline: what isn't here" pull --offline hf:test/cut
+[ "$("$stoker" run hf:test/plain -p "And God said" -n 8 --temp 0 2>"$scratch/err")" = "$whole" ]
+check "run: what was pulled" [ $? = 0 ]
+expect 0 "right" "pull --check" pull --check
+printf 'x' | dd of="$(file plain)" bs=1 seek=5000000 conv=notrunc status=none
+expect 1 "not what was pulled" "pull --check: a changed byte" pull --check model-Q4_K
+expect 1 "there is no terminal to ask on" "rm asks" "$stoker" rm model-Q4_K
+expect 0 "" "rm -y" "$stoker" rm -y model-Q4_K
+check "rm leaves nothing" [ "$(find "$store" -mindepth 1 | wc -l)" = 0 ]
+
+right busy "429 and Retry-After"
+right broken500 "a server that is ill for a moment"
+right cut "a transfer that breaks off three times"
+check "pull: it went on with ranges" grep -aq 'cdn /cdn/cut.* Range=bytes=3000000-.* If-Range="v' "$scratch/log"
+right norange "no ranges"
+right norangecut "no ranges, and it breaks off"
+right changing "another file each time, by its tag"
+right chunked "no length"
+expect 0 "a folder/model-Q4_K.gguf" "pull: a folder with a blank" pull hf:test/folder
+rm -rf "$store"
+expect 0 "model-Q4_K" "pull: a list in pages" pull hf:test/pages
+rm -rf "$store"
+wrong wronghash "was announced, what came has" "a wrong hash"
+wrong flip "was announced, what came has" "a flipped byte"
+wrong garbage "was announced, what came has" "something else"
+wrong shorter "bytes were announced, the server now has" "more than announced"
+wrong longer "bytes were announced, the server now has" "less than announced"
+wrong more "bytes were announced, the server now has" "a length that isn't the hub's"
+wrong endless "the server sends more" "a body without end"
+wrong climb "which is refused" "a name that climbs out"
+wrong absolute "which is refused" "a name from the root"
+wrong hidden "which is refused" "a hidden name"
+check "nothing climbed out" not ls "$scratch/climbed.gguf" /tmp/climbed.gguf 2>/dev/null
+wrong tohttp "http is for this machine's own addresses" "a redirect to http elsewhere"
+wrong tofile "file addresses aren't fetched" "a redirect to a file"
+wrong touser "aren't sent" "a redirect with a user and a password"
+wrong loop "redirected more than 10 times" "a redirect in a circle"
+wrong gone "there is no such file" "a file that is gone"
+wrong none "there is no such repository" "no such repository"
+wrong badlist "no list of files" "a list that isn't one"
+wrong elsewhere "which is refused" "a list that goes on elsewhere"
+wrong busylong "to wait 86400 seconds" "a wait of a day"
+wrong shifted "asked for byte" "another range than asked for"
+wrong private "it wants a token" "a private repository"
+expect 1 "there are Q4_K" "pull: no such quantization" pull hf:test/plain:Q9
+expect 1 "fits into" "pull: none fits" pull hf:test/many --memory 1M
+wrong huge "1048576.0 TiB more" "more than the drive has"
+expect 2 "one NAME is needed" "pull: nothing" pull
+expect 2 "NAME is" "pull: a file's name" pull model.gguf
+expect 1 "is no name" "pull: half a name" pull hf:test
+expect 1 "is no name" "pull: a name that climbs" pull hf:../x
+expect 1 "use https" "pull: http elsewhere" pull http://example.com/model.gguf
+expect 1 "aren't fetched" "pull: ftp" pull ftp://example.com/model.gguf
+expect 1 "doesn't end in the name" "pull: no model's name" pull "http://127.0.0.1:$cdn/cdn/plain/x.zip"
+expect 1 "doesn't end in the name" "pull: an address that climbs" pull "http://127.0.0.1:$cdn/cdn/plain/..%2f..%2fx.gguf"
+
+# the token: to the hub, to nobody else
+: >"$scratch/log"
+HF_TOKEN=hf_secret expect 0 "model-Q4_K" "pull: with a token" pull hf:test/private
+check "the token goes to the hub" [ "$(grep -ac '^hub .*Authorization=Bearer hf_secret' "$scratch/log")" = 2 ]
+check "the token goes nowhere else" not grep -aq '^cdn .*hf_secret' "$scratch/log"
+rm -rf "$store"
+echo hf_secret >"$scratch/token"
+expect 0 "model-Q4_K" "pull --token-file" pull hf:test/private --token-file "$scratch/token"
+rm -rf "$store"
+printf 'a\r\nHost: evil\n' >"$scratch/token"
+expect 1 "no token" "pull --token-file: two lines" pull hf:test/private --token-file "$scratch/token"
+check "the token stands in no file" not grep -rq hf_secret "$XDG_DATA_HOME" 2>/dev/null
+
+# an address
+url=http://127.0.0.1:$cdn/cdn/cut/some.gguf
+expect 0 "some: 11.6 MiB" "pull: an address" pull "$url?secret=1"
+check "pull: an address: right" whole "$store/url/127.0.0.1/cdn/cut/some.gguf"
+check "what follows the question mark isn't kept" not grep -rq --include="*.json" secret "$store"
+expect 0 "here already" "pull: an address again" pull "$url"
+expect 0 "token_embd" "inspect: by address" "$stoker" inspect "$url"
+rm -rf "$store"
+expect 1 "was announced" "pull --sha256: another" pull "$url" --sha256 "${sum//0/1}"
+expect 0 "some" "pull --sha256" pull "$url" --sha256 "$sum"
+rm -rf "$store"
+expect 1 "gave no model" "pull: an address that gives something else" pull "http://127.0.0.1:$cdn/cdn/garbage/x.gguf"
+check "it isn't kept" [ "$(left)" = 0 ]
+expect 0 "model-Q4_K" "pull: the hub's own address" pull "$HF_ENDPOINT/test/plain/blob/main/model-Q4_K.gguf"
+check "it is the hub's model" whole "$(file plain)"
+rm -rf "$store"
+
+# already in the hub's own cache
+mkdir -p "$HOME/.cache/huggingface/hub/models--test--plain/"{blobs,snapshots/1}
+cp "$demo" "$HOME/.cache/huggingface/hub/models--test--plain/blobs/$sum"
+ln -s "../../blobs/$sum" "$HOME/.cache/huggingface/hub/models--test--plain/snapshots/1/model-Q4_K.gguf"
+expect 0 "here already" "pull: Hugging Face's cache has it" pull hf:test/plain
+check "no copy is made" [ "$(left)" = 0 ]
+rm -rf "$HOME/.cache/huggingface"
+
+# killed at ten moments, then gone on with
+for i in 0 1 2 3 4 5 6 7 8 9; do
+	"$stoker" pull hf:test/slow >/dev/null 2>"$scratch/err" &
+	pid=$!
+	sleep 0.$((i + 1))
+	kill -9 $pid 2>/dev/null
+	wait $pid 2>/dev/null
+	[ ! -e "$(file slow)" ] || break
+done
+check "killed ten times: no model yet" [ ! -e "$(file slow)" ]
+"$stoker" list | grep -q 'model-Q4_K .*unfinished'
+check "list: what is unfinished" [ $? = 0 ]
+expect 0 "model-Q4_K" "killed ten times, then left alone" pull hf:test/slow
+check "killed ten times: right" whole "$(file slow)"
+check "killed ten times: it went on" [ "$(grep -a '^cdn /cdn/slow/' "$scratch/log" | grep -avc ' Range=- ')" -ge 5 ]
+check "killed: a file and what is known of it are left" [ "$(left)" = 2 ]
+rm -rf "$store"
+
+# interrupted; a byte of the unfinished part changes; two at a time
+"$stoker" pull hf:test/slow >"$scratch/out" 2>"$scratch/err" &
+pid=$!
+sleep 1
+expect 1 "another program is fetching it" "pull: two of one file" pull hf:test/slow
+expect 1 "another program is fetching it" "rm: what is being fetched" "$stoker" rm -y model-Q4_K
+kill -INT $pid
+wait $pid
+check "pull: interrupted" [ $? = 130 ]
+check "pull: interrupted: the part stays" [ -s "$(file slow).part" ]
+printf 'x' | dd of="$(file slow).part" bs=1 seek=20000 conv=notrunc status=none
+expect 0 "model-Q4_K" "a changed byte of the part" pull hf:test/slow
+check "a changed byte never becomes a model" whole "$(file slow)"
+rm -rf "$store"
+"$stoker" pull hf:test/slow >"$scratch/out" 2>"$scratch/err" &
+pid=$!
+sleep 0.5
+kill -TERM $pid
+wait $pid
+check "pull: ended by SIGTERM" [ $? = 143 ]
+expect 0 "" "rm: what is unfinished" "$stoker" rm -y model-Q4_K
+check "rm: nothing is left of it" [ "$(left)" = 0 ]
+
+# full drives, and a limit on files
+expect 1 "File too large" "pull: a limit on files" bash -c "ulimit -f 4000; exec '$stoker' pull hf:test/plain"
+check "the part stays" [ "$(stat -c %s "$(file plain).part")" = 4096000 ]
+expect 0 "model-Q4_K" "pull: with the limit gone" pull hf:test/plain
+check "with the limit gone: right" whole "$(file plain)"
+rm -rf "$store"
+mkdir "$scratch/small"
+if mount -t tmpfs -o size=8m none "$scratch/small" 2>/dev/null; then
+	export STOKER_MODELS=$scratch/small/models
+	expect 1 "8.0 MiB left" "pull: a drive too small is told before" pull hf:test/plain
+	check "nothing is left on it" [ "$(find "$scratch/small" -type f | wc -l)" = 0 ]
+	expect 1 "no space left" "pull: full on the way" pull "http://127.0.0.1:$cdn/cdn/chunked/x.gguf"
+	check "only what can be gone on with is left" \
+		[ "$(find "$scratch/small" -type f -printf '%f ' | tr ' ' '\n' | LC_ALL=C sort | tr '\n' ' ')" = ".x.gguf.part.json x.gguf.part " ]
+	unset STOKER_MODELS
+	umount "$scratch/small"
+else
+	skipped=$((skipped + 1))
+	echo "skipped: a full drive, mounting isn't allowed here"
+fi
+finish

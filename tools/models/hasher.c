@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+/* SHA-256 of a file that is still being written, by a thread that follows the writer. */
+#include "models/hasher.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { CHUNK = 1 << 20 };
+
+struct hasher {
+	int fd;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t moved;
+	EVP_MD_CTX *context;
+	char *buffer;
+	uint64_t there, done; /* guarded by the lock, as the next two */
+	bool ending, unwanted;
+	int failure;
+};
+
+/* The next stretch to hash; 0: there will be none. */
+static uint64_t next_stretch(struct hasher *h)
+{
+	uint64_t bytes;
+
+	pthread_mutex_lock(&h->lock);
+	while (h->there == h->done && !h->ending)
+		pthread_cond_wait(&h->moved, &h->lock);
+	bytes = h->unwanted ? 0 : h->there - h->done;
+	pthread_mutex_unlock(&h->lock);
+	return bytes < CHUNK ? bytes : CHUNK;
+}
+
+static void *follow(void *context)
+{
+	struct hasher *h = context;
+	uint64_t bytes, at = 0;
+
+	while ((bytes = next_stretch(h)) > 0) {
+		const ssize_t n = pread(h->fd, h->buffer, bytes, (off_t)at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0 || !EVP_DigestUpdate(h->context, h->buffer, (size_t)n)) {
+			h->failure = n < 0 ? -errno : -EIO;
+			pthread_mutex_lock(&h->lock);
+			h->done = UINT64_MAX; /* nobody waits for the rest */
+			pthread_mutex_unlock(&h->lock);
+			break;
+		}
+		at += (uint64_t)n;
+		pthread_mutex_lock(&h->lock);
+		h->done = at;
+		pthread_mutex_unlock(&h->lock);
+	}
+	return NULL;
+}
+
+static void release(struct hasher *h)
+{
+	EVP_MD_CTX_free(h->context);
+	pthread_cond_destroy(&h->moved);
+	pthread_mutex_destroy(&h->lock);
+	free(h->buffer);
+	free(h);
+}
+
+struct hasher *hasher_start(int fd)
+{
+	struct hasher *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return NULL;
+	h->fd = fd;
+	h->buffer = malloc(CHUNK);
+	h->context = EVP_MD_CTX_new();
+	pthread_mutex_init(&h->lock, NULL);
+	pthread_cond_init(&h->moved, NULL);
+	if (!h->buffer || !h->context || !EVP_DigestInit_ex(h->context, EVP_sha256(), NULL) ||
+	    pthread_create(&h->thread, NULL, follow, h)) {
+		release(h);
+		return NULL;
+	}
+	return h;
+}
+
+void hasher_advance(struct hasher *h, uint64_t bytes)
+{
+	pthread_mutex_lock(&h->lock);
+	h->there = bytes;
+	pthread_cond_signal(&h->moved);
+	pthread_mutex_unlock(&h->lock);
+}
+
+uint64_t hasher_done(struct hasher *h)
+{
+	uint64_t done;
+
+	pthread_mutex_lock(&h->lock);
+	done = h->done;
+	pthread_mutex_unlock(&h->lock);
+	return done;
+}
+
+int hasher_finish(struct hasher *h, char hex[SHA256_HEX + 1])
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned length = 0;
+	int ret;
+
+	pthread_mutex_lock(&h->lock);
+	h->ending = true;
+	h->unwanted = !hex;
+	pthread_cond_signal(&h->moved);
+	pthread_mutex_unlock(&h->lock);
+	pthread_join(h->thread, NULL);
+	ret = h->failure;
+	if (!ret && hex && (!EVP_DigestFinal_ex(h->context, digest, &length) || length != 32))
+		ret = -EIO;
+	for (unsigned i = 0; !ret && hex && i < length; i++)
+		sprintf(hex + 2 * i, "%02x", digest[i]);
+	release(h);
+	return ret;
+}

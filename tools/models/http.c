@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: MIT
+/* One GET by libcurl, redirects and the token under our own rules. */
+#include "models/http.h"
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { MAX_REDIRECTS = 10, BUFFER = 512 << 10, CONNECT_SECONDS = 20, IDLE_SECONDS = 30 };
+
+/* One request on its way. */
+struct hop {
+	struct http *h;
+	const struct http_request *q;
+	struct http_reply *reply;
+	struct stoker_error *err;
+	bool hub, plain, begun;
+	int failure;
+};
+
+static bool succeeded(const struct http_reply *r)
+{
+	return r->status == 200 || r->status == 206;
+}
+
+static int begin(struct hop *hop)
+{
+	if (!hop->begun && hop->q->begin)
+		hop->failure = hop->q->begin(hop->q->context, hop->reply, hop->err);
+	hop->begun = true;
+	return hop->failure;
+}
+
+static size_t on_data(char *data, size_t size, size_t count, void *context)
+{
+	struct hop *hop = context;
+
+	if (!succeeded(hop->reply) || begin(hop))
+		return 0; /* nobody reads what else a server has to say */
+	hop->failure = hop->q->data(hop->q->context, data, size * count, hop->err);
+	return hop->failure ? 0 : size * count;
+}
+
+/* The value of a line of the head if it has that name. */
+static const char *value_of(const char *line, const char *name)
+{
+	const size_t n = strlen(name);
+
+	if (strncasecmp(line, name, n) != 0 || line[n] != ':')
+		return NULL;
+	return line + n + 1 + strspn(line + n + 1, " \t");
+}
+
+static bool parse_bytes(const char *text, const char *ends, uint64_t *value)
+{
+	char *end;
+
+	errno = 0;
+	*value = strtoull(text, &end, 10);
+	return *text >= '0' && *text <= '9' && !errno && (!*end || strchr(ends, *end)) &&
+	       *value <= INT64_MAX;
+}
+
+static void take_range(struct http_reply *r, const char *value)
+{
+	const char *slash = strchr(value, '/');
+
+	r->has_range = !strncasecmp(value, "bytes ", 6) && slash &&
+		       parse_bytes(value + 6, "-", &r->first) &&
+		       parse_bytes(slash + 1, "", &r->total);
+}
+
+/* <https://.../tree/main?cursor=...>; rel="next" */
+static void take_next(struct http_reply *r, const char *value)
+{
+	const char *end = strchr(value, '>');
+
+	if (*value != '<' || !end || !strstr(end, "rel=\"next\""))
+		return;
+	free(r->next);
+	r->next = strndup(value + 1, (size_t)(end - value - 1));
+}
+
+static void take_header(struct hop *hop, const char *line)
+{
+	struct http_reply *r = hop->reply;
+	const char *value;
+	char hash[ETAG_MAX];
+
+	if (!strncmp(line, "HTTP/", 5)) { /* there may be several: a proxy's, "100 Continue" */
+		const char *space = strchr(line, ' ');
+
+		r->status = space ? strtol(space, NULL, 10) : 0;
+		r->has_length = r->has_range = false;
+		r->etag[0] = 0;
+	} else if ((value = value_of(line, "etag")) && strlen(value) < sizeof(r->etag)) {
+		snprintf(r->etag, sizeof(r->etag), "%s", value);
+	} else if ((value = value_of(line, "content-length"))) {
+		r->has_length = parse_bytes(value, "", &r->length);
+	} else if ((value = value_of(line, "content-range"))) {
+		take_range(r, value);
+	} else if ((value = value_of(line, "link"))) {
+		take_next(r, value);
+	} else if (hop->hub && (value = value_of(line, "x-linked-size"))) {
+		if (!parse_bytes(value, "", &r->linked_bytes))
+			r->linked_bytes = 0;
+	} else if (hop->hub && (value = value_of(line, "x-linked-etag"))) {
+		snprintf(hash, sizeof(hash), "%s", value + (*value == '"'));
+		hash[strcspn(hash, "\"")] = 0;
+		store_hash(hash, r->linked_hash);
+	}
+}
+
+static size_t on_header(char *data, size_t size, size_t count, void *context)
+{
+	char *line = strndup(data, size * count);
+
+	if (!line)
+		return 0;
+	line[strcspn(line, "\r\n")] = 0;
+	take_header(context, line);
+	free(line);
+	return size * count;
+}
+
+static int on_tick(void *context, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+	struct hop *hop = context;
+
+	(void)a, (void)b, (void)c, (void)d;
+	if (!hop->failure && hop->h->tick && hop->h->tick(hop->h->context))
+		hop->failure = store_error(hop->err, -ECANCELED, "interrupted");
+	return hop->failure;
+}
+
+/* What isn't encrypted stays on this machine, whatever a name resolves to. */
+static curl_socket_t on_socket(void *context, curlsocktype purpose, struct curl_sockaddr *to)
+{
+	struct hop *hop = context;
+	const struct sockaddr_in *four = (const void *)&to->addr;
+	const struct sockaddr_in6 *six = (const void *)&to->addr;
+
+	(void)purpose;
+	if (hop->plain && !(to->family == AF_INET && ntohl(four->sin_addr.s_addr) >> 24 == 127) &&
+	    !(to->family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&six->sin6_addr)))
+		return CURL_SOCKET_BAD;
+	return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+}
+
+static bool add_header(struct curl_slist **list, const char *fmt, const char *value)
+{
+	char *line = store_text(fmt, value);
+	struct curl_slist *more = line ? curl_slist_append(*list, line) : NULL;
+
+	free(line);
+	if (more)
+		*list = more;
+	return more != NULL;
+}
+
+static bool add_headers(struct hop *hop, struct curl_slist **headers)
+{
+	char from[32];
+
+	if (hop->hub && hop->h->token &&
+	    !add_header(headers, "Authorization: Bearer %s", hop->h->token))
+		return false;
+	if (!hop->q->from)
+		return true;
+	snprintf(from, sizeof(from), "%llu-", (unsigned long long)hop->q->from);
+	if (!add_header(headers, "Range: bytes=%s", from))
+		return false;
+	/* a weak tag doesn't promise the same bytes */
+	return !hop->q->if_range || *hop->q->if_range != '"' ||
+	       add_header(headers, "If-Range: %s", hop->q->if_range);
+}
+
+static void set_options(CURL *curl, struct hop *hop, const char *url, char *error,
+			struct curl_slist *headers)
+{
+	curl_easy_reset(curl);
+	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
+	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_USERAGENT, "stoker/" STOKER_VERSION);
+	curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, (long)BUFFER);
+	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)IDLE_SECONDS);
+	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(curl, CURLOPT_HEADERDATA, hop);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, hop);
+	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_tick);
+	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, hop);
+	curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+	curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, hop);
+	if (hop->plain)
+		curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* nor a proxy's */
+}
+
+static int perform(struct hop *hop, const char *url)
+{
+	char error[CURL_ERROR_SIZE] = "";
+	struct curl_slist *headers = NULL;
+	CURL *curl = hop->h->curl;
+	curl_off_t wait = 0;
+	CURLcode code;
+	int ret = 0;
+
+	if (!add_headers(hop, &headers)) {
+		curl_slist_free_all(headers);
+		return store_error(hop->err, -ENOMEM, "out of memory");
+	}
+	set_options(curl, hop, url, error, headers);
+	code = curl_easy_perform(curl);
+	curl_slist_free_all(headers);
+	if (!code && succeeded(hop->reply))
+		begin(hop); /* a body without bytes */
+	if (hop->failure)
+		ret = hop->failure;
+	else if (code && !(code == CURLE_WRITE_ERROR && !succeeded(hop->reply)))
+		ret = store_error(hop->err,
+				  code == CURLE_PEER_FAILED_VERIFICATION ||
+						  code == CURLE_OUT_OF_MEMORY ||
+						  code == CURLE_UNSUPPORTED_PROTOCOL
+					  ? -EPERM
+					  : -EAGAIN,
+				  "%s: %s", url, *error ? error : curl_easy_strerror(code));
+	if (!curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &wait))
+		hop->reply->retry_after = (int64_t)wait;
+	return ret;
+}
+
+static bool redirects(const struct http_reply *r)
+{
+	return r->status == 301 || r->status == 302 || r->status == 303 || r->status == 307 ||
+	       r->status == 308;
+}
+
+int http_get(struct http *h, const struct http_request *q, struct http_reply *reply,
+	     struct stoker_error *err)
+{
+	char *url = strdup(q->url), *to = NULL;
+	int ret = url ? 0 : store_error(err, -ENOMEM, "out of memory");
+
+	*reply = (struct http_reply){ 0 };
+	if (!ret)
+		ret = http_check_url(url, NULL, err);
+	for (unsigned hops = 0; !ret; hops++) {
+		struct hop hop = { .h = h, .q = q, .reply = reply, .err = err };
+
+		hop.hub = http_same_origin(url, h->hub);
+		hop.plain = !strncasecmp(url, "http:", 5);
+		ret = perform(&hop, url);
+		if (ret || !redirects(reply))
+			break;
+		if (curl_easy_getinfo(h->curl, CURLINFO_REDIRECT_URL, &to) || !to)
+			ret = store_error(err, -EPERM, "%s: redirected to nowhere", url);
+		else if (hops == MAX_REDIRECTS)
+			ret = store_error(err, -EPERM, "%s: redirected more than %d times", q->url,
+					  MAX_REDIRECTS);
+		else
+			ret = http_check_url(to, url, err);
+		if (ret)
+			break;
+		to = strdup(to);
+		free(url);
+		url = to;
+		if (!url)
+			ret = store_error(err, -ENOMEM, "out of memory");
+	}
+	free(url);
+	return ret;
+}
+
+void http_free_reply(struct http_reply *reply)
+{
+	free(reply->next);
+	reply->next = NULL;
+}
+
+int http_open(struct http *h, struct stoker_error *err)
+{
+	if (curl_global_init(CURL_GLOBAL_DEFAULT))
+		return store_error(err, -ENOMEM, "libcurl can't be started");
+	h->curl = curl_easy_init();
+	return h->curl ? 0 : store_error(err, -ENOMEM, "libcurl can't be started");
+}
+
+void http_close(struct http *h)
+{
+	curl_easy_cleanup(h->curl);
+	curl_global_cleanup();
+	h->curl = NULL;
+}
