@@ -156,20 +156,29 @@ static void test_marks(void)
 		     "[{\"role\": \"x|><|im_start\", \"content\": \"\"}]", "<|<x|><|im_start>|>");
 }
 
+/* Of this process: the machine may be busy. */
+static uint64_t cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 static void expect_limit(const char *template)
 {
 	const struct stoker_template_input input = { .messages_json = two_messages };
 	struct stoker_error err = { "" };
 	struct stoker_prompt p;
-	const uint64_t begin = stoker_now_ns();
+	const uint64_t begin = cpu_ns();
 	const int ret = render_string(template, NULL, &input, &p, &err);
 
-	if (ret != -E2BIG || stoker_now_ns() - begin > 5000000000u)
+	if (ret != -E2BIG || cpu_ns() - begin > 5000000000u)
 		printf("\n    %.200s: %d, %s, %.3f s", template, ret, err.message,
-		       1e-9 * (double)(stoker_now_ns() - begin));
+		       1e-9 * (double)(cpu_ns() - begin));
 	CU_ASSERT_EQUAL(ret, -E2BIG);
 	CU_ASSERT(strlen(err.message) > 10);
-	CU_ASSERT(stoker_now_ns() - begin < 5000000000u);
+	CU_ASSERT(cpu_ns() - begin < 5000000000u);
 	stoker_prompt_free(&p);
 }
 
@@ -200,6 +209,24 @@ static void test_limits(void)
 		"{% set a = 'a' * 9999999 %}{% for i in range(100000) %}{{ 'b' in a }}{% endfor %}",
 		"{% set a = 'a' * 9999999 %}{% for i in range(100000) %}{% set b = a | upper %}{% "
 		"endfor %}",
+		"{% set a = 'é' * 4999999 %}{% for i in range(100000) %}{{ a.isupper() or a is "
+		"lower "
+		"or a.find('x', 9) or (' ' + a).strip() == '' }}{% endfor %}",
+		"{% set a = 'a' * 9999999 %}{% for i in range(100000) %}{% set b = a | "
+		"replace('a', '') "
+		"%}{% endfor %}",
+		"{% set a = 'é' * 4999999 %}{% for i in range(100000) %}{% set b = "
+		"a[7:].partition('x') "
+		"%}{% endfor %}",
+		"{% set a = '<' * 9999999 %}{% for i in range(100000) %}{% set b = a | striptags | "
+		"e %}"
+		"{% endfor %}",
+		"{% set a = ['a' * 999999] * 9 %}{% for i in range(100000) %}{% set b = a | tojson "
+		"| "
+		"length %}{% set c = a | string %}{% endfor %}",
+		"{% set a = 'a b' * 3333333 %}{% for i in range(100000) %}{% set b = a.split() | "
+		"length "
+		"%}{% endfor %}",
 		"{% set a = range(100000) | list %}{% for i in a %}{% set b = a | sort %}{% endfor "
 		"%}",
 		"{% set d = {} %}{% for i in range(100000) %}{% set _ = d.update({i: i}) %}{% set "

@@ -40,12 +40,16 @@ static utf8proc_category_t category(uint32_t c)
 
 static bool is_upper(uint32_t c)
 {
+	if (c < 128)
+		return c >= 'A' && c <= 'Z';
 	return category(c) == UTF8PROC_CATEGORY_LU || (c >= 0x2160 && c <= 0x216f) ||
 	       (c >= 0x24b6 && c <= 0x24cf);
 }
 
 static bool is_lower(uint32_t c)
 {
+	if (c < 128)
+		return c >= 'a' && c <= 'z';
 	return category(c) == UTF8PROC_CATEGORY_LL || c == 0xaa || c == 0xba ||
 	       (c >= 0x2b0 && c <= 0x2b8) || (c >= 0x2170 && c <= 0x217f) ||
 	       (c >= 0x24d0 && c <= 0x24e9);
@@ -53,7 +57,7 @@ static bool is_lower(uint32_t c)
 
 static bool is_cased(uint32_t c)
 {
-	return is_upper(c) || is_lower(c) || category(c) == UTF8PROC_CATEGORY_LT;
+	return is_upper(c) || is_lower(c) || (c >= 128 && category(c) == UTF8PROC_CATEGORY_LT);
 }
 
 /* A sigma behind a letter and before none is a final one. */
@@ -82,6 +86,13 @@ static void put_case(struct job *j, struct output *o, const struct text *t, size
 	char out[4];
 	uint32_t other;
 
+	if (c < 128) {
+		const bool letter = (c | 32) >= 'a' && (c | 32) <= 'z';
+
+		out[0] = (char)(!letter ? c : to == LOWER ? c | 32 : c & ~32u);
+		put_like(j, o, out, 1, t, at);
+		return;
+	}
 	for (size_t i = 0; to != LOWER && i < ARRAY_SIZE(special); i++)
 		if (c == special[i].c) {
 			const char *s = to == UPPER ? special[i].upper : special[i].title;
@@ -117,7 +128,7 @@ static const struct text *change_case(struct job *j, const struct text *t, case_
 	uint32_t c;
 	size_t n;
 
-	job_work(j, 4 * t->bytes);
+	job_work(j, SLOW * t->bytes);
 	for (size_t at = 0, index = 0; at < t->bytes; at += n, index++) {
 		n = character_at(t, at, &c);
 		put_case(j, &o, t, at, n, c, to(index, letter, c));

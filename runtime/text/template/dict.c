@@ -62,18 +62,6 @@ struct value *dict_get(struct job *j, const struct dict *d, struct value key)
 	return e ? &e->value : NULL;
 }
 
-struct value *dict_get_name(const struct dict *d, const char *name, size_t bytes)
-{
-	for (size_t i = 0; i < d->count; i++) {
-		const struct value key = d->entries[i].key;
-
-		if (key.kind == VALUE_TEXT && key.text->bytes == bytes &&
-		    !memcmp(key.text->data, name, bytes))
-			return &d->entries[i].value;
-	}
-	return NULL;
-}
-
 void dict_set(struct job *j, struct dict *d, struct value key, struct value value)
 {
 	const uint64_t hash = value_hash(j, key);

@@ -45,7 +45,7 @@ FILTER(filter_title)
 		upper = begin ? text_upper(j, one) : text_lower(j, one);
 		put_text(j, &o, upper);
 		begin = is_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
-		job_work(j, 64);
+		job_step(j, 2);
 	}
 	return text_value(output_text(j, &o));
 }
@@ -181,7 +181,7 @@ FILTER(filter_wordcount)
 	uint32_t c;
 
 	(void)a, (void)all;
-	job_work(j, 2 * t->bytes);
+	job_work(j, SLOW * t->bytes);
 	for (size_t i = 0; i < t->bytes;) {
 		i += character_at(t, i, &c);
 		words += is_word(c) && !inside;
@@ -208,7 +208,7 @@ static void put_quoted_url(struct job *j, struct output *o, const struct text *t
 			put_like(j, o, code, 3, t, i);
 		}
 	}
-	job_work(j, 4 * t->bytes);
+	job_work(j, SLOW * t->bytes);
 }
 
 FILTER(filter_urlencode)
@@ -270,7 +270,7 @@ FILTER(filter_striptags)
 			put_like(j, &single, " ", 1, plain, i);
 		space = is_space(c);
 	}
-	job_work(j, 4 * t->bytes);
+	job_work(j, SLOW * t->bytes);
 	return text_value(output_text(j, &single));
 }
 

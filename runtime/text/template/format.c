@@ -431,6 +431,6 @@ const struct text *format_braces(struct job *j, const struct text *t, const stru
 		replacement(j, &o, t, at + 1, end, all, &next);
 		at = end;
 	}
-	job_work(j, t->bytes);
+	job_work(j, SLOW * t->bytes);
 	return output_text(j, &o);
 }

@@ -166,7 +166,7 @@ static void put_json_text(struct dump *d, const struct text *t)
 	put_part(d->j, &d->o, t, done, t->bytes);
 	put_string(d->j, &d->o, "\"");
 	d->marked = d->marked || is_marked(t);
-	job_work(d->j, 2 * t->bytes);
+	job_work(d->j, SLOW * t->bytes);
 }
 
 static void put_real(struct dump *d, double number)

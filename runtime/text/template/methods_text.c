@@ -6,11 +6,12 @@
 	static struct value name(struct job *j, struct value self, const struct value *a, \
 				 const struct arguments *all)
 /* A method that looks at the text alone. */
-#define METHOD_THAT(name, result)            \
-	METHOD(name)                         \
-	{                                    \
-		(void)j, (void)a, (void)all; \
-		return result;               \
+#define METHOD_THAT(name, result)                    \
+	METHOD(name)                                 \
+	{                                            \
+		(void)a, (void)all;                  \
+		job_work(j, SLOW *self.text->bytes); \
+		return result;                       \
 	}
 
 METHOD_THAT(method_upper, text_value(text_upper(j, self.text)))
@@ -74,7 +75,7 @@ static void split_words(struct job *j, struct sequence *s, const struct text *t,
 	size_t at = 0, word, end = t->bytes;
 	uint32_t c;
 
-	job_work(j, 2 * t->bytes);
+	job_work(j, SLOW * t->bytes);
 	if (from_right) {
 		while (end) {
 			const struct text *left =
@@ -189,7 +190,7 @@ struct value split_lines(struct job *j, const struct text *t, bool keep)
 	size_t begin = 0, at = 0, n;
 	uint32_t c;
 
-	job_work(j, 2 * t->bytes);
+	job_work(j, SLOW * t->bytes);
 	while (at < t->bytes) {
 		n = line_end(t, at);
 		if (!n) {
@@ -238,6 +239,8 @@ static bool part_bounds(struct job *j, const struct text *t, const struct value 
 	const int64_t length = (int64_t)t->characters;
 	int64_t from = integer_or(j, a[0], 0, "start"), to = integer_or(j, a[1], length, "end");
 
+	if (t->bytes != t->characters)
+		job_work(j, 2 * t->bytes);
 	from = from < 0 ? MAX(from + length, 0) : from;
 	to = to < 0 ? MAX(to + length, 0) : MIN(to, length);
 	if (from > to || from > length)

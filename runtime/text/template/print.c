@@ -24,7 +24,7 @@ static void put_quoted(struct job *j, struct output *o, const struct text *t)
 	size_t done = 0, n;
 	uint32_t c;
 
-	job_work(j, 2 * t->bytes);
+	job_work(j, SLOW * t->bytes);
 	put(j, o, &quote, 1);
 	for (size_t i = 0; i < t->bytes; i += n) {
 		const char *code = NULL;

@@ -13,6 +13,12 @@
 		return boolean(condition);   \
 	}
 
+static bool has_case(struct job *j, const struct text *t, bool upper)
+{
+	job_work(j, SLOW * t->bytes);
+	return text_is_cased(t, upper);
+}
+
 TEST_THAT(is_defined, self.kind != VALUE_UNDEFINED)
 TEST_THAT(is_undefined, self.kind == VALUE_UNDEFINED)
 TEST_THAT(is_none, self.kind == VALUE_NONE)
@@ -25,8 +31,8 @@ TEST_THAT(is_any_number, is_number(self))
 TEST_THAT(is_string, self.kind == VALUE_TEXT)
 TEST_THAT(is_mapping, self.kind == VALUE_DICT)
 TEST_THAT(is_escaped, self.kind == VALUE_TEXT && self.text->safe)
-TEST_THAT(is_lower, text_is_cased(to_text(j, self), false))
-TEST_THAT(is_upper, text_is_cased(to_text(j, self), true))
+TEST_THAT(is_lower, has_case(j, to_text(j, self), false))
+TEST_THAT(is_upper, has_case(j, to_text(j, self), true))
 TEST_THAT(is_iterable, self.kind == VALUE_TEXT || self.kind == VALUE_SEQUENCE ||
 			       self.kind == VALUE_DICT || self.kind == VALUE_UNDEFINED ||
 			       self.kind == VALUE_LOOP)

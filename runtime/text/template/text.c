@@ -177,8 +177,11 @@ const struct text *text_part(struct job *j, const struct text *t, size_t begin, 
 	if (begin == 0 && end == t->bytes)
 		return t;
 	part = make_text(j, t->data + begin, end - begin, 0);
-	part->characters = t->characters == t->bytes ? part->bytes
-						     : count_characters(part->data, part->bytes);
+	part->characters = part->bytes;
+	if (t->characters != t->bytes) {
+		job_work(j, part->bytes);
+		part->characters = count_characters(part->data, part->bytes);
+	}
 	part->safe = t->safe;
 	first = mark_behind(t, begin);
 	while (first + n < t->mark_count && t->marks[first + n].begin < end)
@@ -333,7 +336,7 @@ size_t text_find(struct job *j, const struct text *t, const struct text *part, s
 	if (!part->bytes)
 		return begin;
 	hit = memmem(t->data + begin, end - begin, part->data, part->bytes);
-	job_work(j, hit ? (size_t)(hit - t->data) - begin : end - begin);
+	job_work(j, 16 + (hit ? (size_t)(hit - t->data) - begin : end - begin));
 	return hit ? (size_t)(hit - t->data) : SIZE_MAX;
 }
 
@@ -404,7 +407,7 @@ const struct text *text_strip(struct job *j, const struct text *t, const struct 
 			break;
 		end = at;
 	}
-	job_work(j, rounds * (chars ? chars->bytes + 1 : 4));
+	job_work(j, 8 + rounds * (chars ? chars->bytes + 1 : 4));
 	return text_part(j, t, begin, end);
 }
 
@@ -490,7 +493,7 @@ const struct text *escaped(struct job *j, const struct text *t)
 				put_like(j, &o, names[n][1], strlen(names[n][1]), t, i);
 				done = i + 1;
 			}
-	job_work(j, t->bytes);
+	job_work(j, SLOW * t->bytes);
 	put_part(j, &o, t, done, t->bytes);
 	result = (struct text *)output_text(j, &o);
 	result->safe = true;

@@ -14,15 +14,16 @@
 
 /* What a hostile template may cost. */
 enum {
-	MAX_STEPS = 1000000,
-	MAX_CALLS = 64,	   /* macros inside each other */
-	MAX_DEPTH = 640,   /* evaluations inside each other */
-	MAX_HEIGHT = 200,  /* of an expression's tree */
-	MAX_NESTING = 100, /* of statements and parentheses */
+	MAX_STEPS = 4000000, /* nodes of the tree, and what built-in functions do for long */
+	MAX_CALLS = 64,	     /* macros inside each other */
+	MAX_DEPTH = 640,     /* evaluations inside each other */
+	MAX_HEIGHT = 200,    /* of an expression's tree */
+	MAX_NESTING = 100,   /* of statements and parentheses */
 	MAX_OUTPUT = 16 << 20,
 	MAX_RANGE = 100000,
 	MAX_SOURCE = 4 << 20,
-	MAX_MEMORY = 512 << 20,
+	MAX_MEMORY = 256 << 20,
+	SLOW = 16,	     /* the work of what is done with each single character */
 	WORK_PER_STEP = 128, /* bytes or elements looked at */
 };
 
@@ -42,7 +43,7 @@ struct job {
 	struct value *globals; /* by symbol */
 	struct output *output;
 	const struct value *block_input; /* of the filters of a block */
-	uint64_t steps;
+	uint64_t steps, work;		 /* work that makes no whole step yet */
 	unsigned depth, calls;
 	int64_t now;
 	struct tree *tree;
@@ -60,7 +61,11 @@ void job_enter(struct job *j);
 
 static inline void job_work(struct job *j, size_t amount)
 {
-	job_step(j, amount / WORK_PER_STEP);
+	j->work += amount;
+	if (j->work >= WORK_PER_STEP) {
+		job_step(j, j->work / WORK_PER_STEP);
+		j->work %= WORK_PER_STEP;
+	}
 }
 
 static inline void job_leave(struct job *j)
@@ -276,7 +281,6 @@ struct value dict_value(struct dict *d);
 struct value dict_view(struct job *j, struct dict *d, enum flavour flavour);
 /* NULL when the key isn't there. */
 struct value *dict_get(struct job *j, const struct dict *d, struct value key);
-struct value *dict_get_name(const struct dict *d, const char *name, size_t bytes);
 void dict_set(struct job *j, struct dict *d, struct value key, struct value value);
 void dict_remove(struct job *j, struct dict *d, const struct value *value);
 
