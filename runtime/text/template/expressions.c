@@ -164,6 +164,17 @@ static struct node *parse_name(struct parser *p)
 	return n;
 }
 
+/* A text and those that follow it; nothing is appended to it later, as runs share it. */
+static struct value joined_texts(struct parser *p, const struct text *first)
+{
+	struct output o = { 0 };
+
+	put_text(p->j, &o, first);
+	for (; p->token->kind == TOKEN_TEXT; p->token++)
+		put_text(p->j, &o, p->token->value.text);
+	return text_value(output_text(p->j, &o));
+}
+
 struct node *parse_primary(struct parser *p)
 {
 	struct node *n;
@@ -174,9 +185,8 @@ struct node *parse_primary(struct parser *p)
 	case TOKEN_TEXT:
 		n = new_node(p, NODE_CONSTANT);
 		n->constant = (p->token++)->value;
-		for (; p->token->kind == TOKEN_TEXT; p->token++)
-			n->constant = text_value(
-				text_concat(p->j, n->constant.text, p->token->value.text));
+		if (p->token->kind == TOKEN_TEXT)
+			n->constant = joined_texts(p, n->constant.text);
 		return n;
 	case TOKEN_INT:
 	case TOKEN_FLOAT:
