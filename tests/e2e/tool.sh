@@ -45,7 +45,7 @@ if [ "$(cat "$scratch/out")" = "<|%user|>Grüße, <|end|>
 expect 0 '"begin": 9' "template --json" "$stoker" template --template "$scratch/t.jinja" --messages "$scratch/messages.json" \
 	--tools "$scratch/tools.json" --json
 printf '{%% if x %%}\n{{ x + 1 }}\n{%% endif %%}' >"$scratch/bad.jinja"
-expect 1 'line 2: can only concatenate str (not "int") to str: `{{ x + 1 }}`' "template: an error has line and text" \
+expect 1 "line 2: can only concatenate str (not \"int\") to str: \`{{ x + 1 }}\`" "template: an error has line and text" \
 	"$stoker" template --template "$scratch/bad.jinja" --kwargs '{"x": "y"}'
 expect 2 "a JSON object" "template: bad variables" "$stoker" template --template chatml --kwargs '{"x": '
 printf '[{"role": ' >"$scratch/cut.json"

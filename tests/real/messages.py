@@ -8,7 +8,7 @@ TOOLS = [
         "type": "function",
         "function": {
             "name": "get_weather",
-            "description": "The weather \"now\" <here> & there.\nIn °C",
+            "description": "The weather \"now\" <here> & there.\n In °C",
             "parameters": {
                 "type": "object",
                 "properties": {

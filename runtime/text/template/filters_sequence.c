@@ -147,11 +147,12 @@ FILTER(filter_list)
 
 FILTER(filter_reverse)
 {
+	const struct value none = NONE;
 	struct sequence *s, *r;
 
 	(void)a, (void)all;
 	if (self.kind == VALUE_TEXT)
-		return slice_value(j, self, NONE, NONE, integer(-1));
+		return slice_value(j, self, none, none, integer(-1));
 	s = to_sequence(j, self, FLAVOUR_LIST);
 	r = new_sequence(j, FLAVOUR_ITERATOR, s->count);
 	for (size_t i = s->count; i--;)
