@@ -142,6 +142,16 @@ static void test_marks(void)
 		  "c[i] "
 		  "%}{% endfor %}{{ ns.t }}",
 		  "i<A>i<b>i< >" },
+		/* what a message chooses to fill, to format or to wrap with is the message's */
+		{ "{{ ('aaaa  ' ~ c[2:]) | wordwrap(8) }}", "aaaa\n<Ba>" },
+		{ "{{ 'x'.center(3, c[0]) }}|{{ 'x'.ljust(3, c[0]) }}", "<A>x<A>|x<AA>" },
+		{ "{{ strftime_now(c) }}|{{ strftime_now('x') }}", "<Ab Ba>|x" },
+		{ "{{ ('{:' ~ c[0] ~ '<3}').format('x') }}|{{ '{:.<3}'.format('x') }}",
+		  "<xAA>|x.." },
+		{ "{{ (c ~ '%d') % 1 }}|{{ '%c' % 60 }}|{{ '%%' % () }}", "<Ab Ba>1|<<>|%" },
+		{ "{% set ns = namespace(t='') %}{% for i in range(30) %}{% set ns.t = ns.t + 'i' "
+		  "+ c[0] + c[1] %}{% endfor %}{{ ns.t[:9] }}|{{ (ns.t + 'x')[-4:] }}",
+		  "i<Ab>i<Ab>i<Ab>|i<Ab>x" },
 		{ "{{ c | list | last }}{{ c.partition(' ')[0] }}{{ c | first }}", "<aAbA>" },
 	};
 	char template[400];
@@ -224,6 +234,19 @@ static void test_limits(void)
 		"{% set a = ['a' * 999999] * 9 %}{% for i in range(100000) %}{% set b = a | tojson "
 		"| "
 		"length %}{% set c = a | string %}{% endfor %}",
+		"{{ ('a' * 1000000).strip('b' * 1000000 + 'a') }}",
+		"{% set a = 'a' * 16000000 %}{% for i in range(100000) %}{{ ('a' * 8000000) in a "
+		"}}{% endfor %}",
+		"{% set l = [0.1234567890123456, 12345 * 5e-324] * 50000 %}{% for i in range(100) "
+		"%}{% set a = l | string %}{% endfor %}",
+		"{% for i in range(100000) %}{% set a = '%.300f' % 1e308 %}{% set a = 1e308 | "
+		"round(300) %}{% endfor %}",
+		"{% set f = '%c' * 140 %}{% for i in range(100000) %}{% set a = strftime_now(f) %}"
+		"{% endfor %}",
+		"{{ range(100000) | map(attribute='0' * 16000000) | list }}",
+		"{{ ('[' + '{},' * 300000 + '0]') | from_json }}",
+		"{% set a = ' ' * 16000000 %}{% for i in range(100000) %}{{ a | int }}{{ (a + '1') "
+		"| from_json }}{% endfor %}",
 		"{% set a = 'a b' * 3333333 %}{% for i in range(100000) %}{% set b = a.split() | "
 		"length "
 		"%}{% endfor %}",
@@ -239,6 +262,42 @@ static void test_limits(void)
 
 	for (size_t i = 0; i < ARRAY_SIZE(templates); i++)
 		expect_limit(templates[i]);
+}
+
+/* Numbers at the end of their range, and much that costs little. */
+static void test_extremes(void)
+{
+	static const char *const cases[][2] = {
+		{ "{{ 'ab'.center(-9223372036854775807 - 1) }}", "ab" },
+		{ "{{ 'ab' | center(-9223372036854775807 - 1) }}", "ab" },
+		{ "{{ '-b'.zfill(-9223372036854775807 - 1) }}", "-b" },
+		{ "{{ '-b'.zfill(4) }}{{ 'b'.zfill(1) }}{{ '-'.zfill(1) }}", "-00bb-" },
+		{ "{{ range(9223372036854775797, 9223372036854775807, 5)[10:] | list }}", "[]" },
+		{ "{{ range(9223372036854775800, 9223372036854775807, 5) | list }}",
+		  "[9223372036854775800, 9223372036854775805]" },
+		{ "{{ range(9223372036854775805, 9223372036854775807, 5) | string | length > 9 }}",
+		  "True" },
+		{ "{{ [5e-324, 2.5, 1e22, 0.1, 123456789012345680.0, -0.0, 1.7976931348623157e308]"
+		  " }}",
+		  "[5e-324, 2.5, 1e+22, 0.1, 1.2345678901234568e+17, -0.0, "
+		  "1.7976931348623157e+308]" },
+		{ "{{ ('a' * 1000000) | title | length }}", "1000000" },
+		{ "{% set ns = namespace(t='') %}{% for i in range(20000) %}{% set ns.t = ns.t + "
+		  "messages[0].content + 'x' %}{% endfor %}{{ ns.t | length }}",
+		  "340000" },
+	};
+	const struct stoker_template_input input = { .messages_json = two_messages };
+	struct stoker_error err = { "" };
+	struct stoker_prompt p;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		if (render_string(cases[i][0], NULL, &input, &p, &err))
+			printf("\n    %s", err.message);
+		CU_ASSERT_PTR_NOT_NULL(p.text);
+		if (p.text)
+			CU_ASSERT_STRING_EQUAL(p.text, cases[i][1]);
+		stoker_prompt_free(&p);
+	}
 }
 
 /* Source that nests, by what opens and what closes it. */
@@ -454,6 +513,7 @@ void suite_template(void)
 	TEST(test_as_jinja);
 	TEST(test_marks);
 	TEST(test_limits);
+	TEST(test_extremes);
 	TEST(test_deep_source);
 	TEST(test_input);
 	TEST(test_bundled);

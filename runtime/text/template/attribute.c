@@ -119,6 +119,7 @@ struct value attribute_path(struct job *j, struct value v, struct value path)
 		return v;
 	if (path.kind != VALUE_TEXT)
 		return item(j, v, path);
+	job_work(j, SLOW * t->bytes);
 	for (size_t at = 0; at <= t->bytes;) {
 		const char *dot = memchr(t->data + at, '.', t->bytes - at);
 		const size_t end = dot ? (size_t)(dot - t->data) : t->bytes;

@@ -33,8 +33,8 @@ const struct builtin *find_builtin_in(const struct builtins *table, const char *
 struct value without_case(struct job *j, struct value v);
 
 /* methods_text.c */
-const struct text *centered(struct job *j, const struct text *t, int64_t width, const char *fill,
-			    char align);
+const struct text *centered(struct job *j, const struct text *t, int64_t width,
+			    const struct text *fill, char align);
 struct value split_lines(struct job *j, const struct text *t, bool keep);
 
 #endif

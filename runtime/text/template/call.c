@@ -12,6 +12,7 @@ static void add_keyword(struct job *j, struct arguments *all, size_t *room, cons
 			job_fail(j, -EINVAL, "the argument '%.*s' is given twice",
 				 (int)MIN(name->bytes, 60u), name->data);
 	job_step(j, 1 + all->keyword_count / 8);
+	job_work(j, all->keyword_count * name->bytes);
 	if (all->keyword_count == *room) {
 		const size_t more = 2 * *room + 4;
 
@@ -171,6 +172,7 @@ static void bind_arguments(struct job *j, const struct macro *m, struct scope *s
 		struct value v = at < all->count ? all->values[at] : ABSENT;
 
 		job_step(j, 1 + all->keyword_count / 8);
+		job_work(j, all->keyword_count * j->tree->symbols[p->symbol]->bytes);
 		for (size_t i = 0; at >= all->count && i < all->keyword_count; i++)
 			if (!used[i] &&
 			    texts_equal(all->keywords[i].name, j->tree->symbols[p->symbol])) {

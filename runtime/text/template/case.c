@@ -189,6 +189,22 @@ const struct text *text_title(struct job *j, const struct text *t)
 	return change_case(j, t, words_upper);
 }
 
+const struct text *text_title_words(struct job *j, const struct text *t)
+{
+	struct output o = { 0 };
+	bool begin = true;
+	uint32_t c;
+	size_t n;
+
+	job_work(j, SLOW * t->bytes);
+	for (size_t at = 0; at < t->bytes; at += n) {
+		n = character_at(t, at, &c);
+		put_case(j, &o, t, at, n, c, begin ? UPPER : LOWER);
+		begin = is_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
+	}
+	return output_text(j, &o);
+}
+
 const struct text *text_swapcase(struct job *j, const struct text *t)
 {
 	return change_case(j, t, swapped);

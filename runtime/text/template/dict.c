@@ -40,6 +40,8 @@ static void rebuild(struct job *j, struct dict *d)
 
 static struct entry *find(struct job *j, const struct dict *d, struct value key, uint64_t hash)
 {
+	size_t places = 0;
+
 	if (!d->index) {
 		for (size_t i = 0; i < d->count; i++)
 			if (d->entries[i].hash == hash && values_equal(j, d->entries[i].key, key))
@@ -49,6 +51,8 @@ static struct entry *find(struct job *j, const struct dict *d, struct value key,
 	for (size_t at = hash & d->mask; d->index[at]; at = (at + 1) & d->mask) {
 		struct entry *e = &d->entries[d->index[at] - 1];
 
+		if (++places % 16 == 0)
+			job_step(j, 1);
 		if (e->hash == hash && values_equal(j, e->key, key))
 			return e;
 	}

@@ -27,27 +27,10 @@ FILTER(filter_capitalize)
 	return text_value(text_capitalize(j, to_text(j, self)));
 }
 
-/* Words begin behind white space, hyphens and opening brackets. */
 FILTER(filter_title)
 {
-	const struct text *t = to_text(j, self), *upper;
-	struct output o = { 0 };
-	bool begin = true;
-	uint32_t c;
-	size_t n;
-
 	(void)a, (void)all;
-	for (size_t i = 0; i < t->bytes; i += n) {
-		const struct text *one;
-
-		n = character_at(t, i, &c);
-		one = text_part(j, t, i, i + n);
-		upper = begin ? text_upper(j, one) : text_lower(j, one);
-		put_text(j, &o, upper);
-		begin = is_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
-		job_step(j, 2);
-	}
-	return text_value(output_text(j, &o));
+	return text_value(text_title_words(j, to_text(j, self)));
 }
 
 FILTER(filter_trim)
@@ -103,8 +86,8 @@ FILTER(filter_forceescape)
 FILTER(filter_center)
 {
 	(void)all;
-	return text_value(
-		centered(j, to_text(j, self), integer_or(j, a[0], 80, "width"), " ", '^'));
+	return text_value(centered(j, to_text(j, self), integer_or(j, a[0], 80, "width"),
+				   constant(j, " "), '^'));
 }
 
 FILTER(filter_indent)
@@ -302,6 +285,17 @@ FILTER(filter_xmlattr)
 	return text_value(output_text(j, &o));
 }
 
+/* Takes the spaces at the end away, but not beyond byte @begin. */
+static void cut_spaces(struct output *o, size_t begin)
+{
+	while (o->bytes > begin && o->data[o->bytes - 1] == ' ')
+		o->bytes--;
+	while (o->mark_count && o->marks[o->mark_count - 1].begin >= o->bytes)
+		o->mark_count--;
+	if (o->mark_count)
+		o->marks[o->mark_count - 1].end = MIN(o->marks[o->mark_count - 1].end, o->bytes);
+}
+
 /* One paragraph into lines of at most @width characters, at white space. */
 static void wrap_line(struct job *j, struct output *o, const struct text *t, int64_t width,
 		      bool break_words, const struct text *end)
@@ -326,8 +320,7 @@ static void wrap_line(struct job *j, struct output *o, const struct text *t, int
 		at = next;
 		job_step(j, 1 + length / 16);
 		if (line && (int64_t)(line + length) > width) {
-			while (o->bytes > begin && o->data[o->bytes - 1] == ' ')
-				o->bytes--;
+			cut_spaces(o, begin);
 			put_text(j, o, end);
 			line = 0;
 		}
@@ -336,8 +329,7 @@ static void wrap_line(struct job *j, struct output *o, const struct text *t, int
 		put_part(j, o, t, from, next);
 		line += length;
 	}
-	while (o->bytes > begin && o->data[o->bytes - 1] == ' ')
-		o->bytes--;
+	cut_spaces(o, begin);
 }
 
 FILTER(filter_wordwrap)
@@ -358,11 +350,6 @@ FILTER(filter_wordwrap)
 		if (i)
 			put_text(j, &o, end);
 		wrap_line(j, &one, lines.sequence->items[i].text, width, flag_or(a[1], true), end);
-		while (one.mark_count && one.marks[one.mark_count - 1].begin >= one.bytes)
-			one.mark_count--;
-		if (one.mark_count)
-			one.marks[one.mark_count - 1].end =
-				MIN(one.marks[one.mark_count - 1].end, one.bytes);
 		put_text(j, &o, output_text(j, &one));
 	}
 	return text_value(output_text(j, &o));

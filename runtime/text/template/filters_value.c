@@ -81,6 +81,8 @@ FILTER(filter_float)
 	need_defined(j, self);
 	if (is_number(self))
 		return real(to_real(self));
+	if (self.kind == VALUE_TEXT)
+		job_work(j, 32 + 2 * self.text->bytes);
 	if (self.kind == VALUE_TEXT && parse_real(self.text->data, self.text->bytes, &d))
 		return real(d);
 	return is_given(a[0]) ? a[0] : real(0);
@@ -104,6 +106,7 @@ FILTER(filter_int)
 		return integer(to_integer(j, self, "a number"));
 	if (self.kind != VALUE_TEXT)
 		return fallback;
+	job_work(j, 32 + 2 * self.text->bytes);
 	if (parse_integer(self.text->data, self.text->bytes, (int)base, &i, &large)) {
 		if (large)
 			job_fail(j, -EINVAL, "a whole number has more than 64 bits");
@@ -149,6 +152,7 @@ FILTER(filter_round)
 			scale;
 		return real(scale);
 	}
+	job_step(j, 100);
 	if (self.kind == VALUE_FLOAT)
 		return real(round_real(self.real, digits));
 	self = integer(to_integer(j, self, "a number"));
@@ -226,6 +230,7 @@ FILTER(filter_from_json)
 	const struct text *t = need_text(j, self, "from_json's input");
 
 	(void)a, (void)all;
+	job_work(j, SLOW * t->bytes);
 	return from_json(j, t->data, t->bytes, "from_json", is_marked(t));
 }
 

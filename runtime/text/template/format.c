@@ -114,7 +114,7 @@ static void format_number(struct job *j, struct output *o, struct value v, const
 		minus = signbit(d) && !isnan(d);
 		form[3] = f->type == '%' ? 'f' : f->type ? f->type : 'g';
 		if (!f->type && !f->has_precision)
-			n = real_repr(fabs(d), digits);
+			n = real_repr(j, fabs(d), digits);
 		else
 			n = real_digits(digits, sizeof(digits), form,
 					strchr("gG", form[3]) ? MAX(precision, 1) : precision,
@@ -130,6 +130,7 @@ static void format_number(struct job *j, struct output *o, struct value v, const
 	}
 	prefix[at] = 0;
 	n = group(digits, n, f->grouping, grouped);
+	job_step(j, n / 2);
 	pad(j, o, new_text(j, prefix, at, false), new_text(j, grouped, n, false), f,
 	    f->align ? f->align : '>');
 }
@@ -144,7 +145,8 @@ static void format_value(struct job *j, struct output *o, struct value v, struct
 
 		if (c < 0 || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
 			job_fail(j, -EINVAL, "%%c arg not in range(0x110000)");
-		t = new_text(j, character, utf8_encode((uint32_t)c, character), false);
+		/* whose number it is isn't known */
+		t = new_text(j, character, utf8_encode((uint32_t)c, character), true);
 		pad(j, o, constant(j, ""), t, f, f->align ? f->align : '<');
 		return;
 	}
@@ -283,6 +285,7 @@ static void percent_directive(struct job *j, struct output *o, const struct text
 	struct spec f = { .fill = " ", .align = '>' };
 	struct value v = ABSENT;
 	const char *end = t->data + t->bytes, *s;
+	const size_t begin = o->bytes;
 
 	if (*at < t->bytes && t->data[*at] == '(') {
 		++*at;
@@ -308,12 +311,15 @@ static void percent_directive(struct job *j, struct output *o, const struct text
 	*at = (size_t)(s - t->data) + 1;
 	f.type = *s;
 	if (f.type == '%') {
-		put_string(j, o, "%");
+		put_like(j, o, "%", 1, t, *at - 1);
 		return;
 	}
 	if (!f.type || !strchr("sradiuoxXeEfFgGc", f.type))
 		job_fail(j, -EINVAL, "unsupported format character '%.1s'", s);
 	percent_value(j, o, is_given(v) ? v : next_value(p), &f);
+	/* what a message's format makes of a value is the message's */
+	if (is_marked(text_part(j, t, *at - 1, *at)))
+		mark_from(j, o, begin);
 }
 
 const struct text *format_percent(struct job *j, const struct text *t, struct value values)
@@ -391,6 +397,7 @@ static void replacement(struct job *j, struct output *o, const struct text *t, s
 	const size_t spec = colon ? (size_t)(colon - t->data) : end;
 	const char *bang = memchr(t->data + begin, '!', spec - begin);
 	const size_t name_end = bang ? (size_t)(bang - t->data) : spec;
+	const size_t written = o->bytes;
 	struct output name = { 0 };
 	struct value v;
 
@@ -402,6 +409,8 @@ static void replacement(struct job *j, struct output *o, const struct text *t, s
 		v = text_value(bang + 1 < t->data + spec && bang[1] == 's' ? to_text(j, v)
 									   : repr_text(j, v));
 	put_text(j, o, colon ? format_spec(j, v, colon + 1, end - spec - 1) : to_text(j, v));
+	if (is_marked(text_part(j, t, begin - 1, end)))
+		mark_from(j, o, written);
 }
 
 const struct text *format_braces(struct job *j, const struct text *t, const struct arguments *all)

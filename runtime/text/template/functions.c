@@ -81,6 +81,7 @@ FUNCTION(strftime_now)
 	size_t n;
 
 	(void)self, (void)all;
+	job_step(j, 16 + 4 * t->bytes);
 	if (t->bytes > 300)
 		job_fail(j, -EINVAL, "a time's format has %zu bytes, limit 300", t->bytes);
 	if (!localtime_r(&now, &parts))
@@ -91,7 +92,7 @@ FUNCTION(strftime_now)
 		job_fail(j, -ENOMEM, "out of memory");
 	n = strftime_l(out, sizeof(out), format, &parts, c);
 	freelocale(c);
-	return text_value(new_text(j, out, n, false));
+	return text_value(new_text(j, out, n, is_marked(t)));
 }
 
 FUNCTION(new_cycler)

@@ -21,6 +21,7 @@ void assign(struct job *j, struct scope *s, uint32_t symbol, struct value v)
 	for (uint32_t i = 0; i < s->count; i++)
 		if (s->slots[i].symbol == symbol) {
 			s->slots[i].value = v;
+			job_step(j, i / 32);
 			return;
 		}
 	job_step(j, s->count / 16);
@@ -38,12 +39,15 @@ struct value lookup(struct job *j, const struct scope *s, const struct node *nam
 {
 	struct value v = ABSENT;
 
-	for (; s; s = s->parent)
+	for (; s; s = s->parent) {
 		for (uint32_t i = 0; i < s->count; i++)
 			if (s->slots[i].symbol == name->symbol) {
 				v = s->slots[i].value;
+				job_step(j, i / 32);
 				return is_given(v) ? v : undefined(name->name);
 			}
+		job_step(j, s->count / 32);
+	}
 	v = j->globals[name->symbol];
 	return is_given(v) ? v : undefined(name->name);
 }

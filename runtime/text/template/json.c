@@ -82,6 +82,30 @@ static struct value convert(struct conversion *c, struct json_object *o, bool ro
 	}
 }
 
+/*
+ * About what json-c will take: an object has a table from the beginning on, also one without
+ * members.
+ */
+static size_t parsed_bytes(const char *data, size_t bytes)
+{
+	enum { OF_OBJECT = 800, OF_LIST = 400, OF_ELEMENT = 96 };
+	size_t total = bytes;
+	bool inside = false;
+
+	for (size_t i = 0; i < bytes; i++) {
+		if (data[i] == '"')
+			inside = !inside;
+		else if (inside)
+			i += data[i] == '\\';
+		else
+			total += data[i] == '{'	  ? OF_OBJECT
+				 : data[i] == '[' ? OF_LIST
+				 : data[i] == ',' ? OF_ELEMENT
+						  : 0;
+	}
+	return total;
+}
+
 struct value from_json(struct job *j, const char *data, size_t bytes, const char *what, bool marked)
 {
 	struct conversion c = { .j = j, .marked = marked };
@@ -93,9 +117,13 @@ struct value from_json(struct job *j, const char *data, size_t bytes, const char
 
 	if (!tokener)
 		job_fail(j, -ENOMEM, "out of memory");
-	if (bytes > MAX_OUTPUT) {
+	if (bytes > MAX_OUTPUT || parsed_bytes(data, bytes) > MAX_MEMORY) {
 		json_tokener_free(tokener);
-		job_fail(j, -E2BIG, "%s: JSON of %zu bytes, limit %d", what, bytes, MAX_OUTPUT);
+		if (bytes > MAX_OUTPUT)
+			job_fail(j, -E2BIG, "%s: JSON of %zu bytes, limit %d", what, bytes,
+				 MAX_OUTPUT);
+		job_fail(j, -E2BIG, "%s: JSON of so many values needs more than %d MiB of memory",
+			 what, MAX_MEMORY >> 20);
 	}
 	o = json_tokener_parse_ex(tokener, data, (int)bytes);
 	error = json_tokener_get_error(tokener);
@@ -139,7 +167,7 @@ struct dump {
 static void put_json_text(struct dump *d, const struct text *t)
 {
 	const bool ascii = d->options->ascii;
-	size_t done = 0, n;
+	size_t done = 0, escapes = 0, n;
 	char code[16];
 	uint32_t c;
 
@@ -162,7 +190,9 @@ static void put_json_text(struct dump *d, const struct text *t)
 		else
 			snprintf(code, sizeof(code), "\\u%04x", c);
 		put_like(d->j, &d->o, code, strlen(code), t, i);
+		escapes++;
 	}
+	job_step(d->j, escapes);
 	put_part(d->j, &d->o, t, done, t->bytes);
 	put_string(d->j, &d->o, "\"");
 	d->marked = d->marked || is_marked(t);
@@ -172,7 +202,7 @@ static void put_json_text(struct dump *d, const struct text *t)
 static void put_real(struct dump *d, double number)
 {
 	char text[40];
-	const size_t n = real_repr(number, text);
+	const size_t n = real_repr(d->j, number, text);
 
 	put_string(d->j, &d->o,
 		   !strcmp(text, "nan")	   ? "NaN"

@@ -177,6 +177,7 @@ static enum flow run_loop(struct job *j, struct scope *around, const struct node
 			s = new_scope(j, around, n->missing);
 		} else {
 			s->count = n->missing ? n->missing[0] : 0;
+			job_step(j, s->count / 32);
 			for (uint32_t i = 0; i < s->count; i++)
 				s->slots[i].value = ABSENT;
 		}

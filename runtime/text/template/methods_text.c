@@ -258,7 +258,7 @@ static int64_t find(struct job *j, struct value self, const struct value *a, boo
 	if (!part_bounds(j, t, a + 1, &begin, &end))
 		return -1;
 	hit = last ? text_find_last(j, t, part, begin, end) : text_find(j, t, part, begin, end);
-	return hit == SIZE_MAX ? -1 : (int64_t)characters_before(t, hit);
+	return hit == SIZE_MAX ? -1 : (int64_t)characters_before(j, t, hit);
 }
 
 METHOD(method_find)
@@ -403,35 +403,32 @@ METHOD(method_rpartition)
 	return parts(j, self, a[0], true);
 }
 
-const struct text *centered(struct job *j, const struct text *t, int64_t width, const char *fill,
-			    char align)
+const struct text *centered(struct job *j, const struct text *t, int64_t width,
+			    const struct text *fill, char align)
 {
-	const int64_t missing = width - (int64_t)t->characters;
-	int64_t before = align == '<' ? 0 : missing;
+	const int64_t length = (int64_t)t->characters;
+	int64_t missing, before;
 	const struct text *pad;
 
-	if (missing <= 0)
+	if (width <= length)
 		return t;
+	missing = width - length;
+	before = align == '<' ? 0 : missing;
 	if (align == '^')
 		before = missing / 2 + (missing & width & 1);
-	pad = text_repeat(j, constant(j, fill), before);
+	pad = text_repeat(j, fill, before);
 	t = text_concat(j, pad, t);
-	return text_concat(j, t, text_repeat(j, constant(j, fill), missing - before));
+	return text_concat(j, t, text_repeat(j, fill, missing - before));
 }
 
 static struct value aligned(struct job *j, struct value self, const struct value *a, char align)
 {
-	const struct text *fill = is_given(a[1]) ? need_text(j, a[1], "fillchar") : NULL;
-	char one[8] = " ";
+	const struct text *fill = is_given(a[1]) ? need_text(j, a[1], "fillchar")
+						 : constant(j, " ");
 
-	if (fill && fill->characters != 1)
+	if (fill->characters != 1)
 		job_fail(j, -EINVAL, "The fill character must be exactly one character long");
-	if (fill) {
-		memcpy(one, fill->data, fill->bytes);
-		one[fill->bytes] = 0;
-	}
-	return text_value(centered(j, self.text, to_integer(j, a[0], "width"),
-				   new_text(j, one, strlen(one) + 1, false)->data, align));
+	return text_value(centered(j, self.text, to_integer(j, a[0], "width"), fill, align));
 }
 
 METHOD(method_center)
@@ -459,7 +456,8 @@ METHOD(method_zfill)
 	const struct text *rest = text_part(j, t, sign, t->bytes);
 
 	(void)all;
-	rest = centered(j, rest, to_integer(j, a[0], "width") - sign, "0", '>');
+	rest = centered(j, rest, MAX(to_integer(j, a[0], "width"), 1) - sign, constant(j, "0"),
+			'>');
 	return text_value(sign ? text_concat(j, text_part(j, t, 0, 1), rest) : rest);
 }
 

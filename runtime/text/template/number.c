@@ -2,6 +2,7 @@
 /* Arithmetic as Python's, but for whole numbers having 64 bits; numbers from and to digits. */
 #include "text/template/text.h"
 
+#include <float.h>
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
@@ -264,14 +265,17 @@ struct value real_to_integer(struct job *j, double d)
 	return integer((int64_t)d);
 }
 
-size_t real_repr(double d, char out[40])
+size_t real_repr(struct job *j, double d, char out[40])
 {
+	const bool tiny = d != 0 && fabs(d) < DBL_MIN;
 	char form[40], digits[20];
 	int count = 0, exponent, at = 0;
 
+	job_step(j, tiny ? 200 : 16);
 	if (isnan(d) || isinf(d))
 		return (size_t)snprintf(out, 40, "%s", isnan(d) ? "nan" : d < 0 ? "-inf" : "inf");
-	for (int precision = 0; precision < 17; precision++) {
+	/* 15 digits are the shortest there are, or end in zeros, but for the smallest numbers */
+	for (int precision = tiny ? 0 : 14; precision < 17; precision++) {
 		snprintf(form, sizeof(form), "%.*e", precision, d);
 		if (strtod(form, NULL) == d)
 			break;

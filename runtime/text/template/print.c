@@ -21,7 +21,7 @@ static void put_quoted(struct job *j, struct output *o, const struct text *t)
 {
 	const bool twice = memchr(t->data, '\'', t->bytes) && !memchr(t->data, '"', t->bytes);
 	const char quote = twice ? '"' : '\'';
-	size_t done = 0, n;
+	size_t done = 0, escapes = 0, n;
 	uint32_t c;
 
 	job_work(j, SLOW * t->bytes);
@@ -46,7 +46,9 @@ static void put_quoted(struct job *j, struct output *o, const struct text *t)
 		else
 			put_code(j, o, c, t, i);
 		done = i + n;
+		escapes++;
 	}
+	job_step(j, escapes);
 	put_part(j, o, t, done, t->bytes);
 	put(j, o, &quote, 1);
 }
@@ -59,6 +61,17 @@ static void put_items(struct job *j, struct output *o, const struct sequence *s)
 			put_string(j, o, ", ");
 		print_repr(j, o, s->items[i]);
 	}
+}
+
+/* As near as it gets to what the range was made with. */
+static int64_t range_end(const struct sequence *s)
+{
+	int64_t end;
+
+	return !s->count || __builtin_add_overflow(sequence_at(s, s->count - 1).integer, s->step,
+						   &end)
+		       ? (s->count ? s->step < 0 ? INT64_MIN : INT64_MAX : s->start)
+		       : end;
 }
 
 static void put_sequence(struct job *j, struct output *o, const struct sequence *s)
@@ -80,8 +93,7 @@ static void put_sequence(struct job *j, struct output *o, const struct sequence 
 	case FLAVOUR_RANGE:
 		snprintf(text, sizeof(text),
 			 s->step == 1 ? "range(%lld, %lld)" : "range(%lld, %lld, %lld)",
-			 (long long)s->start, (long long)(s->start + (int64_t)s->count * s->step),
-			 (long long)s->step);
+			 (long long)s->start, (long long)range_end(s), (long long)s->step);
 		put_string(j, o, text);
 		return;
 	case FLAVOUR_ITERATOR:
@@ -131,7 +143,7 @@ void print_repr(struct job *j, struct output *o, struct value v)
 		put(j, o, text, (size_t)snprintf(text, sizeof(text), "%lld", (long long)v.integer));
 		break;
 	case VALUE_FLOAT:
-		put(j, o, text, real_repr(v.real, text));
+		put(j, o, text, real_repr(j, v.real, text));
 		break;
 	case VALUE_TEXT:
 		if (v.text->safe)

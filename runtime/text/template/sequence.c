@@ -214,7 +214,7 @@ struct value slice_value(struct job *j, struct value v, struct value from, struc
 		struct sequence *r = new_sequence(j, FLAVOUR_RANGE, 0);
 
 		r->count = count;
-		r->start = v.sequence->start + start * v.sequence->step;
+		r->start = count ? sequence_at(v.sequence, (size_t)start).integer : 0;
 		r->step = count > 1 ? step * v.sequence->step : 1;
 		return sequence_value(r);
 	}

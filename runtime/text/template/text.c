@@ -188,6 +188,7 @@ const struct text *text_part(struct job *j, const struct text *t, size_t begin, 
 		n++;
 	if (!n)
 		return part;
+	job_work(j, n * sizeof(*marks));
 	marks = job_alloc(j, n * sizeof(*marks));
 	for (size_t i = 0; i < n; i++)
 		marks[i] = (struct stoker_span){ MAX(t->marks[first + i].begin, begin) - begin,
@@ -199,28 +200,35 @@ const struct text *text_part(struct job *j, const struct text *t, size_t begin, 
 
 static void join_marks(struct job *j, struct text *t, const struct text *a, const struct text *b)
 {
-	struct stoker_span *marks;
+	enum { FEW = 8 }; /* so many are copied, so that one can take in its neighbour */
+	const size_t total = a->mark_count + b->mark_count;
+	struct stoker_span *marks = (struct stoker_span *)a->marks;
 	size_t n = a->mark_count;
 
-	if (!b->mark_count) {
-		t->marks = a->marks;
-		t->mark_count = n;
+	t->marks = a->marks;
+	t->mark_count = n;
+	t->mark_room = a->mark_room;
+	t->marks_used = a->marks_used;
+	if (!b->mark_count)
 		return;
+	if (n <= FEW || !a->marks_used || *a->marks_used != n || total > a->mark_room) {
+		t->mark_room = 2 * total;
+		marks = job_grow(j, a->marks, n * sizeof(*marks), t->mark_room * sizeof(*marks));
+		job_work(j, n * sizeof(*marks));
+		t->marks_used = job_alloc(j, sizeof(*t->marks_used));
 	}
-	marks = job_alloc(j, (n + b->mark_count) * sizeof(*marks));
-	if (n)
-		memcpy(marks, a->marks, n * sizeof(*marks));
 	for (size_t i = 0; i < b->mark_count; i++) {
 		const struct stoker_span s = { b->marks[i].begin + a->bytes,
 					       b->marks[i].end + a->bytes };
 
-		if (n && marks[n - 1].end == s.begin)
+		if (n && n <= FEW && marks[n - 1].end == s.begin)
 			marks[n - 1].end = s.end;
 		else
 			marks[n++] = s;
 	}
 	t->marks = marks;
 	t->mark_count = n;
+	*t->marks_used = n;
 }
 
 /*
@@ -268,8 +276,15 @@ const struct text *text_repeat(struct job *j, const struct text *t, int64_t time
 		job_fail(j, -E2BIG, "a text grows beyond %d MiB", MAX_OUTPUT >> 20);
 	reserve(j, &o, bytes);
 	job_work(j, bytes);
-	for (int64_t i = 0; i < times; i++)
-		put_text(j, &o, t);
+	if (t->mark_count) {
+		job_step(j, (uint64_t)times / 16);
+		for (int64_t i = 0; i < times; i++)
+			put_text(j, &o, t);
+		return output_text(j, &o);
+	}
+	put_text(j, &o, t);
+	while (o.bytes < bytes)
+		put(j, &o, o.data, MIN(o.bytes, bytes - o.bytes));
 	return output_text(j, &o);
 }
 
@@ -304,8 +319,10 @@ size_t byte_of(const struct text *t, size_t index)
 	return at;
 }
 
-size_t characters_before(const struct text *t, size_t at)
+size_t characters_before(struct job *j, const struct text *t, size_t at)
 {
+	if (t->bytes != t->characters)
+		job_work(j, at);
 	return t->bytes == t->characters ? at : count_characters(t->data, at);
 }
 
@@ -336,7 +353,7 @@ size_t text_find(struct job *j, const struct text *t, const struct text *part, s
 	if (!part->bytes)
 		return begin;
 	hit = memmem(t->data + begin, end - begin, part->data, part->bytes);
-	job_work(j, 16 + (hit ? (size_t)(hit - t->data) - begin : end - begin));
+	job_work(j, 16 + 4 * part->bytes + (hit ? (size_t)(hit - t->data) - begin : end - begin));
 	return hit ? (size_t)(hit - t->data) : SIZE_MAX;
 }
 
@@ -370,6 +387,15 @@ bool is_space(uint32_t c)
 	       c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
+/* Work that is paid for as soon as it is some, not only at its end; returns what is left. */
+static size_t paid(struct job *j, size_t work)
+{
+	if (work < 16 * WORK_PER_STEP)
+		return work;
+	job_work(j, work);
+	return 0;
+}
+
 static bool is_among(uint32_t c, const struct text *chars)
 {
 	uint32_t other;
@@ -387,17 +413,18 @@ static bool is_among(uint32_t c, const struct text *chars)
 const struct text *text_strip(struct job *j, const struct text *t, const struct text *chars,
 			      bool left, bool right)
 {
-	size_t begin = 0, end = t->bytes, rounds = 0;
+	const size_t each = chars ? 4 * chars->bytes + 4 : 4;
+	size_t begin = 0, end = t->bytes, work = 0;
 	uint32_t c;
 
-	for (; left && begin < end; rounds++) {
+	for (; left && begin < end; work = paid(j, work + each)) {
 		const size_t n = character_at(t, begin, &c);
 
 		if (!is_among(c, chars))
 			break;
 		begin += n;
 	}
-	for (; right && end > begin; rounds++) {
+	for (; right && end > begin; work = paid(j, work + each)) {
 		size_t at = end - 1;
 
 		while (at > begin && ((uint8_t)t->data[at] & 0xc0) == 0x80)
@@ -407,7 +434,7 @@ const struct text *text_strip(struct job *j, const struct text *t, const struct 
 			break;
 		end = at;
 	}
-	job_work(j, 8 + rounds * (chars ? chars->bytes + 1 : 4));
+	job_work(j, 8 + work + each);
 	return text_part(j, t, begin, end);
 }
 
@@ -415,7 +442,7 @@ const struct text *text_replace(struct job *j, const struct text *t, const struc
 				const struct text *by, int64_t most)
 {
 	struct output o = { 0 };
-	size_t at = 0;
+	size_t at = 0, work = 0;
 	uint32_t c;
 
 	if (!old->bytes) {
@@ -426,6 +453,7 @@ const struct text *text_replace(struct job *j, const struct text *t, const struc
 			if (at < t->bytes)
 				put_part(j, &o, t, at, at + n);
 			at += n;
+			work = paid(j, work + 16 + 16 * by->mark_count);
 		}
 		job_work(j, o.bytes);
 		if (at < t->bytes)
@@ -440,6 +468,7 @@ const struct text *text_replace(struct job *j, const struct text *t, const struc
 		put_part(j, &o, t, at, hit);
 		put_text(j, &o, by);
 		at = hit + old->bytes;
+		work = paid(j, work + 16 + 16 * by->mark_count);
 	}
 	if (!at)
 		return t;

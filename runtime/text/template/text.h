@@ -44,7 +44,7 @@ const struct text *escaped(struct job *j, const struct text *t);
 /* Byte of character number @index, which is at most t->characters. */
 size_t byte_of(const struct text *t, size_t index);
 /* Characters before byte @at. */
-size_t characters_before(const struct text *t, size_t at);
+size_t characters_before(struct job *j, const struct text *t, size_t at);
 /* Length in bytes and code point of the character at @at. */
 size_t character_at(const struct text *t, size_t at, uint32_t *c);
 /* SIZE_MAX: not found. */
@@ -68,6 +68,8 @@ const struct text *text_upper(struct job *j, const struct text *t);
 const struct text *text_lower(struct job *j, const struct text *t);
 const struct text *text_capitalize(struct job *j, const struct text *t);
 const struct text *text_title(struct job *j, const struct text *t);
+/* As the filter has it: words begin behind white space, hyphens and opening brackets. */
+const struct text *text_title_words(struct job *j, const struct text *t);
 const struct text *text_swapcase(struct job *j, const struct text *t);
 enum character_class {
 	CLASS_ALPHA,

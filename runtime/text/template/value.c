@@ -3,6 +3,8 @@
 #include "text/template/text.h"
 
 #include <math.h>
+#include <sys/random.h>
+#include <time.h>
 
 const char *type_name(struct value v)
 {
@@ -202,9 +204,23 @@ static uint64_t mix(uint64_t h)
 	return h ^ h >> 29;
 }
 
+static uint64_t salt(struct job *j)
+{
+	struct timespec now;
+
+	if (j->salt)
+		return j->salt;
+	if (getrandom(&j->salt, sizeof(j->salt), GRND_NONBLOCK) != sizeof(j->salt)) {
+		clock_gettime(CLOCK_REALTIME, &now);
+		j->salt = mix((uint64_t)now.tv_nsec ^ mix((uintptr_t)j));
+	}
+	j->salt |= 1;
+	return j->salt;
+}
+
 uint64_t value_hash(struct job *j, struct value v)
 {
-	uint64_t h = 0xcbf29ce484222325u;
+	uint64_t h = salt(j);
 	double d;
 
 	switch (v.kind) {
@@ -218,7 +234,7 @@ uint64_t value_hash(struct job *j, struct value v)
 	case VALUE_FLOAT: /* equal numbers of all kinds have the same */
 		d = to_real(v) + 0.0;
 		memcpy(&h, &d, sizeof(h));
-		return mix(h);
+		return mix(h ^ salt(j));
 	case VALUE_SEQUENCE:
 		if (is_flavour(v, FLAVOUR_RANGE)) /* its numbers say it all */
 			return mix(v.sequence->count

@@ -22,7 +22,7 @@ enum {
 	MAX_OUTPUT = 16 << 20,
 	MAX_RANGE = 100000,
 	MAX_SOURCE = 4 << 20,
-	MAX_MEMORY = 256 << 20,
+	MAX_MEMORY = 192 << 20,
 	SLOW = 16,	     /* the work of what is done with each single character */
 	WORK_PER_STEP = 128, /* bytes or elements looked at */
 };
@@ -44,6 +44,7 @@ struct job {
 	struct output *output;
 	const struct value *block_input; /* of the filters of a block */
 	uint64_t steps, work;		 /* work that makes no whole step yet */
+	uint64_t salt; /* of hashes, so that nobody can make keys whose hashes are the same */
 	unsigned depth, calls;
 	int64_t now;
 	struct tree *tree;
@@ -93,8 +94,8 @@ enum value_kind {
 };
 
 /*
- * Text is never changed.  @marks are the stretches that messages wrote, in order and apart;
- * everything else is the template's.
+ * Text is never changed.  @marks are the stretches that messages wrote, in order; neighbours may
+ * touch.  Everything else is the template's.
  */
 struct text {
 	const char *data; /* valid UTF-8, no NUL behind it */
@@ -103,6 +104,8 @@ struct text {
 	size_t mark_count;
 	size_t room; /* memory behind @data; 0: nothing may be appended in place */
 	size_t *used;
+	size_t mark_room; /* the same of @marks */
+	size_t *marks_used;
 	bool safe; /* HTML that isn't escaped again */
 };
 
@@ -300,7 +303,7 @@ double to_real(struct value v);
 /* An index or count; refuses what is no whole number. */
 int64_t to_integer(struct job *j, struct value v, const char *what);
 /* As Python's repr() of a float. */
-size_t real_repr(double d, char out[40]);
+size_t real_repr(struct job *j, double d, char out[40]);
 /* A whole text as a number; false when it is none. */
 bool parse_real(const char *text, size_t bytes, double *out);
 bool parse_integer(const char *text, size_t bytes, int base, int64_t *out, bool *too_large);
