@@ -23,9 +23,12 @@
 #include <time.h>
 #include <unistd.h>
 
-static char *model;
-static size_t model_bytes;
-static char sha256[65], garbage_sha256[65];
+/* MODEL, FIRST, SECOND */
+static struct content {
+	char *data, sha256[65];
+	size_t bytes;
+} contents[3];
+static char garbage_sha256[65];
 static FILE *log_file;
 static unsigned hub_port, cdn_port;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -34,9 +37,15 @@ static char last_how[64];
 
 /* One answer's body. */
 struct body {
+	const struct content *of;
 	uint64_t first, bytes, cut; /* of the whole; the connection breaks after @cut bytes */
 	bool slow, flip, garbage;
 };
+
+static const struct content *content_of(const char *file)
+{
+	return &contents[strstr(file, "00001-of") ? 1 : strstr(file, "00002-of") ? 2 : 0];
+}
 
 static void hash(const char *data, size_t bytes, char hex[65])
 {
@@ -65,10 +74,10 @@ static ssize_t give(void *context, uint64_t at, char *out, size_t room)
 		usleep(35000);
 	}
 	for (uint64_t i = 0; i < n; i++)
-		if (from + i >= model_bytes)
+		if (from + i >= b->of->bytes)
 			out[i] = 'x';
-	if (from < model_bytes)
-		memcpy(out, model + from, n < model_bytes - from ? n : model_bytes - from);
+	if (from < b->of->bytes)
+		memcpy(out, b->of->data + from, n < b->of->bytes - from ? n : b->of->bytes - from);
 	for (uint64_t i = 0; b->garbage && i < n; i++)
 		out[i] = '<';
 	if (b->flip && from <= 100000 && 100000 < from + n)
@@ -116,9 +125,9 @@ static enum MHD_Result list(struct MHD_Connection *c, const char *how)
 {
 	const char *cursor = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "cursor");
 	const char *token = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Authorization");
-	const char *oid = strcmp(how, "wronghash") ? sha256 : garbage_sha256;
+	const char *wrong = strcmp(how, "wronghash") ? NULL : garbage_sha256;
 	static const char *const quants[] = { "Q2_K", "Q4_K_M", "Q8_0", "BF16" };
-	uint64_t bytes = model_bytes;
+	int64_t more_bytes = 0;
 	char link[256] = "",
 	     *all = strdup("[{\"type\":\"file\",\"path\":\"README.md\",\"size\":5}");
 	const char *names[3] = { "model-Q4_K.gguf" };
@@ -131,11 +140,11 @@ static enum MHD_Result list(struct MHD_Connection *c, const char *how)
 	if (!strcmp(how, "badlist"))
 		return text(c, 200, NULL, NULL, "<html>no list</html>");
 	if (!strcmp(how, "shorter"))
-		bytes -= 1000;
+		more_bytes = -1000;
 	if (!strcmp(how, "longer"))
-		bytes += 1000;
+		more_bytes = 1000;
 	if (!strcmp(how, "huge"))
-		bytes = 1ull << 60;
+		more_bytes = 1ll << 60;
 	if (!strcmp(how, "climb"))
 		names[0] = "../../../climbed.gguf";
 	if (!strcmp(how, "absolute"))
@@ -155,7 +164,7 @@ static enum MHD_Result list(struct MHD_Connection *c, const char *how)
 			char name[64], *r, *more;
 
 			sprintf(name, "model-%s.gguf", quants[i]);
-			r = row(name, model_bytes << i, oid);
+			r = row(name, contents[0].bytes << i, contents[0].sha256);
 			if (asprintf(&more, "%s,%s", all, r) < 0)
 				abort();
 			free(all);
@@ -176,7 +185,9 @@ static enum MHD_Result list(struct MHD_Connection *c, const char *how)
 		count = 0;
 	}
 	for (int i = 0; i < count; i++) {
-		char *r = row(names[i], bytes, oid), *more;
+		const struct content *m = content_of(names[i]);
+		char *r = row(names[i], m->bytes + (uint64_t)more_bytes, wrong ? wrong : m->sha256);
+		char *more;
 
 		if (asprintf(&more, "%s,%s", all, r) < 0)
 			abort();
@@ -210,8 +221,8 @@ static enum MHD_Result redirect(struct MHD_Connection *c, const char *how, const
 	if (!strcmp(how, "loop"))
 		snprintf(to, sizeof(to), "/test/loop/resolve/main/%s", file);
 	MHD_add_response_header(r, "Location", to);
-	snprintf(bytes, sizeof(bytes), "%zu", model_bytes);
-	snprintf(tag, sizeof(tag), "\"%s\"", sha256);
+	snprintf(bytes, sizeof(bytes), "%zu", content_of(file)->bytes);
+	snprintf(tag, sizeof(tag), "\"%s\"", content_of(file)->sha256);
 	if (strcmp(how, "shorter") != 0 && strcmp(how, "longer") != 0 &&
 	    strcmp(how, "wronghash") != 0) {
 		MHD_add_response_header(r, "X-Linked-Size", bytes);
@@ -236,7 +247,7 @@ static unsigned turn(const char *how)
 	return n;
 }
 
-static enum MHD_Result serve(struct MHD_Connection *c, const char *how)
+static enum MHD_Result serve(struct MHD_Connection *c, const char *how, const struct content *m)
 {
 	const char *range = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Range");
 	const char *if_range = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "If-Range");
@@ -259,13 +270,13 @@ static enum MHD_Result serve(struct MHD_Connection *c, const char *how)
 	snprintf(tag, sizeof(tag), "\"v%u\"", strcmp(how, "changing") ? 1 : n);
 	part = range && sscanf(range, "bytes=%llu-", &first) == 1 && strcmp(how, "norange") != 0 &&
 	       strcmp(how, "norangecut") != 0 && (!if_range || !strcmp(if_range, tag));
-	if (part && first >= model_bytes)
+	if (part && first >= m->bytes)
 		return free(b), text(c, 416, NULL, NULL, "no such range");
 	if (!part)
 		first = 0;
 	if (part && !strcmp(how, "shifted"))
 		first += 1; /* not what was asked for */
-	*b = (struct body){ .first = first, .bytes = model_bytes - first };
+	*b = (struct body){ .of = m, .first = first, .bytes = m->bytes - first };
 	b->slow = !strcmp(how, "slow") || !strcmp(how, "slow2");
 	b->flip = !strcmp(how, "flip");
 	b->garbage = !strcmp(how, "garbage");
@@ -284,8 +295,7 @@ static enum MHD_Result serve(struct MHD_Connection *c, const char *how)
 		b->bytes = UINT64_MAX / 2;
 	MHD_add_response_header(r, "ETag", tag);
 	if (part) {
-		snprintf(line, sizeof(line), "bytes %llu-%zu/%zu", first, model_bytes - 1,
-			 model_bytes);
+		snprintf(line, sizeof(line), "bytes %llu-%zu/%zu", first, m->bytes - 1, m->bytes);
 		MHD_add_response_header(r, "Content-Range", line);
 	}
 	result = MHD_queue_response(c, part ? 206 : 200, r);
@@ -317,7 +327,7 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *c, const cha
 	if (hub && sscanf(url, "/test/%63[^/]/resolve/main/%255[^?]", how, file) == 2)
 		return redirect(c, how, file);
 	if (sscanf(url, "/cdn/%63[^/]/%255[^?]", how, file) == 2)
-		return serve(c, how);
+		return serve(c, how, content_of(file));
 	return text(c, 404, NULL, NULL, "nothing here");
 }
 
@@ -332,26 +342,37 @@ static struct MHD_Daemon *start(void *context, unsigned *port)
 	return d;
 }
 
+static bool load(const char *path, struct content *m)
+{
+	const int fd = open(path, O_RDONLY);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		return false;
+	m->bytes = (size_t)st.st_size;
+	m->data = malloc(m->bytes);
+	if (!m->data || read(fd, m->data, m->bytes) != (ssize_t)m->bytes)
+		return false;
+	close(fd);
+	hash(m->data, m->bytes, m->sha256);
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	struct MHD_Daemon *hub, *cdn;
-	struct stat st;
-	int fd;
 
-	if (argc != 3 || (fd = open(argv[1], O_RDONLY)) < 0 || fstat(fd, &st) ||
-	    !(log_file = fopen(argv[2], "ae")))
+	if (argc != 5 || !(log_file = fopen(argv[4], "ae")))
 		return 2;
-	model_bytes = (size_t)st.st_size;
-	model = malloc(model_bytes);
-	if (!model || read(fd, model, model_bytes) != (ssize_t)model_bytes)
-		return 1;
-	hash(model, model_bytes, sha256);
+	for (int i = 0; i < 3; i++)
+		if (!load(argv[i + 1], &contents[i]))
+			return 1;
 	hash("no", 2, garbage_sha256);
 	hub = start(NULL, &hub_port);
 	cdn = start(&cdn_port, &cdn_port);
 	if (!hub || !cdn)
 		return 1;
-	printf("%u %u %s\n", hub_port, cdn_port, sha256);
+	printf("%u %u %s\n", hub_port, cdn_port, contents[0].sha256);
 	fflush(stdout);
 	pause();
 	return 0;

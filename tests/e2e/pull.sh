@@ -107,7 +107,7 @@ if ! "$stoker" pull --help | grep -q -- --offline; then
 	finish 1 "this build has no libcurl, pull isn't tested"
 fi
 [ -x "$hub" ] || finish 1 "no libmicrohttpd here (libmicrohttpd-dev), pull isn't tested"
-"$hub" "$demo" "$scratch/log" >"$scratch/ports" 2>"$scratch/err" &
+"$hub" "$demo" "$containers"/split-0000?-of-00002.gguf "$scratch/log" >"$scratch/ports" 2>"$scratch/err" &
 server=$!
 for _ in $(seq 50); do
 	[ -s "$scratch/ports" ] && break
@@ -171,6 +171,25 @@ right chunked "no length"
 expect 0 "a folder/model-Q4_K.gguf" "pull: a folder with a blank" pull hf:test/folder
 rm -rf "$store"
 expect 0 "model-Q4_K" "pull: a list in pages" pull hf:test/pages
+rm -rf "$store"
+expect 0 "model: 33.7 KiB" "pull: a split model" pull hf:test/split
+expect 0 "2 files" "pull: a split model: opens" "$stoker" inspect hf:test/split
+expect 0 "" "pull --check: a split model" pull --check model
+check "pull --check: both files" [ "$(grep -c ': right' "$scratch/out")" = 2 ]
+check "pull: what goes with a model isn't one" not ls "$store/hf/test/split/mmproj-F16.gguf" 2>/dev/null
+rm "$store/hf/test/split/model-00002-of-00002.gguf"
+lines=$(grep -ac ^cdn "$scratch/log")
+expect 0 "model: 33.7 KiB" "pull: a part that is gone" pull hf:test/split
+check "pull: only that part is fetched" [ "$(grep -ac ^cdn "$scratch/log")" = $((lines + 1)) ]
+expect 0 "" "rm -y: a split model" "$stoker" rm -y model
+check "rm: all of it" [ "$(left)" = 0 ]
+expect 0 "model-Q2_K: chosen of 4" "pull: what fits" pull hf:test/many --memory 14M
+check "pull: what fits: right" whole "$store/hf/test/many/model-Q2_K.gguf"
+rm -rf "$store"
+pull hf:test/many --memory 20G >"$scratch/out" 2>"$scratch/err"
+check "pull: of about 4 bits, when it fits" grep -q "model-Q4_K_M: chosen of 4, 23.2 MiB fits into 20.0 GiB" "$scratch/err"
+rm -rf "$store"
+expect 0 "model-Q2_K" "pull: by quantization" pull hf:test/many:q2_k
 rm -rf "$store"
 wrong wronghash "was announced, what came has" "a wrong hash"
 wrong flip "was announced, what came has" "a flipped byte"

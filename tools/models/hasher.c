@@ -3,6 +3,7 @@
 #include "models/hasher.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { CHUNK = 1 << 20 };
+enum { CHUNK = 1 << 20, BEHIND = 32 << 20 };
 
 struct hasher {
 	int fd;
@@ -40,7 +41,7 @@ static uint64_t next_stretch(struct hasher *h)
 static void *follow(void *context)
 {
 	struct hasher *h = context;
-	uint64_t bytes, at = 0;
+	uint64_t bytes, at = 0, sent = 0;
 
 	while ((bytes = next_stretch(h)) > 0) {
 		const ssize_t n = pread(h->fd, h->buffer, bytes, (off_t)at);
@@ -55,6 +56,12 @@ static void *follow(void *context)
 			break;
 		}
 		at += (uint64_t)n;
+		if (at - sent >=
+		    BEHIND) { /* on its way to the drive, so that fsync() has little to do */
+			sync_file_range(h->fd, (off_t)sent, (off_t)(at - sent),
+					SYNC_FILE_RANGE_WRITE);
+			sent = at;
+		}
 		pthread_mutex_lock(&h->lock);
 		h->done = at;
 		pthread_mutex_unlock(&h->lock);

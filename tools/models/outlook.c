@@ -2,21 +2,23 @@
 /* What a model's file says, and whether it runs on this machine. */
 #include "models/outlook.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 uint64_t available_memory(void)
 {
-	unsigned long long kib = 0;
-	char line[128];
-	FILE *f = fopen("/proc/meminfo", "re");
+	struct stoker_device_info *list;
+	struct stoker_error err;
+	uint64_t most = 0;
+	size_t count;
 
-	while (f && !kib && fgets(line, sizeof(line), f))
-		sscanf(line, "MemAvailable: %llu", &kib);
-	if (f)
-		fclose(f);
-	return 1024 * kib;
+	if (stoker_device_list(&list, &count, &err))
+		return 0;
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(list[i].type, "processor") && list[i].memory_left > most)
+			most = list[i].memory_left;
+	free(list);
+	return most;
 }
 
 /* The format of most of the bytes. */
@@ -44,21 +46,12 @@ static void most_common(const struct stoker_gguf *gguf, char *out, size_t room)
 		snprintf(out, room, "%s", stoker_format_name(seen[best]));
 }
 
-static int enough(void *context, uint64_t done, uint64_t total)
-{
-	(void)context, (void)done, (void)total;
-	return 1; /* it got as far as reading */
-}
-
 void outlook_of(struct stoker_device *device, const char *path, struct outlook *o)
 {
-	const struct stoker_model_params params = { .progress = enough };
-	struct stoker_model *model = NULL;
+	struct stoker_model_outlook l;
 	const struct stoker_gguf_key *key;
 	struct stoker_string name;
 	struct stoker_gguf *gguf;
-	uint64_t left;
-	int ret;
 
 	*o = (struct outlook){ 0 };
 	if (stoker_gguf_open(path, &gguf, &o->why))
@@ -68,12 +61,10 @@ void outlook_of(struct stoker_device *device, const char *path, struct outlook *
 		snprintf(o->architecture, sizeof(o->architecture), "%.*s", (int)name.length,
 			 name.data);
 	most_common(gguf, o->format, sizeof(o->format));
-	left = available_memory();
-	ret = device ? stoker_model_load_gguf(device, gguf, &params, &model, &o->why) : -ENODEV;
-	stoker_model_free(&model);
-	o->runs = !ret || ret == -ECANCELED;
-	o->paged = o->runs && model_bytes(gguf, NULL) > left;
+	o->runs = !stoker_model_foresee(device, gguf, NULL, &l, &o->why);
+	o->paged = o->runs && l.paged;
 	if (o->runs)
-		o->rate = planned_rate(path, left);
+		/* a sixteenth of what is left stays so */
+		o->rate = planned_rate(path, l.paged ? l.left / 16 * 15 : l.whole);
 	stoker_gguf_close(&gguf);
 }

@@ -12,9 +12,9 @@ struct outlook {
 	struct stoker_error why; /* it doesn't run */
 };
 
-/* Loads as "stoker run" does, but for the reading. */
+/* As "stoker info FILE" has it. */
 void outlook_of(struct stoker_device *device, const char *path, struct outlook *o);
-/* What /proc/meminfo calls available; 0: it doesn't say. */
+/* What the machine, or a memory cgroup, has left for models; 0: it isn't known. */
 uint64_t available_memory(void);
 
 #endif

@@ -210,7 +210,9 @@ static int fetch_model(struct pull *p, const struct hub_name *name, const struct
 
 static int pull_hub(struct pull *p, const struct hub_name *name, struct stoker_error *err)
 {
-	const uint64_t memory = p->memory ? parse_size(p->memory) : available_memory();
+	const uint64_t memory = *name->quant ? 0
+				: p->memory  ? parse_size(p->memory)
+					     : available_memory();
 	const struct hub_model *model;
 	struct hub_list list;
 	char *path = NULL;
