@@ -30,8 +30,8 @@ struct input {
 	bool more;   /* the line goes on one that came before */
 	enum input_result ended;
 	mbstate_t decoding;
-	char *data; /* what was read beyond the last line */
-	size_t length, room;
+	char *data; /* what was read; beyond the last line from @begin on */
+	size_t begin, length, room;
 };
 
 /* Readline's, for terminals that terminfo says too little about. */
@@ -315,11 +315,11 @@ static enum input_result edit_line(struct input *in, char **line)
 /* Takes a line of @bytes and what ends it, @skip, from what was read. */
 static enum input_result take_line(struct input *in, size_t bytes, size_t skip, char **line)
 {
-	const bool cr = bytes && skip && in->data[bytes - 1] == '\r';
+	const char *from = in->data + in->begin;
+	const bool cr = bytes && skip && from[bytes - 1] == '\r';
 
-	*line = clean_text(in->data, bytes - cr);
-	in->length -= bytes + skip;
-	memmove(in->data, in->data + bytes + skip, in->length);
+	*line = clean_text(from, bytes - cr);
+	in->begin += bytes + skip;
 	if (*line)
 		return INPUT_TURN;
 	failf("out of memory");
@@ -328,7 +328,7 @@ static enum input_result take_line(struct input *in, size_t bytes, size_t skip, 
 
 static enum input_result read_line(struct input *in, char **line)
 {
-	size_t seen = 0;
+	size_t seen = in->begin;
 
 	for (;;) {
 		const char *end = in->data ? memchr(in->data + seen, '\n', in->length - seen)
@@ -336,7 +336,11 @@ static enum input_result read_line(struct input *in, char **line)
 		ssize_t n;
 
 		if (end)
-			return take_line(in, (size_t)(end - in->data), 1, line);
+			return take_line(in, (size_t)(end - in->data) - in->begin, 1, line);
+		in->length -= in->begin;
+		if (in->begin && in->length)
+			memmove(in->data, in->data + in->begin, in->length);
+		in->begin = 0;
 		seen = in->length;
 		if (in->length >= MAX_TURN) {
 			failf("a line of input has over %d MiB", MAX_TURN >> 20);
@@ -367,34 +371,50 @@ static enum input_result read_line(struct input *in, char **line)
 	}
 }
 
-static bool append(char **text, const char *line)
-{
-	const size_t n = strlen(*text), more = strlen(line);
-	char *longer = n + more > MAX_TURN ? NULL : realloc(*text, n + more + 2);
+/* A turn of several lines. */
+struct lines {
+	char *text;
+	size_t length, room;
+};
 
-	if (!longer) {
-		failf(n + more > MAX_TURN ? "a turn has over 16 MiB" : "out of memory");
+static bool append(struct lines *l, const char *line)
+{
+	const size_t more = strlen(line) + 2;
+
+	if (l->length + more > MAX_TURN) {
+		failf("a turn has over %d MiB", MAX_TURN >> 20);
 		return false;
 	}
-	*text = longer;
-	longer[n] = '\n';
-	memcpy(longer + n + 1, line, more + 1);
+	if (l->length + more > l->room) {
+		const size_t room = 2 * (l->length + more);
+		char *longer = realloc(l->text, room);
+
+		if (!longer) {
+			failf("out of memory");
+			return false;
+		}
+		l->text = longer;
+		l->room = room;
+	}
+	l->text[l->length] = '\n';
+	memcpy(l->text + l->length + 1, line, more - 1);
+	l->length += more - 1;
 	return true;
 }
 
-static bool is_continued(const char *line)
+static bool is_continued(const struct lines *l)
 {
-	size_t n = strlen(line), slashes = 0;
+	size_t slashes = 0;
 
-	while (slashes < n && line[n - 1 - slashes] == '\\')
+	while (slashes < l->length && l->text[l->length - 1 - slashes] == '\\')
 		slashes++;
 	return slashes % 2; /* two are a backslash at the end */
 }
 
 /* A quoted text ends with quotes, those that began it aside. */
-static bool ends_quoted(const char *text)
+static bool ends_quoted(const char *text, size_t n)
 {
-	const size_t n = strlen(text), q = strlen(QUOTES);
+	const size_t q = strlen(QUOTES);
 
 	return n >= 2 * q && !strcmp(text + n - q, QUOTES);
 }
@@ -404,7 +424,7 @@ static void unquote(char *text)
 	const size_t q = strlen(QUOTES);
 	size_t n = strlen(text);
 
-	if (ends_quoted(text))
+	if (ends_quoted(text, n))
 		n -= q;
 	memmove(text, text + q, n - q);
 	n -= q;
@@ -429,21 +449,26 @@ static void remember(struct input *in, const char *text)
 /* Further lines, until the turn is whole. */
 static enum input_result complete(struct input *in, char **text, bool quoted)
 {
+	struct lines l = { .text = *text, .length = strlen(*text) };
 	enum input_result result = INPUT_TURN;
 
-	while (result == INPUT_TURN && (quoted ? !ends_quoted(*text) : is_continued(*text))) {
+	while (result == INPUT_TURN &&
+	       (quoted ? !ends_quoted(l.text, l.length) : is_continued(&l))) {
 		char *line = NULL;
 
 		if (!quoted)
-			(*text)[strlen(*text) - 1] = 0;
+			l.text[--l.length] = 0;
 		in->more = true;
 		result = in->editor ? edit_line(in, &line) : read_line(in, &line);
-		if (result == INPUT_CLOSED)
-			return INPUT_TURN;
-		if (result == INPUT_TURN && !append(text, line))
+		if (result == INPUT_TURN && !append(&l, line))
 			result = INPUT_FAILED;
 		free(line);
+		if (result == INPUT_CLOSED)
+			break;
 	}
+	*text = l.text;
+	if (result == INPUT_CLOSED)
+		return INPUT_TURN;
 	return result == INPUT_EMPTY ? INPUT_CLEARED : result;
 }
 

@@ -11,7 +11,7 @@
 
 #include "tool.h"
 
-enum { MAX_BYTES = 64 << 20, MAX_DEPTH = 64 };
+enum { MAX_BYTES = 64 << 20, MAX_DEPTH = 64, MAX_VALUES = 200000 };
 
 static void free_message(struct message *m)
 {
@@ -247,6 +247,23 @@ static char *read_regular(const char *path, size_t *bytes)
 	return data;
 }
 
+/* Objects, lists and elements in JSON: what parsing it needs memory for, beside its texts. */
+static size_t count_values(const char *json)
+{
+	bool inside = false;
+	size_t n = 0;
+
+	for (; *json; json++) {
+		if (*json == '"')
+			inside = !inside;
+		else if (inside)
+			json += *json == '\\' && json[1];
+		else
+			n += strchr("{[,", *json) != NULL;
+	}
+	return n;
+}
+
 /* A file's messages; false: @what says why not. */
 static bool read_messages(struct messages *m, const char *path, char what[100])
 {
@@ -260,6 +277,10 @@ static bool read_messages(struct messages *m, const char *path, char what[100])
 		snprintf(what, 100, "%s", strerror(errno));
 	else if (!ok)
 		snprintf(what, 100, "not JSON: there is a NUL in it");
+	if (ok && count_values(data) > MAX_VALUES) {
+		snprintf(what, 100, "JSON of %zu values, limit %d", count_values(data), MAX_VALUES);
+		ok = false;
+	}
 	if (ok) {
 		json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 		root = json_tokener_parse_ex(tokener, data, (int)bytes + 1);

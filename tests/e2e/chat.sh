@@ -124,6 +124,19 @@ is "a line goes on behind a backslash" grep -qF '"content": "a\nb"' "$scratch/a.
 is "what is saved is its owner's" [ "$(stat -c %a "$scratch/a.json")" = 600 ]
 chat plain '"""one\n/two\nthree"""\n//four\nfive\\\\\n/save '"$scratch"'/b.json\n'
 is "a text of several lines, a slash, two backslashes" [ "$(grep -c -e '"one\\n/two\\nthree"' -e '"/four"' -e '"five\\\\\\\\"' "$scratch/b.json")" = 3 ]
+# many short lines cost no more than few long ones
+{
+	yes '' | head -n 1000000
+	printf '"""'
+	yes a | head -n 400000
+	printf '"""\nhi\n'
+} | (
+	ulimit -t 10
+	"$stoker" run -m "$scratch/plain.gguf" --chat --temp 0 -t 1
+) >"$scratch/out" 2>"$scratch/err"
+status=$? out=$(cat "$scratch/out") err=$(cat "$scratch/err")
+is "a turn of many lines" [ "$status $out" = "1 $hello" ]
+is "it is too long" has "$err" "it isn't sent"
 chat plain 'caf\xe9 \xff na\xc3\xafve\n/save '"$scratch"'/c.json\n'
 is "what isn't UTF-8" grep -qF $'"caf\xef\xbf\xbd \xef\xbf\xbd na\xc3\xafve"' "$scratch/c.json"
 chat plain '/juggle now\nhi\n'

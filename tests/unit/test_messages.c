@@ -65,6 +65,7 @@ static void expect_refused(const char *text, size_t bytes, const char *why)
 
 static void test_hostile(void)
 {
+	static char many[600000];
 	char deep[500];
 
 	REFUSED("", "unexpected end");
@@ -90,6 +91,10 @@ static void test_hostile(void)
 	REFUSED("[{\"role\":\"user\",\"content\":\"\xff\"}]", "not JSON");
 	memset(deep, '[', sizeof(deep));
 	expect_refused(deep, sizeof(deep), "not JSON");
+	for (size_t i = 0; i + 3 <= sizeof(many); i += 3)
+		memcpy(many + i, "{},", 3);
+	many[0] = '[';
+	expect_refused(many, sizeof(many), "values, limit 200000");
 }
 
 static void test_round_trip(void)
