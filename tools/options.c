@@ -29,7 +29,7 @@ static void print_help(const struct usage *u)
 /* An unknown option, and the one that was probably meant. */
 static int complain_of_option(const struct usage *u, const char *argument)
 {
-	char name[40], meant[64];
+	char name[40], meant[64] = "";
 	struct guess g = { .wrong = name };
 
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(argument + 1, "=") + 1, argument);
@@ -37,7 +37,8 @@ static int complain_of_option(const struct usage *u, const char *argument)
 		g.wrong++;
 	for (const struct option *o = u->options; o->name && !strncmp(argument, "--", 2); o++)
 		guess_consider(&g, o->name);
-	snprintf(meant, sizeof(meant), g.best ? "; did you mean --%s?" : "", g.best ? g.best : "");
+	if (g.best)
+		snprintf(meant, sizeof(meant), "; did you mean --%s?", g.best);
 	fprintf(stderr, "stoker: unknown option %s%s\nUsage: stoker %s\n", argument, meant,
 		u->synopsis);
 	return EXIT_USAGE;
