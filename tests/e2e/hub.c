@@ -151,6 +151,8 @@ static enum MHD_Result list(struct MHD_Connection *c, const char *how)
 		names[0] = "/tmp/climbed.gguf";
 	if (!strcmp(how, "hidden"))
 		names[0] = "a/.b/model.gguf";
+	if (!strcmp(how, "escape"))
+		names[0] = "a/\\u001b[31m\\nmodel.gguf";
 	if (!strcmp(how, "folder"))
 		names[0] = "a folder/model-Q4_K.gguf";
 	if (!strcmp(how, "split")) {
@@ -277,7 +279,8 @@ static enum MHD_Result serve(struct MHD_Connection *c, const char *how, const st
 	if (part && !strcmp(how, "shifted"))
 		first += 1; /* not what was asked for */
 	*b = (struct body){ .of = m, .first = first, .bytes = m->bytes - first };
-	b->slow = !strcmp(how, "slow") || !strcmp(how, "slow2");
+	b->slow = (!strcmp(how, "slow") && n < 10) || !strcmp(how, "slow2") ||
+		  (!strcmp(how, "slowfirst") && n < 1);
 	b->flip = !strcmp(how, "flip");
 	b->garbage = !strcmp(how, "garbage");
 	if (!strcmp(how, "cut") || !strcmp(how, "shifted") || !strcmp(how, "changing"))

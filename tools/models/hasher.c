@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { CHUNK = 1 << 20, BEHIND = 32 << 20 };
+enum { CHUNK = 128 << 10, BEHIND = 32 << 20 };
 
 struct hasher {
 	int fd;

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MAX_REDIRECTS = 10, BUFFER = 512 << 10, CONNECT_SECONDS = 20, IDLE_SECONDS = 30 };
+enum { MAX_REDIRECTS = 10, BUFFER = 128 << 10, CONNECT_SECONDS = 20, IDLE_SECONDS = 30 };
 
 /* One request on its way. */
 struct hop {

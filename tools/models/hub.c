@@ -69,8 +69,8 @@ static int add_file(struct hub_list *list, struct json_object *row, const struct
 	if (!type || strcmp(type, "file") != 0 || !path || !store_is_gguf(path))
 		return 0;
 	if (!store_safe_path(path))
-		return store_error(err, -EPERM, "hf:%s/%s: names the file \"%s\", which is refused",
-				   name->owner, name->repo, path);
+		return store_error(err, -EPERM, "hf:%s/%s: the name \"%s\" is refused", name->owner,
+				   name->repo, path);
 	if (json_object_object_get_ex(row, "lfs", &lfs) &&
 	    json_object_is_type(lfs, json_type_object)) {
 		hash = text_of(lfs, "oid");
@@ -225,7 +225,7 @@ int hub_list(struct http *h, const struct hub_name *name, struct hub_list *list,
 			ret = parse_page(list, &page, name, err);
 		free(page.data);
 		if (!ret && next && (pages == MAX_PAGES || !http_same_origin(next, h->hub)))
-			ret = store_error(err, -EPERM, "%s: goes on at %s, which is refused", url,
+			ret = store_error(err, -EPERM, "%s: goes on at %s; that is refused", url,
 					  next);
 		free(url);
 		url = next;

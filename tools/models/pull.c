@@ -17,6 +17,7 @@
 #include "models/resolve.h"
 #include "models/token.h"
 #include "progress.h"
+#include "terminal.h"
 #include "tool.h"
 
 struct pull {
@@ -80,8 +81,14 @@ static int report(struct pull *p, const char *path, uint64_t bytes, bool here)
 				       *p->why ? json_object_new_string(p->why) : NULL);
 		status = print_json(stdout, root);
 	} else {
-		printf("%s: %s%s, %s\n", stem ? stem : path, here ? "here already, " : "",
-		       human_size(bytes, size), path);
+		char *line = store_text("%s: %s%s, %s", stem ? stem : path,
+					here ? "here already, " : "", human_size(bytes, size),
+					path);
+
+		if (line)
+			show_text(stdout, line, strlen(line));
+		putchar('\n');
+		free(line);
 	}
 	free(stem);
 	return status;
@@ -208,6 +215,14 @@ static int fetch_model(struct pull *p, const struct hub_name *name, const struct
 	return ret;
 }
 
+/* Names in a repository are other people's. */
+static void say_choice(const char *stem, const char *why)
+{
+	fputs("stoker: ", stderr);
+	put_visible(stderr, stem, strlen(stem));
+	fprintf(stderr, ": %s\n", why);
+}
+
 static int pull_hub(struct pull *p, const struct hub_name *name, struct stoker_error *err)
 {
 	const uint64_t memory = *name->quant ? 0
@@ -223,7 +238,7 @@ static int pull_hub(struct pull *p, const struct hub_name *name, struct stoker_e
 	model = hub_choose(&list, name, memory, p->why, err);
 	ret = model ? 0 : -ENOENT;
 	if (!ret && *p->why)
-		fprintf(stderr, "stoker: %s: %s\n", model->stem, p->why);
+		say_choice(model->stem, p->why);
 	if (!ret) {
 		p->all = model->bytes;
 		path = have_in_cache(name, &list, model);

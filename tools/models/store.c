@@ -14,15 +14,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "terminal.h"
+
 enum { RECORD_LIMIT = 65536 };
 
 int store_error(struct stoker_error *err, int ret, const char *fmt, ...)
 {
+	char *shown = NULL;
 	va_list args;
 
 	va_start(args, fmt);
 	vsnprintf(err->message, sizeof(err->message), fmt, args);
 	va_end(args);
+	/* it may hold names and addresses that a server made up */
+	shown = visible_text(err->message, strlen(err->message));
+	for (char *c = shown; c && (c = strpbrk(c, "\n\t"));)
+		*c = ' ';
+	if (shown)
+		snprintf(err->message, sizeof(err->message), "%s", shown);
+	free(shown);
 	return ret;
 }
 

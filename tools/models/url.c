@@ -69,28 +69,32 @@ int http_check_url(const char *url, const char *before, struct stoker_error *err
 {
 	const char *from = before ? "; it was redirected there" : "";
 	struct address a, b = { 0 };
+	const int n = (int)strcspn(url, "?#"); /* what follows may be a secret */
 	int ret = 0;
 
 	if (!take_apart(url, &a))
-		return store_error(err, -EPERM, "%s: no address that can be fetched%s", url, from);
+		return store_error(err, -EPERM, "%.*s: no address that can be fetched%s", n, url,
+				   from);
 	if (before)
 		take_apart(before, &b);
 	if (strcasecmp(a.scheme, "https") != 0 && strcasecmp(a.scheme, "http") != 0)
-		ret = store_error(err, -EPERM, "%s: %s addresses aren't fetched, only https ones%s",
-				  url, a.scheme, from);
+		ret = store_error(err, -EPERM,
+				  "%.*s: %s addresses aren't fetched, only https ones%s", n, url,
+				  a.scheme, from);
 	else if (!a.host)
-		ret = store_error(err, -EPERM, "%s: an address without a host%s", url, from);
+		ret = store_error(err, -EPERM, "%.*s: an address without a host%s", n, url, from);
 	else if (a.user || a.password)
 		ret = store_error(err, -EPERM,
 				  "%s: a user and a password in an address aren't sent%s", a.host,
 				  from);
 	else if (before && is_loopback(a.host) && !(b.host && is_loopback(b.host)))
 		ret = store_error(err, -EPERM,
-				  "%s: another machine's redirect to this one isn't followed", url);
+				  "%.*s: another machine's redirect to this one isn't followed", n,
+				  url);
 	else if (!strcasecmp(a.scheme, "http") && !is_loopback(a.host))
 		ret = store_error(err, -EPERM,
-				  "%s: http is for this machine's own addresses, use https%s", url,
-				  from);
+				  "%.*s: http is for this machine's own addresses, use https%s", n,
+				  url, from);
 	release(&b);
 	release(&a);
 	return ret;
