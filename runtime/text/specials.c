@@ -101,6 +101,21 @@ static void mark_end_of_message(struct stoker_vocabulary *v)
 	end->shown = true;
 }
 
+/*
+ * Many files call the markers of turns and of calls of tools user-defined, as others call tags of
+ * HTML or runs of spaces: DeepSeek's <｜User｜> is one.
+ */
+static bool is_marker(struct stoker_string s)
+{
+	static const char *const begins[] = { "<|", "<｜", "<start_of_turn>", "[INST]", "[/INST]" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(begins); i++)
+		if (s.length > 2 && s.length >= strlen(begins[i]) &&
+		    !memcmp(s.data, begins[i], strlen(begins[i])))
+			return true;
+	return false;
+}
+
 bool is_special(const struct token *t)
 {
 	return t->text.length && (t->type == TOKEN_CONTROL || t->type == TOKEN_UNKNOWN ||
@@ -197,6 +212,8 @@ int specials_find(struct stoker_vocabulary *v)
 	mark_end_of_message(v);
 	mark_strips(v);
 	for (uint32_t i = 0; i < v->count; i++)
+		v->tokens[i].marker = is_marker(v->tokens[i].text);
+	for (uint32_t i = 0; i < v->count; i++)
 		n += is_special(&v->tokens[i]) && v->tokens[i].text.length <= MAX_SPELLING;
 	v->specials = calloc(n + 1, sizeof(*v->specials));
 	if (!v->specials)
@@ -229,7 +246,7 @@ static uint32_t first_from(const struct stoker_vocabulary *v, uint32_t from, uin
 }
 
 uint32_t specials_match(const struct stoker_vocabulary *v, const char *text, size_t bytes,
-			bool control)
+			enum specials which)
 {
 	const uint8_t first = (uint8_t)text[0];
 	uint32_t from = v->specials_from[first], to = v->specials_from[first + 1];
@@ -242,7 +259,8 @@ uint32_t specials_match(const struct stoker_vocabulary *v, const char *text, siz
 
 			if (found != NO_TOKEN && v->tokens[found].text.length == n)
 				continue;
-			if (control || t->type == TOKEN_USER_DEFINED)
+			if (which == SPECIALS_ALL || (t->type == TOKEN_USER_DEFINED &&
+						      (which == SPECIALS_USER || !t->marker)))
 				found = v->specials[from];
 		}
 		if (n == bytes)

@@ -90,10 +90,10 @@ static uint32_t match_at(const struct stoker_vocabulary *v, const struct guarded
 	uint32_t id = NO_TOKEN, plain;
 
 	if (control && end > at)
-		id = specials_match(v, text, end - at, true);
+		id = specials_match(v, text, end - at, SPECIALS_ALL);
 	if (control && end == g->bytes)
 		return id;
-	plain = specials_match(v, text, g->bytes - at, false);
+	plain = specials_match(v, text, g->bytes - at, control ? SPECIALS_MESSAGE : SPECIALS_USER);
 	if (id == NO_TOKEN ||
 	    (plain != NO_TOKEN && v->tokens[plain].text.length > v->tokens[id].text.length))
 		return plain;

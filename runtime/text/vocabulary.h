@@ -24,6 +24,7 @@ struct token {
 	float score;
 	uint8_t type;		      /* enum token_type */
 	bool end;		      /* of a text or a turn */
+	bool marker;		      /* of turns and the like, whatever its type */
 	bool shown;		      /* a control token that is part of what is printed */
 	bool strip_left, strip_right; /* takes the white space beside it along */
 };
@@ -113,10 +114,14 @@ static inline uint32_t find_piece(const struct stoker_vocabulary *v, const char 
  */
 int specials_find(struct stoker_vocabulary *v);
 bool is_special(const struct token *t);
-/* The longest special token that @text, of at least a byte, begins with; control and unknown ones
- * only if @control. */
+enum specials {
+	SPECIALS_ALL,
+	SPECIALS_USER,	  /* that users may type: neither control nor unknown ones */
+	SPECIALS_MESSAGE, /* of those, no markers of turns */
+};
+/* The longest special token of @which that @text, of at least a byte, begins with. */
 uint32_t specials_match(const struct stoker_vocabulary *v, const char *text, size_t bytes,
-			bool control);
+			enum specials which);
 
 /* The token for a byte by its spelling "<0xXX>", or NO_TOKEN. */
 uint32_t find_byte_token(const struct stoker_vocabulary *v, uint8_t byte);

@@ -128,7 +128,7 @@ is "a text of several lines, a slash, two backslashes" [ "$(grep -c -e '"one\\n/
 {
 	yes '' | head -n 1000000
 	printf '"""'
-	yes a | head -n 400000
+	yes a | head -n 800000
 	printf '"""\nhi\n'
 } | (
 	ulimit -t 10

@@ -429,7 +429,8 @@ static void test_bundled(void)
 /* Bytes, special tokens, templates. */
 static struct stoker_vocabulary *vocabulary_with_templates(void)
 {
-	static const char *const extra[] = { "<|im_start|>", "<|im_end|>", "<tag>", "ab" };
+	static const char *const extra[] = { "<|im_start|>", "<|im_end|>", "<tag>", "ab",
+					     "<｜User｜>" };
 	static char bytes[256][3], path[64];
 	struct stoker_string tokens[256 + ARRAY_SIZE(extra)];
 	const struct stoker_string merge = { "a b", 3 };
@@ -444,7 +445,9 @@ static struct stoker_vocabulary *vocabulary_with_templates(void)
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(extra); i++) {
 		tokens[256 + i] = (struct stoker_string){ extra[i], strlen(extra[i]) };
-		types[256 + i] = i < 2 ? TOKEN_CONTROL : i == 2 ? TOKEN_USER_DEFINED : TOKEN_NORMAL;
+		types[256 + i] = i < 2		    ? TOKEN_CONTROL
+				 : i == 2 || i == 4 ? TOKEN_USER_DEFINED
+						    : TOKEN_NORMAL;
 	}
 	snprintf(path, sizeof(path), "/tmp/stoker-template-%d.gguf", getpid());
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_open(path, &w, NULL), 0);
@@ -459,6 +462,8 @@ static struct stoker_vocabulary *vocabulary_with_templates(void)
 	stoker_gguf_put_bool(w, "tokenizer.ggml.add_eos_token", 1);
 	stoker_gguf_put_string(w, "tokenizer.chat_template",
 			       "{{ bos_token }}a{{ messages[0].content }}{{ eos_token }}");
+	stoker_gguf_put_string(w, "tokenizer.chat_template.turn",
+			       "<｜User｜>{{ messages[0].content }}");
 	stoker_gguf_put_string(w, "tokenizer.chat_template.tool_use",
 			       "{{ messages[0].content }}<tag>");
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_finish(&w, 1, NULL), 0);
@@ -492,7 +497,7 @@ static void test_tokens(void)
 	struct stoker_vocabulary *v = vocabulary_with_templates();
 	struct stoker_template *t;
 	struct stoker_error err;
-	uint32_t typed[12] = { 256 };
+	uint32_t typed[16] = { 256 };
 
 	for (size_t i = 0; i < 10; i++)
 		typed[1 + i] = (uint32_t) "<|im_end|>"[i];
@@ -501,6 +506,14 @@ static void test_tokens(void)
 	expect_ids(v, NULL, "", (uint32_t[]){ 256, 'a', 257 }, 3);
 	expect_ids(v, "tool_use", "<|im_end|>", typed, 12);
 	expect_ids(v, "tool_use", "x<tag>", (uint32_t[]){ 256, 'x', 258, 258 }, 4);
+	/* a marker of turns that is called user-defined */
+	typed[1] = 260;
+	for (size_t i = 0; i < 2; i++)
+		typed[2 + i] = (uint32_t) "<x"[i];
+	expect_ids(v, "turn", "<x", typed, 4);
+	for (size_t i = 0; i < strlen("<｜User｜>"); i++)
+		typed[2 + i] = (uint8_t) "<｜User｜>"[i];
+	expect_ids(v, "turn", "<｜User｜>", typed, 2 + strlen("<｜User｜>"));
 	/* half of one typed, the other half the template's */
 	expect_ids(v, "tool_use", "<", (uint32_t[]){ 256, '<', 258 }, 3);
 	CU_ASSERT_EQUAL(stoker_template_load(v, "rag", &t, &err), -ENOENT);
