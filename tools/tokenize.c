@@ -24,22 +24,37 @@ static void add_bytes(struct json_object *token, const char *text, size_t n)
 	json_object_object_add(token, "bytes", list);
 }
 
+static struct json_object *token_object(const struct stoker_vocabulary *v, uint32_t id)
+{
+	struct json_object *token = json_object_new_object();
+	char text[512];
+	const size_t whole = stoker_token_text(v, id, 1, text, sizeof(text));
+	const size_t n = whole < sizeof(text) ? whole : sizeof(text);
+
+	json_object_object_add(token, "id", json_object_new_int64(id));
+	json_object_object_add(token, "text", json_object_new_string_len(text, (int)n));
+	add_bytes(token, text, n);
+	return token;
+}
+
 void add_tokens(struct json_object *root, const struct stoker_vocabulary *v, const uint32_t *ids,
 		size_t count)
 {
 	struct json_object *list = json_object_new_array();
+	/* an object takes a kilobyte, so that the same tokens of a long text share theirs */
+	struct json_object **known =
+		calloc(stoker_vocabulary_size(v) + 1, sizeof(struct json_object *));
 
 	for (size_t i = 0; i < count; i++) {
-		struct json_object *token = json_object_new_object();
-		char text[512];
-		const size_t whole = stoker_token_text(v, ids[i], 1, text, sizeof(text));
-		const size_t n = whole < sizeof(text) ? whole : sizeof(text);
+		struct json_object **token = known ? &known[ids[i]] : NULL;
 
-		json_object_object_add(token, "id", json_object_new_int64(ids[i]));
-		json_object_object_add(token, "text", json_object_new_string_len(text, (int)n));
-		add_bytes(token, text, n);
-		json_object_array_add(list, token);
+		if (token && *token)
+			json_object_get(*token);
+		else if (token)
+			*token = token_object(v, ids[i]);
+		json_object_array_add(list, token ? *token : token_object(v, ids[i]));
 	}
+	free(known);
 	json_object_object_add(root, "tokens", list);
 }
 

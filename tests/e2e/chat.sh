@@ -137,6 +137,9 @@ is "a text of several lines, a slash, two backslashes" [ "$(grep -c -e '"one\\n/
 status=$? out=$(cat "$scratch/out") err=$(cat "$scratch/err")
 is "a turn of many lines" [ "$status $out" = "1 $hello" ]
 is "it is too long" has "$err" "it isn't sent"
+printf 'aba' | "$stoker" tokenize -m "$scratch/plain.gguf" --json >"$scratch/out" 2>"$scratch/err"
+status=$? out=$(tr -d ' \n' <"$scratch/out") err=$(cat "$scratch/err")
+is "tokens that come again in JSON" has "$out" '{"id":97,"text":"a"},{"id":98,"text":"b"},{"id":97,"text":"a"}]'
 chat plain 'caf\xe9 \xff na\xc3\xafve\n/save '"$scratch"'/c.json\n'
 is "what isn't UTF-8" grep -qF $'"caf\xef\xbf\xbd \xef\xbf\xbd na\xc3\xafve"' "$scratch/c.json"
 chat plain '/juggle now\nhi\n'
