@@ -77,7 +77,7 @@ static void test_read_and_write(void)
 	text[100] = 0;
 	CU_ASSERT_EQUAL(write_text(path, text), 0);
 	CU_ASSERT(reads_as(path, text));
-	CU_ASSERT_EQUAL(stoker_cache_write(path, "x", 101, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_cache_write(path, text, sizeof(text), NULL), 0);
 	CU_ASSERT(reads_as(path, NULL)); /* too large */
 	CU_ASSERT_EQUAL(stoker_cache_write(path, "", 0, NULL), 0);
 	CU_ASSERT(reads_as(path, NULL)); /* empty */
