@@ -17,13 +17,18 @@
 
 int failf(const char *fmt, ...)
 {
+	char *text = NULL;
 	va_list args;
 
-	fputs("stoker: ", stderr);
 	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
+	if (vasprintf(&text, fmt, args) < 0)
+		text = NULL;
 	va_end(args);
+	fputs("stoker: ", stderr);
+	if (text) /* with names of files in it, which may be anything */
+		show_text(stderr, text, strlen(text));
 	fputc('\n', stderr);
+	free(text);
 	return EXIT_FAILED;
 }
 

@@ -447,6 +447,10 @@ expect >
 send \x04
 end 0
 END
+typed "likewise in a file's name" "$stoker" template --template $'a\e]0;x\a\xe2\x80\xae' <<'END'
+expect a^[]0;x^G<U+202E>
+end 1
+END
 typed "likewise in a text that goes on" "$stoker" run "$scratch/control.gguf" -p $'a\e[2J\n' --temp 0 -t 1 <<'END'
 expect a^[[2J
 expect ^[]0;x^G<U+202E>evil
