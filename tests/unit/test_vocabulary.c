@@ -483,7 +483,7 @@ static void test_pretokenizer(void)
 static void test_string_map(void)
 {
 	struct string_map map;
-	char text[600];
+	char text[700];
 	unsigned wrong = 0;
 
 	for (size_t i = 0; i < sizeof(text); i++)
