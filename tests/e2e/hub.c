@@ -121,6 +121,18 @@ static char *row(const char *path, uint64_t bytes, const char *oid)
 	return out;
 }
 
+/* Both are of the heap. */
+static void append(char **all, char *one)
+{
+	char *more;
+
+	if (asprintf(&more, "%s,%s", *all, one) < 0)
+		abort();
+	free(*all);
+	free(one);
+	*all = more;
+}
+
 static enum MHD_Result list(struct MHD_Connection *c, const char *how)
 {
 	const char *cursor = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "cursor");
@@ -155,6 +167,11 @@ static enum MHD_Result list(struct MHD_Connection *c, const char *how)
 		names[0] = "a/\\u001b[31m\\nmodel.gguf";
 	if (!strcmp(how, "folder"))
 		names[0] = "a folder/model-Q4_K.gguf";
+	if (!strcmp(how, "mixed")) { /* parts of different models */
+		names[0] = "model-00001-of-00002.gguf";
+		names[1] = "model-00002-of-00002.gguf";
+		count = 2;
+	}
 	if (!strcmp(how, "split")) {
 		names[0] = "model-00002-of-00002.gguf";
 		names[1] = "mmproj-F16.gguf";
@@ -163,15 +180,10 @@ static enum MHD_Result list(struct MHD_Connection *c, const char *how)
 	}
 	if (!strcmp(how, "many")) {
 		for (int i = 0; i < 4; i++) {
-			char name[64], *r, *more;
+			char name[64];
 
 			sprintf(name, "model-%s.gguf", quants[i]);
-			r = row(name, contents[0].bytes << i, contents[0].sha256);
-			if (asprintf(&more, "%s,%s", all, r) < 0)
-				abort();
-			free(all);
-			free(r);
-			all = more;
+			append(&all, row(name, contents[0].bytes << i, contents[0].sha256));
 		}
 		count = 0;
 	}
@@ -187,15 +199,11 @@ static enum MHD_Result list(struct MHD_Connection *c, const char *how)
 		count = 0;
 	}
 	for (int i = 0; i < count; i++) {
-		const struct content *m = content_of(names[i]);
-		char *r = row(names[i], m->bytes + (uint64_t)more_bytes, wrong ? wrong : m->sha256);
-		char *more;
+		const struct content *m =
+			&contents[strcmp(how, "mixed") ? content_of(names[i]) - contents : 2];
 
-		if (asprintf(&more, "%s,%s", all, r) < 0)
-			abort();
-		free(all);
-		free(r);
-		all = more;
+		append(&all,
+		       row(names[i], m->bytes + (uint64_t)more_bytes, wrong ? wrong : m->sha256));
 	}
 	const enum MHD_Result result = text(c, 200, *link ? "Link" : NULL, link, "%s]", all);
 
@@ -206,6 +214,7 @@ static enum MHD_Result list(struct MHD_Connection *c, const char *how)
 static enum MHD_Result redirect(struct MHD_Connection *c, const char *how, const char *file)
 {
 	struct MHD_Response *r = MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);
+	const struct content *m = strcmp(how, "mixed") ? content_of(file) : contents + 2;
 	char to[512], bytes[32], tag[80];
 	enum MHD_Result result;
 
@@ -223,8 +232,8 @@ static enum MHD_Result redirect(struct MHD_Connection *c, const char *how, const
 	if (!strcmp(how, "loop"))
 		snprintf(to, sizeof(to), "/test/loop/resolve/main/%s", file);
 	MHD_add_response_header(r, "Location", to);
-	snprintf(bytes, sizeof(bytes), "%zu", content_of(file)->bytes);
-	snprintf(tag, sizeof(tag), "\"%s\"", content_of(file)->sha256);
+	snprintf(bytes, sizeof(bytes), "%zu", m->bytes);
+	snprintf(tag, sizeof(tag), "\"%s\"", m->sha256);
 	if (strcmp(how, "shorter") != 0 && strcmp(how, "longer") != 0 &&
 	    strcmp(how, "wronghash") != 0) {
 		MHD_add_response_header(r, "X-Linked-Size", bytes);
@@ -330,7 +339,7 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *c, const cha
 	if (hub && sscanf(url, "/test/%63[^/]/resolve/main/%255[^?]", how, file) == 2)
 		return redirect(c, how, file);
 	if (sscanf(url, "/cdn/%63[^/]/%255[^?]", how, file) == 2)
-		return serve(c, how, content_of(file));
+		return serve(c, how, strcmp(how, "mixed") ? content_of(file) : contents + 2);
 	return text(c, 404, NULL, NULL, "nothing here");
 }
 

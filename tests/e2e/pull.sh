@@ -183,6 +183,8 @@ expect 0 "model: 33.7 KiB" "pull: a part that is gone" pull hf:test/split
 check "pull: only that part is fetched" [ "$(grep -ac ^cdn "$scratch/log")" = $((lines + 1)) ]
 expect 0 "" "rm -y: a split model" "$stoker" rm -y model
 check "rm: all of it" [ "$(left)" = 0 ]
+expect 1 "what the hub has is no model" "pull: parts of no model" pull hf:test/mixed
+rm -rf "$store"
 expect 0 "model-Q2_K: chosen of 4" "pull: what fits" pull hf:test/many --memory 14M
 check "pull: what fits: right" whole "$store/hf/test/many/model-Q2_K.gguf"
 rm -rf "$store"

@@ -223,6 +223,17 @@ static void say_choice(const char *stem, const char *why)
 	fprintf(stderr, ": %s\n", why);
 }
 
+/* The parts of a split model were right one by one; whether they're a model shows together. */
+static int check_parts(const char *path, struct stoker_error *err)
+{
+	struct stoker_gguf *gguf = NULL;
+	struct stoker_error why;
+	const int ret = stoker_gguf_open(path, &gguf, &why);
+
+	stoker_gguf_close(&gguf);
+	return ret ? store_error(err, ret, "what the hub has is no model: %.400s", why.message) : 0;
+}
+
 static int pull_hub(struct pull *p, const struct hub_name *name, struct stoker_error *err)
 {
 	const uint64_t memory = *name->quant ? 0
@@ -246,6 +257,8 @@ static int pull_hub(struct pull *p, const struct hub_name *name, struct stoker_e
 			ret = fetch_model(p, name, &list, model, err);
 			path = hub_path(name, &list.files[model->first]);
 		}
+		if (!ret && path && model->count > 1)
+			ret = check_parts(path, err);
 	}
 	progress_end(&p->line);
 	if (!ret && model->count == 1)
