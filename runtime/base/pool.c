@@ -3,7 +3,8 @@
  * The thread pool.  A run waits only for workers that came: each has a gate, which the caller opens
  * when there is work and closes when nothing is left.  A worker that the scheduler has put aside
  * before it came is not missed; one that is put aside in the middle of a stretch is waited for, and
- * when that costs more than it has been of use it's left alone for a while.
+ * when that costs more than it has been of use it's left alone for a while.  Whether runs are
+ * shared at all beside other programs is decided in sharing.c.
  */
 #include "base/pool.h"
 
@@ -16,6 +17,7 @@
 
 #include "base/cpus.h"
 #include "base/process.h"
+#include "base/sharing.h"
 #include "base/thread.h"
 
 enum {
@@ -32,7 +34,7 @@ enum {
 	SHORT_NS = 30000,
 	PERIOD_NS = 50000000,
 	TRYING_NS = 500000, /* of each period */
-	KINDS = 64,
+	KINDS = 256,
 };
 
 /* What a gate says; the worker sleeps on it, or the caller that waits for the worker. */
@@ -84,6 +86,7 @@ struct stoker_pool {
 	struct worker *workers; /* [threads], of which the first is unused */
 	pthread_mutex_t turn;
 	struct kind kinds[KINDS];
+	struct sharing sharing;
 	_Atomic uintptr_t caller;    /* the thread whose turn it is */
 	struct process_mark process; /* one that was forked off has no workers */
 };
@@ -267,7 +270,7 @@ static struct kind *kind_of(struct stoker_pool *p, size_t work, size_t count)
 
 	work = work >> bits << bits;
 
-	struct kind *k = &p->kinds[(work * 31 + count) * 0x9e3779b97f4a7c15u >> 58];
+	struct kind *k = &p->kinds[(work * 31 + count) * 0x9e3779b97f4a7c15u >> 56];
 
 	if (k->work != work || k->count != count)
 		*k = (struct kind){ .work = work, .count = count };
@@ -347,7 +350,8 @@ static bool came(_Atomic uint32_t *gate)
 }
 
 /* Nothing is left: whoever hasn't come isn't waited for.  Returns the time. */
-static uint64_t close_gates(struct stoker_pool *p, unsigned asked, uint64_t began)
+static uint64_t close_gates(struct stoker_pool *p, unsigned asked, uint64_t began,
+			    uint64_t *put_aside)
 {
 	uint64_t now = stoker_now_ns();
 	const int64_t share = (int64_t)(now - began);
@@ -374,6 +378,7 @@ static uint64_t close_gates(struct stoker_pool *p, unsigned asked, uint64_t bega
 			shared += waited;
 			waited = 0;
 		}
+		*put_aside += (uint64_t)waited;
 		account(w, -shared / (int64_t)asked - waited, now);
 	}
 	return now;
@@ -419,20 +424,22 @@ static void run_in_turn(struct stoker_pool *p, const struct job *job, size_t wor
 {
 	struct kind *kind = kind_of(p, work, job->count);
 	const uint64_t began = stoker_now_ns();
-	const unsigned asked = is_better_alone(kind, began) ? 0 : ask(p, began);
-	bool woken;
+	const bool alone = sharing_is_off(&p->sharing, began) || is_better_alone(kind, began);
+	const unsigned asked = alone ? 0 : ask(p, began);
+	uint64_t now, put_aside = 0;
+	bool woken = false;
 
 	if (asked) {
 		woken = open_gates(p, job, asked + 1);
 		do_share(p, 0);
-		const uint64_t now = close_gates(p, asked, began);
-
-		if (!woken)
-			learn(kind, true, now - began);
+		now = close_gates(p, asked, began, &put_aside);
 	} else {
 		job->fn(job->context, 0, 0, job->count);
-		learn(kind, false, stoker_now_ns() - began);
+		now = stoker_now_ns();
 	}
+	if (!woken)
+		learn(kind, asked, now - began);
+	sharing_learn(&p->sharing, now, now - began, put_aside, kind->ns[false]);
 }
 
 void stoker_pool_run(struct stoker_pool *p, size_t count, size_t chunk, size_t work,

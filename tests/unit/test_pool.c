@@ -8,6 +8,7 @@
 
 #include "base/cpus.h"
 #include "base/pool.h"
+#include "base/sharing.h"
 #include "unit.h"
 
 struct counting {
@@ -297,6 +298,42 @@ static void test_forked(void)
 	stoker_pool_destroy(&pool);
 }
 
+enum { RUN_ALONE_NS = 100000 };
+
+/* @runs runs on a clock of its own; returns how many of them were done alone. */
+static unsigned runs_alone(struct sharing *s, uint64_t *now, unsigned runs, uint64_t shared_ns,
+			   uint64_t waited_ns)
+{
+	unsigned alone = 0;
+
+	for (unsigned i = 0; i < runs; i++) {
+		const bool off = sharing_is_off(s, *now);
+		const uint64_t took = off ? RUN_ALONE_NS : shared_ns;
+
+		alone += off;
+		*now += took;
+		sharing_learn(s, *now, took, off ? 0 : waited_ns, RUN_ALONE_NS);
+	}
+	return alone;
+}
+
+/* What has been found slower is left off, and tried again for when it isn't any more. */
+static void test_sharing_while_others_compute(void)
+{
+	struct sharing s = { .state = SHARING };
+	uint64_t now = 1;
+
+	/* nobody else, then somebody who costs less than the threads bring */
+	CU_ASSERT(runs_alone(&s, &now, 20000, 60000, 0) < 2000);
+	CU_ASSERT(runs_alone(&s, &now, 20000, 80000, 20000) < 2000);
+	/* more than they bring */
+	runs_alone(&s, &now, 10000, 150000, 70000);
+	CU_ASSERT(runs_alone(&s, &now, 50000, 150000, 70000) > 48000);
+	/* the other program has ended: within a second or two */
+	runs_alone(&s, &now, 20000, 60000, 0);
+	CU_ASSERT(runs_alone(&s, &now, 20000, 60000, 0) < 2000);
+}
+
 void suite_pool(void)
 {
 	TEST(test_every_item_once);
@@ -309,4 +346,5 @@ void suite_pool(void)
 	TEST(test_many_pools);
 	TEST(test_pools_side_by_side);
 	TEST(test_forked);
+	TEST(test_sharing_while_others_compute);
 }

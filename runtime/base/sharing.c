@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+/* Whether a pool's runs are worth sharing while other programs use the CPUs, too. */
+#include "base/sharing.h"
+
+#include <sys/resource.h>
+
+enum {
+	WINDOW_NS = 20000000,	    /* of runs: several time slices of the scheduler */
+	ALONE_WINDOW_NS = 12000000, /* enough for each kind of run of a token */
+	DOUBT_AGAIN_NS = 500000000, /* after sharing has been found better */
+	ASIDE_MIN_NS = 60000000,
+	ASIDE_MAX_NS = 1000000000,
+	SWITCHES = 2, /* in a window: fewer are the kernel's own threads */
+};
+
+static long involuntary_switches(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_THREAD, &usage) ? 0 : usage.ru_nivcsw;
+}
+
+static void enter(struct sharing *s, int state)
+{
+	s->state = state;
+	s->spent = s->waited = s->took = s->else_took = 0;
+}
+
+bool sharing_is_off(struct sharing *s, uint64_t now)
+{
+	if (s->state == ALONE && now >= s->until)
+		enter(s, TRYING_SHARED);
+	return s->state == ALONE || s->state == TRYING_ALONE;
+}
+
+static void judge(struct sharing *s, uint64_t now)
+{
+	if (s->took > s->else_took - s->else_took / 32) {
+		s->aside = MIN(MAX(2 * s->aside, (uint64_t)ASIDE_MIN_NS), (uint64_t)ASIDE_MAX_NS);
+		s->until = now + s->aside;
+		enter(s, ALONE);
+		return;
+	}
+	s->aside /= 4;
+	s->until = now + DOUBT_AGAIN_NS;
+	enter(s, SHARING);
+}
+
+void sharing_learn(struct sharing *s, uint64_t now, uint64_t took, uint64_t waited,
+		   uint64_t alone_ns)
+{
+	if (!s->spent)
+		s->switches = involuntary_switches();
+	s->spent += took;
+	s->waited += waited;
+	if (alone_ns) {
+		s->took += took;
+		s->else_took += alone_ns;
+	}
+	if (s->state == ALONE ||
+	    s->spent < (s->state == TRYING_ALONE ? ALONE_WINDOW_NS : WINDOW_NS))
+		return;
+	if (s->state == TRYING_ALONE) {
+		enter(s, TRYING_SHARED);
+	} else if (s->state == TRYING_SHARED) {
+		judge(s, now);
+	} else {
+		const bool doubtful = s->waited > s->spent / 8 ||
+				      involuntary_switches() - s->switches >= SWITCHES;
+
+		enter(s, doubtful && now >= s->until ? TRYING_ALONE : SHARING);
+	}
+}
