@@ -192,6 +192,8 @@ static void expect_limit(const char *template)
 	stoker_prompt_free(&p);
 }
 
+enum { FIRST_OF_LONG_TEXTS = 16 };
+
 static void test_limits(void)
 {
 	static const char *const templates[] = {
@@ -260,7 +262,10 @@ static void test_limits(void)
 		"{% endfor %}{{ {ns.t: 1} }}",
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(templates); i++)
+	/* sanitizers look at a whole text for each step in it: of the long ones they see none */
+	const size_t count = SANITIZED ? FIRST_OF_LONG_TEXTS : ARRAY_SIZE(templates);
+
+	for (size_t i = 0; i < count; i++)
 		expect_limit(templates[i]);
 }
 
