@@ -8,8 +8,9 @@ enum {
 	WINDOW_NS = 20000000,	    /* of runs: several time slices of the scheduler */
 	ALONE_WINDOW_NS = 12000000, /* enough for each kind of run of a token */
 	DOUBT_AGAIN_NS = 500000000, /* after sharing has been found better */
-	ASIDE_MIN_NS = 60000000,
+	ASIDE_MIN_NS = 250000000,
 	ASIDE_MAX_NS = 1000000000,
+	WINS = 2,     /* one window may have been lucky */
 	SWITCHES = 2, /* in a window: fewer are the kernel's own threads */
 };
 
@@ -35,12 +36,18 @@ bool sharing_is_off(struct sharing *s, uint64_t now)
 
 static void judge(struct sharing *s, uint64_t now)
 {
-	if (s->took > s->else_took - s->else_took / 32) {
+	if (s->took > s->else_took - s->else_took / 16) {
 		s->aside = MIN(MAX(2 * s->aside, (uint64_t)ASIDE_MIN_NS), (uint64_t)ASIDE_MAX_NS);
 		s->until = now + s->aside;
+		s->wins = 0;
 		enter(s, ALONE);
 		return;
 	}
+	if (++s->wins < WINS) {
+		enter(s, TRYING_SHARED);
+		return;
+	}
+	s->wins = 0;
 	s->aside /= 4;
 	s->until = now + DOUBT_AGAIN_NS;
 	enter(s, SHARING);

@@ -17,6 +17,7 @@ struct sharing {
 	uint64_t took, else_took; /* runs of which it's known how long they take alone, and that */
 	uint64_t until;		  /* when ALONE ends, or before which SHARING isn't doubted again */
 	uint64_t aside;		  /* for how long to stay ALONE */
+	unsigned wins;		  /* of sharing, one after the other */
 	long switches;		  /* of the calling thread, against its will, at its first run */
 };
 
