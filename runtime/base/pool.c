@@ -21,7 +21,8 @@
 #include "base/thread.h"
 
 enum {
-	SPIN_NS = 50000, /* before a thread sleeps: longer than the gap between two ops */
+	SPIN_NS = 50000, /* before the caller sleeps */
+	GAP_NS = 200000, /* before a worker does: longer than the gap between two ops */
 	PAUSES = 16,	 /* between two looks at the clock, 0.4 to 1 us */
 	/* How a worker's use is accounted for; a time slice of the scheduler is 1 to 8 ms. */
 	CREDIT_NS = 10000000,
@@ -190,7 +191,7 @@ static void wait_at_gate(_Atomic uint32_t *gate)
 				return;
 			relax();
 		}
-	while (stoker_now_ns() - began < SPIN_NS);
+	while (stoker_now_ns() - began < GAP_NS);
 	if (!atomic_compare_exchange_strong(gate, &closed, ASLEEP))
 		return;
 	while (atomic_load_explicit(gate, memory_order_relaxed) == ASLEEP)
