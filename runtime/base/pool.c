@@ -440,7 +440,7 @@ static void run_in_turn(struct stoker_pool *p, const struct job *job, size_t wor
 	}
 	if (!woken)
 		learn(kind, asked, now - began);
-	sharing_learn(&p->sharing, now, now - began, put_aside, kind->ns[false]);
+	sharing_learn(&p->sharing, now, now - began, put_aside, asked ? kind->ns[false] : 0);
 }
 
 void stoker_pool_run(struct stoker_pool *p, size_t count, size_t chunk, size_t work,

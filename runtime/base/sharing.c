@@ -8,8 +8,9 @@ enum {
 	WINDOW_NS = 20000000,	    /* of runs: several time slices of the scheduler */
 	ALONE_WINDOW_NS = 12000000, /* enough for each kind of run of a token */
 	DOUBT_AGAIN_NS = 500000000, /* after sharing has been found better */
-	ASIDE_MIN_NS = 250000000,
+	ASIDE_MIN_NS = 30000000,
 	ASIDE_MAX_NS = 1000000000,
+	DOUBTS = 2,   /* windows in a row: who has just begun is put aside, too */
 	WINS = 2,     /* one window may have been lucky */
 	SWITCHES = 2, /* in a window: fewer are the kernel's own threads */
 };
@@ -36,6 +37,10 @@ bool sharing_is_off(struct sharing *s, uint64_t now)
 
 static void judge(struct sharing *s, uint64_t now)
 {
+	if (!s->took) { /* nothing was shared of which it's known */
+		enter(s, SHARING);
+		return;
+	}
 	if (s->took > s->else_took - s->else_took / 16) {
 		s->aside = MIN(MAX(2 * s->aside, (uint64_t)ASIDE_MIN_NS), (uint64_t)ASIDE_MAX_NS);
 		s->until = now + s->aside;
@@ -75,6 +80,9 @@ void sharing_learn(struct sharing *s, uint64_t now, uint64_t took, uint64_t wait
 		const bool doubtful = s->waited > s->spent / 8 ||
 				      involuntary_switches() - s->switches >= SWITCHES;
 
-		enter(s, doubtful && now >= s->until ? TRYING_ALONE : SHARING);
+		s->doubts = doubtful && now >= s->until ? s->doubts + 1 : 0;
+		enter(s, s->doubts < DOUBTS ? SHARING : TRYING_ALONE);
+		if (s->state == TRYING_ALONE)
+			s->doubts = 0;
 	}
 }

@@ -17,6 +17,7 @@ struct sharing {
 	uint64_t took, else_took; /* runs of which it's known how long they take alone, and that */
 	uint64_t until;		  /* when ALONE ends, or before which SHARING isn't doubted again */
 	uint64_t aside;		  /* for how long to stay ALONE */
+	unsigned doubts;	  /* windows in a row that were suspicious */
 	unsigned wins;		  /* of sharing, one after the other */
 	long switches;		  /* of the calling thread, against its will, at its first run */
 };
@@ -25,8 +26,8 @@ struct sharing {
 bool sharing_is_off(struct sharing *s, uint64_t now);
 
 /*
- * What a run took, @waited of it for a thread that was put aside.  @alone_ns: what such runs take
- * alone, 0 when it isn't known.
+ * What a run took, @waited of it for a thread that was put aside.  @alone_ns: of a run that was
+ * shared, what such runs take alone, 0 when it isn't known.
  */
 void sharing_learn(struct sharing *s, uint64_t now, uint64_t took, uint64_t waited,
 		   uint64_t alone_ns);

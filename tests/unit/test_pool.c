@@ -312,7 +312,7 @@ static unsigned runs_alone(struct sharing *s, uint64_t *now, unsigned runs, uint
 
 		alone += off;
 		*now += took;
-		sharing_learn(s, *now, took, off ? 0 : waited_ns, RUN_ALONE_NS);
+		sharing_learn(s, *now, took, off ? 0 : waited_ns, off ? 0 : RUN_ALONE_NS);
 	}
 	return alone;
 }
