@@ -383,7 +383,7 @@ static enum answer_result keep(struct conversation *c, struct writer *w, int ret
 {
 	const struct text *a = &w->parts[PART_ANSWER], *t = &w->parts[PART_REASONING];
 
-	if (ferror(stdout)) {
+	if (ferror(stdout) && !signals_terminated()) {
 		failf("can't write to standard output: %s", strerror(errno));
 		return ANSWER_FAILED;
 	}

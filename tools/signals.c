@@ -39,9 +39,14 @@ static void on_signal(int number)
 	errno = saved;
 }
 
+/* What is being written goes on: stdio would take an interrupted write() for a lost one.  But SIGTERM
+ * ends the program even where nobody reads what it writes. */
 static void handle(int number, void (*handler)(int))
 {
-	struct sigaction action = { .sa_handler = handler };
+	struct sigaction action = {
+		.sa_handler = handler,
+		.sa_flags = number == SIGTERM ? 0 : SA_RESTART,
+	};
 
 	sigemptyset(&action.sa_mask);
 	sigaction(number, &action, NULL);

@@ -481,6 +481,16 @@ expect >
 send \x04
 end 0
 END
+typed "windows that change and change while something is written" "${talk[@]}" -m "$scratch/plain.gguf" < <(
+	echo "expect > "
+	for turn in 1 2 3 4 5; do
+		for columns in {40..79}; do
+			printf 'send x\nsize 30 %d\n' "$columns"
+		done
+		printf 'send \\n\nexpect Hello, world.\nexpect > \n'
+	done
+	printf 'send \\x04\nend 0\n'
+)
 for locale in C C.UTF-8 POSIX de_DE.UTF-8 tr_TR.UTF-8 xx_YY; do
 	typed "typed in the locale $locale" env LC_ALL=$locale "${talk[@]}" -m "$scratch/plain.gguf" <<'END'
 expect > 
