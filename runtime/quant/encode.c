@@ -3,6 +3,7 @@
  * Quantizers.  Symmetric and affine formats share two searches, both of which try a range of scales
  * around the obvious one, solve the weighted least squares for each and keep the best.
  */
+#include "quant/encode.h"
 #include "quant/kquant.h"
 
 #include <math.h>
@@ -303,4 +304,25 @@ void encode_mxfp4(const float *x, uint8_t *block)
 			best |= 8;
 		block[1 + i % 16] |= (uint8_t)(best << (4 * (i / 16)));
 	}
+}
+
+int quant_encode_rows(const struct stoker_format *format, const float *values,
+		      const float *importance, size_t rows, size_t columns, void *out)
+{
+	uint8_t *block = out;
+
+	if (!format->encode)
+		return -ENOTSUP;
+	if (columns % format->block_values)
+		return -EINVAL;
+	for (size_t i = 0; i < rows * columns; i++)
+		if (!isfinite(values[i]))
+			return -ERANGE;
+	for (size_t i = 0; importance && i < columns; i++)
+		if (!(importance[i] >= 0) || !isfinite(importance[i]))
+			return -EDOM;
+	for (size_t n = 0; n < rows * columns;
+	     n += format->block_values, block += format->block_bytes)
+		format->encode(values + n, block);
+	return 0;
 }

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* The registry of tensor formats and the decoding that all of them share. */
-#include "quant/format.h"
-
+#include "quant/encode.h"
 #include "quant/iq_grids.h"
 
-#include <math.h>
 #include <strings.h>
 
 enum { DECODE_CHUNK = 256 }; /* the largest block */
@@ -110,18 +108,15 @@ void stoker_format_decode(const struct stoker_format *format, const void *src, f
 int stoker_format_encode(const struct stoker_format *format, const float *src, void *dst,
 			 size_t values)
 {
-	uint8_t *block = dst;
+	const int ret = stoker_format_encode_rows(format, src, NULL, 1, values, dst);
 
-	if (!format || ((!src || !dst) && values))
+	return ret == -ERANGE ? -EINVAL : ret;
+}
+
+int stoker_format_encode_rows(const struct stoker_format *format, const float *values,
+			      const float *importance, size_t rows, size_t columns, void *dst)
+{
+	if (!format || ((!values || !dst) && rows && columns))
 		return -EINVAL;
-	if (!format->encode)
-		return -ENOTSUP;
-	if (values % format->block_values)
-		return -EINVAL;
-	for (size_t i = 0; i < values; i++)
-		if (!isfinite(src[i]))
-			return -EINVAL;
-	for (size_t n = 0; n < values; n += format->block_values, block += format->block_bytes)
-		format->encode(src + n, block);
-	return 0;
+	return quant_encode_rows(format, values, importance, rows, columns, dst);
 }

@@ -168,6 +168,48 @@ static void test_quantizer_edges(void)
 	}
 }
 
+/* Rows are what they'd be alone; what can't be encoded is refused, each with its own error. */
+static void test_encode_rows(void)
+{
+	static float x[4 * 512], importance[512];
+	static uint8_t rows[4 * 512 * 4], row[512 * 4];
+
+	random_seed(7);
+	for (size_t i = 0; i < ARRAY_SIZE(x); i++)
+		x[i] = random_float();
+	for (size_t i = 0; i < ARRAY_SIZE(importance); i++)
+		importance[i] = (float)(1 + i % 7);
+	for (const struct stoker_format *f = NULL; (f = stoker_format_next(f));) {
+		const size_t bytes = stoker_format_bytes(f, 512);
+
+		if (!stoker_format_can_encode(f))
+			continue;
+		for (int weighted = 0; weighted < 2; weighted++) {
+			const float *w = weighted ? importance : NULL;
+
+			CU_ASSERT_EQUAL(stoker_format_encode_rows(f, x, w, 4, 512, rows), 0);
+			for (size_t r = 0; r < 4; r++) {
+				CU_ASSERT_EQUAL(stoker_format_encode_rows(f, x + 512 * r, w, 1, 512,
+									  row),
+						0);
+				CU_ASSERT_EQUAL(memcmp(row, rows + bytes * r, bytes), 0);
+			}
+		}
+		CU_ASSERT_EQUAL(stoker_format_encode_rows(f, x, NULL, 0, 512, rows), 0);
+		importance[511] = -1;
+		CU_ASSERT_EQUAL(stoker_format_encode_rows(f, x, importance, 4, 512, rows), -EDOM);
+		importance[511] = NAN;
+		CU_ASSERT_EQUAL(stoker_format_encode_rows(f, x, importance, 4, 512, rows), -EDOM);
+		importance[511] = 1;
+		x[2047] = NAN;
+		CU_ASSERT_EQUAL(stoker_format_encode_rows(f, x, NULL, 4, 512, rows), -ERANGE);
+		x[2047] = 0;
+		if (f->block_values > 1)
+			CU_ASSERT_EQUAL(stoker_format_encode_rows(f, x, NULL, 4, 511, rows),
+					-EINVAL);
+	}
+}
+
 static void test_reference_blocks(void)
 {
 	const char *folder = vectors_folder("formats");
@@ -212,5 +254,6 @@ void suite_formats(void)
 	TEST(test_few_values_stay);
 	TEST(test_quantizers);
 	TEST(test_quantizer_edges);
+	TEST(test_encode_rows);
 	TEST(test_reference_blocks);
 }

@@ -366,6 +366,10 @@ static void test_formats(void)
 	REFUSED(stoker_format_encode(f, NULL, &value, 1));
 	REFUSED(stoker_format_encode(f, &value, NULL, 1));
 	CU_ASSERT_EQUAL(stoker_format_encode(f, NULL, NULL, 0), 0);
+	REFUSED(stoker_format_encode_rows(NULL, &value, NULL, 1, 1, &value));
+	REFUSED(stoker_format_encode_rows(f, NULL, NULL, 1, 1, &value));
+	REFUSED(stoker_format_encode_rows(f, &value, NULL, 1, 1, NULL));
+	CU_ASSERT_EQUAL(stoker_format_encode_rows(f, NULL, NULL, 0, 1, NULL), 0);
 	CU_ASSERT_PTR_NOT_NULL(stoker_format_next(NULL));
 }
 

@@ -92,6 +92,25 @@ STOKER_API void stoker_format_decode(const struct stoker_format *format, const v
 STOKER_API int stoker_format_encode(const struct stoker_format *format, const float *src, void *dst,
 				    size_t values);
 
+/**
+ * stoker_format_encode_rows() - quantize the rows of a matrix
+ * @format: a format for which stoker_format_can_encode() holds
+ * @values: @rows times @columns floats, all finite
+ * @importance: a weight for each column, none negative, that says how much its error counts: the
+ *	mean square of the activations that the column is multiplied by, for instance; NULL when all
+ *	count alike
+ * @rows: rows
+ * @columns: a multiple of the block's values
+ * @dst: receives the blocks, row after row
+ *
+ * Return: 0, -ENOTSUP when the format can't be written, -EINVAL when @columns is no multiple of the
+ * block, -ERANGE when a value isn't finite, -EDOM when a weight is negative or isn't finite,
+ * -ENOMEM.
+ */
+STOKER_API int stoker_format_encode_rows(const struct stoker_format *format, const float *values,
+					 const float *importance, size_t rows, size_t columns,
+					 void *dst);
+
 #ifdef __cplusplus
 }
 #endif
