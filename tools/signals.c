@@ -39,8 +39,8 @@ static void on_signal(int number)
 	errno = saved;
 }
 
-/* What is being written goes on: stdio would take an interrupted write() for a lost one.  But SIGTERM
- * ends the program even where nobody reads what it writes. */
+/* What is being written goes on: stdio would take an interrupted write() for a lost one.  But
+ * SIGTERM ends the program even where nobody reads what it writes. */
 static void handle(int number, void (*handler)(int))
 {
 	struct sigaction action = {
