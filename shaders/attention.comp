@@ -124,7 +124,7 @@ void make_codes(uint head, const vec2 value[VALUE_PAIRS])
 
 void attend(uint row, uint head)
 {
-	const uint end = Words(p.position).v[0] + row + 1;
+	const uint end = Places(p.places).v[row].position + 1;
 	const uint first = p.window != 0 && end > p.window ? end - p.window : 0;
 	const uint kv_head = head / (p.heads / p.kv_heads);
 	const uint64_t key_bytes = kv_row_bytes(p.kv_heads * KEY_SIZE);

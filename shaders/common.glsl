@@ -19,6 +19,7 @@ layout(constant_id = 1) const uint SUBGROUP_MIN = 4;
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer Floats { float v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer Words { uint v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer Vectors { vec4 v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 8) readonly buffer Places { row_place v[]; };
 
 #define PUSH(type) layout(push_constant) uniform Push { type p; }
 

@@ -20,10 +20,12 @@ void main()
 		const uint head = i / p.size, column = i % p.size;
 		const uint key_head = p.grouped != 0 ? head / (p.value_heads / p.key_heads)
 						     : head % p.key_heads;
-		Floats state = Floats(floats(p.state, uint64_t(head) * p.size * p.size + column));
 		const float a = Floats(p.a).v[head], dt = Floats(p.dt).v[head];
 
 		for (uint row = 0; row < p.rows; row++) {
+			const uint64_t slot = p.state + Places(p.places).v[row].state * p.state_stride;
+			Floats state =
+				Floats(floats(slot, uint64_t(head) * p.size * p.size + column));
 			const uint64_t first = uint64_t(row) * p.qkv_stride;
 			Floats q = Floats(floats(p.q, first + key_head * p.size));
 			Floats k = Floats(floats(p.k, first + key_head * p.size));

@@ -12,13 +12,13 @@ layout(buffer_reference, std430, buffer_reference_align = 2) writeonly buffer Sh
 
 void main()
 {
-	const uint first = Words(p.position).v[0], chunk = KV_FORMAT == KV_Q8_0 ? 32 : 2;
+	const uint chunk = KV_FORMAT == KV_Q8_0 ? 32 : 2;
 	const uint chunks = (p.width + chunk - 1) / chunk;
 
 	for (uint i = thread_index(); i < p.rows * chunks; i += thread_total()) {
 		const uint row = i / chunks, c = i % chunks * chunk;
 		Floats src = Floats(floats(p.src, uint64_t(row) * p.stride + c));
-		const uint64_t dst = p.cache + uint64_t(first + row) * kv_row_bytes(p.width);
+		const uint64_t dst = p.cache + uint64_t(Places(p.places).v[row].position) * kv_row_bytes(p.width);
 
 		if (KV_FORMAT == KV_F32) {
 			Floats to = Floats(floats(dst, c));

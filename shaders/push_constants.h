@@ -119,24 +119,24 @@ struct push_norm {
 };
 
 struct push_qkv {
-	address q, k, v, q_norm, k_norm, keys, values, frequency, position;
+	address q, k, v, q_norm, k_norm, keys, values, frequency, places;
 	uint rows, heads, kv_heads, key_size, value_size, pairs, interleaved, has_norm;
 	float eps, magnitude;
 };
 
 struct push_rope {
-	address x, frequency, position;
+	address x, frequency, places;
 	uint rows, heads, head_stride, stride, pairs, interleaved;
 	float magnitude;
 };
 
 struct push_kv_store {
-	address cache, src, position;
+	address cache, src, places;
 	uint rows, width, stride;
 };
 
 struct push_attention {
-	address dst, q, keys, values, sinks, position, codes;
+	address dst, q, keys, values, sinks, places, codes;
 	uint rows, heads, kv_heads, window, q_stride, q_head_stride, dst_stride, shared_value,
 		has_sinks;
 	float scale, softcap;
@@ -166,12 +166,12 @@ struct push_scale {
 };
 
 struct push_conv {
-	address dst, src, weight, state;
+	address dst, src, weight, state, places, state_stride;
 	uint rows, channels, taps, dst_stride, src_stride, silu;
 };
 
 struct push_delta_net {
-	address dst, q, k, v, alpha, beta, dt, a, state;
+	address dst, q, k, v, alpha, beta, dt, a, state, places, state_stride;
 	uint rows, key_heads, value_heads, size, qkv_stride, dst_stride, grouped;
 };
 

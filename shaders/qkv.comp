@@ -36,11 +36,12 @@ float norm_of(Floats x)
 
 void main()
 {
-	const uint first = Words(p.position).v[0], heads = p.heads + 2 * p.kv_heads;
+	const uint heads = p.heads + 2 * p.kv_heads;
 
 	for (uint i = subgroup_index(); i < p.rows * heads; i += subgroup_total()) {
 		const uint row = i / heads, head = i % heads;
-		const uint64_t place = first + row;
+		const uint position = Places(p.places).v[row].position;
+		const uint64_t place = position;
 
 		if (head >= p.heads + p.kv_heads) {
 			const uint h = head - p.heads - p.kv_heads;
@@ -66,7 +67,7 @@ void main()
 			const uint a = !turns ? 2 * j : p.interleaved != 0 ? 2 * j : j;
 			const uint b = a + (turns ? apart : 1);
 			const vec2 turn =
-				turns ? p.magnitude * cos_sin(float(first + row) * Floats(p.frequency).v[j])
+				turns ? p.magnitude * cos_sin(float(position) * Floats(p.frequency).v[j])
 				      : vec2(1, 0);
 			const float u = x.v[a] * s * weight.v[p.has_norm * a];
 			const float w = b < p.key_size ? x.v[b] * s * weight.v[p.has_norm * b] : 0.0;

@@ -9,12 +9,11 @@ PUSH(push_rope);
 
 void main()
 {
-	const uint position = Words(p.position).v[0];
-
 	for (uint i = thread_index(); i < p.rows * p.pairs; i += thread_total()) {
 		const uint row = i / p.pairs, pair = i % p.pairs;
 		const vec2 turn =
-			p.magnitude * cos_sin(float(position + row) * Floats(p.frequency).v[pair]);
+			p.magnitude * cos_sin(float(Places(p.places).v[row].position) *
+					      Floats(p.frequency).v[pair]);
 		const uint apart = p.interleaved != 0 ? 1 : p.pairs;
 		const uint first = p.interleaved != 0 ? 2 * pair : pair;
 

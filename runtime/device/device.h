@@ -130,7 +130,7 @@ struct op_norm {
  */
 struct op_rope {
 	stoker_address x, frequency; /* float[pairs] */
-	stoker_address position;     /* uint32_t: of row 0 */
+	stoker_address places;	     /* struct row_place[rows] */
 	uint32_t rows, heads, head_stride, stride, pairs;
 	bool interleaved;
 	float magnitude;
@@ -138,9 +138,9 @@ struct op_rope {
 
 enum stoker_kv_format { STOKER_KV_F32, STOKER_KV_F16, STOKER_KV_Q8_0 };
 
-/* Rows of @width floats to cache rows position, position + 1, ... in the cache's format. */
+/* Rows of @width floats to the cache rows of their positions, in the cache's format. */
 struct op_kv_store {
-	stoker_address cache, src, position;
+	stoker_address cache, src, places;
 	enum stoker_kv_format format;
 	uint32_t rows, width, stride;
 };
@@ -152,7 +152,7 @@ struct op_kv_store {
  */
 struct op_qkv {
 	stoker_address q, k, v, q_norm, k_norm, keys, values;
-	stoker_address frequency, position;
+	stoker_address frequency, places;
 	enum stoker_kv_format format;
 	uint32_t rows, heads, kv_heads, key_size, value_size, pairs;
 	bool interleaved;
@@ -161,14 +161,14 @@ struct op_qkv {
 };
 
 /*
- * Softmax attention over cache rows 0 .. position + row.  Head h uses key-value head
+ * Softmax attention over cache rows 0 .. position of each row.  Head h uses key-value head
  * h / (heads / kv_heads).  Cache rows are kv_heads * key_size (value_size) values; with
  * @shared_value values are the first value_size of each key (multi-head latent attention).
  * @window > 0 sees that many last positions; @sinks adds one logit a head to the denominator;
  * @softcap > 0 caps scores by c * tanh(s / c).
  */
 struct op_attention {
-	stoker_address dst, dst_q8, q, keys, values, sinks, position;
+	stoker_address dst, dst_q8, q, keys, values, sinks, places;
 	enum stoker_kv_format format;
 	uint32_t rows, heads, kv_heads, key_size, value_size, window;
 	uint32_t q_stride, q_head_stride, dst_stride;
@@ -255,23 +255,26 @@ struct op_scale {
 };
 
 /*
- * Depthwise causal convolution: y_t = sum_j w[j] u_(t - taps + 1 + j).  @state holds the last
- * taps - 1 inputs of each channel and is updated.
+ * Depthwise causal convolution: y_t = sum_j w[j] u_(t - taps + 1 + j).  A state holds the last
+ * taps - 1 inputs of each channel and is updated; slot s has it at state + s * state_stride bytes.
  */
 struct op_conv {
 	stoker_address dst, src, weight, state; /* weight float[channels][taps] */
+	stoker_address places;
+	uint64_t state_stride;
 	uint32_t rows, channels, taps, dst_stride, src_stride;
 	bool silu;
 };
 
 /*
- * Gated delta rule, one state S of size x size a value head:
- *	S *= exp(softplus(alpha + dt) * a);  S += k (sigmoid(beta) (v - S^T k))^T;  o = S^T q /
- *sqrt(size) Value head h uses key head h % key_heads, or h / (value_heads / key_heads) with
- *@grouped.
+ * Gated delta rule, one state S of size x size a value head, in slots like those of op_conv:
+ *	S *= exp(softplus(alpha + dt) * a);  S += k (sigmoid(beta) (v - S^T k))^T;
+ *	o = S^T q / sqrt(size)
+ * Value head h uses key head h % key_heads, or h / (value_heads / key_heads) with @grouped.
  */
 struct op_delta_net {
-	stoker_address dst, q, k, v, alpha, beta, dt, a, state;
+	stoker_address dst, q, k, v, alpha, beta, dt, a, state, places;
+	uint64_t state_stride;
 	uint32_t rows, key_heads, value_heads, size;
 	uint32_t qkv_stride, dst_stride;
 	bool grouped;

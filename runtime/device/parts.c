@@ -61,7 +61,7 @@ static void turn_heads(struct stoker_device *d, const struct op_qkv *op, stoker_
 {
 	const struct op_rope rope = { .x = x,
 				      .frequency = op->frequency,
-				      .position = op->position,
+				      .places = op->places,
 				      .rows = op->rows,
 				      .heads = heads,
 				      .head_stride = op->key_size,
@@ -79,7 +79,7 @@ static void store_heads(struct stoker_device *d, const struct op_qkv *op, stoker
 {
 	const struct op_kv_store store = { .cache = cache,
 					   .src = src,
-					   .position = op->position,
+					   .places = op->places,
 					   .format = op->format,
 					   .rows = op->rows,
 					   .width = width,

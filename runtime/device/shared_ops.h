@@ -13,6 +13,15 @@ typedef uint64_t stoker_address; /* 0: none */
 #define stoker_address uint64_t
 #endif
 
+/*
+ * Where a row belongs.  An op's @places has one for each row, in device memory, so that a recording
+ * can be run again for others.  Rows of a sequence follow one another, in order of their positions.
+ */
+struct row_place {
+	uint32_t position; /* in its sequence, from 0 on */
+	uint32_t state;	   /* which slot has what recurrent layers know of the sequence */
+};
+
 /* dst[row][0..width) = src[row][0..width) */
 struct op_copy {
 	stoker_address dst, src;

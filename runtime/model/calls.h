@@ -151,7 +151,7 @@ static inline void rotate(const struct forward *f, const struct rope *rope, stok
 				    .head_stride = head_stride,
 				    .stride = stride,
 				    .pairs = rope->pairs,
-				    .position = f->position,
+				    .places = f->places,
 				    .interleaved = rope->interleaved,
 				    .magnitude = rope->magnitude };
 
@@ -166,7 +166,7 @@ static inline void store(const struct forward *f, stoker_address cache, stoker_a
 					.src = src,
 					.format = f->kv,
 					.rows = f->rows,
-					.position = f->position,
+					.places = f->places,
 					.width = width,
 					.stride = width };
 

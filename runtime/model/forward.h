@@ -28,7 +28,7 @@ struct forward {
 	const _Atomic uint32_t *cancel; /* its lowest bit; NULL: may not be cut short */
 	struct stoker_recording *step;	/* of one row with logits, once it has run */
 	/* device memory */
-	stoker_address position, /* uint32_t: of row 0 */
+	stoker_address places, /* struct row_place[rows] */
 		tokens, logits, x, h, a, scratch, router, weights, ids;
 	stoker_address h_q8; /* of q8_rows rows */
 	uint32_t ids_stride; /* ids of one layer: rows * used, layers this far apart */

@@ -56,7 +56,7 @@ uint64_t forward_layout(struct forward *f, uint32_t batch, stoker_address base)
 		stoker_address *part;
 		uint64_t count;
 	} parts[] = {
-		{ &f->position, 1 },
+		{ &f->places, rows * sizeof(struct row_place) / 4 },
 		{ &f->tokens, rows },
 		{ &f->x, rows * dim },
 		{ &f->h, rows * dim },

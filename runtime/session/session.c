@@ -20,8 +20,9 @@ struct stoker_session {
 	struct forward forward;
 	float *logits; /* host copy: logit_rows rows */
 	size_t logits_room, logit_rows;
-	uint32_t *tokens;   /* of the context, @position of them */
-	uint32_t last_rows; /* of the last batch */
+	uint32_t *tokens;	  /* of the context, @position of them */
+	struct row_place *places; /* of a batch's rows */
+	uint32_t last_rows;	  /* of the last batch */
 	bool recurrent;
 	void (*observe)(void *observer, struct stoker_session *session, uint32_t first,
 			uint32_t rows);
@@ -78,6 +79,7 @@ static void destroy(struct stoker_session *s)
 	free(s->cache);
 	free(s->logits);
 	free(s->tokens);
+	free(s->places);
 	free(s);
 	stoker_model_free(&m);
 }
@@ -154,8 +156,9 @@ int stoker_session_create(struct stoker_model *model, const struct stoker_sessio
 		goto err_free;
 	}
 	s->tokens = malloc(s->context * sizeof(*s->tokens));
+	s->places = calloc(s->batch, sizeof(*s->places));
 	ret = -ENOMEM;
-	if (!s->tokens)
+	if (!s->tokens || !s->places)
 		goto err_memory;
 	s->forward.predicted_layers = MIN(p->predicted_layers, model->layer_count);
 	s->forward.model = model;
@@ -301,12 +304,14 @@ static int run_batch(struct stoker_session *s, const uint32_t *tokens, struct st
 
 	if (ret)
 		return ret;
+	for (uint32_t i = 0; i < f->rows; i++)
+		s->places[i].position = s->position + i;
 	pthread_mutex_lock(&d->exclusive);
 	const uint64_t began = profile_begin_batch(d->profile);
 
 	ret = model_go_on(s->model, err);
 	if (!ret)
-		ret = d->ops->write(d, f->position, &s->position, sizeof(s->position), err);
+		ret = d->ops->write(d, f->places, s->places, f->rows * sizeof(*s->places), err);
 	if (!ret)
 		ret = d->ops->write(d, f->tokens, tokens, f->rows * sizeof(*tokens), err);
 	if (!ret)

@@ -16,6 +16,8 @@ float *room(size_t n);
 float *zeros(size_t n);
 float *noise(size_t n);
 uint32_t *number(uint32_t value);
+/* Of @rows rows of one sequence, from @position on. */
+stoker_address places_at(uint32_t position, uint32_t rows);
 double *doubles(size_t n);
 double *doubles_of(const float *values, size_t n);
 stoker_address at(const void *p);

@@ -61,19 +61,19 @@ static void attend(const struct attention_case *c)
 	const float *q = noise(q_count), *k = noise(keys_count);
 	const float *v = c->shared ? NULL : noise(values_count), *sinks = noise(c->heads);
 	const stoker_address keys = at(room(keys_count)), values = at(room(values_count + 1));
-	const stoker_address start = at(number(0));
+	const stoker_address start = places_at(0, total);
 	double *wanted = doubles(count);
 	float *got = room(count);
 	const struct op_kv_store store_k = { .cache = keys,
 					     .src = at(k),
-					     .position = start,
+					     .places = start,
 					     .format = c->format,
 					     .rows = total,
 					     .width = kv * ks,
 					     .stride = kv * ks };
 	const struct op_kv_store store_v = { .cache = values,
 					     .src = at(v),
-					     .position = start,
+					     .places = start,
 					     .format = c->format,
 					     .rows = total,
 					     .width = kv * vs,
@@ -85,7 +85,7 @@ static void attend(const struct attention_case *c)
 					 .sinks = c->sinks ? at(sinks) : 0,
 					 .format = c->format,
 					 .rows = c->rows,
-					 .position = at(number(c->position)),
+					 .places = places_at(c->position, c->rows),
 					 .heads = c->heads,
 					 .kv_heads = kv,
 					 .key_size = ks,
@@ -136,7 +136,7 @@ static void kv_store(bool exact)
 		double *wanted = doubles_of(cache, all);
 		const struct op_kv_store op = { .cache = at(cache),
 						.src = at(src),
-						.position = at(number(first)),
+						.places = places_at(first, rows),
 						.format = (enum stoker_kv_format)format,
 						.rows = rows,
 						.width = width,
@@ -209,7 +209,7 @@ static void check_qkv(const struct op_qkv *shapes, const float *v, const float *
 	const size_t weights_count = (shapes->norm_whole ? shapes->heads : 1) * shapes->key_size;
 	struct op_qkv op = on(shapes, &whole), in_parts = on(shapes, &parts);
 
-	op.position = in_parts.position = at(number(position));
+	op.places = in_parts.places = places_at(position, rows);
 	carry(to_device);
 	CU_ASSERT_EQUAL(ops->begin(device, NULL), 0);
 	device_qkv(device, &op);

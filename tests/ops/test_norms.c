@@ -44,7 +44,7 @@ static void ropes_of(uint32_t first, bool interleaved)
 				    .head_stride = size,
 				    .stride = heads * size,
 				    .pairs = pairs,
-				    .position = at(number(first)),
+				    .places = places_at(first, rows),
 				    .interleaved = interleaved,
 				    .magnitude = 1.25f };
 

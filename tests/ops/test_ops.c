@@ -54,6 +54,15 @@ uint32_t *number(uint32_t value)
 	return p;
 }
 
+stoker_address places_at(uint32_t position, uint32_t rows)
+{
+	struct row_place *p = (struct row_place *)(void *)room(rows * sizeof(*p) / sizeof(float));
+
+	for (uint32_t i = 0; i < rows; i++)
+		p[i] = (struct row_place){ .position = position + i };
+	return at(p);
+}
+
 void carry(int (*copy)(void))
 {
 	if (memory.host != pool)

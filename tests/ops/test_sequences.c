@@ -357,7 +357,7 @@ static void attention_and_product(bool exact)
 						     .q = at(noise((size_t)rows * width)),
 						     .keys = at(noise(cached)),
 						     .values = at(noise(cached)),
-						     .position = at(number(past)),
+						     .places = places_at(past, rows),
 						     .format = STOKER_KV_F32,
 						     .rows = rows,
 						     .heads = heads,

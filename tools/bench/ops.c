@@ -35,7 +35,7 @@ struct bed {
 	struct stoker_device *d;
 	struct stoker_memory weights, floats, caches;
 	struct stoker_weight gate, up, down, heads, table;
-	stoker_address x, y, z, w, ids, chosen, positions, frequency;
+	stoker_address x, y, z, w, ids, chosen, places, frequency;
 	uint64_t cache_bytes; /* keys or values of a layer */
 };
 
@@ -47,9 +47,10 @@ struct point {
 	double bytes, operations;
 };
 
-static stoker_address position_of(const struct bed *b, const struct point *p)
+/* At the beginning, or one row with all others before it. */
+static stoker_address places_of(const struct bed *b, const struct point *p)
 {
-	return b->positions + (p->position ? 4 : 0); /* 0, MOST_POSITIONS - 1 */
+	return b->places + (p->position ? MOST_ROWS * sizeof(struct row_place) : 0);
 }
 
 static void record_embed(const struct bed *b, const struct point *p, uint32_t i)
@@ -82,7 +83,7 @@ static void record_rope(const struct bed *b, const struct point *p, uint32_t i)
 {
 	const struct op_rope op = { .x = b->y,
 				    .frequency = b->frequency,
-				    .position = position_of(b, p),
+				    .places = places_of(b, p),
 				    .rows = p->rows,
 				    .heads = HEADS,
 				    .head_stride = HEAD,
@@ -103,7 +104,7 @@ static void record_kv_store(const struct bed *b, const struct point *p, uint32_t
 {
 	const struct op_kv_store op = { .cache = cache_of(b, i, false),
 					.src = b->x,
-					.position = position_of(b, p),
+					.places = places_of(b, p),
 					.format = STOKER_KV_F16,
 					.rows = p->rows,
 					.width = KV_HEADS * HEAD,
@@ -122,7 +123,7 @@ static struct op_qkv qkv_of(const struct bed *b, const struct point *p, uint32_t
 				.keys = cache_of(b, i, false),
 				.values = cache_of(b, i, true),
 				.frequency = b->frequency,
-				.position = position_of(b, p),
+				.places = places_of(b, p),
 				.format = STOKER_KV_F16,
 				.rows = p->rows,
 				.heads = HEADS,
@@ -147,7 +148,7 @@ static void record_attention(const struct bed *b, const struct point *p, uint32_
 					 .q = b->x,
 					 .keys = cache_of(b, i, false),
 					 .values = cache_of(b, i, true),
-					 .position = position_of(b, p),
+					 .places = places_of(b, p),
 					 .format = STOKER_KV_F16,
 					 .rows = p->rows,
 					 .heads = HEADS,
@@ -268,6 +269,7 @@ static void record_conv(const struct bed *b, const struct point *p, uint32_t i)
 				    .src = b->x,
 				    .weight = b->w,
 				    .state = b->z,
+				    .places = places_of(b, p),
 				    .rows = p->rows,
 				    .channels = CHANNELS,
 				    .taps = TAPS,
@@ -290,6 +292,7 @@ static void record_delta_net(const struct bed *b, const struct point *p, uint32_
 					 .dt = b->w,
 					 .a = b->w,
 					 .state = b->z,
+					 .places = places_of(b, p),
 					 .rows = p->rows,
 					 .key_heads = KEY_HEADS,
 					 .value_heads = VALUE_HEADS,
@@ -347,19 +350,22 @@ static stoker_address place_weights(struct bed *b, const struct stoker_format *f
 
 static int write_numbers(struct bed *b, struct stoker_error *err)
 {
-	static const uint32_t positions[] = { 0, MOST_POSITIONS - 1 };
 	static uint32_t ids[MOST_ROWS * USED];
+	struct row_place places[MOST_ROWS + 1] = { [MOST_ROWS] = { .position =
+									   MOST_POSITIONS - 1 } };
 	float frequency[HEAD / 2];
 	int ret;
 
 	/* every token has experts of its own, spread evenly */
 	for (uint32_t i = 0; i < ARRAY_SIZE(ids); i++)
 		ids[i] = (i / USED * 37 + i % USED * 16) % EXPERTS;
+	for (uint32_t i = 0; i < MOST_ROWS; i++)
+		places[i].position = i;
 	for (uint32_t i = 0; i < HEAD / 2; i++)
 		frequency[i] = 1.0f / (float)(1 + i);
 	ret = b->d->ops->write(b->d, b->ids, ids, sizeof(ids), err);
 	if (!ret)
-		ret = b->d->ops->write(b->d, b->positions, positions, sizeof(positions), err);
+		ret = b->d->ops->write(b->d, b->places, places, sizeof(places), err);
 	if (!ret)
 		ret = b->d->ops->write(b->d, b->frequency, frequency, sizeof(frequency), err);
 	return ret;
@@ -387,8 +393,8 @@ static int make_bed(struct bed *b, const struct stoker_format *f, struct stoker_
 	b->w = b->z + 4 * operand;
 	b->ids = b->w + 4 * operand;
 	b->chosen = b->ids + 4 * numbers;
-	b->positions = b->chosen + 4 * numbers;
-	b->frequency = b->positions + 4 * numbers;
+	b->places = b->chosen + 4 * numbers;
+	b->frequency = b->places + 4 * numbers;
 	ret = fill(b->d, b->weights.at, b->weights.bytes, err);
 	if (!ret)
 		ret = fill(b->d, b->floats.at, 16 * operand, err);

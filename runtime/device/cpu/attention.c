@@ -20,13 +20,13 @@ enum {
 
 void cpu_kv_store(struct stoker_device *d, const struct op_kv_store *op)
 {
+	const struct row_place *places = places_of(op->places);
 	const uint64_t row_bytes = stoker_kv_row_bytes(op->format, op->width);
 
 	for (uint32_t r = 0; r < op->rows; r++)
 		cpu_of(d)->kernels->kv_save(
 			op->format, (const float *)host(op->src) + (size_t)r * op->stride,
-			(uint8_t *)host(op->cache) + (host_position(op->position) + r) * row_bytes,
-			op->width);
+			(uint8_t *)host(op->cache) + places[r].position * row_bytes, op->width);
 }
 
 /*
@@ -141,7 +141,7 @@ static struct kv_tile tile_of(const struct cpu *cpu, const struct op_attention *
 static struct query begin_query(const struct op_attention *op, uint32_t row, uint32_t head,
 				float *out, bool sinks)
 {
-	const uint32_t end = host_position(op->position) + row + 1;
+	const uint32_t end = places_of(op->places)[row].position + 1;
 
 	memset(out, 0, op->value_size * sizeof(float));
 	return (struct query){
@@ -374,7 +374,7 @@ static void choose_chunks(struct attention_job *j)
 void cpu_attention(struct stoker_device *d, const struct op_attention *op)
 {
 	struct cpu *cpu = cpu_of(d);
-	const uint32_t past = host_position(op->position);
+	const uint32_t past = places_of(op->places)->position;
 	struct attention_job j = { .op = op,
 				   .row_blocks = (op->rows + QUERY_ROWS - 1) / QUERY_ROWS,
 				   .first = op->window && past + 1 > op->window

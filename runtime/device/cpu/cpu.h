@@ -35,9 +35,9 @@ static inline void *host(stoker_address at)
 	return (void *)(uintptr_t)at; /* the CPU's addresses are pointers */
 }
 
-static inline uint32_t host_position(stoker_address at)
+static inline const struct row_place *places_of(stoker_address at)
 {
-	return *(const uint32_t *)host(at);
+	return host(at);
 }
 
 /* @buffer grown to @bytes, or NULL; the failure is kept for submit(). */

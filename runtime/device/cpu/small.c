@@ -108,13 +108,13 @@ static void rope_range(const void *context, const struct cpu *cpu, unsigned thre
 {
 	const struct op_rope *op = context;
 	const float *frequency = host(op->frequency);
-	const uint32_t position = host_position(op->position);
+	const struct row_place *places = places_of(op->places);
 
 	(void)cpu;
 	(void)thread;
 	for (size_t r = begin; r < end; r++)
 		for (uint32_t i = 0; i < op->pairs; i++) {
-			const float angle = (float)(position + r) * frequency[i];
+			const float angle = (float)places[r].position * frequency[i];
 			const float c = cosf(angle) * op->magnitude,
 				    s = sinf(angle) * op->magnitude;
 			const size_t at = op->interleaved ? 2 * i : i;

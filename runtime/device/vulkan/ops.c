@@ -129,7 +129,7 @@ void vulkan_rope(struct stoker_device *d, const struct op_rope *op)
 	const struct push_rope push = {
 		.x = op->x,
 		.frequency = op->frequency,
-		.position = op->position,
+		.places = op->places,
 		.rows = op->rows,
 		.heads = op->heads,
 		.head_stride = op->head_stride,
@@ -145,10 +145,13 @@ void vulkan_rope(struct stoker_device *d, const struct op_rope *op)
 					  extent(op->heads, op->head_stride, 2 * op->pairs)))));
 }
 
-/* Where in the cache rows go is known only when it runs: all of it counts as written. */
-static struct vulkan_span cache_span(stoker_address cache, bool write)
+/*
+ * Where in a cache rows go, or in which slots states are, is known only when it runs: all of it
+ * counts as written.
+ */
+static struct vulkan_span memory_span(stoker_address at, bool write)
 {
-	return (struct vulkan_span){ .at = cache, .bytes = 1, .write = write };
+	return (struct vulkan_span){ .at = at, .bytes = 1, .write = write };
 }
 
 void vulkan_kv_store(struct stoker_device *d, const struct op_kv_store *op)
@@ -158,7 +161,7 @@ void vulkan_kv_store(struct stoker_device *d, const struct op_kv_store *op)
 	const struct push_kv_store push = {
 		.cache = op->cache,
 		.src = op->src,
-		.position = op->position,
+		.places = op->places,
 		.rows = op->rows,
 		.width = op->width,
 		.stride = op->stride,
@@ -166,7 +169,7 @@ void vulkan_kv_store(struct stoker_device *d, const struct op_kv_store *op)
 
 	RECORD(v, push, for_threads(v, (uint64_t)op->rows * div_up(op->width, chunk)),
 	       .shader = SHADER_KV_STORE, .threads = threads(v), .constants = { op->format },
-	       SPANS(cache_span(op->cache, true),
+	       SPANS(memory_span(op->cache, true),
 		     reads(op->src, extent(op->rows, op->stride, op->width))));
 }
 
@@ -185,7 +188,7 @@ void vulkan_qkv(struct stoker_device *d, const struct op_qkv *op)
 		.keys = op->keys,
 		.values = op->values,
 		.frequency = present(v, op->pairs ? op->frequency : 0, ZERO),
-		.position = op->position,
+		.places = op->places,
 		.rows = op->rows,
 		.heads = op->heads,
 		.kv_heads = op->kv_heads,
@@ -201,7 +204,7 @@ void vulkan_qkv(struct stoker_device *d, const struct op_qkv *op)
 	       .constants = { op->format },
 	       SPANS(writes(op->q, q), reads(op->k, k),
 		     reads(op->v, (uint64_t)op->rows * op->kv_heads * op->value_size),
-		     cache_span(op->keys, true), cache_span(op->values, true)));
+		     memory_span(op->keys, true), memory_span(op->values, true)));
 }
 
 void vulkan_attention(struct stoker_device *d, const struct op_attention *op)
@@ -217,7 +220,7 @@ void vulkan_attention(struct stoker_device *d, const struct op_attention *op)
 		.values = op->values,
 		.sinks = present(v, op->sinks, MINUS_INFINITY),
 		.has_sinks = op->sinks != 0,
-		.position = op->position,
+		.places = op->places,
 		.rows = op->rows,
 		.heads = op->heads,
 		.kv_heads = op->kv_heads,
@@ -240,7 +243,7 @@ void vulkan_attention(struct stoker_device *d, const struct op_attention *op)
 	RECORD(v, push, op->rows * op->heads, .shader = SHADER_ATTENTION,
 	       .constants = { op->format, op->key_size, op->value_size,
 			      makes_q8 ? vulkan_q8_kind(v) : Q8_NONE },
-	       SPANS(cache_span(op->keys, false), cache_span(op->values, false),
+	       SPANS(memory_span(op->keys, false), memory_span(op->values, false),
 		     reads(op->q, extent(op->rows, op->q_stride, q)),
 		     writes(op->dst, extent(op->rows, op->dst_stride, width)),
 		     writes(op->dst_q8, vulkan_q8_words(v, op->rows, width))));
@@ -285,6 +288,8 @@ void vulkan_conv(struct stoker_device *d, const struct op_conv *op)
 		.src = op->src,
 		.weight = op->weight,
 		.state = op->state,
+		.places = op->places,
+		.state_stride = op->state_stride,
 		.rows = op->rows,
 		.channels = op->channels,
 		.dst_stride = op->dst_stride,
@@ -296,7 +301,7 @@ void vulkan_conv(struct stoker_device *d, const struct op_conv *op)
 	       .constants = { op->taps },
 	       SPANS(writes(op->dst, extent(op->rows, op->dst_stride, op->channels)),
 		     reads(op->src, extent(op->rows, op->src_stride, op->channels)),
-		     writes(op->state, (uint64_t)op->channels * (op->taps - 1))));
+		     memory_span(op->state, true)));
 }
 
 void vulkan_delta_net(struct stoker_device *d, const struct op_delta_net *op)
@@ -315,6 +320,8 @@ void vulkan_delta_net(struct stoker_device *d, const struct op_delta_net *op)
 		.dt = op->dt,
 		.a = op->a,
 		.state = op->state,
+		.places = op->places,
+		.state_stride = op->state_stride,
 		.rows = op->rows,
 		.key_heads = op->key_heads,
 		.value_heads = op->value_heads,
@@ -326,7 +333,7 @@ void vulkan_delta_net(struct stoker_device *d, const struct op_delta_net *op)
 
 	RECORD(v, push, for_threads(v, values), .shader = SHADER_DELTA_NET, .threads = threads(v),
 	       SPANS(writes(op->dst, extent(op->rows, op->dst_stride, values)),
-		     writes(op->state, values * op->size),
+		     memory_span(op->state, true),
 		     reads(op->q, extent(op->rows, op->qkv_stride, keys)),
 		     reads(op->k, extent(op->rows, op->qkv_stride, keys)),
 		     reads(op->v, extent(op->rows, op->qkv_stride, values)),
