@@ -33,6 +33,7 @@ enum {
 	/* Short runs are done alone or shared, whatever takes less time; both are tried regularly.
 	 */
 	SHORT_NS = 30000,
+	SAMPLE = 8, /* of so many short runs one is timed: the clock takes 1 % of the shortest */
 	PERIOD_NS = 50000000,
 	TRYING_NS = 500000, /* of each period */
 	KINDS = 256,
@@ -62,7 +63,7 @@ struct share {
 	_Alignas(64) struct job job;
 	_Atomic uint64_t left; /* chunks: the end in the upper half, the first in the lower */
 	_Atomic uint32_t gate; /* a futex */
-	uint32_t busy_ns;      /* for how long the worker was inside, as far as it fits */
+	uint32_t done;	       /* chunks, in the worker's last run */
 };
 
 /* What the caller knows of a worker. */
@@ -70,6 +71,7 @@ struct worker {
 	struct stoker_pool *pool;
 	pthread_t thread;
 	int64_t credit;	   /* time it has saved less time that it cost */
+	uint64_t waited;   /* for it at the end of this run */
 	uint64_t aside;	   /* for how long it was or will be left alone */
 	uint64_t back;	   /* when it is asked again */
 	bool asked, woken; /* in this run */
@@ -79,6 +81,7 @@ struct worker {
 struct kind {
 	size_t work, count;
 	uint64_t ns[2];
+	unsigned runs;
 };
 
 struct stoker_pool {
@@ -88,8 +91,16 @@ struct stoker_pool {
 	pthread_mutex_t turn;
 	struct kind kinds[KINDS];
 	struct sharing sharing;
+	uint64_t now;		     /* as of the last look at the clock */
 	_Atomic uintptr_t caller;    /* the thread whose turn it is */
 	struct process_mark process; /* one that was forked off has no workers */
+};
+
+/* What happened in a run. */
+struct outcome {
+	unsigned asked;	 /* workers */
+	bool woken;	 /* some of them had to be */
+	uint64_t waited; /* for those that came */
 };
 
 static void relax(void)
@@ -165,18 +176,22 @@ static bool steal(struct stoker_pool *p, struct share *own)
 	}
 }
 
-/* Returns when nothing is left that no thread has taken. */
-static void do_share(struct stoker_pool *p, unsigned thread)
+/* Returns when nothing is left that no thread has taken, with how many chunks it has done. */
+static uint32_t do_share(struct stoker_pool *p, unsigned thread)
 {
 	struct share *own = &p->shares[thread];
 	const struct job *j = &own->job;
 	size_t first, count;
+	uint32_t done = 0;
 
 	do
-		while (take(own, &first, &count))
+		while (take(own, &first, &count)) {
 			j->fn(j->context, thread, first * j->chunk,
 			      MIN((first + count) * j->chunk, j->count));
+			done += (uint32_t)count;
+		}
 	while (steal(p, own));
+	return done;
 }
 
 /* Until the gate isn't closed. */
@@ -208,14 +223,11 @@ static void *work(void *argument)
 
 	for (;;) {
 		uint32_t open = OPEN;
-		uint64_t began;
 
 		wait_at_gate(gate);
 		if (atomic_compare_exchange_strong_explicit(
 			    gate, &open, INSIDE, memory_order_acquire, memory_order_relaxed)) {
-			began = stoker_now_ns();
-			do_share(p, index);
-			own->busy_ns = (uint32_t)MIN(stoker_now_ns() - began, (uint64_t)UINT32_MAX);
+			own->done = do_share(p, index);
 			if (atomic_exchange_explicit(gate, CLOSED, memory_order_release) == AWAITED)
 				futex_wake(gate);
 		} else if (open == STOP) {
@@ -229,22 +241,36 @@ static bool inside(uint32_t gate)
 	return gate == INSIDE || gate == AWAITED;
 }
 
-static void wait_for(_Atomic uint32_t *gate)
+static bool spin_for(_Atomic uint32_t *gate)
 {
-	const uint64_t began = stoker_now_ns();
+	for (unsigned i = 0; i < PAUSES; i++) {
+		if (!inside(atomic_load_explicit(gate, memory_order_acquire)))
+			return true;
+		relax();
+	}
+	return false;
+}
+
+/* Until the worker isn't inside.  Returns for how long; 0 where it wasn't worth a look at the
+ * clock. */
+static uint64_t wait_for(_Atomic uint32_t *gate)
+{
 	uint32_t now = INSIDE;
 
+	if (spin_for(gate))
+		return 0;
+
+	const uint64_t began = stoker_now_ns();
+
 	do
-		for (unsigned i = 0; i < PAUSES; i++) {
-			if (!inside(atomic_load_explicit(gate, memory_order_acquire)))
-				return;
-			relax();
-		}
+		if (spin_for(gate))
+			return stoker_now_ns() - began;
 	while (stoker_now_ns() - began < SPIN_NS);
 	/* its CPU may be another's for a while: it can have this one */
 	atomic_compare_exchange_strong(gate, &now, AWAITED);
 	while (inside(atomic_load_explicit(gate, memory_order_acquire)))
 		futex_wait(gate, AWAITED);
+	return stoker_now_ns() - began;
 }
 
 /*
@@ -350,39 +376,55 @@ static bool came(_Atomic uint32_t *gate)
 	return true;
 }
 
-/* Nothing is left: whoever hasn't come isn't waited for.  Returns the time. */
-static uint64_t close_gates(struct stoker_pool *p, unsigned asked, uint64_t began,
-			    uint64_t *put_aside)
+/* Nothing is left: whoever hasn't come isn't waited for.  Returns for how long the others were. */
+static uint64_t close_gates(struct stoker_pool *p)
 {
-	uint64_t now = stoker_now_ns();
-	const int64_t share = (int64_t)(now - began);
+	uint64_t waited = 0;
 
 	for (unsigned i = 1; i < p->threads; i++) {
 		struct worker *w = &p->workers[i];
 		struct share *s = &p->shares[i];
-		int64_t shared = RUN_NS + (w->woken ? WAKE_NS : 0), waited = 0;
 
 		if (!w->asked)
 			continue;
-		if (came(&s->gate)) {
-			if (inside(atomic_load_explicit(&s->gate, memory_order_acquire))) {
-				wait_for(&s->gate);
-				waited = -(int64_t)now;
-				now = stoker_now_ns();
-				waited += (int64_t)now;
-			}
-			/* of the two only one was put aside meanwhile, if any */
-			shared -= MIN(share, (int64_t)s->busy_ns);
-		}
-		/* somebody has to be the last; only who is very late is to blame for that */
-		if (waited < SPIN_NS) {
-			shared += waited;
-			waited = 0;
-		}
-		*put_aside += (uint64_t)waited;
-		account(w, -shared / (int64_t)asked - waited, now);
+		if (came(&s->gate))
+			w->waited = wait_for(&s->gate);
+		else
+			w->waited = s->done = 0;
+		waited += w->waited;
 	}
-	return now;
+	return waited;
+}
+
+/*
+ * Of @weight runs like one that has just ended, in which the caller was busy for @share.  Returns
+ * for how long it waited for workers that had been put aside.
+ */
+static uint64_t account_all(struct stoker_pool *p, unsigned asked, uint64_t share, unsigned weight)
+{
+	uint64_t put_aside = 0, done = p->shares[0].done;
+
+	for (unsigned i = 1; i < p->threads; i++)
+		done += p->workers[i].asked ? p->shares[i].done : 0;
+	for (unsigned i = 1; i < p->threads; i++) {
+		struct worker *w = &p->workers[i];
+		int64_t cost = RUN_NS + (w->woken ? WAKE_NS : 0), late = 0;
+		double saved;
+
+		if (!w->asked)
+			continue;
+		/* somebody has to be the last; only who is very late is to blame for that */
+		if (w->waited < SPIN_NS)
+			cost += (int64_t)w->waited;
+		else
+			late = (int64_t)w->waited;
+		put_aside += (uint64_t)late;
+		/* in which its part of the work would have been the caller's */
+		saved = (double)share * (asked + 1) * p->shares[i].done / (double)done;
+		cost -= MIN((int64_t)share, (int64_t)saved);
+		account(w, -cost * (int64_t)weight / (int64_t)asked - late, p->now);
+	}
+	return put_aside;
 }
 
 static uintptr_t own_id(void)
@@ -420,27 +462,59 @@ static void end_turn(struct stoker_pool *p)
 	pthread_mutex_unlock(&p->turn);
 }
 
+/* Whether a run that begins now is timed; @weight: for how many it stands. */
+static bool is_sampled(struct kind *k, unsigned *weight)
+{
+	*weight = k->ns[true] && k->ns[true] < SHORT_NS ? SAMPLE : 1;
+	return k->runs++ % *weight == 0;
+}
+
+/* What there is to learn from a run; @began: 0 when it wasn't timed. */
+static void learn_from(struct stoker_pool *p, struct kind *kind, uint64_t began, unsigned weight,
+		       const struct outcome *o)
+{
+	uint64_t took, share, put_aside = 0;
+
+	p->now = stoker_now_ns();
+	took = began ? p->now - began : kind->ns[!!o->asked] + o->waited;
+	if (began && !o->woken)
+		learn(kind, o->asked, took);
+	/* for a while of which it may have been put aside itself */
+	share = took - o->waited;
+	if (kind->ns[!!o->asked])
+		share = MIN(share, 2 * kind->ns[!!o->asked]);
+	if (o->asked)
+		put_aside = account_all(p, o->asked, share, weight);
+	if (weight > 1)
+		took = weight * (share + o->waited);
+	sharing_learn(&p->sharing, p->now, took, put_aside,
+		      o->asked ? weight * kind->ns[false] : 0);
+}
+
 /* When it's the caller's turn. */
 static void run_in_turn(struct stoker_pool *p, const struct job *job, size_t work)
 {
 	struct kind *kind = kind_of(p, work, job->count);
-	const uint64_t began = stoker_now_ns();
-	const bool alone = sharing_is_off(&p->sharing, began) || is_better_alone(kind, began);
-	const unsigned asked = alone ? 0 : ask(p, began);
-	uint64_t now, put_aside = 0;
-	bool woken = false;
+	struct outcome o = { .asked = 0 };
+	unsigned weight;
+	const bool timed = is_sampled(kind, &weight);
+	uint64_t began = 0;
 
-	if (asked) {
-		woken = open_gates(p, job, asked + 1);
-		do_share(p, 0);
-		now = close_gates(p, asked, began, &put_aside);
+	if (timed)
+		p->now = began = stoker_now_ns();
+	if (!sharing_is_off(&p->sharing, p->now) && !is_better_alone(kind, p->now))
+		o.asked = ask(p, p->now);
+	if (o.asked) {
+		o.woken = open_gates(p, job, o.asked + 1);
+		p->shares[0].done = do_share(p, 0);
+		o.waited = close_gates(p);
 	} else {
 		job->fn(job->context, 0, 0, job->count);
-		now = stoker_now_ns();
 	}
-	if (!woken)
-		learn(kind, asked, now - began);
-	sharing_learn(&p->sharing, now, now - began, put_aside, asked ? kind->ns[false] : 0);
+	if (o.woken || o.waited >= SPIN_NS)
+		learn_from(p, kind, began, 1, &o);
+	else if (timed)
+		learn_from(p, kind, began, weight, &o);
 }
 
 void stoker_pool_run(struct stoker_pool *p, size_t count, size_t chunk, size_t work,
