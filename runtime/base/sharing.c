@@ -7,6 +7,7 @@
 enum {
 	WINDOW_NS = 20000000,	    /* of runs: several time slices of the scheduler */
 	ALONE_WINDOW_NS = 12000000, /* enough for each kind of run of a token */
+	LOST_NS = 5000000,	    /* by sharing, more than a time slice: no need to go on */
 	DOUBT_AGAIN_NS = 500000000, /* after sharing has been found better */
 	ASIDE_MIN_NS = 30000000,
 	ASIDE_MAX_NS = 1000000000,
@@ -69,8 +70,10 @@ void sharing_learn(struct sharing *s, uint64_t now, uint64_t took, uint64_t wait
 		s->took += took;
 		s->else_took += alone_ns;
 	}
+	const bool lost = s->state == TRYING_SHARED && s->took > s->else_took + LOST_NS;
+
 	if (s->state == ALONE ||
-	    s->spent < (s->state == TRYING_ALONE ? ALONE_WINDOW_NS : WINDOW_NS))
+	    (!lost && s->spent < (s->state == TRYING_ALONE ? ALONE_WINDOW_NS : WINDOW_NS)))
 		return;
 	if (s->state == TRYING_ALONE) {
 		enter(s, TRYING_SHARED);
