@@ -58,7 +58,7 @@ LDFLAGS += -pthread $(SANITIZER_FLAGS)
 # --- the library --------------------------------------------------------------------------------
 
 # Hot loops are compiled once an instruction set (runtime/base/isa.h).
-ISA_SOURCES := $(addprefix runtime/device/cpu/,kernels.c gemm.c gemv.c attend.c) \
+ISA_SOURCES := $(addprefix runtime/device/cpu/,kernels.c gemm.c gemv.c float_gemm.c float_gemv.c attend.c) \
 	$(addprefix runtime/quant/,float.c legacy.c kquant.c iquant.c ternary.c fp4.c)
 SOURCES := $(filter-out $(ISA_SOURCES),$(wildcard runtime/*/*.c runtime/*/*/*.c))
 SHADER_BUILD := $(BUILD)/shaders

@@ -161,6 +161,78 @@ static void alone(bool exact)
 		}
 }
 
+/* Weights that are floats: rows that fill blocks, stretches and vectors, and rows that don't. */
+static void floats(bool exact)
+{
+	static const char *const formats[] = { "F32", "F16", "BF16" };
+	static const uint32_t ins[] = { 7, 300, 576, 640, 2100 };
+	static const uint32_t row_counts[] = { 1, 2, 3, 4, 5, 8, 11, 16, 19, 37 };
+	const size_t counts = ARRAY_SIZE(row_counts);
+
+	for (size_t i = 0; i < ARRAY_SIZE(formats) * ARRAY_SIZE(ins) * counts; i++) {
+		const struct stoker_format *f = stoker_format_by_name(formats[i % 3]);
+		const uint32_t in = ins[i / 3 % ARRAY_SIZE(ins)], out = in > 1000 ? 19 : 91;
+		const uint32_t rows = row_counts[i / 3 / ARRAY_SIZE(ins)];
+
+		pool_used = 0;
+		double *values = doubles((size_t)in * out), *wanted = doubles((size_t)rows * out);
+		const struct stoker_weight w = weights(f, in, out, 1, values);
+		const struct matrix plain_w = plain(&w, values);
+		const float *x = noise((size_t)rows * in);
+		float *got = room((size_t)rows * out);
+		const struct op_matmul op = {
+			.count = 1, .rows = rows, .weight = { &w }, .dst = { at(got) }, .src = at(x)
+		};
+
+		reference_matmul(&op, &plain_w, doubles_of(x, (size_t)rows * in), wanted);
+		RUN(matmul, op);
+		if (!(off_by(got, wanted, (size_t)rows * out) < product_limit(f, exact))) {
+			printf("\n    %s, %u rows of %u, %s: off by %.2e", f->name, rows, in,
+			       device->description, off_by(got, wanted, (size_t)rows * out));
+			CU_FAIL("floats");
+		}
+	}
+}
+
+/* On the CPU, of up to four activation rows each has the product that it has by itself. */
+static void floats_alone(bool exact)
+{
+	static const char *const formats[] = { "F32", "F16", "BF16", "Q4_0" };
+	const uint32_t in = 608, out = 38;
+
+	if (strncmp(device->description, "cpu", 3) != 0)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(formats) * 4; i++) {
+		const struct stoker_format *f = stoker_format_by_name(formats[i / 4]);
+		const uint32_t rows = (uint32_t)i % 4 + 1;
+
+		if (f->group && !exact)
+			continue;
+		pool_used = 0;
+		struct stoker_weight w = weights(f, in, out, 1, doubles((size_t)in * out));
+		const float *x = noise((size_t)rows * in);
+		float *all = room((size_t)rows * out), *one = room(out);
+		/* an offset in a file that fits no float */
+		const size_t bytes = stoker_row_bytes(f, in) * out;
+		uint8_t *odd = (uint8_t *)room(bytes / sizeof(float) + 1) + 1;
+
+		struct op_matmul op = {
+			.count = 1, .rows = rows, .weight = { &w }, .dst = { at(all) }, .src = at(x)
+		};
+
+		memcpy(odd, (const void *)(uintptr_t)w.at, bytes);
+		RUN(matmul, op);
+		op.rows = 1;
+		op.dst[0] = at(one);
+		w.at = at(odd);
+		for (uint32_t r = 0; r < rows; r++) {
+			op.src = at(x + (size_t)r * in);
+			RUN(matmul, op);
+			CU_ASSERT(!memcmp(one, all + (size_t)r * out, out * sizeof(float)));
+		}
+	}
+}
+
 /* Matrices with a scale beside their blocks, and with both. */
 static void matmul_scaled(bool exact)
 {
@@ -326,6 +398,8 @@ static void test_matmul(void)
 	run_all_sets(matmul_together);
 	run_all_sets(matmul_scaled);
 	run_all_sets(alone);
+	run_all_sets(floats);
+	run_all_sets(floats_alone);
 	as_in_files = true;
 	run_all_sets(matmul);
 	as_in_files = false;

@@ -3,49 +3,6 @@
 #include "device/cpu/decode.h"
 #include "device/cpu/tile_unpack.h"
 
-/* A piece of a row at a time, so that reading goes on while it is computed. */
-static float dot_pieces(const struct stoker_format *f, const uint8_t *w, const float *x, size_t k,
-			float *piece)
-{
-	enum { PIECE = 256 };
-	const size_t piece_bytes = stoker_row_bytes(f, PIECE);
-	/* F32 as it lies, unless a file's offsets are odd */
-	const bool floats = piece_bytes == PIECE * sizeof(float) &&
-			    (uintptr_t)w % sizeof(float) == 0;
-	float sum = 0;
-
-	for (; k; w += piece_bytes, x += PIECE) {
-		const size_t n = MIN(k, (size_t)PIECE);
-
-		prefetch_ahead(w, piece_bytes);
-		if (!floats)
-			f->widen[THIS_ISA](w, n, piece);
-		sum += dot(floats ? (const float *)(const void *)w : piece, x, n);
-		k -= n;
-	}
-	return sum;
-}
-
-void ISA_NAME(cpu_gemv_float)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
-			      size_t rows, const float *x, size_t k, float *out, void *scratch)
-{
-	uint8_t *at = scratch;
-	float *row = carve(&at, k * sizeof(float));
-	float *scales = carve(&at, (k / 16 + 1) * sizeof(float));
-	float *offsets = carve(&at, (k / 16 + 1) * sizeof(float));
-	int8_t *codes = carve(&at, k);
-
-	for (size_t i = 0; i < rows; i++, w += row_bytes) {
-		if (!f->group) {
-			out[i] = dot_pieces(f, w, x, k, row);
-			continue;
-		}
-		prefetch_ahead(w, row_bytes);
-		decode_row(f, w, k, row, codes, scales, offsets);
-		out[i] = dot(row, x, k);
-	}
-}
-
 /* sum over groups of combined[g] * (codes . x) for one row; combined is weight scale * d. */
 #if HAVE_VNNI512
 /* Codes are signed; with flipped ones the caller adds 128 * combined * sum to make up for it. */

@@ -38,16 +38,21 @@ struct gemm_rows {
 	size_t out_stride;
 };
 
-/* gemm.c and gemv.c: see struct cpu_kernels. */
+static inline size_t row_of(const uint32_t *index, size_t i)
+{
+	return index ? index[i] : i;
+}
+
+/* gemm.c, gemv.c, float_gemm.c, float_gemv.c: see struct cpu_kernels. */
 ISA_DECLARE(void, cpu_gemm_q8, const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 	    unsigned rows, bool tiled, const struct q8_rows *x, const struct gemm_rows *r,
 	    void *scratch);
 ISA_DECLARE(void, cpu_gemm_float, const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
-	    unsigned rows, const float *x, size_t k, const struct gemm_rows *r, void *scratch);
+	    size_t rows, const float *x, size_t k, const struct gemm_rows *r, void *scratch);
 ISA_DECLARE(void, cpu_gemv_q8, const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 	    size_t rows, const struct q8_rows *x, size_t row, float *out, void *scratch);
 ISA_DECLARE(void, cpu_gemv_float, const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
-	    size_t rows, const float *x, size_t k, float *out, void *scratch);
+	    size_t rows, const float *x, size_t k, const struct gemm_rows *r, void *scratch);
 ISA_DECLARE(void, cpu_gemv_tiles, const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 	    size_t rows, const struct q8_rows *x, const struct gemm_rows *r);
 
@@ -96,15 +101,18 @@ struct cpu_kernels {
 	void (*gemm_q8)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 			unsigned rows, bool tiled, const struct q8_rows *x,
 			const struct gemm_rows *r, void *scratch);
+	/* The same of any number of rows of W, in any format, as floats. */
 	void (*gemm_float)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
-			   unsigned rows, const float *x, size_t k, const struct gemm_rows *r,
+			   size_t rows, const float *x, size_t k, const struct gemm_rows *r,
 			   void *scratch);
 	/* One activation row, any number of weight rows. */
 	void (*gemv_q8)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 			size_t rows, const struct q8_rows *x, size_t row, float *out,
 			void *scratch);
+	/* A few activation rows. */
 	void (*gemv_float)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
-			   size_t rows, const float *x, size_t k, float *out, void *scratch);
+			   size_t rows, const float *x, size_t k, const struct gemm_rows *r,
+			   void *scratch);
 	/* A few activation rows, any number of whole tiles; bit for bit what gemm_q8 gives. */
 	void (*gemv_tiles)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 			   size_t rows, const struct q8_rows *x, const struct gemm_rows *r);
@@ -140,11 +148,23 @@ extern const struct cpu_kernels cpu_kernels_avx2, cpu_kernels_avxvnni, cpu_kerne
 extern const struct cpu_kernels cpu_kernels_dotprod;
 #endif
 
-/* Scratch that a product over @k values needs: row-major codes or floats, a tile, two scale tables.
+/* Weight rows of @k values that a product makes floats of at a time. */
+static inline size_t float_block_rows(size_t k)
+{
+	enum { FLOAT_BLOCK_BYTES = 192 << 10, MOST_ROWS = 60, FEWEST_ROWS = 12 };
+	const size_t rows = FLOAT_BLOCK_BYTES / sizeof(float) / (k + 1);
+
+	return rows < FEWEST_ROWS ? FEWEST_ROWS : MIN(rows, (size_t)MOST_ROWS);
+}
+
+/*
+ * Scratch that a product over @k values needs: row-major codes or floats, a tile, two scale tables;
+ * or a block of rows of floats, of which each has four sums of vectors.
  */
 static inline size_t stoker_gemm_scratch(size_t k)
 {
 	return 2 * (TILE_ROWS * k * sizeof(float)) +
+	       float_block_rows(k) * (k + 128) * sizeof(float) +
 	       4 * (TILE_ROWS * (k / 16 + 4) * sizeof(float)) + 4096;
 }
 

@@ -13,18 +13,19 @@ static void matmul_rows(const struct cpu *cpu, unsigned thread, const struct sto
 	const bool q8 = in->quantized && cpu_uses_q8(cpu, w);
 
 	assert(q8 || !tiled);
+	if (!q8) {
+		(r->count > GEMV_ROWS ? k->gemm_float : k->gemv_float)(
+			w->format, at, row_bytes, rows, in->x, w->in, r, scratch);
+		return;
+	}
 	if (r->count > GEMV_ROWS) {
 		for (size_t i = 0; i < rows; i += TILE_ROWS) {
 			const unsigned n = (unsigned)MIN(rows - i, (size_t)TILE_ROWS);
 			struct gemm_rows tile = *r;
 
 			tile.out += i;
-			if (q8)
-				k->gemm_q8(w->format, at + i * row_bytes, row_bytes, n, tiled,
-					   &in->q, &tile, scratch);
-			else
-				k->gemm_float(w->format, at + i * row_bytes, row_bytes, n, in->x,
-					      w->in, &tile, scratch);
+			k->gemm_q8(w->format, at + i * row_bytes, row_bytes, n, tiled, &in->q,
+				   &tile, scratch);
 		}
 		return;
 	}
@@ -34,13 +35,9 @@ static void matmul_rows(const struct cpu *cpu, unsigned thread, const struct sto
 	}
 	for (size_t i = 0; i < r->count; i++) {
 		const size_t src = r->src ? r->src[i] : i, dst = r->dst ? r->dst[i] : i;
-		float *out = r->out + dst * r->out_stride;
 
-		if (q8)
-			k->gemv_q8(w->format, at, row_bytes, rows, &in->q, src, out, scratch);
-		else
-			k->gemv_float(w->format, at, row_bytes, rows, in->x + src * w->in, w->in,
-				      out, scratch);
+		k->gemv_q8(w->format, at, row_bytes, rows, &in->q, src,
+			   r->out + dst * r->out_stride, scratch);
 	}
 }
 

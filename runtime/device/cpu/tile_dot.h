@@ -207,11 +207,6 @@ struct tile {
 	float *scale, *offset; /* [k / group][16]; no offset: NULL */
 };
 
-INLINE size_t row_of(const uint32_t *index, size_t i)
-{
-	return index ? index[i] : i;
-}
-
 INLINE void store_rows(float *dst, const vec *v, unsigned rows)
 {
 	float part[TILE_ROWS];

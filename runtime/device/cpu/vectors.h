@@ -25,6 +25,13 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+/* Asks for what will be read some time later. */
+INLINE void prefetch_at(uintptr_t at, size_t bytes)
+{
+	for (size_t b = 0; b < bytes; b += 64)
+		__builtin_prefetch((const void *)(at + b), 0, 2);
+}
+
 /*
  * Asks for what is some way behind @at, in step with the reading of @bytes there.  Processors do so
  * by themselves, but begin anew on each page; much farther ahead than they are would slow them.
