@@ -36,6 +36,7 @@ struct stoker_weight {
 	bool tiled;	      /* laid out by the device's tile() */
 	stoker_address bias;  /* float[count][out] */
 	stoker_address scale; /* float[count], the second level of NVFP4 */
+	const char *name;     /* of its tensor, NULL: it begins within one */
 };
 
 struct stoker_memory {
@@ -409,6 +410,8 @@ struct stoker_device {
 	bool runs_at_once;   /* ops have run when their calls return */
 	uint32_t whole_rows; /* experts ops of up to so many rows take only one wave, of all */
 	struct stoker_profile *profile; /* NULL: none */
+	/* is told what products read, see observe.c; product NULL: nobody is */
+	struct stoker_observer observer;
 };
 
 /*
@@ -461,6 +464,13 @@ static inline bool stoker_takes_q8(const struct stoker_device *d, const struct s
 /* Whether the device itself does an op, with these arguments: a struct op_embed for
  * STOKER_OP_EMBED. */
 bool device_supports(const struct stoker_device *d, enum stoker_op op, const void *args);
+
+/* Tells the observer, of which there is one, what an op is about to multiply with; experts do so
+ * themselves. */
+void device_show(const struct stoker_device *d, enum stoker_op op, const void *args);
+/* Likewise @rows rows for matrix number @matrix of @w. */
+void device_show_rows(const struct stoker_device *d, const struct stoker_weight *w, uint32_t matrix,
+		      const float *x, uint32_t rows, size_t stride);
 
 /* Calls an op, wherever it is done: device_embed(d, op) ... */
 #define OP(NAME, name, weights) \

@@ -45,6 +45,8 @@ static void add_time(const struct stoker_device *d, const char *name,
 			}                                                       \
 		}                                                               \
 		began = d->runs_at_once ? profile_now(d->profile) : 0;          \
+		if (d->observer.product)                                        \
+			device_show(d, STOKER_OP_##NAME, op);                   \
 		d->ops->name(d, op);                                            \
 		if (began)                                                      \
 			add_time(d, #name, weights, began);                     \

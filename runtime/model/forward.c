@@ -24,7 +24,8 @@ static struct reading reading_of(const struct forward *f,
 		const bool q8 = takes_q8(f, weights[i]);
 
 		r.q8 |= q8;
-		r.floats |= weights[i]->at && !q8;
+		/* an observer reads floats */
+		r.floats |= weights[i]->at && (!q8 || f->model->device->observer.product);
 	}
 	return r;
 }

@@ -191,6 +191,7 @@ static bool weight_of(struct stoker_model *m, struct stoker_weight *w, enum pres
 				     .in = in,
 				     .out = out,
 				     .count = count,
+				     .name = t->name,
 				     .stride = stride ? stride
 						      : stoker_row_bytes(t->format, in) * out,
 				     .tiled = stoker_wants_tiles(m->device, t->format, in, cut) };
@@ -242,6 +243,8 @@ struct stoker_weight weight_rows(const struct stoker_weight *w, uint32_t first, 
 
 	part.at += first * stoker_row_bytes(w->format, w->in);
 	part.out = rows;
+	if (first)
+		part.name = NULL;
 	if (part.bias)
 		part.bias += first * sizeof(float);
 	return part;

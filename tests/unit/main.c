@@ -185,6 +185,7 @@ static const struct {
 	{ "understood", suite_understood },
 	{ "formulas", suite_formulas },
 	{ "scattered", suite_scattered },
+	{ "observe", suite_observe },
 	{ "vocabulary", suite_vocabulary },
 };
 /* clang-format on */

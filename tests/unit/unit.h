@@ -46,6 +46,7 @@ void suite_odd_files(void);
 void suite_understood(void);
 void suite_formulas(void);
 void suite_scattered(void);
+void suite_observe(void);
 void suite_terminal(void);
 void suite_progress(void);
 void suite_reasoning(void);

@@ -104,6 +104,30 @@ static void combine_range(const void *context, const struct cpu *cpu, unsigned t
 	}
 }
 
+/* Tells the observer what the wave's experts read: the layer's rows, or between their products. */
+static void show(const struct cpu *cpu, const struct experts_job *j, bool hidden)
+{
+	const struct stoker_device *d = &cpu->base;
+	const struct op_experts *op = j->op;
+
+	for (uint32_t n = 0; n < j->wave.count; n++) {
+		const struct chosen_expert *e = &j->wave.experts[n];
+
+		if (hidden) {
+			device_show_rows(d, op->down, e->expert,
+					 j->gate + (size_t)e->first * op->down->in, e->count,
+					 op->down->in);
+			continue;
+		}
+		for (uint32_t i = e->first; i < e->first + e->count; i++) {
+			const float *x = j->in.x + (size_t)j->row[i] * op->up->in;
+
+			device_show_rows(d, op->gate, e->expert, x, 1, op->up->in);
+			device_show_rows(d, op->up, e->expert, x, 1, op->up->in);
+		}
+	}
+}
+
 /* down(act(gate x, up x)) for the entries of the wave's experts. */
 static void run_wave(struct cpu *cpu, const struct experts_job *j)
 {
@@ -114,8 +138,12 @@ static void run_wave(struct cpu *cpu, const struct experts_job *j)
 		entries += j->wave.experts[i].count;
 	const size_t work = entries * down->in * j->op->up->in;
 
+	if (cpu->base.observer.product)
+		show(cpu, j, false);
 	cpu_parallel(cpu, (down->in + GATED_CHUNK - 1) / GATED_CHUNK * j->wave.count, 1, 2 * work,
 		     gated_range, j);
+	if (cpu->base.observer.product)
+		show(cpu, j, true);
 	cpu_parallel(cpu, (down->out + j->chunk - 1) / j->chunk * j->wave.count, 1, work,
 		     down_range, j);
 }
