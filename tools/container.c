@@ -27,7 +27,8 @@ void copy_keys(const struct stoker_gguf *in, struct stoker_gguf_writer *out, boo
 		const struct stoker_gguf_key *key = stoker_gguf_key(in, i);
 
 		if ((other_format && (!strcmp(key->name, "general.file_type") ||
-				      !strcmp(key->name, "general.quantization_version"))) ||
+				      !strcmp(key->name, "general.quantization_version") ||
+				      !strncmp(key->name, "quantize.imatrix.", 17))) ||
 		    !strcmp(key->name, "general.alignment") || !strncmp(key->name, "split.", 6) ||
 		    stoker_gguf_find(in, key->name) != key)
 			continue; /* written anew, or repeated by a later file of a split model */

@@ -1,50 +1,16 @@
 // SPDX-License-Identifier: MIT
-/* stoker quantize: a model in another tensor format. */
-#include "progress.h"
-#include "tool.h"
+/* stoker quantize: a model in another tensor format.  How it's done is in quantize/. */
+#include "quantize/importance.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-enum { CHUNK_VALUES = 1 << 22, MAX_THREADS = 64 };
-
-/*
- * What can be asked for: the format of most matrices, and in mixtures a better one for those that
- * matter more.  @file_type is GGUF's general.file_type.
- */
-struct recipe {
-	const char *name, *base, *better;
-	uint32_t file_type;
+struct quantize {
+	const char *model, *out, *type, *imatrix;
+	struct string_list types, keep;
+	uint64_t threads;
+	bool pure, dry_run, json;
 };
-
-static const struct recipe mixtures[] = {
-	{ "Q4_K_M", "Q4_K", "Q6_K", 15 },
-	{ "Q5_K_M", "Q5_K", "Q6_K", 17 },
-};
-
-enum { MIXTURES = sizeof(mixtures) / sizeof(*mixtures) };
-
-static bool find_recipe(const char *name, struct recipe *r)
-{
-	const struct stoker_format *f = stoker_format_by_name(name);
-
-	for (size_t i = 0; i < MIXTURES; i++)
-		if (!strcasecmp(mixtures[i].name, name)) {
-			*r = mixtures[i];
-			return true;
-		}
-	if (!f || !stoker_format_can_encode(f))
-		return false;
-	*r = (struct recipe){ .name = stoker_format_name(f),
-			      .base = stoker_format_name(f),
-			      .file_type = stoker_format_file_type(f) };
-	return true;
-}
 
 /* The help, which lists all that can be asked for. */
 static char *describe(void)
@@ -55,13 +21,13 @@ static char *describe(void)
 
 	if (!f)
 		return NULL;
-	fputs("Writes a model in another format:", f);
-	for (const struct stoker_format *n = NULL; (n = stoker_format_next(n));)
-		if (stoker_format_can_encode(n))
-			fprintf(f, " %s", stoker_format_name(n));
-	for (size_t i = 0; i < MIXTURES; i++)
-		fprintf(f, " %s", mixtures[i].name);
-	fputs(".\nThe _M types keep the matrices that matter most in Q6_K.", f);
+	fputs("Writes a model in another format.  TYPE is one of", f);
+	for (size_t i = 0; recipe_at(i); i++)
+		if (stoker_format_can_encode(stoker_format_by_name(recipe_at(i)->base)))
+			fprintf(f, " %s", recipe_at(i)->name);
+	fputs(".\nMatrices that matter more get more bits, as in llama.cpp's files of these "
+	      "names.",
+	      f);
 	if (fclose(f)) {
 		free(text);
 		return NULL;
@@ -69,206 +35,101 @@ static char *describe(void)
 	return text;
 }
 
-static bool ends_with(const char *name, const char *end)
+static int make_plan(const struct quantize *q, const struct stoker_gguf *in,
+		     struct importance *importance, struct plan *p)
 {
-	const size_t n = strlen(name), m = strlen(end);
+	const struct recipe *recipe = recipe_find(q->type);
+	int status = plan_begin(p, in);
 
-	return n >= m && !strcmp(name + n - m, end);
-}
-
-/* Matrices that feed products; norms, routers, convolutions and biases stay as they are. */
-static bool is_quantized(const struct stoker_gguf_tensor *t)
-{
-	return t->dimensions >= 2 && t->ne[1] > 1 && ends_with(t->name, ".weight") &&
-	       !strstr(t->name, "_norm") && !strstr(t->name, "ffn_gate_inp") &&
-	       !strstr(t->name, "conv") && !strstr(t->name, "rope_");
-}
-
-/* Layers at both ends and every third between get the better format, as llama.cpp's _M mixtures do.
- */
-static bool is_better_layer(const char *name, uint32_t layers)
-{
-	unsigned i;
-
-	if (sscanf(name, "blk.%u.", &i) != 1)
-		return false;
-	return i < layers / 8 || i >= 7 * layers / 8 || (i - layers / 8) % 3 == 2;
-}
-
-static const struct stoker_format *
-choose(const struct recipe *r, const struct stoker_gguf_tensor *t, uint32_t layers, bool tied)
-{
-	const struct stoker_format *f = stoker_format_by_name(r->base);
-	const bool output = !strcmp(t->name, "output.weight") ||
-			    (tied && !strcmp(t->name, "token_embd.weight"));
-	const bool sensitive = strstr(t->name, "attn_v.") || strstr(t->name, "attn_qkv.") ||
-			       strstr(t->name, "ffn_down");
-
-	if (!is_quantized(t))
-		return t->format;
-	/* the matrix that makes logits deserves six bits in every mixture below that */
-	if (output && stoker_format_block_values(f) > 1 && strcmp(r->base, "Q8_0"))
-		f = stoker_format_by_name("Q6_K");
-	else if (r->better && sensitive && is_better_layer(t->name, layers))
-		f = stoker_format_by_name(r->better);
-	if (t->ne[0] % stoker_format_block_values(f))
-		f = stoker_format_by_name(t->ne[0] % 32 ? "F16" : "Q8_0");
-	return f;
-}
-
-/* One chunk, shared out over threads by rows. */
-struct work {
-	const struct stoker_format *from, *to;
-	const uint8_t *src;
-	uint8_t *dst;
-	float *values;
-	size_t begin, end; /* values */
-	int failed;
-};
-
-static void *convert(void *argument)
-{
-	struct work *w = argument;
-	const size_t n = w->end - w->begin;
-
-	stoker_format_decode(w->from, w->src + stoker_format_bytes(w->from, w->begin),
-			     w->values + w->begin, n);
-	w->failed = stoker_format_encode(w->to, w->values + w->begin,
-					 w->dst + stoker_format_bytes(w->to, w->begin), n);
-	return NULL;
-}
-
-static int convert_chunk(const struct work *whole, size_t values, unsigned threads)
-{
-	struct work parts[MAX_THREADS];
-	pthread_t ids[MAX_THREADS];
-	bool started[MAX_THREADS] = { false };
-	const size_t each = (values / threads + 511) / 256 * 256;
-	size_t at = 0;
-	int failed = 0;
-
-	for (unsigned i = 0; i < threads; i++) {
-		parts[i] = *whole;
-		parts[i].begin = at;
-		at = at + each < values && i + 1 < threads ? at + each : values;
-		parts[i].end = at;
-		if (i)
-			started[i] = !pthread_create(&ids[i], NULL, convert, &parts[i]);
-		if (i && !started[i])
-			convert(&parts[i]);
+	if (!status)
+		status = plan_force(p, &q->types, &q->keep);
+	if (status)
+		return status;
+	if (q->imatrix) {
+		status = importance_read(q->imatrix, importance);
+		if (!status)
+			status = importance_apply(importance, q->imatrix, p);
+		if (status)
+			return status;
 	}
-	convert(&parts[0]);
-	for (unsigned i = 0; i < threads; i++) {
-		if (started[i])
-			pthread_join(ids[i], NULL);
-		failed = failed ? failed : parts[i].failed;
-	}
-	return failed;
+	plan_by_recipe(p, recipe, q->pure);
+	plan_fit(p);
+	print_fallbacks(p);
+	return EXIT_OK;
 }
 
-/* How far all of it is. */
-struct position {
-	struct progress line;
-	size_t tensor, tensors;
-	uint64_t done, all; /* bytes of the input */
-};
-
-static int write_tensor(const struct stoker_gguf *in, const struct stoker_gguf_tensor *t,
-			const struct stoker_format *to, struct stoker_gguf_writer *out,
-			unsigned threads, struct position *p, struct stoker_error *err)
+static int write_model(const struct quantize *q, const struct importance *importance,
+		       const struct plan *p)
 {
-	const uint64_t total = t->ne[0] * t->ne[1] * t->ne[2] * t->ne[3];
-	const uint64_t chunk = total < CHUNK_VALUES ? total : CHUNK_VALUES;
-	struct work w = { .from = t->format, .to = to };
-	uint8_t *src = malloc(stoker_format_bytes(t->format, chunk)), *dst = malloc(4 * chunk);
-	int ret = 0;
+	struct stoker_gguf_writer *out;
+	struct stoker_error err;
+	int status;
 
-	w.values = malloc(chunk * sizeof(float));
-	w.src = src;
-	w.dst = dst;
-	if (!src || !dst || !w.values) {
-		snprintf(err->message, sizeof(err->message), "%s: out of memory", t->name);
-		ret = -ENOMEM;
-	}
-	for (uint64_t at = 0; at < total && !ret; at += chunk) {
-		const uint64_t n = total - at < chunk ? total - at : chunk;
-
-		if (interrupted())
-			ret = -ECANCELED;
-		else
-			ret = stoker_gguf_read(in, t, stoker_format_bytes(t->format, at), src,
-					       stoker_format_bytes(t->format, n), err);
-		if (ret)
-			break;
-		p->done += stoker_format_bytes(t->format, n);
-		progress_show(&p->line, "quantizing: %3.0f %%, tensor %zu of %zu, %s",
-			      100.0 * (double)p->done / (double)p->all, p->tensor, p->tensors,
-			      t->name);
-		if (to == t->format) {
-			ret = stoker_gguf_write(out, src, stoker_format_bytes(to, n), err);
-			continue;
-		}
-		ret = convert_chunk(&w, n, threads);
-		if (ret)
-			snprintf(err->message, sizeof(err->message),
-				 "%s: holds values that aren't finite", t->name);
-		else
-			ret = stoker_gguf_write(out, dst, stoker_format_bytes(to, n), err);
-	}
-	free(src);
-	free(dst);
-	free(w.values);
-	return ret;
-}
-
-static uint32_t layer_count(const struct stoker_gguf *in)
-{
-	uint32_t count = 0;
-	unsigned i;
-
-	for (size_t n = 0; n < stoker_gguf_tensor_count(in); n++)
-		if (sscanf(stoker_gguf_tensor(in, n)->name, "blk.%u.", &i) == 1 && i >= count)
-			count = i + 1;
-	return count;
-}
-
-static int quantize(const struct stoker_gguf *in, struct stoker_gguf_writer *out,
-		    const struct recipe *r, unsigned threads)
-{
-	const size_t count = stoker_gguf_tensor_count(in);
-	const bool tied = !stoker_gguf_find_tensor(in, "output.weight");
-	const uint32_t layers = layer_count(in);
-	struct position p = { .tensors = count };
-	struct stoker_error err = { "out of memory" };
-	int ret = 0;
-
-	copy_keys(in, out, true);
+	if (is_input(p->in, q->out))
+		return failf("%s: is the input", q->out);
+	if (stoker_gguf_writer_open(q->out, &out, &err))
+		return fail(&err);
+	remove_on_signal(stoker_gguf_writer_part(out));
+	copy_keys(p->in, out, true);
 	stoker_gguf_put_u32(out, "general.quantization_version", 2);
-	stoker_gguf_put_u32(out, "general.file_type", r->file_type);
-	for (size_t i = 0; i < count; i++) {
-		const struct stoker_gguf_tensor *t = stoker_gguf_tensor(in, i);
+	stoker_gguf_put_u32(out, "general.file_type", p->recipe->file_type);
+	if (q->imatrix)
+		importance_put_keys(importance, q->imatrix, out);
+	for (size_t i = 0; i < p->count; i++) {
+		const struct stoker_gguf_tensor *t = p->tensors[i].tensor;
 
-		stoker_gguf_put_tensor(out, t->name, choose(r, t, layers, tied), t->dimensions,
-				       t->ne);
-		p.all += t->bytes;
+		stoker_gguf_put_tensor(out, t->name, p->tensors[i].to, t->dimensions, t->ne);
 	}
-	progress_begin(&p.line);
-	for (; p.tensor < count && !ret;) {
-		const struct stoker_gguf_tensor *t = stoker_gguf_tensor(in, p.tensor++);
+	status = plan_write(p, out, (unsigned)q->threads);
+	remove_on_signal(NULL);
+	if (stoker_gguf_writer_finish(&out, status == EXIT_OK, &err) && !status)
+		status = fail(&err);
+	return status ? status : plan_report(p, q->out, q->json);
+}
 
-		ret = write_tensor(in, t, choose(r, t, layers, tied), out, threads, &p, &err);
+/* Whether TYPE can be written. */
+static int check_type(const char *type)
+{
+	const struct recipe *r = recipe_find(type);
+
+	if (r && stoker_format_can_encode(stoker_format_by_name(r->base)))
+		return EXIT_OK;
+	fprintf(stderr, "stoker: no type \"%s\"; \"stoker quantize --help\" lists them\n", type);
+	return EXIT_USAGE;
+}
+
+static int take_operands(struct quantize *q, int operands, char **argv)
+{
+	if (operands == 2)
+		q->out = argv[1];
+	else if (!q->dry_run) {
+		fputs("stoker: OUT and TYPE are needed\n", stderr);
+		return EXIT_USAGE;
 	}
-	progress_end(&p.line);
-	return ret == -ECANCELED ? EXIT_INTERRUPTED : ret ? fail(&err) : EXIT_OK;
+	q->type = argv[operands];
+	if (!q->threads)
+		q->threads = stoker_device_threads();
+	if (q->threads > QUANTIZE_MAX_THREADS)
+		q->threads = QUANTIZE_MAX_THREADS;
+	return check_type(q->type);
 }
 
 int verb_quantize(int argc, char **argv)
 {
-	const char *model = NULL;
-	uint64_t threads = 0;
+	struct quantize q = { 0 };
 	const struct option options[] = {
-		MODEL_OPTION(&model),
-		{ "threads", 't', OPTION_UINT, &threads, "N", "threads, 0: one for each core" },
+		MODEL_OPTION(&q.model),
+		{ "imatrix", 0, OPTION_STRING, &q.imatrix, "FILE",
+		  "columns matter as \"stoker imatrix\" found out" },
+		{ "tensor", 0, OPTION_LIST, &q.types, "REGEX=TYPE",
+		  "matrices with such names get this type" },
+		{ "keep", 0, OPTION_LIST, &q.keep, "REGEX",
+		  "matrices with such names stay as they are" },
+		{ "pure", 0, OPTION_FLAG, &q.pure, NULL, "all other matrices get the same type" },
+		{ "dry-run", 0, OPTION_FLAG, &q.dry_run, NULL,
+		  "show types and sizes, and write nothing" },
+		{ "json", 0, OPTION_FLAG, &q.json, NULL, "print JSON" },
+		{ "threads", 't', OPTION_UINT, &q.threads, "N", "threads, 0: one for each core" },
 		{ 0 },
 	};
 	char *help = describe();
@@ -276,45 +137,33 @@ int verb_quantize(int argc, char **argv)
 		.synopsis = "quantize [OPTION]... IN OUT TYPE",
 		.description = help ? help : "",
 		.options = options,
-		.operands_min = 2,
+		.operands_min = 1,
 		.operands_max = 2,
-		.model = &model,
+		.model = &q.model,
 	};
-	struct recipe recipe;
-	struct stoker_gguf_writer *out = NULL;
 	struct stoker_gguf *in = NULL;
 	struct stoker_error err;
+	struct importance importance = { 0 };
+	struct plan plan = { 0 };
 	int status;
-
-	const int parsed = parse_options(&usage, argc, argv, &status);
+	const int operands = parse_options(&usage, argc, argv, &status);
 
 	free(help);
-	if (parsed < 0)
+	if (operands < 0)
 		return status;
-	if (!find_recipe(argv[2], &recipe)) {
-		fprintf(stderr, "stoker: no type \"%s\"; \"stoker quantize --help\" lists them\n",
-			argv[2]);
-		return EXIT_USAGE;
-	}
-	if (!threads)
-		threads = stoker_device_threads();
-	if (threads > MAX_THREADS)
-		threads = MAX_THREADS;
+	status = take_operands(&q, operands, argv);
+	if (status)
+		return status;
 	cancel_on_interrupt(NULL);
-	if (!stoker_gguf_open(model, &in, &err) && is_input(in, argv[1])) {
-		stoker_gguf_close(&in);
-		return failf("%s: is the input", argv[1]);
-	}
-	if (!in || stoker_gguf_writer_open(argv[1], &out, &err)) {
-		stoker_gguf_close(&in);
+	if (stoker_gguf_open(q.model, &in, &err))
 		return fail(&err);
-	}
 	warn_of_holes(in);
-	remove_on_signal(stoker_gguf_writer_part(out));
-	status = quantize(in, out, &recipe, (unsigned)threads);
-	remove_on_signal(NULL);
-	if (stoker_gguf_writer_finish(&out, status == EXIT_OK, &err) && !status)
-		status = fail(&err);
+	status = make_plan(&q, in, &importance, &plan);
+	if (!status)
+		status = q.dry_run ? plan_print(&plan, q.json)
+				   : write_model(&q, &importance, &plan);
+	free(plan.tensors);
+	importance_free(&importance);
 	stoker_gguf_close(&in);
 	return status;
 }
