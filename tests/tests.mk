@@ -20,6 +20,7 @@ unit: $(BUILD)/unit
 	$(BUILD)/unit
 e2e: all $(BUILD)/faultfs $(BUILD)/scripted $(BUILD)/terminal $(HUB)
 	tests/e2e/tool.sh $(BUILD)
+	tests/e2e/quantize.sh $(BUILD)
 	tests/e2e/chat.sh $(BUILD)
 	tests/e2e/manners.sh $(BUILD)
 	tests/e2e/pull.sh $(BUILD)

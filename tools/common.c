@@ -117,6 +117,17 @@ err_close:
 	return NULL;
 }
 
+char *read_text(const char *path, size_t *bytes)
+{
+	char *text = read_file(path, bytes);
+
+	if (!text || *bytes)
+		return text;
+	failf("%s: there is no text", strcmp(path, "-") ? path : "standard input");
+	free(text);
+	return NULL;
+}
+
 int parse_tokens(const char *text, uint32_t **tokens, size_t *count)
 {
 	char *file = NULL, *end;

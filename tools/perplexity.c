@@ -120,17 +120,6 @@ static int report(const struct perplexity *p, const struct score *s, double seco
 	return print_json(stdout, root);
 }
 
-static char *read_text(const char *path, size_t *bytes)
-{
-	char *text = read_file(path, bytes);
-
-	if (!text || *bytes)
-		return text;
-	failf("%s: there is no text", strcmp(path, "-") ? path : "standard input");
-	free(text);
-	return NULL;
-}
-
 static struct stoker_model_info info_of(const struct stoker_model *model,
 					const struct stoker_vocabulary *v)
 {

@@ -22,6 +22,7 @@ static const struct verb verbs[] = {
 	{ "plan", "how fast a mixture of experts runs in how much memory", verb_plan },
 	{ "replay", "what a routing trace says about paging", verb_replay },
 	{ "quantize", "write a model in another tensor format", verb_quantize },
+	{ "imatrix", "which columns of a model's matrices matter on a text", verb_imatrix },
 	{ "pack", "write a mixture of experts with one read an expert", verb_pack },
 	{ "synth", "write a model with random weights, for measuring", verb_synth },
 };

@@ -175,6 +175,8 @@ int parse_kv(const char *text, enum stoker_kv_type *type);
 
 /* The whole of a file, "-" for standard input; a NUL follows the data. */
 char *read_file(const char *path, size_t *bytes);
+/* Likewise, but it's a failure when there is nothing in it. */
+char *read_text(const char *path, size_t *bytes);
 
 /* "1,2,3", or "@FILE" with such a list; commas and white space separate. */
 int parse_tokens(const char *text, uint32_t **tokens, size_t *count);
@@ -200,6 +202,7 @@ int interrupt_status(void);
 
 int verb_bench(int argc, char **argv);
 int verb_eval(int argc, char **argv);
+int verb_imatrix(int argc, char **argv);
 int verb_info(int argc, char **argv);
 int verb_inspect(int argc, char **argv);
 int verb_list(int argc, char **argv);

@@ -28,7 +28,7 @@ expect 2 "Usage: stoker VERB" "no verb" "$stoker"
 expect 0 "perplexity" "help" "$stoker" --help
 expect 2 "no verb" "unknown verb" "$stoker" juggle
 expect 0 "stoker 0" "version" "$stoker" --version
-for verb in run pull list rm info inspect tokenize template eval perplexity bench plan replay quantize pack synth; do
+for verb in run pull list rm info inspect tokenize template eval perplexity bench plan replay quantize imatrix pack synth; do
 	expect 0 "Usage: stoker $verb" "$verb --help" "$stoker" $verb --help
 	expect 2 "unknown option --juggle" "$verb: unknown option" "$stoker" $verb --juggle
 done
