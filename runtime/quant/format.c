@@ -7,20 +7,17 @@
 
 enum { DECODE_CHUNK = 256 }; /* the largest block */
 
-#define encode_none NULL
-
 static const struct stoker_format formats[] = {
-#define ROW(NAME, ID, FILE_TYPE, ENCODER, ...) \
-	.name = #NAME, .id = ID, .file_type = FILE_TYPE, .encode = encode_##ENCODER, __VA_ARGS__
-#define FLOAT(NAME, kernel, ID, FILE_TYPE, ENCODER, shader, tiles, bytes, fields, ...) \
-	{ ROW(NAME, ID, FILE_TYPE, ENCODER, __VA_ARGS__), .widen = ISA_EACH(widen_##kernel) },
-#define FORMAT(NAME, kernel, ID, FILE_TYPE, ENCODER, shader, tiles, bytes, fields, ...) \
-	{ ROW(NAME, ID, FILE_TYPE, ENCODER, __VA_ARGS__), .unpack = ISA_EACH(unpack_##kernel) },
+#define ROW(NAME, kernel, ID, FILE_TYPE, ...)                                                 \
+	.name = #NAME, .id = ID, .file_type = FILE_TYPE, .encode = ISA_EACH(encode_##kernel), \
+	__VA_ARGS__
+#define FLOAT(NAME, kernel, ID, FILE_TYPE, encoder, shader, tiles, bytes, fields, ...) \
+	{ ROW(NAME, kernel, ID, FILE_TYPE, __VA_ARGS__), .widen = ISA_EACH(widen_##kernel) },
+#define FORMAT(NAME, kernel, ID, FILE_TYPE, encoder, shader, tiles, bytes, fields, ...) \
+	{ ROW(NAME, kernel, ID, FILE_TYPE, __VA_ARGS__), .unpack = ISA_EACH(unpack_##kernel) },
 #include "quant/formats.def"
 #undef ROW
 };
-
-#undef encode_none
 
 void stoker_decode(const struct stoker_format *format, enum stoker_isa isa, const void *src,
 		   float *dst, size_t values)
@@ -90,7 +87,7 @@ uint32_t stoker_format_block_values(const struct stoker_format *format)
 
 int stoker_format_can_encode(const struct stoker_format *format)
 {
-	return format && format->encode;
+	return format != NULL;
 }
 
 uint64_t stoker_format_bytes(const struct stoker_format *format, uint64_t values)

@@ -23,8 +23,8 @@ typedef void stoker_unpack_fn(const uint8_t *src, size_t blocks, int8_t *codes, 
 			      float *offset);
 /* Float formats: @n values to float. */
 typedef void stoker_widen_fn(const uint8_t *src, size_t n, float *dst);
-/* One block from its block_values floats. */
-typedef void stoker_encode_fn(const float *x, uint8_t *block);
+/* Floats to @blocks blocks of one row; @importance, a weight a value, or NULL. */
+typedef void stoker_encode_fn(const float *x, const float *importance, size_t blocks, uint8_t *dst);
 
 /* FORMAT_NAME: GGUF's numbers. */
 enum stoker_format_id {
@@ -45,7 +45,7 @@ struct stoker_format {
 	int8_t least, most; /* codes that there are */
 	stoker_unpack_fn *unpack[STOKER_ISA_COUNT];
 	stoker_widen_fn *widen[STOKER_ISA_COUNT];
-	stoker_encode_fn *encode;
+	stoker_encode_fn *encode[STOKER_ISA_COUNT];
 	const uint16_t *codebook; /* of IQ formats */
 	uint32_t codebook_bytes;
 };
@@ -59,15 +59,19 @@ struct stoker_format {
 				     int8_t *restrict codes, float *restrict scale, \
 				     float *restrict offset)
 
-#define encode_none encode_no_block /* never called */
-#define FLOAT(NAME, kernel, id, file_type, encoder, ...) \
-	DECLARE_WIDEN(kernel);                           \
-	stoker_encode_fn encode_##encoder;
-#define FORMAT(NAME, kernel, id, file_type, encoder, ...) \
-	DECLARE_UNPACK(kernel);                           \
-	stoker_encode_fn encode_##encoder;
+#define DECLARE_ENCODE(name) \
+	ISA_DECLARE(void, encode_##name, const float *, const float *, size_t, uint8_t *)
+#define ENCODE(name)                                                                            \
+	void ISA_NAME(encode_##name)(const float *restrict x, const float *restrict importance, \
+				     size_t blocks, uint8_t *restrict dst)
+
+#define FLOAT(NAME, kernel, ...) \
+	DECLARE_WIDEN(kernel);   \
+	DECLARE_ENCODE(kernel);
+#define FORMAT(NAME, kernel, ...) \
+	DECLARE_UNPACK(kernel);   \
+	DECLARE_ENCODE(kernel);
 #include "quant/formats.def"
-#undef encode_none
 
 /* Blocks of any format to float with the given instruction set; bit-equal on all of them. */
 void stoker_decode(const struct stoker_format *format, enum stoker_isa isa, const void *src,

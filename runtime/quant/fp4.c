@@ -6,23 +6,6 @@
 #include "quant/simd.h"
 #include "quant/tables.h"
 
-/* 2^(e - 128), subnormal for e < 2; 255 isn't taken as NaN, as in ggml. */
-static inline float half_e8m0(uint8_t e)
-{
-	return float_of_bits(e < 2 ? 0x00200000u << e : (uint32_t)(e - 1) << 23);
-}
-
-static inline float half_ue4m3(uint8_t x)
-{
-	const int exponent = x >> 3 & 15, mantissa = x & 7;
-
-	if (x == 0 || x == 0x7f)
-		return 0;
-	if (exponent == 0)
-		return (float)mantissa * 0x1p-10f;
-	return float_of_bits((uint32_t)(exponent - 8 + 127) << 23 | (uint32_t)mantissa << 20);
-}
-
 /* MXFP4: e, 16 bytes of nibbles (low ones first). */
 UNPACK(mxfp4)
 {

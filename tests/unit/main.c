@@ -142,7 +142,7 @@ void random_blocks(const struct stoker_format *format, uint8_t *blocks, size_t c
 		if (!format->group) {
 			const float v = random_float();
 
-			format->encode(&v, block);
+			stoker_format_encode(format, &v, block, 1);
 		}
 	}
 }
@@ -155,6 +155,7 @@ static const struct {
 	{ "base", suite_base },
 	{ "profile", suite_profile },
 	{ "formats", suite_formats },
+	{ "encoders", suite_encoders },
 	{ "gguf", suite_gguf },
 	{ "store", suite_store },
 	{ "kmod", suite_kmod },

@@ -17,6 +17,7 @@ void suite_cpus(void);
 void suite_cache(void);
 void suite_profile(void);
 void suite_formats(void);
+void suite_encoders(void);
 void suite_gguf(void);
 void suite_store(void);
 void suite_kmod(void);

@@ -225,8 +225,7 @@ static void kv_save(enum stoker_kv_format format, const float *src, uint8_t *dst
 		narrow_f16(src, dst, n);
 		break;
 	case STOKER_KV_Q8_0:
-		for (size_t b = 0; b < n / 32; b++)
-			encode_q8_0(src + 32 * b, dst + 34 * b);
+		ISA_NAME(encode_q8_0)(src, NULL, n / 32, dst);
 		break;
 	}
 }
