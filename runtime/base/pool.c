@@ -17,6 +17,7 @@
 
 #include "base/cpus.h"
 #include "base/process.h"
+#include "base/run_times.h"
 #include "base/sharing.h"
 #include "base/thread.h"
 
@@ -30,13 +31,6 @@ enum {
 	RUN_NS = 1000,	   /* what sharing a run costs, */
 	WAKE_NS = 50000,   /* and waking a worker, which may then spin in vain */
 	ASIDE_MAX_NS = 400000000,
-	/* Short runs are done alone or shared, whatever takes less time; both are tried regularly.
-	 */
-	SHORT_NS = 30000,
-	SAMPLE = 8, /* of so many short runs one is timed: the clock takes 1 % of the shortest */
-	PERIOD_NS = 50000000,
-	TRYING_NS = 500000, /* of each period */
-	KINDS = 256,
 };
 
 /* What a gate says; the worker sleeps on it, or the caller that waits for the worker. */
@@ -77,19 +71,12 @@ struct worker {
 	bool asked, woken; /* in this run */
 };
 
-/* How long a run takes, alone and shared; 0: it isn't known. */
-struct kind {
-	size_t work, count;
-	uint64_t ns[2];
-	unsigned runs;
-};
-
 struct stoker_pool {
 	unsigned threads;
 	struct share *shares;	/* [threads], of which the first is the caller's */
 	struct worker *workers; /* [threads], of which the first is unused */
 	pthread_mutex_t turn;
-	struct kind kinds[KINDS];
+	struct run_times times;
 	struct sharing sharing;
 	uint64_t now;		     /* as of the last look at the clock */
 	_Atomic uintptr_t caller;    /* the thread whose turn it is */
@@ -290,39 +277,6 @@ static void account(struct worker *w, int64_t gained, uint64_t now)
 	w->credit = TRIAL_NS;
 }
 
-static struct kind *kind_of(struct stoker_pool *p, size_t work, size_t count)
-{
-	/* to an eighth: that of attention grows with each token */
-	const int bits = work < 16 ? 0 : 60 - __builtin_clzll(work);
-
-	work = work >> bits << bits;
-
-	struct kind *k = &p->kinds[(work * 31 + count) * 0x9e3779b97f4a7c15u >> 56];
-
-	if (k->work != work || k->count != count)
-		*k = (struct kind){ .work = work, .count = count };
-	return k;
-}
-
-/* Whether runs of a kind are better done alone: what cores tell each other may take longer. */
-static bool is_better_alone(const struct kind *k, uint64_t now)
-{
-	if (!k->ns[true] || k->ns[true] > SHORT_NS)
-		return false;
-	/* all of them at a time, as a run finds in the caches what the one before has left */
-	if (now % PERIOD_NS < TRYING_NS)
-		return now / PERIOD_NS % 2;
-	return k->ns[false] && k->ns[false] < k->ns[true];
-}
-
-/* For which a thread may have been put aside meanwhile. */
-static void learn(struct kind *k, bool shared, uint64_t took)
-{
-	uint64_t *ns = &k->ns[shared];
-
-	*ns = *ns ? (7 * *ns + MIN(took, 2 * *ns)) / 8 : took;
-}
-
 /* Which workers are asked in a run that begins now. */
 static unsigned ask(struct stoker_pool *p, uint64_t now)
 {
@@ -462,23 +416,16 @@ static void end_turn(struct stoker_pool *p)
 	pthread_mutex_unlock(&p->turn);
 }
 
-/* Whether a run that begins now is timed; @weight: for how many it stands. */
-static bool is_sampled(struct kind *k, unsigned *weight)
-{
-	*weight = k->ns[true] && k->ns[true] < SHORT_NS ? SAMPLE : 1;
-	return k->runs++ % *weight == 0;
-}
-
 /* What there is to learn from a run; @began: 0 when it wasn't timed. */
-static void learn_from(struct stoker_pool *p, struct kind *kind, uint64_t began, unsigned weight,
-		       const struct outcome *o)
+static void learn_from(struct stoker_pool *p, struct run_kind *kind, uint64_t began,
+		       unsigned weight, const struct outcome *o)
 {
 	uint64_t took, share, put_aside = 0;
 
 	p->now = stoker_now_ns();
 	took = began ? p->now - began : kind->ns[!!o->asked] + o->waited;
 	if (began && !o->woken)
-		learn(kind, o->asked, took);
+		run_learn(kind, o->asked, took);
 	/* for a while of which it may have been put aside itself */
 	share = took - o->waited;
 	if (kind->ns[!!o->asked])
@@ -494,15 +441,15 @@ static void learn_from(struct stoker_pool *p, struct kind *kind, uint64_t began,
 /* When it's the caller's turn. */
 static void run_in_turn(struct stoker_pool *p, const struct job *job, size_t work)
 {
-	struct kind *kind = kind_of(p, work, job->count);
+	struct run_kind *kind = run_times_find(&p->times, work, job->count);
 	struct outcome o = { .asked = 0 };
 	unsigned weight;
-	const bool timed = is_sampled(kind, &weight);
+	const bool timed = run_is_sampled(kind, &weight);
 	uint64_t began = 0;
 
 	if (timed)
 		p->now = began = stoker_now_ns();
-	if (!sharing_is_off(&p->sharing, p->now) && !is_better_alone(kind, p->now))
+	if (!sharing_is_off(&p->sharing, p->now) && !run_is_better_alone(kind, p->now))
 		o.asked = ask(p, p->now);
 	if (o.asked) {
 		o.woken = open_gates(p, job, o.asked + 1);
