@@ -217,7 +217,7 @@ static int add_outlook(struct json_object *root, const struct info_options *o,
 	if (!ret && l.least)
 		rate = planned_rate(o->model, !l.paged				  ? l.whole
 					      : params.memory > STOKER_MEMORY_MIN ? params.memory
-					      : params.memory			  ? l.least
+					      : params.memory			  ? l.memory_min
 							      : l.left / 16 * 15);
 	json_object_object_add(root, "planned_tokens_per_second",
 			       rate > 0 ? json_object_new_double(rate) : NULL);

@@ -263,10 +263,13 @@ double planned_rate(const char *model, uint64_t memory)
 			const double part = at > below ? ((double)memory - below) / (at - below)
 						       : 1;
 
-			below_rate =
-				below_rate > 0 && here > 0
-					? 1 / (1 / below_rate + (1 / here - 1 / below_rate) * part)
-					: 0;
+			if (at <= (double)memory) /* the smallest budget is in no stretch */
+				below_rate = here;
+			else
+				below_rate = below_rate > 0 && here > 0
+						     ? 1 / (1 / below_rate +
+							    (1 / here - 1 / below_rate) * part)
+						     : 0;
 			break;
 		}
 		below = at;

@@ -262,6 +262,12 @@ int model_foresee(struct stoker_model *m, const struct stoker_session_params *se
 	if (!has_experts(m))
 		return 0;
 	ret = plan_paged(m, session, true, &fits);
+	outlook->memory_min = outlook->least = ret ? 0 : sum(&m->needs);
+	if (ret || session->batch || session->all_logits)
+		return ret;
+	m->batch = MODEL_LEAST_BATCH; /* what plan_small() tries last */
+	ret = plan_paged(m, session, true, &fits);
+	m->batch = 0;
 	outlook->least = ret ? 0 : sum(&m->needs);
 	return ret;
 }

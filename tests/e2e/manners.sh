@@ -182,10 +182,19 @@ for key in architecture name parameters formats trained_context tokenizer templa
 	expect 0 "\"$key\":" "info FILE --json tells $key" "$stoker" info $demo --json
 done
 # what it says of memory is what a run with that budget does
-least=$("$stoker" info $demo --json -c 64 | sed -n 's/.*"least_bytes": \([0-9]*\).*/\1/p')
-expect 0 "" "the least memory is enough" "$stoker" run $demo -p And -n 2 -c 64 --memory "$least"
+for context in 64 512; do
+	least=$("$stoker" info $demo --json -c $context | sed -n 's/.*"least_bytes": \([0-9]*\).*/\1/p')
+	expect 0 "" "the least memory for $context tokens is enough" \
+		"$stoker" run $demo -p And -n 2 -c $context --memory "$least"
+	expect 1 "this needs at least" "and no less is" \
+		"$stoker" run $demo -p And -n 2 -c $context --memory $((least - 1))
+done
 expect 0 "" "plan" "$stoker" plan $demo -c 64 -n 32
 expect 0 'as "stoker plan" measured' "info after plan" "$stoker" info $demo -c 64
+expect 0 'as "stoker plan" measured' "info of the smallest budget after plan" \
+	"$stoker" info $demo -c 64 --memory min
+expect 0 'expected in this budget' "figures of the smallest budget after plan" \
+	"$stoker" run $demo -p And -n 8 -c 64 --memory min --stats
 
 # --- signals while a file is written --------------------------------------------------------------
 "$stoker" synth --arch qwen3 --layers 1 --width 256 --heads 4 --experts 0 --used 0 --ff 256 --vocab 100000 --type F16 "$scratch/large.gguf" 2>"$scratch/err"

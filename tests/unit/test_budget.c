@@ -294,14 +294,21 @@ static void test_outlook(void)
 	CU_ASSERT_EQUAL(o.parameters, model->parameters);
 	CU_ASSERT_EQUAL(o.whole, o.weights + o.cache + o.buffers);
 	stoker_model_free(&model);
-	params.session = &(struct stoker_session_params){ .batch = 512 };
-	params.memory = o.least;
-	CU_ASSERT_EQUAL(stoker_model_foresee(device, gguf, &params, &o, &err), 0);
-	CU_ASSERT(o.fits && o.paged);
-	params.memory = o.least - 1;
-	CU_ASSERT_EQUAL(stoker_model_foresee(device, gguf, &params, &o, &err), -ENOMEM);
-	CU_ASSERT(!o.fits && o.whole && strstr(err.message, "this needs at least"));
-	CU_ASSERT_EQUAL(load_counted(device, demo, &params, &model, &err), -ENOMEM);
+	CU_ASSERT(o.least < o.memory_min && o.memory_min < o.whole);
+	/* batches of any size, and of one that is asked for */
+	for (uint32_t batch = 0; batch <= 512; batch += 512) {
+		params.session = &(struct stoker_session_params){ .batch = batch };
+		params.memory = STOKER_MEMORY_MAX;
+		CU_ASSERT_EQUAL(stoker_model_foresee(device, gguf, &params, &o, &err), 0);
+		CU_ASSERT_EQUAL(batch && o.least != o.memory_min, 0);
+		params.memory = o.least;
+		CU_ASSERT_EQUAL(stoker_model_foresee(device, gguf, &params, &o, &err), 0);
+		CU_ASSERT(o.fits && o.paged);
+		params.memory = o.least - 1;
+		CU_ASSERT_EQUAL(stoker_model_foresee(device, gguf, &params, &o, &err), -ENOMEM);
+		CU_ASSERT(!o.fits && o.whole && strstr(err.message, "this needs at least"));
+		CU_ASSERT_EQUAL(load_counted(device, demo, &params, &model, &err), -ENOMEM);
+	}
 	stoker_gguf_close(&gguf);
 	root_remove();
 	stoker_device_close(&device);

@@ -186,7 +186,9 @@ struct stoker_paging {
 /**
  * struct stoker_model_outlook - what loading a model would come to
  * @whole: bytes for everything in memory, the session included
- * @least: bytes with experts on the drive; 0: it has none that can stay there
+ * @least: the smallest budget it can be loaded with: experts on the drive, and where the session
+ *	doesn't say how many tokens are computed at once, few; 0: no experts can stay there
+ * @memory_min: bytes that STOKER_MEMORY_MIN takes: likewise, with batches of the usual size
  * @left: bytes that the device's memory has left; 0: it isn't known
  * @weights: of @whole
  * @cache: of @whole, keys and values
@@ -201,7 +203,7 @@ struct stoker_paging {
  * @paged: whether experts would stay on the drive
  */
 struct stoker_model_outlook {
-	uint64_t whole, least, left, weights, cache, buffers;
+	uint64_t whole, least, memory_min, left, weights, cache, buffers;
 	uint32_t context, trained_context, layers, experts, experts_used;
 	uint64_t parameters;
 	int fits, paged;
