@@ -164,19 +164,22 @@ FILTER(filter_wordcount)
 	uint32_t c;
 
 	(void)a, (void)all;
-	job_work(j, SLOW * t->bytes);
+	job_work(j, 2 * SLOW * t->bytes);
 	for (size_t i = 0; i < t->bytes;) {
+		const bool before = inside;
+
 		i += character_at(t, i, &c);
-		words += is_word(c) && !inside;
 		inside = is_word(c);
+		words += inside && !before;
 	}
 	return integer(words);
 }
 
 static void put_quoted_url(struct job *j, struct output *o, const struct text *t, bool query)
 {
-	char code[4];
+	static const char hex[] = "0123456789ABCDEF";
 
+	job_work(j, SLOW * t->bytes);
 	for (size_t i = 0; i < t->bytes; i++) {
 		const uint8_t c = (uint8_t)t->data[i];
 		const bool plain = (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') ||
@@ -187,11 +190,9 @@ static void put_quoted_url(struct job *j, struct output *o, const struct text *t
 		} else if (c == ' ' && query) {
 			put_like(j, o, "+", 1, t, i);
 		} else {
-			snprintf(code, sizeof(code), "%%%02X", c);
-			put_like(j, o, code, 3, t, i);
+			put_like(j, o, (const char[]){ '%', hex[c >> 4], hex[c & 15] }, 3, t, i);
 		}
 	}
-	job_work(j, SLOW * t->bytes);
 }
 
 FILTER(filter_urlencode)
@@ -234,14 +235,14 @@ FILTER(filter_striptags)
 	(void)a, (void)all;
 	for (size_t i = 0; i < t->bytes; i += n) {
 		const bool comment = t->bytes - i >= 4 && !memcmp(t->data + i, "<!--", 4);
-		const char *end = comment	      ? memmem(t->data + i, t->bytes - i, "-->", 3)
+		const char *end = comment ? text_search(j, t->data + i, t->bytes - i, "-->", 3)
 				  : t->data[i] == '<' ? memchr(t->data + i, '>', t->bytes - i)
 						      : NULL;
 
 		n = end ? (size_t)(end - t->data) + (comment ? 3 : 1) - i : 1;
 		if (!end)
 			put_part(j, &o, t, i, i + 1);
-		if (!end && t->data[i] == '<')
+		if (!end && !comment && t->data[i] == '<')
 			job_work(j, t->bytes - i);
 	}
 	plain = text_strip(j, output_text(j, &o), NULL, true, true);
@@ -253,7 +254,7 @@ FILTER(filter_striptags)
 			put_like(j, &single, " ", 1, plain, i);
 		space = is_space(c);
 	}
-	job_work(j, SLOW * t->bytes);
+	job_work(j, 2 * SLOW * t->bytes);
 	return text_value(output_text(j, &single));
 }
 

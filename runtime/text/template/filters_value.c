@@ -82,7 +82,7 @@ FILTER(filter_float)
 	if (is_number(self))
 		return real(to_real(self));
 	if (self.kind == VALUE_TEXT)
-		job_work(j, 32 + 2 * self.text->bytes);
+		job_work(j, 32 + 4 * self.text->bytes);
 	if (self.kind == VALUE_TEXT && parse_real(self.text->data, self.text->bytes, &d))
 		return real(d);
 	return is_given(a[0]) ? a[0] : real(0);
@@ -106,7 +106,7 @@ FILTER(filter_int)
 		return integer(to_integer(j, self, "a number"));
 	if (self.kind != VALUE_TEXT)
 		return fallback;
-	job_work(j, 32 + 2 * self.text->bytes);
+	job_work(j, 32 + 4 * self.text->bytes);
 	if (parse_integer(self.text->data, self.text->bytes, (int)base, &i, &large)) {
 		if (large)
 			job_fail(j, -EINVAL, "a whole number has more than 64 bits");

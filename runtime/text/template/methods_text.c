@@ -6,12 +6,12 @@
 	static struct value name(struct job *j, struct value self, const struct value *a, \
 				 const struct arguments *all)
 /* A method that looks at the text alone. */
-#define METHOD_THAT(name, result)                    \
-	METHOD(name)                                 \
-	{                                            \
-		(void)a, (void)all;                  \
-		job_work(j, SLOW *self.text->bytes); \
-		return result;                       \
+#define METHOD_THAT(name, result)                         \
+	METHOD(name)                                      \
+	{                                                 \
+		(void)a, (void)all;                       \
+		job_work(j, 2 * SLOW * self.text->bytes); \
+		return result;                            \
 	}
 
 METHOD_THAT(method_upper, text_value(text_upper(j, self.text)))

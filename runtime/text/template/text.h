@@ -47,6 +47,9 @@ size_t byte_of(const struct text *t, size_t index);
 size_t characters_before(struct job *j, const struct text *t, size_t at);
 /* Length in bytes and code point of the character at @at. */
 size_t character_at(const struct text *t, size_t at, uint32_t *c);
+/* memmem(), paid for as work. */
+const char *text_search(struct job *j, const char *in, size_t bytes, const char *part,
+			size_t part_bytes);
 /* SIZE_MAX: not found. */
 size_t text_find(struct job *j, const struct text *t, const struct text *part, size_t begin,
 		 size_t end);
