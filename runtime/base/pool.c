@@ -63,7 +63,7 @@ struct share {
 /* What the caller knows of a worker. */
 struct worker {
 	struct stoker_pool *pool;
-	pthread_t thread;
+	struct stoker_thread thread;
 	int64_t credit;	   /* time it has saved less time that it cost */
 	uint64_t waited;   /* for it at the end of this run */
 	uint64_t aside;	   /* for how long it was or will be left alone */
@@ -392,7 +392,7 @@ static int number_of_self(const struct stoker_pool *p)
 	if (atomic_load_explicit(&p->caller, memory_order_relaxed) == own_id())
 		return 0;
 	for (unsigned i = 1; i < p->threads; i++)
-		if (pthread_equal(p->workers[i].thread, pthread_self()))
+		if (pthread_equal(p->workers[i].thread.id, pthread_self()))
 			return (int)i;
 	return -1;
 }
@@ -565,7 +565,7 @@ int stoker_pool_create(unsigned threads, struct stoker_pool **out, struct stoker
 			return stoker_fail(err, -ret, "can't start thread %u of %u: %s", i + 1,
 					   threads, stoker_strerror(ret));
 		}
-		place(w->thread, i, threads);
+		place(w->thread.id, i, threads);
 		p->threads++;
 	}
 	*out = p;
@@ -584,7 +584,7 @@ void stoker_pool_destroy(struct stoker_pool **pool)
 			if (atomic_exchange(&p->shares[i].gate, STOP) == ASLEEP)
 				futex_wake(&p->shares[i].gate);
 		for (unsigned i = 1; i < p->threads; i++)
-			pthread_join(p->workers[i].thread, NULL);
+			stoker_thread_join(&p->workers[i].thread);
 		pthread_mutex_destroy(&p->turn);
 	}
 	free_pool(p);

@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 #include "base/profile.h"
+#include "base/thread.h"
 #include "pager/pager.h"
 
 /*
@@ -128,7 +129,7 @@ struct stoker_pager {
 	uint32_t waiting, idle;		/* threads, for @changed and @called */
 	uint32_t threads, worker_count; /* of them, at most and now */
 	unsigned forks;			/* the device's, when the pager was made or began anew */
-	pthread_t workers[PAGER_THREADS];
+	struct stoker_thread workers[PAGER_THREADS];
 	struct stoker_error failure;	/* of the last step that failed, */
 	const struct slot *failure_of;	/* one of this slot's */
 	struct stoker_profile *profile; /* the device's, during a batch */

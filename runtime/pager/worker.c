@@ -85,5 +85,5 @@ void stop_workers(struct stoker_pager *p)
 	tell_waiting(p);
 	pthread_mutex_unlock(&p->lock);
 	while (p->worker_count)
-		pthread_join(p->workers[--p->worker_count], NULL);
+		stoker_thread_join(&p->workers[--p->worker_count]);
 }

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "store/queue.h"
 
 enum { THREADS = 8 };
@@ -16,7 +17,7 @@ struct threads {
 	unsigned demand;    /* waiting or being read */
 	bool stop;
 	unsigned count;
-	pthread_t thread[THREADS];
+	struct stoker_thread thread[THREADS];
 };
 
 int store_read_now(struct store_read *r)
@@ -118,7 +119,7 @@ static void destroy(struct stoker_store *s)
 	pthread_cond_broadcast(&t->work);
 	pthread_mutex_unlock(&t->lock);
 	for (unsigned i = 0; i < t->count; i++)
-		pthread_join(t->thread[i], NULL);
+		stoker_thread_join(&t->thread[i]);
 	pthread_mutex_destroy(&t->lock);
 	pthread_cond_destroy(&t->work);
 	pthread_cond_destroy(&t->ended);
@@ -145,7 +146,7 @@ int stoker_store_open_threads(struct stoker_store **store, struct stoker_error *
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_cond_init(&t->work, NULL);
 	pthread_cond_init(&t->ended, NULL);
-	while (t->count < THREADS && !pthread_create(&t->thread[t->count], NULL, run, t))
+	while (t->count < THREADS && !stoker_thread_create(&t->thread[t->count], run, t))
 		t->count++;
 	if (!t->count) {
 		destroy(&t->base);

@@ -73,6 +73,58 @@ for kind in shared static; do
 	[ "$("$root/names")" = "ours 2" ] || { echo "names of a program's own beside the $kind library"; exit 1; }
 done
 
+# A program that loads the library as a plugin may unload it at any time: while threads run its code
+# it stays, and it goes with them.
+cat >"$root/plugin.c" <<'END'
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <stoker/stoker.h>
+
+static int mapped(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	char line[512];
+	int found = 0;
+
+	while (maps && fgets(line, sizeof(line), maps))
+		found |= strstr(line, "libstoker") != NULL;
+	if (maps)
+		fclose(maps);
+	return found;
+}
+
+int main(void)
+{
+	const struct stoker_device_params params = { .name = "cpu", .threads = 4 };
+	struct stoker_device *device;
+	struct stoker_error err;
+
+	for (int early = 0; early < 2; early++) {
+		void *library = dlopen("libstoker-rt.so.0", RTLD_NOW | RTLD_LOCAL);
+		__typeof__(&stoker_device_open) open;
+		__typeof__(&stoker_device_close) close;
+
+		if (!library)
+			return fprintf(stderr, "%s\n", dlerror()) < 0 ? 2 : 1;
+		open = (__typeof__(open))dlsym(library, "stoker_device_open");
+		close = (__typeof__(close))dlsym(library, "stoker_device_close");
+		if (open(&params, &device, &err))
+			return fprintf(stderr, "%s\n", err.message) < 0 ? 2 : 1;
+		if (!early)
+			close(&device);
+		dlclose(library);
+		usleep(200000); /* for which its threads run on */
+		printf("%d", mapped());
+	}
+	return 0;
+}
+END
+# shellcheck disable=SC2046
+"${cc[@]}" -Wall -Wextra -Werror "$root/plugin.c" $(pkg-config --cflags stoker-rt) -ldl -o "$root/plugin"
+[ "$("$root/plugin")" = 01 ] || { echo "a program that unloads the library"; exit 1; }
+
 # Programs are compiled without the headers and .pc files of what the library itself uses.
 PKG_CONFIG_LIBDIR=$PKG_CONFIG_PATH pkg-config --cflags stoker-rt >/dev/null
 man -l "$root/usr/share/man/man1/stoker-run.1" >/dev/null 2>&1 || [ -s "$root/usr/share/man/man1/stoker-run.1" ]

@@ -89,12 +89,12 @@ static void *end_at_once(void *nothing)
  */
 static const char *thread_hint(void)
 {
-	pthread_t thread;
+	struct stoker_thread thread;
 
 	if (stoker_thread_create(&thread, end_at_once, NULL))
 		return ": no thread can be started, a limit of processes (pids.max, ulimit -u) is "
 		       "reached";
-	pthread_join(thread, NULL);
+	stoker_thread_join(&thread);
 	return "";
 }
 
