@@ -12,7 +12,7 @@ $(BUILD)/unit: $(TEST_OBJECTS) $(TESTED_TOOLS:%=$(BUILD)/tools/%.o) $(KEEP_LOADE
 	$(CC) $(LDFLAGS) $(if $(KEEP_LOADED),-rdynamic) $^ $(shell $(PKG_CONFIG) --libs json-c) -lcunit $(LDLIBS) -o $@
 
 # where "stoker pull" is tried
-HUB := $(if $(and $(HAS_PULL),$(shell $(PKG_CONFIG) --exists libmicrohttpd && echo yes)),$(BUILD)/hub)
+HUB := $(if $(and $(HAS_PULL),$(shell $(PKG_CONFIG) --exists libmicrohttpd && echo yes)),$(BUILD)/hub $(BUILD)/evil)
 
 .PHONY: test unit e2e
 test: unit e2e
@@ -24,6 +24,7 @@ e2e: all $(BUILD)/faultfs $(BUILD)/scripted $(BUILD)/terminal $(HUB)
 	tests/e2e/chat.sh $(BUILD)
 	tests/e2e/manners.sh $(BUILD)
 	tests/e2e/pull.sh $(BUILD)
+	tests/e2e/pull_evil.sh $(BUILD)
 	tests/e2e/faults.sh $(BUILD)
 	tests/e2e/install.sh $(BUILD)
 $(BUILD)/faultfs: tests/e2e/faultfs.c
@@ -32,6 +33,8 @@ $(BUILD)/scripted: tests/e2e/scripted.c $(INTERNAL) $(KEEP_LOADED)
 	$(CC) $(BASE_FLAGS) -Wno-conversion $(CFLAGS) $(LDFLAGS) $(if $(KEEP_LOADED),-rdynamic) $^ $(LDLIBS) -o $@
 $(BUILD)/hub: tests/e2e/hub.c
 	$(CC) $(BASE_FLAGS) -Wno-conversion $(CFLAGS) $< $(shell $(PKG_CONFIG) --libs libmicrohttpd libcrypto) -o $@
+$(BUILD)/evil: tests/e2e/evil.c
+	$(CC) $(BASE_FLAGS) -Wno-conversion $(CFLAGS) $< -o $@
 $(BUILD)/terminal: tests/e2e/terminal.c
 	$(CC) $(BASE_FLAGS) -Wno-conversion $(CFLAGS) $< -lutil -o $@
 
@@ -53,6 +56,7 @@ e2e-tool: all $(BUILD)/faultfs $(BUILD)/scripted $(BUILD)/terminal $(HUB)
 	tests/e2e/chat.sh $(BUILD)
 	tests/e2e/manners.sh $(BUILD)
 	tests/e2e/pull.sh $(BUILD)
+	tests/e2e/pull_evil.sh $(BUILD)
 	tests/e2e/faults.sh $(BUILD)
 
 # The Vulkan device at other subgroup sizes, under GPU-assisted validation, and on newer drivers.

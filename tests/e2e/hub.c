@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
  * A hub on this machine, and a second host that it redirects to, with all that goes wrong on the
- * way. usage: hub MODEL LOG
+ * way. usage: hub MODEL FIRST SECOND LOG [CERTIFICATE KEY]
  *
- * Prints the two ports.  MODEL is what every file holds; a repository's name says how it is served:
- * api/models/test/HOW/tree/main lists its files, test/HOW/resolve/main/FILE redirects to
+ * Prints the two ports, MODEL's SHA-256, and a third port that speaks TLS and is like the second;
+ * there redirect/ANYTHING?to=ADDRESS leads to any address.  MODEL is what every file holds; a
+ * repository's name says how it is served: api/models/test/HOW/revision/NAME tells its commit,
+ * api/models/test/HOW/tree/COMMIT lists its files, test/HOW/resolve/COMMIT/FILE redirects to
  * cdn/HOW/FILE on the second port.  LOG gets a line for each request: which port, the address, the
  * range, the condition on it, and the token.
  */
@@ -23,6 +25,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#define COMMIT "1111111111111111111111111111111111111111"
+#define OLD_COMMIT "2222222222222222222222222222222222222222"
+
 /* MODEL, FIRST, SECOND */
 static struct content {
 	char *data, sha256[65];
@@ -30,7 +35,7 @@ static struct content {
 } contents[3];
 static char garbage_sha256[65];
 static FILE *log_file;
-static unsigned hub_port, cdn_port;
+static unsigned hub_port, cdn_port, tls_port;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned requests; /* to the second port, by what takes turns */
 static char last_how[64];
@@ -189,7 +194,7 @@ static enum MHD_Result list(struct MHD_Connection *c, const char *how)
 	}
 	if (!strcmp(how, "pages") && !cursor) {
 		snprintf(link, sizeof(link),
-			 "<http://127.0.0.1:%u/api/models/test/pages/tree/main?cursor=x>; "
+			 "<http://127.0.0.1:%u/api/models/test/pages/tree/" COMMIT "?cursor=x>; "
 			 "rel=\"next\"",
 			 hub_port);
 		count = 0;
@@ -211,9 +216,31 @@ static enum MHD_Result list(struct MHD_Connection *c, const char *how)
 	return result;
 }
 
+/* Only main, two other names, and the commits themselves are there. */
+static enum MHD_Result revision(struct MHD_Connection *c, const char *how, const char *name)
+{
+	const char *token = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Authorization");
+	const char digit = !strcmp(name, "main")				? '1'
+			   : !strcmp(name, "old") || !strcmp(name, "refs/pr/1") ? '2'
+										: 0;
+
+	if (!strcmp(how, "none") || (!digit && strspn(name, "12") != 40))
+		return text(c, 404, NULL, NULL, "{\"error\":\"Repository not found\"}");
+	if (!strcmp(how, "private") && (!token || strcmp(token, "Bearer hf_secret") != 0))
+		return text(c, 401, NULL, NULL, "{\"error\":\"Invalid credentials\"}");
+	if (!strcmp(how, "nocommit"))
+		return text(c, 200, NULL, NULL, "{\"sha\":\"../../x\"}");
+	if (!digit)
+		return text(c, 200, NULL, NULL, "{\"id\":\"test\",\"sha\":\"%s\"}", name);
+	return text(c, 200, NULL, NULL, "{\"id\":\"test\",\"sha\":\"%s\"}",
+		    digit == '1' ? COMMIT : OLD_COMMIT);
+}
+
 static enum MHD_Result redirect(struct MHD_Connection *c, const char *how, const char *file)
 {
-	struct MHD_Response *r = MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);
+	static char says[] = "Found. Redirecting to somewhere else";
+	struct MHD_Response *r =
+		MHD_create_response_from_buffer(strlen(says), says, MHD_RESPMEM_PERSISTENT);
 	const struct content *m = strcmp(how, "mixed") ? content_of(file) : contents + 2;
 	char to[512], bytes[32], tag[80];
 	enum MHD_Result result;
@@ -230,7 +257,7 @@ static enum MHD_Result redirect(struct MHD_Connection *c, const char *how, const
 		snprintf(to, sizeof(to), "http://user:word@localhost:%u/cdn/plain/%s", cdn_port,
 			 file);
 	if (!strcmp(how, "loop"))
-		snprintf(to, sizeof(to), "/test/loop/resolve/main/%s", file);
+		snprintf(to, sizeof(to), "/test/loop/resolve/" COMMIT "/%s", file);
 	MHD_add_response_header(r, "Location", to);
 	snprintf(bytes, sizeof(bytes), "%zu", m->bytes);
 	snprintf(tag, sizeof(tag), "\"%s\"", m->sha256);
@@ -258,13 +285,23 @@ static unsigned turn(const char *how)
 	return n;
 }
 
+static bool gives_ranges(const char *how)
+{
+	static const char *const none[] = { "norange", "norangecut", "chunked", "more" };
+
+	for (size_t i = 0; i < sizeof(none) / sizeof(*none); i++)
+		if (!strcmp(how, none[i]))
+			return false;
+	return true;
+}
+
 static enum MHD_Result serve(struct MHD_Connection *c, const char *how, const struct content *m)
 {
 	const char *range = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Range");
 	const char *if_range = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "If-Range");
 	struct body *b = calloc(1, sizeof(*b));
 	const unsigned n = turn(how);
-	unsigned long long first = 0;
+	unsigned long long first = 0, last = m->bytes - 1;
 	struct MHD_Response *r;
 	enum MHD_Result result;
 	char line[128], tag[32];
@@ -279,16 +316,18 @@ static enum MHD_Result serve(struct MHD_Connection *c, const char *how, const st
 	if (!strcmp(how, "gone"))
 		return free(b), text(c, 404, NULL, NULL, "not found");
 	snprintf(tag, sizeof(tag), "\"v%u\"", strcmp(how, "changing") ? 1 : n);
-	part = range && sscanf(range, "bytes=%llu-", &first) == 1 && strcmp(how, "norange") != 0 &&
-	       strcmp(how, "norangecut") != 0 && (!if_range || !strcmp(if_range, tag));
+	part = range && sscanf(range, "bytes=%llu-%llu", &first, &last) >= 1 && gives_ranges(how) &&
+	       (!if_range || !strcmp(if_range, tag));
 	if (part && first >= m->bytes)
 		return free(b), text(c, 416, NULL, NULL, "no such range");
 	if (!part)
 		first = 0;
+	if (!part || last >= m->bytes)
+		last = m->bytes - 1;
 	if (part && !strcmp(how, "shifted"))
 		first += 1; /* not what was asked for */
-	*b = (struct body){ .of = m, .first = first, .bytes = m->bytes - first };
-	b->slow = (!strcmp(how, "slow") && n < 10) || !strcmp(how, "slow2") ||
+	*b = (struct body){ .of = m, .first = first, .bytes = last + 1 - first };
+	b->slow = (!strcmp(how, "slow") && n < 60) || !strcmp(how, "slow2") ||
 		  (!strcmp(how, "slowfirst") && n < 1);
 	b->flip = !strcmp(how, "flip");
 	b->garbage = !strcmp(how, "garbage");
@@ -300,14 +339,20 @@ static enum MHD_Result serve(struct MHD_Connection *c, const char *how, const st
 		b->cut = 1;
 	if (!strcmp(how, "more"))
 		b->bytes += 5000;
-	r = MHD_create_response_from_callback(
-		!strcmp(how, "chunked") || !strcmp(how, "endless") ? MHD_SIZE_UNKNOWN : b->bytes,
-		1 << 18, give, b, free);
+	if (!strcmp(how, "plain")) { /* as fast as can be, for the measurement */
+		r = MHD_create_response_from_buffer(b->bytes, m->data + first,
+						    MHD_RESPMEM_PERSISTENT);
+		free(b);
+	} else
+		r = MHD_create_response_from_callback(
+			!strcmp(how, "chunked") || !strcmp(how, "endless") ? MHD_SIZE_UNKNOWN
+									   : b->bytes,
+			1 << 18, give, b, free);
 	if (!strcmp(how, "endless"))
 		b->bytes = UINT64_MAX / 2;
 	MHD_add_response_header(r, "ETag", tag);
 	if (part) {
-		snprintf(line, sizeof(line), "bytes %llu-%zu/%zu", first, m->bytes - 1, m->bytes);
+		snprintf(line, sizeof(line), "bytes %llu-%llu/%zu", first, last, m->bytes);
 		MHD_add_response_header(r, "Content-Range", line);
 	}
 	result = MHD_queue_response(c, part ? 206 : 200, r);
@@ -320,7 +365,7 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *c, const cha
 			      size_t *bytes, void **state)
 {
 	const char *names[] = { "Range", "If-Range", "Authorization" };
-	char how[64] = "", file[256] = "";
+	char how[64] = "", commit[41], file[256] = "";
 	const bool hub = context == NULL;
 
 	(void)method, (void)version, (void)data, (void)bytes, (void)state;
@@ -334,24 +379,18 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *c, const cha
 	fputc('\n', log_file);
 	fflush(log_file);
 	pthread_mutex_unlock(&lock);
-	if (hub && sscanf(url, "/api/models/test/%63[^/]/tree/main", how) == 1)
+	if (hub && sscanf(url, "/api/models/test/%63[^/]/revision/%255s", how, file) == 2)
+		return revision(c, how, file);
+	if (hub && sscanf(url, "/api/models/test/%63[^/]/tree/%40[12]", how, file) == 2)
 		return list(c, how);
-	if (hub && sscanf(url, "/test/%63[^/]/resolve/main/%255[^?]", how, file) == 2)
+	if (hub && sscanf(url, "/test/%63[^/]/resolve/%40[12]/%255[^?]", how, commit, file) == 3)
 		return redirect(c, how, file);
+	if (context == &tls_port && !strncmp(url, "/redirect/", 10))
+		return text(c, 302, "Location",
+			    MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "to"), "there");
 	if (sscanf(url, "/cdn/%63[^/]/%255[^?]", how, file) == 2)
 		return serve(c, how, strcmp(how, "mixed") ? content_of(file) : contents + 2);
 	return text(c, 404, NULL, NULL, "nothing here");
-}
-
-static struct MHD_Daemon *start(void *context, unsigned *port)
-{
-	struct MHD_Daemon *d =
-		MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION, 0,
-				 NULL, NULL, answer, context, MHD_OPTION_END);
-
-	if (d)
-		*port = MHD_get_daemon_info(d, MHD_DAEMON_INFO_BIND_PORT)->port;
-	return d;
 }
 
 static bool load(const char *path, struct content *m)
@@ -370,11 +409,48 @@ static bool load(const char *path, struct content *m)
 	return true;
 }
 
+static char *whole_file(const char *path)
+{
+	struct content m;
+
+	if (!path || !load(path, &m))
+		return NULL;
+	m.data = realloc(m.data, m.bytes + 1);
+	m.data[m.bytes] = 0;
+	return m.data;
+}
+
+static struct MHD_Daemon *start_tls(const char *certificate, const char *key, unsigned *port)
+{
+	char *public = whole_file(certificate), *private = whole_file(key);
+	struct MHD_Daemon *d = NULL;
+
+	if (public && private)
+		d = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD |
+					     MHD_USE_THREAD_PER_CONNECTION | MHD_USE_TLS,
+				     0, NULL, NULL, answer, port, MHD_OPTION_HTTPS_MEM_CERT, public,
+				     MHD_OPTION_HTTPS_MEM_KEY, private, MHD_OPTION_END);
+	if (d)
+		*port = MHD_get_daemon_info(d, MHD_DAEMON_INFO_BIND_PORT)->port;
+	return d;
+}
+
+static struct MHD_Daemon *start(void *context, unsigned *port)
+{
+	struct MHD_Daemon *d =
+		MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION, 0,
+				 NULL, NULL, answer, context, MHD_OPTION_END);
+
+	if (d)
+		*port = MHD_get_daemon_info(d, MHD_DAEMON_INFO_BIND_PORT)->port;
+	return d;
+}
+
 int main(int argc, char **argv)
 {
 	struct MHD_Daemon *hub, *cdn;
 
-	if (argc != 5 || !(log_file = fopen(argv[4], "ae")))
+	if ((argc != 5 && argc != 7) || !(log_file = fopen(argv[4], "ae")))
 		return 2;
 	for (int i = 0; i < 3; i++)
 		if (!load(argv[i + 1], &contents[i]))
@@ -384,7 +460,9 @@ int main(int argc, char **argv)
 	cdn = start(&cdn_port, &cdn_port);
 	if (!hub || !cdn)
 		return 1;
-	printf("%u %u %s\n", hub_port, cdn_port, contents[0].sha256);
+	if (argc == 7)
+		start_tls(argv[5], argv[6], &tls_port);
+	printf("%u %u %s %u\n", hub_port, cdn_port, contents[0].sha256, tls_port);
 	fflush(stdout);
 	pause();
 	return 0;

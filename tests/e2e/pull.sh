@@ -11,41 +11,8 @@ containers=$PWD/tests/data/containers
 scratch=$(mktemp -d)
 server=
 trap '[ -z "$server" ] || kill $server; umount -l "$scratch/small" 2>/dev/null; rm -rf "$scratch"' EXIT
-# shellcheck source=tests/e2e/results.sh
-. tests/e2e/results.sh
-
-finish() {
-	echo "$passed passed, $failed failed, $((skipped + ${1:-0})) skipped${2:+: $2}"
-	[ $failed = 0 ]
-	exit
-}
-# expect STATUS TEXT NAME COMMAND...: exit status, TEXT on standard output or error, one line of complaint
-expect() {
-	local status=$1 text=$2 name=$3
-	shift 3
-	"$@" >"$scratch/out" 2>"$scratch/err" </dev/null
-	local got=$?
-	if [ $got = "$status" ] && { [ -z "$text" ] || grep -qF -- "$text" "$scratch/out" "$scratch/err"; } &&
-		{ [ $got != 1 ] || [ "$(wc -l <"$scratch/err")" = 1 ]; }; then
-		ok "$name"
-	else
-		bad "$name (status $got, expected $status and \"$text\")"
-	fi
-}
-check() { # check NAME COMMAND...
-	local name=$1
-	shift
-	if "$@"; then ok "$name"; else bad "$name"; fi
-}
-not() {
-	! "$@"
-}
-
-export HOME=$scratch/home XDG_DATA_HOME=$scratch/data NO_COLOR=1
-unset XDG_CACHE_HOME HF_HOME HF_HUB_CACHE HF_TOKEN HF_TOKEN_PATH HF_HUB_OFFLINE HF_ENDPOINT OLLAMA_MODELS \
-	LLAMA_CACHE STOKER_MODELS http_proxy https_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy
-mkdir -p "$HOME"
-store=$XDG_DATA_HOME/stoker/models
+# shellcheck source=tests/e2e/pull_common.sh
+. tests/e2e/pull_common.sh
 
 # --- stores of other programs ---------------------------------------------------------------------
 
@@ -113,7 +80,7 @@ for _ in $(seq 50); do
 	[ -s "$scratch/ports" ] && break
 	sleep 0.1
 done
-read -r port cdn sum <"$scratch/ports" || finish 1 "the hub of the tests doesn't start"
+read -r port cdn sum _ <"$scratch/ports" || finish 1 "the hub of the tests doesn't start"
 export HF_ENDPOINT=http://127.0.0.1:$port
 pull() {
 	"$stoker" pull "$@"
@@ -193,6 +160,57 @@ check "pull: of about 4 bits, when it fits" grep -q "model-Q4_K_M: chosen of 4, 
 rm -rf "$store"
 expect 0 "model-Q2_K" "pull: by quantization" pull hf:test/many:q2_k
 rm -rf "$store"
+# several connections
+expect 2 "--parallel takes 1 to 16" "pull --parallel 0" pull hf:test/plain --parallel 0
+expect 2 "--parallel takes 1 to 16" "pull --parallel 17" pull hf:test/plain --parallel 17
+: >"$scratch/log"
+right plain "several parts at once"
+check "pull: several parts: ranges" [ "$(grep -ac '^cdn /cdn/plain.* Range=bytes=' "$scratch/log")" = 3 ]
+: >"$scratch/log"
+expect 0 "model-Q4_K" "pull --parallel 1" pull hf:test/plain --parallel 1
+check "pull --parallel 1: right" whole "$(file plain)"
+check "pull --parallel 1: one request" [ "$(grep -ac '^cdn /cdn/plain.* Range=- ' "$scratch/log")" = 1 ]
+rm -rf "$store"
+"$stoker" pull hf:test/slow2 >"$scratch/out" 2>"$scratch/err" &
+pid=$!
+sleep 1.2
+kill -9 $pid
+wait $pid 2>/dev/null
+check "several parts, killed: each is partly there" \
+	[ "$(grep -o '\[[0-9]*,[0-9]*\]' "$store/hf/test/slow2/.model-Q4_K.gguf.part.json" | wc -l)" = 3 ]
+: >"$scratch/log"
+expect 0 '"received_bytes"' "several parts, killed: go on" pull hf:test/slow2 --json
+check "several parts, killed: right" whole "$(file slow2)"
+check "several parts, killed: each went on where it was" \
+	[ "$(sed -n 's/.*"received_bytes": \([0-9]*\).*/\1/p' "$scratch/out")" -lt 10000000 ]
+check "several parts, killed: none from its beginning" not grep -aqE '^cdn.* Range=(-|bytes=(0|4194304|8388608)-)' "$scratch/log"
+rm -rf "$store"
+
+# revisions
+: >"$scratch/log"
+expect 0 "plain@old/model-Q4_K.gguf" "pull: a tag" pull hf:test/plain@old
+check "pull: a tag: its commit is asked for" grep -aq 'hub /test/plain/resolve/2222222222222222222222222222222222222222/' "$scratch/log"
+check "pull: a tag: nothing else is" not grep -aq 'resolve/[^2]' "$scratch/log"
+check "pull: a tag: the record has the commit" grep -q '"commit":.*"2222222222222222222222222222222222222222"' \
+	"$store/hf/test/plain@old/.model-Q4_K.gguf.json"
+expect 1 "isn't on this machine" "inspect: another revision isn't here" "$stoker" inspect hf:test/plain
+expect 0 "token_embd" "inspect: a revision" "$stoker" inspect hf:test/plain@old
+expect 0 "plain@refs+pr+1" "pull --revision" pull hf:test/plain:Q4_K --revision refs/pr/1
+expect 0 '"commit": "1111111111111111111111111111111111111111"' "pull --json: the commit" pull hf:test/plain --json
+expect 0 "token_embd" "inspect: by commit" "$stoker" inspect hf:test/plain@1111111
+expect 1 "isn't on this machine" "inspect: by another commit" "$stoker" inspect hf:test/plain@3333333
+expect 0 "test/plain@old/" "list: revisions" "$stoker" list
+expect 0 "here already" "pull: a tag again" pull "$HF_ENDPOINT/test/plain/blob/old/model-Q4_K.gguf"
+rm -rf "$store"
+expect 0 "plain/model" "pull: @main is nothing else" pull hf:test/plain@main
+expect 1 "there is no such repository or revision" "pull: no such revision" pull hf:test/plain@nothing
+expect 1 "doesn't tell the commit" "pull: a commit that isn't one" pull hf:test/nocommit
+expect 1 "is no name" "pull: a revision that climbs" pull hf:test/plain@../x
+expect 1 "is no name" "pull --revision: nothing" pull hf:test/plain --revision ""
+expect 1 "names a revision already" "pull: two revisions" pull hf:test/plain@old --revision main
+expect 2 "goes with" "pull --revision: an address" pull "http://127.0.0.1:$cdn/cdn/plain/x.gguf" --revision main
+rm -rf "$store"
+
 wrong wronghash "was announced, what came has" "a wrong hash"
 wrong flip "was announced, what came has" "a flipped byte"
 wrong garbage "was announced, what came has" "something else"
@@ -231,7 +249,8 @@ expect 1 "doesn't end in the name" "pull: an address that climbs" pull "http://1
 # the token: to the hub, to nobody else
 : >"$scratch/log"
 HF_TOKEN=hf_secret expect 0 "model-Q4_K" "pull: with a token" pull hf:test/private
-check "the token goes to the hub" [ "$(grep -ac '^hub .*Authorization=Bearer hf_secret' "$scratch/log")" = 2 ]
+check "the token goes to the hub, each time" \
+	[ "$(grep -ac "^hub .*Authorization=Bearer hf_secret" "$scratch/log")" = "$(grep -ac "^hub" "$scratch/log")" ]
 check "the token goes nowhere else" not grep -aq '^cdn .*hf_secret' "$scratch/log"
 rm -rf "$store"
 echo hf_secret >"$scratch/token"
@@ -308,10 +327,14 @@ expect 0 "" "rm: what is unfinished" "$stoker" rm -y model-Q4_K
 check "rm: nothing is left of it" [ "$(left)" = 0 ]
 
 # full drives, and a limit on files
-expect 1 "File too large" "pull: a limit on files" bash -c "ulimit -f 4000; exec '$stoker' pull hf:test/plain"
+expect 1 "File too large" "pull: a limit on files" bash -c "ulimit -f 4000; exec '$stoker' pull hf:test/plain --parallel 1"
 check "the part stays" [ "$(stat -c %s "$(file plain).part")" = 4096000 ]
 expect 0 "model-Q4_K" "pull: with the limit gone" pull hf:test/plain
 check "with the limit gone: right" whole "$(file plain)"
+rm -rf "$store"
+expect 1 "File too large" "pull: a limit on files, several parts" bash -c "ulimit -f 4000; exec '$stoker' pull hf:test/plain"
+expect 0 "model-Q4_K" "pull: several parts, with the limit gone" pull hf:test/plain
+check "several parts, with the limit gone: right" whole "$(file plain)"
 rm -rf "$store"
 mkdir "$scratch/small"
 if mount -t tmpfs -o size=8m none "$scratch/small" 2>/dev/null; then

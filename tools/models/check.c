@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "models/fetch.h"
+#include "models/hasher.h"
 #include "models/pull.h"
 #include "models/resolve.h"
 #include "progress.h"
@@ -54,7 +54,7 @@ static int check_file(struct check *c, const char *path)
 	int ret;
 
 	c->path = path;
-	ret = fetch_hash(path, hex, &bytes, show, c, &err);
+	ret = hasher_file(path, hex, &bytes, show, c, &err);
 	progress_end(&c->line);
 	if (ret == -ECANCELED)
 		return EXIT_INTERRUPTED;

@@ -1,30 +1,36 @@
 /* SPDX-License-Identifier: MIT */
-/* One file into the store: gone on with where it was left, checked, and named only when it's right.
+/*
+ * Files into the store, several parts of them at once: gone on with where they were left, checked,
+ * and named only when they're right.
  */
 #ifndef STOKER_TOOL_FETCH_H
 #define STOKER_TOOL_FETCH_H
 
 #include "models/http.h"
 
+enum { USUAL_CONNECTIONS = 4, MOST_CONNECTIONS = 16 };
+
 struct fetch {
 	const char *url, *path;	     /* where from, and the name it gets */
+	const char *commit;	     /* of the hub's repository; may be NULL */
 	uint64_t bytes;		     /* 0: not known before */
 	char sha256[SHA256_HEX + 1]; /* what it has to be, "": not known before; then what it is */
-	uint64_t got;		     /* of the file that is there */
-	uint64_t received, resumed;  /* by this call, and what was there before */
+};
+
+struct fetches {
+	struct fetch *files;
+	size_t count;
+	unsigned connections; /* at most so many at once */
+	/* of all of them, brought up to date before each tick */
+	uint64_t bytes;			 /* in the end; 0: not known yet */
+	uint64_t got, received, resumed; /* there; by this call; what was there before */
+	const char *now;		 /* the name of one that is being fetched */
 };
 
 /*
- * 0, or -errno with the sentence in @err.  What has come stays in "PATH.part" unless it turned out
- * to be wrong.  -EBUSY when somebody else is at it.
+ * 0, or -errno with the sentence in @err.  What has come of a file stays in "PATH.part" unless it
+ * turned out to be wrong.  -EBUSY when somebody else is at one of them.
  */
-int fetch_file(struct http *h, struct fetch *f, struct stoker_error *err);
-
-/* The unfinished file; a string of the heap. */
-char *fetch_part(const char *path);
-/* SHA-256 of a whole file; @tick as struct http has it. */
-int fetch_hash(const char *path, char hex[SHA256_HEX + 1], uint64_t *bytes,
-	       int (*tick)(void *context, uint64_t done, uint64_t all), void *context,
-	       struct stoker_error *err);
+int fetch_files(struct http *h, struct fetches *all, struct stoker_error *err);
 
 #endif

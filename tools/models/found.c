@@ -50,12 +50,13 @@ struct found_model *found_add(struct found *f, enum store_kind kind, const char 
 	return m;
 }
 
-/* With links to files, as the hub's cache has them; links to folders aren't followed. */
+/* With links to files, as the hub's cache has them; links to folders aren't followed, but @root may
+ * be one: people keep models on another drive. */
 void found_walk(struct found *f, const char *root,
 		void (*add)(struct found *f, const char *root, const char *path))
 {
 	char *const paths[] = { (char *)root, NULL };
-	FTS *walk = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+	FTS *walk = fts_open(paths, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, NULL);
 	FTSENT *e;
 
 	while (walk && (e = fts_read(walk))) {
@@ -120,7 +121,7 @@ static void add_own(struct found *f, const char *root, const char *path)
 {
 	const char *inside = path + strlen(root) + 1, *tail = path + strlen(path);
 	struct found_model *m;
-	char owner[100], repo[100];
+	char owner[100], repo[202];
 	struct stat st;
 	int end = 0;
 
@@ -141,7 +142,7 @@ static void add_own(struct found *f, const char *root, const char *path)
 	} else {
 		m = add_file(f, STORE_OWN, path);
 	}
-	if (m && sscanf(inside, "hf/%99[^/]/%99[^/]/%n", owner, repo, &end) == 2 && end)
+	if (m && sscanf(inside, "hf/%99[^/]/%201[^/]/%n", owner, repo, &end) == 2 && end)
 		m->source = store_text("%s/%s", owner, repo);
 }
 

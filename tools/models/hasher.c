@@ -9,9 +9,13 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { CHUNK = 128 << 10, BEHIND = 32 << 20 };
+/* It isn't woken for less than WORTH: each time costs more than hashing that little. */
+enum { CHUNK = 256 << 10, WORTH = 2 << 20, BEHIND = 32 << 20 };
 
 struct hasher {
 	int fd;
@@ -21,7 +25,7 @@ struct hasher {
 	EVP_MD_CTX *context;
 	char *buffer;
 	uint64_t there, done; /* guarded by the lock, as the next two */
-	bool ending, unwanted;
+	bool awake, ending, unwanted;
 	int failure;
 };
 
@@ -31,8 +35,11 @@ static uint64_t next_stretch(struct hasher *h)
 	uint64_t bytes;
 
 	pthread_mutex_lock(&h->lock);
-	while (h->there == h->done && !h->ending)
+	while (h->there - h->done < (h->awake ? 1 : WORTH) && !h->ending) {
+		h->awake = false;
 		pthread_cond_wait(&h->moved, &h->lock);
+	}
+	h->awake = true;
 	bytes = h->unwanted ? 0 : h->there - h->done;
 	pthread_mutex_unlock(&h->lock);
 	return bytes < CHUNK ? bytes : CHUNK;
@@ -101,6 +108,15 @@ void hasher_advance(struct hasher *h, uint64_t bytes)
 {
 	pthread_mutex_lock(&h->lock);
 	h->there = bytes;
+	if (!h->awake && bytes - h->done >= WORTH)
+		pthread_cond_signal(&h->moved);
+	pthread_mutex_unlock(&h->lock);
+}
+
+void hasher_end(struct hasher *h)
+{
+	pthread_mutex_lock(&h->lock);
+	h->ending = true;
 	pthread_cond_signal(&h->moved);
 	pthread_mutex_unlock(&h->lock);
 }
@@ -133,5 +149,39 @@ int hasher_finish(struct hasher *h, char hex[SHA256_HEX + 1])
 	for (unsigned i = 0; !ret && hex && i < length; i++)
 		sprintf(hex + 2 * i, "%02x", digest[i]);
 	release(h);
+	return ret;
+}
+
+int hasher_file(const char *path, char hex[SHA256_HEX + 1], uint64_t *bytes,
+		int (*tick)(void *context, uint64_t done, uint64_t all), void *context,
+		struct stoker_error *err)
+{
+	const struct timespec pause = { .tv_nsec = 20000000 };
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct hasher *h = NULL;
+	struct stat st;
+	int ret = 0;
+
+	if (fd < 0 || fstat(fd, &st))
+		ret = -errno;
+	else if (!(h = hasher_start(fd)))
+		ret = -ENOMEM;
+	if (h) {
+		*bytes = (uint64_t)st.st_size;
+		hasher_advance(h, *bytes);
+		hasher_end(h);
+		while (!ret && hasher_done(h) < *bytes) {
+			ret = tick(context, hasher_done(h), *bytes) ? -ECANCELED : 0;
+			nanosleep(&pause, NULL);
+		}
+		if (ret)
+			hasher_finish(h, NULL);
+		else
+			ret = hasher_finish(h, hex);
+	}
+	if (ret)
+		store_error(err, ret, "%s: %s", path, strerror(-ret));
+	if (fd >= 0)
+		close(fd);
 	return ret;
 }

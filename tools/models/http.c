@@ -12,7 +12,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MAX_REDIRECTS = 10, BUFFER = 128 << 10, CONNECT_SECONDS = 20, IDLE_SECONDS = 30 };
+enum {
+	MAX_REDIRECTS = 10,
+	BUFFER = 256 << 10,
+	MAX_HEAD = 256 << 10, /* libcurl has no limit for all lines together */
+	MAX_IGNORED = 64 << 10,
+	CONNECT_SECONDS = 20,
+	IDLE_SECONDS = 30
+};
 
 /* One request on its way. */
 struct hop {
@@ -21,6 +28,9 @@ struct hop {
 	struct http_reply *reply;
 	struct stoker_error *err;
 	bool hub, plain, begun;
+	bool sent_away; /* another machine's redirect led here */
+	size_t head;	/* bytes of it so far */
+	size_t ignored; /* of a body that isn't wanted */
 	int failure;
 };
 
@@ -41,8 +51,11 @@ static size_t on_data(char *data, size_t size, size_t count, void *context)
 {
 	struct hop *hop = context;
 
-	if (!succeeded(hop->reply) || begin(hop))
-		return 0; /* nobody reads what else a server has to say */
+	/* nobody reads what else a server has to say, but a redirect isn't complete without it */
+	if (!succeeded(hop->reply))
+		return (hop->ignored += size * count) > MAX_IGNORED ? 0 : size * count;
+	if (begin(hop))
+		return 0;
 	hop->failure = hop->q->data(hop->q->context, data, size * count, hop->err);
 	return hop->failure ? 0 : size * count;
 }
@@ -69,11 +82,12 @@ static bool parse_bytes(const char *text, const char *ends, uint64_t *value)
 
 static void take_range(struct http_reply *r, const char *value)
 {
-	const char *slash = strchr(value, '/');
+	const char *dash = strchr(value, '-'), *slash = strchr(value, '/');
 
-	r->has_range = !strncasecmp(value, "bytes ", 6) && slash &&
-		       parse_bytes(value + 6, "-", &r->first) &&
-		       parse_bytes(slash + 1, "", &r->total);
+	r->has_range =
+		!strncasecmp(value, "bytes ", 6) && dash && slash && dash < slash &&
+		parse_bytes(value + 6, "-", &r->first) && parse_bytes(dash + 1, "/", &r->last) &&
+		parse_bytes(slash + 1, "", &r->total) && r->first <= r->last && r->last < r->total;
 }
 
 /* <https://.../tree/main?cursor=...>; rel="next" */
@@ -119,14 +133,26 @@ static void take_header(struct hop *hop, const char *line)
 
 static size_t on_header(char *data, size_t size, size_t count, void *context)
 {
-	char *line = strndup(data, size * count);
+	struct hop *hop = context;
+	char *line;
 
+	hop->head += size * count;
+	if (hop->head > MAX_HEAD) {
+		hop->failure = store_error(hop->err, -EPERM,
+					   "%s: the server's head is longer than %d bytes",
+					   hop->q->url, MAX_HEAD);
+		return 0;
+	}
+	line = strndup(data, size * count);
 	if (!line)
 		return 0;
 	line[strcspn(line, "\r\n")] = 0;
-	take_header(context, line);
+	if (*line)
+		take_header(hop, line);
+	else if (succeeded(hop->reply))
+		begin(hop); /* who waits for the first byte may wait for long */
 	free(line);
-	return size * count;
+	return hop->failure ? 0 : size * count;
 }
 
 static int on_tick(void *context, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
@@ -139,16 +165,41 @@ static int on_tick(void *context, curl_off_t a, curl_off_t b, curl_off_t c, curl
 	return hop->failure;
 }
 
-/* What isn't encrypted stays on this machine, whatever a name resolves to. */
-static curl_socket_t on_socket(void *context, curlsocktype purpose, struct curl_sockaddr *to)
+static bool is_this_machine(const struct curl_sockaddr *to)
 {
-	struct hop *hop = context;
 	const struct sockaddr_in *four = (const void *)&to->addr;
 	const struct sockaddr_in6 *six = (const void *)&to->addr;
 
+	if (to->family == AF_INET)
+		return ntohl(four->sin_addr.s_addr) >> 24 == 127 || !four->sin_addr.s_addr;
+	return to->family == AF_INET6 &&
+	       (IN6_IS_ADDR_LOOPBACK(&six->sin6_addr) || IN6_IS_ADDR_UNSPECIFIED(&six->sin6_addr) ||
+		(IN6_IS_ADDR_V4MAPPED(&six->sin6_addr) && six->sin6_addr.s6_addr[12] == 127));
+}
+
+/* Then it is the proxy's address that is connected to. */
+static bool has_proxy(void)
+{
+	static const char *const names[] = { "https_proxy", "HTTPS_PROXY", "all_proxy",
+					     "ALL_PROXY" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (getenv(names[i]) && *getenv(names[i]))
+			return true;
+	return false;
+}
+
+/*
+ * Whatever a name resolves to: what isn't encrypted stays on this machine, and no other machine
+ * leads us to this one's services.
+ */
+static curl_socket_t on_socket(void *context, curlsocktype purpose, struct curl_sockaddr *to)
+{
+	struct hop *hop = context;
 	(void)purpose;
-	if (hop->plain && !(to->family == AF_INET && ntohl(four->sin_addr.s_addr) >> 24 == 127) &&
-	    !(to->family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&six->sin6_addr)))
+	if (hop->plain && !is_this_machine(to))
+		return CURL_SOCKET_BAD;
+	if (hop->sent_away && is_this_machine(to) && !has_proxy())
 		return CURL_SOCKET_BAD;
 	return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
 }
@@ -166,19 +217,35 @@ static bool add_header(struct curl_slist **list, const char *fmt, const char *va
 
 static bool add_headers(struct hop *hop, struct curl_slist **headers)
 {
-	char from[32];
+	char range[64];
 
 	if (hop->hub && hop->h->token &&
 	    !add_header(headers, "Authorization: Bearer %s", hop->h->token))
 		return false;
-	if (!hop->q->from)
+	if (!hop->q->from && !hop->q->end)
 		return true;
-	snprintf(from, sizeof(from), "%llu-", (unsigned long long)hop->q->from);
-	if (!add_header(headers, "Range: bytes=%s", from))
+	snprintf(range, sizeof(range), "%llu-", (unsigned long long)hop->q->from);
+	if (hop->q->end)
+		snprintf(range, sizeof(range), "%llu-%llu", (unsigned long long)hop->q->from,
+			 (unsigned long long)hop->q->end - 1);
+	if (!add_header(headers, "Range: bytes=%s", range))
 		return false;
 	/* a weak tag doesn't promise the same bytes */
 	return !hop->q->if_range || *hop->q->if_range != '"' ||
 	       add_header(headers, "If-Range: %s", hop->q->if_range);
+}
+
+/* What curl's own program takes from there, too: certificates that the system's bundle lacks. */
+static void set_certificates(CURL *curl)
+{
+	const char *bundle = getenv("CURL_CA_BUNDLE"), *folder = getenv("SSL_CERT_DIR");
+
+	if (!bundle || !*bundle)
+		bundle = getenv("SSL_CERT_FILE");
+	if (bundle && *bundle)
+		curl_easy_setopt(curl, CURLOPT_CAINFO, bundle);
+	if (folder && *folder)
+		curl_easy_setopt(curl, CURLOPT_CAPATH, folder);
 }
 
 static void set_options(CURL *curl, struct hop *hop, const char *url, char *error,
@@ -196,6 +263,7 @@ static void set_options(CURL *curl, struct hop *hop, const char *url, char *erro
 	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)IDLE_SECONDS);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(curl, CURLOPT_HEADERDATA, hop);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
@@ -205,6 +273,7 @@ static void set_options(CURL *curl, struct hop *hop, const char *url, char *erro
 	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, hop);
 	curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, on_socket);
 	curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, hop);
+	set_certificates(curl);
 	if (hop->plain)
 		curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* nor a proxy's */
 }
@@ -233,6 +302,8 @@ static int perform(struct hop *hop, const char *url)
 		ret = store_error(hop->err,
 				  code == CURLE_PEER_FAILED_VERIFICATION ||
 						  code == CURLE_OUT_OF_MEMORY ||
+						  code == CURLE_WEIRD_SERVER_REPLY ||
+						  code == CURLE_SSL_CACERT_BADFILE ||
 						  code == CURLE_UNSUPPORTED_PROTOCOL
 					  ? -EPERM
 					  : -EAGAIN,
@@ -253,6 +324,7 @@ int http_get(struct http *h, const struct http_request *q, struct http_reply *re
 {
 	char *url = strdup(q->url), *to = NULL;
 	int ret = url ? 0 : store_error(err, -ENOMEM, "out of memory");
+	bool away = false;
 
 	*reply = (struct http_reply){ 0 };
 	if (!ret)
@@ -262,6 +334,7 @@ int http_get(struct http *h, const struct http_request *q, struct http_reply *re
 
 		hop.hub = http_same_origin(url, h->hub);
 		hop.plain = !strncasecmp(url, "http:", 5);
+		hop.sent_away = away;
 		ret = perform(&hop, url);
 		if (ret || !redirects(reply))
 			break;
@@ -274,6 +347,7 @@ int http_get(struct http *h, const struct http_request *q, struct http_reply *re
 			ret = http_check_url(to, url, err);
 		if (ret)
 			break;
+		away = away || !http_is_here(url);
 		to = strdup(to);
 		free(url);
 		url = to;
@@ -296,6 +370,18 @@ int http_open(struct http *h, struct stoker_error *err)
 		return store_error(err, -ENOMEM, "libcurl can't be started");
 	h->curl = curl_easy_init();
 	return h->curl ? 0 : store_error(err, -ENOMEM, "libcurl can't be started");
+}
+
+int http_open_another(const struct http *h, struct http *another, struct stoker_error *err)
+{
+	*another = (struct http){ .hub = h->hub, .token = h->token, .curl = curl_easy_init() };
+	return another->curl ? 0 : store_error(err, -ENOMEM, "libcurl can't be started");
+}
+
+void http_close_another(struct http *another)
+{
+	curl_easy_cleanup(another->curl);
+	another->curl = NULL;
 }
 
 void http_close(struct http *h)

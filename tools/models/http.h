@@ -29,14 +29,14 @@ struct http_reply {
 	uint64_t linked_bytes;
 	char *next; /* of a list in pages */
 	bool has_length, has_range;
-	uint64_t length;       /* of the body */
-	uint64_t first, total; /* of a range: its first byte, bytes of the whole */
-	int64_t retry_after;   /* seconds; 0: nothing said */
+	uint64_t length;	     /* of the body */
+	uint64_t first, last, total; /* of a range: its first and last byte, bytes of the whole */
+	int64_t retry_after;	     /* seconds; 0: nothing said */
 };
 
 struct http_request {
 	const char *url;
-	uint64_t from;	      /* 0: all of it */
+	uint64_t from, end;   /* which bytes; @end 0: to the end */
 	const char *if_range; /* the entity tag for which that holds; may be "" */
 	/* After the head of a 200 or 206 and before its first byte, then for each piece: 0 goes on,
 	 * what else they return is returned, the sentence in @err. */
@@ -46,6 +46,10 @@ struct http_request {
 };
 
 int http_open(struct http *h, struct stoker_error *err);
+/* Another one for a thread of its own, with the same hub and token, which stay @h's; close it
+ * first. */
+int http_open_another(const struct http *h, struct http *another, struct stoker_error *err);
+void http_close_another(struct http *another);
 void http_close(struct http *h);
 
 /*
@@ -61,6 +65,8 @@ bool http_same_origin(const char *a, const char *b);
 /* What is allowed: https, or http to this machine; no user and password.  @before, which may be
  * NULL, is the address that redirects there. */
 int http_check_url(const char *url, const char *before, struct stoker_error *err);
+/* Whether its host is this machine, by the name alone. */
+bool http_is_here(const char *url);
 /* Its path without the first slash, unescaped, a string of the heap; NULL without one. */
 char *http_path(const char *url);
 /* The host, a string of the heap; NULL without one. */

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* The models of a repository on the hub, by its interface: api/models/OWNER/REPO/tree/main. */
+/*
+ * The models of a repository on the hub, by its interface: api/models/OWNER/REPO/revision/REVISION
+ * tells the commit, and .../tree/COMMIT its files.
+ */
 #include "models/hub.h"
 
 #include <errno.h>
@@ -11,7 +14,8 @@
 
 #include "tool.h"
 
-enum { PAGE_LIMIT = 32 << 20, MAX_PAGES = 100, MAX_FILES = 100000, TRIES = 5, LONGEST_WAIT = 300 };
+/* A list of zeros takes thirty times its length in memory once it's parsed. */
+enum { PAGE_LIMIT = 4 << 20, MAX_PAGES = 100, MAX_FILES = 100000, TRIES = 5, LONGEST_WAIT = 300 };
 
 struct page {
 	char *data;
@@ -41,6 +45,12 @@ static int take_page(void *context, const char *data, size_t bytes, struct stoke
 	p->bytes += bytes;
 	p->data[p->bytes] = 0;
 	return 0;
+}
+
+/* The sum of sizes that somebody else made up. */
+static uint64_t add_sizes(uint64_t a, uint64_t b)
+{
+	return a < INT64_MAX - b ? a + b : INT64_MAX;
 }
 
 static int64_t number_of(struct json_object *o, const char *key)
@@ -127,13 +137,14 @@ static int refused(struct http *h, const struct hub_name *name, long status,
 {
 	const bool hidden = status == 401 || status == 403 || status == 404;
 
-	return store_error(err, -ENOENT, "hf:%s/%s: the hub says %ld%s", name->owner, name->repo,
-			   status,
-			   !hidden ? ""
-			   : h->token
-				   ? ": there is no such repository, or the token doesn't open it"
-				   : ": there is no such repository, or it wants a token "
-				     "(HF_TOKEN or --token-file)");
+	return store_error(
+		err, -ENOENT, "hf:%s/%s%s%s: the hub says %ld%s", name->owner, name->repo,
+		*name->revision ? "@" : "", name->revision, status,
+		!hidden ? ""
+		: h->token
+			? ": there is no such repository or revision, or the token doesn't open it"
+			: ": there is no such repository or revision, or it wants a token "
+			  "(HF_TOKEN or --token-file)");
 }
 
 /* Fetches @url, more than once if the hub is busy; the next page's address is in @next. */
@@ -145,7 +156,9 @@ static int get_page(struct http *h, const char *url, const struct hub_name *name
 
 	*next = NULL;
 	for (unsigned tries = 0; ret == -EAGAIN && tries < TRIES; tries++) {
-		const struct http_request q = { url, 0, NULL, begin_page, take_page, p };
+		const struct http_request q = {
+			.url = url, .begin = begin_page, .data = take_page, .context = p
+		};
 		int64_t wait;
 
 		p->bytes = 0;
@@ -194,7 +207,7 @@ static int group(struct hub_list *list, struct stoker_error *err)
 			       store_split(list->files[i + m->count].path, &n, &parts) &&
 			       parts == of && n == number + m->count &&
 			       !strncmp(path, list->files[i + m->count].path, same))
-				m->bytes += list->files[i + m->count++].bytes;
+				m->bytes = add_sizes(m->bytes, list->files[i + m->count++].bytes);
 			m->whole = number == 1 && m->count == of;
 		}
 		i += m->count;
@@ -208,14 +221,66 @@ static int group(struct hub_list *list, struct stoker_error *err)
 	return 0;
 }
 
+/* A slash within a part of a path. */
+static char *escape_revision(const char *revision)
+{
+	char *out = strdup("");
+
+	for (; out && *revision; revision++) {
+		char *more = *revision == '/' ? store_text("%s%%2F", out)
+					      : store_text("%s%c", out, *revision);
+
+		free(out);
+		out = more;
+	}
+	return out;
+}
+
+/* A branch may move while its files are fetched: all of them are of the commit that it is now. */
+static int find_commit(struct http *h, const struct hub_name *name, char commit[COMMIT_MAX],
+		       struct stoker_error *err)
+{
+	char *revision = escape_revision(*name->revision ? name->revision : "main"),
+	     *url = revision ? store_text("%s/api/models/%s/%s/revision/%s", h->hub, name->owner,
+					  name->repo, revision)
+			     : NULL,
+	     *next = NULL;
+	struct page page = { .url = url };
+	struct json_object *root = NULL;
+	const char *sha;
+	int ret = url ? get_page(h, url, name, &page, &next, err)
+		      : store_error(err, -ENOMEM, "out of memory");
+
+	if (!ret && page.data)
+		root = json_tokener_parse(page.data);
+	sha = json_object_is_type(root, json_type_object) ? text_of(root, "sha") : NULL;
+	*commit = 0;
+	if (sha && strlen(sha) >= 40 && strlen(sha) < COMMIT_MAX &&
+	    strspn(sha, "0123456789abcdef") == strlen(sha))
+		snprintf(commit, COMMIT_MAX, "%s", sha);
+	else if (!ret)
+		ret = store_error(err, -EINVAL, "%s: doesn't tell the commit", url);
+	json_object_put(root);
+	free(page.data);
+	free(next);
+	free(url);
+	free(revision);
+	return ret;
+}
+
 int hub_list(struct http *h, const struct hub_name *name, struct hub_list *list,
 	     struct stoker_error *err)
 {
-	char *url = store_text("%s/api/models/%s/%s/tree/main?recursive=1", h->hub, name->owner,
-			       name->repo);
-	int ret = url ? 0 : store_error(err, -ENOMEM, "out of memory");
+	char *url = NULL;
+	int ret;
 
 	*list = (struct hub_list){ 0 };
+	ret = find_commit(h, name, list->commit, err);
+	if (!ret) {
+		url = store_text("%s/api/models/%s/%s/tree/%s?recursive=1", h->hub, name->owner,
+				 name->repo, list->commit);
+		ret = url ? 0 : store_error(err, -ENOMEM, "out of memory");
+	}
 	for (unsigned pages = 0; !ret && url; pages++) {
 		struct page page = { .url = url };
 		char *next = NULL;
@@ -252,12 +317,13 @@ void hub_free(struct hub_list *list)
 	*list = (struct hub_list){ 0 };
 }
 
-char *hub_url(const struct http *h, const struct hub_name *name, const char *path)
+char *hub_url(const struct http *h, const struct hub_name *name, const char *commit,
+	      const char *path)
 {
 	char *escaped = http_escape_path(path), *url = NULL;
 
 	if (escaped)
-		url = store_text("%s/%s/%s/resolve/main/%s", h->hub, name->owner, name->repo,
+		url = store_text("%s/%s/%s/resolve/%s/%s", h->hub, name->owner, name->repo, commit,
 				 escaped);
 	free(escaped);
 	return url;

@@ -21,6 +21,7 @@ struct hub_model {
 };
 
 struct hub_list {
+	char commit[COMMIT_MAX]; /* what the revision is now; "" if the hub doesn't tell */
 	struct hub_file *files;
 	size_t file_count;
 	struct hub_model *models;
@@ -38,7 +39,8 @@ void hub_free(struct hub_list *list);
 const struct hub_model *hub_choose(const struct hub_list *list, const struct hub_name *name,
 				   uint64_t memory, char why[160], struct stoker_error *err);
 
-/* Where a file of it is; a string of the heap. */
-char *hub_url(const struct http *h, const struct hub_name *name, const char *path);
+/* Where a file of that commit is; a string of the heap. */
+char *hub_url(const struct http *h, const struct hub_name *name, const char *commit,
+	      const char *path);
 
 #endif

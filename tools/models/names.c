@@ -29,21 +29,56 @@ static bool copy_part(char *out, size_t room, const char *text, size_t length)
 	return true;
 }
 
+/* As git has it, of characters that mean nothing in addresses and files' names. */
+static bool parse_revision(const char *text, size_t length, struct hub_name *name)
+{
+	if (!length || length >= sizeof(name->revision) || *text == '/' || *text == '.')
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		const char next = i + 1 < length ? text[i + 1] : '/';
+
+		if (!isalnum((unsigned char)text[i]) && !strchr("-_./", text[i]))
+			return false;
+		if (text[i] == '/' && (next == '/' || next == '.'))
+			return false;
+	}
+	memcpy(name->revision, text, length);
+	name->revision[length] = 0;
+	if (!strcmp(name->revision, "main")) /* what is meant without one */
+		*name->revision = 0;
+	return true;
+}
+
+void names_source(const struct hub_name *name, char out[HUB_SOURCE_MAX])
+{
+	snprintf(out, HUB_SOURCE_MAX, "%s/%s%s%s", name->owner, name->repo,
+		 *name->revision ? "@" : "", name->revision);
+	for (char *c = strchr(out, '@'); c && (c = strchr(c, '/'));)
+		*c = '+';
+}
+
 bool names_parse_hub(const char *text, struct hub_name *name)
 {
-	const char *owner = text + 3, *slash = strchr(owner, '/'), *colon;
+	const char *owner = text + 3, *slash = strchr(owner, '/'), *repo, *at;
+	size_t length;
 
 	*name = (struct hub_name){ 0 };
 	if (!names_is_hub(text) || !slash)
 		return false;
-	colon = strchr(slash, ':');
-	if (colon && (!colon[1] || strlen(colon + 1) >= sizeof(name->quant)))
+	repo = slash + 1;
+	length = strcspn(repo, ":");
+	if (repo[length]) {
+		const char *quant = repo + length + 1;
+
+		if (!*quant || strlen(quant) >= sizeof(name->quant))
+			return false;
+		snprintf(name->quant, sizeof(name->quant), "%s", quant);
+	}
+	at = memchr(repo, '@', length);
+	if (at && !parse_revision(at + 1, length - (size_t)(at + 1 - repo), name))
 		return false;
-	if (colon)
-		snprintf(name->quant, sizeof(name->quant), "%s", colon + 1);
 	return copy_part(name->owner, sizeof(name->owner), owner, (size_t)(slash - owner)) &&
-	       copy_part(name->repo, sizeof(name->repo), slash + 1,
-			 colon ? (size_t)(colon - slash - 1) : strlen(slash + 1));
+	       copy_part(name->repo, sizeof(name->repo), repo, at ? (size_t)(at - repo) : length);
 }
 
 char *names_stem(const char *path)

@@ -6,14 +6,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* "hf:OWNER/REPO", and behind a second colon a quantization or a file's name; "" without one. */
+/* "hf:OWNER/REPO", behind an @ a branch, tag or commit, and behind a second colon a quantization or
+ * a file's name; "" without one. */
 struct hub_name {
-	char owner[100], repo[100], quant[160];
+	char owner[100], repo[100], revision[100], quant[160];
 };
+enum { HUB_SOURCE_MAX = 304 };
 
 bool names_is_hub(const char *text);
 /* false when it isn't written like that. */
 bool names_parse_hub(const char *text, struct hub_name *name);
+
+/* "OWNER/REPO", or "OWNER/REPO@REVISION", of which slashes are plus signs: folders of the store. */
+void names_source(const struct hub_name *name, char out[HUB_SOURCE_MAX]);
 
 /* A file's name without folders, ".gguf" and the number of a split file; a string of the heap. */
 char *names_stem(const char *path);

@@ -14,6 +14,7 @@
 #include "models/fetch.h"
 #include "models/hub.h"
 #include "models/outlook.h"
+#include "models/part.h"
 #include "models/resolve.h"
 #include "models/token.h"
 #include "progress.h"
@@ -21,40 +22,41 @@
 #include "tool.h"
 
 struct pull {
-	const char *wanted, *token_file, *sha256, *memory;
+	const char *wanted, *token_file, *sha256, *memory, *revision;
+	uint64_t connections;
 	bool offline, json;
 
 	struct http http;
 	struct progress line;
-	struct fetch now;
-	uint64_t before, all; /* of files that are done, of all; @all 0: not known */
-	uint64_t received;
+	struct fetches now;
+	uint64_t before, all; /* of files that are here, of all; @all 0: not known */
 	double began;
 	char why[160];
+	char hash[SHA256_HEX + 1], commit[COMMIT_MAX]; /* of what was pulled; "": not known */
 };
 
 static int show(void *context)
 {
 	struct pull *p = context;
 	const double seconds = now_seconds() - p->began;
-	const uint64_t all = p->all ?: p->now.bytes, got = p->before + p->now.got;
-	const double rate = seconds > 0 ? (double)(p->received + p->now.received) / seconds : 0;
+	const struct fetches *now = &p->now;
+	const uint64_t all = p->all ?: now->bytes, got = p->before + now->got;
+	const double rate = seconds > 0 ? (double)now->received / seconds : 0;
 	char have[16], total[16], speed[16];
 
 	if (interrupted())
 		return 1;
-	if (!progress_is_due(&p->line) || !p->now.path)
+	if (!progress_is_due(&p->line) || !now->now)
 		return 0;
 	human_size(got, have);
 	human_size((uint64_t)rate, speed);
-	if (all)
+	if (all >= got && all)
 		progress_show(&p->line, "pulling: %3.0f %%, %s of %s, %s/s, %.0f s left, %s",
 			      100.0 * (double)got / (double)all, have, human_size(all, total),
 			      speed, rate > 0 ? (double)(all - got) / rate : 0.0,
-			      file_name(p->now.path));
+			      file_name(now->now));
 	else
-		progress_show(&p->line, "pulling: %s, %s/s, %s", have, speed,
-			      file_name(p->now.path));
+		progress_show(&p->line, "pulling: %s, %s/s, %s", have, speed, file_name(now->now));
 	return 0;
 }
 
@@ -71,10 +73,11 @@ static int report(struct pull *p, const char *path, uint64_t bytes, bool here)
 		json_object_object_add(root, "path", json_object_new_string(path));
 		json_object_object_add(root, "bytes", json_object_new_int64((int64_t)bytes));
 		json_object_object_add(root, "sha256",
-				       *p->now.sha256 ? json_object_new_string(p->now.sha256)
-						      : NULL);
+				       *p->hash ? json_object_new_string(p->hash) : NULL);
+		json_object_object_add(root, "commit",
+				       *p->commit ? json_object_new_string(p->commit) : NULL);
 		json_object_object_add(root, "received_bytes",
-				       json_object_new_int64((int64_t)p->received));
+				       json_object_new_int64((int64_t)p->now.received));
 		json_object_object_add(root, "seconds", json_object_new_double(seconds));
 		json_object_object_add(root, "was_here", json_object_new_boolean(here));
 		json_object_object_add(root, "chosen",
@@ -92,20 +95,6 @@ static int report(struct pull *p, const char *path, uint64_t bytes, bool here)
 	}
 	free(stem);
 	return status;
-}
-
-/* 0 once the file is in the store; -errno as fetch_file(). */
-static int fetch_one(struct pull *p, const char *url, const char *path, uint64_t bytes,
-		     const char *sha256, struct stoker_error *err)
-{
-	int ret;
-
-	p->now = (struct fetch){ .url = url, .path = path, .bytes = bytes };
-	memcpy(p->now.sha256, sha256, sizeof(p->now.sha256));
-	ret = fetch_file(&p->http, &p->now, err);
-	p->received += p->now.received;
-	p->before += p->now.got;
-	return ret;
 }
 
 /* Whether the store has just that file. */
@@ -127,10 +116,12 @@ static bool have_file(const char *path, const struct hub_file *file)
 static char *have_in_cache(const struct hub_name *name, const struct hub_list *list,
 			   const struct hub_model *model)
 {
-	char source[210], *path = NULL;
+	char source[HUB_SOURCE_MAX], *path = NULL;
+	struct hub_name plain = *name;
 	struct found f;
 
-	snprintf(source, sizeof(source), "%s/%s", name->owner, name->repo);
+	*plain.revision = 0; /* the hash tells that it is the same */
+	names_source(&plain, source);
 	found_scan(&f);
 	for (size_t i = 0; !path && i < f.count; i++) {
 		const struct found_model *m = &f.models[i];
@@ -144,16 +135,6 @@ static char *have_in_cache(const struct hub_name *name, const struct hub_list *l
 	}
 	found_free(&f);
 	return path;
-}
-
-static uint64_t part_bytes(const char *path)
-{
-	char *part = fetch_part(path);
-	struct stat st;
-	const uint64_t bytes = part && !stat(part, &st) ? (uint64_t)st.st_size : 0;
-
-	free(part);
-	return bytes;
 }
 
 /* Asked before the first byte, for all files together. */
@@ -176,42 +157,75 @@ static int check_space(struct pull *p, const char *path, uint64_t wanted, struct
 
 static char *hub_path(const struct hub_name *name, const struct hub_file *file)
 {
-	char *folder = store_folder(), *path = NULL;
+	char *folder = store_folder(), source[HUB_SOURCE_MAX], *path = NULL;
 
+	names_source(name, source);
 	if (folder)
-		path = store_text("%s/hf/%s/%s/%s", folder, name->owner, name->repo, file->path);
+		path = store_text("%s/hf/%s/%s", folder, source, file->path);
 	free(folder);
 	return path;
+}
+
+/* Those files of a model that aren't here. */
+static int list_files(struct pull *p, const struct hub_name *name, const struct hub_list *list,
+		      const struct hub_model *model, struct stoker_error *err)
+{
+	uint64_t wanted = 0;
+	char *path, *url;
+
+	p->now.files = calloc(model->count, sizeof(*p->now.files));
+	if (!p->now.files)
+		return store_error(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < model->count; i++) {
+		const struct hub_file *file = &list->files[model->first + i];
+		struct fetch *f = &p->now.files[p->now.count];
+		uint64_t there;
+
+		path = hub_path(name, file);
+		url = hub_url(&p->http, name, list->commit, file->path);
+		if (!path || !url) {
+			free(path);
+			free(url);
+			return store_error(err, -ENOMEM, "no folder for models: HOME isn't set");
+		}
+		if (have_file(path, file)) {
+			p->before += file->bytes;
+			free(path);
+			free(url);
+			continue;
+		}
+		*f = (struct fetch){
+			.url = url, .path = path, .commit = list->commit, .bytes = file->bytes
+		};
+		memcpy(f->sha256, file->sha256, sizeof(f->sha256));
+		p->now.count++;
+		there = part_bytes(path);
+		if (there < file->bytes)
+			wanted = wanted < INT64_MAX ? wanted + file->bytes - there : wanted;
+	}
+	return p->now.count ? check_space(p, p->now.files[0].path, wanted, err) : 0;
+}
+
+static void free_files(struct pull *p)
+{
+	for (size_t i = 0; i < p->now.count; i++) {
+		free((char *)p->now.files[i].url);
+		free((char *)p->now.files[i].path);
+	}
+	free(p->now.files);
+	p->now.files = NULL;
+	p->now.count = 0;
 }
 
 static int fetch_model(struct pull *p, const struct hub_name *name, const struct hub_list *list,
 		       const struct hub_model *model, struct stoker_error *err)
 {
-	uint64_t wanted = 0;
-	int ret = 0;
+	int ret = list_files(p, name, list, model, err);
 
-	for (unsigned round = 0; round < 2 && !ret; round++)
-		for (size_t i = 0; !ret && i < model->count; i++) {
-			const struct hub_file *file = &list->files[model->first + i];
-			char *path = hub_path(name, file),
-			     *url = hub_url(&p->http, name, file->path);
-
-			if (!path || !url)
-				ret = store_error(err, -ENOMEM,
-						  "no folder for models: HOME isn't set");
-			else if (have_file(path, file))
-				p->before += round ? file->bytes : 0;
-			else if (round)
-				ret = fetch_one(p, url, path, file->bytes, file->sha256, err);
-			else
-				wanted += file->bytes - (part_bytes(path) < file->bytes
-								 ? part_bytes(path)
-								 : file->bytes);
-			if (!round && !ret && i + 1 == model->count && wanted)
-				ret = check_space(p, path, wanted, err);
-			free(url);
-			free(path);
-		}
+	if (!ret && p->now.count)
+		ret = fetch_files(&p->http, &p->now, err);
+	progress_end(&p->line);
+	free_files(p);
 	return ret;
 }
 
@@ -262,17 +276,18 @@ static int pull_hub(struct pull *p, const struct hub_name *name, struct stoker_e
 	}
 	progress_end(&p->line);
 	if (!ret && model->count == 1)
-		memcpy(p->now.sha256, list.files[model->first].sha256, sizeof(p->now.sha256));
-	else
-		p->now.sha256[0] = 0;
-	if (!ret)
-		ret = report(p, path, model->bytes, !p->received);
+		memcpy(p->hash, list.files[model->first].sha256, sizeof(p->hash));
+	if (!ret) {
+		memcpy(p->commit, list.commit, sizeof(p->commit));
+		ret = report(p, path, model->bytes, !p->now.received);
+	}
 	free(path);
 	hub_free(&list);
 	return ret;
 }
 
-/* hub/OWNER/REPO/resolve/main/FILE is "hf:OWNER/REPO:FILE", which also tells its hash. */
+/* hub/OWNER/REPO/resolve/REVISION/FILE is "hf:OWNER/REPO@REVISION:FILE", which also tells its hash.
+ */
 static bool is_of_hub(const struct pull *p, struct hub_name *name)
 {
 	char *path = http_same_origin(p->wanted, p->http.hub) ? http_path(p->wanted) : NULL,
@@ -281,10 +296,11 @@ static bool is_of_hub(const struct pull *p, struct hub_name *name)
 	bool is = false;
 
 	if (path &&
-	    sscanf(path, "%99[^/]/%99[^/]/%9[^/]/main/%n", name->owner, name->repo, way, &end) ==
-		    3 &&
+	    sscanf(path, "%99[^/]/%99[^/]/%9[^/]/%99[^/]/%n", name->owner, name->repo, way,
+		   name->revision, &end) == 4 &&
 	    end && (!strcmp(way, "resolve") || !strcmp(way, "blob"))) {
-		text = store_text("hf:%s/%s:%s", name->owner, name->repo, file_name(path));
+		text = store_text("hf:%s/%s@%s:%s", name->owner, name->repo, name->revision,
+				  file_name(path));
 		is = text && names_parse_hub(text, name);
 	}
 	free(text);
@@ -311,11 +327,48 @@ static char *url_path(struct pull *p, struct stoker_error *err)
 	return path;
 }
 
+/* Whether what is at @path is what is wanted: -EEXIST when it's something else. */
+static int check_there(struct pull *p, const char *path, const char *hash, struct stoker_error *err)
+{
+	struct store_record record;
+	int ret = 0;
+
+	if (!store_load_record(path, &record))
+		return store_error(err, -EEXIST, "%s is there and wasn't pulled", path);
+	if (!store_same_url(record.url, p->wanted))
+		ret = store_error(err, -EEXIST, "%s is from %s; \"stoker rm\" makes room", path,
+				  record.url);
+	else if (*hash && strcmp(hash, record.sha256) != 0)
+		ret = store_error(err, -EEXIST, "%s has SHA-256 %s", path, record.sha256);
+	memcpy(p->hash, record.sha256, sizeof(p->hash));
+	store_free_record(&record);
+	return ret;
+}
+
+static int fetch_address(struct pull *p, const char *path, const char *hash,
+			 struct stoker_error *err)
+{
+	struct fetch file = { .url = p->wanted, .path = path };
+	unsigned number, of;
+	int ret;
+
+	memcpy(file.sha256, hash, sizeof(file.sha256));
+	p->now.files = &file;
+	p->now.count = 1;
+	ret = fetch_files(&p->http, &p->now, err);
+	p->now.files = NULL;
+	p->now.count = 0;
+	progress_end(&p->line);
+	memcpy(p->hash, file.sha256, sizeof(p->hash));
+	if (!ret && store_split(path, &number, &of))
+		fprintf(stderr, "stoker: that is file %u of %u; pull the others, too\n", number,
+			of);
+	return ret ? ret : report(p, path, file.bytes, false);
+}
+
 static int pull_url(struct pull *p, struct stoker_error *err)
 {
 	char hash[SHA256_HEX + 1] = "", *path;
-	struct store_record record;
-	unsigned number, of;
 	struct stat st;
 	int ret = http_check_url(p->wanted, NULL, err);
 
@@ -326,26 +379,13 @@ static int pull_url(struct pull *p, struct stoker_error *err)
 		return -EPERM;
 	if (p->sha256)
 		store_hash(p->sha256, hash);
-	if (!stat(path, &st) && store_load_record(path, &record)) {
-		if (!store_same_url(record.url, p->wanted))
-			ret = store_error(err, -EEXIST, "%s is from %s; \"stoker rm\" makes room",
-					  path, record.url);
-		else if (*hash && strcmp(hash, record.sha256) != 0)
-			ret = store_error(err, -EEXIST, "%s has SHA-256 %s", path, record.sha256);
-		memcpy(p->now.sha256, record.sha256, sizeof(p->now.sha256));
-		store_free_record(&record);
+	if (stat(path, &st)) {
+		ret = fetch_address(p, path, hash, err);
+	} else {
+		ret = check_there(p, path, hash, err);
 		if (!ret)
 			ret = report(p, path, (uint64_t)st.st_size, true);
-		free(path);
-		return ret;
 	}
-	ret = fetch_one(p, p->wanted, path, 0, hash, err);
-	progress_end(&p->line);
-	if (!ret && store_split(path, &number, &of))
-		fprintf(stderr, "stoker: that is file %u of %u; pull the others, too\n", number,
-			of);
-	if (!ret)
-		ret = report(p, path, p->now.got, false);
 	free(path);
 	return ret;
 }
@@ -364,6 +404,15 @@ static int find_offline(struct pull *p)
 	return status;
 }
 
+/* "hf:OWNER/REPO@REVISION" of the name and --revision; NULL when there is one already. */
+static char *with_revision(const char *name, const char *revision)
+{
+	const int length = (int)(3 + strcspn(name + 3, ":"));
+
+	return strchr(name, '@') ? NULL
+				 : store_text("%.*s@%s%s", length, name, revision, name + length);
+}
+
 static int pull_one(struct pull *p)
 {
 	struct stoker_error err;
@@ -373,18 +422,22 @@ static int pull_one(struct pull *p)
 	if (ret)
 		return fail(&err);
 	signal(SIGXFSZ, SIG_IGN); /* a limit on files' sizes is an error of write() */
+	signal(SIGPIPE, SIG_IGN); /* and so is a server that goes away */
 	cancel_on_interrupt(NULL);
 	progress_begin(&p->line);
 	p->http.tick = show;
 	p->http.context = p;
+	p->now.connections = (unsigned)p->connections;
 	p->began = now_seconds();
-	if (names_is_hub(p->wanted) || is_of_hub(p, &name))
-		ret = (names_is_hub(p->wanted) && !names_parse_hub(p->wanted, &name))
-			      ? store_error(
-					&err, -EPERM,
-					"\"%s\" is no name: hf:OWNER/REPO or hf:OWNER/REPO:QUANT",
-					p->wanted)
-			      : pull_hub(p, &name, &err);
+	if (names_is_hub(p->wanted))
+		ret = names_parse_hub(p->wanted, &name)
+			      ? pull_hub(p, &name, &err)
+			      : store_error(&err, -EPERM,
+					    "\"%s\" is no name: hf:OWNER/REPO, "
+					    "hf:OWNER/REPO@REVISION or hf:OWNER/REPO:QUANT",
+					    p->wanted);
+	else if (is_of_hub(p, &name))
+		ret = pull_hub(p, &name, &err);
 	else
 		ret = pull_url(p, &err);
 	progress_end(&p->line);
@@ -399,7 +452,7 @@ static const char *complaint(const struct pull *p, int operands, bool check)
 {
 	char hash[SHA256_HEX + 1];
 
-	if (check && (p->sha256 || p->memory || p->token_file))
+	if (check && (p->sha256 || p->memory || p->token_file || p->revision))
 		return "--check goes with names alone";
 	if (!check && operands != 1)
 		return "one NAME is needed: hf:OWNER/REPO, hf:OWNER/REPO:QUANT, or an https "
@@ -408,6 +461,10 @@ static const char *complaint(const struct pull *p, int operands, bool check)
 		return "--sha256 takes 64 hexadecimal digits";
 	if (p->sha256 && names_is_hub(p->wanted))
 		return "--sha256 is for addresses, the hub tells it by itself";
+	if (p->revision && !names_is_hub(p->wanted))
+		return "--revision goes with hf:OWNER/REPO";
+	if (!p->connections || p->connections > MOST_CONNECTIONS)
+		return "--parallel takes 1 to 16";
 	if (p->memory && !parse_size(p->memory))
 		return "--memory takes a size: " SIZES;
 	if (!check && !names_is_hub(p->wanted) && !strstr(p->wanted, "://"))
@@ -417,11 +474,15 @@ static const char *complaint(const struct pull *p, int operands, bool check)
 
 int verb_pull(int argc, char **argv)
 {
-	struct pull p = { .offline = hub_offline() };
+	struct pull p = { .offline = hub_offline(), .connections = USUAL_CONNECTIONS };
 	bool check = false;
 	const struct option options[] = {
 		{ "memory", 0, OPTION_STRING, &p.memory, "SIZE",
 		  "choose a quantization for this much memory (what is available)" },
+		{ "revision", 0, OPTION_STRING, &p.revision, "NAME",
+		  "a branch, tag or commit of the repository, as hf:OWNER/REPO@NAME (main)" },
+		{ "parallel", 0, OPTION_UINT, &p.connections, "N",
+		  "connections at once, 1 to 16 (4)" },
 		{ "token-file", 0, OPTION_STRING, &p.token_file, "FILE",
 		  "the hub's token for what isn't public ($HF_TOKEN)" },
 		{ "sha256", 0, OPTION_STRING, &p.sha256, "HASH", "what an address has to give" },
@@ -436,10 +497,12 @@ int verb_pull(int argc, char **argv)
 				     "Fetches a model: hf:OWNER/REPO from the Hugging Face hub, of "
 				     "which the quantization is "
 				     "taken that fits this machine, or the one of "
-				     "hf:OWNER/REPO:QUANT; or the GGUF file at "
+				     "hf:OWNER/REPO:QUANT; hf:OWNER/REPO@REVISION of another "
+				     "branch than main; or the GGUF file at "
 				     "an https address. What was interrupted goes on where it was.",
 				     options, 0, 1000 };
 	const char *wrong;
+	char *named = NULL;
 	int status;
 	const int operands = parse_options(&usage, argc, argv, &status);
 
@@ -451,13 +514,23 @@ int verb_pull(int argc, char **argv)
 		failf("%s", wrong);
 		return EXIT_USAGE;
 	}
+	if (p.revision) {
+		named = with_revision(p.wanted, p.revision);
+		if (!named)
+			return failf("%s names a revision already", p.wanted);
+		p.wanted = named;
+	}
 	if (check)
 		return pull_check(argv + 1, (size_t)operands, p.json);
-	if (p.offline)
-		return find_offline(&p);
-	p.http.hub = hub_endpoint();
-	status = p.http.hub && hub_token(p.token_file, &p.http.token) ? pull_one(&p) : EXIT_FAILED;
-	free(p.http.token);
-	free(p.http.hub);
+	if (p.offline) {
+		status = find_offline(&p);
+	} else {
+		p.http.hub = hub_endpoint();
+		status = p.http.hub && hub_token(p.token_file, &p.http.token) ? pull_one(&p)
+									      : EXIT_FAILED;
+		free(p.http.token);
+		free(p.http.hub);
+	}
+	free(named);
 	return status;
 }

@@ -28,17 +28,44 @@ static bool is_from(const struct found_model *m, const char *url)
 	return same;
 }
 
+/* Whether it is the commit that @revision says, or begins like it. */
+static bool is_commit(const struct found_model *m, const char *revision)
+{
+	const char *snapshot = m->kind == STORE_HUB ? strstr(m->path, "/snapshots/") : NULL;
+	const size_t length = strlen(revision);
+	struct store_record record = { 0 };
+	bool is;
+
+	if (length < 7 || strspn(revision, "0123456789abcdef") != length)
+		return false;
+	if (m->kind == STORE_OWN)
+		store_load_record(m->path, &record);
+	is = !strncmp(record.commit, revision, length) ||
+	     (snapshot && !strncmp(snapshot + strlen("/snapshots/"), revision, length));
+	store_free_record(&record);
+	return is;
+}
+
+static bool is_of(const struct found_model *m, const struct hub_name *hub)
+{
+	struct hub_name plain = *hub;
+	char source[HUB_SOURCE_MAX];
+
+	names_source(hub, source);
+	if (m->source && !strcasecmp(m->source, source))
+		return true;
+	*plain.revision = 0;
+	names_source(&plain, source);
+	return *hub->revision && m->source && !strcasecmp(m->source, source) &&
+	       is_commit(m, hub->revision);
+}
+
 static bool matches(const struct found_model *m, const char *name, const struct hub_name *hub)
 {
-	char source[210];
-
 	if (m->unfinished)
 		return false;
-	if (*hub->owner) {
-		snprintf(source, sizeof(source), "%s/%s", hub->owner, hub->repo);
-		return m->source && !strcasecmp(m->source, source) &&
-		       (!*hub->quant || names_match(m->path, hub->quant));
-	}
+	if (*hub->owner)
+		return is_of(m, hub) && (!*hub->quant || names_match(m->path, hub->quant));
 	if (is_address(name))
 		return is_from(m, name);
 	return !strcmp(m->name, name) || !strcmp(m->full, name);

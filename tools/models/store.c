@@ -143,6 +143,49 @@ static const char *text_of(struct json_object *root, const char *key)
 		       : "";
 }
 
+/* Stretches in order within the file's bytes, or it isn't known what is there. */
+static bool load_missing(struct json_object *root, struct store_record *record)
+{
+	struct json_object *list;
+	uint64_t before = 0;
+
+	if (!json_object_object_get_ex(root, "missing", &list) ||
+	    !json_object_is_type(list, json_type_array) ||
+	    json_object_array_length(list) > MAX_SAVED)
+		return false;
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		struct json_object *pair = json_object_array_get_idx(list, i);
+		int64_t at, end;
+
+		if (!json_object_is_type(pair, json_type_array) ||
+		    json_object_array_length(pair) != 2)
+			return false;
+		at = json_object_get_int64(json_object_array_get_idx(pair, 0));
+		end = json_object_get_int64(json_object_array_get_idx(pair, 1));
+		if (at < 0 || (uint64_t)at < before || end <= at || (uint64_t)end > record->bytes)
+			return false;
+		before = (uint64_t)end;
+		spans_add(&record->missing, (uint64_t)at, (uint64_t)end);
+	}
+	return true;
+}
+
+static void add_missing(struct json_object *root, const struct store_record *record)
+{
+	struct json_object *list = json_object_new_array();
+	struct span sorted[MAX_SPANS];
+	const unsigned count = spans_sorted(&record->missing, sorted);
+
+	for (unsigned i = 0; i < count; i++) {
+		struct json_object *pair = json_object_new_array();
+
+		json_object_array_add(pair, json_object_new_int64((int64_t)sorted[i].at));
+		json_object_array_add(pair, json_object_new_int64((int64_t)sorted[i].end));
+		json_object_array_add(list, pair);
+	}
+	json_object_object_add(root, "missing", list);
+}
+
 bool store_load_record(const char *path, struct store_record *record)
 {
 	char *name = store_record_path(path), *text = calloc(1, RECORD_LIMIT);
@@ -159,6 +202,10 @@ bool store_load_record(const char *path, struct store_record *record)
 		if (json_object_object_get_ex(root, "bytes", &bytes) &&
 		    json_object_get_int64(bytes) > 0)
 			record->bytes = (uint64_t)json_object_get_int64(bytes);
+		snprintf(record->commit, sizeof(record->commit), "%s", text_of(root, "commit"));
+		record->in_parts = load_missing(root, record);
+		if (!record->in_parts)
+			record->missing = (struct spans){ 0 };
 	}
 	json_object_put(root);
 	if (in)
@@ -181,9 +228,15 @@ int store_save_record(const char *path, const struct store_record *record, struc
 		json_object_object_add(root, "sha256", json_object_new_string(record->sha256));
 	if (*record->etag)
 		json_object_object_add(root, "etag", json_object_new_string(record->etag));
+	if (*record->commit)
+		json_object_object_add(root, "commit", json_object_new_string(record->commit));
 	json_object_object_add(root, "bytes", json_object_new_int64((int64_t)record->bytes));
+	if (record->in_parts)
+		add_missing(root, record);
 	text = json_object_to_json_string_ext(root, JSON_C_TO_STRING_NOSLASHESCAPE);
-	out = part && text ? fopen(part, "we") : NULL;
+	if (part)
+		unlink(part); /* of a program that was killed */
+	out = part && text ? fopen(part, "wxe") : NULL;
 	if (!out || fputs(text, out) < 0 || fputc('\n', out) < 0 || fflush(out))
 		ret = errno ? -errno : -EIO;
 	if (out && fclose(out) && !ret)

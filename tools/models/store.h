@@ -7,7 +7,9 @@
 #include <stdint.h>
 #include <stoker/error.h>
 
-enum { SHA256_HEX = 64, ETAG_MAX = 256 };
+#include "models/spans.h"
+
+enum { SHA256_HEX = 64, ETAG_MAX = 256, COMMIT_MAX = 65 };
 
 /*
  * What the hidden file beside a model says: written before the first byte of an unfinished one, so
@@ -17,7 +19,10 @@ struct store_record {
 	char *url;		     /* where it is from */
 	char sha256[SHA256_HEX + 1]; /* "" when nobody said one */
 	char etag[ETAG_MAX];	     /* of the host that sent it; "" without one */
+	char commit[COMMIT_MAX];     /* of the hub's repository; "" without one */
 	uint64_t bytes;		     /* 0: not known */
+	bool in_parts;		     /* an unfinished file may have holes: @missing tells */
+	struct spans missing;
 };
 
 /* Fills @err and returns @ret. */

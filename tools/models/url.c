@@ -53,6 +53,15 @@ static bool is_loopback(const char *host)
 	return inet_pton(AF_INET, host, &four) == 1 && ntohl(four.s_addr) >> 24 == 127;
 }
 
+bool http_is_here(const char *url)
+{
+	struct address a;
+	const bool here = take_apart(url, &a) && a.host && is_loopback(a.host);
+
+	release(&a);
+	return here;
+}
+
 bool http_same_origin(const char *a, const char *b)
 {
 	struct address x, y = { 0 };
@@ -91,6 +100,9 @@ int http_check_url(const char *url, const char *before, struct stoker_error *err
 		ret = store_error(err, -EPERM,
 				  "%.*s: another machine's redirect to this one isn't followed", n,
 				  url);
+	else if (b.scheme && !strcasecmp(a.scheme, "http") && !strcasecmp(b.scheme, "https"))
+		ret = store_error(err, -EPERM, "%.*s: a redirect from https to http isn't followed",
+				  n, url);
 	else if (!strcasecmp(a.scheme, "http") && !is_loopback(a.host))
 		ret = store_error(err, -EPERM,
 				  "%.*s: http is for this machine's own addresses, use https%s", n,
