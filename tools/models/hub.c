@@ -190,7 +190,8 @@ static int by_path(const void *a, const void *b)
 /* Files in order, split ones stand side by side. */
 static int group(struct hub_list *list, struct stoker_error *err)
 {
-	qsort(list->files, list->file_count, sizeof(*list->files), by_path);
+	if (list->file_count)
+		qsort(list->files, list->file_count, sizeof(*list->files), by_path);
 	list->models = calloc(list->file_count + 1, sizeof(*list->models));
 	if (!list->models)
 		return store_error(err, -ENOMEM, "out of memory");
