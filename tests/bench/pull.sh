@@ -22,29 +22,36 @@ while [ ! -s "$scratch/ports" ]; do
 	kill -0 $server || exit
 	sleep 0.1
 done
-read -r port _ sum _ <"$scratch/ports"
+read -r port _ <"$scratch/ports"
 bytes=$(stat -c %s "$scratch/model.gguf")
 rm "$scratch/model.gguf"
 export HF_ENDPOINT=http://127.0.0.1:$port
 address=$HF_ENDPOINT/test/plain/resolve/1111111111111111111111111111111111111111/model-Q4_K.gguf
-TIMEFORMAT=%R
 peak=0
-for _ in 1 2 3 4 5; do
-	{ time curl -sSfL -o "$scratch/curl" "$address"; } 2>>"$scratch/curl.times"
-	rm "$scratch/curl"
-	{ time "$stoker" pull hf:test/plain "$@" >/dev/null; } 2>>"$scratch/stoker.times" &
-	job=$!
-	while kill -0 $job 2>/dev/null; do
-		pid=$(pgrep -P $job -x stoker) &&
-			now=$(sed -n 's/^VmHWM: *\([0-9]*\) kB/\1/p' "/proc/$pid/status" 2>/dev/null) &&
-			[ "${now:-0}" -gt "$peak" ] && peak=$now
-		sleep 0.1
+seconds() { # of a command, and its highest memory in $peak
+	local start=${EPOCHREALTIME/./} now pid
+	"$@" >/dev/null &
+	pid=$!
+	while [ -e /proc/$pid/stat ] && read -r now <"/proc/$pid/statm" && [ "$now" != "0 0 0 0 0 0 0" ]; do
+		now=$(sed -n 's/^VmHWM:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$pid/status" 2>/dev/null)
+		[ "${now:-0}" -gt "$peak" ] && peak=$now
+		sleep 0.05
 	done
+	wait $pid || exit
+	took=$((${EPOCHREALTIME/./} - start))
+}
+for _ in 1 2 3 4 5; do
+	seconds curl -sSfL -o "$scratch/curl" "$address"
+	echo "$took" >>"$scratch/curl.times"
+	rm "$scratch/curl"
+	peak=0
+	seconds "$stoker" pull hf:test/plain "$@"
+	echo "$took" >>"$scratch/stoker.times"
 	rm -rf "$scratch/data"
 done
 median() {
 	sort -n "$1" | sed -n 3p
 }
-echo "curl $(median "$scratch/curl.times") s, stoker $(median "$scratch/stoker.times") s for $bytes bytes," \
-	"$(echo "$(median "$scratch/curl.times") $(median "$scratch/stoker.times")" | awk '{ printf "%.2f", $1 / $2 }') of curl's speed," \
-	"peak memory $((peak / 1024)) MiB (SHA-256 ${sum:0:12} checked)"
+curl=$(median "$scratch/curl.times") own=$(median "$scratch/stoker.times")
+echo "$bytes $curl $own $peak" | awk '{ printf "%d bytes: curl %.2f s, stoker %.2f s, %.2f of its speed; peak memory %.0f MiB\n",
+	$1, $2 / 1e6, $3 / 1e6, $2 / $3, $4 / 1024 }'

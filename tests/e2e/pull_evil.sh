@@ -45,7 +45,7 @@ pull() {
 	"$stoker" pull "$@" &
 	pid=$!
 	while kill -0 "$pid" 2>/dev/null && [ $((SECONDS - start)) -lt 20 ]; do
-		now=$(sed -n 's/^VmHWM: *\([0-9]*\) kB/\1/p' "/proc/$pid/status" 2>/dev/null)
+		now=$(sed -n 's/^VmHWM:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$pid/status" 2>/dev/null)
 		peak=${now:-$peak}
 		sleep 0.02
 	done
