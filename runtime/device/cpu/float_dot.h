@@ -146,6 +146,24 @@ INLINE void dot_with_all(enum width width, const uint8_t *w, const float *const 
 		out[i] = sum_of(sum[i]) + tail_of(width, w, x[i] + from, whole, n);
 }
 
+/* acc[j][i] += w[j] . x[i], for @nx activation rows and vectors from @begin on, @step apart. */
+INLINE void add_products(enum width width, const uint8_t *const w[NW], const float *const *x,
+			 int nx, size_t begin, size_t end, size_t step, vec acc[NW][NX])
+{
+	for (size_t c = begin; c < end; c += step) {
+		vec v[NX];
+
+		for (int i = 0; i < nx; i++)
+			v[i] = load(x[i] + c);
+		for (int j = 0; j < NW; j++) {
+			const vec weights = load_wide(width, w[j], c);
+
+			for (int i = 0; i < nx; i++)
+				acc[j][i] += weights * v[i];
+		}
+	}
+}
+
 typedef float four_floats __attribute__((vector_size(16)));
 typedef float four_unaligned __attribute__((vector_size(16), aligned(4), may_alias));
 

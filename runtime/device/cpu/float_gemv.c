@@ -3,10 +3,7 @@
 #include "device/cpu/decode.h"
 #include "device/cpu/float_dot.h"
 
-enum {
-	PIECE = 256, /* of a row at a time, so that reading goes on while it is computed */
-	GROUP = NX,  /* rows whose lanes are added up together */
-};
+enum { PIECE = 256 }; /* of a row at a time, so that reading goes on while it is computed */
 
 /* Weight rows and what they are multiplied with. */
 struct few_rows {
@@ -16,9 +13,88 @@ struct few_rows {
 	float *out[NX];
 };
 
-/* Row by row; where there is @widen, pieces become floats at @piece first. */
-INLINE void gemv_rows(enum width width, stoker_widen_fn *widen, const struct few_rows *f, int count,
-		      float *piece)
+/*
+ * Vectors whose sums are dot() of values [begin, end) of NW rows with each of @count activation
+ * rows.  It has four sums of each; they are made one after another, for all rows at once.
+ */
+INLINE void dot_groups(enum width width, const uint8_t *const w[NW], const float *const *x,
+		       int count, size_t begin, size_t end, vec out[NW][NX])
+{
+	const size_t fours = begin + (end - begin) / (4 * LANES) * (4 * LANES);
+
+	for (size_t v = 0; v < 4; v += 2) {
+		vec first[NW][NX] = { 0 }, second[NW][NX] = { 0 };
+
+		add_products(width, w, x, count, begin + v * LANES, fours, 4 * LANES, first);
+		if (!v)
+			add_products(width, w, x, count, fours, end, LANES, first);
+		add_products(width, w, x, count, begin + (v + 1) * LANES, fours, 4 * LANES, second);
+		for (int n = 0; n < NW * NX; n++) {
+			const vec both = first[n / NX][n % NX] + second[n / NX][n % NX];
+
+			out[n / NX][n % NX] = v ? out[n / NX][n % NX] + both : both;
+		}
+	}
+}
+
+/*
+ * Pieces of NW rows in place.  Asked for meanwhile are those of the next NW, which is farther ahead
+ * than processors look.
+ */
+INLINE void gemv_in_place(enum width width, const struct few_rows *f, int count)
+{
+	const size_t bytes = width_bytes(width), group_bytes = NW * f->row_bytes;
+	const uint8_t *w = f->w;
+
+	for (size_t row = 0; row < f->rows; row += NW, w += group_bytes) {
+		const unsigned rows = (unsigned)MIN(f->rows - row, (size_t)NW);
+		const uint8_t *from[NW];
+		four_floats sum[NX] = { 0 };
+
+		for (unsigned j = 0; j < NW; j++)
+			from[j] = w + MIN(j, rows - 1) * f->row_bytes;
+		for (size_t c = 0; c < f->k; c += PIECE) {
+			const size_t end = MIN(f->k, c + PIECE);
+			const size_t whole = c + (end - c) / LANES * LANES;
+			vec part[NW][NX];
+			four_floats y[NX];
+
+			for (unsigned j = 0; j < rows; j++)
+				prefetch_at((uintptr_t)from[j] + c * bytes + group_bytes,
+					    PIECE * bytes);
+			dot_groups(width, from, f->x, count, c, whole, part);
+			fold_sums(part, NW, y);
+			for (int i = 0; i < count; i++) {
+				for (unsigned j = 0; whole < end && j < rows; j++)
+					y[i][j] += tail_of(width, from[j], f->x[i], whole, end);
+				sum[i] += y[i];
+			}
+		}
+		for (int i = 0; i < count; i++)
+			for (unsigned j = 0; j < rows; j++)
+				f->out[i][row + j] = sum[i][j];
+	}
+}
+
+INLINE void gemv_width(enum width width, const struct few_rows *f, int count)
+{
+	switch (count) {
+	case 1:
+		gemv_in_place(width, f, 1);
+		break;
+	case 2:
+		gemv_in_place(width, f, 2);
+		break;
+	case 3:
+		gemv_in_place(width, f, 3);
+		break;
+	default:
+		gemv_in_place(width, f, 4);
+	}
+}
+
+/* Where vectors can't read them: row by row, a piece widened at a time. */
+INLINE void gemv_widened(stoker_widen_fn *widen, const struct few_rows *f, int count, float *piece)
 {
 	const size_t bytes = f->row_bytes / f->k;
 	const uint8_t *w = f->w;
@@ -28,87 +104,17 @@ INLINE void gemv_rows(enum width width, stoker_widen_fn *widen, const struct few
 
 		for (size_t c = 0; c < f->k; c += PIECE) {
 			const size_t n = MIN(f->k - c, (size_t)PIECE);
-			const uint8_t *at = w + c * bytes;
 			float part[NX];
 
-			prefetch_ahead(at, PIECE * bytes);
-			if (widen) {
-				widen(at, n, piece);
-				at = (const uint8_t *)piece;
-			}
-			dot_with_all(width, at, f->x, c, n, count, part);
+			prefetch_ahead(w + c * bytes, PIECE * bytes);
+			widen(w + c * bytes, n, piece);
+			dot_with_all(WIDTH_F32, (const uint8_t *)piece, f->x, c, n, count, part);
 			for (int i = 0; i < count; i++)
 				sum[i] += part[i];
 		}
 		for (int i = 0; i < count; i++)
 			f->out[i][row] = sum[i];
 	}
-}
-
-/*
- * Pieces of GROUP rows, the same bit for bit: lanes of vectors are added up for all at once.  Asked
- * for meanwhile are those of the next GROUP, which is farther ahead than processors look.
- */
-INLINE void gemv_groups(enum width width, const struct few_rows *f, int count)
-{
-	const size_t bytes = width_bytes(width), group_bytes = GROUP * f->row_bytes;
-	const uint8_t *w = f->w;
-
-	for (size_t row = 0; row < f->rows; row += GROUP, w += group_bytes) {
-		const unsigned rows = (unsigned)MIN(f->rows - row, (size_t)GROUP);
-		four_floats sum[GROUP] = { 0 };
-
-		for (size_t c = 0; c < f->k; c += PIECE) {
-			const size_t n = MIN(f->k - c, (size_t)PIECE), whole = n / LANES * LANES;
-			vec part[NX][GROUP] = { 0 };
-			four_floats y[GROUP];
-
-			for (unsigned j = 0; j < rows; j++) {
-				const uint8_t *at = w + j * f->row_bytes + c * bytes;
-				vec v[NX];
-
-				prefetch_at((uintptr_t)at + group_bytes, PIECE * bytes);
-				dot_vectors_all(width, at, f->x, c, whole, count, v);
-				for (int i = 0; i < count; i++)
-					part[i][j] = v[i];
-			}
-			fold_sums(part, count, y);
-			for (unsigned j = 0; j < rows; j++) {
-				for (int i = 0; whole < n && i < count; i++)
-					y[j][i] += tail_of(width, w + j * f->row_bytes, f->x[i],
-							   c + whole, c + n);
-				sum[j] += y[j];
-			}
-		}
-		for (int i = 0; i < count; i++)
-			for (unsigned j = 0; j < rows; j++)
-				f->out[i][row + j] = sum[j][i];
-	}
-}
-
-INLINE void gemv_width(enum width width, const struct few_rows *f, int count)
-{
-	switch (count) {
-	case 1:
-		gemv_groups(width, f, 1);
-		break;
-	case 2:
-		gemv_groups(width, f, 2);
-		break;
-	case 3:
-		gemv_groups(width, f, 3);
-		break;
-	default:
-		gemv_groups(width, f, 4);
-	}
-}
-
-static void gemv_widened(stoker_widen_fn *widen, const struct few_rows *f, int count, float *piece)
-{
-	if (count == 1)
-		gemv_rows(WIDTH_F32, widen, f, 1, piece);
-	else
-		gemv_rows(WIDTH_F32, widen, f, count, piece);
 }
 
 /* Codes and scales become floats a whole row at a time. */
@@ -162,6 +168,8 @@ void ISA_NAME(cpu_gemv_float)(const struct stoker_format *f, const uint8_t *w, s
 		case WIDTH_OTHER:
 			if (f->group)
 				gemv_decoded(f, &few, count, scratch);
+			else if (count == 1)
+				gemv_widened(f->widen[THIS_ISA], &few, 1, scratch);
 			else
 				gemv_widened(f->widen[THIS_ISA], &few, count, scratch);
 		}
