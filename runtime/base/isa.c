@@ -32,14 +32,23 @@ const char *stoker_isa_name(enum stoker_isa isa)
 }
 
 #if STOKER_X86
-/* Which not all compilers can ask for by name. */
-static bool has_avx_vnni(void)
+/* Those for which not all compilers have names. */
+static bool has_feature(int bit)
 {
 	unsigned a, b, c, d;
 
-	return __get_cpuid_count(7, 1, &a, &b, &c, &d) && a >> 4 & 1;
+	return __get_cpuid_count(7, 1, &a, &b, &c, &d) && a >> bit & 1;
 }
 #endif
+
+bool stoker_has_bfloat16(void)
+{
+#if STOKER_X86
+	return has_feature(5) && stoker_isa_supported(STOKER_ISA_AVX512);
+#else
+	return false;
+#endif
+}
 
 bool stoker_isa_supported(enum stoker_isa isa)
 {
@@ -53,7 +62,7 @@ bool stoker_isa_supported(enum stoker_isa isa)
 	case STOKER_ISA_AVX2:
 		return avx2;
 	case STOKER_ISA_AVXVNNI:
-		return avx2 && has_avx_vnni();
+		return avx2 && has_feature(4);
 	case STOKER_ISA_AVX512:
 		return avx2 && __builtin_cpu_supports("avx512f") &&
 		       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&

@@ -30,6 +30,8 @@ enum stoker_isa {
 
 /* Whether this CPU and kernel have it. */
 bool stoker_isa_supported(enum stoker_isa isa);
+/* Whether this CPU multiplies pairs of BF16 in 512 bits, which not all with AVX-512 do. */
+bool stoker_has_bfloat16(void);
 /*
  * stoker_isa_detect() - the best set that is supported; STOKER_ISA=scalar|avx2|avxvnni|avx512|
  * dotprod in the environment chooses another one of those.

@@ -413,10 +413,11 @@ int stoker_cpu_open(unsigned threads, bool exact, struct stoker_device **device,
 	cpu->base.runs_at_once = true;
 	cpu->isa = stoker_isa_detect();
 	cpu->kernels = kernels[cpu->isa];
+	cpu->bfloats = !exact && cpu->kernels->gemm_bfloat && stoker_has_bfloat16();
 	cpu->threads = stoker_pool_threads(cpu->pool);
-	snprintf(cpu->base.description, sizeof(cpu->base.description), "cpu: %u thread%s, %s%s",
+	snprintf(cpu->base.description, sizeof(cpu->base.description), "cpu: %u thread%s, %s%s%s",
 		 cpu->threads, cpu->threads == 1 ? "" : "s", stoker_isa_name(cpu->isa),
-		 exact ? ", exact" : "");
+		 cpu->bfloats ? " with BF16" : "", exact ? ", exact" : "");
 	*device = &cpu->base;
 	return 0;
 }

@@ -18,6 +18,7 @@ struct cpu {
 	struct stoker_pool *pool;
 	const struct cpu_kernels *kernels;
 	enum stoker_isa isa;
+	bool bfloats; /* struct cpu_kernels.gemm_bfloat() may be called */
 	unsigned threads;
 	int failed;	       /* first failure since begin(): no memory for a buffer */
 	struct buffer scratch; /* threads * scratch_bytes */

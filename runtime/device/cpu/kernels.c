@@ -330,6 +330,9 @@ const struct cpu_kernels ISA_NAME(cpu_kernels) = {
 	.quantize = quantize,
 	.gemm_q8 = ISA_NAME(cpu_gemm_q8),
 	.gemm_float = ISA_NAME(cpu_gemm_float),
+#if HAVE_VNNI512
+	.gemm_bfloat = ISA_NAME(cpu_gemm_bfloat),
+#endif
 	.gemv_q8 = ISA_NAME(cpu_gemv_q8),
 	.gemv_tiles = ISA_NAME(cpu_gemv_tiles),
 	.gemv_float = ISA_NAME(cpu_gemv_float),

@@ -43,12 +43,14 @@ static inline size_t row_of(const uint32_t *index, size_t i)
 	return index ? index[i] : i;
 }
 
-/* gemm.c, gemv.c, float_gemm.c, float_gemv.c: see struct cpu_kernels. */
+/* gemm.c, gemv.c, float_gemm.c, bfloat_gemm.c, float_gemv.c: see struct cpu_kernels. */
 ISA_DECLARE(void, cpu_gemm_q8, const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 	    unsigned rows, bool tiled, const struct q8_rows *x, const struct gemm_rows *r,
 	    void *scratch);
 ISA_DECLARE(void, cpu_gemm_float, const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 	    size_t rows, const float *x, size_t k, const struct gemm_rows *r, void *scratch);
+ISA_DECLARE(void, cpu_gemm_bfloat, const uint8_t *w, size_t row_bytes, size_t rows, const float *x,
+	    size_t k, const struct gemm_rows *r, void *scratch);
 ISA_DECLARE(void, cpu_gemv_q8, const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 	    size_t rows, const struct q8_rows *x, size_t row, float *out, void *scratch);
 ISA_DECLARE(void, cpu_gemv_float, const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
@@ -105,6 +107,10 @@ struct cpu_kernels {
 	void (*gemm_float)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 			   size_t rows, const float *x, size_t k, const struct gemm_rows *r,
 			   void *scratch);
+	/* The same of BF16, with activations rounded to that; NULL where nothing multiplies them.
+	 * Needs stoker_has_bfloat16(). */
+	void (*gemm_bfloat)(const uint8_t *w, size_t row_bytes, size_t rows, const float *x,
+			    size_t k, const struct gemm_rows *r, void *scratch);
 	/* One activation row, any number of weight rows. */
 	void (*gemv_q8)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 			size_t rows, const struct q8_rows *x, size_t row, float *out,

@@ -14,8 +14,12 @@ static void matmul_rows(const struct cpu *cpu, unsigned thread, const struct sto
 
 	assert(q8 || !tiled);
 	if (!q8) {
-		(r->count > GEMV_ROWS ? k->gemm_float : k->gemv_float)(
-			w->format, at, row_bytes, rows, in->x, w->in, r, scratch);
+		if (cpu->bfloats && w->format->id == FORMAT_BF16 && r->count > 1 &&
+		    w->in >= LEAST_BFLOATS)
+			k->gemm_bfloat(at, row_bytes, rows, in->x, w->in, r, scratch);
+		else
+			(r->count > GEMV_ROWS ? k->gemm_float : k->gemv_float)(
+				w->format, at, row_bytes, rows, in->x, w->in, r, scratch);
 		return;
 	}
 	if (r->count > GEMV_ROWS) {

@@ -8,6 +8,7 @@
 enum {
 	GEMV_ROWS = 4, /* up to this many activation rows a tile isn't worth building */
 	GEMV_CHUNK = 32,
+	LEAST_BFLOATS = 256, /* values of a row for which rounding activations to BF16 pays */
 };
 
 /* A product's input: floats, and their 8-bit form when the weight's format uses it. */
