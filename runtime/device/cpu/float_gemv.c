@@ -21,20 +21,24 @@ INLINE void dot_groups(enum width width, const uint8_t *const w[NW], const float
 		       int count, size_t begin, size_t end, vec out[NW][NX])
 {
 	const size_t fours = begin + (end - begin) / (4 * LANES) * (4 * LANES);
+	vec sum[4][NW][NX];
 
-	for (size_t v = 0; v < 4; v += 2) {
-		vec first[NW][NX] = { 0 }, second[NW][NX] = { 0 };
+	/* not unrolled: compilers would mix them, and run out of registers */
+#pragma GCC unroll 1
+	for (size_t v = 0; v < 4; v++) {
+		vec acc[NW][NX] = { 0 };
 
-		add_products(width, w, x, count, begin + v * LANES, fours, 4 * LANES, first);
-		if (!v)
-			add_products(width, w, x, count, fours, end, LANES, first);
-		add_products(width, w, x, count, begin + (v + 1) * LANES, fours, 4 * LANES, second);
-		for (int n = 0; n < NW * NX; n++) {
-			const vec both = first[n / NX][n % NX] + second[n / NX][n % NX];
-
-			out[n / NX][n % NX] = v ? out[n / NX][n % NX] + both : both;
-		}
+		add_products(width, w, x, count, begin + v * LANES, fours, 4 * LANES, acc);
+		for (int n = 0; n < NW * NX; n++)
+			if (n % NX < count)
+				sum[v][n / NX][n % NX] = acc[n / NX][n % NX];
 	}
+	if (fours < end)
+		add_products(width, w, x, count, fours, end, LANES, sum[0]);
+	for (int n = 0; n < NW * NX; n++)
+		if (n % NX < count)
+			out[n / NX][n % NX] = (sum[0][n / NX][n % NX] + sum[1][n / NX][n % NX]) +
+					      (sum[2][n / NX][n % NX] + sum[3][n / NX][n % NX]);
 }
 
 /*
@@ -56,7 +60,7 @@ INLINE void gemv_in_place(enum width width, const struct few_rows *f, int count)
 		for (size_t c = 0; c < f->k; c += PIECE) {
 			const size_t end = MIN(f->k, c + PIECE);
 			const size_t whole = c + (end - c) / LANES * LANES;
-			vec part[NW][NX];
+			vec part[NW][NX] = { 0 };
 			four_floats y[NX];
 
 			for (unsigned j = 0; j < rows; j++)
