@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 /* stoker quantize: a model in another tensor format.  How it's done is in quantize/. */
+#include "quantize/budget.h"
 #include "quantize/importance.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 struct quantize {
-	const char *model, *out, *type, *imatrix;
+	const char *model, *out, *type, *imatrix, *size;
 	struct string_list types, keep;
-	uint64_t threads;
+	uint64_t threads, bytes; /* that the file may take, 0: by type */
 	bool pure, dry_run, json;
 };
 
@@ -38,21 +39,20 @@ static char *describe(void)
 static int make_plan(const struct quantize *q, const struct stoker_gguf *in,
 		     struct importance *importance, struct plan *p)
 {
-	const struct recipe *recipe = recipe_find(q->type);
 	int status = plan_begin(p, in);
 
 	if (!status)
 		status = plan_force(p, &q->types, &q->keep);
+	if (!status && q->imatrix)
+		status = importance_read(q->imatrix, importance);
+	if (!status && q->imatrix)
+		status = importance_apply(importance, q->imatrix, p);
+	if (!status && q->bytes)
+		status = plan_by_size(p, q->bytes, (unsigned)q->threads);
+	else if (!status)
+		plan_by_recipe(p, recipe_find(q->type), q->pure);
 	if (status)
 		return status;
-	if (q->imatrix) {
-		status = importance_read(q->imatrix, importance);
-		if (!status)
-			status = importance_apply(importance, q->imatrix, p);
-		if (status)
-			return status;
-	}
-	plan_by_recipe(p, recipe, q->pure);
 	plan_fit(p);
 	print_fallbacks(p);
 	return EXIT_OK;
@@ -72,7 +72,7 @@ static int write_model(const struct quantize *q, const struct importance *import
 	remove_on_signal(stoker_gguf_writer_part(out));
 	copy_keys(p->in, out, true);
 	stoker_gguf_put_u32(out, "general.quantization_version", 2);
-	stoker_gguf_put_u32(out, "general.file_type", p->recipe->file_type);
+	stoker_gguf_put_u32(out, "general.file_type", p->file_type);
 	if (q->imatrix)
 		importance_put_keys(importance, q->imatrix, out);
 	for (size_t i = 0; i < p->count; i++) {
@@ -98,20 +98,33 @@ static int check_type(const char *type)
 	return EXIT_USAGE;
 }
 
+/* OUT and TYPE, without OUT in a dry run and without TYPE where there is a size. */
 static int take_operands(struct quantize *q, int operands, char **argv)
 {
-	if (operands == 2)
-		q->out = argv[1];
-	else if (!q->dry_run) {
-		fputs("stoker: OUT and TYPE are needed\n", stderr);
+	const int types = q->size ? 0 : 1, needed = types + (q->dry_run ? 0 : 1);
+
+	if (operands < needed || operands > types + 1) {
+		fprintf(stderr, "stoker: %s needed\n",
+			q->size ? "OUT, and no TYPE where there is a --size, is"
+				: "OUT and TYPE are");
 		return EXIT_USAGE;
 	}
-	q->type = argv[operands];
+	if (operands > types)
+		q->out = argv[1];
 	if (!q->threads)
 		q->threads = stoker_device_threads();
 	if (q->threads > QUANTIZE_MAX_THREADS)
 		q->threads = QUANTIZE_MAX_THREADS;
-	return check_type(q->type);
+	if (!q->size) {
+		q->type = argv[operands];
+		return check_type(q->type);
+	}
+	q->bytes = parse_size(q->size);
+	if (q->bytes && !q->pure)
+		return EXIT_OK;
+	fprintf(stderr, "stoker: --size %s: %s\n", q->size,
+		q->bytes ? "there is no type to be --pure" : SIZES);
+	return EXIT_USAGE;
 }
 
 int verb_quantize(int argc, char **argv)
@@ -125,6 +138,8 @@ int verb_quantize(int argc, char **argv)
 		  "matrices with such names get this type" },
 		{ "keep", 0, OPTION_LIST, &q.keep, "REGEX",
 		  "matrices with such names stay as they are" },
+		{ "size", 0, OPTION_STRING, &q.size, "SIZE",
+		  "instead of TYPE: what diverges least in a file of this size" },
 		{ "pure", 0, OPTION_FLAG, &q.pure, NULL, "all other matrices get the same type" },
 		{ "dry-run", 0, OPTION_FLAG, &q.dry_run, NULL,
 		  "show types and sizes, and write nothing" },
@@ -134,10 +149,9 @@ int verb_quantize(int argc, char **argv)
 	};
 	char *help = describe();
 	const struct usage usage = {
-		.synopsis = "quantize [OPTION]... IN OUT TYPE",
+		.synopsis = "quantize [OPTION]... IN OUT TYPE|--size SIZE",
 		.description = help ? help : "",
 		.options = options,
-		.operands_min = 1,
 		.operands_max = 2,
 		.model = &q.model,
 	};

@@ -90,6 +90,32 @@ expect 0 "q.gguf" "quantize as foreseen" "$stoker" quantize "$scratch/in.gguf" "
 got=$(stat -c %s "$scratch/q.gguf")
 check "$([ "$got" -ge "$bytes" ] && [ "$got" -lt $((bytes + 100000)) ]; echo $?)" "the file is as large as foreseen"
 
+# --- by size --------------------------------------------------------------------------------------
+divergence() { # of the JSON before
+	sed -n 's/^  "expected_divergence": \([0-9.e-]*\).*/\1/p' "$scratch/out"
+}
+least=9
+for size in 4M 5M 7M; do
+	expect 0 "q.gguf" "--size $size" "$stoker" quantize "$scratch/in.gguf" "$scratch/q.gguf" --size $size --json
+	got=$(stat -c %s "$scratch/q.gguf")
+	check "$([ "$got" -le $((${size%M} << 20)) ] && [ "$got" -gt $(((${size%M} << 20) * 8 / 10)) ]; echo $?)" "--size $size is kept, and used"
+	check "$(awk "BEGIN { exit !($(divergence) < $least) }"; echo $?)" "more room, less divergence"
+	least=$(divergence)
+	expect 0 "greedy_next" "eval of $size" "$stoker" eval -m "$scratch/q.gguf" --tokens 1,2,3 --greedy 2
+done
+"$stoker" quantize "$scratch/in.gguf" "$scratch/a.gguf" --size 5M -t 1 >/dev/null
+"$stoker" quantize "$scratch/in.gguf" "$scratch/b.gguf" --size 5M -t 5 >/dev/null
+check "$(cmp -s "$scratch/a.gguf" "$scratch/b.gguf"; echo $?)" "--size: any number of threads writes the same"
+expect 0 "expected divergence" "--size --dry-run" "$stoker" quantize "$scratch/in.gguf" --size 5M --dry-run --keep '^output' --tensor 'attn_v=Q8_0'
+check "$([ "$(type_of output.weight)" = F16 ] && [ "$(type_of blk.0.attn_v.weight)" = Q8_0 ]; echo $?)" "--size leaves what was chosen"
+expect 0 "" "more room than the model takes" "$stoker" quantize "$scratch/in.gguf" --size 1G --dry-run
+check "$([ "$(type_of blk.0.attn_q.weight)" = F16 ]; echo $?)" "all of it stays as it is"
+expect 1 "at least, --size leaves" "too little room" "$stoker" quantize "$scratch/in.gguf" "$scratch/x.gguf" --size 300K
+expect 1 "all but matrices" "next to no room" "$stoker" quantize "$scratch/in.gguf" "$scratch/x.gguf" --size 3K
+expect 2 "there are 6G" "--size of nothing" "$stoker" quantize "$scratch/in.gguf" "$scratch/x.gguf" --size 0
+expect 2 "no TYPE" "a size and a type" "$stoker" quantize "$scratch/in.gguf" "$scratch/x.gguf" Q4_0 --size 5M
+expect 2 "--pure" "a size, --pure" "$stoker" quantize "$scratch/in.gguf" "$scratch/x.gguf" --size 5M --pure
+
 # --- importance -----------------------------------------------------------------------------------
 head -c 6000 docs/ARCHITECTURE.md >"$scratch/text"
 expect 0 "importance of 14 matrices" "imatrix" "$stoker" imatrix "$scratch/in.gguf" -f "$scratch/text" -o "$scratch/im.gguf" -c 64 --chunks 4
@@ -143,6 +169,8 @@ damage '\0\0\xc0\x7f'
 expect 1 "tensor blk.1.ffn_down_exps.weight isn't finite: value 255 of row 2047 is NaN" "a weight that is NaN" \
 	"$stoker" quantize "$scratch/bad.gguf" "$scratch/y.gguf" Q4_K_M
 check "$(wc -l <"$scratch/err" | grep -vc '^1$')" "in one line"
+expect 1 "tensor blk.1.ffn_down_exps.weight isn't finite" "--size with a weight that is NaN" \
+	"$stoker" quantize "$scratch/bad.gguf" "$scratch/y.gguf" --size 8M
 damage '\0\0\x80\xff'
 expect 1 "is infinite" "a weight that is infinite" "$stoker" quantize "$scratch/bad.gguf" "$scratch/y.gguf" Q8_0 -t 3
 limited() { (ulimit -f 512; trap '' XFSZ; exec "$@"); }

@@ -54,6 +54,7 @@ struct fallback {
 struct plan {
 	const struct stoker_gguf *in;
 	const struct recipe *recipe; /* NULL: by size */
+	uint32_t file_type;	     /* GGUF's general.file_type */
 	struct planned *tensors;     /* in the file's order */
 	size_t count;
 	unsigned layers, experts, heads_per_kv;

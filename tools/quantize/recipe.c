@@ -257,6 +257,7 @@ void plan_by_recipe(struct plan *p, const struct recipe *recipe, bool pure)
 	const struct stoker_format *base = stoker_format_by_name(recipe->base);
 
 	p->recipe = recipe;
+	p->file_type = recipe->file_type;
 	for (size_t i = 0; i < p->count; i++) {
 		struct planned *t = &p->tensors[i];
 
