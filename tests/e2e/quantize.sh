@@ -45,13 +45,8 @@ runs() {
 	END { for (kind in last) print kind ":" text[kind] last[kind] "*" count[kind] }' | sort | paste -sd ' '
 }
 wrong=0
-written=" $("$stoker" quantize --help | grep -A3 "TYPE is one of" | tr '\n.' '  ') "
 : >"$scratch/choices"
 while read -r model type expected; do
-	for format in $type $(echo "$expected" | grep -oE ':[^ ]+' | grep -oE '[A-Z][A-Z0-9_]+' | sort -u); do
-		case $format in Q3_K | Q4_K | Q5_K) format=${format}_S ;; esac
-		[[ $written == *" $format "* ]] || continue 2
-	done
 	"$stoker" quantize "$scratch/$model.gguf" "$type" --dry-run 2>/dev/null | awk '/^[a-z]/ { print $1, $3 }' | runs >"$scratch/got"
 	[ "$(cat "$scratch/got")" = "$expected" ] && continue
 	wrong=$((wrong + 1))
@@ -59,7 +54,7 @@ while read -r model type expected; do
 done < <(grep -v '^#' tests/data/recipes.txt)
 head -n 5 "$scratch/choices" >"$scratch/err"
 check $wrong "recipes choose as llama.cpp does"
-expect 0 "rows that aren't whole blocks get another type: 67 of Q4_K are" "what doesn't fit is said" \
+expect 0 "rows that aren't whole blocks get another type: 67 of Q4_K are Q5_0, 6 of Q6_K are Q8_0" "what doesn't fit is said" \
 	"$stoker" quantize "$scratch/ragged.gguf" Q4_K_M --dry-run
 check "$(wc -l <"$scratch/err" | grep -vc '^1$')" "in one line"
 
@@ -130,7 +125,7 @@ check "$(cmp -s "$scratch/im.gguf" "$scratch/paged.gguf"; echo $?)" "imatrix: pa
 expect 1 "No such file" "imatrix: no text" "$stoker" imatrix "$scratch/in.gguf" -f "$scratch/nothing" -o "$scratch/x.gguf"
 expect 2 "--file" "imatrix without a text" "$stoker" imatrix "$scratch/in.gguf"
 expect 1 "is the model" "imatrix onto the model" "$stoker" imatrix "$scratch/in.gguf" -f "$scratch/text" -o "$scratch/in.gguf"
-for type in Q8_0 Q4_0 Q4_K_M Q5_K_M Q6_K; do
+for type in $("$stoker" quantize --help | tr '\n' ' ' | sed 's/.*TYPE is one of//; s/\. .*//'); do
 	"$stoker" quantize "$scratch/in.gguf" "$scratch/a.gguf" $type --imatrix "$scratch/im.gguf" -t 1 >/dev/null 2>"$scratch/err"
 	"$stoker" quantize "$scratch/in.gguf" "$scratch/b.gguf" $type --imatrix "$scratch/im.gguf" -t 5 >/dev/null 2>>"$scratch/err"
 	check "$(cmp -s "$scratch/a.gguf" "$scratch/b.gguf"; echo $?)" "$type: any number of threads writes the same"
@@ -170,7 +165,7 @@ expect 1 "tensor blk.1.ffn_down_exps.weight isn't finite: value 255 of row 2047 
 	"$stoker" quantize "$scratch/bad.gguf" "$scratch/y.gguf" Q4_K_M
 check "$(wc -l <"$scratch/err" | grep -vc '^1$')" "in one line"
 expect 1 "tensor blk.1.ffn_down_exps.weight isn't finite" "--size with a weight that is NaN" \
-	"$stoker" quantize "$scratch/bad.gguf" "$scratch/y.gguf" --size 8M
+	"$stoker" quantize "$scratch/bad.gguf" "$scratch/y.gguf" --size 3M
 damage '\0\0\x80\xff'
 expect 1 "is infinite" "a weight that is infinite" "$stoker" quantize "$scratch/bad.gguf" "$scratch/y.gguf" Q8_0 -t 3
 limited() { (ulimit -f 512; trap '' XFSZ; exec "$@"); }

@@ -23,10 +23,10 @@
 enum { SAMPLE_VALUES = 1 << 16 };
 
 /* Formats that are the best of their size for some matrix; the input's own is the last resort. */
-static const char *const names[] = { "Q8_0",   "Q6_K",	  "Q5_1",    "Q5_K", "Q5_0",
-				     "Q4_1",   "Q4_K",	  "IQ4_NL",  "Q4_0", "IQ4_XS",
-				     "Q3_K",   "IQ3_S",	  "IQ3_XXS", "Q2_K", "IQ2_S",
-				     "IQ2_XS", "IQ2_XXS", "IQ1_M",   "IQ1_S" };
+static const char *const names[] = { "F16",    "Q8_0",	 "Q6_K",    "Q5_1",    "Q5_K",
+				     "Q5_0",   "Q4_1",	 "Q4_K",    "IQ4_NL",  "Q4_0",
+				     "IQ4_XS", "Q3_K",	 "IQ3_S",   "IQ3_XXS", "Q2_K",
+				     "IQ2_S",  "IQ2_XS", "IQ2_XXS", "IQ1_M",   "IQ1_S" };
 enum { CANDIDATES = sizeof(names) / sizeof(*names) + 1 };
 
 /* What a format would cost a tensor. */
@@ -207,7 +207,8 @@ static int measure(struct measurement *m, struct priced *x, struct stoker_error 
 
 		ret = interrupted() ? -ECANCELED
 				    : measure_format(x->planned, &s, x->options[i].format, &share);
-		x->options[i].divergence = factor * share;
+		/* what is too large for half a float becomes infinite */
+		x->options[i].divergence = isfinite(share) ? factor * share : INFINITY;
 		if (ret == -ERANGE)
 			snprintf(err->message, sizeof(err->message), "tensor %s isn't finite",
 				 x->planned->tensor->name);

@@ -284,9 +284,6 @@ const struct stoker_format *fitting_format(const struct planned *t,
 	for (size_t i = 0; i < sizeof(narrower) / sizeof(*narrower) && is_ragged(t, f); i++)
 		if (!strcmp(narrower[i].format, stoker_format_name(format)))
 			f = stoker_format_by_name(narrower[i].instead);
-	/* what can't be written yet gets more bits instead */
-	if (!stoker_format_can_encode(f) && t->tensor->format != f)
-		f = stoker_format_by_name("Q8_0");
 	return is_ragged(t, f) ? stoker_format_by_name("F16") : f;
 }
 
