@@ -2,6 +2,7 @@
 /* Which instruction sets this CPU has: see isa.h. */
 #include "base/isa.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,12 +33,19 @@ const char *stoker_isa_name(enum stoker_isa isa)
 }
 
 #if STOKER_X86
-/* Those for which not all compilers have names. */
+/* Those for which not all compilers have names.  They are asked for once: in a virtual machine each
+ * time takes tens of microseconds. */
 static bool has_feature(int bit)
 {
-	unsigned a, b, c, d;
+	enum { KNOWN = 1u << 31 }; /* reserved in what the CPU says */
+	static _Atomic unsigned features;
+	unsigned a = atomic_load_explicit(&features, memory_order_relaxed), b, c, d;
 
-	return __get_cpuid_count(7, 1, &a, &b, &c, &d) && a >> bit & 1;
+	if (!a) {
+		a = __get_cpuid_count(7, 1, &a, &b, &c, &d) ? a | KNOWN : KNOWN;
+		atomic_store_explicit(&features, a, memory_order_relaxed);
+	}
+	return a >> bit & 1;
 }
 #endif
 
