@@ -126,8 +126,8 @@ expect 1 "No such file" "imatrix: no text" "$stoker" imatrix "$scratch/in.gguf" 
 expect 2 "--file" "imatrix without a text" "$stoker" imatrix "$scratch/in.gguf"
 expect 1 "is the model" "imatrix onto the model" "$stoker" imatrix "$scratch/in.gguf" -f "$scratch/text" -o "$scratch/in.gguf"
 for type in $("$stoker" quantize --help | tr '\n' ' ' | sed 's/.*TYPE is one of//; s/\. .*//'); do
-	"$stoker" quantize "$scratch/in.gguf" "$scratch/a.gguf" $type --imatrix "$scratch/im.gguf" -t 1 >/dev/null 2>"$scratch/err"
-	"$stoker" quantize "$scratch/in.gguf" "$scratch/b.gguf" $type --imatrix "$scratch/im.gguf" -t 5 >/dev/null 2>>"$scratch/err"
+	"$stoker" quantize "$scratch/in.gguf" "$scratch/a.gguf" "$type" --imatrix "$scratch/im.gguf" -t 1 >/dev/null 2>"$scratch/err"
+	"$stoker" quantize "$scratch/in.gguf" "$scratch/b.gguf" "$type" --imatrix "$scratch/im.gguf" -t 5 >/dev/null 2>>"$scratch/err"
 	check "$(cmp -s "$scratch/a.gguf" "$scratch/b.gguf"; echo $?)" "$type: any number of threads writes the same"
 	expect 0 "greedy_next" "eval $type made with importance" "$stoker" eval -m "$scratch/b.gguf" --tokens 1,2,3 --greedy 2
 done
@@ -153,6 +153,14 @@ data blk.0.attn_q.weight '\0\0\xc0\x7f' >"$scratch/nan.dat"
 expect 1 "blk.0.attn_q.weight: value 0 is nan" "importance that isn't a number" "$stoker" quantize "$scratch/in.gguf" "$scratch/y.gguf" Q4_0 --imatrix "$scratch/nan.dat"
 head -c 600 "$scratch/im.dat" >"$scratch/cut.dat"
 expect 1 "more values than the file" "half of the old form" "$stoker" quantize "$scratch/in.gguf" "$scratch/y.gguf" Q4_0 --imatrix "$scratch/cut.dat"
+
+# --- every format for random weights --------------------------------------------------------------
+for type in F32 F16 BF16 Q1_0 Q2_0 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K IQ1_S IQ1_M IQ2_XXS IQ2_XS IQ2_S \
+	IQ3_XXS IQ3_S IQ4_NL IQ4_XS TQ1_0 TQ2_0 MXFP4 NVFP4; do
+	expect 0 "" "synth --type $type" "$stoker" synth "${dense[@]}" --layers 1 --width 256 --heads 4 --kv-heads 2 --head-size 64 --ff 256 \
+		--type $type "$scratch/x.gguf"
+	expect 0 "greedy_next" "eval of random $type" "$stoker" eval -m "$scratch/x.gguf" --tokens 1,2,3 --greedy 2
+done
 
 # --- what can't be written ------------------------------------------------------------------------
 "$stoker" synth "${small[@]}" --type F32 "$scratch/float.gguf"
