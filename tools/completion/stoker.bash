@@ -12,6 +12,9 @@ _stoker() {
 	elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --template ]]; then
 		mapfile -t COMPREPLY < <(compgen -f -W "$(stoker template --template '?' 2>&1 | sed -n 's/.*, or one of //p' | tr -d ,)" -- "$word")
 		compopt -o filenames 2>/dev/null
+	elif [[ $verb == quantize && $COMP_CWORD -ge 4 && $word != */* ]]; then
+		mapfile -t COMPREPLY < <(compgen -f -W "$(stoker quantize --help | tr '\n' ' ' | sed 's/.*TYPE is one of//; s/\. .*//')" -- "$word")
+		compopt -o filenames 2>/dev/null
 	elif [[ $verb == rm ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(stoker list 2>/dev/null | sed -n '2,$s/  .*//p')" -- "$word")
 	else
