@@ -483,7 +483,7 @@ end 0
 END
 typed "windows that change and change while something is written" "${talk[@]}" -m "$scratch/plain.gguf" < <(
 	echo "expect > "
-	for turn in 1 2 3 4 5; do
+	for _ in 1 2 3 4 5; do
 		for columns in {40..79}; do
 			printf 'send x\nsize 30 %d\n' "$columns"
 		done

@@ -56,8 +56,9 @@ struct measurement {
 
 /*
  * How much the logits diverge by a share of error in all matrices of a kind: the Kullback-Leibler
- * divergence by the error, in Q4_0 made of F16, the geometric mean of two models (SmolLM2 135M and
- * Gemma 3 270M).  Kinds that both models lack are like others beside them.
+ * divergence by the error, in Q4_0 made of F16, over one context of SmolLM2 135M and of Gemma 3
+ * 270M, gates and queries of the former alone.  Kinds that both lack are taken for like their
+ * neighbours.
  */
 static const struct {
 	unsigned kinds;
