@@ -68,12 +68,12 @@ typedef struct lanes_fit subblock_try(const struct subblocks *s, const void *cod
  */
 LANES_INLINE f32s choose_multiples(const struct subblocks *s, subblock_try *try, const void *codes,
 				   f32s scale, f32s curvature, const struct multiples *m,
-				   f32s *multiple, uint16_t d[LANES])
+				   int rounds, f32s *multiple, uint16_t d[LANES])
 {
 	f32s unit = lanes_f16(find_unit(scale, curvature, s->lanes, m) * s->back, d) * s->factor;
 	f32s kept = m->nearest(lanes_ratio(scale, unit));
 
-	for (int round = 0; round < 2; round++) {
+	for (int round = 0; round < rounds; round++) {
 		f32s best = lanes_all(1), middle = kept, xl, ll;
 		struct lanes_fit fit = { 0 };
 
@@ -121,8 +121,8 @@ LANES_INLINE f32s find_scales(const struct subblocks *s, const struct scaled_cod
 	const f32s scale = lanes_scale(s->x, s->w, s->n, codes->nearest, codes->steps, codes->count,
 				       1, &curvature);
 
-	return choose_multiples(s, try_codes, codes, scale, curvature, &codes->multiples, multiple,
-				d);
+	return choose_multiples(s, try_codes, codes, scale, curvature, &codes->multiples, 2,
+				multiple, d);
 }
 
 #endif
