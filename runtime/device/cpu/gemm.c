@@ -48,15 +48,21 @@ static struct tile build_tile(const struct stoker_format *f, const uint8_t *w, s
 INLINE void unpack_tile(uint32_t id, const uint8_t *w, size_t k, int bias, const struct tile *t)
 {
 	const struct stoker_format f = tile_format(id);
+	const int parts = f.block_values / TILE_PART, together = parts_together(id);
+	const size_t part_bytes = TILE_ROWS * f.block_bytes / (size_t)parts;
 
 	for (size_t v = 0; v < k; v += f.block_values, w += TILE_ROWS * f.block_bytes) {
-		for (int p = 0; p < f.block_values / TILE_PART; p++) {
-			const size_t from = v + (size_t)(p * TILE_PART), groups = from / f.group;
+		for (int p = 0; p < parts; p += together)
+#pragma GCC unroll 8
+			for (int q = 0; q < together; q++) {
+				const size_t from = v + (size_t)((p + q) * TILE_PART);
+				const size_t groups = from / f.group;
 
-			unpack_scales(id, w, p, t->scale + 16 * groups,
-				      f.affine ? t->offset + 16 * groups : NULL);
-			unpack_codes(id, w, p, bias, t->codes + 16 * from);
-		}
+				prefetch_ahead(w + (size_t)(p + q) * part_bytes, part_bytes);
+				unpack_scales(id, w, p, q, t->scale + 16 * groups,
+					      f.affine ? t->offset + 16 * groups : NULL);
+				unpack_codes(id, w, p, q, bias, t->codes + 16 * from);
+			}
 	}
 }
 
@@ -77,6 +83,7 @@ static struct tile take_tile(const struct stoker_format *f, const uint8_t *w, si
 	case ID:                                 \
 		unpack_tile(ID, w, k, bias, &t); \
 		break;
+#define CASE_ended CASE_plain
 #define CASE_reordered CASE_plain
 #define FORMAT(NAME, kernel, ID, file_type, encoder, shader, tiles, ...) CASE_##tiles(ID)
 #include "quant/formats.def"
@@ -89,7 +96,7 @@ INLINE void gemm_block(const struct tile *t, unsigned group, bool affine, struct
 		       unsigned rows, const struct q8_rows *x, const struct gemm_rows *r,
 		       size_t first, int n)
 {
-	const struct tile_input in = take_input(x, r->src, first, n);
+	const struct tile_input in = take_input(x, r->src, first, n, (size_t)n);
 	vec acc[GEMM_ROWS * TILE_VECTORS] = { 0 };
 
 	add_tile(t, group, affine, c, x, &in, 0, x->k, n, acc);

@@ -124,49 +124,62 @@ void ISA_NAME(cpu_gemv_q8)(const struct stoker_format *f, const uint8_t *w, size
 		gemv_group(f, w, row_bytes, rows, x, row, out, scratch, 16);
 }
 
-/* A tile at @w with @n activation rows from @first on; inlined, format and n are constant. */
+/*
+ * A tile at @w with @n activation rows from @first on, of which there are @left: the last one
+ * stands in for those that aren't.  Inlined, format and n are constant.
+ */
 INLINE void gemv_tile(uint32_t id, const uint8_t *w, const struct q8_rows *x,
-		      const struct gemm_rows *r, size_t first, int n, size_t column)
+		      const struct gemm_rows *r, size_t first, int n, size_t left, size_t column)
 {
 	const struct stoker_format f = tile_format(id);
 	const struct tile_codes c = tile_codes_of_one(&f);
-	const struct tile_input in = take_input(x, r->src, first, n);
-	const int parts = f.block_values / TILE_PART;
+	const struct tile_input in = take_input(x, r->src, first, n, left);
+	const int parts = f.block_values / TILE_PART, together = parts_together(id);
 	const size_t part_bytes = TILE_ROWS * f.block_bytes / (size_t)parts;
 	_Alignas(64) uint8_t codes[16 * TILE_PART];
-	_Alignas(64) float scale[32], offset[16];
+	_Alignas(64) float scale[32], offset[32];
 	const struct tile t = { .codes = codes, .scale = scale, .offset = offset };
 	vec acc[GEMM_ROWS * TILE_VECTORS] = { 0 };
 
-	for (size_t v = 0; v < x->k; v += f.block_values, w += TILE_ROWS * f.block_bytes) {
-		/* not unrolled: processors predict what one instruction loads next */
+	for (size_t v = 0; v < x->k; v += f.block_values, w += TILE_ROWS * f.block_bytes)
+	/* not unrolled: processors predict what one instruction loads next */
 #pragma GCC unroll 1
-		for (int p = 0; p < parts; p++) {
-			prefetch_ahead(w + (size_t)p * part_bytes, part_bytes);
-			unpack_scales(id, w, p, scale, offset);
-			unpack_codes(id, w, p, c.bias, codes);
-			add_tile(&t, f.group, f.affine, c, x, &in, v + (size_t)(p * TILE_PART),
-				 TILE_PART, n, acc);
-		}
-	}
+		for (int p = 0; p < parts; p += together)
+#pragma GCC unroll 8
+			for (int q = 0; q < together; q++) {
+				const size_t from = v + (size_t)((p + q) * TILE_PART);
+
+				prefetch_ahead(w + (size_t)(p + q) * part_bytes, part_bytes);
+				unpack_scales(id, w, p, q, scale, offset);
+				unpack_codes(id, w, p, q, c.bias, codes);
+				add_tile(&t, f.group, f.affine, c, x, &in, from, TILE_PART, n, acc);
+			}
 	for (int i = 0; i < n; i++)
-		store_rows(r->out + row_of(r->dst, first + (size_t)i) * r->out_stride + column,
-			   acc + TILE_VECTORS * i, TILE_ROWS);
+		if ((size_t)i < left)
+			store_rows(r->out + row_of(r->dst, first + (size_t)i) * r->out_stride +
+					   column,
+				   acc + TILE_VECTORS * i, TILE_ROWS);
 }
 
 INLINE void gemv_tiles(uint32_t id, const uint8_t *w, size_t row_bytes, size_t rows,
 		       const struct q8_rows *x, const struct gemm_rows *r)
 {
-	for (size_t row = 0; row < rows; row += TILE_ROWS, w += TILE_ROWS * row_bytes) {
-		size_t i = 0;
+	/* where a sum of products is of 16 codes there are too many for eight */
+	const size_t most = GEMM_ROWS >= 8 && tile_format(id).group == 32 ? 8 : 4;
 
-		for (; i + 4 <= r->count; i += 4)
-			gemv_tile(id, w, x, r, i, 4, row);
-		for (; i + 2 <= r->count; i += 2)
-			gemv_tile(id, w, x, r, i, 2, row);
-		for (; i < r->count; i++)
-			gemv_tile(id, w, x, r, i, 1, row);
-	}
+	for (size_t row = 0; row < rows; row += TILE_ROWS, w += TILE_ROWS * row_bytes)
+		for (size_t i = 0; i < r->count; i += most) {
+			const size_t left = r->count - i;
+
+			if (left == 1)
+				gemv_tile(id, w, x, r, i, 1, left, row);
+			else if (left == 2)
+				gemv_tile(id, w, x, r, i, 2, left, row);
+			else if (left <= 4 || most == 4)
+				gemv_tile(id, w, x, r, i, 4, left, row);
+			else
+				gemv_tile(id, w, x, r, i, 8, left, row);
+		}
 }
 
 void ISA_NAME(cpu_gemv_tiles)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
@@ -178,6 +191,7 @@ void ISA_NAME(cpu_gemv_tiles)(const struct stoker_format *f, const uint8_t *w, s
 	case ID:                                          \
 		gemv_tiles(ID, w, row_bytes, rows, x, r); \
 		break;
+#define CASE_ended CASE_plain
 #define CASE_reordered CASE_plain
 #define FORMAT(NAME, kernel, ID, file_type, encoder, shader, tiles, ...) CASE_##tiles(ID)
 #include "quant/formats.def"

@@ -22,7 +22,7 @@ static void matmul_rows(const struct cpu *cpu, unsigned thread, const struct sto
 				w->format, at, row_bytes, rows, in->x, w->in, r, scratch);
 		return;
 	}
-	if (r->count > GEMV_ROWS) {
+	if (r->count > (tiled ? GEMV_TILE_ROWS : GEMV_ROWS)) {
 		for (size_t i = 0; i < rows; i += TILE_ROWS) {
 			const unsigned n = (unsigned)MIN(rows - i, (size_t)TILE_ROWS);
 			struct gemm_rows tile = *r;

@@ -239,13 +239,14 @@ struct tile_input {
 	size_t at[GEMM_ROWS]; /* of their first groups */
 };
 
+/* Of @n rows from @first on; where there are fewer @left, the last one again. */
 INLINE struct tile_input take_input(const struct q8_rows *x, const uint32_t *rows, size_t first,
-				    int n)
+				    int n, size_t left)
 {
 	struct tile_input in;
 
 	for (int i = 0; i < n; i++) {
-		const size_t row = row_of(rows, first + (size_t)i);
+		const size_t row = row_of(rows, first + MIN((size_t)i, left - 1));
 
 		in.codes[i] = x->codes + row * x->k;
 		in.at[i] = row * (x->k / ACTIVATION_GROUP);

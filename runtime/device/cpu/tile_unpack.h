@@ -30,6 +30,7 @@ INLINE struct stoker_format tile_format(uint32_t id)
 #define BLOCK_plain(ID, ...) \
 	case ID:             \
 		return (struct stoker_format){ .id = ID, __VA_ARGS__ };
+#define BLOCK_ended BLOCK_plain
 #define BLOCK_reordered BLOCK_plain
 #define FORMAT(NAME, kernel, ID, file_type, encoder, shader, tiles, bytes, fields, ...) \
 	BLOCK_##tiles(ID, __VA_ARGS__)
@@ -91,11 +92,69 @@ INLINE vec mxfp4_tile_scale(const uint8_t *b, int row)
 	return choose(e < 2, (vec)((e * 0x00200000) + 0x00200000), (vec)((e - 1) << 23));
 }
 
-/* Of 32 values of the block of each row, from 32 @part on: [groups][16]. */
-INLINE void unpack_scales(uint32_t id, const uint8_t *b, int part, float *scale, float *offset)
+/* Half of an unsigned E4M3, see quant/fp4.c: its bits lie as a float's do but for the exponent. */
+INLINE vec nvfp4_tile_scale(ivec e)
 {
+	return choose(e == 0x7f, (vec){ 0 }, (vec)((e & 0x7f) << 20) * 0x1p119f);
+}
+
+/* Group @g of Q3_K, @span in groups of eight. */
+INLINE vec q3_k_tile_scale(const uint8_t *b, int row, int span, int g)
+{
+	const uint8_t *scales = b + 16 * (2 + 96);
+	const int byte = 8 * (g & 3);
+	const ivec low = dwords(scales + 64 * (g / 4), row) >> (byte + 4 * span) & 15;
+	const ivec high = dwords(scales + 128, row) >> (byte + 4 * span + 2 * (g / 4)) & 3;
+
+	return halves(b, row) * floats((low | high << 4) - 32);
+}
+
+/* Parts of a block that are unpacked with what is common to them known when kernels are compiled:
+ * the first one of so many is a multiple of that. */
+INLINE int parts_together(uint32_t id)
+{
+	return id == FORMAT_TQ1_0					      ? 8
+	       : id == FORMAT_Q2_K || id == FORMAT_Q3_K || id == FORMAT_TQ2_0 ? 4
+									      : 1;
+}
+
+/*
+ * Of 32 values of the block of each row, which are part @first + @more of it, the groups' scales:
+ * [groups][16].
+ */
+INLINE void unpack_scales(uint32_t id, const uint8_t *b, int first, int more, float *scale,
+			  float *offset)
+{
+	const int part = first + more;
+
 	for (int row = 0; row < TILE_ROWS; row += LANES)
 		switch (id) {
+		case FORMAT_Q4_1:
+		case FORMAT_Q5_1:
+			store(scale + row, halves(b, row));
+			store(offset + row, halves(b + 32, row));
+			break;
+		case FORMAT_Q2_K:
+			for (int g = 2 * more; g < 2 * more + 2; g++) {
+				const ivec s = dwords(b + 64 + 32 * first + 64 * (g / 4), row) >>
+					       (8 * (g & 3));
+				const int at = 16 * (g & 1) + row;
+
+				store(scale + at, halves(b, row) * floats(s & 15));
+				store(offset + at, -halves(b + 32, row) * floats(s >> 4 & 15));
+			}
+			break;
+		case FORMAT_Q3_K:
+			for (int g = 0; g < 2; g++)
+				store(scale + 16 * g + row,
+				      q3_k_tile_scale(b, row, first / 4, 2 * more + g));
+			break;
+		case FORMAT_NVFP4:
+			for (int g = 0; g < 2; g++)
+				store(scale + 16 * g + row,
+				      nvfp4_tile_scale(dwords(b, row) >> (16 * part + 8 * g) &
+						       255));
+			break;
 		case FORMAT_Q4_K:
 		case FORMAT_Q5_K:
 			kquant_tile_scales(b, row, part, scale + row, offset + row);
@@ -168,6 +227,65 @@ INLINE void one_bit_codes(const uint8_t *src, int more, uint8_t *codes)
 		store_codes(codes + at, bits(load_bytes(src + at % 64), at / 64, 1, 2), more);
 }
 
+/*
+ * Of 128 values that lie in eight dwords, two bits each, those 32 that are in the @pair-th bits of
+ * every byte; with a third bit, the @third-th of every byte of eight others, if there are such.
+ */
+INLINE void pair_codes(const uint8_t *src, int pair, const uint8_t *thirds, int third, int more,
+		       uint8_t *codes)
+{
+	for (int at = 0; at < 512; at += (int)sizeof(byte_vec)) {
+		byte_vec v = bits(load_bytes(src + at), 2 * pair, 0, 3);
+
+		if (thirds)
+			v |= (byte_vec)((word_vec)load_bytes(thirds + at) >> third << 2) & 4;
+		store_codes(codes + at, v, more);
+	}
+}
+
+/* 3 v / 256 for each byte */
+INLINE byte_vec three_256ths(byte_vec v)
+{
+#if HAVE_VNNI512
+	const __m512i none = _mm512_setzero_si512();
+	const __m512i less = _mm512_subs_epu8((__m512i)v, _mm512_set1_epi8(1));
+
+	return bits((byte_vec)_mm512_avg_epu8(less, _mm512_avg_epu8(less, none)), 6, 0, 3);
+#elif defined(__AVX2__)
+	const __m256i none = _mm256_setzero_si256();
+	const __m256i less = _mm256_subs_epu8((__m256i)v, _mm256_set1_epi8(1));
+
+	return bits((byte_vec)_mm256_avg_epu8(less, _mm256_avg_epu8(less, none)), 6, 0, 3);
+#else
+	return (byte_vec)((v > 85) & 1) + (byte_vec)((v > 170) & 1);
+#endif
+}
+
+/* 4 @dwords values of TQ1_0, see quant/ternary.c, that are the @digit-th of their bytes. */
+INLINE void digit_codes(const uint8_t *src, int dwords, int digit, int more, uint8_t *codes)
+{
+	for (int at = 0; at < 64 * dwords; at += (int)sizeof(byte_vec)) {
+		byte_vec v = load_bytes(src + at);
+
+		for (int i = 0; i < digit; i++)
+			v += v + v;
+		store_codes(codes + at, three_256ths(v), more);
+	}
+}
+
+INLINE void tq1_0_codes(const uint8_t *src, int part, int more, uint8_t *codes)
+{
+	if (part < 5) {
+		digit_codes(src, 8, part, more, codes);
+		return;
+	}
+	for (int half = 0; half < 2; half++)
+		if (2 * (part - 5) + half < 5)
+			digit_codes(src + 512, 4, 2 * (part - 5) + half, more, codes + 256 * half);
+	for (int digit = 0; part == 7 && digit < 4; digit++)
+		digit_codes(src + 768, 1, digit, more, codes + 256 + 64 * digit);
+}
+
 /* 32 values, two bits each. */
 INLINE void two_bit_codes(const uint8_t *src, int more, uint8_t *codes)
 {
@@ -178,25 +296,31 @@ INLINE void two_bit_codes(const uint8_t *src, int more, uint8_t *codes)
 			    more);
 }
 
-/* 32 values: the low nibbles of four dwords, then the high ones. */
-INLINE void nibble_codes(const uint8_t *src, const int8_t *table, int more, uint8_t *codes)
+/* 8 @dwords values: the low nibbles of as many dwords, then the high ones. */
+INLINE void nibbles_of(const uint8_t *src, int dwords, const int8_t *table, int more,
+		       uint8_t *codes)
 {
-	for (int at = 0; at < 256; at += (int)sizeof(byte_vec)) {
+	for (int at = 0; at < 64 * dwords; at += (int)sizeof(byte_vec)) {
 		const byte_vec q = load_bytes(src + at);
 		const byte_vec low = q & 15, high = bits(q, 4, 0, 15);
 
 		store_codes(codes + at, table ? look_up(table, more, low) : low, table ? 0 : more);
-		store_codes(codes + 256 + at, table ? look_up(table, more, high) : high,
+		store_codes(codes + 64 * dwords + at, table ? look_up(table, more, high) : high,
 			    table ? 0 : more);
 	}
 }
 
+INLINE void nibble_codes(const uint8_t *src, const int8_t *table, int more, uint8_t *codes)
+{
+	nibbles_of(src, 4, table, more, codes);
+}
+
 /* The same where a dword has the fifth bits. */
-INLINE void q5_k_codes(const uint8_t *src, int more, uint8_t *codes)
+INLINE void fifth_codes(const uint8_t *src, const uint8_t *fifths, int more, uint8_t *codes)
 {
 	for (int at = 0; at < 256; at += (int)sizeof(byte_vec)) {
 		const byte_vec q = load_bytes(src + at);
-		const byte_vec fifth = load_bytes(src + 256 + at % 64);
+		const byte_vec fifth = load_bytes(fifths + at % 64);
 
 		store_codes(codes + at, (q & 15) | bits(fifth, at / 64, 4, 16), more);
 		store_codes(codes + 256 + at, bits(q, 4, 0, 15) | bits(fifth, 4 + at / 64, 4, 16),
@@ -218,8 +342,11 @@ INLINE void q6_k_codes(const uint8_t *src, int more, uint8_t *codes)
 }
 
 /* The codes of these values, larger by @bias: [TILE_PART / 4][16][4]. */
-INLINE void unpack_codes(uint32_t id, const uint8_t *b, int part, int bias, uint8_t *codes)
+INLINE void unpack_codes(uint32_t id, const uint8_t *b, int first, int more, int bias,
+			 uint8_t *codes)
 {
+	const int part = first + more;
+
 	switch (id) {
 	case FORMAT_Q1_0:
 		one_bit_codes(b + 16 * (2 + 4 * part), bias - 1, codes);
@@ -230,6 +357,32 @@ INLINE void unpack_codes(uint32_t id, const uint8_t *b, int part, int bias, uint
 	case FORMAT_Q4_0:
 		nibble_codes(b + 32, NULL, bias - 8, codes);
 		break;
+	case FORMAT_Q4_1:
+		nibble_codes(b + 64, NULL, bias, codes);
+		break;
+	case FORMAT_Q5_0:
+		fifth_codes(b + 96, b + 32, bias - 16, codes);
+		break;
+	case FORMAT_Q5_1:
+		fifth_codes(b + 128, b + 64, bias, codes);
+		break;
+	case FORMAT_Q2_K:
+		pair_codes(b + 16 * (4 + 16 + 8 * first), more, NULL, 0, bias, codes);
+		break;
+	case FORMAT_Q3_K:
+		pair_codes(b + 16 * (2 + 32 + 8 * first), more, b + 32, part, bias - 4, codes);
+		break;
+	case FORMAT_TQ1_0:
+		tq1_0_codes(b + 32, more, bias - 1, codes);
+		break;
+	case FORMAT_TQ2_0:
+		pair_codes(b + 16 * (2 + 8 * first), more, NULL, 0, bias - 1, codes);
+		break;
+	case FORMAT_NVFP4:
+		for (int half = 0; half < 2; half++)
+			nibbles_of(b + 16 * (4 + 16 * part + 8 * half), 2, doubled_e2m1, bias,
+				   codes + 256 * half);
+		break;
 	case FORMAT_Q8_0:
 		for (int at = 0; at < 512; at += (int)sizeof(byte_vec))
 			store_codes(codes + at, load_bytes(b + 32 + at), bias);
@@ -238,7 +391,7 @@ INLINE void unpack_codes(uint32_t id, const uint8_t *b, int part, int bias, uint
 		nibble_codes(b + 16 * (16 + 16 * part), NULL, bias, codes);
 		break;
 	case FORMAT_Q5_K:
-		q5_k_codes(b + 16 * (16 + 20 * part), bias, codes);
+		fifth_codes(b + 16 * (16 + 20 * part), b + 16 * (32 + 20 * part), bias, codes);
 		break;
 	case FORMAT_Q6_K:
 		q6_k_codes(b + 16 * (18 + 24 * part), bias - 32, codes);

@@ -181,6 +181,45 @@ static void reorder_q2_0(const uint8_t *src, uint8_t *dst)
 	store_four(dst + 2, exchange(exchange(load_four(src + 2), 1, 3), 2, 4));
 }
 
+/* Fifth bits of 32 values at @at as a dword like those of Q1_0. */
+static void spread_fifths(uint8_t *at)
+{
+	const four v = exchange(exchange((four){ dword(at, 0) }, 0, 2), 1, 3);
+
+	put(at, 0, exchange(exchange(v, 2, 4), 3, 4)[0]);
+}
+
+static void gather_fifths(uint8_t *at)
+{
+	const four v = exchange(exchange((four){ dword(at, 0) }, 3, 4), 2, 4);
+
+	put(at, 0, exchange(exchange(v, 1, 3), 0, 2)[0]);
+}
+
+static void reorder_q5_0(const uint8_t *src, uint8_t *dst)
+{
+	memcpy(dst, src, 22);
+	spread_fifths(dst + 2);
+}
+
+static void restore_q5_0(const uint8_t *src, uint8_t *dst)
+{
+	memcpy(dst, src, 22);
+	gather_fifths(dst + 2);
+}
+
+static void reorder_q5_1(const uint8_t *src, uint8_t *dst)
+{
+	memcpy(dst, src, 24);
+	spread_fifths(dst + 4);
+}
+
+static void restore_q5_1(const uint8_t *src, uint8_t *dst)
+{
+	memcpy(dst, src, 24);
+	gather_fifths(dst + 4);
+}
+
 /* Doing it again undoes it. */
 #define restore_q2_0 reorder_q2_0
 #define restore_q4_k reorder_q4_k
@@ -188,10 +227,12 @@ static void reorder_q2_0(const uint8_t *src, uint8_t *dst)
 /* Of a block, once it is reordered: @count fields of @bytes, and the rest dwords. */
 static const struct layout {
 	uint8_t bytes, count;	       /* no bytes: there are no tiles */
+	bool ended;		       /* files have the fields behind the rest */
 	reorder_fn *reorder, *restore; /* NULL: as it is */
 } layouts[FORMAT_IDS] = {
 #define HOW_none(kernel)
 #define HOW_plain(kernel)
+#define HOW_ended(kernel) .ended = true
 #define HOW_reordered(kernel) .reorder = reorder_##kernel, .restore = restore_##kernel
 #define FORMAT(NAME, kernel, id, file_type, encoder, shader, tiles, BYTES, COUNT, ...) \
 	[id] = { .bytes = BYTES, .count = COUNT, HOW_##tiles(kernel) },
@@ -253,6 +294,7 @@ void cpu_tile_rows(const struct stoker_format *f, uint8_t *rows, size_t count, s
 {
 	const struct layout *l = layout_of(f);
 	const size_t row_bytes = stoker_row_bytes(f, k), head = (size_t)l->bytes * l->count;
+	const size_t fields = l->ended ? f->block_bytes - head : 0, rest = l->ended ? 0 : head;
 	uint8_t *tile = rows;
 
 	for (size_t row = 0; row < count; row += TILE_ROWS) {
@@ -263,10 +305,10 @@ void cpu_tile_rows(const struct stoker_format *f, uint8_t *rows, size_t count, s
 			memcpy(scratch, tile, TILE_ROWS * row_bytes);
 		for (size_t b = 0; b < row_bytes; b += f->block_bytes) {
 			if (l->bytes == 2)
-				spread(scratch + b, row_bytes, tile, 2, l->count);
+				spread(scratch + b + fields, row_bytes, tile, 2, l->count);
 			else
-				spread(scratch + b, row_bytes, tile, 1, l->count);
-			spread_dwords(scratch + b + head, row_bytes, tile + TILE_ROWS * head,
+				spread(scratch + b + fields, row_bytes, tile, 1, l->count);
+			spread_dwords(scratch + b + rest, row_bytes, tile + TILE_ROWS * head,
 				      (f->block_bytes - head) / 4);
 			tile += TILE_ROWS * f->block_bytes;
 		}
@@ -278,15 +320,16 @@ void cpu_untile_row(const struct stoker_format *f, const uint8_t *tile, unsigned
 {
 	const struct layout *l = layout_of(f);
 	const size_t head = (size_t)l->bytes * l->count;
+	const size_t fields = l->ended ? f->block_bytes - head : 0;
 	uint8_t block[MOST_BLOCK_BYTES];
 
 	for (size_t v = 0; v < k; v += f->block_values, dst += f->block_bytes) {
 		uint8_t *to = l->restore ? block : dst;
 
 		for (size_t at = 0; at < head; at += l->bytes)
-			memcpy(to + at, tile + TILE_ROWS * at + row * l->bytes, l->bytes);
+			memcpy(to + fields + at, tile + TILE_ROWS * at + row * l->bytes, l->bytes);
 		for (size_t at = head; at < f->block_bytes; at += 4)
-			memcpy(to + at, tile + TILE_ROWS * at + 4 * row, 4);
+			memcpy(to + at - (l->ended ? head : 0), tile + TILE_ROWS * at + 4 * row, 4);
 		if (l->restore)
 			l->restore(block, dst);
 		tile += TILE_ROWS * f->block_bytes;
