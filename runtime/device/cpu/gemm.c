@@ -99,7 +99,7 @@ INLINE void gemm_block(const struct tile *t, unsigned group, bool affine, struct
 	const struct tile_input in = take_input(x, r->src, first, n, (size_t)n);
 	vec acc[GEMM_ROWS * TILE_VECTORS] = { 0 };
 
-	add_tile(t, group, affine, c, x, &in, 0, x->k, n, acc);
+	add_tile(t, group, affine, c, x, &in, 0, 0, x->k, n, acc);
 	for (int i = 0; i < n; i++)
 		store_rows(r->out + row_of(r->dst, first + (size_t)i) * r->out_stride,
 			   acc + TILE_VECTORS * i, rows);

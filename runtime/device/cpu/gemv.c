@@ -2,6 +2,9 @@
 /* Products of weights with one activation row, or a few: see kernels.h. */
 #include "device/cpu/decode.h"
 #include "device/cpu/tile_unpack.h"
+#if HAVE_VNNI512
+#include "device/cpu/tile_grid_vbmi.h"
+#endif
 
 /* sum over groups of combined[g] * (codes . x) for one row; combined is weight scale * d. */
 #if HAVE_VNNI512
@@ -124,6 +127,14 @@ void ISA_NAME(cpu_gemv_q8)(const struct stoker_format *f, const uint8_t *w, size
 		gemv_group(f, w, row_bytes, rows, x, row, out, scratch, 16);
 }
 
+INLINE void store_sums(const struct gemm_rows *r, size_t first, size_t n, size_t column,
+		       const vec *acc)
+{
+	for (size_t i = 0; i < n; i++)
+		store_rows(r->out + row_of(r->dst, first + i) * r->out_stride + column,
+			   acc + TILE_VECTORS * i, TILE_ROWS);
+}
+
 /*
  * A tile at @w with @n activation rows from @first on, of which there are @left: the last one
  * stands in for those that aren't.  Inlined, format and n are constant.
@@ -149,16 +160,14 @@ INLINE void gemv_tile(uint32_t id, const uint8_t *w, const struct q8_rows *x,
 			for (int q = 0; q < together; q++) {
 				const size_t from = v + (size_t)((p + q) * TILE_PART);
 
-				prefetch_ahead(w + (size_t)(p + q) * part_bytes, part_bytes);
+				prefetch_ahead(w + (size_t)(p + q) * part_bytes + read_early(id),
+					       part_bytes);
 				unpack_scales(id, w, p, q, scale, offset);
 				unpack_codes(id, w, p, q, c.bias, codes);
-				add_tile(&t, f.group, f.affine, c, x, &in, from, TILE_PART, n, acc);
+				add_tile(&t, f.group, f.affine, c, x, &in, from, from, TILE_PART, n,
+					 acc);
 			}
-	for (int i = 0; i < n; i++)
-		if ((size_t)i < left)
-			store_rows(r->out + row_of(r->dst, first + (size_t)i) * r->out_stride +
-					   column,
-				   acc + TILE_VECTORS * i, TILE_ROWS);
+	store_sums(r, first, MIN((size_t)n, left), column, acc);
 }
 
 INLINE void gemv_tiles(uint32_t id, const uint8_t *w, size_t row_bytes, size_t rows,
@@ -173,7 +182,7 @@ INLINE void gemv_tiles(uint32_t id, const uint8_t *w, size_t row_bytes, size_t r
 
 			if (left == 1)
 				gemv_tile(id, w, x, r, i, 1, left, row);
-			else if (left == 2)
+			else if (left == 2 && !is_grid(id))
 				gemv_tile(id, w, x, r, i, 2, left, row);
 			else if (left <= 4 || most == 4)
 				gemv_tile(id, w, x, r, i, 4, left, row);
@@ -182,9 +191,85 @@ INLINE void gemv_tiles(uint32_t id, const uint8_t *w, size_t row_bytes, size_t r
 		}
 }
 
+#if HAVE_VNNI512
+/* The same of codes that are entries of a codebook. */
+VBMI_INLINE void vbmi_tile(uint32_t id, const uint8_t *w, const struct q8_rows *x,
+			   const struct gemm_rows *r, size_t first, int n, size_t left,
+			   size_t column)
+{
+	const struct stoker_format f = tile_format(id);
+	const struct tile_codes c = tile_codes_of_one(&f);
+	const struct tile_input in = take_input(x, r->src, first, n, left);
+	const size_t part_bytes = TILE_ROWS * f.block_bytes / 8;
+	_Alignas(64) uint8_t codes[16 * TILE_PART];
+	_Alignas(64) int8_t ordered[GEMM_ROWS][TILE_PART];
+	_Alignas(64) float scale[32];
+	const struct tile t = { .codes = codes, .scale = scale };
+	struct tile_input own = in;
+	vec acc[GEMM_ROWS] = { 0 };
+
+	for (int i = 0; i < n; i++)
+		own.codes[i] = ordered[i];
+	for (size_t v = 0; v < x->k; v += f.block_values, w += TILE_ROWS * f.block_bytes)
+#pragma GCC unroll 1
+		for (int p = 0; p < 8; p++) {
+			const size_t from = v + (size_t)(p * TILE_PART);
+
+			prefetch_ahead(w + (size_t)p * part_bytes, part_bytes);
+			unpack_scales(id, w, p, 0, scale, NULL);
+			vbmi_codes(id, w, p, codes);
+			for (int i = 0; i < n; i++)
+				vbmi_activations(id, in.codes[i] + from, ordered[i]);
+			add_tile(&t, f.group, false, c, x, &own, from, 0, TILE_PART, n, acc);
+		}
+	store_sums(r, first, MIN((size_t)n, left), column, acc);
+}
+
+VBMI_INLINE void vbmi_tiles(uint32_t id, const uint8_t *w, size_t row_bytes, size_t rows,
+			    const struct q8_rows *x, const struct gemm_rows *r)
+{
+	const size_t most = tile_format(id).group == 32 ? 8 : 4;
+
+	for (size_t row = 0; row < rows; row += TILE_ROWS, w += TILE_ROWS * row_bytes)
+		for (size_t i = 0; i < r->count; i += most) {
+			const size_t left = r->count - i;
+
+			if (left == 1)
+				vbmi_tile(id, w, x, r, i, 1, left, row);
+			else if (left <= 4 || most == 4)
+				vbmi_tile(id, w, x, r, i, 4, left, row);
+			else
+				vbmi_tile(id, w, x, r, i, 8, left, row);
+		}
+}
+
+static VBMI bool gemv_grids(uint32_t id, const uint8_t *w, size_t row_bytes, size_t rows,
+			    const struct q8_rows *x, const struct gemm_rows *r)
+{
+	switch (id) {
+#define CASE_GRID(ID)                                              \
+	case FORMAT_##ID:                                          \
+		vbmi_tiles(FORMAT_##ID, w, row_bytes, rows, x, r); \
+		return true;
+		CASE_GRID(IQ1_S)
+		CASE_GRID(IQ1_M)
+		CASE_GRID(IQ2_XXS)
+		CASE_GRID(IQ2_XS)
+		CASE_GRID(IQ2_S)
+		CASE_GRID(IQ3_XXS)
+		CASE_GRID(IQ3_S)
+	}
+	return false;
+}
+#endif
+
 void ISA_NAME(cpu_gemv_tiles)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 			      size_t rows, const struct q8_rows *x, const struct gemm_rows *r)
 {
+#if HAVE_VNNI512
+	if (__builtin_cpu_supports("avx512vbmi") && gemv_grids(f->id, w, row_bytes, rows, x, r))
+		return;
+#endif
 	switch (f->id) {
 #define CASE_none(ID)
 #define CASE_plain(ID)                                    \

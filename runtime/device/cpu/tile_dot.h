@@ -256,10 +256,10 @@ INLINE struct tile_input take_input(const struct q8_rows *x, const uint32_t *row
 
 /*
  * Adds what a tile of @values values has in common with those of @n activation rows from value
- * @from on.  Inlined, all that says how is constant.
+ * @from on, whose code is the @code-th that they have.  Inlined, all that says how is constant.
  */
 INLINE void add_tile(const struct tile *t, unsigned group, bool affine, struct tile_codes c,
-		     const struct q8_rows *x, const struct tile_input *in, size_t from,
+		     const struct q8_rows *x, const struct tile_input *in, size_t from, size_t code,
 		     size_t values, int n, vec *acc)
 {
 	int32_t start[GEMM_ROWS];
@@ -271,7 +271,7 @@ INLINE void add_tile(const struct tile *t, unsigned group, bool affine, struct t
 		if (group == 32) {
 			for (int i = 0; i < n; i++)
 				start[i] = start_of(c, x->corr32[in->at[i] + g]);
-			tile_dots(t->codes + 16 * at, in->codes, from + at, 32, start, n, c.steps,
+			tile_dots(t->codes + 16 * at, in->codes, code + at, 32, start, n, c.steps,
 				  p);
 			add_products(acc, p, t->scale + at / 2, x->d + g, in->at, 1, n);
 			if (affine)
@@ -284,7 +284,7 @@ INLINE void add_tile(const struct tile *t, unsigned group, bool affine, struct t
 
 			for (int i = 0; i < n; i++)
 				start[i] = start_of(c, x->corr16[2 * (in->at[i] + g) + h]);
-			tile_dots(t->codes + 16 * half, in->codes, from + half, 16, start, n,
+			tile_dots(t->codes + 16 * half, in->codes, code + half, 16, start, n,
 				  c.steps, p);
 			add_products(acc, p, t->scale + half, x->d + g, in->at, 1, n);
 			if (affine)

@@ -9,15 +9,9 @@
 #define STOKER_CPU_TILE_UNPACK_H
 
 #include "device/cpu/tile_dot.h"
+#include "device/cpu/tile_grid.h"
 #include "device/cpu/tiles.h"
 #include "quant/tables.h"
-
-typedef uint8_t byte_vec __attribute__((vector_size(4 * LANES)));
-typedef uint8_t byte_vec_unaligned __attribute__((vector_size(4 * LANES), aligned(1), may_alias));
-typedef uint16_t word_vec __attribute__((vector_size(4 * LANES)));
-typedef ivec ivec_unaligned __attribute__((aligned(1), may_alias));
-typedef uint8_t lane_bytes __attribute__((vector_size(LANES)));
-typedef uint16_t lane_words __attribute__((vector_size(2 * LANES)));
 
 enum { TILE_PART = 32 }; /* values that are unpacked together */
 
@@ -26,6 +20,7 @@ enum { TILE_PART = 32 }; /* values that are unpacked together */
 INLINE struct stoker_format tile_format(uint32_t id)
 {
 	switch (id) {
+#define GRID(BYTES, GROUP, MOST, TABLE) CODES(256, BYTES, GROUP, -MOST, MOST)
 #define BLOCK_none(...)
 #define BLOCK_plain(ID, ...) \
 	case ID:             \
@@ -37,22 +32,6 @@ INLINE struct stoker_format tile_format(uint32_t id)
 #include "quant/formats.def"
 	}
 	__builtin_unreachable();
-}
-
-/* Half floats of LANES rows from @row on. */
-INLINE vec halves(const uint8_t *field, int row)
-{
-	return load_halves(field + 2 * row);
-}
-
-INLINE ivec dwords(const uint8_t *field, int row)
-{
-	return *(const ivec_unaligned *)(const void *)(field + 4 * row);
-}
-
-INLINE vec floats(ivec v)
-{
-	return __builtin_convertvector(v, vec);
 }
 
 /* Group @g of Q4_K and Q5_K, see quant/kquant.h. */
@@ -101,7 +80,7 @@ INLINE vec nvfp4_tile_scale(ivec e)
 /* Group @g of Q3_K, @span in groups of eight. */
 INLINE vec q3_k_tile_scale(const uint8_t *b, int row, int span, int g)
 {
-	const uint8_t *scales = b + 16 * (2 + 96);
+	const uint8_t *scales = b + 32;
 	const int byte = 8 * (g & 3);
 	const ivec low = dwords(scales + 64 * (g / 4), row) >> (byte + 4 * span) & 15;
 	const ivec high = dwords(scales + 128, row) >> (byte + 4 * span + 2 * (g / 4)) & 3;
@@ -116,6 +95,13 @@ INLINE int parts_together(uint32_t id)
 	return id == FORMAT_TQ1_0					      ? 8
 	       : id == FORMAT_Q2_K || id == FORMAT_Q3_K || id == FORMAT_TQ2_0 ? 4
 									      : 1;
+}
+
+/* Bytes of a tile's block that are read with its first part, though they'd be a later one's share.
+ */
+INLINE size_t read_early(uint32_t id)
+{
+	return id == FORMAT_Q3_K ? 768 : 0;
 }
 
 /*
@@ -174,7 +160,13 @@ INLINE void unpack_scales(uint32_t id, const uint8_t *b, int first, int more, fl
 			store(scale + row, mxfp4_tile_scale(b, row));
 			break;
 		default:
-			store(scale + row, halves(b, row));
+			if (!is_grid(id)) {
+				store(scale + row, halves(b, row));
+				break;
+			}
+			store(scale + row, grid_tile_scale(id, b, row, part, 0));
+			if (id == FORMAT_IQ1_M || id == FORMAT_IQ2_XS || id == FORMAT_IQ2_S)
+				store(scale + 16 + row, grid_tile_scale(id, b, row, part, 1));
 		}
 }
 
@@ -227,6 +219,23 @@ INLINE void one_bit_codes(const uint8_t *src, int more, uint8_t *codes)
 		store_codes(codes + at, bits(load_bytes(src + at % 64), at / 64, 1, 2), more);
 }
 
+/* Two bits of each byte from @pair on, and bit @third of @thirds above them. */
+INLINE byte_vec with_third(byte_vec v, int pair, byte_vec thirds, int third)
+{
+#if HAVE_VNNI512
+	/* what else is rotated goes with the last mask */
+	const __m512i high = _mm512_rolv_epi32((__m512i)thirds, _mm512_set1_epi32(2 - third));
+	const __m512i both = _mm512_ternarylogic_epi32((__m512i)((word_vec)v >> pair), high,
+						       _mm512_set1_epi8(3), 0xe4);
+
+	return (byte_vec)both & 7;
+#else
+	const byte_vec high = (byte_vec)((word_vec)thirds >> third << 2);
+
+	return bits(v, pair, 0, 3) | (high & 4);
+#endif
+}
+
 /*
  * Of 128 values that lie in eight dwords, two bits each, those 32 that are in the @pair-th bits of
  * every byte; with a third bit, the @third-th of every byte of eight others, if there are such.
@@ -235,11 +244,12 @@ INLINE void pair_codes(const uint8_t *src, int pair, const uint8_t *thirds, int 
 		       uint8_t *codes)
 {
 	for (int at = 0; at < 512; at += (int)sizeof(byte_vec)) {
-		byte_vec v = bits(load_bytes(src + at), 2 * pair, 0, 3);
+		const byte_vec v = load_bytes(src + at);
 
-		if (thirds)
-			v |= (byte_vec)((word_vec)load_bytes(thirds + at) >> third << 2) & 4;
-		store_codes(codes + at, v, more);
+		store_codes(codes + at,
+			    thirds ? with_third(v, 2 * pair, load_bytes(thirds + at), third)
+				   : bits(v, 2 * pair, 0, 3),
+			    more);
 	}
 }
 
@@ -370,7 +380,7 @@ INLINE void unpack_codes(uint32_t id, const uint8_t *b, int first, int more, int
 		pair_codes(b + 16 * (4 + 16 + 8 * first), more, NULL, 0, bias, codes);
 		break;
 	case FORMAT_Q3_K:
-		pair_codes(b + 16 * (2 + 32 + 8 * first), more, b + 32, part, bias - 4, codes);
+		pair_codes(b + 16 * (46 + 8 * first), more, b + 16 * 14, part, bias - 4, codes);
 		break;
 	case FORMAT_TQ1_0:
 		tq1_0_codes(b + 32, more, bias - 1, codes);
@@ -405,6 +415,8 @@ INLINE void unpack_codes(uint32_t id, const uint8_t *b, int first, int more, int
 	case FORMAT_MXFP4:
 		nibble_codes(b + 16, doubled_e2m1, bias, codes);
 		break;
+	default:
+		grid_codes(id, b, part, bias, codes);
 	}
 }
 

@@ -53,6 +53,21 @@ static void pair_nibbles(const uint8_t *src, uint8_t *first, uint8_t *second)
 	store_four(second, (a >> 4 & LOW4) | (b & ~(uint32_t)LOW4));
 }
 
+/* d and the scales first: they are read together with what else comes first. */
+static void reorder_q3_k(const uint8_t *src, uint8_t *dst)
+{
+	memcpy(dst, src + 108, 2);
+	memcpy(dst + 2, src + 96, 12);
+	memcpy(dst + 14, src, 96);
+}
+
+static void restore_q3_k(const uint8_t *src, uint8_t *dst)
+{
+	memcpy(dst + 108, src, 2);
+	memcpy(dst + 96, src + 2, 12);
+	memcpy(dst, src + 14, 96);
+}
+
 static void reorder_q4_k(const uint8_t *src, uint8_t *dst)
 {
 	memcpy(dst, src, 16);
