@@ -78,7 +78,8 @@ ISA_FLAGS_dotprod := -march=armv8.2-a+dotprod
 else
 ISAS := scalar
 endif
-HOT_FLAGS := -O3
+# the places of variables for debuggers take longer than compiling
+HOT_FLAGS := $(if $(SANITIZE),-O2,-O3) -fno-var-tracking
 ifeq ($(SANITIZE),fuzz)
 ISAS := scalar
 HOT_FLAGS := -O1

@@ -127,6 +127,15 @@ void ISA_NAME(cpu_gemv_q8)(const struct stoker_format *f, const uint8_t *w, size
 		gemv_group(f, w, row_bytes, rows, x, row, out, scratch, 16);
 }
 
+/* Activation rows that go through a tile together; without products of bytes they gain little. */
+#if HAVE_VNNI512
+enum { ROWS_AT_ONCE = 8 };
+#elif defined(__AVX2__) || defined(__ARM_FEATURE_DOTPROD)
+enum { ROWS_AT_ONCE = 4 };
+#else
+enum { ROWS_AT_ONCE = 2 };
+#endif
+
 INLINE void store_sums(const struct gemm_rows *r, size_t first, size_t n, size_t column,
 		       const vec *acc)
 {
@@ -174,15 +183,17 @@ INLINE void gemv_tiles(uint32_t id, const uint8_t *w, size_t row_bytes, size_t r
 		       const struct q8_rows *x, const struct gemm_rows *r)
 {
 	/* where a sum of products is of 16 codes there are too many for eight */
-	const size_t most = GEMM_ROWS >= 8 && tile_format(id).group == 32 ? 8 : 4;
+	const size_t most = parts_together(id) > 1 && ROWS_AT_ONCE == 2 ? 1
+			    : tile_format(id).group == 32		? ROWS_AT_ONCE
+									: MIN(ROWS_AT_ONCE, 4);
 
 	for (size_t row = 0; row < rows; row += TILE_ROWS, w += TILE_ROWS * row_bytes)
 		for (size_t i = 0; i < r->count; i += most) {
 			const size_t left = r->count - i;
 
-			if (left == 1)
+			if (left == 1 || most == 1)
 				gemv_tile(id, w, x, r, i, 1, left, row);
-			else if (left == 2 && !is_grid(id))
+			else if (most == 2 || (left == 2 && !is_grid(id)))
 				gemv_tile(id, w, x, r, i, 2, left, row);
 			else if (left <= 4 || most == 4)
 				gemv_tile(id, w, x, r, i, 4, left, row);
