@@ -8,18 +8,6 @@ trap 'rm -rf "$scratch"' EXIT
 # shellcheck source=tests/e2e/results.sh
 . tests/e2e/results.sh
 
-# expect STATUS TEXT NAME COMMAND...: exit status, and TEXT on standard output or error
-expect() {
-	local status=$1 text=$2 name=$3
-	shift 3
-	"$@" >"$scratch/out" 2>"$scratch/err" </dev/null
-	local got=$?
-	if [ $got = "$status" ] && { [ -z "$text" ] || grep -qF -- "$text" "$scratch/out" "$scratch/err"; }; then
-		ok "$name"
-	else
-		bad "$name (status $got, expected $status and \"$text\")"
-	fi
-}
 check() { # check CONDITION-STATUS NAME
 	if [ "$1" = 0 ]; then ok "$2"; else bad "$2"; fi
 }
