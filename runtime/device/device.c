@@ -3,6 +3,7 @@
 #include "device/device.h"
 
 #include "base/cpus.h"
+#include "base/memory.h"
 #include "base/use.h"
 
 unsigned stoker_device_threads(void)
@@ -63,7 +64,9 @@ uint64_t stoker_device_memory_left(const struct stoker_device *device)
 
 	if (!device || !process_mark_is_here(&device->process))
 		return 0;
-	if (!device->shares_memory && device->ops->memory_left)
+	if (device->shares_memory)
+		stoker_memory_available("", &left);
+	else if (device->ops->memory_left)
 		device->ops->memory_left(device, &left);
 	return left;
 }

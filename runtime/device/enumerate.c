@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "device/device.h"
 
 struct stoker_device_info *device_list_add(struct device_list *list)
@@ -15,14 +16,13 @@ struct stoker_device_info *device_list_add(struct device_list *list)
 static void add_cpu(struct device_list *list)
 {
 	struct stoker_device_info *i = device_list_add(list);
-	const long pages = sysconf(_SC_PHYS_PAGES), left = sysconf(_SC_AVPHYS_PAGES);
-	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	const long pages = sysconf(_SC_PHYS_PAGES);
 	struct stoker_device *d;
 
 	strcpy(i->name, "cpu");
 	strcpy(i->type, "processor");
-	i->memory = pages > 0 ? (uint64_t)pages * page : 0;
-	i->memory_left = left > 0 ? (uint64_t)left * page : 0;
+	i->memory = pages > 0 ? (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+	stoker_memory_available("", &i->memory_left);
 	i->computes = i->imports_host_memory = 1;
 	if (stoker_cpu_open(0, false, &d, NULL))
 		return;

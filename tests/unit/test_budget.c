@@ -386,6 +386,24 @@ static void test_memory_of_its_own(void)
 	stoker_device_close(&device);
 }
 
+/* The page cache is given back when need be. */
+static void test_memory_left(void)
+{
+	struct stoker_device *device = open_counted();
+	struct stoker_device_info *list;
+	uint64_t left = 0;
+	size_t count;
+
+	CU_ASSERT(stoker_memory_available("", &left));
+	CU_ASSERT(stoker_device_memory_left(device) > left / 4 * 3);
+	CU_ASSERT_EQUAL_FATAL(stoker_device_list(&list, &count, NULL), 0);
+	CU_ASSERT_STRING_EQUAL(list[0].name, "cpu");
+	CU_ASSERT(list[0].memory_left > left / 4 * 3);
+	CU_ASSERT(list[0].memory_left <= list[0].memory);
+	free(list);
+	stoker_device_close(&device);
+}
+
 /* What was counted before is what is taken, and nobody writes behind it. */
 static void check_sizes(struct stoker_device *device, const char *path)
 {
@@ -569,6 +587,7 @@ void suite_budget(void)
 	TEST(test_outlook);
 	TEST(test_large_cache);
 	TEST(test_memory_of_its_own);
+	TEST(test_memory_left);
 	TEST(test_sizes);
 	TEST(test_smaller_batches);
 	TEST(test_shared_container);

@@ -7,18 +7,15 @@
 
 uint64_t available_memory(void)
 {
-	struct stoker_device_info *list;
-	struct stoker_error err;
-	uint64_t most = 0;
-	size_t count;
+	const struct stoker_device_params params = { .name = "cpu", .threads = 1 };
+	struct stoker_device *device;
+	uint64_t left;
 
-	if (stoker_device_list(&list, &count, &err))
+	if (stoker_device_open(&params, &device, NULL))
 		return 0;
-	for (size_t i = 0; i < count; i++)
-		if (!strcmp(list[i].type, "processor") && list[i].memory_left > most)
-			most = list[i].memory_left;
-	free(list);
-	return most;
+	left = stoker_device_memory_left(device);
+	stoker_device_close(&device);
+	return left;
 }
 
 /* The format of most of the bytes. */

@@ -70,7 +70,7 @@ STOKER_API void stoker_device_close(struct stoker_device **device);
  * @driver: the kernel's, "amdgpu"; empty without a node
  * @bus: where it is, "pci 0000:03:00.0"; may be empty
  * @memory: bytes of its own, or that it shares with the processor
- * @memory_left: bytes that the driver would give us now, 0 when it doesn't say
+ * @memory_left: bytes that it would give this process now, 0 when it doesn't say
  * @computes: whether models run on it
  * @imports_host_memory: whether it reads the process's own memory (VK_EXT_external_memory_host)
  * @imports_dma_buf: whether it reads memory of other drivers
@@ -148,7 +148,13 @@ STOKER_API int stoker_device_observe(struct stoker_device *device,
  */
 STOKER_API int stoker_device_shares_memory(const struct stoker_device *device);
 
-/** stoker_device_memory_left() - of a GPU's own, in bytes, now; 0: none, or it isn't known. */
+/**
+ * stoker_device_memory_left() - what a model could take now, in bytes
+ *
+ * Of a GPU's own memory, or of the machine's within this process's memory cgroups.
+ *
+ * Return: 0 where there is none or it isn't known.
+ */
 STOKER_API uint64_t stoker_device_memory_left(const struct stoker_device *device);
 
 /** stoker_device_threads() - how many the CPU computes with when it isn't told, at least 1. */
