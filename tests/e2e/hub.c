@@ -44,7 +44,8 @@ static char last_how[64];
 struct body {
 	const struct content *of;
 	uint64_t first, bytes, cut; /* of the whole; the connection breaks after @cut bytes */
-	bool slow, flip, garbage;
+	unsigned pause_us;	    /* before each 64 KiB */
+	bool flip, garbage;
 };
 
 static const struct content *content_of(const char *file)
@@ -74,9 +75,9 @@ static ssize_t give(void *context, uint64_t at, char *out, size_t room)
 	n = n < room ? n : room;
 	if (b->cut && n > b->cut - at)
 		n = b->cut - at;
-	if (b->slow) {
+	if (b->pause_us) {
 		n = n < 65536 ? n : 65536;
-		usleep(35000);
+		usleep(b->pause_us);
 	}
 	for (uint64_t i = 0; i < n; i++)
 		if (from + i >= b->of->bytes)
@@ -327,8 +328,10 @@ static enum MHD_Result serve(struct MHD_Connection *c, const char *how, const st
 	if (part && !strcmp(how, "shifted"))
 		first += 1; /* not what was asked for */
 	*b = (struct body){ .of = m, .first = first, .bytes = last + 1 - first };
-	b->slow = (!strcmp(how, "slow") && n < 60) || !strcmp(how, "slow2") ||
-		  (!strcmp(how, "slowfirst") && n < 1);
+	if (!strcmp(how, "slow") && n < 40)
+		b->pause_us = 150000;
+	else if (!strcmp(how, "slow2") || (!strcmp(how, "slowfirst") && n < 1))
+		b->pause_us = 35000;
 	b->flip = !strcmp(how, "flip");
 	b->garbage = !strcmp(how, "garbage");
 	if (!strcmp(how, "cut") || !strcmp(how, "shifted") || !strcmp(how, "changing"))
