@@ -47,7 +47,7 @@ int quant_encode_rows(const struct stoker_format *format, const float *values,
 		if (ret)
 			return ret;
 	}
-	if (!weights)
+	if (!weights && rows * blocks)
 		encode(values, NULL, rows * blocks, out);
 	for (size_t r = 0; weights && r < rows; r++)
 		encode(values + r * columns, weights, blocks,
