@@ -47,7 +47,7 @@ int quant_encode_rows(const struct stoker_format *format, const float *values,
 		if (ret)
 			return ret;
 	}
-	if (!weights && rows * blocks)
+	if (!weights && rows * blocks > 0)
 		encode(values, NULL, rows * blocks, out);
 	for (size_t r = 0; weights && r < rows; r++)
 		encode(values + r * columns, weights, blocks,
