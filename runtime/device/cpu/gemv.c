@@ -187,6 +187,11 @@ INLINE void gemv_tiles(uint32_t id, const uint8_t *w, size_t row_bytes, size_t r
 			    : tile_format(id).group == 32		? ROWS_AT_ONCE
 									: MIN(ROWS_AT_ONCE, 4);
 
+	/* a loop of its own, from which all that is the same for each tile can be taken out */
+	for (size_t row = 0; r->count == 1 && row < rows; row += TILE_ROWS)
+		gemv_tile(id, w + row * row_bytes, x, r, 0, 1, 1, row);
+	if (r->count == 1)
+		return;
 	for (size_t row = 0; row < rows; row += TILE_ROWS, w += TILE_ROWS * row_bytes)
 		for (size_t i = 0; i < r->count; i += most) {
 			const size_t left = r->count - i;
