@@ -259,13 +259,30 @@ VBMI_INLINE void vbmi_tiles(uint32_t id, const uint8_t *w, size_t row_bytes, siz
 		}
 }
 
-static VBMI bool gemv_grids(uint32_t id, const uint8_t *w, size_t row_bytes, size_t rows,
-			    const struct q8_rows *x, const struct gemm_rows *r)
+/* A function for each format: see below. */
+#define VBMI_GRID(NAME)                                                                          \
+	static VBMI                                                                              \
+		__attribute__((noinline)) void vbmi_##NAME(const uint8_t *w, size_t row_bytes,   \
+							   size_t rows, const struct q8_rows *x, \
+							   const struct gemm_rows *r)            \
+	{                                                                                        \
+		vbmi_tiles(FORMAT_##NAME, w, row_bytes, rows, x, r);                             \
+	}
+VBMI_GRID(IQ1_S)
+VBMI_GRID(IQ1_M)
+VBMI_GRID(IQ2_XXS)
+VBMI_GRID(IQ2_XS)
+VBMI_GRID(IQ2_S)
+VBMI_GRID(IQ3_XXS)
+VBMI_GRID(IQ3_S)
+
+static bool gemv_grids(uint32_t id, const uint8_t *w, size_t row_bytes, size_t rows,
+		       const struct q8_rows *x, const struct gemm_rows *r)
 {
 	switch (id) {
-#define CASE_GRID(ID)                                              \
-	case FORMAT_##ID:                                          \
-		vbmi_tiles(FORMAT_##ID, w, row_bytes, rows, x, r); \
+#define CASE_GRID(NAME)                                \
+	case FORMAT_##NAME:                            \
+		vbmi_##NAME(w, row_bytes, rows, x, r); \
 		return true;
 		CASE_GRID(IQ1_S)
 		CASE_GRID(IQ1_M)
@@ -279,6 +296,20 @@ static VBMI bool gemv_grids(uint32_t id, const uint8_t *w, size_t row_bytes, siz
 }
 #endif
 
+/* Formats have functions of their own: one for all is more than compilers look after well. */
+#define GEMV_none(kernel, ID)
+#define GEMV_plain(kernel, ID)                                                                    \
+	static __attribute__((noinline)) void gemv_##kernel(const uint8_t *w, size_t row_bytes,   \
+							    size_t rows, const struct q8_rows *x, \
+							    const struct gemm_rows *r)            \
+	{                                                                                         \
+		gemv_tiles(ID, w, row_bytes, rows, x, r);                                         \
+	}
+#define GEMV_ended GEMV_plain
+#define GEMV_reordered GEMV_plain
+#define FORMAT(NAME, kernel, ID, file_type, encoder, shader, tiles, ...) GEMV_##tiles(kernel, ID)
+#include "quant/formats.def"
+
 void ISA_NAME(cpu_gemv_tiles)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 			      size_t rows, const struct q8_rows *x, const struct gemm_rows *r)
 {
@@ -287,14 +318,14 @@ void ISA_NAME(cpu_gemv_tiles)(const struct stoker_format *f, const uint8_t *w, s
 		return;
 #endif
 	switch (f->id) {
-#define CASE_none(ID)
-#define CASE_plain(ID)                                    \
-	case ID:                                          \
-		gemv_tiles(ID, w, row_bytes, rows, x, r); \
+#define CASE_none(kernel, ID)
+#define CASE_plain(kernel, ID)                           \
+	case ID:                                         \
+		gemv_##kernel(w, row_bytes, rows, x, r); \
 		break;
 #define CASE_ended CASE_plain
 #define CASE_reordered CASE_plain
-#define FORMAT(NAME, kernel, ID, file_type, encoder, shader, tiles, ...) CASE_##tiles(ID)
+#define FORMAT(NAME, kernel, ID, file_type, encoder, shader, tiles, ...) CASE_##tiles(kernel, ID)
 #include "quant/formats.def"
 	}
 }
