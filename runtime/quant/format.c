@@ -11,9 +11,9 @@ static const struct stoker_format formats[] = {
 #define ROW(NAME, kernel, ID, FILE_TYPE, ...)                                                 \
 	.name = #NAME, .id = ID, .file_type = FILE_TYPE, .encode = ISA_EACH(encode_##kernel), \
 	__VA_ARGS__
-#define FLOAT(NAME, kernel, ID, FILE_TYPE, encoder, shader, tiles, bytes, fields, ...) \
+#define FLOAT(NAME, kernel, ID, FILE_TYPE, shader, tiles, bytes, fields, ...) \
 	{ ROW(NAME, kernel, ID, FILE_TYPE, __VA_ARGS__), .widen = ISA_EACH(widen_##kernel) },
-#define FORMAT(NAME, kernel, ID, FILE_TYPE, encoder, shader, tiles, bytes, fields, ...) \
+#define FORMAT(NAME, kernel, ID, FILE_TYPE, shader, tiles, bytes, fields, ...) \
 	{ ROW(NAME, kernel, ID, FILE_TYPE, __VA_ARGS__), .unpack = ISA_EACH(unpack_##kernel) },
 #include "quant/formats.def"
 #undef ROW

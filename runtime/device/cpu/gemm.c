@@ -85,7 +85,7 @@ static struct tile take_tile(const struct stoker_format *f, const uint8_t *w, si
 		break;
 #define CASE_ended CASE_plain
 #define CASE_reordered CASE_plain
-#define FORMAT(NAME, kernel, ID, file_type, encoder, shader, tiles, ...) CASE_##tiles(ID)
+#define FORMAT(NAME, kernel, ID, file_type, shader, tiles, ...) CASE_##tiles(ID)
 #include "quant/formats.def"
 	}
 	return t;

@@ -307,7 +307,7 @@ static bool gemv_grids(uint32_t id, const uint8_t *w, size_t row_bytes, size_t r
 	}
 #define GEMV_ended GEMV_plain
 #define GEMV_reordered GEMV_plain
-#define FORMAT(NAME, kernel, ID, file_type, encoder, shader, tiles, ...) GEMV_##tiles(kernel, ID)
+#define FORMAT(NAME, kernel, ID, file_type, shader, tiles, ...) GEMV_##tiles(kernel, ID)
 #include "quant/formats.def"
 
 void ISA_NAME(cpu_gemv_tiles)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
@@ -325,7 +325,7 @@ void ISA_NAME(cpu_gemv_tiles)(const struct stoker_format *f, const uint8_t *w, s
 		break;
 #define CASE_ended CASE_plain
 #define CASE_reordered CASE_plain
-#define FORMAT(NAME, kernel, ID, file_type, encoder, shader, tiles, ...) CASE_##tiles(kernel, ID)
+#define FORMAT(NAME, kernel, ID, file_type, shader, tiles, ...) CASE_##tiles(kernel, ID)
 #include "quant/formats.def"
 	}
 }

@@ -27,7 +27,7 @@ INLINE struct stoker_format tile_format(uint32_t id)
 		return (struct stoker_format){ .id = ID, __VA_ARGS__ };
 #define BLOCK_ended BLOCK_plain
 #define BLOCK_reordered BLOCK_plain
-#define FORMAT(NAME, kernel, ID, file_type, encoder, shader, tiles, bytes, fields, ...) \
+#define FORMAT(NAME, kernel, ID, file_type, shader, tiles, bytes, fields, ...) \
 	BLOCK_##tiles(ID, __VA_ARGS__)
 #include "quant/formats.def"
 	}

@@ -249,7 +249,7 @@ static const struct layout {
 #define HOW_plain(kernel)
 #define HOW_ended(kernel) .ended = true
 #define HOW_reordered(kernel) .reorder = reorder_##kernel, .restore = restore_##kernel
-#define FORMAT(NAME, kernel, id, file_type, encoder, shader, tiles, BYTES, COUNT, ...) \
+#define FORMAT(NAME, kernel, id, file_type, shader, tiles, BYTES, COUNT, ...) \
 	[id] = { .bytes = BYTES, .count = COUNT, HOW_##tiles(kernel) },
 #include "quant/formats.def"
 };
