@@ -243,7 +243,7 @@ struct tile_input {
 INLINE struct tile_input take_input(const struct q8_rows *x, const uint32_t *rows, size_t first,
 				    int n, size_t left)
 {
-	struct tile_input in;
+	struct tile_input in = { 0 };
 
 	for (int i = 0; i < n; i++) {
 		const size_t row = row_of(rows, first + MIN((size_t)i, left - 1));
