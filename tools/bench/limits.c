@@ -2,28 +2,10 @@
 /* Measuring what a device reads and multiplies at most: see bench/measure.h. */
 #include "bench/measure.h"
 
-#include <unistd.h>
-
 #include "bench/spin.h"
 #include "device/device.h"
 
-/* What is read before the same is read again: more than caches hold, as far as they're known. */
-enum { FOOTPRINT = 256 << 20, MOST_FOOTPRINT = 1 << 30 };
-
-enum { PASSES = 9, PASS_NS = 100000000, SPIN_NS = 20000000 };
-
-uint64_t measure_footprint(const struct stoker_device *d)
-{
-	long cache = 0;
-
-#ifdef _SC_LEVEL3_CACHE_SIZE
-	cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
-#endif
-	if (!d->shares_memory || 2 * cache < FOOTPRINT)
-		return FOOTPRINT;
-	return MIN(MIN((uint64_t)(2 * cache), (uint64_t)MOST_FOOTPRINT),
-		   MAX(d->max_memory, (uint64_t)FOOTPRINT));
-}
+enum { PASSES = 9, SPIN_NS = 20000000 };
 
 /* A product in F32 with one row does nothing but read. */
 int measure_read_bandwidth(struct stoker_device *d, double *bytes_per_second,

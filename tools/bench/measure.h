@@ -8,6 +8,7 @@
 #ifndef STOKER_TOOL_MEASURE_H
 #define STOKER_TOOL_MEASURE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "stoker/device.h"
@@ -15,7 +16,7 @@
 
 /**
  * measure_read_bandwidth() - how fast the device reads its memory
- * @bytes_per_second: best of several passes over 256 MiB
+ * @bytes_per_second: median of several passes over measure_footprint()
  *
  * Return: 0 or -ENOMEM.
  */
@@ -40,35 +41,52 @@ struct measure_limits {
 int measure_limits(struct stoker_device *device, struct measure_limits *limits,
 		   struct stoker_error *err);
 
+/* At most so many rows and values a row. */
+enum { MEASURE_MOST = 1 << 20 };
+
 /**
  * struct measure_product - a matrix product and what it took
  * @format: of the weights, by name
  * @in: values of an activation row, a multiple of the format's block
  * @out: rows of the matrix
  * @rows: activation rows
- * @seconds: median time of one product, set by the call
+ * @cached: multiply with the same matrix again and again; otherwise weights come from memory, since
+ *	copies of it, measure_footprint() together, have their turns
+ * @seconds: how long to measure, 0: about a second; the call sets it to the median time of one
+ *	product
  * @weight_bytes: size of the matrix, set by the call
  * @operations: multiplications and additions, set by the call
  */
 struct measure_product {
 	const char *format;
 	uint32_t in, out, rows;
+	bool cached;
 	double seconds, weight_bytes, operations;
 };
 
-/* Bytes to read before the same is read again: more than caches hold, as far as they're known. */
+/*
+ * Bytes to read before the same is read again: 256 MiB, and where the device uses the processor's
+ * caches at least four times the last of them, unless there is too little memory for it.
+ */
 uint64_t measure_footprint(const struct stoker_device *d);
 
 /**
  * measure_product() - time a matrix product
  *
- * Weights are read from memory, not from caches: there are as many copies of the matrix as make
- * 256 MiB.
- *
  * Return: 0, -EINVAL for impossible sizes, -ENOMEM.
  */
 int measure_product(struct stoker_device *device, struct measure_product *product,
 		    struct stoker_error *err);
+
+/**
+ * measure_products() - time products with the same matrix
+ * @list: they differ in @rows and @seconds alone
+ * @count: how many there are, at least one
+ *
+ * Return: as measure_product(), when the first one fails.
+ */
+int measure_products(struct stoker_device *device, struct measure_product *list, size_t count,
+		     struct stoker_error *err);
 
 /**
  * struct measure_op - an op that isn't a single matrix product, and what it took
