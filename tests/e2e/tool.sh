@@ -107,6 +107,27 @@ ln -s /nonexistent "$scratch/link"
 expect 1 "leads nowhere" "output through a dead link" "$stoker" quantize "$scratch/q.gguf" "$scratch/link" Q8_0
 expect 1 "no token id" "eval: no number" "$stoker" eval -m "$scratch/q.gguf" --tokens 1,x2
 expect 2 "no format" "bench ops: unknown format" "$stoker" bench ops --format foo
+formats=("$stoker" bench formats --cached --seconds 0.001 -p 16)
+expect 0 "IQ2_XXS  16 x 256" "bench formats" "${formats[@]}" --shape 16x256
+if [ "$(grep -c " 16 x 256 " "$scratch/out")" = "$(grep -cE '^(FLOAT|FORMAT)\(' runtime/quant/formats.def)" ]; then
+	ok "bench formats: all of them"
+else
+	bad "bench formats: all of them"
+fi
+expect 0 "Q4_K     16 x 576: rows aren't whole blocks of 256" "bench formats: rows that don't fit" "${formats[@]}" --format q8_0,Q4_K --shape 16x576,32x64
+if [ "$(grep -c "^Q8_0 .* %$" "$scratch/out")" = 2 ]; then ok "bench formats: list of shapes"; else bad "bench formats: list of shapes"; fi
+expect 0 '"of_multiplying"' "bench formats --json" "${formats[@]}" --format Q8_0,Q4_K --shape 16x576 --json
+if grep -q '"block": *256' "$scratch/out" && [ "$(grep -c '"rows":' "$scratch/out")" = 4 ]; then ok "bench formats --json: what doesn't fit"; else bad "bench formats --json: what doesn't fit"; fi
+expect 0 "F16" "bench formats without a prompt" "$stoker" bench formats --cached --seconds 0.001 -p 0 --format F16 --shape 16x576
+expect 2 'no format "Q9_0"' "bench formats: unknown format" "${formats[@]}" --format Q8_0,Q9_0
+for shape in 16 16x 16x32x 0x32 16x-32 16x2000000 axb 99999999999999999999x32; do
+	expect 2 "no matrix \"$shape\"" "bench formats --shape $shape" "${formats[@]}" --shape $shape
+done
+expect 2 "no more than" "bench formats: too long a prompt" "$stoker" bench formats -p 4000000000
+expect 1 "are left" "bench formats: no memory for it" "${formats[@]}" --format F32 --shape 1048576x1048576
+for seconds in 0 -1 nan 61; do
+	expect 2 "--seconds" "bench formats --seconds $seconds" "$stoker" bench formats --seconds $seconds
+done
 expect 0 "code_operations_per_second" "bench limits --json" "$stoker" bench limits --json
 expect 2 "--layers takes a number" "bad number" "$stoker" synth --layers 5x "$scratch/x.gguf"
 if ls "$scratch"/*.part >/dev/null 2>&1; then bad "no leftovers"; else ok "no leftovers"; fi

@@ -10,9 +10,10 @@
 struct bench {
 	struct compute_options compute;
 	const char *model, *format;
-	const char *arena, *plot;
+	const char *arena, *plot, *shapes;
 	uint64_t prompt, decode, repeat, depth, arena_bytes;
-	bool json;
+	double seconds;
+	bool cached, json;
 };
 
 static int ascending(const void *a, const void *b)
@@ -273,17 +274,27 @@ static int bench_store(const struct bench *b)
 
 static int measure_what(const struct bench *b, const char *what)
 {
-	static const char *const names[] = { "model", "ops", "limits", "shaders", "store" };
+	static const char *const names[] = {
+		"model", "ops", "formats", "limits", "shaders", "store"
+	};
+	const struct formats_options formats = { .formats = b->format,
+						 .shapes = b->shapes,
+						 .prompt = (uint32_t)b->prompt,
+						 .seconds = b->seconds,
+						 .cached = b->cached,
+						 .json = b->json };
 	struct guess g = { .wrong = what };
 
 	if (!strcmp(what, "model") && b->model)
 		return bench_model(b);
 	if (!strcmp(what, "ops") && b->format && !stoker_format_by_name(b->format)) {
-		fprintf(stderr, "stoker: no format \"%s\"\n", b->format);
+		failf("no format \"%s\"", b->format);
 		return EXIT_USAGE;
 	}
 	if (!strcmp(what, "ops"))
 		return bench_ops(&b->compute, b->format, b->plot, b->json);
+	if (!strcmp(what, "formats"))
+		return bench_formats(&b->compute, &formats);
 	if (!strcmp(what, "shaders"))
 		return bench_shaders(&b->compute, b->json);
 	if (!strcmp(what, "limits"))
@@ -296,19 +307,21 @@ static int measure_what(const struct bench *b, const char *what)
 		fprintf(stderr, "stoker: nothing to measure called \"%s\"; did you mean \"%s\"?\n",
 			what, g.best);
 	fputs("stoker: \"bench model FILE\", \"bench store FILE\", \"bench ops\", \"bench "
-	      "limits\" or \"bench shaders\"\n",
+	      "formats\", \"bench limits\" or \"bench shaders\"\n",
 	      stderr);
 	return EXIT_USAGE;
 }
 
 int verb_bench(int argc, char **argv)
 {
-	struct bench b = { .prompt = 512, .decode = 128, .repeat = 5, .arena = "64M" };
+	struct bench b = {
+		.prompt = 512, .decode = 128, .repeat = 5, .seconds = 0.5, .arena = "64M"
+	};
 	const struct option options[] = {
 		{ "model", 'm', OPTION_STRING, &b.model, "FILE",
 		  "the model, or the file for \"bench store\"" },
 		{ "prompt", 'p', OPTION_UINT, &b.prompt, "N",
-		  "tokens of the prompt (512), 0: none" },
+		  "tokens of the prompt, for \"bench formats\" rows of one (512), 0: none" },
 		{ "tokens", 'n', OPTION_UINT, &b.decode, "N",
 		  "tokens to decode one by one (128), 0: none" },
 		{ "depth", 'd', OPTION_UINT, &b.depth, "N",
@@ -316,7 +329,15 @@ int verb_bench(int argc, char **argv)
 		{ "repeat", 'r', OPTION_UINT, &b.repeat, "N",
 		  "repetitions of \"bench model\", of which the median counts (5)" },
 		{ "format", 0, OPTION_STRING, &b.format, "TYPE",
-		  "only this format, in shapes of real models, for \"bench ops\"" },
+		  "only this format, in shapes of real models, for \"bench ops\"; only these, with "
+		  "commas in between, for \"bench formats\"" },
+		{ "shape", 0, OPTION_STRING, &b.shapes, "ROWSxCOLUMNS",
+		  "matrices of \"bench formats\", with commas in between (4096x4096)" },
+		{ "seconds", 0, OPTION_FLOAT, &b.seconds, "N",
+		  "how long each figure of \"bench formats\" takes (0.5)" },
+		{ "cached", 0, OPTION_FLAG, &b.cached, NULL,
+		  "\"bench formats\" multiplies with the same matrix again and again; otherwise "
+		  "matrices have their turns that are four times the last cache together" },
 		{ "plot", 0, OPTION_STRING, &b.plot, "FILE",
 		  "draw \"bench ops\" under this machine's limits (SVG)" },
 		{ "arena", 0, OPTION_STRING, &b.arena, "SIZE",
@@ -326,13 +347,14 @@ int verb_bench(int argc, char **argv)
 		{ 0 },
 	};
 	const struct usage usage = {
-		.synopsis = "bench model|ops|limits|shaders|store [OPTION]... [FILE]",
-		.description = "Measures a model's speed, ops and matrix products in every format, "
-			       "how fast the "
-			       "device reads memory and multiplies, what the Vulkan driver "
-			       "compiles shaders to, "
-			       "or how "
-			       "fast the drive reads a file's blocks.",
+		.synopsis = "bench model|ops|formats|limits|shaders|store [OPTION]... [FILE]",
+		.description =
+			"Measures a model's speed, ops, matrix products in every format, how "
+			"fast the device reads memory and multiplies, what the Vulkan "
+			"driver compiles shaders to, or how fast the drive reads a file's "
+			"blocks. \"bench formats\" makes a table of all formats: decoding "
+			"(one row), 4 and 8 rows and a prompt, and what parts of reading and "
+			"multiplying that is.",
 		.options = options,
 		.operands_min = 1,
 		.operands_max = 1,
@@ -350,6 +372,10 @@ int verb_bench(int argc, char **argv)
 	}
 	if (!b.repeat || b.repeat > 1000 || (!b.prompt && !b.decode)) {
 		fputs("stoker: nothing to measure: --repeat, --prompt and --tokens\n", stderr);
+		return EXIT_USAGE;
+	}
+	if (!(b.seconds > 0 && b.seconds <= 60)) {
+		fputs("stoker: --seconds takes a number up to 60\n", stderr);
 		return EXIT_USAGE;
 	}
 	b.arena_bytes = parse_size(b.arena);

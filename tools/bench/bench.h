@@ -12,8 +12,28 @@
  */
 int bench_ops(const struct compute_options *compute, const char *format, const char *plot,
 	      bool json);
+/* A table of products with one row, 4, 8 and @prompt rows. */
+struct formats_options {
+	const char *formats; /* names with commas in between, NULL: all */
+	const char *shapes;  /* likewise "ROWSxCOLUMNS" of matrices, NULL: a usual one */
+	uint32_t prompt;     /* 0: none */
+	double seconds;	     /* for each figure */
+	bool cached, json;
+};
+int bench_formats(const struct compute_options *compute, const struct formats_options *options);
 /* What the Vulkan driver compiles the shaders to. */
 int bench_shaders(const struct compute_options *compute, bool json);
 int bench_limits(const struct compute_options *compute, bool json);
+
+/* Parts of what the device does at most: it reads, and on the CPU it multiplies codes where a
+ * format has them. */
+double of_reading(const struct measure_limits *l, const struct measure_product *p);
+double of_multiplying(const struct measure_limits *l, const struct measure_product *p);
+/* A product and those parts. */
+struct json_object *product_json(const struct measure_limits *l, const struct measure_product *p);
+/* The device and its limits. */
+void add_limits(struct json_object *root, const struct stoker_device *device,
+		const struct measure_limits *l);
+void print_limits(const struct stoker_device *device, const struct measure_limits *l);
 
 #endif

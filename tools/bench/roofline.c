@@ -42,12 +42,12 @@ static double multiply_limit(const struct measure_limits *l, const struct measur
 	return codes ? l->code_operations : l->float_operations;
 }
 
-static double of_reading(const struct measure_limits *l, const struct measure_product *p)
+double of_reading(const struct measure_limits *l, const struct measure_product *p)
 {
 	return p->weight_bytes / p->seconds / l->read_bytes;
 }
 
-static double of_multiplying(const struct measure_limits *l, const struct measure_product *p)
+double of_multiplying(const struct measure_limits *l, const struct measure_product *p)
 {
 	return p->operations / p->seconds / multiply_limit(l, p);
 }
@@ -64,9 +64,8 @@ static void print_point(const struct points *points, size_t i)
 	       points->of[i]);
 }
 
-static struct json_object *point_json(const struct points *points, size_t i)
+struct json_object *product_json(const struct measure_limits *l, const struct measure_product *p)
 {
-	const struct measure_product *p = &points->list[i];
 	struct json_object *o = json_object_new_object();
 
 	json_object_object_add(o, "format", json_object_new_string(p->format));
@@ -78,15 +77,13 @@ static struct json_object *point_json(const struct points *points, size_t i)
 			       json_object_new_double(p->weight_bytes / p->seconds));
 	json_object_object_add(o, "operations_per_second",
 			       json_object_new_double(p->operations / p->seconds));
-	json_object_object_add(o, "of_reading",
-			       json_object_new_double(of_reading(&points->limits, p)));
-	json_object_object_add(o, "of_multiplying",
-			       json_object_new_double(of_multiplying(&points->limits, p)));
+	json_object_object_add(o, "of_reading", json_object_new_double(of_reading(l, p)));
+	json_object_object_add(o, "of_multiplying", json_object_new_double(of_multiplying(l, p)));
 	return o;
 }
 
-static void add_limits(struct json_object *root, const struct stoker_device *device,
-		       const struct measure_limits *l)
+void add_limits(struct json_object *root, const struct stoker_device *device,
+		const struct measure_limits *l)
 {
 	json_object_object_add(root, "device",
 			       json_object_new_string(stoker_device_description(device)));
@@ -99,7 +96,7 @@ static void add_limits(struct json_object *root, const struct stoker_device *dev
 				       json_object_new_double(l->code_operations));
 }
 
-static void print_limits(const struct stoker_device *device, const struct measure_limits *l)
+void print_limits(const struct stoker_device *device, const struct measure_limits *l)
 {
 	printf("%s\nreading memory %8.2f GB/s\nfloats         %8.2f GFLOP/s\n",
 	       stoker_device_description(device), 1e-9 * l->read_bytes, 1e-9 * l->float_operations);
@@ -313,7 +310,8 @@ int bench_ops(const struct compute_options *compute, const char *format, const c
 
 		add_limits(root, device, &points->limits);
 		for (size_t i = 0; i < points->count; i++)
-			json_object_array_add(list, point_json(points, i));
+			json_object_array_add(list,
+					      product_json(&points->limits, &points->list[i]));
 		json_object_object_add(root, "products", list);
 		json_object_object_add(root, "ops", json_object_get(others.list));
 		status = print_json(stdout, root);
