@@ -62,9 +62,14 @@ bench: all
 	$(TOOL) bench ops
 	$(TOOL) bench model -m $(DEMO_MODEL)
 
-# make bench-peer PEER=FOLDER: FOLDER holds llama.cpp's llama-bench
+# make bench-peer PEER=FOLDER [PEER_AVX2=FOLDER...]: FOLDER holds llama.cpp's llama-bench, for the best
+# instruction set of this machine or the one that is named.  All formats with every set, and two
+# mixtures with the best one; tests/bench/formats.sh says what narrows it: FORMATS, ISAS, THREADS_LIST
 bench-peer: all
+	tests/bench/formats.sh $(BUILD) "$(PEER)"
+ifeq ($(FORMATS)$(ISAS)$(TABLE),)
 	tests/bench/peer.sh $(BUILD) "$(PEER)"
+endif
 
 # make bench-paging [PEER=FOLDER]: a model larger than memory
 bench-paging: all
@@ -129,7 +134,8 @@ help:
 	@echo 'make module      the kernel module, for KDIR=; module-install for DKMS; module-lint'
 	@echo 'make module-check   the module in a virtual machine (QEMU) on kernels 6.1 and 6.12; SUITES=a,b BENCH=1'
 	@echo 'make module-check-debug   likewise, on a kernel with KASAN, lockdep, kmemleak (built, ten minutes)'
-	@echo 'make bench       speed of this machine; bench-peer PEER=FOLDER beside llama.cpp'
+	@echo 'make bench       speed of this machine'
+	@echo 'make bench-peer  every format beside llama.cpp; PEER=FOLDER PEER_AVX2=FOLDER FORMATS="Q4_0 Q4_K" THREADS_LIST=1'
 	@echo 'make bench-paging   experts paged from the drive under a memory limit (root); PEER=FOLDER'
 	@echo 'make gpu-day     what a borrowed machine with a GPU needs, in one file; PEER=FOLDER; gpu-day-rehearse'
 	@echo 'make install DESTDIR= PREFIX=/usr/local, make uninstall'

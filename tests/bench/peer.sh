@@ -3,7 +3,8 @@
 # Speed beside llama.cpp on the same files, the two engines in turn.
 # usage: peer.sh BUILD FOLDER-WITH-llama-bench [FILE.gguf...]
 # DEVICE=cpu or vulkan, for which FOLDER has to hold a build with Vulkan; RUN: a command that both run
-# under, as build/next/bin/on-lavapipe-25; TESTS, each PROMPT:DECODE or PROMPT:DECODE:DEPTH; ROUNDS, THREADS.
+# under, as build/next/bin/on-lavapipe-25; TESTS, each PROMPT:DECODE or PROMPT:DECODE:DEPTH, where the
+# same process does both if neither is 0; ROUNDS, THREADS.
 set -eu
 stoker=$1/stoker
 peer=$2/llama-bench
@@ -23,24 +24,36 @@ if [ $# = 0 ]; then
 		set -- "$@" "$scratch/qwen3moe-0.9B-$type.gguf"
 	done
 fi
-median() { sort -g | sed -n "$(((rounds + 1) / 2))p"; }
 ours() { "${run[@]}" "$stoker" bench model --device "$device" -m "$1" -t "$threads" -p "$2" -n "$3" -d "$4" -r 1 --json | sed -n 's/.*"median": *\([0-9.]*\).*/\1/p'; }
-theirs() { "${run[@]}" "$peer" -m "$1" -ngl $layers -t "$threads" -p "$2" -n "$3" -d "$4" -r 1 -o json 2>/dev/null | sed -n 's/.*"avg_ts": *\([0-9.]*\).*/\1/p'; }
+theirs() { "${run[@]}" "$peer" -m "$1" -ngl $layers -t "$threads" -p "$2" -n "$3" -d "$4" -r 1 -o json 2>"$scratch/complaint" | sed -n 's/.*"avg_ts": *\([0-9.]*\).*/\1/p'; }
+# each figure of a round is a line; the median of every @2-th one, from line @1 on, or "-"
+median() { awk -v first="$1" -v each="$2" 'NR % each == first % each' "$3" | sort -g | awk '{ a[NR] = $1 } END { print NR ? a[int((NR + 1) / 2)] : "-" }'; }
 "${run[@]}" "$stoker" info | grep "^$device"
 printf '%-28s %-16s %10s %10s %7s\n' file test stoker llama.cpp ratio
 for file in "$@"; do
 	for test in $tests; do
 		IFS=: read -r prompt decode depth <<<"$test"
-		depth=${depth:-0}
-		if [ "$prompt" = 0 ]; then name="decode($decode)"; else name="prompt($prompt)"; fi
-		[ "$depth" = 0 ] || name="$name@$depth"
-		for _ in $(seq "$rounds"); do
-			ours "$file" "$prompt" "$decode" "$depth" >>"$scratch/ours.$name"
-			theirs "$file" "$prompt" "$decode" "$depth" >>"$scratch/theirs.$name"
+		depth=${depth:-0} names=()
+		[ "$prompt" = 0 ] || names+=("prompt($prompt)")
+		[ "$decode" = 0 ] || names+=("decode($decode)")
+		rm -f "$scratch/ours" "$scratch/theirs"
+		for round in $(seq "$rounds"); do
+			ours "$file" "$prompt" "$decode" "$depth" >>"$scratch/ours"
+			# what it can't load once it can't load again
+			if [ "$round" = 1 ] || [ -s "$scratch/theirs" ]; then
+				theirs "$file" "$prompt" "$decode" "$depth" >>"$scratch/theirs"
+			fi
 		done
-		a=$(median <"$scratch/ours.$name") b=$(median <"$scratch/theirs.$name")
-		rm "$scratch"/*."$name"
-		printf '%-28s %-16s %10.1f %10.1f %7.2f\n' "$(basename "$file")" "$name" "$a" "$b" \
-			"$(awk "BEGIN { print $a / $b }")"
+		[ -s "$scratch/theirs" ] ||
+			echo "$(basename "$file"): llama.cpp: $(grep -i -m 1 -e error -e failed "$scratch/complaint" || echo "no figures")" >&2
+		for i in "${!names[@]}"; do
+			awk -v file="$(basename "$file")" -v test="${names[i]}$([ "$depth" = 0 ] || echo "@$depth")" \
+				-v a="$(median $((i + 1)) ${#names[@]} "$scratch/ours")" \
+				-v b="$(median $((i + 1)) ${#names[@]} "$scratch/theirs")" 'BEGIN {
+				printf "%-28s %-16s %10s %10s %7s\n", file, test, a == "-" ? a : sprintf("%.1f", a),
+					b == "-" ? b : sprintf("%.1f", b),
+					a == "-" || b == "-" ? "-" : sprintf("%.2f", a / b)
+			}'
+		done
 	done
 done

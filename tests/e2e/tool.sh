@@ -128,6 +128,34 @@ expect 1 "are left" "bench formats: no memory for it" "${formats[@]}" --format F
 for seconds in 0 -1 nan 61; do
 	expect 2 "--seconds" "bench formats --seconds $seconds" "$stoker" bench formats --seconds $seconds
 done
+# all formats beside another program, which here is one that says what it would have taken
+mkdir "$scratch/peer" "$scratch/build" "$scratch/tables"
+ln -s "$(realpath "$stoker")" "$scratch/build/stoker"
+cat >"$scratch/peer/llama-bench" <<'END'
+#!/bin/bash
+[[ $* != *Q8_0.gguf* ]] || { echo "error: an unknown type" >&2; exit 1; }
+while [ $# -gt 0 ]; do [ "$1" != -p ] || prompt=$2; [ "$1" != -n ] || decode=$2; shift; done
+echo '"build_commit": "abcdef",'
+[ "$prompt" = 0 ] || echo '"avg_ts": 10.0,'
+[ "$decode" = 0 ] || echo '"avg_ts": 0.25,'
+END
+chmod +x "$scratch/peer/llama-bench"
+beside() {
+	env PEER_SCALAR="$scratch/peer" ISAS=scalar THREADS_LIST="1 2" ROUNDS=1 TESTS=8:2 RESULTS="$scratch/tables" NAME=x NOTE="Asleep." \
+		MODEL="--arch llama --experts 0 --used 0 --layers 1 --width 256 --heads 4 --kv-heads 2 --head-size 64 --ff 256 --vocab 600" \
+		"$@" tests/bench/formats.sh "$scratch/build"
+}
+expect 0 "Q4_0     scalar   2 threads  prompt(8) " "all formats beside a peer" beside FORMATS="Q4_0 Q8_0"
+if grep -q "Q8_0.gguf: llama.cpp: error: an unknown type" "$scratch/err"; then ok "a format that the peer hasn't"; else bad "a format that the peer hasn't"; fi
+cp "$scratch"/tables/*-formats-scalar.txt "$scratch/table"
+if grep -q "^format     1 thread  *2 threads$" "$scratch/table" && grep -q "^Asleep.$" "$scratch/table" &&
+	grep -qE "^Q4_0 ( +[0-9]+\.[0-9] +[0-9]+\.[0-9][0-9]){4}$" "$scratch/table" &&
+	grep -qE "^Q8_0 ( +[0-9]+\.[0-9] +-){4}$" "$scratch/table"; then ok "table of formats"; else bad "table of formats"; fi
+expect 0 "F16      scalar" "more formats, later" beside FORMATS=F16
+if grep -q "^Q4_0" "$scratch"/tables/*-formats-scalar.txt; then ok "earlier formats stay"; else bad "earlier formats stay"; fi
+expect 2 'no format "Q9"' "a format that there isn't" beside FORMATS=Q9
+expect 2 'no figures of "sse9"' "a set that there isn't" beside ISAS="scalar sse9"
+expect 2 "no llama-bench at" "no program beside which to measure" beside PEER_SCALAR=/nonexistent
 expect 0 "code_operations_per_second" "bench limits --json" "$stoker" bench limits --json
 expect 2 "--layers takes a number" "bad number" "$stoker" synth --layers 5x "$scratch/x.gguf"
 if ls "$scratch"/*.part >/dev/null 2>&1; then bad "no leftovers"; else ok "no leftovers"; fi
