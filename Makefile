@@ -215,7 +215,7 @@ BENCH_SOURCES := $(filter-out $(BENCH_ISA_SOURCES),$(wildcard tools/bench/*.c))
 BENCH_OBJECTS := $(BENCH_SOURCES:%.c=$(BUILD)/%.o)
 SPIN_OBJECTS := $(BUILD)/tools/bench/spin_shader.o \
 	$(foreach isa,$(ISAS),$(BENCH_ISA_SOURCES:%.c=$(BUILD)/%.$(isa).o))
-PULL_SOURCES := $(addprefix tools/models/,pull.c check.c fetch.c download.c part.c hasher.c hub.c choose.c http.c url.c token.c)
+PULL_SOURCES := $(addprefix tools/models/,pull.c check.c fetch.c download.c pace.c part.c hasher.c hub.c choose.c http.c url.c token.c)
 TOOL_SOURCES := $(filter-out $(if $(HAS_PULL),tools/models/no_pull.c,$(PULL_SOURCES)), \
 	$(wildcard tools/*.c tools/models/*.c tools/quantize/*.c)) $(BENCH_SOURCES)
 TOOL_OBJECTS := $(TOOL_SOURCES:%.c=$(BUILD)/%.o)

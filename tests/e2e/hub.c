@@ -328,7 +328,7 @@ static enum MHD_Result serve(struct MHD_Connection *c, const char *how, const st
 	if (part && !strcmp(how, "shifted"))
 		first += 1; /* not what was asked for */
 	*b = (struct body){ .of = m, .first = first, .bytes = last + 1 - first };
-	if (!strcmp(how, "slow") && n < 40)
+	if (!strcmp(how, "slow3") || (!strcmp(how, "slow") && n < 10))
 		b->pause_us = 150000;
 	else if (!strcmp(how, "slow2") || (!strcmp(how, "slowfirst") && n < 1))
 		b->pause_us = 35000;

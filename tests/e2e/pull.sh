@@ -171,7 +171,7 @@ expect 0 "model-Q4_K" "pull --parallel 1" pull hf:test/plain --parallel 1
 check "pull --parallel 1: right" whole "$(file plain)"
 check "pull --parallel 1: one request" [ "$(grep -ac '^cdn /cdn/plain.* Range=- ' "$scratch/log")" = 1 ]
 rm -rf "$store"
-"$stoker" pull hf:test/slow2 >"$scratch/out" 2>"$scratch/err" &
+"$stoker" pull hf:test/slow2 --parallel 4 >"$scratch/out" 2>"$scratch/err" &
 pid=$!
 sleep 1.2
 kill -9 $pid
@@ -179,11 +179,34 @@ wait $pid 2>/dev/null
 check "several parts, killed: each is partly there" \
 	[ "$(grep -o '\[[0-9]*,[0-9]*\]' "$store/hf/test/slow2/.model-Q4_K.gguf.part.json" | wc -l)" = 3 ]
 : >"$scratch/log"
-expect 0 '"received_bytes"' "several parts, killed: go on" pull hf:test/slow2 --json
+expect 0 '"received_bytes"' "several parts, killed: go on" pull hf:test/slow2 --parallel 4 --json
 check "several parts, killed: right" whole "$(file slow2)"
 check "several parts, killed: each went on where it was" \
 	[ "$(sed -n 's/.*"received_bytes": \([0-9]*\).*/\1/p' "$scratch/out")" -lt 10000000 ]
 check "several parts, killed: none from its beginning" not grep -aqE '^cdn.* Range=(-|bytes=(0|4194304|8388608)-)' "$scratch/log"
+rm -rf "$store"
+
+# where a connection is slow there are soon more
+: >"$scratch/log"
+requests() {
+	grep -ac '^cdn ' "$scratch/log"
+}
+"$stoker" pull hf:test/slow3 >"$scratch/out" 2>"$scratch/err" &
+pid=$!
+for _ in {1..100}; do
+	[ "$(requests)" != 0 ] && break
+	sleep 0.1
+done
+check "a slow server: one connection at first" [ "$(requests)" = 1 ]
+for _ in {1..100}; do
+	[ "$(requests)" -gt 1 ] && break
+	sleep 0.1
+done
+sleep 0.5
+kill -9 $pid
+wait $pid 2>/dev/null
+first=$(grep -o '\[[0-9]*,[0-9]*\]' "$store/hf/test/slow3/.model-Q4_K.gguf.part.json" | head -1)
+check "a slow server: another one while the first is under way" [ "${first%,*}" != "[0" -a "${first#*,}" = "4194304]" ]
 rm -rf "$store"
 
 # revisions

@@ -85,6 +85,8 @@ static bool take_stretch(struct worker *w, struct job *j)
 	if (!w->span)
 		return false;
 	w->job = j;
+	w->counts = true;
+	w->pool->at_work++;
 	j->workers++;
 	return true;
 }
@@ -109,6 +111,8 @@ static bool find_work(struct worker *w, struct stoker_error *err)
 	unsigned open = 0;
 
 	w->job = NULL;
+	if (p->at_work >= p->pace.allowed)
+		return false;
 	for (size_t i = 0; i < p->all->count && !p->stop; i++) {
 		struct job *j = &p->jobs[i];
 		int ret = 0;
@@ -427,12 +431,19 @@ static bool fetch_stretch(struct worker *w, struct stoker_error *err)
 	j->workers--;
 	if (ret && ret != -ESTALE && !p->stop && !tries_again(w, ret, reply.retry_after)) {
 		goes_on = false;
-		if (p->alive == 1 || (ret != -EAGAIN && ret != -EBUSY))
+		if (p->alive == 1 || p->pace.allowed == 1 || (ret != -EAGAIN && ret != -EBUSY))
 			give_up(w, ret, ret == -EINVAL, err);
 	}
 	http_free_reply(&reply);
 	pthread_cond_broadcast(&p->moved);
 	return goes_on;
+}
+
+static void stop_counting(struct worker *w)
+{
+	if (w->counts)
+		w->pool->at_work--;
+	w->counts = false;
 }
 
 void *download_files(void *context)
@@ -448,13 +459,17 @@ void *download_files(void *context)
 	while (goes_on && !p->stop && p->left) {
 		const double pause = w->not_before - now_seconds();
 
-		if (pause > 0)
+		if (pause > 0) {
 			pool_wait(p, pause);
-		else if (find_work(w, &err))
+			continue;
+		}
+		stop_counting(w);
+		if (find_work(w, &err))
 			goes_on = fetch_stretch(w, &err);
 		else if (!p->stop)
 			pthread_cond_wait(&p->moved, &p->lock);
 	}
+	stop_counting(w);
 	p->alive--;
 	pthread_cond_broadcast(&p->moved);
 	pthread_mutex_unlock(&p->lock);

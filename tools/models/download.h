@@ -31,8 +31,18 @@ struct worker {
 	struct job *job;
 	struct span *span;
 	bool asked_range, moved; /* a byte more than ever came */
+	bool counts;		 /* among those that are at work, or pause before they try again */
 	unsigned tries;		 /* without one */
 	double not_before;
+};
+
+/* How many connections pay: tried out on the way. */
+struct pace {
+	unsigned allowed, before; /* the trial, if it brings nothing */
+	bool trial;
+	double since, not_before; /* of what is being measured; of the next trial */
+	uint64_t from;
+	double rate; /* that @before, or @allowed without a trial, brought */
 };
 
 struct pool {
@@ -44,6 +54,8 @@ struct pool {
 	pthread_cond_t moved;
 	size_t left;	/* files that aren't finished */
 	unsigned alive; /* threads that go on */
+	unsigned at_work;
+	struct pace pace;
 	uint64_t received;
 	bool stop;
 	int failure; /* with the sentence */
@@ -52,6 +64,8 @@ struct pool {
 
 /* Releases the lock for at most so long. */
 void pool_wait(struct pool *p, double seconds);
+/* Called again and again with the lock held: changes how many connections there may be. */
+void pace_adapt(struct pool *p);
 /* From its first byte on. */
 int job_restart(struct job *j, struct stoker_error *err);
 /* A thread: @context is its worker. */

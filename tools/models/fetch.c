@@ -100,6 +100,7 @@ static int supervise(struct pool *p, struct stoker_error *err)
 
 		if (!next_whole(p))
 			pool_wait(p, 0.05);
+		pace_adapt(p);
 		j = next_whole(p);
 		pthread_mutex_unlock(&p->lock);
 		if (tick(p))
@@ -150,6 +151,7 @@ static int prepare(struct pool *p, struct stoker_error *err)
 		};
 	}
 	p->left = p->all->count;
+	p->pace.allowed = p->all->all_at_once ? p->all->connections : 1;
 	return 0;
 }
 

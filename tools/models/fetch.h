@@ -8,7 +8,7 @@
 
 #include "models/http.h"
 
-enum { USUAL_CONNECTIONS = 4, MOST_CONNECTIONS = 16 };
+enum { USUAL_CONNECTIONS = 8, MOST_CONNECTIONS = 16 };
 
 struct fetch {
 	const char *url, *path;	     /* where from, and the name it gets */
@@ -20,7 +20,9 @@ struct fetch {
 struct fetches {
 	struct fetch *files;
 	size_t count;
-	unsigned connections; /* at most so many at once */
+	unsigned
+		connections; /* at most so many at once; as many from the start when @all_at_once */
+	bool all_at_once;
 	/* of all of them, brought up to date before each tick */
 	uint64_t bytes;			 /* in the end; 0: not known yet */
 	uint64_t got, received, resumed; /* there; by this call; what was there before */

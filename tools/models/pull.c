@@ -21,6 +21,8 @@
 #include "terminal.h"
 #include "tool.h"
 
+#define NOT_GIVEN UINT64_MAX
+
 struct pull {
 	const char *wanted, *token_file, *sha256, *memory, *revision;
 	uint64_t connections;
@@ -427,7 +429,8 @@ static int pull_one(struct pull *p)
 	progress_begin(&p->line);
 	p->http.tick = show;
 	p->http.context = p;
-	p->now.connections = (unsigned)p->connections;
+	p->now.all_at_once = p->connections != NOT_GIVEN;
+	p->now.connections = p->now.all_at_once ? (unsigned)p->connections : USUAL_CONNECTIONS;
 	p->began = now_seconds();
 	if (names_is_hub(p->wanted))
 		ret = names_parse_hub(p->wanted, &name)
@@ -463,7 +466,7 @@ static const char *complaint(const struct pull *p, int operands, bool check)
 		return "--sha256 is for addresses, the hub tells it by itself";
 	if (p->revision && !names_is_hub(p->wanted))
 		return "--revision goes with hf:OWNER/REPO";
-	if (!p->connections || p->connections > MOST_CONNECTIONS)
+	if (!p->connections || (p->connections != NOT_GIVEN && p->connections > MOST_CONNECTIONS))
 		return "--parallel takes 1 to 16";
 	if (p->memory && !parse_size(p->memory))
 		return "--memory takes a size: " SIZES;
@@ -474,7 +477,7 @@ static const char *complaint(const struct pull *p, int operands, bool check)
 
 int verb_pull(int argc, char **argv)
 {
-	struct pull p = { .offline = hub_offline(), .connections = USUAL_CONNECTIONS };
+	struct pull p = { .offline = hub_offline(), .connections = NOT_GIVEN };
 	bool check = false;
 	const struct option options[] = {
 		{ "memory", 0, OPTION_STRING, &p.memory, "SIZE",
@@ -482,7 +485,7 @@ int verb_pull(int argc, char **argv)
 		{ "revision", 0, OPTION_STRING, &p.revision, "NAME",
 		  "a branch, tag or commit of the repository, as hf:OWNER/REPO@NAME (main)" },
 		{ "parallel", 0, OPTION_UINT, &p.connections, "N",
-		  "connections at once, 1 to 16 (4)" },
+		  "connections at once, 1 to 16 (as many as make it faster, up to 8)" },
 		{ "token-file", 0, OPTION_STRING, &p.token_file, "FILE",
 		  "the hub's token for what isn't public ($HF_TOKEN)" },
 		{ "sha256", 0, OPTION_STRING, &p.sha256, "HASH", "what an address has to give" },
