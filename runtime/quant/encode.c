@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Rows of floats to blocks: what is checked and prepared before an encoder sees them. */
 #include "quant/encode.h"
+#include "quant/simd.h"
 
 #include <math.h>
 
@@ -29,6 +30,25 @@ static int prepare_importance(const float *importance, size_t columns, float **o
 	return 0;
 }
 
+/* Without a branch a value, as it is done to all of a model. */
+static bool all_finite(const float *values, size_t count)
+{
+	const uint32_t infinite = 0x7f800000;
+	u32x4 bad = { 0 };
+	size_t i = 0;
+
+	for (; i + 16 <= count; i += 16)
+		for (size_t k = 0; k < 16; k += 4) {
+			u32x4 bits;
+
+			memcpy(&bits, values + i + k, sizeof(bits));
+			bad |= (u32x4)((bits & infinite) == infinite);
+		}
+	for (; i < count; i++)
+		bad[0] |= !isfinite(values[i]);
+	return !(bad[0] | bad[1] | bad[2] | bad[3]);
+}
+
 int quant_encode_rows(const struct stoker_format *format, const float *values,
 		      const float *importance, size_t rows, size_t columns, void *out)
 {
@@ -38,9 +58,8 @@ int quant_encode_rows(const struct stoker_format *format, const float *values,
 
 	if (columns % format->block_values)
 		return -EINVAL;
-	for (size_t i = 0; i < rows * columns; i++)
-		if (!isfinite(values[i]))
-			return -ERANGE;
+	if (!all_finite(values, rows * columns))
+		return -ERANGE;
 	if (importance) {
 		const int ret = prepare_importance(importance, columns, &weights);
 

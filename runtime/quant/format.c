@@ -99,7 +99,7 @@ void stoker_format_decode(const struct stoker_format *format, const void *src, f
 			  size_t values)
 {
 	if (format && src && dst)
-		stoker_decode(format, STOKER_ISA_SCALAR, src, dst, values);
+		stoker_decode(format, stoker_isa_detect(), src, dst, values);
 }
 
 int stoker_format_encode(const struct stoker_format *format, const float *src, void *dst,

@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK_VALUES = 1 << 19 };
+/* What a thread has of them stays in its cache. */
+enum { CHUNK_VALUES = 1 << 16 };
 
 /* Rows of one matrix, or a part of a tensor that stays as it is. */
 struct chunk {
@@ -86,21 +87,18 @@ static bool take(struct conversion *c, struct chunk *chunk)
 	return true;
 }
 
-static int check_finite(const struct chunk *chunk, const float *values, struct stoker_error *err)
+static void say_not_finite(const struct chunk *chunk, const float *values, struct stoker_error *err)
 {
 	const uint64_t columns = chunk->planned->tensor->ne[0];
 	uint64_t i = 0;
 
-	while (i < chunk->count && isfinite(values[i]))
+	while (i + 1 < chunk->count && isfinite(values[i]))
 		i++;
-	if (i == chunk->count)
-		return 0;
 	snprintf(err->message, sizeof(err->message),
 		 "tensor %s isn't finite: value %llu of row %llu is %s",
 		 chunk->planned->tensor->name, (unsigned long long)((chunk->at + i) % columns),
 		 (unsigned long long)((chunk->at + i) / columns),
 		 isnan(values[i]) ? "NaN" : "infinite");
-	return -EINVAL;
 }
 
 /* What is to be written for a chunk, and how much it is. */
@@ -133,16 +131,15 @@ static int convert(const struct conversion *c, const struct chunk *chunk, struct
 	if (!enough)
 		return -ENOMEM;
 	stoker_format_decode(t->format, b->src, b->values, count);
-	ret = check_finite(chunk, b->values, err);
-	if (ret)
-		return ret;
 	*made = b->dst;
 	const uint64_t matrix = chunk->at / (t->ne[0] * t->ne[1]);
 
 	ret = stoker_format_encode_rows(p->to, b->values,
 					p->importance ? p->importance + matrix * t->ne[0] : NULL,
 					count / t->ne[0], t->ne[0], b->dst);
-	if (ret)
+	if (ret == -ERANGE)
+		say_not_finite(chunk, b->values, err);
+	else if (ret)
 		snprintf(err->message, sizeof(err->message), "tensor %s can't be written as %s: %s",
 			 t->name, stoker_format_name(p->to),
 			 ret == -ENOMEM ? "out of memory" : "it isn't implemented");
