@@ -13,8 +13,9 @@ LANES_INLINE void symmetric_codes(const float *src, const float *importance,
 	load_subblocks(&s, src, importance, 16);
 	inverse = lanes_ratio(lanes_all(1), find_scales(&s, shape, &multiple, bits));
 	for (int i = 0; i < 16; i++)
-		lanes_store(shape->nearest(x[i] * inverse) + bias, i, 16, codes);
-	lanes_store(multiple, 0, 1, (uint8_t *)multiples);
+		x[i] = shape->nearest(x[i] * inverse) + bias;
+	lanes_store_codes(x, 16, codes);
+	lanes_store(multiple, (uint8_t *)multiples);
 	*d = bits[0];
 }
 
@@ -304,9 +305,10 @@ static void affine_codes(const float *src, const float *importance, size_t group
 	const f32s shift = m.unit_minimum * m.minimum * inverse;
 
 	for (int i = 0; i < n; i++)
-		lanes_store(lanes_code(x[i] * inverse + shift, 0, shape->most), i, n, out->codes);
-	lanes_store(m.scale, 0, 1, out->scales);
-	lanes_store(m.minimum, 0, 1, out->minima);
+		x[i] = lanes_code(x[i] * inverse + shift, 0, shape->most);
+	lanes_store_codes(x, n, out->codes);
+	lanes_store(m.scale, out->scales);
+	lanes_store(m.minimum, out->minima);
 	memcpy(out->d, m.d, sizeof(m.d));
 	memcpy(out->dmin, m.dmin, sizeof(m.dmin));
 }

@@ -67,7 +67,8 @@ LANES_INLINE void symmetric(const float *src, const float *importance, size_t gr
 	const f32s inverse = lanes_ratio(lanes_all(1), lanes_f16(s * back, d) * factor);
 
 	for (int i = 0; i < n; i++)
-		lanes_store(nearest(x[i] * inverse) + bias, i, n, codes);
+		x[i] = nearest(x[i] * inverse) + bias;
+	lanes_store_codes(x, n, codes);
 }
 
 static inline void pack_nibbles(const uint8_t *restrict codes, uint8_t *restrict out)
@@ -209,8 +210,25 @@ LANES_INLINE void try_affine(const f32s *x, const f32s *w, int n, const struct m
 	*minimum = lanes_select(better, m, *minimum);
 }
 
+/* A scale that is tried: what it brings the range of the values to, beyond the codes at both ends.
+ */
+struct spread {
+	float width, low; /* the share of what is beyond that is below 0 */
+};
+
+#define EITHER_END(width)              \
+	{ width, 0 }, { width, 0.5f }, \
+	{                              \
+		width, 1               \
+	}
+
+struct affine_search {
+	const struct spread *tries;
+	int count, rounds; /* of what follows from the best one */
+};
+
 LANES_INLINE void affine(const float *src, const float *importance, size_t groups, int most,
-			 const float *steps, int count, uint16_t d[LANES], uint16_t m[LANES],
+			 const struct affine_search *search, uint16_t d[LANES], uint16_t m[LANES],
 			 uint8_t *codes)
 {
 	enum { N = 32 };
@@ -232,36 +250,36 @@ LANES_INLINE void affine(const float *src, const float *importance, size_t group
 	const f32s inverse = lanes_ratio(lanes_all(1), high - low);
 
 	minimum = low;
-	/* either end at its value, or both off by as much */
-	for (int c = 0; c < count; c++)
-		for (int end = 0; end <= 2; end++) {
-			const f32s wide = inverse * steps[c];
-			const float beyond = 0.5f * (float)end * (steps[c] - (float)most);
+	for (int c = 0; c < search->count; c++) {
+		const struct spread t = search->tries[c];
+		const f32s wide = inverse * t.width;
+		const float beyond = t.low * (t.width - (float)most);
 
-			try_affine(x, w, N, &sum, wide, low + lanes_ratio(lanes_all(beyond), wide),
-				   (float)most, &gain, &scale, &minimum);
-		}
-	for (int round = 0; round < 3; round++)
+		try_affine(x, w, N, &sum, wide, low + lanes_ratio(lanes_all(beyond), wide),
+			   (float)most, &gain, &scale, &minimum);
+	}
+	for (int round = 0; round < search->rounds; round++)
 		try_affine(x, w, N, &sum, lanes_ratio(lanes_all(1), scale), minimum, (float)most,
 			   &gain, &scale, &minimum);
 	const f32s s = lanes_ratio(lanes_all(1), lanes_f16(scale * back, d) * factor);
 	const f32s base = lanes_f16(minimum * back, m) * factor;
 
 	for (int i = 0; i < N; i++)
-		lanes_store(lanes_code((x[i] - base) * s, 0, (float)most), i, N, codes);
+		x[i] = lanes_code((x[i] - base) * s, 0, (float)most);
+	lanes_store_codes(x, N, codes);
 }
 
 /* Blocks of 32 values that begin with two half floats. */
 LANES_INLINE void encode_affine(const float *x, const float *importance, size_t blocks,
-				uint8_t *dst, int most, const float *steps, int count, size_t bytes,
-				pack_codes *pack)
+				uint8_t *dst, int most, const struct affine_search *search,
+				size_t bytes, pack_codes *pack)
 {
 	for (size_t groups; blocks; blocks -= groups) {
 		uint16_t d[LANES], m[LANES];
 		uint8_t codes[32 * LANES];
 
 		groups = MIN(blocks, LANES);
-		affine(x, importance, groups, most, steps, count, d, m, codes);
+		affine(x, importance, groups, most, search, d, m, codes);
 		for (size_t g = 0; g < groups; g++, dst += bytes) {
 			store_u16(dst, d[g]);
 			store_u16(dst + 2, m[g]);
@@ -272,21 +290,43 @@ LANES_INLINE void encode_affine(const float *x, const float *importance, size_t 
 	}
 }
 
+/* Where it is known which columns matter, they are worth a longer search. */
+#define SEARCHES                                                               \
+	static const struct affine_search quick = { few, ARRAY_SIZE(few), 2 }, \
+					  thorough = { many, ARRAY_SIZE(many), 3 }
+
 ENCODE(q4_1)
 {
-	static const float steps[] = {
-		15, 15.3f, 15.6f, 16, 16.5f, 17, 17.6f, 18.3f, 14.7f, 14.4f
+	static const struct spread few[] = {
+		{ 15, 0 }, { 15.6f, 0.5f }, { 16.2f, 0.5f }, { 16.9f, 0.5f }, { 17.7f, 0.5f }
 	};
+	static const struct spread many[] = {
+		{ 15, 0 },	   EITHER_END(15.3f), EITHER_END(15.6f), EITHER_END(16),
+		EITHER_END(16.5f), EITHER_END(17),    EITHER_END(17.6f), EITHER_END(18.3f),
+		EITHER_END(14.7f), EITHER_END(14.4f),
+	};
+	SEARCHES;
 
-	encode_affine(x, importance, blocks, dst, 15, steps, ARRAY_SIZE(steps), 20, pack_nibbles);
+	if (importance)
+		encode_affine(x, importance, blocks, dst, 15, &thorough, 20, pack_nibbles);
+	else
+		encode_affine(x, NULL, blocks, dst, 15, &quick, 20, pack_nibbles);
 }
 
 ENCODE(q5_1)
 {
-	static const float steps[] = {
-		31, 31.3f, 31.6f, 32, 32.5f, 33, 33.6f, 34.4f, 30.7f, 30.4f
+	static const struct spread few[] = {
+		{ 31, 0 }, { 31.6f, 0.5f }, { 32.3f, 0.5f }, { 33.1f, 0.5f }, { 34, 0.5f }
 	};
+	static const struct spread many[] = {
+		{ 31, 0 },	   EITHER_END(31.3f), EITHER_END(31.6f), EITHER_END(32),
+		EITHER_END(32.5f), EITHER_END(33),    EITHER_END(33.6f), EITHER_END(34.4f),
+		EITHER_END(30.7f), EITHER_END(30.4f),
+	};
+	SEARCHES;
 
-	encode_affine(x, importance, blocks, dst, 31, steps, ARRAY_SIZE(steps), 24,
-		      pack_fifth_bits);
+	if (importance)
+		encode_affine(x, importance, blocks, dst, 31, &thorough, 24, pack_fifth_bits);
+	else
+		encode_affine(x, NULL, blocks, dst, 31, &quick, 24, pack_fifth_bits);
 }

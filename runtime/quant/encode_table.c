@@ -65,7 +65,8 @@ LANES_INLINE void iq4_nl(const float *src, const float *importance, size_t group
 	const f32s inverse = lanes_ratio(lanes_all(1), lanes_f16(s * back, d) * factor);
 
 	for (int i = 0; i < 32; i++)
-		lanes_store(look_up(x[i] * inverse, iq4_values, 16, true), i, 32, codes);
+		x[i] = look_up(x[i] * inverse, iq4_values, 16, true);
+	lanes_store_codes(x, 32, codes);
 }
 
 ENCODE(iq4_nl)
@@ -110,8 +111,9 @@ LANES_INLINE void iq4_xs(const float *src, const float *importance, size_t group
 	const f32s inverse = lanes_ratio(lanes_all(1), find_scales(&s, &shape, &multiple, d));
 
 	for (int i = 0; i < 32; i++)
-		lanes_store(look_up(x[i] * inverse, iq4_values, 16, true), i, 32, codes);
-	lanes_store(multiple, 0, 1, (uint8_t *)multiples);
+		x[i] = look_up(x[i] * inverse, iq4_values, 16, true);
+	lanes_store_codes(x, 32, codes);
+	lanes_store(multiple, (uint8_t *)multiples);
 }
 
 ENCODE(iq4_xs)
@@ -182,7 +184,8 @@ LANES_INLINE void mxfp4(const float *src, const float *importance, size_t groups
 	}
 	inverse = lanes_ratio(lanes_all(1), inverse);
 	for (int i = 0; i < 32; i++)
-		lanes_store(code_e2m1(x[i] * inverse), i, 32, codes);
+		x[i] = code_e2m1(x[i] * inverse);
+	lanes_store_codes(x, 32, codes);
 }
 
 ENCODE(mxfp4)
@@ -241,7 +244,8 @@ LANES_INLINE void nvfp4(const float *src, const float *importance, size_t groups
 	}
 	kept = lanes_ratio(lanes_all(1), kept);
 	for (int i = 0; i < 16; i++)
-		lanes_store(code_e2m1(x[i] * kept), i, 16, codes);
+		x[i] = code_e2m1(x[i] * kept);
+	lanes_store_codes(x, 16, codes);
 	for (int lane = 0; lane < LANES; lane++)
 		scales[lane] = (uint8_t)number[lane];
 }

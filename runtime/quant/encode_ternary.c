@@ -45,7 +45,8 @@ LANES_INLINE void ternary(const float *src, const float *importance, size_t grou
 	const f32s inverse = lanes_ratio(lanes_all(1), scale);
 
 	for (int i = 0; i < N; i++)
-		lanes_store(nearest_3(x[i] * inverse) + 1, i, N, codes);
+		x[i] = nearest_3(x[i] * inverse) + 1;
+	lanes_store_codes(x, N, codes);
 }
 
 /* Digits of base 3, the first one first, as a fixed-point fraction that is rounded up. */

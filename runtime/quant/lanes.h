@@ -21,6 +21,9 @@ typedef float f32s __attribute__((vector_size(64)));
 typedef int32_t i32s __attribute__((vector_size(64)));
 /* as it lies in rows */
 typedef float f32s_unaligned __attribute__((vector_size(64), aligned(4)));
+typedef float f32x4 __attribute__((vector_size(16), may_alias));
+typedef float f32x4_unaligned __attribute__((vector_size(16), aligned(4), may_alias));
+typedef uint16_t u16s __attribute__((vector_size(32)));
 
 #define LANES_INLINE static inline __attribute__((always_inline))
 
@@ -140,14 +143,36 @@ LANES_INLINE f32s lanes_max_across(f32s v, int group)
 	return v;
 }
 
-/* Groups of @n values that lie one after the other; lanes without one get @missing. */
+/*
+ * Groups of @n values, a multiple of four, that lie one after the other; lanes without one get
+ * @missing.
+ */
 LANES_INLINE void lanes_load(const float *src, size_t groups, int n, float missing, f32s *out)
 {
 	float *to = (float *)out;
+	size_t lane = 0;
 
-	for (int lane = 0; lane < LANES; lane++)
+	for (; lane < LANES && lane + 4 <= groups; lane += 4)
+		for (int i = 0; i < n; i += 4) {
+			const float *from = src + (size_t)n * lane + i;
+			const f32x4 a = *(const f32x4_unaligned *)from;
+			const f32x4 b = *(const f32x4_unaligned *)(from + n);
+			const f32x4 c = *(const f32x4_unaligned *)(from + 2 * n);
+			const f32x4 d = *(const f32x4_unaligned *)(from + 3 * n);
+			const f32x4 ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+			const f32x4 cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+			const f32x4 next_ab = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+			const f32x4 next_cd = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+			f32x4 *at = (f32x4 *)(to + LANES * i + lane);
+
+			at[0] = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+			at[LANES / 4] = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+			at[2 * LANES / 4] = __builtin_shufflevector(next_ab, next_cd, 0, 1, 4, 5);
+			at[3 * LANES / 4] = __builtin_shufflevector(next_ab, next_cd, 2, 3, 6, 7);
+		}
+	for (; lane < LANES; lane++)
 		for (int i = 0; i < n; i++)
-			to[LANES * i + lane] = (size_t)lane < groups ? src[n * lane + i] : missing;
+			to[LANES * i + lane] = lane < groups ? src[(size_t)n * lane + i] : missing;
 }
 
 /* Weights of such groups; all are alike without @importance. */
@@ -188,23 +213,45 @@ LANES_INLINE f32s lanes_normal(f32s most, f32s *back)
 /* What half floats keep of @v; numbers beyond them become their largest. */
 LANES_INLINE f32s lanes_f16(f32s v, uint16_t bits[LANES])
 {
-	f32s kept = { 0 };
+	const int least = 0x38800000; /* 2^-14, below which the half float's are subnormal */
+	const int rebias = (127 - 15) << 23;
 
 	v = lanes_min(lanes_max(v, lanes_all(-65504)), lanes_all(65504));
-	for (int lane = 0; lane < LANES; lane++) {
-		bits[lane] = f32_to_f16(v[lane]);
-		kept[lane] = f16_to_f32(bits[lane]);
-	}
-	return kept;
+	const i32s sign = (i32s)v & INT32_MIN, magnitude = (i32s)v & 0x7fffffff;
+	const i32s normal = (magnitude - rebias + 0xfff + (magnitude >> 13 & 1)) >> 13;
+	/* the sum is rounded as a subnormal is */
+	const i32s small = (i32s)((f32s)magnitude + 0.5f) - 0x3f000000;
+	const i32s half = lanes_select_int(magnitude < least, small, normal);
+	const u16s kept = __builtin_convertvector(half | (sign >> 16 & 0x8000), u16s);
+
+	memcpy(bits, &kept, sizeof(kept));
+	return (f32s)((i32s)lanes_select(half < 1 << 10,
+					 __builtin_convertvector(half, f32s) * 0x1p-24f,
+					 (f32s)((half << 13) + rebias)) |
+		      sign);
 }
 
-/* Codes of value @i of each group, for blocks of @n codes. */
-LANES_INLINE void lanes_store(f32s code, int i, int n, uint8_t *codes)
+/* One number of each lane. */
+LANES_INLINE void lanes_store(f32s number, uint8_t out[LANES])
 {
-	const i32s c = __builtin_convertvector(code, i32s);
+	const i32s c = __builtin_convertvector(number, i32s);
 
 	for (int lane = 0; lane < LANES; lane++)
-		codes[n * lane + i] = (uint8_t)c[lane];
+		out[lane] = (uint8_t)c[lane];
+}
+
+/* The codes of groups, 0 to 127, one group after the other. */
+LANES_INLINE void lanes_store_codes(const f32s *code, int n, uint8_t *codes)
+{
+	for (int i = 0; i < n; i += 4) {
+		const i32s four = __builtin_convertvector(code[i], i32s) |
+				  __builtin_convertvector(code[i + 1], i32s) << 8 |
+				  __builtin_convertvector(code[i + 2], i32s) << 16 |
+				  __builtin_convertvector(code[i + 3], i32s) << 24;
+
+		for (int lane = 0; lane < LANES; lane++)
+			memcpy(codes + n * lane + i, (const int32_t *)&four + lane, 4);
+	}
 }
 
 /* What a scale's codes make of the values: sum w x l and sum w l^2. */
