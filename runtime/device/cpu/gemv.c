@@ -4,6 +4,8 @@
 #include "device/cpu/tile_unpack.h"
 #if HAVE_VNNI512
 #include "device/cpu/tile_grid_vbmi.h"
+#elif defined(__AVX2__)
+#include "device/cpu/tile_grid_avx2.h"
 #endif
 
 /* sum over groups of combined[g] * (codes . x) for one row; combined is weight scale * d. */
@@ -161,8 +163,14 @@ INLINE void gemv_tile(uint32_t id, const uint8_t *w, const struct q8_rows *x,
 	const struct tile t = { .codes = codes, .scale = scale, .offset = offset };
 	vec acc[GEMM_ROWS * TILE_VECTORS] = { 0 };
 
-	for (size_t v = 0; v < x->k; v += f.block_values, w += TILE_ROWS * f.block_bytes)
-	/* not unrolled: processors predict what one instruction loads next */
+	for (size_t v = 0; v < x->k; v += f.block_values, w += TILE_ROWS * f.block_bytes) {
+#if HAVE_GRID_DOTS
+		if (is_grid(id)) {
+			add_grid_block(id, w, f.group, x, &in, v, n, acc);
+			continue;
+		}
+#endif
+		/* not unrolled: processors predict what one instruction loads next */
 #pragma GCC unroll 1
 		for (int p = 0; p < parts; p += together)
 #pragma GCC unroll 8
@@ -176,6 +184,7 @@ INLINE void gemv_tile(uint32_t id, const uint8_t *w, const struct q8_rows *x,
 				add_tile(&t, f.group, f.affine, c, x, &in, from, from, TILE_PART, n,
 					 acc);
 			}
+	}
 	store_sums(r, first, MIN((size_t)n, left), column, acc);
 }
 
