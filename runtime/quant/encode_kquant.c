@@ -3,11 +3,11 @@
 #include "quant/super_block.h"
 
 LANES_INLINE void symmetric_codes(const float *src, const float *importance,
-				  const struct scaled_codes *shape, float bias,
+				  const struct scaled_codes *shape, enum regard regard, float bias,
 				  int8_t multiples[LANES], uint16_t *d, uint8_t codes[256])
 {
 	f32s x[16], w[16], multiple, inverse;
-	struct subblocks s = { .x = x, .w = w, .n = 16, .lanes = 16 };
+	struct subblocks s = { .x = x, .w = w, .n = 16, .lanes = 16, .regard = regard };
 	uint16_t bits[LANES];
 
 	load_subblocks(&s, src, importance, 16);
@@ -53,8 +53,8 @@ ENCODE(q6_k)
 		uint8_t codes[256];
 		uint16_t d;
 
-		symmetric_codes(x, importance ? importance + 256 * b : NULL, &shape, 32, multiples,
-				&d, codes);
+		symmetric_codes(x, importance ? importance + 256 * b : NULL, &shape, ALIKE, 32,
+				multiples, &d, codes);
 		for (int half = 0; half < 2; half++)
 			for (int i = 0; i < 32; i++) {
 				const uint8_t *c = codes + 128 * half + i;
@@ -89,8 +89,8 @@ ENCODE(q3_k)
 		uint8_t codes[256];
 		uint16_t d;
 
-		symmetric_codes(x, importance ? importance + 256 * b : NULL, &shape, 4, multiples,
-				&d, codes);
+		symmetric_codes(x, importance ? importance + 256 * b : NULL, &shape, LARGE_MOST, 4,
+				multiples, &d, codes);
 		memset(dst, 0, 110);
 		for (int part = 0; part < 8; part++)
 			for (int i = 0; i < 32; i++) {
@@ -117,6 +117,7 @@ struct affine_shape {
 	const float *steps;
 	int count;
 	struct multiples multiples; /* of scale and of minimum */
+	enum regard regard;
 };
 
 /* Sums of a sub-block over its codes l; values are s l - m. */
@@ -291,7 +292,7 @@ static void affine_codes(const float *src, const float *importance, size_t group
 			 const struct affine_shape *shape, struct affine_blocks *out)
 {
 	f32s x[32], w[32];
-	struct subblocks s = { .x = x, .w = w, .n = n, .lanes = 256 / n };
+	struct subblocks s = { .x = x, .w = w, .n = n, .lanes = 256 / n, .regard = shape->regard };
 	struct affine_still still = { 0 };
 	struct affine_multiples m;
 
@@ -329,6 +330,7 @@ ENCODE(q2_k)
 	static const float unit_steps[] = { 15, 14.2f, 13.4f, 12.6f, 15.8f, 16.6f, 11.5f };
 	static const struct affine_shape shape = {
 		.most = 3,
+		.regard = LARGE_MOST,
 		.steps = steps,
 		.count = ARRAY_SIZE(steps),
 		.multiples = { .nearest = nearest_up_to_15,

@@ -53,16 +53,16 @@ ENCODE(q8_0)
 /* A batch of up to 16 blocks of a format with one scale; returns the values of their scale. */
 LANES_INLINE void symmetric(const float *src, const float *importance, size_t groups, int n,
 			    lanes_nearest *nearest, float bias, const float *steps, int count,
-			    uint16_t d[LANES], uint8_t *codes)
+			    enum regard regard, uint16_t d[LANES], uint8_t *codes)
 {
 	f32s x[n], w[n], back;
 
 	lanes_load(src, groups, n, 0, x);
-	lanes_load_weights(importance, groups, n, w);
 	const f32s factor = lanes_normal(lanes_largest(x, n), &back);
 
 	for (int i = 0; i < n; i++)
 		x[i] *= factor;
+	lanes_load_weights(importance, groups, n, x, regard, 1, w);
 	const f32s s = lanes_scale(x, w, n, nearest, steps, count, 2, NULL);
 	const f32s inverse = lanes_ratio(lanes_all(1), lanes_f16(s * back, d) * factor);
 
@@ -98,14 +98,15 @@ typedef void pack_codes(const uint8_t *restrict codes, uint8_t *restrict out);
 /* Blocks of @n values that begin with one half float. */
 LANES_INLINE void encode_symmetric(const float *x, const float *importance, size_t blocks,
 				   uint8_t *dst, int n, lanes_nearest *nearest, float bias,
-				   const float *steps, int count, size_t bytes, pack_codes *pack)
+				   const float *steps, int count, enum regard regard, size_t bytes,
+				   pack_codes *pack)
 {
 	for (size_t groups; blocks; blocks -= groups) {
 		uint16_t d[LANES];
 		uint8_t codes[n * LANES];
 
 		groups = MIN(blocks, LANES);
-		symmetric(x, importance, groups, n, nearest, bias, steps, count, d, codes);
+		symmetric(x, importance, groups, n, nearest, bias, steps, count, regard, d, codes);
 		for (size_t g = 0; g < groups; g++, dst += bytes) {
 			store_u16(dst, d[g]);
 			pack(codes + (size_t)n * g, dst + 2);
@@ -125,7 +126,7 @@ ENCODE(q4_0)
 	static const float steps[] = { -8, -7.5f, -7.1f, -8.6f, -9.4f, 7, 6.5f };
 
 	encode_symmetric(x, importance, blocks, dst, 32, nearest_16, 8, steps, ARRAY_SIZE(steps),
-			 18, pack_nibbles);
+			 LARGE_MORE, 18, pack_nibbles);
 }
 
 LANES_INLINE f32s nearest_32(f32s v)
@@ -138,7 +139,7 @@ ENCODE(q5_0)
 	static const float steps[] = { -16, -15.6f, -15.2f, -16.4f, -16.9f, -17.5f, 15.2f };
 
 	encode_symmetric(x, importance, blocks, dst, 32, nearest_32, 16, steps, ARRAY_SIZE(steps),
-			 22, pack_fifth_bits);
+			 ALIKE, 22, pack_fifth_bits);
 }
 
 LANES_INLINE f32s nearest_4(f32s v)
@@ -151,8 +152,8 @@ ENCODE(q2_0)
 {
 	static const float steps[] = { 2, 1.6f, 1.8f, 2.3f, 2.7f, 3.2f, -1, -1.4f, -2, -2.6f };
 
-	encode_symmetric(x, importance, blocks, dst, 64, nearest_4, 1, steps, ARRAY_SIZE(steps), 18,
-			 pack_twos);
+	encode_symmetric(x, importance, blocks, dst, 64, nearest_4, 1, steps, ARRAY_SIZE(steps),
+			 ALIKE, 18, pack_twos);
 }
 
 /* The best scale of signs is the mean magnitude. */
@@ -236,7 +237,7 @@ LANES_INLINE void affine(const float *src, const float *importance, size_t group
 	struct moments sum = { 0 };
 
 	lanes_load(src, groups, N, 0, x);
-	lanes_load_weights(importance, groups, N, w);
+	lanes_load_weights(importance, groups, N, x, ALIKE, 1, w);
 	const f32s factor = lanes_normal(lanes_largest(x, N), &back);
 
 	low = high = x[0] * factor;

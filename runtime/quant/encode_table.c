@@ -55,7 +55,7 @@ LANES_INLINE void iq4_nl(const float *src, const float *importance, size_t group
 	f32s x[32], w[32], back;
 
 	lanes_load(src, groups, 32, 0, x);
-	lanes_load_weights(importance, groups, 32, w);
+	lanes_load_weights(importance, groups, 32, x, ALIKE, 1, w);
 	const f32s factor = lanes_normal(lanes_largest(x, 32), &back);
 
 	for (int i = 0; i < 32; i++)
@@ -161,7 +161,7 @@ LANES_INLINE void mxfp4(const float *src, const float *importance, size_t groups
 	f32s x[32], w[32], back, best = { 0 }, power = { 0 }, inverse = { 0 };
 
 	lanes_load(src, groups, 32, 0, x);
-	lanes_load_weights(importance, groups, 32, w);
+	lanes_load_weights(importance, groups, 32, x, ALIKE, 1, w);
 	const f32s factor = lanes_normal(lanes_largest(x, 32), &back);
 
 	for (int i = 0; i < 32; i++)
@@ -222,7 +222,7 @@ LANES_INLINE void nvfp4(const float *src, const float *importance, size_t groups
 	i32s number = { 0 };
 
 	lanes_load(src, groups, 16, 0, x);
-	lanes_load_weights(importance, groups, 16, w);
+	lanes_load_weights(importance, groups, 16, x, ALIKE, 1, w);
 	const f32s most = lanes_largest(x, 16), factor = lanes_normal(most, &back);
 
 	for (int i = 0; i < 16; i++)

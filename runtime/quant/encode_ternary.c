@@ -21,7 +21,7 @@ LANES_INLINE void ternary(const float *src, const float *importance, size_t grou
 	struct lanes_fit best = { .ll = lanes_all(1) };
 
 	lanes_load(src, groups, N, 0, x);
-	lanes_load_weights(importance, groups, N, w);
+	lanes_load_weights(importance, groups, N, x, ALIKE, 1, w);
 	const f32s factor = lanes_normal(lanes_largest(x, N), &back);
 
 	for (int i = 0; i < N; i++) {

@@ -9,6 +9,8 @@
 
 #include "quant/encode.h"
 
+#include <math.h>
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #elif defined(__aarch64__)
@@ -175,15 +177,42 @@ LANES_INLINE void lanes_load(const float *src, size_t groups, int n, float missi
 			to[LANES * i + lane] = lane < groups ? src[(size_t)n * lane + i] : missing;
 }
 
-/* Weights of such groups; all are alike without @importance. */
-LANES_INLINE void lanes_load_weights(const float *importance, size_t groups, int n, f32s *out)
+/*
+ * How much values count where nothing is known of their columns.  A few large ones carry more of
+ * what a model says than the sum of squares tells, and the fewer the bits the more is lost of them.
+ */
+enum regard {
+	ALIKE,	    /* all values */
+	LARGE_MORE, /* as their magnitudes plus the root of the mean square */
+	LARGE_MOST, /* as their squares plus half the mean square */
+};
+
+/*
+ * Weights of such groups by @importance, or without it by @regard; @x is near 1, and means are
+ * those of @lanes groups.
+ */
+LANES_INLINE void lanes_load_weights(const float *importance, size_t groups, int n, const f32s *x,
+				     enum regard regard, int lanes, f32s *out)
 {
+	/* so that groups of nothing but zeros have weights, too */
+	const float least = 0x1p-20f;
+	f32s mean = { 0 };
+
 	if (importance) {
 		lanes_load(importance, groups, n, 1, out);
 		return;
 	}
+	for (int i = 0; i < n && regard != ALIKE; i++)
+		mean += x[i] * x[i];
+	if (lanes > 1)
+		mean = lanes_sum_across(mean, lanes);
+	mean *= 1.0f / (float)(n * lanes);
+	for (int lane = 0; lane < LANES && regard == LARGE_MORE; lane++)
+		mean[lane] = sqrtf(mean[lane]);
 	for (int i = 0; i < n; i++)
-		out[i] = lanes_all(1);
+		out[i] = regard == ALIKE	? lanes_all(1)
+			 : regard == LARGE_MORE ? mean + lanes_abs(x[i]) + least
+						: 0.5f * mean + x[i] * x[i] + least;
 }
 
 LANES_INLINE f32s lanes_largest(const f32s *x, int n)

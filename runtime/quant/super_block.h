@@ -15,7 +15,8 @@ struct subblocks {
 	f32s *x, *w;
 	int n; /* values of each */
 	int lanes;
-	f32s factor, back; /* what values were multiplied by, and its inverse */
+	enum regard regard; /* of what no column's importance is known */
+	f32s factor, back;  /* what values were multiplied by, and its inverse */
 };
 
 /* Which multiples of a half float there are. */
@@ -31,10 +32,10 @@ LANES_INLINE void load_subblocks(struct subblocks *s, const float *src, const fl
 				 size_t groups)
 {
 	lanes_load(src, groups, s->n, 0, s->x);
-	lanes_load_weights(importance, groups, s->n, s->w);
 	s->factor = lanes_normal(lanes_max_across(lanes_largest(s->x, s->n), s->lanes), &s->back);
 	for (int i = 0; i < s->n; i++)
 		s->x[i] *= s->factor;
+	lanes_load_weights(importance, groups, s->n, s->x, s->regard, s->lanes, s->w);
 }
 
 /*

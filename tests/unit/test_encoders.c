@@ -149,6 +149,36 @@ static void test_importance(void)
 	}
 }
 
+/* Where no column is known to matter, formats of few bits are closer to what is large. */
+static void test_large_values(void)
+{
+	static const char *const names[] = { "Q4_0", "Q3_K", "Q2_K" };
+	static float squares[VALUES];
+
+	fill(10);
+	for (size_t i = 0; i < COLUMNS; i++)
+		importance[i] = 1;
+	for (size_t i = 0; i < VALUES; i++)
+		squares[i] = x[i] * x[i];
+	for (size_t n = 0; n < ARRAY_SIZE(names); n++) {
+		const struct stoker_format *f = stoker_format_by_name(names[n]);
+		double error[2] = { 0 };
+
+		for (int known = 0; known < 2; known++) {
+			encode(f, x, known ? importance : NULL);
+			stoker_format_decode(f, blocks, y, VALUES);
+			for (size_t i = 0; i < VALUES; i++)
+				error[known] += (double)squares[i] * (double)(x[i] - y[i]) *
+						(double)(x[i] - y[i]);
+		}
+		if (error[0] > 0.97 * error[1]) {
+			printf("\n    %s: %.3f of the error with weights that are alike", f->name,
+			       error[0] / error[1]);
+			CU_FAIL("large values don't count for more");
+		}
+	}
+}
+
 static void test_instruction_sets(void)
 {
 	fill(6);
@@ -248,6 +278,7 @@ void suite_encoders(void)
 	TEST(test_error);
 	TEST(test_again);
 	TEST(test_importance);
+	TEST(test_large_values);
 	TEST(test_instruction_sets);
 	TEST(test_any_number_of_blocks);
 	TEST(test_hostile_values);
