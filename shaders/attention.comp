@@ -21,13 +21,11 @@ const uint VALUE_PAIRS = ((VALUE_SIZE + 1) / 2 + SUBGROUP_MIN - 1) / SUBGROUP_MI
 PUSH(push_attention);
 
 /*
- * Values @i and @i + 1 (even @i) of those that begin @first values behind a cache row's begin;
- * @even: heads have even sizes, so that pairs of half floats are aligned words.
+ * Values @c and @c + 1 (even @c) of a cache row; @even: rows have even sizes, so that pairs of half
+ * floats are aligned words.
  */
-vec2 kv_pair(uint64_t row, uint first, uint i, bool even)
+vec2 kv_pair(uint64_t row, uint c, bool even)
 {
-	const uint c = first + i;
-
 	if (KV_FORMAT == KV_F32) {
 		Floats m = Floats(floats(row, c));
 
@@ -48,16 +46,16 @@ vec2 kv_pair(uint64_t row, uint first, uint i, bool even)
 	return unpackHalf2x16(d).x * vec2(int(q << 24) >> 24, int(q << 16) >> 24);
 }
 
-float score(uint64_t q, uint64_t row, uint first)
+float score(uint64_t q, uint64_t row)
 {
 	Floats query = Floats(q);
 	vec2 sum = vec2(0);
 	float s;
 
 	for (uint i = 0; i + 1 < KEY_SIZE; i += 2)
-		sum += vec2(query.v[i], query.v[i + 1]) * kv_pair(row, first, i, KEY_SIZE % 2 == 0);
+		sum += vec2(query.v[i], query.v[i + 1]) * kv_pair(row, i, KEY_SIZE % 2 == 0);
 	if (KEY_SIZE % 2 == 1)
-		sum.x += query.v[KEY_SIZE - 1] * kv_pair(row, first, KEY_SIZE - 1, false).x;
+		sum.x += query.v[KEY_SIZE - 1] * kv_pair(row, KEY_SIZE - 1, false).x;
 	s = (sum.x + sum.y) * p.scale;
 	/* tanh of large values overflows on some devices */
 	return p.softcap > 0.0 ? p.softcap * tanh(clamp(s / p.softcap, -20.0, 20.0)) : s;
@@ -124,13 +122,12 @@ void make_codes(uint head, const vec2 value[VALUE_PAIRS])
 
 void attend(uint row, uint head)
 {
-	const uint end = Places(p.places).v[row].position + 1;
+	const row_place place = Places(p.places).v[row];
+	const uint end = place.position + 1;
 	const uint first = p.window != 0 && end > p.window ? end - p.window : 0;
 	const uint kv_head = head / (p.heads / p.kv_heads);
-	const uint64_t key_bytes = kv_row_bytes(p.kv_heads * KEY_SIZE);
-	const uint64_t value_bytes =
-		p.shared_value != 0 ? key_bytes : kv_row_bytes(p.kv_heads * VALUE_SIZE);
-	const uint value_first = kv_head * (p.shared_value != 0 ? KEY_SIZE : VALUE_SIZE);
+	const uint key_bytes = kv_row_bytes(KEY_SIZE);
+	const uint value_bytes = p.shared_value != 0 ? key_bytes : kv_row_bytes(VALUE_SIZE);
 	const uint64_t q = floats(p.q, uint64_t(row) * p.q_stride + head * p.q_head_stride);
 	float top = -INFINITY, total = 0.0;
 	vec2 sum[VALUE_PAIRS];
@@ -139,8 +136,9 @@ void attend(uint row, uint head)
 		sum[i] = vec2(0);
 	for (uint base = first; base < end; base += gl_SubgroupSize) {
 		const uint mine = base + gl_SubgroupInvocationID;
-		const float s = mine < end ? score(q, p.keys + mine * key_bytes, kv_head * KEY_SIZE)
-					   : -INFINITY;
+		const float s =
+			mine < end ? score(q, cache_row(place.pages, p.keys, kv_head, key_bytes, mine))
+				   : -INFINITY;
 		const float new_top = max(top, subgroupMax(s));
 		const float shrink = exp(top - new_top), weight = exp(s - new_top);
 		const uint count = min(gl_SubgroupSize, end - base);
@@ -149,15 +147,20 @@ void attend(uint row, uint head)
 		total = total * shrink + subgroupAdd(weight);
 		[[unroll]] for (uint i = 0; i < VALUE_PAIRS; i++)
 			sum[i] *= shrink;
-		for (uint j = 0; j < count; j++) {
-			const float w = subgroupShuffle(weight, j);
-			const uint64_t at = p.values + (base + j) * value_bytes;
+		for (uint j = 0; j < count;) {
+			uint64_t at = cache_row(place.pages, p.values, kv_head, value_bytes, base + j);
+			/* the page's */
+			const uint stop = min(count, j + KV_PAGE_ROWS - (base + j) % KV_PAGE_ROWS);
 
-			[[unroll]] for (uint i = 0; i < VALUE_PAIRS; i++) {
-				const uint c = 2 * (gl_SubgroupInvocationID + i * gl_SubgroupSize);
+			for (; j < stop; j++, at += value_bytes) {
+				const float w = subgroupShuffle(weight, j);
 
-				if (c < VALUE_SIZE)
-					sum[i] += w * kv_pair(at, value_first, c, KEY_SIZE % 2 == 0 && VALUE_SIZE % 2 == 0);
+				[[unroll]] for (uint i = 0; i < VALUE_PAIRS; i++) {
+					const uint c = 2 * (gl_SubgroupInvocationID + i * gl_SubgroupSize);
+
+					if (c < VALUE_SIZE)
+						sum[i] += w * kv_pair(at, c, KEY_SIZE % 2 == 0 && VALUE_SIZE % 2 == 0);
+				}
 			}
 		}
 	}

@@ -20,6 +20,7 @@ layout(buffer_reference, std430, buffer_reference_align = 4) buffer Floats { flo
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer Words { uint v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer Vectors { vec4 v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 8) readonly buffer Places { row_place v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 8) readonly buffer Addresses { uint64_t v[]; };
 
 #define PUSH(type) layout(push_constant) uniform Push { type p; }
 

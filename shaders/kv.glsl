@@ -9,6 +9,13 @@ uint kv_row_bytes(uint width)
 	return KV_FORMAT == KV_F32 ? 4 * width : KV_FORMAT == KV_F16 ? 2 * width : width / 32 * 34;
 }
 
+/* Where the @position's row of @bytes of a head is, if such rows are at @first in pages. */
+uint64_t cache_row(uint64_t pages, uint64_t first, uint head, uint bytes, uint position)
+{
+	return Addresses(pages).v[position / KV_PAGE_ROWS] + first +
+	       (head * KV_PAGE_ROWS + position % KV_PAGE_ROWS) * bytes;
+}
+
 /* Rounds to nearest, ties to even, on every device. */
 uint half_bits(float f)
 {

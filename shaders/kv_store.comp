@@ -15,10 +15,13 @@ void main()
 	const uint chunk = KV_FORMAT == KV_Q8_0 ? 32 : 2;
 	const uint chunks = (p.width + chunk - 1) / chunk;
 
-	for (uint i = thread_index(); i < p.rows * chunks; i += thread_total()) {
-		const uint row = i / chunks, c = i % chunks * chunk;
-		Floats src = Floats(floats(p.src, uint64_t(row) * p.stride + c));
-		const uint64_t dst = p.cache + uint64_t(Places(p.places).v[row].position) * kv_row_bytes(p.width);
+	for (uint i = thread_index(); i < p.rows * p.heads * chunks; i += thread_total()) {
+		const uint row = i / chunks / p.heads, head = i / chunks % p.heads;
+		const uint c = i % chunks * chunk;
+		Floats src = Floats(floats(p.src, uint64_t(row) * p.stride + head * p.width + c));
+		const row_place place = Places(p.places).v[row];
+		const uint64_t dst = cache_row(place.pages, p.cache, head, kv_row_bytes(p.width),
+					       place.position);
 
 		if (KV_FORMAT == KV_F32) {
 			Floats to = Floats(floats(dst, c));

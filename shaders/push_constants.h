@@ -132,7 +132,7 @@ struct push_rope {
 
 struct push_kv_store {
 	address cache, src, places;
-	uint rows, width, stride;
+	uint rows, heads, width, stride;
 };
 
 struct push_attention {

@@ -40,23 +40,24 @@ void main()
 
 	for (uint i = subgroup_index(); i < p.rows * heads; i += subgroup_total()) {
 		const uint row = i / heads, head = i % heads;
-		const uint position = Places(p.places).v[row].position;
-		const uint64_t place = position;
+		const row_place place = Places(p.places).v[row];
 
 		if (head >= p.heads + p.kv_heads) {
 			const uint h = head - p.heads - p.kv_heads;
 			Floats x = Floats(floats(p.v, row * p.kv_heads * p.value_size + h * p.value_size));
-			const uint64_t to = p.values + place * kv_row_bytes(p.kv_heads * p.value_size);
+			const uint64_t to = cache_row(place.pages, p.values, h, kv_row_bytes(p.value_size),
+						      place.position);
 
 			for (uint c = gl_SubgroupInvocationID; c < p.value_size; c += gl_SubgroupSize)
-				store(to, h * p.value_size + c, x.v[c]);
+				store(to, c, x.v[c]);
 			continue;
 		}
 		const bool is_key = head >= p.heads;
 		const uint h = is_key ? head - p.heads : head, all = is_key ? p.kv_heads : p.heads;
 		Floats x = Floats(floats(is_key ? p.k : p.q, uint64_t(row * all + h) * p.key_size));
 		Floats weight = Floats(is_key ? p.k_norm : p.q_norm);
-		const uint64_t to = p.keys + place * kv_row_bytes(p.kv_heads * p.key_size);
+		const uint64_t to =
+			cache_row(place.pages, p.keys, h, kv_row_bytes(p.key_size), place.position);
 		const float s = p.has_norm != 0 ? norm_of(x) : 1.0;
 		const uint apart = p.interleaved != 0 ? 1 : p.pairs;
 		const uint rest = (p.key_size - 2 * p.pairs + 1) / 2;
@@ -67,7 +68,7 @@ void main()
 			const uint a = !turns ? 2 * j : p.interleaved != 0 ? 2 * j : j;
 			const uint b = a + (turns ? apart : 1);
 			const vec2 turn =
-				turns ? p.magnitude * cos_sin(float(position) * Floats(p.frequency).v[j])
+				turns ? p.magnitude * cos_sin(float(place.position) * Floats(p.frequency).v[j])
 				      : vec2(1, 0);
 			const float u = x.v[a] * s * weight.v[p.has_norm * a];
 			const float w = b < p.key_size ? x.v[b] * s * weight.v[p.has_norm * b] : 0.0;
@@ -75,9 +76,9 @@ void main()
 			const float wb = turns ? u * turn.y + w * turn.x : w;
 
 			if (is_key) {
-				store(to, h * p.key_size + a, ua);
+				store(to, a, ua);
 				if (b < p.key_size)
-					store(to, h * p.key_size + b, wb);
+					store(to, b, wb);
 			} else {
 				x.v[a] = ua;
 				if (b < p.key_size)

@@ -139,11 +139,15 @@ struct op_rope {
 
 enum stoker_kv_format { STOKER_KV_F32, STOKER_KV_F16, STOKER_KV_Q8_0 };
 
-/* Rows of @width floats to the cache rows of their positions, in the cache's format. */
+/*
+ * Rows of @heads times @width floats to the cache rows of their positions, in the cache's format;
+ * @cache is where in pages such rows begin, in bytes, as are keys and values of the ops below.
+ */
 struct op_kv_store {
-	stoker_address cache, src, places;
+	uint64_t cache;
+	stoker_address src, places;
 	enum stoker_kv_format format;
-	uint32_t rows, width, stride;
+	uint32_t rows, heads, width, stride;
 };
 
 /*
@@ -152,7 +156,8 @@ struct op_kv_store {
  * none), op_kv_store.  Rows follow one another.
  */
 struct op_qkv {
-	stoker_address q, k, v, q_norm, k_norm, keys, values;
+	stoker_address q, k, v, q_norm, k_norm;
+	uint64_t keys, values;
 	stoker_address frequency, places;
 	enum stoker_kv_format format;
 	uint32_t rows, heads, kv_heads, key_size, value_size, pairs;
@@ -163,13 +168,14 @@ struct op_qkv {
 
 /*
  * Softmax attention over cache rows 0 .. position of each row.  Head h uses key-value head
- * h / (heads / kv_heads).  Cache rows are kv_heads * key_size (value_size) values; with
+ * h / (heads / kv_heads), whose cache rows are key_size (value_size) values; with
  * @shared_value values are the first value_size of each key (multi-head latent attention).
  * @window > 0 sees that many last positions; @sinks adds one logit a head to the denominator;
  * @softcap > 0 caps scores by c * tanh(s / c).
  */
 struct op_attention {
-	stoker_address dst, dst_q8, q, keys, values, sinks, places;
+	stoker_address dst, dst_q8, q, sinks, places;
+	uint64_t keys, values;
 	enum stoker_kv_format format;
 	uint32_t rows, heads, kv_heads, key_size, value_size, window;
 	uint32_t q_stride, q_head_stride, dst_stride;

@@ -74,7 +74,7 @@ static void turn_heads(struct stoker_device *d, const struct op_qkv *op, stoker_
 		device_rope(d, &rope);
 }
 
-static void store_heads(struct stoker_device *d, const struct op_qkv *op, stoker_address cache,
+static void store_heads(struct stoker_device *d, const struct op_qkv *op, uint64_t cache,
 			stoker_address src, uint32_t width)
 {
 	const struct op_kv_store store = { .cache = cache,
@@ -82,8 +82,9 @@ static void store_heads(struct stoker_device *d, const struct op_qkv *op, stoker
 					   .places = op->places,
 					   .format = op->format,
 					   .rows = op->rows,
+					   .heads = op->kv_heads,
 					   .width = width,
-					   .stride = width };
+					   .stride = op->kv_heads * width };
 
 	device_kv_store(d, &store);
 }
@@ -94,7 +95,7 @@ bool device_qkv_in_parts(struct stoker_device *d, const struct op_qkv *op)
 	norm_heads(d, op, op->k, op->k_norm, op->kv_heads);
 	turn_heads(d, op, op->q, op->heads);
 	turn_heads(d, op, op->k, op->kv_heads);
-	store_heads(d, op, op->keys, op->k, op->kv_heads * op->key_size);
-	store_heads(d, op, op->values, op->v, op->kv_heads * op->value_size);
+	store_heads(d, op, op->keys, op->k, op->key_size);
+	store_heads(d, op, op->values, op->v, op->value_size);
 	return true;
 }

@@ -14,12 +14,22 @@ typedef uint64_t stoker_address; /* 0: none */
 #endif
 
 /*
+ * The cache is in pages of so many positions.  A page has room for all layers: for each of them
+ * first keys and then values, which are the rows of its positions of one head after those of
+ * another.
+ */
+#define KV_PAGE_ROWS 64
+
+/*
  * Where a row belongs.  An op's @places has one for each row, in device memory, so that a recording
  * can be run again for others.  Rows of a sequence follow one another, in order of their positions.
+ * Position p of it is in the page at @pages[p / KV_PAGE_ROWS]; entries behind the last position of
+ * a sequence aren't read.
  */
 struct row_place {
-	uint32_t position; /* in its sequence, from 0 on */
-	uint32_t state;	   /* which slot has what recurrent layers know of the sequence */
+	stoker_address pages; /* stoker_address[], of this sequence alone */
+	uint32_t position;    /* in its sequence, from 0 on */
+	uint32_t state;	      /* which slot has what recurrent layers know of the sequence */
 };
 
 /* dst[row][0..width) = src[row][0..width) */

@@ -78,15 +78,14 @@ static struct model_needs find_needs(const struct stoker_model *m,
 	/* on the device and here; all rows of a batch for those who ask for them */
 	const uint64_t logits =
 		2 * sizeof(float) * (s->all_logits ? batch : 1) * (uint64_t)m->vocabulary;
+	const struct cache_size cache =
+		model_cache_size(m, model_kv_format(m, s->kv), context, NULL);
 	struct model_needs n = { 0 };
 
 	for (size_t i = 0; i < m->block_count; i++)
 		n.dense += round_up(m->blocks[i].bytes, STOKER_STORE_ALIGN);
 	n.dense += round_up(m->made_bytes, STOKER_STORE_ALIGN) + model_scattered_bytes(m);
-	for (uint32_t i = 0; i < m->layer_count; i++)
-		n.cache += round_up(stoker_layer_state(&m->layers[i], model_kv_format(m, s->kv),
-						       context, 0, NULL),
-				    STOKER_STORE_ALIGN);
+	n.cache = round_up(cache_bytes(&cache), STOKER_STORE_ALIGN);
 	n.buffers = forward_layout(&f, batch, 0) + logits + device_bytes(m, batch) + OWN_BYTES +
 		    metadata_bytes(m);
 	return n;

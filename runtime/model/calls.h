@@ -159,16 +159,17 @@ static inline void rotate(const struct forward *f, const struct rope *rope, stok
 		device_rope(f->model->device, &op);
 }
 
-static inline void store(const struct forward *f, stoker_address cache, stoker_address src,
-			 uint32_t width)
+static inline void store(const struct forward *f, uint64_t cache, stoker_address src,
+			 uint32_t heads, uint32_t width)
 {
 	const struct op_kv_store op = { .cache = cache,
 					.src = src,
 					.format = f->kv,
 					.rows = f->rows,
 					.places = f->places,
+					.heads = heads,
 					.width = width,
-					.stride = width };
+					.stride = heads * width };
 
 	device_kv_store(f->model->device, &op);
 }

@@ -11,16 +11,24 @@
 
 #include "model/model.h"
 
-/* A layer's memory of earlier tokens; which members are used depends on its mixer. */
+/* Where a layer's memory of earlier tokens is; which members are used depends on its mixer. */
 struct layer_state {
-	stoker_address keys, values; /* cache rows */
-	stoker_address conv;	     /* last taps - 1 inputs of each channel */
-	stoker_address delta;	     /* [value_heads][state_size][state_size] */
+	uint64_t keys, values; /* in pages: cache rows */
+	uint64_t conv;	       /* in slots: the last taps - 1 inputs of each channel, */
+	uint64_t delta;	       /* and [value_heads][state_size][state_size] */
+};
+
+/* The memory of earlier tokens of a sequence. */
+struct cache_size {
+	uint64_t page_bytes, slot_bytes; /* 0: there are none */
+	uint32_t pages;			 /* that all positions take */
 };
 
 struct forward {
 	const struct stoker_model *model;
 	struct layer_state *states;
+	stoker_address slots; /* of recurrent state */
+	uint64_t slot_bytes;
 	enum stoker_kv_format kv;
 	uint32_t rows;
 	uint32_t logit_rows;		/* the last of them get logits */
@@ -64,9 +72,26 @@ int stoker_forward(struct forward *f, struct stoker_error *err);
 uint64_t forward_layout(struct forward *f, uint32_t batch, stoker_address base);
 /* Bytes of scratch that blocks take for @f->rows rows. */
 uint64_t forward_scratch(const struct forward *f);
-/* Bytes of state for @context positions; fills in the addresses as offsets from @base when @s. */
-uint64_t stoker_layer_state(const struct layer *l, enum stoker_kv_format kv, uint32_t context,
-			    stoker_address base, struct layer_state *s);
+/* Bytes of a table of the pages' addresses. */
+static inline uint64_t cache_table_bytes(const struct cache_size *size)
+{
+	return size->page_bytes ? round_up(size->pages * sizeof(stoker_address), 64) : 0;
+}
+
+/* Of everything that isn't pages, and of everything. */
+static inline uint64_t cache_rest_bytes(const struct cache_size *size)
+{
+	return cache_table_bytes(size) + size->slot_bytes;
+}
+
+static inline uint64_t cache_bytes(const struct cache_size *size)
+{
+	return size->pages * size->page_bytes + cache_rest_bytes(size);
+}
+
+/* What @context positions take; @states, if it isn't NULL, gets where in it each layer's are. */
+struct cache_size model_cache_size(const struct stoker_model *m, enum stoker_kv_format kv,
+				   uint32_t context, struct layer_state *states);
 
 /* Mixers. */
 void model_attention(const struct forward *f, const struct layer *l, const struct layer_state *s,

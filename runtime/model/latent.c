@@ -42,7 +42,7 @@ static void expand_latent(const struct forward *f, const struct layer *l,
 {
 	const uint32_t plain = l->key_size - l->rotated, both = plain + l->value_size;
 	const uint32_t z_width = l->latent + l->rotated;
-	const uint32_t k_width = l->heads * l->key_size, v_width = l->heads * l->value_size;
+	const uint32_t k_width = l->heads * l->key_size;
 	const uint32_t each = f->rows * l->heads;
 
 	copy(f, part->c, l->latent, part->z, z_width, f->rows, l->latent);
@@ -52,8 +52,8 @@ static void expand_latent(const struct forward *f, const struct layer *l,
 	for (uint32_t h = 0; h < l->heads; h++)
 		copy(f, floats(part->k, h * l->key_size + plain), k_width,
 		     floats(part->z, l->latent), z_width, f->rows, l->rotated);
-	store(f, s->keys, part->k, k_width);
-	store(f, s->values, part->v, v_width);
+	store(f, s->keys, part->k, l->heads, l->key_size);
+	store(f, s->values, part->v, l->heads, l->value_size);
 }
 
 void model_latent_attention(const struct forward *f, const struct layer *l,
@@ -125,7 +125,7 @@ void model_latent_attention(const struct forward *f, const struct layer *l,
 	device_matmul_heads(f->model->device, &into);
 	copy(f, floats(moved, l->latent), z_width, floats(q, plain), l->key_size,
 	     f->rows * l->heads, l->rotated);
-	store(f, s->keys, z, z_width);
+	store(f, s->keys, z, 1, z_width);
 	attend.dst = seen;
 	attend.q = moved;
 	attend.key_size = z_width;

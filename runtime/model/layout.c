@@ -5,21 +5,29 @@
  */
 #include "model/forward.h"
 
-uint64_t stoker_layer_state(const struct layer *l, enum stoker_kv_format kv, uint32_t context,
-			    stoker_address base, struct layer_state *s)
+/* Where @bytes are behind what is there already. */
+static uint64_t place(uint64_t *end, uint64_t bytes)
 {
-	uint64_t keys = 0, values = 0, conv = 0, delta = 0;
+	const uint64_t at = *end;
+
+	*end += round_up(bytes, 64);
+	return at;
+}
+
+static void place_layer(const struct layer *l, enum stoker_kv_format kv, struct cache_size *size,
+			struct layer_state *s)
+{
+	uint32_t keys = 0, values = 0;
+	uint64_t conv = 0, delta = 0;
 
 	switch (l->mixer) {
 	case MIXER_ATTENTION:
-		keys = context * stoker_kv_row_bytes(kv, l->kv_heads * l->key_size);
-		values = context * stoker_kv_row_bytes(kv, l->kv_heads * l->value_size);
+		keys = l->kv_heads * l->key_size;
+		values = l->kv_heads * l->value_size;
 		break;
 	case MIXER_LATENT_ATTENTION:
-		keys = context * stoker_kv_row_bytes(kv, l->k_b.at ? l->latent + l->rotated
-								   : l->heads * l->key_size);
-		values = l->k_b.at ? 0
-				   : context * stoker_kv_row_bytes(kv, l->heads * l->value_size);
+		keys = l->k_b.at ? l->latent + l->rotated : l->heads * l->key_size;
+		values = l->k_b.at ? 0 : l->heads * l->value_size;
 		break;
 	case MIXER_DELTA_NET:
 		delta = (uint64_t)l->value_heads * l->state_size * l->state_size * sizeof(float);
@@ -29,16 +37,23 @@ uint64_t stoker_layer_state(const struct layer *l, enum stoker_kv_format kv, uin
 		conv = (uint64_t)(l->taps - 1) * l->channels * sizeof(float);
 		break;
 	}
-	keys = round_up(keys, 64);
-	values = round_up(values, 64);
-	conv = round_up(conv, 64);
-	delta = round_up(delta, 64);
-	if (s)
-		*s = (struct layer_state){ .keys = base,
-					   .values = base + keys,
-					   .conv = base + keys + values,
-					   .delta = base + keys + values + conv };
-	return keys + values + conv + delta;
+	s->keys = place(&size->page_bytes, KV_PAGE_ROWS * stoker_kv_row_bytes(kv, keys));
+	s->values = place(&size->page_bytes, KV_PAGE_ROWS * stoker_kv_row_bytes(kv, values));
+	s->conv = place(&size->slot_bytes, conv);
+	s->delta = place(&size->slot_bytes, delta);
+}
+
+struct cache_size model_cache_size(const struct stoker_model *m, enum stoker_kv_format kv,
+				   uint32_t context, struct layer_state *states)
+{
+	struct cache_size size = { .pages = (context + KV_PAGE_ROWS - 1) / KV_PAGE_ROWS };
+	struct layer_state unused;
+
+	for (uint32_t i = 0; i < m->layer_count; i++)
+		place_layer(&m->layers[i], kv, &size, states ? &states[i] : &unused);
+	/* so that pages that are allocated together take what they take one by one */
+	size.page_bytes = round_up(size.page_bytes, 4096);
+	return size;
 }
 
 uint64_t forward_layout(struct forward *f, uint32_t batch, stoker_address base)

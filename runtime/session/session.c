@@ -8,13 +8,13 @@
 #include "base/use.h"
 #include "model/forward.h"
 #include "model/session_size.h"
+#include "session/pages.h"
 
 struct stoker_session {
 	_Atomic int use;
 	struct stoker_model *model;
 	uint32_t context, batch, position;
-	struct stoker_memory *cache; /* a block a layer */
-	uint64_t cache_bytes;
+	struct pages pages;
 	struct stoker_memory scratch, logit_memory; /* the latter grows with the rows asked for */
 	struct layer_state *states;
 	struct forward forward;
@@ -71,12 +71,10 @@ static void destroy(struct stoker_session *s)
 
 	device_go_on(m->device, NULL);
 	forget_step(s);
-	for (uint32_t i = 0; s->cache && i < m->layer_count; i++)
-		m->device->ops->memory_destroy(m->device, &s->cache[i]);
+	pages_destroy(m->device, &s->pages);
 	m->device->ops->memory_destroy(m->device, &s->scratch);
 	m->device->ops->memory_destroy(m->device, &s->logit_memory);
 	free(s->states);
-	free(s->cache);
 	free(s->logits);
 	free(s->tokens);
 	free(s->places);
@@ -84,11 +82,22 @@ static void destroy(struct stoker_session *s)
 	stoker_model_free(&m);
 }
 
-static int truncate_to(struct stoker_session *s, uint32_t position)
+static int clear_states(struct stoker_session *s)
 {
 	static const float zeros[1024];
-	const struct stoker_model *m = s->model;
+	struct stoker_device *d = s->model->device;
+	stoker_address at = s->pages.slots;
+	int ret = 0;
 
+	for (uint64_t left = s->forward.slot_bytes, n; left && !ret; left -= n, at += n) {
+		n = MIN(left, (uint64_t)sizeof(zeros));
+		ret = d->ops->write(d, at, zeros, n, NULL);
+	}
+	return ret;
+}
+
+static int truncate_to(struct stoker_session *s, uint32_t position)
+{
 	if (position > s->position)
 		return -EINVAL;
 	if (s->recurrent && position > 0 && position < s->position)
@@ -97,23 +106,7 @@ static int truncate_to(struct stoker_session *s, uint32_t position)
 		return 0;
 	s->position = position;
 	s->logit_rows = s->last_rows = 0;
-	for (uint32_t i = 0; s->recurrent && i < m->layer_count; i++) {
-		const struct layer_state *state = &s->states[i];
-		const struct layer *l = &m->layers[i];
-		stoker_address at = state->conv;
-		uint64_t left = stoker_layer_state(l, s->forward.kv, s->context, 0, NULL);
-
-		if (l->mixer != MIXER_SHORT_CONV && l->mixer != MIXER_DELTA_NET)
-			continue;
-		for (uint64_t n; left; left -= n, at += n) {
-			n = MIN(left, (uint64_t)sizeof(zeros));
-			const int ret = m->device->ops->write(m->device, at, zeros, n, NULL);
-
-			if (ret)
-				return ret;
-		}
-	}
-	return 0;
+	return clear_states(s);
 }
 
 int stoker_session_create(struct stoker_model *model, const struct stoker_session_params *params,
@@ -123,7 +116,6 @@ int stoker_session_create(struct stoker_model *model, const struct stoker_sessio
 	const struct stoker_session_params *p = params ? params : &defaults;
 	const struct stoker_device_ops *ops;
 	struct stoker_session *s;
-	uint64_t bytes;
 	int ret = -ENOMEM;
 
 	if (!out)
@@ -146,8 +138,7 @@ int stoker_session_create(struct stoker_model *model, const struct stoker_sessio
 	s->context = model_session_context(model, p);
 	s->batch = model_session_batch(model, p);
 	s->states = calloc(model->layer_count, sizeof(*s->states));
-	s->cache = calloc(model->layer_count, sizeof(*s->cache));
-	if (!s->states || !s->cache)
+	if (!s->states)
 		goto err_memory;
 	ret = -EINVAL;
 	if (s->context == 0 || s->context > MODEL_MAX_CONTEXT || s->batch > MODEL_MAX_BATCH) {
@@ -165,17 +156,17 @@ int stoker_session_create(struct stoker_model *model, const struct stoker_sessio
 	ret = choose_kv(model, p->kv, &s->forward.kv, err);
 	if (ret)
 		goto err_free;
-	for (uint32_t i = 0; i < model->layer_count; i++) {
-		const struct layer *l = &model->layers[i];
+	const struct cache_size size =
+		model_cache_size(model, s->forward.kv, s->context, s->states);
 
-		s->recurrent |= l->mixer == MIXER_SHORT_CONV || l->mixer == MIXER_DELTA_NET;
-		bytes = stoker_layer_state(l, s->forward.kv, s->context, 0, NULL);
-		ret = ops->memory_create(model->device, bytes, &s->cache[i], err);
-		if (ret)
-			goto err_free;
-		s->cache_bytes += s->cache[i].bytes;
-		stoker_layer_state(l, s->forward.kv, s->context, s->cache[i].at, &s->states[i]);
-	}
+	ret = pages_create(model->device, &size, &s->pages, err);
+	if (ret)
+		goto err_free;
+	s->recurrent = size.slot_bytes > 0;
+	s->forward.slots = s->pages.slots;
+	s->forward.slot_bytes = size.slot_bytes;
+	for (uint32_t i = 0; i < s->batch; i++)
+		s->places[i].pages = s->pages.table;
 	ret = ops->memory_create(model->device, forward_layout(&s->forward, s->batch, 0),
 				 &s->scratch, err);
 	if (ret)
@@ -419,7 +410,7 @@ uint32_t stoker_session_context(const struct stoker_session *s)
 void stoker_session_bytes(const struct stoker_session *s, uint64_t *cache, uint64_t *scratch)
 {
 	if (cache)
-		*cache = s ? s->cache_bytes : 0;
+		*cache = s ? s->pages.bytes : 0;
 	if (scratch)
 		*scratch = s ? s->scratch.bytes + s->logit_memory.bytes : 0;
 }
@@ -494,4 +485,9 @@ void stoker_session_cancel_run(struct stoker_session *s, uint32_t run)
 const struct stoker_model *session_model(const struct stoker_session *s)
 {
 	return s->model;
+}
+
+struct pages *session_pages(struct stoker_session *s)
+{
+	return &s->pages;
 }

@@ -16,8 +16,9 @@ float *room(size_t n);
 float *zeros(size_t n);
 float *noise(size_t n);
 uint32_t *number(uint32_t value);
-/* Of @rows rows of one sequence, from @position on. */
+/* Of @rows rows of one sequence, from @position on; of that with these pages. */
 stoker_address places_at(uint32_t position, uint32_t rows);
+stoker_address places_in(stoker_address pages, uint32_t position, uint32_t rows);
 double *doubles(size_t n);
 double *doubles_of(const float *values, size_t n);
 stoker_address at(const void *p);
@@ -35,6 +36,8 @@ stoker_address q8_room(uint32_t rows, uint32_t width);
 
 /* carry(to_device) before begin(), submit(), carry(from_device). */
 void carry(int (*copy)(void));
+/* Whether the device takes this process's pointers as addresses. */
+bool memory_is_shared(void);
 int to_device(void);
 int from_device(void);
 void submit(void);

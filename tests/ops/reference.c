@@ -300,8 +300,8 @@ void reference_kv_store(const struct op_kv_store *op, uint32_t position, const d
 			double *cache)
 {
 	for (uint32_t r = 0; r < op->rows; r++)
-		for (uint32_t i = 0; i < op->width; i++)
-			cache[(size_t)(position + r) * op->width + i] =
+		for (uint32_t i = 0; i < op->heads * op->width; i++)
+			cache[(size_t)(position + r) * op->heads * op->width + i] =
 				src[(size_t)r * op->stride + i];
 }
 
@@ -337,11 +337,12 @@ void reference_qkv(const struct op_qkv *op, const double *q_norm, const double *
 {
 	const uint32_t key_width = op->kv_heads * op->key_size;
 	const uint32_t value_width = op->kv_heads * op->value_size;
-	const struct op_kv_store of_keys = { .rows = op->rows,
-					     .width = key_width,
-					     .stride = key_width };
+	const struct op_kv_store of_keys = {
+		.rows = op->rows, .heads = op->kv_heads, .width = op->key_size, .stride = key_width
+	};
 	const struct op_kv_store of_values = { .rows = op->rows,
-					       .width = value_width,
+					       .heads = op->kv_heads,
+					       .width = op->value_size,
 					       .stride = value_width };
 
 	norm_and_turn(op, op->heads, q_norm, frequency, position, q);

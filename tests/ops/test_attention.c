@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Attention over caches in every format, and what brings queries, keys and values there. */
-#include "ops.h"
+#include "cache.h"
 
 /* What a cache of @n values holds, as floats. */
 static const float *cached(const void *cache, enum stoker_kv_format format, size_t n)
@@ -15,6 +15,7 @@ static const float *cached(const void *cache, enum stoker_kv_format format, size
 }
 
 static uint64_t attention_bits; /* a hash of all results */
+static enum placing placing;
 
 static const struct attention_case {
 	uint32_t heads, kv_heads, key, value, window, position, rows;
@@ -60,32 +61,35 @@ static void attend(const struct attention_case *c)
 	pool_used = 0;
 	const float *q = noise(q_count), *k = noise(keys_count);
 	const float *v = c->shared ? NULL : noise(values_count), *sinks = noise(c->heads);
-	const stoker_address keys = at(room(keys_count)), values = at(room(values_count + 1));
-	const stoker_address start = places_at(0, total);
+	struct test_cache cache =
+		cache_make(placing, c->format, total, kv, ks, c->shared ? 0 : vs, 0xff);
+	const stoker_address start = cache_places(&cache, 0, total);
 	double *wanted = doubles(count);
 	float *got = room(count);
-	const struct op_kv_store store_k = { .cache = keys,
+	const struct op_kv_store store_k = { .cache = cache.keys,
 					     .src = at(k),
 					     .places = start,
 					     .format = c->format,
 					     .rows = total,
-					     .width = kv * ks,
+					     .heads = kv,
+					     .width = ks,
 					     .stride = kv * ks };
-	const struct op_kv_store store_v = { .cache = values,
+	const struct op_kv_store store_v = { .cache = cache.values,
 					     .src = at(v),
 					     .places = start,
 					     .format = c->format,
 					     .rows = total,
-					     .width = kv * vs,
+					     .heads = kv,
+					     .width = vs,
 					     .stride = kv * vs };
 	const struct op_attention op = { .dst = at(got),
 					 .q = at(q),
-					 .keys = keys,
-					 .values = c->shared ? keys : values,
+					 .keys = cache.keys,
+					 .values = c->shared ? cache.keys : cache.values,
 					 .sinks = c->sinks ? at(sinks) : 0,
 					 .format = c->format,
 					 .rows = c->rows,
-					 .places = places_at(c->position, c->rows),
+					 .places = cache_places(&cache, c->position, c->rows),
 					 .heads = c->heads,
 					 .kv_heads = kv,
 					 .key_size = ks,
@@ -108,6 +112,8 @@ static void attend(const struct attention_case *c)
 	for (size_t i = 0; i < count; i++)
 		attention_bits = (attention_bits ^ bits_of_float(got[i])) * 0x100000001b3;
 	check("attention", got, wanted, count, c->limit);
+	CU_ASSERT(cache_is_clean(&cache));
+	cache_free(&cache);
 }
 
 static void attention(bool exact)
@@ -116,6 +122,98 @@ static void attention(bool exact)
 	attention_bits = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(attention_cases); i++)
 		attend(&attention_cases[i]);
+}
+
+/* Pages may be anywhere, and nothing beside them is touched. */
+static void fenced_attention(bool exact)
+{
+	uint64_t bits;
+
+	attention(exact);
+	bits = attention_bits;
+	if (!memory_is_shared())
+		return;
+	for (placing = PLACE_BEFORE_FENCE; placing <= PLACE_BEHIND_FENCE; placing++) {
+		random_seed(5);
+		attention(exact);
+		CU_ASSERT_EQUAL(attention_bits, bits);
+	}
+	placing = PLACE_SHUFFLED;
+}
+
+/* Rows of several sequences, whose results are those of each by itself, to the bit. */
+static void attend_together(enum stoker_kv_format format, uint32_t window)
+{
+	static const struct {
+		uint32_t begin, rows, position;
+	} parts[] = { { 0, 3, 290 }, { 3, 1, 600 }, { 4, 33, 0 }, { 37, 2, 62 } };
+	enum { ROWS = 39, HEADS = 4, KV = 2, SIZE = 32, WIDTH = HEADS * SIZE };
+	const size_t count = ROWS * WIDTH;
+
+	pool_used = 0;
+	float *together = zeros(count), *alone = zeros(count);
+	const float *q = noise(count), *sinks = noise(HEADS);
+	struct row_place *all =
+		(struct row_place *)(void *)room(ROWS * sizeof(*all) / sizeof(float));
+	struct op_attention op = { .dst = at(together),
+				   .q = at(q),
+				   .sinks = at(sinks),
+				   .places = at(all),
+				   .format = format,
+				   .rows = ROWS,
+				   .heads = HEADS,
+				   .kv_heads = KV,
+				   .key_size = SIZE,
+				   .value_size = SIZE,
+				   .window = window,
+				   .q_stride = WIDTH,
+				   .q_head_stride = SIZE,
+				   .dst_stride = WIDTH,
+				   .scale = 0.3f };
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		const uint32_t total = parts[i].position + parts[i].rows;
+		const struct test_cache cache =
+			cache_make(PLACE_SHUFFLED, format, total, KV, SIZE, SIZE, 0xff);
+		struct op_kv_store store = { .cache = cache.keys,
+					     .src = at(noise((size_t)total * KV * SIZE)),
+					     .places = cache_places(&cache, 0, total),
+					     .format = format,
+					     .rows = total,
+					     .heads = KV,
+					     .width = SIZE,
+					     .stride = KV * SIZE };
+
+		RUN(kv_store, store);
+		store.cache = cache.values;
+		RUN(kv_store, store);
+		for (uint32_t r = 0; r < parts[i].rows; r++)
+			all[parts[i].begin + r] =
+				(struct row_place){ .pages = cache.table,
+						    .position = parts[i].position + r };
+		op.keys = cache.keys;
+		op.values = cache.values;
+	}
+	RUN(attention, op);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		op.dst = at(alone + parts[i].begin * WIDTH);
+		op.q = at(q + parts[i].begin * WIDTH);
+		op.places = at(all + parts[i].begin);
+		op.rows = parts[i].rows;
+		RUN(attention, op);
+	}
+	for (size_t i = 0; i < count; i++)
+		CU_ASSERT(!isnan(together[i]));
+	CU_ASSERT(!memcmp(together, alone, count * sizeof(*alone)));
+}
+
+static void sequences_together(bool exact)
+{
+	(void)exact;
+	for (int format = 0; format <= STOKER_KV_Q8_0; format++) {
+		attend_together((enum stoker_kv_format)format, 0);
+		attend_together((enum stoker_kv_format)format, 45);
+	}
 }
 
 /* Rows with gaps in between to the middle of a cache, which stays what it was elsewhere. */
@@ -127,24 +225,29 @@ static void kv_store(bool exact)
 
 	(void)exact;
 	for (int format = 0; format <= STOKER_KV_Q8_0; format++) {
-		const uint32_t rows = 3, width = 96, stride = width + 5, first = 2, places = 7;
+		const uint32_t rows = 70, heads = 3, width = 96, stride = width + 5, first = 60,
+			       places = 140;
 		const size_t all = (size_t)places * width;
 
 		pool_used = 0;
 		const float *src = noise((size_t)rows * stride);
-		float *cache = zeros(all);
-		double *wanted = doubles_of(cache, all);
-		const struct op_kv_store op = { .cache = at(cache),
+		const struct test_cache cache = cache_make(PLACE_SHUFFLED,
+							   (enum stoker_kv_format)format, places,
+							   heads, width / heads, 0, 0);
+		double *wanted = doubles_of(zeros(all), all);
+		const struct op_kv_store op = { .cache = cache.keys,
 						.src = at(src),
-						.places = places_at(first, rows),
+						.places = cache_places(&cache, first, rows),
 						.format = (enum stoker_kv_format)format,
 						.rows = rows,
-						.width = width,
+						.heads = heads,
+						.width = width / heads,
 						.stride = stride };
 
 		reference_kv_store(&op, first, doubles_of(src, (size_t)rows * stride), wanted);
 		RUN(kv_store, op);
-		check_each(cached(cache, op.format, all), wanted, all, limits[format]);
+		check_each(cached(cache_keys(&cache), op.format, all), wanted, all, limits[format]);
+		CU_ASSERT(cache_is_clean(&cache));
 	}
 }
 
@@ -152,7 +255,8 @@ static void test_attention(void)
 {
 	uint64_t bits;
 
-	run_all_sets(attention);
+	run_all_sets(fenced_attention);
+	run_all_sets(sequences_together);
 	/* more threads than stretches of the past, and than key-value heads: the same results */
 	run_on("cpu", false, attention);
 	bits = attention_bits;
@@ -165,28 +269,31 @@ static void test_attention(void)
 
 /* What op_qkv works on, beside shapes. */
 struct heads {
-	float *q, *k, *keys, *values;
+	float *q, *k;
+	struct test_cache cache;
 };
 
-static struct heads heads_of(const struct op_qkv *op, const float *q, const float *k, size_t cached)
+static struct heads heads_of(const struct op_qkv *op, const float *q, const float *k,
+			     uint32_t cached)
 {
 	const size_t q_count = (size_t)op->rows * op->heads * op->key_size;
 	const size_t k_count = (size_t)op->rows * op->kv_heads * op->key_size;
 
 	return (struct heads){ .q = memcpy(room(q_count), q, q_count * sizeof(*q)),
 			       .k = memcpy(room(k_count), k, k_count * sizeof(*k)),
-			       .keys = zeros(cached * op->kv_heads * op->key_size),
-			       .values = zeros(cached * op->kv_heads * op->value_size) };
+			       .cache = cache_make(PLACE_SHUFFLED, op->format, cached, op->kv_heads,
+						   op->key_size, op->value_size, 0) };
 }
 
-static struct op_qkv on(const struct op_qkv *shapes, const struct heads *h)
+static struct op_qkv on(const struct op_qkv *shapes, const struct heads *h, uint32_t position)
 {
 	struct op_qkv op = *shapes;
 
 	op.q = at(h->q);
 	op.k = at(h->k);
-	op.keys = at(h->keys);
-	op.values = at(h->values);
+	op.keys = h->cache.keys;
+	op.values = h->cache.values;
+	op.places = cache_places(&h->cache, position, op.rows);
 	return op;
 }
 
@@ -194,7 +301,7 @@ static struct op_qkv on(const struct op_qkv *shapes, const struct heads *h)
 static void check_qkv(const struct op_qkv *shapes, const float *v, const float *q_weight,
 		      const float *k_weight, const float *frequency)
 {
-	const uint32_t rows = shapes->rows, position = 3, places = rows + position;
+	const uint32_t rows = shapes->rows, position = 62, places = rows + position;
 	const size_t row_keys = (size_t)shapes->kv_heads * shapes->key_size;
 	const size_t row_values = (size_t)shapes->kv_heads * shapes->value_size;
 	const size_t q_count = (size_t)rows * shapes->heads * shapes->key_size;
@@ -204,12 +311,11 @@ static void check_qkv(const struct op_qkv *shapes, const float *v, const float *
 	const struct heads whole = heads_of(shapes, q, k, places);
 	const struct heads parts = heads_of(shapes, q, k, places);
 	double *q_wanted = doubles_of(q, q_count), *k_wanted = doubles_of(k, rows * row_keys);
-	double *keys_wanted = doubles_of(whole.keys, keys_count);
-	double *values_wanted = doubles_of(whole.values, values_count);
+	double *keys_wanted = doubles_of(zeros(keys_count), keys_count);
+	double *values_wanted = doubles_of(zeros(values_count), values_count);
 	const size_t weights_count = (shapes->norm_whole ? shapes->heads : 1) * shapes->key_size;
-	struct op_qkv op = on(shapes, &whole), in_parts = on(shapes, &parts);
+	struct op_qkv op = on(shapes, &whole, position), in_parts = on(shapes, &parts, position);
 
-	op.places = in_parts.places = places_at(position, rows);
 	carry(to_device);
 	CU_ASSERT_EQUAL(ops->begin(device, NULL), 0);
 	device_qkv(device, &op);
@@ -221,16 +327,20 @@ static void check_qkv(const struct op_qkv *shapes, const float *v, const float *
 		      doubles_of(frequency, op.key_size / 2), position, q_wanted, k_wanted,
 		      doubles_of(v, rows * row_values), keys_wanted, values_wanted);
 
-	const float *keys = cached(whole.keys, op.format, keys_count);
+	const float *keys = cached(cache_keys(&whole.cache), op.format, keys_count);
+	const void *values = cache_values(&whole.cache);
 
 	check_each(whole.q, doubles_of(parts.q, q_count), q_count, 1e-5);
-	check_each(keys, doubles_of(cached(parts.keys, op.format, keys_count), keys_count),
+	check_each(keys,
+		   doubles_of(cached(cache_keys(&parts.cache), op.format, keys_count), keys_count),
 		   keys_count, limit);
-	CU_ASSERT(
-		!memcmp(whole.values, parts.values, stoker_kv_row_bytes(op.format, values_count)));
+	CU_ASSERT(!memcmp(values, cache_values(&parts.cache),
+			  stoker_kv_row_bytes(op.format, values_count)));
+	CU_ASSERT(cache_is_clean(&whole.cache));
+	CU_ASSERT(cache_is_clean(&parts.cache));
 	check_each(whole.q, q_wanted, q_count, 1e-5);
 	check_each(keys, keys_wanted, keys_count, limit);
-	check_each(cached(whole.values, op.format, values_count), values_wanted, values_count,
+	check_each(cached(values, op.format, values_count), values_wanted, values_count,
 		   op.format == STOKER_KV_F16 ? 1e-3 : 0);
 }
 

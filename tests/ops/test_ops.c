@@ -56,11 +56,21 @@ uint32_t *number(uint32_t value)
 
 stoker_address places_at(uint32_t position, uint32_t rows)
 {
+	return places_in(0, position, rows);
+}
+
+stoker_address places_in(stoker_address pages, uint32_t position, uint32_t rows)
+{
 	struct row_place *p = (struct row_place *)(void *)room(rows * sizeof(*p) / sizeof(float));
 
 	for (uint32_t i = 0; i < rows; i++)
-		p[i] = (struct row_place){ .position = position + i };
+		p[i] = (struct row_place){ .pages = pages, .position = position + i };
 	return at(p);
+}
+
+bool memory_is_shared(void)
+{
+	return memory.host == pool && memory.at == (uintptr_t)pool && device->runs_at_once;
 }
 
 void carry(int (*copy)(void))

@@ -341,7 +341,7 @@ static void attention_and_product(bool exact)
 	for (size_t i = 0; i < 2 * ARRAY_SIZE(sizes); i++) {
 		const uint32_t rows = i % 2 ? 3 : 1, size = sizes[i / 2], heads = 2, past = 20;
 		const uint32_t width = heads * size, out = 45;
-		const size_t cached = (size_t)(past + rows) * width;
+		const size_t cached = (size_t)KV_PAGE_ROWS * width;
 
 		pool_used = 0;
 		double *values = doubles((size_t)width * out),
@@ -349,15 +349,16 @@ static void attention_and_product(bool exact)
 		const struct stoker_weight w =
 			weights(stoker_format_by_name("Q4_0"), width, out, 1, values);
 		const struct matrix plain_w = plain(&w, values);
+		const float *keys = noise(cached), *cached_values = noise(cached);
+		stoker_address *page = (stoker_address *)(void *)room(2);
 		float *o = room((size_t)rows * width), *y = room((size_t)rows * out);
 		const stoker_address o_q8 = stoker_takes_q8(device, &w, rows) ? q8_room(rows, width)
 									      : 0;
 		const struct op_attention attend = { .dst = at(o),
 						     .dst_q8 = o_q8,
 						     .q = at(noise((size_t)rows * width)),
-						     .keys = at(noise(cached)),
-						     .values = at(noise(cached)),
-						     .places = places_at(past, rows),
+						     .values = at(cached_values) - at(keys),
+						     .places = places_in(at(page), past, rows),
 						     .format = STOKER_KV_F32,
 						     .rows = rows,
 						     .heads = heads,
@@ -369,6 +370,7 @@ static void attention_and_product(bool exact)
 						     .dst_stride = width,
 						     .scale = 1 / sqrtf((float)size) };
 
+		*page = at(keys);
 		carry(to_device);
 		CU_ASSERT_EQUAL(ops->begin(device, NULL), 0);
 		device_attention(device, &attend);

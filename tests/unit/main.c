@@ -171,6 +171,7 @@ static const struct {
 	{ "vulkan", suite_vulkan },
 	{ "pager", suite_pager },
 	{ "paging", suite_paging },
+	{ "pages", suite_pages },
 	{ "budget", suite_budget },
 	{ "vectors", suite_vectors },
 	{ "bench", suite_bench },

@@ -24,6 +24,7 @@ enum {
 
 	MOST_ROWS = 512,
 	MOST_POSITIONS = 4096,
+	PAGES = MOST_POSITIONS / KV_PAGE_ROWS,
 	CACHES = 8, /* layers' keys and values, so that they come from memory */
 	PASSES = 7,
 	PASS_NS = 30000000,
@@ -35,8 +36,8 @@ struct bed {
 	struct stoker_device *d;
 	struct stoker_memory weights, floats, caches;
 	struct stoker_weight gate, up, down, heads, table;
-	stoker_address x, y, z, w, ids, chosen, places, frequency;
-	uint64_t cache_bytes; /* keys or values of a layer */
+	stoker_address x, y, z, w, ids, chosen, places, frequency, pages;
+	uint64_t cache_bytes; /* keys or values of a layer in a page */
 };
 
 /* One op as it is measured: @rows tokens after @position others, for the @i-th time. */
@@ -95,9 +96,10 @@ static void record_rope(const struct bed *b, const struct point *p, uint32_t i)
 	device_rope(b->d, &op);
 }
 
-static stoker_address cache_of(const struct bed *b, uint32_t i, bool values)
+/* Where in pages keys or values of a layer are. */
+static uint64_t cache_of(const struct bed *b, uint32_t i, bool values)
 {
-	return b->caches.at + (2 * (uint64_t)(i % CACHES) + values) * b->cache_bytes;
+	return (2 * (uint64_t)(i % CACHES) + values) * b->cache_bytes;
 }
 
 static void record_kv_store(const struct bed *b, const struct point *p, uint32_t i)
@@ -107,7 +109,8 @@ static void record_kv_store(const struct bed *b, const struct point *p, uint32_t
 					.places = places_of(b, p),
 					.format = STOKER_KV_F16,
 					.rows = p->rows,
-					.width = KV_HEADS * HEAD,
+					.heads = KV_HEADS,
+					.width = HEAD,
 					.stride = KV_HEADS * HEAD };
 
 	device_kv_store(b->d, &op);
@@ -351,21 +354,27 @@ static stoker_address place_weights(struct bed *b, const struct stoker_format *f
 static int write_numbers(struct bed *b, struct stoker_error *err)
 {
 	static uint32_t ids[MOST_ROWS * USED];
-	struct row_place places[MOST_ROWS + 1] = { [MOST_ROWS] = { .position =
-									   MOST_POSITIONS - 1 } };
+	struct row_place places[MOST_ROWS + 1];
+	stoker_address pages[PAGES];
 	float frequency[HEAD / 2];
 	int ret;
 
 	/* every token has experts of its own, spread evenly */
 	for (uint32_t i = 0; i < ARRAY_SIZE(ids); i++)
 		ids[i] = (i / USED * 37 + i % USED * 16) % EXPERTS;
-	for (uint32_t i = 0; i < MOST_ROWS; i++)
-		places[i].position = i;
+	for (uint32_t i = 0; i <= MOST_ROWS; i++)
+		places[i] =
+			(struct row_place){ .pages = b->pages,
+					    .position = i < MOST_ROWS ? i : MOST_POSITIONS - 1 };
+	for (uint32_t i = 0; i < PAGES; i++)
+		pages[i] = b->caches.at + i * 2 * CACHES * b->cache_bytes;
 	for (uint32_t i = 0; i < HEAD / 2; i++)
 		frequency[i] = 1.0f / (float)(1 + i);
 	ret = b->d->ops->write(b->d, b->ids, ids, sizeof(ids), err);
 	if (!ret)
 		ret = b->d->ops->write(b->d, b->places, places, sizeof(places), err);
+	if (!ret)
+		ret = b->d->ops->write(b->d, b->pages, pages, sizeof(pages), err);
 	if (!ret)
 		ret = b->d->ops->write(b->d, b->frequency, frequency, sizeof(frequency), err);
 	return ret;
@@ -378,12 +387,13 @@ static int make_bed(struct bed *b, const struct stoker_format *f, struct stoker_
 	const uint64_t numbers = MOST_ROWS * USED;
 	int ret;
 
-	b->cache_bytes = MOST_POSITIONS * stoker_kv_row_bytes(STOKER_KV_F16, KV_HEADS * HEAD);
+	b->cache_bytes = KV_PAGE_ROWS * stoker_kv_row_bytes(STOKER_KV_F16, KV_HEADS * HEAD);
 	ret = ops->memory_create(b->d, weight_bytes, &b->weights, err);
 	if (!ret)
 		ret = ops->memory_create(b->d, 4 * (4 * operand + 4 * numbers), &b->floats, err);
 	if (!ret)
-		ret = ops->memory_create(b->d, 2 * CACHES * b->cache_bytes, &b->caches, err);
+		ret = ops->memory_create(b->d, PAGES * 2 * CACHES * b->cache_bytes, &b->caches,
+					 err);
 	if (ret)
 		return ret;
 	place_weights(b, f, b->weights.at);
@@ -395,6 +405,7 @@ static int make_bed(struct bed *b, const struct stoker_format *f, struct stoker_
 	b->chosen = b->ids + 4 * numbers;
 	b->places = b->chosen + 4 * numbers;
 	b->frequency = b->places + 4 * numbers;
+	b->pages = b->frequency + 4 * HEAD;
 	ret = fill(b->d, b->weights.at, b->weights.bytes, err);
 	if (!ret)
 		ret = fill(b->d, b->floats.at, 16 * operand, err);

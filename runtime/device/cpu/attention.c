@@ -9,24 +9,31 @@
 
 enum {
 	TILE = ATTEND_ROWS,
-	AHEAD = 24, /* rows that are asked for before they are; processors see no stream in them */
-	QUERY_ROWS = 32,     /* rows that share a tile */
-	FEW_ROWS = 8,	     /* with fewer a long past is split instead */
-	COLUMN_QUERIES = 64, /* with so many a tile's keys are made columns */
-	CHUNK = 256,	     /* cache rows of a job, at least, when there are few rows */
-	CHUNKS = 64,	     /* of a long past, at most */
-	PARTIALS = 16384,    /* what queries and chunks come to, at most */
+	AHEAD = KV_PAGE_ROWS, /* rows that are asked for before they are */
+	QUERY_ROWS = 32,      /* rows that share a tile */
+	FEW_ROWS = 8,	      /* with fewer a long past is split instead */
+	COLUMN_QUERIES = 64,  /* with so many a tile's keys are made columns */
+	CHUNK = 256,	      /* cache rows of a job, at least, when there are few rows */
+	CHUNKS = 64,	      /* of a long past, at most */
+	PARTIALS = 16384,     /* what queries and chunks come to, at most */
 };
 
 void cpu_kv_store(struct stoker_device *d, const struct op_kv_store *op)
 {
 	const struct row_place *places = places_of(op->places);
-	const uint64_t row_bytes = stoker_kv_row_bytes(op->format, op->width);
+	const uint64_t bytes = stoker_kv_row_bytes(op->format, op->width);
 
-	for (uint32_t r = 0; r < op->rows; r++)
-		cpu_of(d)->kernels->kv_save(
-			op->format, (const float *)host(op->src) + (size_t)r * op->stride,
-			(uint8_t *)host(op->cache) + places[r].position * row_bytes, op->width);
+	for (uint32_t r = 0; r < op->rows; r++) {
+		const float *src = (const float *)host(op->src) + (size_t)r * op->stride;
+		uintptr_t dst =
+			cache_row(host(places[r].pages), op->cache, bytes, places[r].position);
+
+		for (uint32_t h = 0; h < op->heads; h++) {
+			cpu_of(d)->kernels->kv_save(op->format, src, (uint8_t *)dst, op->width);
+			src += op->width;
+			dst += KV_PAGE_ROWS * bytes;
+		}
+	}
 }
 
 /*
@@ -46,26 +53,26 @@ struct attention_job {
 	float *top, *sum;		       /* [chunks][queries] */
 };
 
-/* The part of the cache that belongs to one key-value head. */
+/* The part of the cache that belongs to one key-value head: where it begins in pages. */
 struct cache {
-	const uint8_t *keys, *values;
-	uint64_t key_row, value_row, key_bytes, value_bytes;
+	const stoker_address *pages;
+	uint32_t end;				       /* cache rows that there are */
+	uint64_t keys, values, key_bytes, value_bytes; /* of a row */
 };
 
 static struct cache cache_of(const struct op_attention *op, uint32_t kv)
 {
-	const uint64_t key_row = stoker_kv_row_bytes(op->format, op->kv_heads * op->key_size);
-	const uint64_t value_row = stoker_kv_row_bytes(op->format, op->kv_heads * op->value_size);
+	const uint64_t key = stoker_kv_row_bytes(op->format, op->key_size);
+	const uint64_t value = stoker_kv_row_bytes(op->format, op->value_size);
+	const struct row_place *place = places_of(op->places);
 
 	return (struct cache){
-		.keys = (const uint8_t *)host(op->keys) +
-			stoker_kv_row_bytes(op->format, kv * op->key_size),
-		.values = (const uint8_t *)host(op->shared_value ? op->keys : op->values) +
-			  stoker_kv_row_bytes(op->format, kv * op->value_size),
-		.key_row = key_row,
-		.value_row = op->shared_value ? key_row : value_row,
-		.key_bytes = stoker_kv_row_bytes(op->format, op->key_size),
-		.value_bytes = stoker_kv_row_bytes(op->format, op->value_size),
+		.pages = host(place->pages),
+		.end = place->position + op->rows,
+		.keys = op->keys + kv * KV_PAGE_ROWS * key,
+		.values = op->shared_value ? op->keys : op->values + kv * KV_PAGE_ROWS * value,
+		.key_bytes = key,
+		.value_bytes = op->shared_value ? key : value,
 	};
 }
 
@@ -75,15 +82,18 @@ static size_t tile_floats(const struct op_attention *op)
 	return (size_t)TILE * (op->key_size + op->value_size) + TILE_ROWS * op->key_size;
 }
 
-/* A cache row as floats; asks for the one that is AHEAD of it, which may not be there. */
-static void load_row(const struct cpu *cpu, const struct op_attention *op, const uint8_t *row,
-		     uint64_t row_bytes, uint64_t bytes, float *values, size_t count)
+/* A cache row as floats; asks for the one that is AHEAD of it. */
+static void load_row(const struct cpu *cpu, const struct op_attention *op, const struct cache *c,
+		     bool is_key, uint32_t at, float *values)
 {
-	const uintptr_t ahead = (uintptr_t)row + AHEAD * row_bytes;
+	const uint64_t first = is_key ? c->keys : c->values;
+	const uint64_t bytes = is_key ? c->key_bytes : c->value_bytes;
+	const uintptr_t ahead = cache_row(c->pages, first, bytes, MIN(at + AHEAD, c->end - 1));
 
 	for (uint64_t i = 0; i < bytes; i += 64)
 		__builtin_prefetch((const void *)(ahead + i));
-	cpu->kernels->kv_load(op->format, row, values, count);
+	cpu->kernels->kv_load(op->format, (const uint8_t *)cache_row(c->pages, first, bytes, at),
+			      values, is_key ? op->key_size : op->value_size);
 }
 
 /* Floats in @room; with @columns the keys so. */
@@ -96,11 +106,10 @@ static struct kv_tile widen(const struct cpu *cpu, const struct op_attention *op
 	float *keys = room, *values = keys + TILE * ks, *rows = values + TILE * vs;
 
 	for (uint32_t i = 0; i < count; i++) {
-		load_row(cpu, op, c->keys + (at + i) * c->key_row, c->key_row, c->key_bytes,
-			 columns ? rows + i % TILE_ROWS * ks : keys + i * ks, ks);
+		load_row(cpu, op, c, true, at + i,
+			 columns ? rows + i % TILE_ROWS * ks : keys + i * ks);
 		if (own_values)
-			load_row(cpu, op, c->values + (at + i) * c->value_row, c->value_row,
-				 c->value_bytes, values + i * vs, vs);
+			load_row(cpu, op, c, false, at + i, values + i * vs);
 		if (!columns || ((i + 1) % TILE_ROWS && i + 1 < count))
 			continue;
 		/* the last rows' columns may have been used before, or never */
@@ -109,11 +118,26 @@ static struct kv_tile widen(const struct cpu *cpu, const struct op_attention *op
 		cpu->kernels->columns(rows, ks, keys + i / TILE_ROWS * TILE_ROWS * ks);
 	}
 	return (struct kv_tile){
-		.keys = { .at = (const uint8_t *)keys, .stride = ks * sizeof(float) },
-		.values = { .at = (const uint8_t *)(own_values ? values : keys),
+		.keys = { .here = { (uintptr_t)keys, TILE, 0 }, .stride = ks * sizeof(float) },
+		.values = { .here = { (uintptr_t)(own_values ? values : keys), TILE, 0 },
 			    .stride = (own_values ? vs : ks) * sizeof(float) },
 		.kind = columns ? TILE_COLUMNS : TILE_FLOATS,
 	};
+}
+
+/* Up to TILE cache rows from @at on, where they are. */
+static struct row_run run_of(const struct cache *c, uint64_t first, uint64_t stride, uint32_t at)
+{
+	const uint32_t left = KV_PAGE_ROWS - at % KV_PAGE_ROWS; /* of the page */
+	struct row_run run = { .split = left };
+
+	static_assert(TILE <= KV_PAGE_ROWS, "rows of a tile are in two pages at most");
+	if (at >= c->end)
+		return run;
+	run.at = cache_row(c->pages, first, stride, at);
+	if (at + left < c->end)
+		run.jump = cache_row(c->pages, first, stride, at + left) - run.at - left * stride;
+	return run;
 }
 
 /* Cache rows [at, at + count) of one key-value head, ready for the kernels. */
@@ -124,15 +148,17 @@ static struct kv_tile tile_of(const struct cpu *cpu, const struct op_attention *
 	const bool columns = MIN(op->rows, (uint32_t)QUERY_ROWS) * (op->heads / op->kv_heads) >=
 			     COLUMN_QUERIES;
 	const bool half = op->format == STOKER_KV_F16 && cpu->kernels->reads_halves;
-	const uint8_t *keys = c->keys + at * c->key_row, *values = c->values + at * c->value_row;
 
 	if (columns || (op->format != STOKER_KV_F32 && !half))
 		return widen(cpu, op, c, at, count, columns, room);
 	return (struct kv_tile){
-		.keys = { keys, c->key_row, (uintptr_t)keys + AHEAD * c->key_row, c->key_row },
-		.values = { values, c->value_row,
-			    op->shared_value ? 0 : (uintptr_t)values + AHEAD * c->value_row,
-			    c->value_row },
+		.keys = { .here = run_of(c, c->keys, c->key_bytes, at),
+			  .ahead = run_of(c, c->keys, c->key_bytes, at + AHEAD),
+			  .stride = c->key_bytes },
+		.values = { .here = run_of(c, c->values, c->value_bytes, at),
+			    .ahead = run_of(c, c->values, c->value_bytes,
+					    op->shared_value ? c->end : at + AHEAD),
+			    .stride = c->value_bytes },
 		.kind = half ? TILE_HALVES : TILE_FLOATS,
 	};
 }
@@ -188,7 +214,7 @@ static void attend_tile(const struct cpu *cpu, const struct op_attention *op, st
 		if (first >= end)
 			continue;
 		cpu->kernels->attend(queries + i, n, t, first, end, op);
-		t->keys.ahead = t->values.ahead = 0;
+		t->keys.ahead.at = t->values.ahead.at = 0;
 	}
 }
 
@@ -371,9 +397,9 @@ static void choose_chunks(struct attention_job *j)
 	j->chunks = (seen + j->chunk_rows - 1) / j->chunk_rows;
 }
 
-void cpu_attention(struct stoker_device *d, const struct op_attention *op)
+/* Rows of one sequence. */
+static void attend_sequence(struct cpu *cpu, const struct op_attention *op)
 {
-	struct cpu *cpu = cpu_of(d);
 	const uint32_t past = places_of(op->places)->position;
 	struct attention_job j = { .op = op,
 				   .row_blocks = (op->rows + QUERY_ROWS - 1) / QUERY_ROWS,
@@ -383,9 +409,6 @@ void cpu_attention(struct stoker_device *d, const struct op_attention *op)
 				   .end = past + op->rows };
 	const size_t work = (size_t)op->rows * op->heads * j.end * (op->key_size + op->value_size);
 
-	assert(!op->shared_value || op->kv_heads == 1);
-	if (cpu->failed)
-		return;
 	choose_chunks(&j);
 	if (j.chunks > 1) {
 		attend_chunks(cpu, &j, work);
@@ -396,4 +419,23 @@ void cpu_attention(struct stoker_device *d, const struct op_attention *op)
 	if (reserve_tile(cpu, op, (size_t)j.group * QUERY_ROWS))
 		cpu_parallel(cpu, (size_t)op->kv_heads * j.splits * j.row_blocks, 1, work,
 			     attention_range, &j);
+}
+
+void cpu_attention(struct stoker_device *d, const struct op_attention *op)
+{
+	const struct row_place *places = places_of(op->places);
+	struct cpu *cpu = cpu_of(d);
+
+	assert(!op->shared_value || op->kv_heads == 1);
+	for (uint32_t begin = 0, end; begin < op->rows && !cpu->failed; begin = end) {
+		struct op_attention part = *op;
+
+		for (end = begin + 1; end < op->rows && places[end].pages == places[begin].pages;)
+			end++;
+		part.rows = end - begin;
+		part.places += begin * sizeof(*places);
+		part.q += (uint64_t)begin * op->q_stride * sizeof(float);
+		part.dst += (uint64_t)begin * op->dst_stride * sizeof(float);
+		attend_sequence(cpu, &part);
+	}
 }

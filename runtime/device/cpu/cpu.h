@@ -41,6 +41,13 @@ static inline const struct row_place *places_of(stoker_address at)
 	return host(at);
 }
 
+/* Where the row of @position is that has @first and @stride in a page. */
+static inline uintptr_t cache_row(const stoker_address *pages, uint64_t first, uint64_t stride,
+				  uint32_t position)
+{
+	return pages[position / KV_PAGE_ROWS] + first + position % KV_PAGE_ROWS * stride;
+}
+
 /* @buffer grown to @bytes, or NULL; the failure is kept for submit(). */
 void *cpu_reserve(struct cpu *cpu, struct buffer *buffer, size_t bytes);
 /* Makes sure that cpu_scratch() has @bytes for each thread. */

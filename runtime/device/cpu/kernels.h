@@ -66,13 +66,20 @@ struct query {
 	uint32_t first, end; /* cache rows it sees */
 };
 
+/* Rows some stride apart; those from @split on are in another page, @jump bytes further away. */
+struct row_run {
+	uintptr_t at;
+	size_t split;
+	uintptr_t jump;
+};
+
 /* Keys or values of one head: rows of floats or halves, @stride bytes apart. */
 struct head_rows {
-	const uint8_t *at;
+	struct row_run here;
+	/* what to ask memory for meanwhile, as many rows and as long, may have ended; at 0: nothing
+	 */
+	struct row_run ahead;
 	size_t stride;
-	/* what to ask memory for meanwhile, as many rows and as long, may have ended; 0: nothing */
-	uintptr_t ahead;
-	size_t ahead_stride;
 };
 
 /* ATTEND_ROWS cache rows of a head, or fewer. */

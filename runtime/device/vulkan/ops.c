@@ -146,12 +146,17 @@ void vulkan_rope(struct stoker_device *d, const struct op_rope *op)
 }
 
 /*
- * Where in a cache rows go, or in which slots states are, is known only when it runs: all of it
- * counts as written.
+ * In which pages rows go, or in which slots states are, is known only when it runs: all rows of the
+ * kind, or all slots, count as one byte, of an address that no memory has.
  */
-static struct vulkan_span memory_span(stoker_address at, bool write)
+static struct vulkan_span any_page(uint64_t first, bool write)
 {
-	return (struct vulkan_span){ .at = at, .bytes = 1, .write = write };
+	return (struct vulkan_span){ .at = 1ull << 62 | first, .bytes = 1, .write = write };
+}
+
+static struct vulkan_span any_slot(stoker_address state)
+{
+	return (struct vulkan_span){ .at = state, .bytes = 1, .write = true };
 }
 
 void vulkan_kv_store(struct stoker_device *d, const struct op_kv_store *op)
@@ -163,13 +168,14 @@ void vulkan_kv_store(struct stoker_device *d, const struct op_kv_store *op)
 		.src = op->src,
 		.places = op->places,
 		.rows = op->rows,
+		.heads = op->heads,
 		.width = op->width,
 		.stride = op->stride,
 	};
 
-	RECORD(v, push, for_threads(v, (uint64_t)op->rows * div_up(op->width, chunk)),
+	RECORD(v, push, for_threads(v, (uint64_t)op->rows * op->heads * div_up(op->width, chunk)),
 	       .shader = SHADER_KV_STORE, .threads = threads(v), .constants = { op->format },
-	       SPANS(memory_span(op->cache, true),
+	       SPANS(any_page(op->cache, true),
 		     reads(op->src, extent(op->rows, op->stride, op->width))));
 }
 
@@ -204,7 +210,7 @@ void vulkan_qkv(struct stoker_device *d, const struct op_qkv *op)
 	       .constants = { op->format },
 	       SPANS(writes(op->q, q), reads(op->k, k),
 		     reads(op->v, (uint64_t)op->rows * op->kv_heads * op->value_size),
-		     memory_span(op->keys, true), memory_span(op->values, true)));
+		     any_page(op->keys, true), any_page(op->values, true)));
 }
 
 void vulkan_attention(struct stoker_device *d, const struct op_attention *op)
@@ -243,7 +249,7 @@ void vulkan_attention(struct stoker_device *d, const struct op_attention *op)
 	RECORD(v, push, op->rows * op->heads, .shader = SHADER_ATTENTION,
 	       .constants = { op->format, op->key_size, op->value_size,
 			      makes_q8 ? vulkan_q8_kind(v) : Q8_NONE },
-	       SPANS(memory_span(op->keys, false), memory_span(op->values, false),
+	       SPANS(any_page(op->keys, false), any_page(op->values, false),
 		     reads(op->q, extent(op->rows, op->q_stride, q)),
 		     writes(op->dst, extent(op->rows, op->dst_stride, width)),
 		     writes(op->dst_q8, vulkan_q8_words(v, op->rows, width))));
@@ -301,7 +307,7 @@ void vulkan_conv(struct stoker_device *d, const struct op_conv *op)
 	       .constants = { op->taps },
 	       SPANS(writes(op->dst, extent(op->rows, op->dst_stride, op->channels)),
 		     reads(op->src, extent(op->rows, op->src_stride, op->channels)),
-		     memory_span(op->state, true)));
+		     any_slot(op->state)));
 }
 
 void vulkan_delta_net(struct stoker_device *d, const struct op_delta_net *op)
@@ -332,8 +338,7 @@ void vulkan_delta_net(struct stoker_device *d, const struct op_delta_net *op)
 	};
 
 	RECORD(v, push, for_threads(v, values), .shader = SHADER_DELTA_NET, .threads = threads(v),
-	       SPANS(writes(op->dst, extent(op->rows, op->dst_stride, values)),
-		     memory_span(op->state, true),
+	       SPANS(writes(op->dst, extent(op->rows, op->dst_stride, values)), any_slot(op->state),
 		     reads(op->q, extent(op->rows, op->qkv_stride, keys)),
 		     reads(op->k, extent(op->rows, op->qkv_stride, keys)),
 		     reads(op->v, extent(op->rows, op->qkv_stride, values)),
