@@ -35,32 +35,24 @@ INLINE vec row_end(const uint8_t *row, size_t c, size_t n, bool half)
 #endif
 }
 
-INLINE uintptr_t row_at(const struct row_run *run, size_t stride, size_t row)
-{
-	return run->at + row * stride + (row < run->split ? 0 : run->jump);
-}
-
 /* The lines that end in [from, from + bytes) of a row that is needed later. */
-INLINE void ask_for(const struct head_rows *rows, size_t row, size_t from, size_t bytes)
+INLINE void ask_for(uintptr_t row, size_t from, size_t bytes)
 {
-	const uintptr_t at = row_at(&rows->ahead, rows->stride, row);
-
-	for (size_t line = from / 64; rows->ahead.at && line < (from + bytes) / 64; line++)
-		__builtin_prefetch((const void *)(at + 64 * line));
-}
-
-INLINE struct row_run run_from(const struct row_run *run, size_t stride, size_t first)
-{
-	return (struct row_run){ .at = run->at ? row_at(run, stride, first) : 0,
-				 .split = first < run->split ? run->split - first : SIZE_MAX,
-				 .jump = run->jump };
+	for (size_t line = from / 64; line < (from + bytes) / 64; line++)
+		__builtin_prefetch((const void *)(row + 64 * line));
 }
 
 INLINE struct head_rows rows_from(const struct head_rows *rows, size_t first)
 {
-	return (struct head_rows){ .here = run_from(&rows->here, rows->stride, first),
-				   .ahead = run_from(&rows->ahead, rows->stride, first),
-				   .stride = rows->stride };
+	const bool behind = first >= rows->split;
+
+	return (struct head_rows){
+		.at = row_at(rows, first),
+		.stride = rows->stride,
+		.split = behind ? SIZE_MAX : rows->split - first,
+		.jump = rows->jump,
+		.ahead = { rows->ahead[behind], rows->ahead[1] },
+	};
 }
 
 /* A vector of scores: those of LANES / @count rows, at @offset bytes from @at each. */
@@ -101,29 +93,45 @@ INLINE vec scaled(const struct op_attention *op, vec dots)
 	return op->softcap > 0 ? op->softcap * tanh_of(s / op->softcap) : s;
 }
 
+/* Scores of rows of which some are in another page. */
+INLINE vec score_in_two(const struct query *queries, size_t count, const struct head_rows *keys,
+			size_t first, size_t last, const struct op_attention *op, bool half)
+{
+	const uintptr_t at = row_at(keys, first);
+	size_t offset[LANES];
+
+	for (size_t r = 0; r < LANES / count; r++)
+		offset[r] = row_at(keys, MIN(first + r, last)) - at;
+	return scaled(op, dots(queries, count, (const uint8_t *)at, offset, op->key_size, half));
+}
+
 /* Scores [row][query] of @n rows. */
 INLINE void score(const struct query *queries, size_t count, const struct head_rows *keys, size_t n,
 		  const struct op_attention *op, bool half, float *scores)
 {
-	const size_t size = op->key_size, together = LANES / count, split = keys->here.split;
-	size_t offset[LANES], apart[LANES];
+	const struct head_rows rows = *keys; /* that nothing here writes to */
+	const size_t size = op->key_size, together = LANES / count;
+	size_t offset[LANES];
 
 	for (size_t r = 0; r < together; r++)
-		offset[r] = MIN(r, n - 1) * keys->stride;
+		offset[r] = MIN(r, n - 1) * rows.stride;
 	/* the last vector takes rows again that the one before had */
 	for (size_t i = 0; i < n; i += together) {
 		const size_t first = n < together ? 0 : MIN(i, n - together);
 		const size_t last = MIN(first + together, n) - 1;
-		const uintptr_t at = row_at(&keys->here, keys->stride, first);
-		const bool in_two = first < split && last >= split;
+		const bool behind = first >= rows.split;
+		const uintptr_t at = row_at(&rows, first);
+		const uintptr_t ahead = behind ? rows.ahead[1] : rows.ahead[0];
 
-		for (size_t r = 0; r < together; r++)
-			ask_for(keys, i + r, 0, round_up(size * (half ? 2 : 4), 64));
-		for (size_t r = 0; r < together && in_two; r++)
-			apart[r] = row_at(&keys->here, keys->stride, MIN(first + r, last)) - at;
+		if (!behind && last >= rows.split) {
+			store(scores + first * count,
+			      score_in_two(queries, count, &rows, first, last, op, half));
+			continue;
+		}
+		for (size_t r = 0; ahead && r < together; r++)
+			ask_for(at + ahead + offset[r], 0, round_up(size * (half ? 2 : 4), 64));
 		store(scores + first * count,
-		      scaled(op, dots(queries, count, (const uint8_t *)at, in_two ? apart : offset,
-				      size, half)));
+		      scaled(op, dots(queries, count, (const uint8_t *)at, offset, size, half)));
 	}
 }
 
@@ -228,21 +236,25 @@ INLINE void add_part(struct query *queries, size_t count, const struct head_rows
 {
 	const size_t value = half ? 2 : 4;
 	const struct head_rows rows = *values; /* that nothing here writes to */
-	uintptr_t at = rows.here.at;
+	uintptr_t at = rows.at;
 	vec sum[16], row[4];
 
 	for (size_t h = 0; h < count; h++)
 		for (size_t v = 0; v < vectors; v++)
 			sum[vectors * h + v] = load(queries[h].out + c + LANES * v);
-	for (size_t i = 0, end = MIN(rows.here.split, n); i < n; end = n, at += rows.here.jump)
+	for (size_t i = 0, end = MIN(rows.split, n); i < n; end = n, at += rows.jump) {
+		const uintptr_t ahead = rows.ahead[i > 0];
+
 		for (; i < end; i++, at += rows.stride) {
-			ask_for(&rows, i, c * value, vectors * LANES * value);
+			if (ahead)
+				ask_for(at + ahead, c * value, vectors * LANES * value);
 			for (size_t v = 0; v < vectors; v++)
 				row[v] = row_values((const uint8_t *)at, c + LANES * v, half);
 			for (size_t h = 0; h < count; h++)
 				for (size_t v = 0; v < vectors; v++)
 					sum[vectors * h + v] += weight_of(w, i, h) * row[v];
 		}
+	}
 	for (size_t h = 0; h < count; h++)
 		for (size_t v = 0; v < vectors; v++)
 			store(queries[h].out + c + LANES * v, sum[vectors * h + v]);
@@ -258,10 +270,11 @@ INLINE void add_end(struct query *queries, size_t count, const struct head_rows 
 	for (size_t h = 0; h < count; h++)
 		sum[h] = row_end((const uint8_t *)queries[h].out, c, rest, false);
 	for (size_t i = 0; i < n; i++) {
-		const uintptr_t at = row_at(&rows.here, rows.stride, i);
+		const uintptr_t at = row_at(&rows, i);
 		const vec row = row_end((const uint8_t *)at, c, rest, half);
 
-		ask_for(&rows, i, c * (half ? 2 : 4), 64);
+		if (rows.ahead[i >= rows.split])
+			ask_for(at + rows.ahead[i >= rows.split], c * (half ? 2 : 4), 64);
 		for (size_t h = 0; h < count; h++)
 			sum[h] += weight_of(w, i, h) * row;
 	}
@@ -327,7 +340,7 @@ INLINE void attend_columns(struct query *queries, size_t count, const struct kv_
 	const struct head_rows values = rows_from(&t->values, first);
 	float scores[QUERIES * ATTEND_ROWS], top, sum;
 
-	score_columns(queries, count, (const float *)t->keys.here.at, blocks, op, scores);
+	score_columns(queries, count, (const float *)t->keys.at, blocks, op, scores);
 	for (size_t h = 0; h < count; h++) {
 		float *s = scores + h * ATTEND_ROWS;
 

@@ -9,7 +9,8 @@
 
 enum {
 	TILE = ATTEND_ROWS,
-	AHEAD = KV_PAGE_ROWS, /* rows that are asked for before they are */
+	AHEAD = KV_PAGE_ROWS, /* rows that are asked for before they are, */
+	ASK_FROM = 512,	      /* if more are seen than that: fewer come by themselves */
 	QUERY_ROWS = 32,      /* rows that share a tile */
 	FEW_ROWS = 8,	      /* with fewer a long past is split instead */
 	COLUMN_QUERIES = 64,  /* with so many a tile's keys are made columns */
@@ -57,6 +58,7 @@ struct attention_job {
 struct cache {
 	const stoker_address *pages;
 	uint32_t end;				       /* cache rows that there are */
+	bool asks;				       /* for those AHEAD */
 	uint64_t keys, values, key_bytes, value_bytes; /* of a row */
 };
 
@@ -65,10 +67,12 @@ static struct cache cache_of(const struct op_attention *op, uint32_t kv)
 	const uint64_t key = stoker_kv_row_bytes(op->format, op->key_size);
 	const uint64_t value = stoker_kv_row_bytes(op->format, op->value_size);
 	const struct row_place *place = places_of(op->places);
+	const uint32_t end = place->position + op->rows;
 
 	return (struct cache){
 		.pages = host(place->pages),
-		.end = place->position + op->rows,
+		.end = end,
+		.asks = (op->window ? MIN(op->window, end) : end) > ASK_FROM,
 		.keys = op->keys + kv * KV_PAGE_ROWS * key,
 		.values = op->shared_value ? op->keys : op->values + kv * KV_PAGE_ROWS * value,
 		.key_bytes = key,
@@ -82,34 +86,50 @@ static size_t tile_floats(const struct op_attention *op)
 	return (size_t)TILE * (op->key_size + op->value_size) + TILE_ROWS * op->key_size;
 }
 
-/* A cache row as floats; asks for the one that is AHEAD of it. */
-static void load_row(const struct cpu *cpu, const struct op_attention *op, const struct cache *c,
-		     bool is_key, uint32_t at, float *values)
+/*
+ * Up to TILE cache rows from @at on, where they are; @ask: for those AHEAD of them.  Written member
+ * by member, as the kernels soon read them and processors wait for what is copied as a whole.
+ */
+static void find_rows(const struct cache *c, uint64_t first, uint64_t bytes, uint32_t at, bool ask,
+		      struct head_rows *rows)
 {
-	const uint64_t first = is_key ? c->keys : c->values;
-	const uint64_t bytes = is_key ? c->key_bytes : c->value_bytes;
-	const uintptr_t ahead = cache_row(c->pages, first, bytes, MIN(at + AHEAD, c->end - 1));
+	const uint32_t page = at / KV_PAGE_ROWS, pages = (c->end - 1) / KV_PAGE_ROWS + 1;
+	const stoker_address *p = c->pages + page;
 
-	for (uint64_t i = 0; i < bytes; i += 64)
-		__builtin_prefetch((const void *)(ahead + i));
-	cpu->kernels->kv_load(op->format, (const uint8_t *)cache_row(c->pages, first, bytes, at),
-			      values, is_key ? op->key_size : op->value_size);
+	static_assert(TILE <= KV_PAGE_ROWS, "rows of a tile are in two pages at most");
+	static_assert(AHEAD == KV_PAGE_ROWS, "what is asked for is in the next page");
+	rows->at = cache_row(c->pages, first, bytes, at);
+	rows->stride = bytes;
+	rows->split = KV_PAGE_ROWS - at % KV_PAGE_ROWS; /* what the page has left */
+	rows->jump = page + 1 < pages ? p[1] - p[0] - KV_PAGE_ROWS * bytes : 0;
+	rows->ahead[0] = ask && page + 1 < pages ? p[1] - p[0] : 0;
+	rows->ahead[1] = ask && page + 2 < pages ? p[2] - p[1] : 0;
 }
 
-/* Floats in @room; with @columns the keys so. */
-static struct kv_tile widen(const struct cpu *cpu, const struct op_attention *op,
-			    const struct cache *c, uint32_t at, uint32_t count, bool columns,
-			    float *room)
+/* A cache row as @count floats; asks for the one that is AHEAD of it. */
+static void load_row(const struct cpu *cpu, enum stoker_kv_format format,
+		     const struct head_rows *rows, size_t row, float *values, size_t count)
+{
+	const uintptr_t at = row_at(rows, row), ahead = rows->ahead[row >= rows->split];
+
+	for (size_t i = 0; ahead && i < rows->stride; i += 64)
+		__builtin_prefetch((const void *)(at + ahead + i));
+	cpu->kernels->kv_load(format, (const uint8_t *)at, values, count);
+}
+
+/* A tile's rows as floats in @room; with @columns the keys so. */
+static void widen(const struct cpu *cpu, const struct op_attention *op, uint32_t count,
+		  bool columns, float *room, struct kv_tile *t)
 {
 	const size_t ks = op->key_size, vs = op->value_size;
 	const bool own_values = columns || !op->shared_value;
 	float *keys = room, *values = keys + TILE * ks, *rows = values + TILE * vs;
 
 	for (uint32_t i = 0; i < count; i++) {
-		load_row(cpu, op, c, true, at + i,
-			 columns ? rows + i % TILE_ROWS * ks : keys + i * ks);
+		load_row(cpu, op->format, &t->keys, i,
+			 columns ? rows + i % TILE_ROWS * ks : keys + i * ks, ks);
 		if (own_values)
-			load_row(cpu, op, c, false, at + i, values + i * vs);
+			load_row(cpu, op->format, &t->values, i, values + i * vs, vs);
 		if (!columns || ((i + 1) % TILE_ROWS && i + 1 < count))
 			continue;
 		/* the last rows' columns may have been used before, or never */
@@ -117,50 +137,29 @@ static struct kv_tile widen(const struct cpu *cpu, const struct op_attention *op
 			memset(rows + r * ks, 0, ks * sizeof(float));
 		cpu->kernels->columns(rows, ks, keys + i / TILE_ROWS * TILE_ROWS * ks);
 	}
-	return (struct kv_tile){
-		.keys = { .here = { (uintptr_t)keys, TILE, 0 }, .stride = ks * sizeof(float) },
-		.values = { .here = { (uintptr_t)(own_values ? values : keys), TILE, 0 },
+	*t = (struct kv_tile){
+		.keys = { .at = (uintptr_t)keys, .split = TILE, .stride = ks * sizeof(float) },
+		.values = { .at = (uintptr_t)(own_values ? values : keys),
+			    .split = TILE,
 			    .stride = (own_values ? vs : ks) * sizeof(float) },
 		.kind = columns ? TILE_COLUMNS : TILE_FLOATS,
 	};
 }
 
-/* Up to TILE cache rows from @at on, where they are. */
-static struct row_run run_of(const struct cache *c, uint64_t first, uint64_t stride, uint32_t at)
-{
-	const uint32_t left = KV_PAGE_ROWS - at % KV_PAGE_ROWS; /* of the page */
-	struct row_run run = { .split = left };
-
-	static_assert(TILE <= KV_PAGE_ROWS, "rows of a tile are in two pages at most");
-	if (at >= c->end)
-		return run;
-	run.at = cache_row(c->pages, first, stride, at);
-	if (at + left < c->end)
-		run.jump = cache_row(c->pages, first, stride, at + left) - run.at - left * stride;
-	return run;
-}
-
 /* Cache rows [at, at + count) of one key-value head, ready for the kernels. */
-static struct kv_tile tile_of(const struct cpu *cpu, const struct op_attention *op,
-			      const struct cache *c, uint32_t at, uint32_t count, float *room)
+static void find_tile(const struct cpu *cpu, const struct op_attention *op, const struct cache *c,
+		      uint32_t at, uint32_t count, float *room, struct kv_tile *t)
 {
 	/* many queries pay for the work on the keys */
 	const bool columns = MIN(op->rows, (uint32_t)QUERY_ROWS) * (op->heads / op->kv_heads) >=
 			     COLUMN_QUERIES;
 	const bool half = op->format == STOKER_KV_F16 && cpu->kernels->reads_halves;
 
+	find_rows(c, c->keys, c->key_bytes, at, c->asks, &t->keys);
+	find_rows(c, c->values, c->value_bytes, at, c->asks && !op->shared_value, &t->values);
+	t->kind = half ? TILE_HALVES : TILE_FLOATS;
 	if (columns || (op->format != STOKER_KV_F32 && !half))
-		return widen(cpu, op, c, at, count, columns, room);
-	return (struct kv_tile){
-		.keys = { .here = run_of(c, c->keys, c->key_bytes, at),
-			  .ahead = run_of(c, c->keys, c->key_bytes, at + AHEAD),
-			  .stride = c->key_bytes },
-		.values = { .here = run_of(c, c->values, c->value_bytes, at),
-			    .ahead = run_of(c, c->values, c->value_bytes,
-					    op->shared_value ? c->end : at + AHEAD),
-			    .stride = c->value_bytes },
-		.kind = half ? TILE_HALVES : TILE_FLOATS,
-	};
+		widen(cpu, op, count, columns, room, t);
 }
 
 /* @sinks: the denominator begins with them. */
@@ -214,7 +213,8 @@ static void attend_tile(const struct cpu *cpu, const struct op_attention *op, st
 		if (first >= end)
 			continue;
 		cpu->kernels->attend(queries + i, n, t, first, end, op);
-		t->keys.ahead.at = t->values.ahead.at = 0;
+		memset(t->keys.ahead, 0, sizeof(t->keys.ahead));
+		memset(t->values.ahead, 0, sizeof(t->values.ahead));
 	}
 }
 
@@ -244,8 +244,9 @@ static void attend(const struct cpu *cpu, const struct attention_job *j, unsigne
 	}
 	for (uint32_t at = first; at < end; at += TILE) {
 		const uint32_t count = MIN(end - at, (uint32_t)TILE);
-		struct kv_tile t = tile_of(cpu, op, &cache, at, count, room);
+		struct kv_tile t;
 
+		find_tile(cpu, op, &cache, at, count, room, &t);
 		attend_tile(cpu, op, &t, queries, heads * rows, at, count);
 	}
 	for (uint32_t i = 0; i < heads * rows; i++)
@@ -290,8 +291,9 @@ static void attend_chunk(const struct cpu *cpu, const struct attention_job *j, u
 		for (uint32_t kv = kv0; kv < kv1; kv++) {
 			const uint32_t count = MIN(to - at, (uint32_t)TILE);
 			const struct cache cache = cache_of(op, kv);
-			struct kv_tile t = tile_of(cpu, op, &cache, at, count, room);
+			struct kv_tile t;
 
+			find_tile(cpu, op, &cache, at, count, room, &t);
 			attend_tile(cpu, op, &t, queries + (kv - kv0) * each, each, at, count);
 		}
 	for (uint32_t i = 0; i < (kv1 - kv0) * each; i++) {

@@ -66,21 +66,23 @@ struct query {
 	uint32_t first, end; /* cache rows it sees */
 };
 
-/* Rows some stride apart; those from @split on are in another page, @jump bytes further away. */
-struct row_run {
+/*
+ * Keys or values of one head: rows of floats or halves, @stride bytes apart; those from @split on
+ * are in another page, @jump bytes further away.
+ */
+struct head_rows {
 	uintptr_t at;
-	size_t split;
+	size_t stride, split;
 	uintptr_t jump;
+	/* how far behind each row is what to ask memory for meanwhile, until @split and from there
+	 * on; it may have ended; 0: nothing */
+	uintptr_t ahead[2];
 };
 
-/* Keys or values of one head: rows of floats or halves, @stride bytes apart. */
-struct head_rows {
-	struct row_run here;
-	/* what to ask memory for meanwhile, as many rows and as long, may have ended; at 0: nothing
-	 */
-	struct row_run ahead;
-	size_t stride;
-};
+static inline uintptr_t row_at(const struct head_rows *rows, size_t row)
+{
+	return rows->at + row * rows->stride + (row < rows->split ? 0 : rows->jump);
+}
 
 /* ATTEND_ROWS cache rows of a head, or fewer. */
 struct kv_tile {
