@@ -151,7 +151,7 @@ static inline void rotate(const struct forward *f, const struct rope *rope, stok
 				    .head_stride = head_stride,
 				    .stride = stride,
 				    .pairs = rope->pairs,
-				    .places = f->places,
+				    .places = f->places[PAGES_FULL],
 				    .interleaved = rope->interleaved,
 				    .magnitude = rope->magnitude };
 
@@ -166,7 +166,7 @@ static inline void store(const struct forward *f, uint64_t cache, stoker_address
 					.src = src,
 					.format = f->kv,
 					.rows = f->rows,
-					.places = f->places,
+					.places = f->places[PAGES_FULL],
 					.heads = heads,
 					.width = width,
 					.stride = heads * width };

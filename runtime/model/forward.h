@@ -11,17 +11,25 @@
 
 #include "model/model.h"
 
+/*
+ * Pages of layers that see all positions, and of those that see a window.  Where a window is far
+ * smaller than the context its layers have a few pages that are used in turn, a ring.
+ */
+enum page_kind { PAGES_FULL, PAGES_WINDOW, PAGE_KINDS };
+
 /* Where a layer's memory of earlier tokens is; which members are used depends on its mixer. */
 struct layer_state {
-	uint64_t keys, values; /* in pages: cache rows */
+	enum page_kind kind;
+	uint64_t keys, values; /* in pages of that kind: cache rows */
 	uint64_t conv;	       /* in slots: the last taps - 1 inputs of each channel, */
 	uint64_t delta;	       /* and [value_heads][state_size][state_size] */
 };
 
 /* The memory of earlier tokens of a sequence. */
 struct cache_size {
-	uint64_t page_bytes, slot_bytes; /* 0: there are none */
-	uint32_t pages;			 /* that all positions take */
+	uint64_t page_bytes[PAGE_KINDS], slot_bytes; /* 0: there are none */
+	uint32_t pages;				     /* that all positions take */
+	uint32_t ring, window; /* pages of the ring, and the largest window of its layers */
 };
 
 struct forward {
@@ -36,8 +44,8 @@ struct forward {
 	const _Atomic uint32_t *cancel; /* its lowest bit; NULL: may not be cut short */
 	struct stoker_recording *step;	/* of one row with logits, once it has run */
 	/* device memory */
-	stoker_address places, /* struct row_place[rows] */
-		tokens, logits, x, h, a, scratch, router, weights, ids;
+	stoker_address places[PAGE_KINDS]; /* struct row_place[rows] */
+	stoker_address tokens, logits, x, h, a, scratch, router, weights, ids;
 	stoker_address h_q8; /* of q8_rows rows */
 	uint32_t ids_stride; /* ids of one layer: rows * used, layers this far apart */
 	/* what routers of so many later layers say; the pager is told of one */
@@ -72,26 +80,38 @@ int stoker_forward(struct forward *f, struct stoker_error *err);
 uint64_t forward_layout(struct forward *f, uint32_t batch, stoker_address base);
 /* Bytes of scratch that blocks take for @f->rows rows. */
 uint64_t forward_scratch(const struct forward *f);
-/* Bytes of a table of the pages' addresses. */
-static inline uint64_t cache_table_bytes(const struct cache_size *size)
+/* How many pages of a kind there are. */
+static inline uint32_t cache_pages(const struct cache_size *size, enum page_kind kind)
 {
-	return size->page_bytes ? round_up(size->pages * sizeof(stoker_address), 64) : 0;
+	return !size->page_bytes[kind] ? 0 : kind == PAGES_FULL ? size->pages : size->ring;
+}
+
+/* Bytes of a table of the addresses of a kind's pages, for all positions. */
+static inline uint64_t cache_table_bytes(const struct cache_size *size, enum page_kind kind)
+{
+	return size->page_bytes[kind] ? round_up(size->pages * sizeof(stoker_address), 64) : 0;
 }
 
 /* Of everything that isn't pages, and of everything. */
 static inline uint64_t cache_rest_bytes(const struct cache_size *size)
 {
-	return cache_table_bytes(size) + size->slot_bytes;
+	return cache_table_bytes(size, PAGES_FULL) + cache_table_bytes(size, PAGES_WINDOW) +
+	       size->slot_bytes;
 }
 
 static inline uint64_t cache_bytes(const struct cache_size *size)
 {
-	return size->pages * size->page_bytes + cache_rest_bytes(size);
+	return cache_pages(size, PAGES_FULL) * size->page_bytes[PAGES_FULL] +
+	       cache_pages(size, PAGES_WINDOW) * size->page_bytes[PAGES_WINDOW] +
+	       cache_rest_bytes(size);
 }
 
-/* What @context positions take; @states, if it isn't NULL, gets where in it each layer's are. */
+/*
+ * What @context positions take that come in batches of up to @batch; @states, if it isn't NULL,
+ * gets where in it each layer's are.
+ */
 struct cache_size model_cache_size(const struct stoker_model *m, enum stoker_kv_format kv,
-				   uint32_t context, struct layer_state *states);
+				   uint32_t context, uint32_t batch, struct layer_state *states);
 
 /* Mixers. */
 void model_attention(const struct forward *f, const struct layer *l, const struct layer_state *s,

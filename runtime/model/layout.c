@@ -5,6 +5,8 @@
  */
 #include "model/forward.h"
 
+enum { RING_SAVES = 8 }; /* a ring has at most so great a part of the pages of all positions */
+
 /* Where @bytes are behind what is there already. */
 static uint64_t place(uint64_t *end, uint64_t bytes)
 {
@@ -12,6 +14,30 @@ static uint64_t place(uint64_t *end, uint64_t bytes)
 
 	*end += round_up(bytes, 64);
 	return at;
+}
+
+static bool has_window(const struct layer *l)
+{
+	return l->mixer == MIXER_ATTENTION && l->window;
+}
+
+/*
+ * The pages of a ring have the positions of a batch and all that the first of them sees.  Where
+ * they aren't far fewer than those of the context, all positions stay, and a session can go back to
+ * any.
+ */
+static void plan_ring(const struct stoker_model *m, uint32_t batch, struct cache_size *size)
+{
+	uint64_t window = 0, pages;
+
+	for (uint32_t i = 0; i < m->layer_count; i++)
+		if (has_window(&m->layers[i]))
+			window = MAX(window, (uint64_t)m->layers[i].window);
+	pages = (window + batch - 1 + KV_PAGE_ROWS - 1) / KV_PAGE_ROWS + 1;
+	if (!window || pages * RING_SAVES > size->pages)
+		return;
+	size->ring = (uint32_t)pages;
+	size->window = (uint32_t)window;
 }
 
 static void place_layer(const struct layer *l, enum stoker_kv_format kv, struct cache_size *size,
@@ -37,22 +63,26 @@ static void place_layer(const struct layer *l, enum stoker_kv_format kv, struct 
 		conv = (uint64_t)(l->taps - 1) * l->channels * sizeof(float);
 		break;
 	}
-	s->keys = place(&size->page_bytes, KV_PAGE_ROWS * stoker_kv_row_bytes(kv, keys));
-	s->values = place(&size->page_bytes, KV_PAGE_ROWS * stoker_kv_row_bytes(kv, values));
+	s->kind = size->ring && has_window(l) ? PAGES_WINDOW : PAGES_FULL;
+	s->keys = place(&size->page_bytes[s->kind], KV_PAGE_ROWS * stoker_kv_row_bytes(kv, keys));
+	s->values =
+		place(&size->page_bytes[s->kind], KV_PAGE_ROWS * stoker_kv_row_bytes(kv, values));
 	s->conv = place(&size->slot_bytes, conv);
 	s->delta = place(&size->slot_bytes, delta);
 }
 
 struct cache_size model_cache_size(const struct stoker_model *m, enum stoker_kv_format kv,
-				   uint32_t context, struct layer_state *states)
+				   uint32_t context, uint32_t batch, struct layer_state *states)
 {
 	struct cache_size size = { .pages = (context + KV_PAGE_ROWS - 1) / KV_PAGE_ROWS };
 	struct layer_state unused;
 
+	plan_ring(m, batch, &size);
 	for (uint32_t i = 0; i < m->layer_count; i++)
 		place_layer(&m->layers[i], kv, &size, states ? &states[i] : &unused);
 	/* so that pages that are allocated together take what they take one by one */
-	size.page_bytes = round_up(size.page_bytes, 4096);
+	for (int kind = 0; kind < PAGE_KINDS; kind++)
+		size.page_bytes[kind] = round_up(size.page_bytes[kind], 4096);
 	return size;
 }
 
@@ -71,7 +101,8 @@ uint64_t forward_layout(struct forward *f, uint32_t batch, stoker_address base)
 		stoker_address *part;
 		uint64_t count;
 	} parts[] = {
-		{ &f->places, rows * sizeof(struct row_place) / 4 },
+		{ &f->places[PAGES_FULL], rows * sizeof(struct row_place) / 4 },
+		{ &f->places[PAGES_WINDOW], rows * sizeof(struct row_place) / 4 },
 		{ &f->tokens, rows },
 		{ &f->x, rows * dim },
 		{ &f->h, rows * dim },

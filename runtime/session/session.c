@@ -24,6 +24,8 @@ struct stoker_session {
 	struct row_place *places; /* of a batch's rows */
 	uint32_t last_rows;	  /* of the last batch */
 	bool recurrent;
+	uint32_t ring, window; /* see struct cache_size */
+	uint32_t last_page;    /* that was written since the context was empty */
 	void (*observe)(void *observer, struct stoker_session *session, uint32_t first,
 			uint32_t rows);
 	void *observer;
@@ -96,15 +98,26 @@ static int clear_states(struct stoker_session *s)
 	return ret;
 }
 
+/* Whether what the next token at @position sees is still there. */
+static bool can_go_on_at(const struct stoker_session *s, uint32_t position)
+{
+	const uint32_t first = position + 1 > s->window ? position + 1 - s->window : 0;
+
+	if (position == 0 || position == s->position)
+		return true;
+	return !s->recurrent && (!s->ring || first / KV_PAGE_ROWS + s->ring > s->last_page);
+}
+
 static int truncate_to(struct stoker_session *s, uint32_t position)
 {
 	if (position > s->position)
 		return -EINVAL;
-	if (s->recurrent && position > 0 && position < s->position)
+	if (!can_go_on_at(s, position))
 		return -ENOTSUP;
 	if (position == s->position && position > 0)
 		return 0;
 	s->position = position;
+	s->last_page = position ? s->last_page : 0;
 	s->logit_rows = s->last_rows = 0;
 	return clear_states(s);
 }
@@ -157,7 +170,7 @@ int stoker_session_create(struct stoker_model *model, const struct stoker_sessio
 	if (ret)
 		goto err_free;
 	const struct cache_size size =
-		model_cache_size(model, s->forward.kv, s->context, s->states);
+		model_cache_size(model, s->forward.kv, s->context, s->batch, s->states);
 
 	ret = pages_create(model->device, &size, &s->pages, err);
 	if (ret)
@@ -165,8 +178,8 @@ int stoker_session_create(struct stoker_model *model, const struct stoker_sessio
 	s->recurrent = size.slot_bytes > 0;
 	s->forward.slots = s->pages.slots;
 	s->forward.slot_bytes = size.slot_bytes;
-	for (uint32_t i = 0; i < s->batch; i++)
-		s->places[i].pages = s->pages.table;
+	s->ring = size.ring;
+	s->window = size.window;
 	ret = ops->memory_create(model->device, forward_layout(&s->forward, s->batch, 0),
 				 &s->scratch, err);
 	if (ret)
@@ -286,6 +299,23 @@ static int reserve_logits(struct stoker_session *s, size_t rows, struct stoker_e
 	return 0;
 }
 
+static int write_places(struct stoker_session *s, struct stoker_error *err)
+{
+	const struct stoker_device_ops *ops = s->model->device->ops;
+	const struct forward *f = &s->forward;
+	int ret = 0;
+
+	for (int kind = 0; kind < (s->ring ? PAGE_KINDS : PAGES_WINDOW) && !ret; kind++) {
+		for (uint32_t i = 0; i < f->rows; i++)
+			s->places[i] = (struct row_place){ .pages = s->pages.tables[kind].at,
+							   .position = s->position + i };
+		ret = ops->write(s->model->device, f->places[kind], s->places,
+				 f->rows * sizeof(*s->places), err);
+	}
+	s->last_page = MAX(s->last_page, (s->position + f->rows - 1) / KV_PAGE_ROWS);
+	return ret;
+}
+
 /* One batch, from writing its tokens to reading its logits. */
 static int run_batch(struct stoker_session *s, const uint32_t *tokens, struct stoker_error *err)
 {
@@ -295,14 +325,12 @@ static int run_batch(struct stoker_session *s, const uint32_t *tokens, struct st
 
 	if (ret)
 		return ret;
-	for (uint32_t i = 0; i < f->rows; i++)
-		s->places[i].position = s->position + i;
 	pthread_mutex_lock(&d->exclusive);
 	const uint64_t began = profile_begin_batch(d->profile);
 
 	ret = model_go_on(s->model, err);
 	if (!ret)
-		ret = d->ops->write(d, f->places, s->places, f->rows * sizeof(*s->places), err);
+		ret = write_places(s, err);
 	if (!ret)
 		ret = d->ops->write(d, f->tokens, tokens, f->rows * sizeof(*tokens), err);
 	if (!ret)

@@ -114,8 +114,10 @@ STOKER_API void stoker_session_bytes(const struct stoker_session *session, uint6
  *
  * Logits are gone, unless @position is the present one, which changes nothing.
  *
- * Return: 0, -EINVAL beyond the present position, -EBUSY, -ENOTSUP for models with recurrent layers
- * unless @position is 0 or the present one.
+ * Return: 0, -EINVAL beyond the present position, -EBUSY; -ENOTSUP where what comes before
+ * @position isn't known any more.  Models with recurrent layers go back to 0 only; those with
+ * windows much smaller than the context to 0, or a batch and a little more from the furthest that
+ * they were.
  */
 STOKER_API int stoker_session_truncate(struct stoker_session *session, uint32_t position);
 
