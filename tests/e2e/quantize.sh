@@ -89,6 +89,15 @@ done
 "$stoker" quantize "$scratch/in.gguf" "$scratch/a.gguf" --size 5M -t 1 >/dev/null
 "$stoker" quantize "$scratch/in.gguf" "$scratch/b.gguf" --size 5M -t 5 >/dev/null
 check "$(cmp -s "$scratch/a.gguf" "$scratch/b.gguf"; echo $?)" "--size: any number of threads writes the same"
+# embeddings that are half of the file: their formats are far apart
+"$stoker" synth "${dense[@]/300/12000}" --layers 2 --width 256 --heads 4 --kv-heads 2 --head-size 64 --ff 512 --type F16 "$scratch/wide.gguf"
+expect 0 "divergence" "--size, a matrix that is half of it" "$stoker" quantize "$scratch/wide.gguf" --size 4400K --dry-run --json
+check "$(awk "BEGIN { exit !($(divergence) < 0.11) }"; echo $?)" "little of the size is left over"
+# what was Q4_0 and Q8_0 is that again
+"$stoker" quantize "$scratch/wide.gguf" "$scratch/a.gguf" Q4_0 --pure --tensor token_embd=Q8_0 >/dev/null
+"$stoker" quantize "$scratch/a.gguf" "$scratch/b.gguf" F16 >/dev/null
+expect 0 "divergence" "--size of a recipe's file" "$stoker" quantize "$scratch/b.gguf" --size "$(stat -c %s "$scratch/a.gguf")" --dry-run --json
+check "$(awk "BEGIN { exit !($(divergence) < 0.0005) }"; echo $?)" "--size finds the recipe"
 expect 0 "expected divergence" "--size --dry-run" "$stoker" quantize "$scratch/in.gguf" --size 5M --dry-run --keep '^output' --tensor 'attn_v=Q8_0'
 check "$([ "$(type_of output.weight)" = F16 ] && [ "$(type_of blk.0.attn_v.weight)" = Q8_0 ]; echo $?)" "--size leaves what was chosen"
 expect 0 "" "more room than the model takes" "$stoker" quantize "$scratch/in.gguf" --size 1G --dry-run

@@ -9,7 +9,8 @@
  * contribute by their error times a factor for their kind, and these to add up (A40 orders by such
  * products). What is smallest for a sum of bytes is then found with a price a byte: every matrix
  * takes the format with the least divergence plus price, and the price is the one with which all of
- * them fit.
+ * them fit.  A matrix that is a large part of the file, as embeddings are, would leave much of the
+ * size unused that way: each of its formats is tried with what is then best for the others.
  */
 #include "progress.h"
 #include "quantize/budget.h"
@@ -20,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SAMPLE_VALUES = 1 << 16 };
+enum { SAMPLE_VALUES = 1 << 16, MOST_TO_EXCHANGE = 400 };
 
 /* Formats that are the best of their size for some matrix; the input's own is the last resort. */
 static const char *const names[] = { "F16",    "Q8_0",	 "Q6_K",    "Q5_1",    "Q5_K",
@@ -40,6 +41,8 @@ struct priced {
 	struct planned *planned;
 	struct option_cost options[CANDIDATES];
 	const struct option_cost *chosen;
+	const struct option_cost *pinned; /* is chosen at every price */
+	const struct option_cost *best;	  /* of what was tried */
 };
 
 struct measurement {
@@ -99,14 +102,21 @@ static double bits_of(const struct planned *t, const struct stoker_format *f)
 	return 8 * (double)stoker_format_bytes(f, t->tensor->ne[0]) / (double)t->tensor->ne[0];
 }
 
+/* With what the file has behind it. */
+static uint64_t padded(uint64_t bytes)
+{
+	return (bytes + 31) / 32 * 32;
+}
+
 /* Formats whose blocks fit, which aren't far off what the size allows. */
 static size_t list_options(const struct measurement *m, struct priced *x)
 {
 	const struct planned *t = x->planned;
 	size_t count = 0;
 
-	x->options[count++] = (struct option_cost){ .format = t->tensor->format,
-						    .bytes = planned_bytes(t, t->tensor->format) };
+	x->options[count++] =
+		(struct option_cost){ .format = t->tensor->format,
+				      .bytes = padded(planned_bytes(t, t->tensor->format)) };
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		const struct stoker_format *f = stoker_format_by_name(names[i]);
 
@@ -116,7 +126,7 @@ static size_t list_options(const struct measurement *m, struct priced *x)
 		    bits_of(t, f) < 0.45 * m->bits)
 			continue;
 		x->options[count++] =
-			(struct option_cost){ .format = f, .bytes = planned_bytes(t, f) };
+			(struct option_cost){ .format = f, .bytes = padded(planned_bytes(t, f)) };
 	}
 	return count;
 }
@@ -273,8 +283,9 @@ static uint64_t choose_at(struct measurement *m, double price)
 		struct priced *x = &m->list[i];
 		double least = INFINITY;
 
+		x->chosen = x->pinned;
 		for (const struct option_cost *o = x->options;
-		     o < x->options + CANDIDATES && o->format; o++) {
+		     o < x->options + CANDIDATES && o->format && !x->pinned; o++) {
 			const double cost = o->divergence + price * (double)o->bytes;
 
 			if (cost < least) {
@@ -299,7 +310,7 @@ static void spend(struct measurement *m, uint64_t left)
 			struct priced *x = &m->list[i];
 
 			for (const struct option_cost *o = x->options;
-			     o < x->options + CANDIDATES && o->format; o++) {
+			     o < x->options + CANDIDATES && o->format && !x->pinned; o++) {
 				const double gain = x->chosen->divergence - o->divergence;
 
 				if (o->bytes <= x->chosen->bytes ||
@@ -318,16 +329,65 @@ static void spend(struct measurement *m, uint64_t left)
 	}
 }
 
-static int choose(struct measurement *m, uint64_t room)
+/*
+ * One matrix better and, where there is no room for that, another one worse, if that is less in
+ * all; the exchange that brings the most.
+ */
+static bool exchange(struct measurement *m, uint64_t *left)
+{
+	struct priced *up = NULL, *down = NULL;
+	const struct option_cost *better = NULL, *worse = NULL;
+	double most = 0;
+
+	for (struct priced *x = m->list; x < m->list + m->count; x++)
+		for (const struct option_cost *o = x->options;
+		     o < x->options + CANDIDATES && o->format; o++) {
+			const double gain = x->chosen->divergence - o->divergence;
+
+			if (gain <= most)
+				continue;
+			for (struct priced *y = m->list; y < m->list + m->count; y++)
+				for (const struct option_cost *q = y->options;
+				     q < y->options + CANDIDATES && q->format; q++) {
+					const double net =
+						gain - (q->divergence - y->chosen->divergence);
+
+					if (y == x || net <= most ||
+					    o->bytes + q->bytes >
+						    x->chosen->bytes + y->chosen->bytes + *left)
+						continue;
+					most = net;
+					up = x;
+					better = o;
+					down = y;
+					worse = q;
+				}
+		}
+	if (!up)
+		return false;
+	*left += up->chosen->bytes + down->chosen->bytes - better->bytes - worse->bytes;
+	up->chosen = better;
+	down->chosen = worse;
+	return true;
+}
+
+static double divergence_of(const struct measurement *m)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < m->count; i++)
+		sum += m->list[i].chosen->divergence;
+	return sum;
+}
+
+/* The best that fits beside what is pinned, kept if it is better than *@least. */
+static void choose_others(struct measurement *m, uint64_t room, double *least)
 {
 	double low = 1e-18, high = 1;
-	char least[16], given[16];
-	uint64_t bytes = choose_at(m, high);
 
-	if (bytes > room)
-		return failf("matrices take %s at least, --size leaves %s for them",
-			     human_size(bytes, least), human_size(room, given));
-	for (int step = 0; step < 100; step++) {
+	if (choose_at(m, high) > room)
+		return;
+	for (int step = 0; step < 48; step++) {
 		const double price = sqrt(low * high);
 
 		if (choose_at(m, price) > room)
@@ -335,8 +395,70 @@ static int choose(struct measurement *m, uint64_t room)
 		else
 			high = price;
 	}
-	bytes = choose_at(m, high);
-	spend(m, room - bytes);
+	spend(m, room - choose_at(m, high));
+	const double divergence = divergence_of(m);
+
+	if (divergence >= *least)
+		return;
+	*least = divergence;
+	for (size_t i = 0; i < m->count; i++)
+		m->list[i].best = m->list[i].chosen;
+}
+
+/* The largest matrix but @other, if it is a sixteenth of all or more. */
+static struct priced *find_large(const struct measurement *m, const struct priced *other)
+{
+	struct priced *large = NULL;
+	uint64_t all = 0;
+
+	for (size_t i = 0; i < m->count; i++) {
+		struct priced *x = &m->list[i];
+
+		all += x->options->bytes;
+		if (x != other && (!large || x->options->bytes > large->options->bytes))
+			large = x;
+	}
+	return large && large->options->bytes >= all / 16 ? large : NULL;
+}
+
+/* Each format of the large ones, of which there are two at most, with the best for the others. */
+static void try_large(struct measurement *m, struct priced *first, struct priced *second,
+		      uint64_t room, double *least)
+{
+	if (!first) {
+		choose_others(m, room, least);
+		return;
+	}
+	for (const struct option_cost *o = first->options;
+	     o < first->options + CANDIDATES && o->format; o++) {
+		first->pinned = o;
+		try_large(m, second, NULL, room, least);
+	}
+	first->pinned = NULL;
+}
+
+static int choose(struct measurement *m, uint64_t room)
+{
+	struct priced *first = find_large(m, NULL), *second = first ? find_large(m, first) : NULL;
+	char smallest[16], given[16];
+	const uint64_t bytes = choose_at(m, 1);
+	uint64_t left = room;
+	int rounds = 50;
+	double least = INFINITY;
+
+	if (bytes > room)
+		return failf("matrices take %s at least, --size leaves %s for them",
+			     human_size(bytes, smallest), human_size(room, given));
+	choose_others(m, room, &least);
+	try_large(m, first, second, room, &least);
+	for (size_t i = 0; i < m->count; i++)
+		if (m->list[i].best)
+			m->list[i].chosen = m->list[i].best;
+	for (size_t i = 0; i < m->count; i++)
+		left -= m->list[i].chosen->bytes;
+	/* of more matrices each is so small a part that there is little to gain */
+	while (m->count <= MOST_TO_EXCHANGE && rounds-- > 0 && exchange(m, &left))
+		;
 	return EXIT_OK;
 }
 
@@ -362,10 +484,19 @@ static void settle(struct plan *p, const struct measurement *m)
 	}
 }
 
+/* What is written of the quantization, and of the importance with the name of its text. */
+static uint64_t room_for_keys(const struct plan *p)
+{
+	const bool known = stoker_gguf_find(p->in, "general.quantization_version") &&
+			   stoker_gguf_find(p->in, "general.file_type");
+
+	return (known ? 0 : 128) + (p->has_importance ? 256 + 32 * p->count : 0);
+}
+
 int plan_by_size(struct plan *p, uint64_t size, unsigned threads)
 {
 	struct measurement m = { .plan = p, .lock = PTHREAD_MUTEX_INITIALIZER };
-	uint64_t fixed = 0, values = 0, file = model_bytes(p->in, NULL);
+	uint64_t fixed = 0, values = 0, file = padded(model_bytes(p->in, NULL));
 	char text[16];
 	int status;
 
@@ -375,17 +506,17 @@ int plan_by_size(struct plan *p, uint64_t size, unsigned threads)
 	for (size_t i = 0; i < p->count; i++) {
 		struct planned *t = &p->tensors[i];
 
-		file -= t->tensor->bytes;
+		file -= padded(t->tensor->bytes) < file ? padded(t->tensor->bytes) : file;
 		if (t->quantized && !t->forced) {
 			m.list[m.count++].planned = t;
 			values += t->tensor->ne[0] * t->tensor->ne[1] * t->tensor->ne[2] *
 				  t->tensor->ne[3];
 		} else {
-			fixed += planned_bytes(t, t->to);
+			fixed += padded(planned_bytes(t, t->to));
 		}
 	}
-	/* metadata as in the input, and gaps between tensors */
-	fixed += file + 32 * p->count + 256;
+	/* keys that the input may not have */
+	fixed += padded(file) + room_for_keys(p);
 	if (fixed >= size) {
 		free(m.list);
 		return failf("all but matrices takes %s already", human_size(fixed, text));
