@@ -4,8 +4,8 @@
 #include "device/cpu/float_dot.h"
 
 enum {
-	PIECE = 256,	  /* of a row at a time, so that reading goes on while it is computed */
-	SHORT_ROW = 2048, /* values: the activation row stays in the first cache beside weights */
+	PIECE = 256, /* of a row at a time, so that reading goes on while it is computed */
+	SHORT_ROW = LANES == 16 ? 4096 : 2048, /* values: activations stay in the first cache */
 	AHEAD_BYTES = 1024,
 };
 
