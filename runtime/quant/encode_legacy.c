@@ -293,13 +293,15 @@ LANES_INLINE void encode_affine(const float *x, const float *importance, size_t 
 
 /* Where it is known which columns matter, they are worth a longer search. */
 #define SEARCHES                                                               \
-	static const struct affine_search quick = { few, ARRAY_SIZE(few), 2 }, \
+	static const struct affine_search quick = { few, ARRAY_SIZE(few), 1 }, \
 					  thorough = { many, ARRAY_SIZE(many), 3 }
 
 ENCODE(q4_1)
 {
 	static const struct spread few[] = {
-		{ 15, 0 }, { 15.6f, 0.5f }, { 16.2f, 0.5f }, { 16.9f, 0.5f }, { 17.7f, 0.5f }
+		{ 15, 0 },
+		EITHER_END(15.8f),
+		EITHER_END(16.8f),
 	};
 	static const struct spread many[] = {
 		{ 15, 0 },	   EITHER_END(15.3f), EITHER_END(15.6f), EITHER_END(16),
@@ -317,7 +319,9 @@ ENCODE(q4_1)
 ENCODE(q5_1)
 {
 	static const struct spread few[] = {
-		{ 31, 0 }, { 31.6f, 0.5f }, { 32.3f, 0.5f }, { 33.1f, 0.5f }, { 34, 0.5f }
+		{ 31, 0 },
+		EITHER_END(31.8f),
+		EITHER_END(32.8f),
 	};
 	static const struct spread many[] = {
 		{ 31, 0 },	   EITHER_END(31.3f), EITHER_END(31.6f), EITHER_END(32),
