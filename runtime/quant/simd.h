@@ -39,7 +39,7 @@ static inline u8x16 look_up(const int8_t table[16], u8x16 index)
 #elif defined(__aarch64__)
 	return (u8x16)vqtbl1q_u8((uint8x16_t)t, (uint8x16_t)index);
 #else
-	u8x16 v;
+	u8x16 v = { 0 };
 
 	for (int i = 0; i < 16; i++)
 		v[i] = t[index[i] & 15];
