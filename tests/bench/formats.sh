@@ -11,7 +11,7 @@
 # piece by piece; TABLE=only writes it and measures nothing.
 # A table for each set goes into RESULTS (tests/bench/results), in files named after NAME (the
 # processor), with NOTE, a line about the machine; docs/SPEED.md shows those that it names.
-set -eu
+set -eu -o pipefail
 cd "$(dirname "$0")/../.."
 build=$1 stoker=$1/stoker
 best=${2:-}
@@ -71,10 +71,11 @@ measure() {
 	STOKER_ISA=$isa THREADS=$threads TESTS=$tests tests/bench/peer.sh "$build" "$(peer_of "$isa")" "$4" |
 		awk -v isa="$isa" -v threads="$threads" -v format="$format" '$2 ~ /^(prompt|decode)\(/ {
 			print isa, threads, format, $2, $3, $4 }' >"$scratch/new"
+	[ -s "$scratch/new" ] || { echo "$format: no figures" >&2; return 1; }
 	# figures of the same take their place
 	awk 'NR == FNR { new[$1, $2, $3, $4]; next } !(($1, $2, $3, $4) in new)' "$scratch/new" "$figures" >"$scratch/all"
 	cat "$scratch/new" >>"$scratch/all"
-	cp "$scratch/all" "$figures"
+	mv "$scratch/all" "$figures"
 	awk -v threads="$threads" 'BEGIN { line = "" } {
 		line = line sprintf("  %s %s, llama.cpp %s%s", $4, $5, $6, $6 + 0 ? sprintf(", %.2f", $5 / $6) : "")
 	} END { printf "%-8s %-8s %d thread%s%s\n", $3, $1, threads, (threads > 1 ? "s" : " "), line }' "$scratch/new"
@@ -123,7 +124,7 @@ table_of() {
 # The file for one set, with the machine above the table.
 write_results() {
 	local isa=$1 name file processor
-	processor=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
+	processor=$(sed -n '/^model name/ { s/[^:]*: //p; q; }' /proc/cpuinfo)
 	name=${NAME:-$(tr 'A-Z ' 'a-z-' <<<"${processor:-$(uname -m)}" | tr -cd 'a-z0-9-' | sed 's/-processor$//')}
 	file=$results/cpu-$name-${cpus}cpu-formats-$isa.txt
 	{
@@ -140,8 +141,10 @@ if [ "${TABLE:-}" != only ]; then
 		file=$scratch/$format.gguf
 		"$stoker" synth "${model[@]}" --type "$format" "$file"
 		for isa in "${sets[@]}"; do
-			[ -s "$kept/peer-$isa" ] || "$(peer_of "$isa")/llama-bench" -m "$file" -ngl 0 -p 1 -n 0 -r 1 -o json 2>/dev/null |
-				sed -n 's/.*"build_commit": *"\([^"]*\)".*/commit \1/p' >"$kept/peer-$isa"
+			# what can't load this format doesn't say which version it is
+			commit=$("$(peer_of "$isa")/llama-bench" -m "$file" -ngl 0 -p 1 -n 0 -r 1 -o json 2>/dev/null |
+				sed -n 's/.*"build_commit": *"\([^"]*\)".*/commit \1/p') || true
+			[ -z "$commit" ] || echo "$commit" >"$kept/peer-$isa"
 			for threads in $threads_list; do
 				measure "$isa" "$threads" "$format" "$file"
 			done

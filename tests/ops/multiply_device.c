@@ -35,7 +35,7 @@ static void multiply_row(const struct op_matmul *op, const struct stoker_weight 
 		(const uint8_t *)host(w->at) + o * stoker_row_bytes(w->format, w->in);
 	const float *scale = host(w->scale), *bias = host(w->bias);
 
-	stoker_format_decode(w->format, coded, row, w->in);
+	stoker_decode(w->format, STOKER_ISA_SCALAR, coded, row, w->in);
 	for (uint32_t r = 0; r < op->rows; r++) {
 		const float *x = (const float *)host(op->src) + (size_t)r * w->in;
 		double sum = 0;

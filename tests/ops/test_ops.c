@@ -265,7 +265,7 @@ struct stoker_weight weights(const struct stoker_format *f, uint32_t in, uint32_
 	float *decoded = room(total);
 
 	random_blocks(f, blocks, total / f->block_values);
-	stoker_format_decode(f, blocks, decoded, total);
+	stoker_decode(f, STOKER_ISA_SCALAR, blocks, decoded, total);
 	for (size_t i = 0; i < total; i++)
 		values[i] = (double)decoded[i];
 	struct stoker_weight w = { .format = f,

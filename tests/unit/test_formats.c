@@ -30,7 +30,7 @@ static void test_instruction_sets_agree(void)
 		const size_t values = (size_t)BLOCKS * f->block_values;
 
 		random_blocks(f, blocks, BLOCKS);
-		stoker_format_decode(f, blocks, scalar, values);
+		stoker_decode(f, STOKER_ISA_SCALAR, blocks, scalar, values);
 		for (int isa = 1; isa < STOKER_ISA_COUNT; isa++) {
 			if (!stoker_isa_supported((enum stoker_isa)isa))
 				continue;

@@ -74,7 +74,8 @@ static int each_word(struct selection *s, const char *list,
 	int status = copy ? EXIT_OK : failf("out of memory");
 
 	while (!status && (word = strsep(&rest, ", ")))
-		status = add(s, word);
+		if (*word)
+			status = add(s, word);
 	free(copy);
 	return status;
 }

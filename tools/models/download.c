@@ -66,10 +66,10 @@ static int open_job(struct job *j, struct stoker_error *err)
 
 static uint64_t stretch(const struct job *j)
 {
-	const unsigned connections = j->pool->all->connections;
-	const uint64_t part = spans_free(&j->part.record.missing) / connections / STRETCHES;
+	const unsigned allowed = j->pool->pace.allowed, sharing = allowed > 2 ? allowed : 2;
+	const uint64_t part = spans_free(&j->part.record.missing) / sharing / STRETCHES;
 
-	if (j->in_one || connections == 1)
+	if (j->in_one || j->pool->all->connections == 1)
 		return NO_END;
 	if (!j->f->bytes)
 		return LEAST_STRETCH;
@@ -431,7 +431,7 @@ static bool fetch_stretch(struct worker *w, struct stoker_error *err)
 	j->workers--;
 	if (ret && ret != -ESTALE && !p->stop && !tries_again(w, ret, reply.retry_after)) {
 		goes_on = false;
-		if (p->alive == 1 || p->pace.allowed == 1 || (ret != -EAGAIN && ret != -EBUSY))
+		if (p->alive == 1 || p->at_work == 1 || (ret != -EAGAIN && ret != -EBUSY))
 			give_up(w, ret, ret == -EINVAL, err);
 	}
 	http_free_reply(&reply);

@@ -38,11 +38,12 @@ struct worker {
 
 /* How many connections pay: tried out on the way. */
 struct pace {
-	unsigned allowed, before; /* the trial, if it brings nothing */
-	bool trial;
+	unsigned allowed, before; /* now, and before the trial that is going on */
+	bool trial, fewer;	  /* what the next trial is about */
 	double since, not_before; /* of what is being measured; of the next trial */
 	uint64_t from;
-	double rate; /* that @before, or @allowed without a trial, brought */
+	unsigned windows;     /* measured with @allowed */
+	double mean, earlier; /* what they brought; what @before did */
 };
 
 struct pool {

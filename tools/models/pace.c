@@ -6,10 +6,13 @@
 #include "models/download.h"
 #include "tool.h"
 
-/* A trial is right with what brings more than chance does. */
+/* What is tried has two windows to show what it's worth: more connections have to bring more, fewer
+ * have to bring about as much. */
 #define WINDOW_SECONDS 1.0
 #define WORTH_IT 1.15
+#define AS_MUCH 0.95
 #define PAUSE_SECONDS 20.0
+enum { TRIAL_WINDOWS = 2, REMEMBERED = 10 };
 
 static void measure_again(struct pool *p, double now)
 {
@@ -17,16 +20,42 @@ static void measure_again(struct pool *p, double now)
 	p->pace.from = p->received;
 }
 
-/* Twice as many, if there may be more. */
-static void try_more(struct pool *p)
+/* Twice or half as many, if there may be. */
+static void try_another(struct pool *p)
 {
 	struct pace *c = &p->pace;
-	const unsigned most = p->all->connections;
+	const unsigned most = p->all->connections, half = c->allowed / 2;
+	const unsigned other = c->fewer ? (half ? half : 1)
+					: (c->allowed < most / 2 ? 2 * c->allowed : most);
 
+	if (other == c->allowed) {
+		c->fewer = !c->fewer;
+		return;
+	}
 	c->before = c->allowed;
-	c->trial = c->allowed < most;
-	c->allowed = c->allowed < most / 2 ? 2 * c->allowed : most;
+	c->earlier = c->mean;
+	c->allowed = other;
+	c->trial = true;
+	c->windows = 0;
 	pthread_cond_broadcast(&p->moved);
+}
+
+static void judge(struct pool *p, double now)
+{
+	struct pace *c = &p->pace;
+	const bool pays = c->mean >= (c->fewer ? AS_MUCH : WORTH_IT) * c->earlier;
+
+	c->trial = false;
+	if (pays && !c->fewer)
+		return; /* even more may pay at once */
+	if (!pays) {
+		c->allowed = c->before;
+		c->mean = c->earlier;
+		c->windows = REMEMBERED;
+		c->fewer = !c->fewer;
+		pthread_cond_broadcast(&p->moved);
+	}
+	c->not_before = now + PAUSE_SECONDS;
 }
 
 void pace_adapt(struct pool *p)
@@ -41,14 +70,12 @@ void pace_adapt(struct pool *p)
 		return;
 	rate = (double)(p->received - c->from) / (now - c->since);
 	measure_again(p, now);
-	if (c->trial && rate < WORTH_IT * c->rate) {
-		c->allowed = c->before;
-		c->trial = false;
-		c->not_before = now + PAUSE_SECONDS;
-		return;
-	}
-	c->rate = rate;
-	c->trial = false;
-	if (now >= c->not_before)
-		try_more(p);
+	if (rate <= 0)
+		return; /* it stands still, or a server asked to wait: that says nothing */
+	c->windows += c->windows < REMEMBERED;
+	c->mean = c->windows == 1 ? rate : c->mean + (rate - c->mean) / c->windows;
+	if (c->trial && c->windows == TRIAL_WINDOWS)
+		judge(p, now);
+	if (!c->trial && now >= c->not_before && !p->all->all_at_once)
+		try_another(p);
 }
