@@ -36,6 +36,37 @@ static char *describe(void)
 	return text;
 }
 
+/* All but the tensors' data; their formats don't change how long it is. */
+static void put_head(const struct quantize *q, const struct importance *importance,
+		     const struct plan *p, struct stoker_gguf_writer *out)
+{
+	copy_keys(p->in, out, true);
+	stoker_gguf_put_u32(out, "general.quantization_version", 2);
+	stoker_gguf_put_u32(out, "general.file_type", p->file_type);
+	if (q->imatrix)
+		importance_put_keys(importance, q->imatrix, out);
+	for (size_t i = 0; i < p->count; i++) {
+		const struct stoker_gguf_tensor *t = p->tensors[i].tensor;
+
+		stoker_gguf_put_tensor(out, t->name, p->tensors[i].to, t->dimensions, t->ne);
+	}
+}
+
+static int choose_by_size(const struct quantize *q, const struct importance *importance,
+			  struct plan *p)
+{
+	struct stoker_gguf_writer *out;
+	uint64_t head = 0;
+
+	if (!stoker_gguf_writer_measure(&out)) {
+		put_head(q, importance, p, out);
+		head = stoker_gguf_writer_head(out);
+		stoker_gguf_writer_finish(&out, 0, NULL);
+	}
+	return head ? plan_by_size(p, q->bytes, head, (unsigned)q->threads)
+		    : failf("out of memory");
+}
+
 static int make_plan(const struct quantize *q, const struct stoker_gguf *in,
 		     struct importance *importance, struct plan *p)
 {
@@ -48,7 +79,7 @@ static int make_plan(const struct quantize *q, const struct stoker_gguf *in,
 	if (!status && q->imatrix)
 		status = importance_apply(importance, q->imatrix, p);
 	if (!status && q->bytes)
-		status = plan_by_size(p, q->bytes, (unsigned)q->threads);
+		status = choose_by_size(q, importance, p);
 	else if (!status)
 		plan_by_recipe(p, recipe_find(q->type), q->pure);
 	if (status)
@@ -70,16 +101,7 @@ static int write_model(const struct quantize *q, const struct importance *import
 	if (stoker_gguf_writer_open(q->out, &out, &err))
 		return fail(&err);
 	remove_on_signal(stoker_gguf_writer_part(out));
-	copy_keys(p->in, out, true);
-	stoker_gguf_put_u32(out, "general.quantization_version", 2);
-	stoker_gguf_put_u32(out, "general.file_type", p->file_type);
-	if (q->imatrix)
-		importance_put_keys(importance, q->imatrix, out);
-	for (size_t i = 0; i < p->count; i++) {
-		const struct stoker_gguf_tensor *t = p->tensors[i].tensor;
-
-		stoker_gguf_put_tensor(out, t->name, p->tensors[i].to, t->dimensions, t->ne);
-	}
+	put_head(q, importance, p, out);
 	status = plan_write(p, out, (unsigned)q->threads);
 	remove_on_signal(NULL);
 	if (stoker_gguf_writer_finish(&out, status == EXIT_OK, &err) && !status)

@@ -12,7 +12,8 @@
 
 #include "base/new_file.h"
 
-enum { ALIGNMENT = 32, ALIGNMENT_MAX = 4096 };
+/* "GGUF", the version, how many tensors and keys there are. */
+enum { HEAD_BYTES = 24, ALIGNMENT = 32, ALIGNMENT_MAX = 4096 };
 
 struct bytes {
 	uint8_t *data;
@@ -20,7 +21,7 @@ struct bytes {
 };
 
 struct stoker_gguf_writer {
-	char *path, *part;
+	char *path, *part; /* NULL: nothing is written */
 	int fd, failed;
 	uint32_t alignment; /* of each tensor's data */
 	struct bytes keys, rows;
@@ -141,6 +142,18 @@ int stoker_gguf_writer_open(const char *path, struct stoker_gguf_writer **out,
 	free(w->part);
 	free(w);
 	return ret;
+}
+
+int stoker_gguf_writer_measure(struct stoker_gguf_writer **out)
+{
+	if (!out)
+		return -EINVAL;
+	*out = calloc(1, sizeof(**out));
+	if (!*out)
+		return -ENOMEM;
+	(*out)->alignment = ALIGNMENT;
+	(*out)->fd = -1;
+	return 0;
 }
 
 const char *stoker_gguf_writer_part(const struct stoker_gguf_writer *w)
@@ -288,20 +301,24 @@ static int write_padding(struct stoker_gguf_writer *w, uint64_t after, struct st
 	return write_all(w, zeros, (size_t)(round_up(after, w->alignment) - after), err);
 }
 
+uint64_t stoker_gguf_writer_head(const struct stoker_gguf_writer *w)
+{
+	return w && !w->failed ? round_up(HEAD_BYTES + w->keys.used + w->rows.used, w->alignment)
+			       : 0;
+}
+
 static int write_head(struct stoker_gguf_writer *w, struct stoker_error *err)
 {
 	struct bytes head = { 0 };
-	size_t length;
 
 	append(w, &head, "GGUF", 4);
 	append_u32(w, &head, 3);
 	append_u64(w, &head, w->tensor_count);
 	append_u64(w, &head, w->key_count);
-	length = head.used + w->keys.used + w->rows.used;
 	write_all(w, head.data, head.used, err);
 	write_all(w, w->keys.data, w->keys.used, err);
 	write_all(w, w->rows.data, w->rows.used, err);
-	write_padding(w, length, err);
+	write_padding(w, HEAD_BYTES + w->keys.used + w->rows.used, err);
 	free(head.data);
 	w->head_written = true;
 	return w->failed;
@@ -310,7 +327,7 @@ static int write_head(struct stoker_gguf_writer *w, struct stoker_error *err)
 int stoker_gguf_write(struct stoker_gguf_writer *w, const void *data, size_t bytes,
 		      struct stoker_error *err)
 {
-	if (!w || (!data && bytes))
+	if (!w || !w->part || (!data && bytes))
 		return stoker_fail(err, -EINVAL, "writing needs a writer and data");
 	if (!w->head_written)
 		write_head(w, err);
@@ -338,6 +355,7 @@ int stoker_gguf_writer_finish(struct stoker_gguf_writer **writer, int keep,
 	if (!w)
 		return 0;
 	*writer = NULL;
+	keep = keep && w->part;
 	if (keep && !w->head_written)
 		write_head(w, err);
 	ret = w->failed;
@@ -347,11 +365,11 @@ int stoker_gguf_writer_finish(struct stoker_gguf_writer **writer, int keep,
 		ret = stoker_fail(err, -EINVAL, "%s: %llu of %llu tensors written", w->path,
 				  (unsigned long long)w->current,
 				  (unsigned long long)w->tensor_count);
-	if (close(w->fd) && !ret)
+	if (w->part && close(w->fd) && !ret)
 		ret = stoker_fail(err, -errno, "%s: %s", w->part, stoker_strerror(errno));
 	if (keep && !ret && rename(w->part, w->path))
 		ret = stoker_fail(err, -errno, "%s: %s", w->path, stoker_strerror(errno));
-	if (!keep || ret)
+	if (w->part && (!keep || ret))
 		unlink(w->part);
 	free(w->keys.data);
 	free(w->rows.data);

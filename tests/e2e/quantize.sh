@@ -98,6 +98,50 @@ check "$(awk "BEGIN { exit !($(divergence) < 0.11) }"; echo $?)" "little of the 
 "$stoker" quantize "$scratch/a.gguf" "$scratch/b.gguf" F16 >/dev/null
 expect 0 "divergence" "--size of a recipe's file" "$stoker" quantize "$scratch/b.gguf" --size "$(stat -c %s "$scratch/a.gguf")" --dry-run --json
 check "$(awk "BEGIN { exit !($(divergence) < 0.0005) }"; echo $?)" "--size finds the recipe"
+# kept SIZE FILE NAME
+kept() {
+	check "$([ "$(stat -c %s "$2")" -le "$1" ]; echo $?)" "$3 is $(stat -c %s "$2") bytes of $1"
+}
+size=$(stat -c %s "$scratch/a.gguf")
+expect 0 "" "--size of a recipe's file, written" "$stoker" quantize "$scratch/b.gguf" "$scratch/q.gguf" --size "$size"
+kept "$size" "$scratch/q.gguf" "--size of a recipe's file"
+"$stoker" quantize "$scratch/ragged.gguf" "$scratch/a.gguf" F16 >/dev/null
+expect 0 "72 of Q4_K are Q5_0" "--size, a type that rows don't fit" \
+	"$stoker" quantize "$scratch/a.gguf" "$scratch/q.gguf" --size 5000K --tensor 'attn|up|gate=Q4_K' --json
+kept $((5000 << 10)) "$scratch/q.gguf" "--size with another type than was asked for"
+# little endian: number VALUE BYTES
+number() {
+	local value=$1 text=
+	for _ in $(seq "$2"); do
+		text+=$(printf '\\x%02x' $((value & 255)))
+		value=$((value >> 8))
+	done
+	printf '%b' "$text"
+}
+# row NAME TYPE OFFSET NE...
+row() {
+	local name=$1 type=$2 offset=$3
+	shift 3
+	number ${#name} 8; printf '%s' "$name"; number $# 4
+	for n in "$@"; do number "$n" 8; done
+	number "$type" 4; number "$offset" 8
+}
+# 64 vectors of 8 bytes that lie 8 bytes apart, which take 32 each when written, and a matrix of F16
+{
+	printf 'GGUF\x03\0\0\0'; number 65 8; number 1 8
+	number 17 8; printf general.alignment; number 4 4; number 8 4
+	for i in $(seq 0 63); do row "vector.$i" 0 $((8 * i)) 2; done
+	row matrix.weight 1 512 256 64
+} >"$scratch/head"
+{
+	cat "$scratch/head"
+	head -c $(((8 - $(stat -c %s "$scratch/head") % 8) % 8 + 512)) /dev/zero
+	seq 10000 | tr -d '\n' | tr 0-9 j-s | head -c 32768
+} >"$scratch/close.gguf"
+for size in 16000 18000 20000; do
+	expect 0 "" "--size $size, tensors close to each other" "$stoker" quantize "$scratch/close.gguf" "$scratch/q.gguf" --size $size
+	kept $size "$scratch/q.gguf" "what is further apart then"
+done
 expect 0 "expected divergence" "--size --dry-run" "$stoker" quantize "$scratch/in.gguf" --size 5M --dry-run --keep '^output' --tensor 'attn_v=Q8_0'
 check "$([ "$(type_of output.weight)" = F16 ] && [ "$(type_of blk.0.attn_v.weight)" = Q8_0 ]; echo $?)" "--size leaves what was chosen"
 expect 0 "" "more room than the model takes" "$stoker" quantize "$scratch/in.gguf" --size 1G --dry-run
@@ -146,6 +190,19 @@ data blk.0.attn_q.weight '\0\0\x80\x3f' >"$scratch/im.dat"
 expect 0 "lacks 13 matrices of the model" "the old form of importance" "$stoker" quantize "$scratch/in.gguf" "$scratch/x.gguf" Q4_K_S --imatrix "$scratch/im.dat"
 expect 1 "blk.0.attn_q.weight has 256 values there, 288 here" "the old form, of another model" \
 	"$stoker" quantize "$scratch/ragged.gguf" "$scratch/y.gguf" Q4_0 --imatrix "$scratch/im.dat"
+# keys that say which text it was are a part of the size, and nothing is kept free for longer ones
+{
+	data blk.0.attn_q.weight '\0\0\x80\x3f' | head -c -8
+	printf '\x88\x13\0\0%5000s' text
+} >"$scratch/$(printf '%0200d' 0).dat"
+for matrix in im.gguf im.dat "$(printf '%0200d' 0).dat"; do
+	"$stoker" quantize "$scratch/in.gguf" "$scratch/a.gguf" Q4_0 --pure --imatrix "$scratch/$matrix" >/dev/null 2>&1
+	"$stoker" quantize "$scratch/a.gguf" "$scratch/b.gguf" F16 >/dev/null
+	size=$(stat -c %s "$scratch/a.gguf")
+	expect 0 "" "--size with an importance matrix" "$stoker" quantize "$scratch/b.gguf" "$scratch/q.gguf" --size "$size" --imatrix "$scratch/$matrix" --json
+	kept "$size" "$scratch/q.gguf" "--size with an importance matrix"
+	check "$(awk "BEGIN { exit !($(divergence) < 0.0005) }"; echo $?)" "nothing is kept free"
+done
 data blk.0.attn_q.weight '\0\0\xc0\x7f' >"$scratch/nan.dat"
 expect 1 "blk.0.attn_q.weight: value 0 is nan" "importance that isn't a number" "$stoker" quantize "$scratch/in.gguf" "$scratch/y.gguf" Q4_0 --imatrix "$scratch/nan.dat"
 head -c 600 "$scratch/im.dat" >"$scratch/cut.dat"

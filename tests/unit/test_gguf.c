@@ -2,26 +2,19 @@
 /* The container: round trips, and a malformed file for each check. */
 #include "unit.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char path[64];
 
-static void write_sample(void)
+static void put_head(struct stoker_gguf_writer *w, const uint64_t *shape)
 {
 	static const char *const words[] = { "alpha", "", "gamma" };
-	const uint64_t shape[3] = { 64, 3, 2 };
 	struct stoker_string strings[3];
-	struct stoker_gguf_writer *w;
 	const int32_t numbers[] = { -1, 2, 3 };
-	float values[384];
-	uint8_t blocks[1024];
 
-	snprintf(path, sizeof(path), "/tmp/stoker-test-%d.gguf", getpid());
 	for (int i = 0; i < 3; i++)
 		strings[i] = (struct stoker_string){ words[i], strlen(words[i]) };
-	for (int i = 0; i < 384; i++)
-		values[i] = (float)i;
-	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_open(path, &w, NULL), 0);
 	stoker_gguf_put_string(w, "general.architecture", "llama");
 	stoker_gguf_put_u32(w, "a.number", 7);
 	stoker_gguf_put_f32(w, "a.float", 0.5f);
@@ -30,6 +23,20 @@ static void write_sample(void)
 	stoker_gguf_put_i32s(w, "a.numbers", numbers, 3);
 	stoker_gguf_put_tensor(w, "first", stoker_format_by_name("F32"), 3, shape);
 	stoker_gguf_put_tensor(w, "twice", stoker_format_by_name("Q8_0"), 2, shape);
+}
+
+static void write_sample(void)
+{
+	const uint64_t shape[3] = { 64, 3, 2 };
+	struct stoker_gguf_writer *w;
+	float values[384];
+	uint8_t blocks[1024];
+
+	snprintf(path, sizeof(path), "/tmp/stoker-test-%d.gguf", getpid());
+	for (int i = 0; i < 384; i++)
+		values[i] = (float)i;
+	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_open(path, &w, NULL), 0);
+	put_head(w, shape);
 	CU_ASSERT_EQUAL(stoker_gguf_write(w, values, 1000, NULL), 0);
 	CU_ASSERT_EQUAL(stoker_gguf_write(w, values + 250, 537, NULL), -EINVAL);
 	CU_ASSERT_EQUAL(stoker_gguf_write(w, values + 250, 536, NULL), 0);
@@ -244,8 +251,33 @@ static void test_writer_failures(void)
 	CU_ASSERT_EQUAL(access(path, F_OK), -1);
 }
 
+static void test_measured(void)
+{
+	const uint64_t shape[3] = { 64, 3, 2 };
+	struct stoker_gguf_writer *w;
+	struct stat st;
+
+	write_sample();
+	CU_ASSERT_EQUAL_FATAL(stat(path, &st), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_measure(&w), 0);
+	CU_ASSERT_EQUAL(stoker_gguf_writer_head(w), 32);
+	put_head(w, shape);
+	/* each tensor's data is filled up to the alignment */
+	CU_ASSERT_EQUAL(stoker_gguf_writer_head(w) + 1536 + 224, st.st_size);
+	CU_ASSERT_EQUAL(stoker_gguf_write(w, shape, sizeof(shape), NULL), -EINVAL);
+	CU_ASSERT_EQUAL(stoker_gguf_writer_finish(&w, 1, NULL), 0);
+	CU_ASSERT_PTR_NULL(w);
+	/* what can't be written has no length */
+	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_measure(&w), 0);
+	stoker_gguf_put_string(w, "key", NULL);
+	CU_ASSERT_EQUAL(stoker_gguf_writer_head(w), 0);
+	CU_ASSERT_EQUAL(stoker_gguf_writer_finish(&w, 0, NULL), -EINVAL);
+	unlink(path);
+}
+
 void suite_gguf(void)
 {
+	TEST(test_measured);
 	TEST(test_round_trip);
 	TEST(test_malformed);
 	TEST(test_blocks_of_a_fork);

@@ -444,6 +444,8 @@ static void test_writers(void)
 	stoker_gguf_put_tensor(NULL, "x", f32, 1, ne);
 	REFUSED(stoker_gguf_write(NULL, values, 16, NULL));
 	NOTHING(stoker_gguf_writer_part(NULL));
+	REFUSED(stoker_gguf_writer_measure(NULL));
+	CU_ASSERT_EQUAL(stoker_gguf_writer_head(NULL), 0);
 	CU_ASSERT_EQUAL(stoker_gguf_writer_finish(NULL, 1, NULL), 0);
 	CU_ASSERT_EQUAL(stoker_gguf_writer_finish(&w, 1, NULL), 0);
 	for (int mistake = 0; mistake <= 12; mistake++) {

@@ -108,15 +108,19 @@ static uint64_t padded(uint64_t bytes)
 	return (bytes + 31) / 32 * 32;
 }
 
+static struct option_cost as_it_is(const struct planned *t)
+{
+	return (struct option_cost){ .format = t->tensor->format,
+				     .bytes = padded(planned_bytes(t, t->tensor->format)) };
+}
+
 /* Formats whose blocks fit, which aren't far off what the size allows. */
 static size_t list_options(const struct measurement *m, struct priced *x)
 {
 	const struct planned *t = x->planned;
 	size_t count = 0;
 
-	x->options[count++] =
-		(struct option_cost){ .format = t->tensor->format,
-				      .bytes = padded(planned_bytes(t, t->tensor->format)) };
+	x->options[count++] = as_it_is(t);
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		const struct stoker_format *f = stoker_format_by_name(names[i]);
 
@@ -272,6 +276,15 @@ static int measure_all(struct measurement *m, unsigned threads)
 	if (m->failed == -ECANCELED)
 		return EXIT_INTERRUPTED;
 	return m->failed ? fail(&m->err) : EXIT_OK;
+}
+
+/* There is room for the input's own. */
+static void keep_all(struct measurement *m)
+{
+	for (struct priced *x = m->list; x < m->list + m->count; x++) {
+		x->options[0] = as_it_is(x->planned);
+		x->chosen = x->options;
+	}
 }
 
 /* Takes for each tensor what is best at a price a byte; returns the sum of bytes. */
@@ -484,47 +497,57 @@ static void settle(struct plan *p, const struct measurement *m)
 	}
 }
 
-/* What is written of the quantization, and of the importance with the name of its text. */
-static uint64_t room_for_keys(const struct plan *p)
+/* What the command line leaves open goes to the list; the bytes of all else. */
+static uint64_t list_open(struct measurement *m, double *values, uint64_t *as_they_are)
 {
-	const bool known = stoker_gguf_find(p->in, "general.quantization_version") &&
-			   stoker_gguf_find(p->in, "general.file_type");
+	uint64_t fixed = 0;
 
-	return (known ? 0 : 128) + (p->has_importance ? 256 + 32 * p->count : 0);
+	for (size_t i = 0; i < m->plan->count; i++) {
+		struct planned *t = &m->plan->tensors[i];
+		const struct stoker_format *own = t->tensor->format;
+		const uint64_t *ne = t->tensor->ne;
+
+		if (t->quantized && !t->forced) {
+			m->list[m->count++].planned = t;
+			*values += (double)ne[0] * (double)ne[1] * (double)ne[2] * (double)ne[3];
+			*as_they_are += padded(planned_bytes(t, own));
+		} else {
+			/* of --tensor's type rows may not be whole blocks */
+			fixed += padded(
+				planned_bytes(t, t->to == own ? own : fitting_format(t, t->to)));
+		}
+	}
+	return fixed;
 }
 
-int plan_by_size(struct plan *p, uint64_t size, unsigned threads)
+static int measure_and_choose(struct measurement *m, uint64_t room, double values, unsigned threads)
+{
+	m->bits = 8 * (double)room / (values > 0 ? values : 1);
+
+	const int status = measure_all(m, threads);
+
+	return status ? status : choose(m, room);
+}
+
+int plan_by_size(struct plan *p, uint64_t size, uint64_t head, unsigned threads)
 {
 	struct measurement m = { .plan = p, .lock = PTHREAD_MUTEX_INITIALIZER };
-	uint64_t fixed = 0, values = 0, file = padded(model_bytes(p->in, NULL));
+	uint64_t as_they_are = 0;
+	double values = 0;
 	char text[16];
-	int status;
+	int status = EXIT_OK;
 
 	m.list = calloc(p->count + 1, sizeof(*m.list));
 	if (!m.list)
 		return failf("out of memory");
-	for (size_t i = 0; i < p->count; i++) {
-		struct planned *t = &p->tensors[i];
+	const uint64_t fixed = head + list_open(&m, &values, &as_they_are);
 
-		file -= padded(t->tensor->bytes) < file ? padded(t->tensor->bytes) : file;
-		if (t->quantized && !t->forced) {
-			m.list[m.count++].planned = t;
-			values += t->tensor->ne[0] * t->tensor->ne[1] * t->tensor->ne[2] *
-				  t->tensor->ne[3];
-		} else {
-			fixed += padded(planned_bytes(t, t->to));
-		}
-	}
-	/* keys that the input may not have */
-	fixed += padded(file) + room_for_keys(p);
-	if (fixed >= size) {
-		free(m.list);
-		return failf("all but matrices takes %s already", human_size(fixed, text));
-	}
-	m.bits = 8 * (double)(size - fixed) / (double)(values ? values : 1);
-	status = measure_all(&m, threads);
-	if (!status)
-		status = choose(&m, size - fixed);
+	if (fixed > size)
+		status = failf("all but matrices takes %s already", human_size(fixed, text));
+	else if (as_they_are <= size - fixed)
+		keep_all(&m);
+	else
+		status = measure_and_choose(&m, size - fixed, values, threads);
 	if (!status)
 		settle(p, &m);
 	free(m.list);

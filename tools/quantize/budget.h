@@ -7,8 +7,9 @@
 
 /*
  * The formats with which the file is no larger than @size and diverges least, for all matrices that
- * the command line leaves open.  An exit status, after a complaint.
+ * the command line leaves open.  @head bytes of it aren't tensors' data.  An exit status, after a
+ * complaint.
  */
-int plan_by_size(struct plan *p, uint64_t size, unsigned threads);
+int plan_by_size(struct plan *p, uint64_t size, uint64_t head, unsigned threads);
 
 #endif

@@ -229,6 +229,23 @@ STOKER_API int stoker_gguf_writer_open(const char *path, struct stoker_gguf_writ
  */
 STOKER_API const char *stoker_gguf_writer_part(const struct stoker_gguf_writer *w);
 
+/**
+ * stoker_gguf_writer_measure() - a writer without a file, which takes metadata and tensor rows
+ * @writer: receives it; ended with stoker_gguf_writer_finish()
+ *
+ * Return: 0, -EINVAL or -ENOMEM.
+ */
+STOKER_API int stoker_gguf_writer_measure(struct stoker_gguf_writer **writer);
+
+/**
+ * stoker_gguf_writer_head() - where in the file the first tensor's data begins
+ *
+ * Metadata and rows that are added later move it.
+ *
+ * Return: bytes, a multiple of the alignment; 0: something that was added failed.
+ */
+STOKER_API uint64_t stoker_gguf_writer_head(const struct stoker_gguf_writer *w);
+
 /** stoker_gguf_put_u32() - add a metadata entry; failures are kept for stoker_gguf_writer_finish().
  */
 STOKER_API void stoker_gguf_put_u32(struct stoker_gguf_writer *w, const char *key, uint32_t value);
