@@ -335,7 +335,7 @@ static void spend(struct measurement *m, uint64_t left)
 				better = o;
 			}
 		}
-		if (!best)
+		if (!best || interrupted())
 			return;
 		left -= better->bytes - best->chosen->bytes;
 		best->chosen = better;
@@ -352,7 +352,7 @@ static bool exchange(struct measurement *m, uint64_t *left)
 	const struct option_cost *better = NULL, *worse = NULL;
 	double most = 0;
 
-	for (struct priced *x = m->list; x < m->list + m->count; x++)
+	for (struct priced *x = m->list; x < m->list + m->count && !interrupted(); x++)
 		for (const struct option_cost *o = x->options;
 		     o < x->options + CANDIDATES && o->format; o++) {
 			const double gain = x->chosen->divergence - o->divergence;
@@ -398,8 +398,10 @@ static void choose_others(struct measurement *m, uint64_t room, double *least)
 {
 	double low = 1e-18, high = 1;
 
-	if (choose_at(m, high) > room)
+	/* nothing diverges less than not at all */
+	if (*least <= 0 || interrupted() || choose_at(m, high) > room)
 		return;
+	progress_show(&m->line, "choosing formats: expected divergence %.5f", *least);
 	for (int step = 0; step < 48; step++) {
 		const double price = sqrt(low * high);
 
@@ -462,6 +464,7 @@ static int choose(struct measurement *m, uint64_t room)
 	if (bytes > room)
 		return failf("matrices take %s at least, --size leaves %s for them",
 			     human_size(bytes, smallest), human_size(room, given));
+	progress_begin(&m->line);
 	choose_others(m, room, &least);
 	try_large(m, first, second, room, &least);
 	for (size_t i = 0; i < m->count; i++)
@@ -470,9 +473,12 @@ static int choose(struct measurement *m, uint64_t room)
 	for (size_t i = 0; i < m->count; i++)
 		left -= m->list[i].chosen->bytes;
 	/* of more matrices each is so small a part that there is little to gain */
-	while (m->count <= MOST_TO_EXCHANGE && rounds-- > 0 && exchange(m, &left))
-		;
-	return EXIT_OK;
+	while (m->count <= MOST_TO_EXCHANGE && rounds-- > 0 && divergence_of(m) > 0 &&
+	       exchange(m, &left))
+		progress_show(&m->line, "choosing formats: expected divergence %.5f",
+			      divergence_of(m));
+	progress_end(&m->line);
+	return interrupted() ? EXIT_INTERRUPTED : EXIT_OK;
 }
 
 /* The format of most bytes is what the file is said to be of. */

@@ -137,6 +137,7 @@ static int convert(const struct conversion *c, const struct chunk *chunk, struct
 	ret = stoker_format_encode_rows(p->to, b->values,
 					p->importance ? p->importance + matrix * t->ne[0] : NULL,
 					count / t->ne[0], t->ne[0], b->dst);
+	/* which encoders return for nothing else */
 	if (ret == -ERANGE)
 		say_not_finite(chunk, b->values, err);
 	else if (ret)
