@@ -137,7 +137,8 @@ void attend(uint row, uint head)
 	for (uint base = first; base < end; base += gl_SubgroupSize) {
 		const uint mine = base + gl_SubgroupInvocationID;
 		const float s =
-			mine < end ? score(q, cache_row(place.pages, p.keys, kv_head, key_bytes, mine))
+			mine < end ? score(q, cache_row(place.pages, p.keys, kv_head, key_bytes,
+							min(mine, end - 1)))
 				   : -INFINITY;
 		const float new_top = max(top, subgroupMax(s));
 		const float shrink = exp(top - new_top), weight = exp(s - new_top);
@@ -149,7 +150,7 @@ void attend(uint row, uint head)
 			sum[i] *= shrink;
 		for (uint j = 0; j < count;) {
 			uint64_t at = cache_row(place.pages, p.values, kv_head, value_bytes, base + j);
-			/* the page's */
+			/* rows of a page lie one after another */
 			const uint stop = min(count, j + KV_PAGE_ROWS - (base + j) % KV_PAGE_ROWS);
 
 			for (; j < stop; j++, at += value_bytes) {

@@ -12,8 +12,8 @@
 #include "model/model.h"
 
 /*
- * Pages of layers that see all positions, and of those that see a window.  Where a window is far
- * smaller than the context its layers have a few pages that are used in turn, a ring.
+ * Pages of which there are as many as the context needs, and a few that are used in turn, a ring:
+ * layers have those whose window is far smaller than the context.
  */
 enum page_kind { PAGES_FULL, PAGES_WINDOW, PAGE_KINDS };
 

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * How the memory of a session is laid out: the states of layers and the working buffers.  The same
- * functions place them and, from address 0, say how much they take.
+ * How the memory of a session is laid out: the cache, the states of layers and the working buffers.
+ * The same functions place them and say how much they take.
  */
 #include "model/forward.h"
 
-enum { RING_SAVES = 8 }; /* a ring has at most so great a part of the pages of all positions */
+enum {
+	RING_SAVES = 8,			  /* a ring has at most an eighth of the pages */
+	RING_LIKES = 1536 / KV_PAGE_ROWS, /* and, within that, room to go back an answer */
+};
 
 /* Where @bytes are behind what is there already. */
 static uint64_t place(uint64_t *end, uint64_t bytes)
@@ -22,9 +25,9 @@ static bool has_window(const struct layer *l)
 }
 
 /*
- * The pages of a ring have the positions of a batch and all that the first of them sees.  Where
- * they aren't far fewer than those of the context, all positions stay, and a session can go back to
- * any.
+ * The pages of a ring have the positions of a batch and all that the first of them sees, and those
+ * of a stop string.  Where they aren't far fewer than those of the context, all positions stay, and
+ * a session can go back to any.
  */
 static void plan_ring(const struct stoker_model *m, uint32_t batch, struct cache_size *size)
 {
@@ -33,10 +36,10 @@ static void plan_ring(const struct stoker_model *m, uint32_t batch, struct cache
 	for (uint32_t i = 0; i < m->layer_count; i++)
 		if (has_window(&m->layers[i]))
 			window = MAX(window, (uint64_t)m->layers[i].window);
-	pages = (window + batch - 1 + KV_PAGE_ROWS - 1) / KV_PAGE_ROWS + 1;
+	pages = (window + MAX(batch, KV_PAGE_ROWS) - 1 + KV_PAGE_ROWS - 1) / KV_PAGE_ROWS + 1;
 	if (!window || pages * RING_SAVES > size->pages)
 		return;
-	size->ring = (uint32_t)pages;
+	size->ring = (uint32_t)MAX(pages, MIN(size->pages / RING_SAVES, (uint32_t)RING_LIKES));
 	size->window = (uint32_t)window;
 }
 

@@ -147,7 +147,7 @@ void vulkan_rope(struct stoker_device *d, const struct op_rope *op)
 
 /*
  * In which pages rows go, or in which slots states are, is known only when it runs: all rows of the
- * kind, or all slots, count as one byte, of an address that no memory has.
+ * kind count as one byte, of an address that no memory has; all slots as one of their own.
  */
 static struct vulkan_span any_page(uint64_t first, bool write)
 {
