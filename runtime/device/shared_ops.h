@@ -14,9 +14,9 @@ typedef uint64_t stoker_address; /* 0: none */
 #endif
 
 /*
- * The cache is in pages of so many positions.  A page has room for all layers of its kind: for each of them
- * first keys and then values, which are the rows of its positions of one head after those of
- * another.
+ * The cache is in pages of so many positions.  A page has room for all layers of its kind: for each
+ * of them first keys and then values, which are the rows of its positions of one head after those
+ * of another.
  */
 #define KV_PAGE_ROWS 64
 

@@ -370,7 +370,8 @@ int verb_bench(int argc, char **argv)
 		fputs("stoker: too many tokens\n", stderr);
 		return EXIT_USAGE;
 	}
-	if (!b.repeat || b.repeat > 1000 || (!b.prompt && !b.decode && strcmp(argv[1], "formats") != 0)) {
+	if (!b.repeat || b.repeat > 1000 ||
+	    (!b.prompt && !b.decode && strcmp(argv[1], "formats") != 0)) {
 		fputs("stoker: nothing to measure: --repeat, --prompt and --tokens\n", stderr);
 		return EXIT_USAGE;
 	}

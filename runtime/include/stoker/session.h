@@ -116,8 +116,8 @@ STOKER_API void stoker_session_bytes(const struct stoker_session *session, uint6
  *
  * Return: 0, -EINVAL beyond the present position, -EBUSY; -ENOTSUP where what comes before
  * @position isn't known any more.  Models with recurrent layers go back to 0 only; those with
- * windows much smaller than the context to 0, or a batch, at least 63 tokens, from the furthest that
- * was evaluated or begun.
+ * windows much smaller than the context to 0, or a batch, at least 63 tokens, from the furthest
+ * that was evaluated or begun.
  */
 STOKER_API int stoker_session_truncate(struct stoker_session *session, uint32_t position);
 
