@@ -122,7 +122,7 @@ void make_codes(uint head, const vec2 value[VALUE_PAIRS])
 
 void attend(uint row, uint head)
 {
-	const row_place place = Places(p.places).v[row];
+	const row_place place = place_of(p.places, row, p.rows);
 	const uint end = place.position + 1;
 	const uint first = p.window != 0 && end > p.window ? end - p.window : 0;
 	const uint kv_head = head / (p.heads / p.kv_heads);

@@ -20,6 +20,15 @@ layout(buffer_reference, std430, buffer_reference_align = 4) buffer Floats { flo
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer Words { uint v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer Vectors { vec4 v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 8) readonly buffer Places { row_place v[]; };
+
+/*
+ * The place of one of @rows rows.  Compilers read it, and what it points at, before it is known
+ * whether there is such a row: then it's the last one's.
+ */
+row_place place_of(uint64_t places, uint row, uint rows)
+{
+	return Places(places).v[min(row, rows - 1)];
+}
 layout(buffer_reference, std430, buffer_reference_align = 8) readonly buffer Addresses { uint64_t v[]; };
 
 #define PUSH(type) layout(push_constant) uniform Push { type p; }

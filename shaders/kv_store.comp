@@ -19,7 +19,7 @@ void main()
 		const uint row = i / chunks / p.heads, head = i / chunks % p.heads;
 		const uint c = i % chunks * chunk;
 		Floats src = Floats(floats(p.src, uint64_t(row) * p.stride + head * p.width + c));
-		const row_place place = Places(p.places).v[row];
+		const row_place place = place_of(p.places, row, p.rows);
 		const uint64_t dst = cache_row(place.pages, p.cache, head, kv_row_bytes(p.width),
 					       place.position);
 

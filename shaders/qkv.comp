@@ -40,7 +40,7 @@ void main()
 
 	for (uint i = subgroup_index(); i < p.rows * heads; i += subgroup_total()) {
 		const uint row = i / heads, head = i % heads;
-		const row_place place = Places(p.places).v[row];
+		const row_place place = place_of(p.places, row, p.rows);
 
 		if (head >= p.heads + p.kv_heads) {
 			const uint h = head - p.heads - p.kv_heads;
