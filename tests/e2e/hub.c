@@ -16,6 +16,7 @@
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -45,8 +46,11 @@ struct body {
 	const struct content *of;
 	uint64_t first, bytes, cut; /* of the whole; the connection breaks after @cut bytes */
 	unsigned pause_us;	    /* before each 64 KiB */
-	bool flip, garbage;
+	bool flip, garbage, alone;
 };
+
+/* Whether what is given to one at a time is being given. */
+static atomic_bool alone;
 
 static const struct content *content_of(const char *file)
 {
@@ -60,6 +64,15 @@ static void hash(const char *data, size_t bytes, char hex[65])
 	EVP_Digest(data, bytes, digest, NULL, EVP_sha256(), NULL);
 	for (int i = 0; i < 32; i++)
 		sprintf(hex + 2 * i, "%02x", digest[i]);
+}
+
+static void release(void *context)
+{
+	struct body *b = context;
+
+	if (b->alone)
+		atomic_store(&alone, false);
+	free(b);
 }
 
 static ssize_t give(void *context, uint64_t at, char *out, size_t room)
@@ -314,6 +327,10 @@ static enum MHD_Result serve(struct MHD_Connection *c, const char *how, const st
 		return free(b), text(c, 429, "Retry-After", "86400", "come back tomorrow");
 	if (!strcmp(how, "broken500") && n < 1)
 		return free(b), text(c, 503, NULL, NULL, "sorry");
+	if (!strcmp(how, "alone") && atomic_exchange(&alone, true)) {
+		usleep(2500000); /* until nobody expects it any more */
+		return free(b), text(c, 503, "Retry-After", "86400", "one at a time");
+	}
 	if (!strcmp(how, "gone"))
 		return free(b), text(c, 404, NULL, NULL, "not found");
 	snprintf(tag, sizeof(tag), "\"v%u\"", strcmp(how, "changing") ? 1 : n);
@@ -330,8 +347,10 @@ static enum MHD_Result serve(struct MHD_Connection *c, const char *how, const st
 	*b = (struct body){ .of = m, .first = first, .bytes = last + 1 - first };
 	if (!strcmp(how, "slow3") || (!strcmp(how, "slow") && n < 10))
 		b->pause_us = 150000;
-	else if (!strcmp(how, "slow2") || (!strcmp(how, "slowfirst") && n < 1))
+	else if (!strcmp(how, "slow2") || !strcmp(how, "alone") ||
+		 (!strcmp(how, "slowfirst") && n < 1))
 		b->pause_us = 35000;
+	b->alone = !strcmp(how, "alone");
 	b->flip = !strcmp(how, "flip");
 	b->garbage = !strcmp(how, "garbage");
 	if (!strcmp(how, "cut") || !strcmp(how, "shifted") || !strcmp(how, "changing"))
@@ -350,7 +369,7 @@ static enum MHD_Result serve(struct MHD_Connection *c, const char *how, const st
 		r = MHD_create_response_from_callback(
 			!strcmp(how, "chunked") || !strcmp(how, "endless") ? MHD_SIZE_UNKNOWN
 									   : b->bytes,
-			1 << 18, give, b, free);
+			1 << 18, give, b, release);
 	if (!strcmp(how, "endless"))
 		b->bytes = UINT64_MAX / 2;
 	MHD_add_response_header(r, "ETag", tag);

@@ -210,6 +210,14 @@ first=$(grep -o '\[[0-9]*,[0-9]*\]' "$store/hf/test/slow3/.model-Q4_K.gguf.part.
 check "a slow server: while the first is under way" [ "${first%,*}" != "[0" -a "${first#*,}" = "4194304]" ]
 rm -rf "$store"
 
+# where only one is taken the first goes on alone
+: >"$scratch/log"
+expect 0 "model-Q4_K" "a server that takes one connection" pull hf:test/alone
+check "a server that takes one connection: right" whole "$(file alone)"
+check "a server that takes one connection: another one was tried" \
+	[ "$(requests)" -gt $(($(stat -c %s "$(file alone)") / 4194304 + 1)) ]
+rm -rf "$store"
+
 # revisions
 : >"$scratch/log"
 expect 0 "plain@old/model-Q4_K.gguf" "pull: a tag" pull hf:test/plain@old
