@@ -211,22 +211,30 @@ LANES_INLINE void try_affine(const f32s *x, const f32s *w, int n, const struct m
 	*minimum = lanes_select(better, m, *minimum);
 }
 
-/* A scale that is tried: what it brings the range of the values to, beyond the codes at both ends.
- */
+/* A scale that is tried: how far it brings the range of the values beyond that of the codes. */
 struct spread {
-	float width, low; /* the share of what is beyond that is below 0 */
+	float beyond, low; /* the share of that which is below 0 */
 };
 
-#define EITHER_END(width)              \
-	{ width, 0 }, { width, 0.5f }, \
-	{                              \
-		width, 1               \
+#define EITHER_END(beyond)               \
+	{ beyond, 0 }, { beyond, 0.5f }, \
+	{                                \
+		beyond, 1                \
 	}
 
 struct affine_search {
 	const struct spread *tries;
 	int count, rounds; /* of what follows from the best one */
 };
+
+/* Where it is known which columns matter, they are worth a longer search. */
+static const struct spread few[] = { { 0, 0 }, EITHER_END(0.8f), EITHER_END(1.8f) };
+static const struct spread many[] = {
+	{ 0, 0 },      EITHER_END(0.3f), EITHER_END(0.6f), EITHER_END(1),     EITHER_END(1.5f),
+	EITHER_END(2), EITHER_END(2.6f), EITHER_END(3.3f), EITHER_END(-0.3f), EITHER_END(-0.6f),
+};
+static const struct affine_search quick = { few, ARRAY_SIZE(few), 1 },
+				  thorough = { many, ARRAY_SIZE(many), 3 };
 
 LANES_INLINE void affine(const float *src, const float *importance, size_t groups, int most,
 			 const struct affine_search *search, uint16_t d[LANES], uint16_t m[LANES],
@@ -253,11 +261,11 @@ LANES_INLINE void affine(const float *src, const float *importance, size_t group
 	minimum = low;
 	for (int c = 0; c < search->count; c++) {
 		const struct spread t = search->tries[c];
-		const f32s wide = inverse * t.width;
-		const float beyond = t.low * (t.width - (float)most);
+		const f32s wide = inverse * ((float)most + t.beyond);
 
-		try_affine(x, w, N, &sum, wide, low + lanes_ratio(lanes_all(beyond), wide),
-			   (float)most, &gain, &scale, &minimum);
+		try_affine(x, w, N, &sum, wide,
+			   low + lanes_ratio(lanes_all(t.low * t.beyond), wide), (float)most, &gain,
+			   &scale, &minimum);
 	}
 	for (int round = 0; round < search->rounds; round++)
 		try_affine(x, w, N, &sum, lanes_ratio(lanes_all(1), scale), minimum, (float)most,
@@ -272,15 +280,17 @@ LANES_INLINE void affine(const float *src, const float *importance, size_t group
 
 /* Blocks of 32 values that begin with two half floats. */
 LANES_INLINE void encode_affine(const float *x, const float *importance, size_t blocks,
-				uint8_t *dst, int most, const struct affine_search *search,
-				size_t bytes, pack_codes *pack)
+				uint8_t *dst, int most, size_t bytes, pack_codes *pack)
 {
 	for (size_t groups; blocks; blocks -= groups) {
 		uint16_t d[LANES], m[LANES];
 		uint8_t codes[32 * LANES];
 
 		groups = MIN(blocks, LANES);
-		affine(x, importance, groups, most, search, d, m, codes);
+		if (importance)
+			affine(x, importance, groups, most, &thorough, d, m, codes);
+		else
+			affine(x, NULL, groups, most, &quick, d, m, codes);
 		for (size_t g = 0; g < groups; g++, dst += bytes) {
 			store_u16(dst, d[g]);
 			store_u16(dst + 2, m[g]);
@@ -291,47 +301,12 @@ LANES_INLINE void encode_affine(const float *x, const float *importance, size_t 
 	}
 }
 
-/* Where it is known which columns matter, they are worth a longer search. */
-#define SEARCHES                                                               \
-	static const struct affine_search quick = { few, ARRAY_SIZE(few), 1 }, \
-					  thorough = { many, ARRAY_SIZE(many), 3 }
-
 ENCODE(q4_1)
 {
-	static const struct spread few[] = {
-		{ 15, 0 },
-		EITHER_END(15.8f),
-		EITHER_END(16.8f),
-	};
-	static const struct spread many[] = {
-		{ 15, 0 },	   EITHER_END(15.3f), EITHER_END(15.6f), EITHER_END(16),
-		EITHER_END(16.5f), EITHER_END(17),    EITHER_END(17.6f), EITHER_END(18.3f),
-		EITHER_END(14.7f), EITHER_END(14.4f),
-	};
-	SEARCHES;
-
-	if (importance)
-		encode_affine(x, importance, blocks, dst, 15, &thorough, 20, pack_nibbles);
-	else
-		encode_affine(x, NULL, blocks, dst, 15, &quick, 20, pack_nibbles);
+	encode_affine(x, importance, blocks, dst, 15, 20, pack_nibbles);
 }
 
 ENCODE(q5_1)
 {
-	static const struct spread few[] = {
-		{ 31, 0 },
-		EITHER_END(31.8f),
-		EITHER_END(32.8f),
-	};
-	static const struct spread many[] = {
-		{ 31, 0 },	   EITHER_END(31.3f), EITHER_END(31.6f), EITHER_END(32),
-		EITHER_END(32.5f), EITHER_END(33),    EITHER_END(33.6f), EITHER_END(34.4f),
-		EITHER_END(30.7f), EITHER_END(30.4f),
-	};
-	SEARCHES;
-
-	if (importance)
-		encode_affine(x, importance, blocks, dst, 31, &thorough, 24, pack_fifth_bits);
-	else
-		encode_affine(x, NULL, blocks, dst, 31, &quick, 24, pack_fifth_bits);
+	encode_affine(x, importance, blocks, dst, 31, 24, pack_fifth_bits);
 }
