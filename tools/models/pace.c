@@ -64,9 +64,9 @@ void pace_adapt(struct pool *p)
 	const double now = now_seconds();
 	double rate;
 
-	if (!c->since && p->received)
+	if (c->since <= 0 && p->received)
 		measure_again(p, now);
-	if (!c->since || now - c->since < WINDOW_SECONDS)
+	if (c->since <= 0 || now - c->since < WINDOW_SECONDS)
 		return;
 	rate = (double)(p->received - c->from) / (now - c->since);
 	measure_again(p, now);
