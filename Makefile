@@ -31,10 +31,9 @@ endif
 
 LIBRARY_PACKAGES := liburing libpcre2-8 libutf8proc json-c libdrm
 TOOL_PACKAGES := libedit
-# "stoker pull" alone needs these; a build without them says so
+# "stoker pull" alone needs these, and loads them; a build without their headers says so
 PULL_PACKAGES := libcurl libcrypto
 HAS_PULL := $(shell $(PKG_CONFIG) --exists $(PULL_PACKAGES) && echo yes)
-TOOL_PACKAGES += $(if $(HAS_PULL),$(PULL_PACKAGES))
 TEST_PACKAGES := cunit
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wno-psabi \
@@ -215,14 +214,14 @@ BENCH_SOURCES := $(filter-out $(BENCH_ISA_SOURCES),$(wildcard tools/bench/*.c))
 BENCH_OBJECTS := $(BENCH_SOURCES:%.c=$(BUILD)/%.o)
 SPIN_OBJECTS := $(BUILD)/tools/bench/spin_shader.o \
 	$(foreach isa,$(ISAS),$(BENCH_ISA_SOURCES:%.c=$(BUILD)/%.$(isa).o))
-PULL_SOURCES := $(addprefix tools/models/,pull.c check.c fetch.c download.c pace.c part.c hasher.c hub.c choose.c http.c url.c token.c)
+PULL_SOURCES := $(addprefix tools/models/,pull.c check.c fetch.c download.c pace.c part.c hasher.c hub.c choose.c http.c url.c token.c libraries.c)
 TOOL_SOURCES := $(filter-out $(if $(HAS_PULL),tools/models/no_pull.c,$(PULL_SOURCES)), \
 	$(wildcard tools/*.c tools/models/*.c tools/quantize/*.c)) $(BENCH_SOURCES)
 TOOL_OBJECTS := $(TOOL_SOURCES:%.c=$(BUILD)/%.o)
 $(BENCH_OBJECTS): INTERNAL_HEADERS := -Iruntime
 $(TOOL_OBJECTS): LIBRARY_FLAGS = $(BASE_FLAGS) -Itools $(INTERNAL_HEADERS) $(TOOL_FLAGS)
 $(SPIN_OBJECTS): LIBRARY_FLAGS += -Itools -ffp-contract=fast
-TOOL_FLAGS := $(shell $(PKG_CONFIG) --cflags $(TOOL_PACKAGES) 2>/dev/null)
+TOOL_FLAGS := $(shell $(PKG_CONFIG) --cflags $(TOOL_PACKAGES) $(if $(HAS_PULL),$(PULL_PACKAGES)) 2>/dev/null)
 
 $(BUILD)/tools/bench/spin.spv: tools/bench/spin.comp $(SHADER_SOURCES)
 	@mkdir -p $(@D)

@@ -73,6 +73,47 @@ if ! "$stoker" pull --help | grep -q -- --offline; then
 	expect 1 "built without libcurl" "pull: says that it can't" "$stoker" pull hf:a/b
 	finish 1 "this build has no libcurl, pull isn't tested"
 fi
+# libcurl and libcrypto are loaded by what needs them, and by nothing else
+loaded() { # loaded VERB...: the two, if they are
+	LD_DEBUG=files "$stoker" "$@" 2>&1 >"$scratch/out" | sed -n 's/.*file=\(lib\(curl\|crypto\)\.so[.0-9]*\) .*dynamically loaded by.*/\1/p'
+	LD_DEBUG=files "$stoker" "$@" 2>&1 >"$scratch/out" | sed -n 's/.*file=\(lib\(curl\|crypto\|ssl\)\.so[.0-9]*\) .*needed by.*stoker .*/linked: \1/p'
+}
+refused=http://192.0.2.1/x.gguf # before anything is sent
+libraries=$(loaded pull $refused)
+check "pull loads libcurl and libcrypto" [ "$(cut -d. -f1 <<<"$libraries" | sort | xargs)" = "libcrypto libcurl" ]
+check "pull --check loads libcrypto alone" [ "$(loaded pull --check)" = "$(grep crypto <<<"$libraries")" ]
+check "pull --offline loads neither" [ -z "$(loaded pull --offline hf:a/b)" ]
+check "list loads neither" [ -z "$(loaded list)" ]
+check "--version loads neither" [ -z "$(loaded --version)" ]
+check "eval loads neither" [ -z "$(loaded eval -m "$containers/plain.gguf" --tokens 1)" ]
+# without VERB...: with a folder in the place of the system's libraries that has all but these
+mkdir "$scratch/libraries"
+ldd "$stoker" "$(command -v mount)" | awk '$2 == "=>" && $3 ~ /^\// { print $3 } $1 ~ /^\// && !/:$/ { print $1 }' | sort -u |
+	xargs cp -Lt "$scratch/libraries"
+without() {
+	# shellcheck disable=SC2016 # the namespace's shell expands it
+	unshare -rm sh -c 'mount --bind "$1" "$2" && shift 2 && exec "$@"' - "$scratch/libraries" "$system" "$stoker" "$@"
+}
+system=$(dirname "$(ldd "$stoker" | awk '$1 == "libc.so.6" { print $3 }')")
+if without --version >"$scratch/out" 2>&1; then
+	expect 0 "greedy_next" "eval without libcurl and libcrypto" without eval -m "$containers/plain.gguf" --tokens 1 --greedy 1 --json -
+	expect 1 "can't be loaded, which fetching models needs; it is in the package libssl" "pull without libcrypto" without pull $refused
+	expect 1 "libssl" "pull --check without libcrypto" without pull --check
+	cp -L "$system"/libcrypto.so* "$scratch/libraries"
+	expect 1 "libcurl.so.4 can't be loaded, which fetching models needs; it is in the package libcurl4" \
+		"pull without libcurl" without pull $refused
+	expect 0 "" "pull --check without libcurl" without pull --check
+else
+	skipped=$((skipped + 1))
+fi
+# one that isn't what its name says
+for library in $libraries; do
+	mkdir "$scratch/broken"
+	echo broken >"$scratch/broken/$library"
+	expect 1 "$library can't be loaded" "pull: a broken $library" env LD_LIBRARY_PATH="$scratch/broken" "$stoker" pull $refused
+	expect 0 "stoker 0" "--version: a broken $library" env LD_LIBRARY_PATH="$scratch/broken" "$stoker" --version
+	rm -r "$scratch/broken"
+done
 [ -x "$hub" ] || finish 1 "no libmicrohttpd here (libmicrohttpd-dev), pull isn't tested"
 "$hub" "$demo" "$containers"/split-0000?-of-00002.gguf "$scratch/log" >"$scratch/ports" 2>"$scratch/err" &
 server=$!

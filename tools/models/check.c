@@ -105,10 +105,14 @@ static int check_named(struct check *c, const struct found *f, const char *name)
 
 int pull_check(char **names, size_t count, bool json)
 {
-	struct check c = { .list = json ? json_object_new_array() : NULL };
+	struct check c = { 0 };
+	struct stoker_error err;
 	int status = EXIT_OK;
 	struct found f;
 
+	if (hasher_open(&err))
+		return fail(&err);
+	c.list = json ? json_object_new_array() : NULL;
 	found_scan(&f);
 	cancel_on_interrupt(NULL);
 	progress_begin(&c.line);

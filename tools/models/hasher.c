@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -13,6 +12,8 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "models/libraries.h"
 
 /* It isn't woken for less than WORTH: each time costs more than hashing that little. */
 enum { CHUNK = 256 << 10, WORTH = 2 << 20, BEHIND = 32 << 20 };
@@ -55,7 +56,7 @@ static void *follow(void *context)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0 || !EVP_DigestUpdate(h->context, h->buffer, (size_t)n)) {
+		if (n <= 0 || !libcrypto.DigestUpdate(h->context, h->buffer, (size_t)n)) {
 			h->failure = n < 0 ? -errno : -EIO;
 			pthread_mutex_lock(&h->lock);
 			h->done = UINT64_MAX; /* nobody waits for the rest */
@@ -78,11 +79,16 @@ static void *follow(void *context)
 
 static void release(struct hasher *h)
 {
-	EVP_MD_CTX_free(h->context);
+	libcrypto.MD_CTX_free(h->context);
 	pthread_cond_destroy(&h->moved);
 	pthread_mutex_destroy(&h->lock);
 	free(h->buffer);
 	free(h);
+}
+
+int hasher_open(struct stoker_error *err)
+{
+	return libcrypto_load(err);
 }
 
 struct hasher *hasher_start(int fd)
@@ -93,10 +99,11 @@ struct hasher *hasher_start(int fd)
 		return NULL;
 	h->fd = fd;
 	h->buffer = malloc(CHUNK);
-	h->context = EVP_MD_CTX_new();
+	h->context = libcrypto.MD_CTX_new();
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_cond_init(&h->moved, NULL);
-	if (!h->buffer || !h->context || !EVP_DigestInit_ex(h->context, EVP_sha256(), NULL) ||
+	if (!h->buffer || !h->context ||
+	    !libcrypto.DigestInit_ex(h->context, libcrypto.sha256(), NULL) ||
 	    pthread_create(&h->thread, NULL, follow, h)) {
 		release(h);
 		return NULL;
@@ -144,7 +151,7 @@ int hasher_finish(struct hasher *h, char hex[SHA256_HEX + 1])
 	pthread_mutex_unlock(&h->lock);
 	pthread_join(h->thread, NULL);
 	ret = h->failure;
-	if (!ret && hex && (!EVP_DigestFinal_ex(h->context, digest, &length) || length != 32))
+	if (!ret && hex && (!libcrypto.DigestFinal_ex(h->context, digest, &length) || length != 32))
 		ret = -EIO;
 	for (unsigned i = 0; !ret && hex && i < length; i++)
 		sprintf(hex + 2 * i, "%02x", digest[i]);

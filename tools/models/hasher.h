@@ -9,6 +9,9 @@
 
 struct hasher;
 
+/* First of all here: loads libcrypto, whose function it is. */
+int hasher_open(struct stoker_error *err);
+
 /* @fd stays open until hasher_finish(); NULL without threads or memory. */
 struct hasher *hasher_start(int fd);
 /* The first @bytes of the file are there. */

@@ -3,7 +3,6 @@
 #include "models/http.h"
 
 #include <arpa/inet.h>
-#include <curl/curl.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,8 @@
 #include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "models/libraries.h"
 
 enum {
 	MAX_REDIRECTS = 10,
@@ -207,7 +208,7 @@ static curl_socket_t on_socket(void *context, curlsocktype purpose, struct curl_
 static bool add_header(struct curl_slist **list, const char *fmt, const char *value)
 {
 	char *line = store_text(fmt, value);
-	struct curl_slist *more = line ? curl_slist_append(*list, line) : NULL;
+	struct curl_slist *more = line ? libcurl.slist_append(*list, line) : NULL;
 
 	free(line);
 	if (more)
@@ -243,39 +244,39 @@ static void set_certificates(CURL *curl)
 	if (!bundle || !*bundle)
 		bundle = getenv("SSL_CERT_FILE");
 	if (bundle && *bundle)
-		curl_easy_setopt(curl, CURLOPT_CAINFO, bundle);
+		libcurl.easy_setopt(curl, CURLOPT_CAINFO, bundle);
 	if (folder && *folder)
-		curl_easy_setopt(curl, CURLOPT_CAPATH, folder);
+		libcurl.easy_setopt(curl, CURLOPT_CAPATH, folder);
 }
 
 static void set_options(CURL *curl, struct hop *hop, const char *url, char *error,
 			struct curl_slist *headers)
 {
-	curl_easy_reset(curl);
-	curl_easy_setopt(curl, CURLOPT_URL, url);
-	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_USERAGENT, "stoker/" STOKER_VERSION);
-	curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, (long)BUFFER);
-	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
-	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)IDLE_SECONDS);
-	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-	curl_easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
-	curl_easy_setopt(curl, CURLOPT_HEADERDATA, hop);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, hop);
-	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_tick);
-	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, hop);
-	curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, on_socket);
-	curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, hop);
+	libcurl.easy_reset(curl);
+	libcurl.easy_setopt(curl, CURLOPT_URL, url);
+	libcurl.easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
+	libcurl.easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	libcurl.easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+	libcurl.easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	libcurl.easy_setopt(curl, CURLOPT_USERAGENT, "stoker/" STOKER_VERSION);
+	libcurl.easy_setopt(curl, CURLOPT_BUFFERSIZE, (long)BUFFER);
+	libcurl.easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
+	libcurl.easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	libcurl.easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)IDLE_SECONDS);
+	libcurl.easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+	libcurl.easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	libcurl.easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+	libcurl.easy_setopt(curl, CURLOPT_HEADERDATA, hop);
+	libcurl.easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
+	libcurl.easy_setopt(curl, CURLOPT_WRITEDATA, hop);
+	libcurl.easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+	libcurl.easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_tick);
+	libcurl.easy_setopt(curl, CURLOPT_XFERINFODATA, hop);
+	libcurl.easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+	libcurl.easy_setopt(curl, CURLOPT_OPENSOCKETDATA, hop);
 	set_certificates(curl);
 	if (hop->plain)
-		curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* nor a proxy's */
+		libcurl.easy_setopt(curl, CURLOPT_PROXY, ""); /* nor a proxy's */
 }
 
 static int perform(struct hop *hop, const char *url)
@@ -288,12 +289,12 @@ static int perform(struct hop *hop, const char *url)
 	int ret = 0;
 
 	if (!add_headers(hop, &headers)) {
-		curl_slist_free_all(headers);
+		libcurl.slist_free_all(headers);
 		return store_error(hop->err, -ENOMEM, "out of memory");
 	}
 	set_options(curl, hop, url, error, headers);
-	code = curl_easy_perform(curl);
-	curl_slist_free_all(headers);
+	code = libcurl.easy_perform(curl);
+	libcurl.slist_free_all(headers);
 	if (!code && succeeded(hop->reply))
 		begin(hop); /* a body without bytes */
 	if (hop->failure)
@@ -307,8 +308,8 @@ static int perform(struct hop *hop, const char *url)
 						  code == CURLE_UNSUPPORTED_PROTOCOL
 					  ? -EPERM
 					  : -EAGAIN,
-				  "%s: %s", url, *error ? error : curl_easy_strerror(code));
-	if (!curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &wait))
+				  "%s: %s", url, *error ? error : libcurl.easy_strerror(code));
+	if (!libcurl.easy_getinfo(curl, CURLINFO_RETRY_AFTER, &wait))
 		hop->reply->retry_after = (int64_t)wait;
 	return ret;
 }
@@ -338,7 +339,7 @@ int http_get(struct http *h, const struct http_request *q, struct http_reply *re
 		ret = perform(&hop, url);
 		if (ret || !redirects(reply))
 			break;
-		if (curl_easy_getinfo(h->curl, CURLINFO_REDIRECT_URL, &to) || !to)
+		if (libcurl.easy_getinfo(h->curl, CURLINFO_REDIRECT_URL, &to) || !to)
 			ret = store_error(err, -EPERM, "%s: redirected to nowhere", url);
 		else if (hops == MAX_REDIRECTS)
 			ret = store_error(err, -EPERM, "%s: redirected more than %d times", q->url,
@@ -366,27 +367,31 @@ void http_free_reply(struct http_reply *reply)
 
 int http_open(struct http *h, struct stoker_error *err)
 {
-	if (curl_global_init(CURL_GLOBAL_DEFAULT))
+	const int ret = libcurl_load(err);
+
+	if (ret)
+		return ret;
+	if (libcurl.global_init(CURL_GLOBAL_DEFAULT))
 		return store_error(err, -ENOMEM, "libcurl can't be started");
-	h->curl = curl_easy_init();
+	h->curl = libcurl.easy_init();
 	return h->curl ? 0 : store_error(err, -ENOMEM, "libcurl can't be started");
 }
 
 int http_open_another(const struct http *h, struct http *another, struct stoker_error *err)
 {
-	*another = (struct http){ .hub = h->hub, .token = h->token, .curl = curl_easy_init() };
+	*another = (struct http){ .hub = h->hub, .token = h->token, .curl = libcurl.easy_init() };
 	return another->curl ? 0 : store_error(err, -ENOMEM, "libcurl can't be started");
 }
 
 void http_close_another(struct http *another)
 {
-	curl_easy_cleanup(another->curl);
+	libcurl.easy_cleanup(another->curl);
 	another->curl = NULL;
 }
 
 void http_close(struct http *h)
 {
-	curl_easy_cleanup(h->curl);
-	curl_global_cleanup();
+	libcurl.easy_cleanup(h->curl);
+	libcurl.global_cleanup();
 	h->curl = NULL;
 }

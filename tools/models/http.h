@@ -45,6 +45,7 @@ struct http_request {
 	void *context;
 };
 
+/* First of all here: the others, those about addresses too, are libcurl's, which this loads. */
 int http_open(struct http *h, struct stoker_error *err);
 /* Another one for a thread of its own, with the same hub and token, which stay @h's; close it
  * first. */

@@ -419,8 +419,10 @@ static int pull_one(struct pull *p)
 {
 	struct stoker_error err;
 	struct hub_name name;
-	int ret = http_open(&p->http, &err);
+	int ret = hasher_open(&err);
 
+	if (!ret)
+		ret = http_open(&p->http, &err);
 	if (ret)
 		return fail(&err);
 	signal(SIGXFSZ, SIG_IGN); /* a limit on files' sizes is an error of write() */

@@ -3,11 +3,12 @@
 #include "models/http.h"
 
 #include <arpa/inet.h>
-#include <curl/curl.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#include "models/libraries.h"
 
 struct address {
 	char *scheme, *host, *port, *user, *password, *path;
@@ -18,26 +19,26 @@ static void release(struct address *a)
 	char *const all[] = { a->scheme, a->host, a->port, a->user, a->password, a->path };
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
-		curl_free(all[i]);
+		libcurl.free(all[i]);
 	*a = (struct address){ 0 };
 }
 
 static bool take_apart(const char *text, struct address *a)
 {
-	CURLU *u = curl_url();
+	CURLU *u = libcurl.url();
 	bool ok;
 
 	*a = (struct address){ 0 };
-	ok = u && !curl_url_set(u, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) &&
-	     !curl_url_get(u, CURLUPART_SCHEME, &a->scheme, 0);
+	ok = u && !libcurl.url_set(u, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) &&
+	     !libcurl.url_get(u, CURLUPART_SCHEME, &a->scheme, 0);
 	if (ok) {
-		curl_url_get(u, CURLUPART_HOST, &a->host, 0); /* file: has none */
-		curl_url_get(u, CURLUPART_PORT, &a->port, CURLU_DEFAULT_PORT);
-		curl_url_get(u, CURLUPART_USER, &a->user, 0);
-		curl_url_get(u, CURLUPART_PASSWORD, &a->password, 0);
-		curl_url_get(u, CURLUPART_PATH, &a->path, 0);
+		libcurl.url_get(u, CURLUPART_HOST, &a->host, 0); /* file: has none */
+		libcurl.url_get(u, CURLUPART_PORT, &a->port, CURLU_DEFAULT_PORT);
+		libcurl.url_get(u, CURLUPART_USER, &a->user, 0);
+		libcurl.url_get(u, CURLUPART_PASSWORD, &a->password, 0);
+		libcurl.url_get(u, CURLUPART_PATH, &a->path, 0);
 	}
-	curl_url_cleanup(u);
+	libcurl.url_cleanup(u);
 	if (!ok)
 		release(a);
 	return ok;
@@ -120,10 +121,10 @@ char *http_path(const char *url)
 
 	if (!take_apart(url, &a))
 		return NULL;
-	plain = a.path && *a.path ? curl_easy_unescape(NULL, a.path + 1, 0, &length) : NULL;
+	plain = a.path && *a.path ? libcurl.easy_unescape(NULL, a.path + 1, 0, &length) : NULL;
 	if (plain && strlen(plain) == (size_t)length) /* an escaped NUL would cut it */
 		path = strdup(plain);
-	curl_free(plain);
+	libcurl.free(plain);
 	release(&a);
 	return path;
 }
@@ -146,11 +147,11 @@ char *http_escape_path(const char *path)
 
 	while (all && *path) {
 		const size_t n = strcspn(path, "/");
-		char *part = curl_easy_escape(NULL, path, (int)n), *more = NULL;
+		char *part = libcurl.easy_escape(NULL, path, (int)n), *more = NULL;
 
 		if (part || !n)
 			more = store_text("%s%s%s", all, n ? part : "", path[n] ? "/" : "");
-		curl_free(part);
+		libcurl.free(part);
 		free(all);
 		all = more;
 		path += n + (path[n] != 0);
