@@ -9,8 +9,6 @@
 #include "base/pool.h"
 
 #include <linux/futex.h>
-#include <numa.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -483,33 +481,6 @@ void stoker_pool_run(struct stoker_pool *p, size_t count, size_t chunk, size_t w
 	end_turn(p);
 }
 
-/*
- * Workers go to different CPUs of the caller's mask when there is one for each; the scheduler does
- * better than we could otherwise.  On several NUMA nodes they are spread evenly.
- */
-static void place(pthread_t thread, unsigned index, unsigned threads)
-{
-	struct stoker_cpu_set allowed, own;
-	int node_count, wanted;
-
-	if (numa_available() < 0 || (node_count = numa_num_configured_nodes()) < 2)
-		return;
-	if (!stoker_allowed_cpus(&allowed))
-		return;
-	if ((unsigned)CPU_COUNT_S(allowed.bytes, allowed.set) >= threads &&
-	    stoker_allowed_cpus(&own)) {
-		wanted = (int)(index % (unsigned)node_count);
-		for (size_t cpu = 0; cpu < 8 * own.bytes; cpu++)
-			if (CPU_ISSET_S(cpu, own.bytes, own.set) &&
-			    numa_node_of_cpu((int)cpu) != wanted)
-				CPU_CLR_S(cpu, own.bytes, own.set);
-		if (CPU_COUNT_S(own.bytes, own.set))
-			pthread_setaffinity_np(thread, own.bytes, own.set);
-		CPU_FREE(own.set);
-	}
-	CPU_FREE(allowed.set);
-}
-
 /* Frees all but the threads. */
 static void free_pool(struct stoker_pool *p)
 {
@@ -565,7 +536,7 @@ int stoker_pool_create(unsigned threads, struct stoker_pool **out, struct stoker
 			return stoker_fail(err, -ret, "can't start thread %u of %u: %s", i + 1,
 					   threads, stoker_strerror(ret));
 		}
-		place(w->thread.id, i, threads);
+		stoker_thread_place(&w->thread, i, threads);
 		p->threads++;
 	}
 	*out = p;

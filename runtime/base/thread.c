@@ -3,8 +3,11 @@
 #include "base/thread.h"
 
 #include <dlfcn.h>
+#include <numa.h>
 #include <signal.h>
 #include <stddef.h>
+
+#include "base/cpus.h"
 
 static const char here;
 
@@ -39,4 +42,27 @@ void stoker_thread_join(struct stoker_thread *thread)
 	pthread_join(thread->id, NULL);
 	if (thread->library)
 		dlclose(thread->library);
+}
+
+void stoker_thread_place(const struct stoker_thread *thread, unsigned index, unsigned threads)
+{
+	struct stoker_cpu_set allowed, own;
+	int node_count, wanted;
+
+	if (numa_available() < 0 || (node_count = numa_num_configured_nodes()) < 2)
+		return;
+	if (!stoker_allowed_cpus(&allowed))
+		return;
+	if ((unsigned)CPU_COUNT_S(allowed.bytes, allowed.set) >= threads &&
+	    stoker_allowed_cpus(&own)) {
+		wanted = (int)(index % (unsigned)node_count);
+		for (size_t cpu = 0; cpu < 8 * own.bytes; cpu++)
+			if (CPU_ISSET_S(cpu, own.bytes, own.set) &&
+			    numa_node_of_cpu((int)cpu) != wanted)
+				CPU_CLR_S(cpu, own.bytes, own.set);
+		if (CPU_COUNT_S(own.bytes, own.set))
+			pthread_setaffinity_np(thread->id, own.bytes, own.set);
+		CPU_FREE(own.set);
+	}
+	CPU_FREE(allowed.set);
 }

@@ -13,6 +13,13 @@ struct stoker_thread {
 /* As pthread_create(), but no signal is delivered to the thread: those are the program's. */
 int stoker_thread_create(struct stoker_thread *thread, void *(*run)(void *), void *argument);
 
+/*
+ * Of @threads that compute together: they go to different CPUs of the caller's mask when there is
+ * one for each; the scheduler does better than we could otherwise.  On several NUMA nodes they are
+ * spread evenly.
+ */
+void stoker_thread_place(const struct stoker_thread *thread, unsigned index, unsigned threads);
+
 /* The caller's own code must be held by somebody else. */
 void stoker_thread_join(struct stoker_thread *thread);
 
