@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/cpus.h"
+#include "base/idle.h"
 #include "base/process.h"
 #include "base/run_times.h"
 #include "base/sharing.h"
@@ -441,13 +441,14 @@ static void run_in_turn(struct stoker_pool *p, const struct job *job, size_t wor
 {
 	struct run_kind *kind = run_times_find(&p->times, work, job->count);
 	struct outcome o = { .asked = 0 };
+	const bool off = sharing_is_off(&p->sharing, p->now);
 	unsigned weight;
-	const bool timed = run_is_sampled(kind, &weight);
+	const bool timed = run_is_sampled(kind, off && p->sharing.state == ALONE, &weight);
 	uint64_t began = 0;
 
 	if (timed)
 		p->now = began = stoker_now_ns();
-	if (!sharing_is_off(&p->sharing, p->now) && !run_is_better_alone(kind, p->now))
+	if (!off && !run_is_better_alone(kind, p->now))
 		o.asked = ask(p, p->now);
 	if (o.asked) {
 		o.woken = open_gates(p, job, o.asked + 1);
@@ -521,6 +522,7 @@ int stoker_pool_create(unsigned threads, struct stoker_pool **out, struct stoker
 	p = allocate(threads);
 	if (!p)
 		return stoker_fail(err, -ENOMEM, "no memory for %u threads", threads);
+	p->sharing.idle_ns = stoker_idle_ns;
 	pthread_mutex_init(&p->turn, NULL);
 	p->threads = 1;
 	for (unsigned i = 1; i < threads; i++) {

@@ -26,9 +26,11 @@ struct run_kind *run_times_find(struct run_times *times, size_t work, size_t cou
 	return kind;
 }
 
-bool run_is_sampled(struct run_kind *kind, unsigned *weight)
+bool run_is_sampled(struct run_kind *kind, bool alone, unsigned *weight)
 {
-	*weight = kind->ns[true] && kind->ns[true] < SHORT_NS ? SAMPLE : 1;
+	const uint64_t known = kind->ns[!alone];
+
+	*weight = known && (alone || known < SHORT_NS) ? SAMPLE : 1;
 	return kind->runs++ % *weight == 0;
 }
 

@@ -22,9 +22,9 @@ struct run_kind *run_times_find(struct run_times *times, size_t work, size_t cou
 
 /*
  * Whether a run that begins now is to be timed.  A look at the clock takes 1 % of the shortest
- * runs; of those one stands for @weight.
+ * runs; of those one stands for @weight, and of all that are done @alone for a while.
  */
-bool run_is_sampled(struct run_kind *kind, unsigned *weight);
+bool run_is_sampled(struct run_kind *kind, bool alone, unsigned *weight);
 
 /*
  * Whether short runs of a kind are better done alone: what cores tell each other may take longer.

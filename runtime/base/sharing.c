@@ -4,6 +4,8 @@
 
 #include <sys/resource.h>
 
+#include "base/idle.h"
+
 enum {
 	WINDOW_NS = 20000000,	    /* of runs: several time slices of the scheduler */
 	ALONE_WINDOW_NS = 12000000, /* enough for each kind of run of a token */
@@ -15,6 +17,9 @@ enum {
 	WINS = 2,     /* one window may have been lucky */
 	SWITCHES = 2, /* in a window: fewer are the kernel's own threads */
 };
+
+/* How long no CPU may have been idle before sharing is tried all the same: others may be nice. */
+static const uint64_t FULL_NS = 8000000000;
 
 static long involuntary_switches(void)
 {
@@ -29,10 +34,36 @@ static void enter(struct sharing *s, int state)
 	s->spent = s->waited = s->took = s->else_took = 0;
 }
 
+/* Remembers how idle the CPUs have been until now. */
+static void look(struct sharing *s, uint64_t now)
+{
+	s->idle = s->idle_ns();
+	s->looked = now;
+}
+
+/* Whether a CPU has been idle for an eighth of the time since the last look. */
+static bool some_are_idle(struct sharing *s, uint64_t now)
+{
+	const uint64_t idle = s->idle, looked = s->looked;
+
+	look(s, now);
+	return idle == STOKER_IDLE_UNKNOWN || s->idle == STOKER_IDLE_UNKNOWN ||
+	       s->idle >= idle + (now - looked) / 8;
+}
+
+/* A trial costs up to a time slice for each of its threads. */
+static void try_or_wait(struct sharing *s, uint64_t now)
+{
+	if (some_are_idle(s, now) || now - s->tried >= FULL_NS)
+		enter(s, TRYING_SHARED);
+	else
+		s->until = now + s->aside;
+}
+
 bool sharing_is_off(struct sharing *s, uint64_t now)
 {
 	if (s->state == ALONE && now >= s->until)
-		enter(s, TRYING_SHARED);
+		try_or_wait(s, now);
 	return s->state == ALONE || s->state == TRYING_ALONE;
 }
 
@@ -45,6 +76,8 @@ static void judge(struct sharing *s, uint64_t now)
 	if (s->took > s->else_took - s->else_took / 16) {
 		s->aside = MIN(MAX(2 * s->aside, (uint64_t)ASIDE_MIN_NS), (uint64_t)ASIDE_MAX_NS);
 		s->until = now + s->aside;
+		s->tried = now;
+		look(s, now);
 		s->wins = 0;
 		enter(s, ALONE);
 		return;

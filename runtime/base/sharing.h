@@ -20,6 +20,9 @@ struct sharing {
 	unsigned doubts;	  /* windows in a row that were suspicious */
 	unsigned wins;		  /* of sharing, one after the other */
 	long switches;		  /* of the calling thread, against its will, at its first run */
+	uint64_t (*idle_ns)(void); /* stoker_idle_ns(), or a test's */
+	uint64_t tried, looked; /* when sharing was last tried; when idle CPUs were looked for, */
+	uint64_t idle;		/* and what idle_ns() said then */
 };
 
 /* Whether the next run is to be done alone. */

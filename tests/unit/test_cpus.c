@@ -1,22 +1,31 @@
 // SPDX-License-Identifier: MIT
-/* How many threads: affinity, cores and the quotas of cgroups, on machines that a test writes down.
- */
+/* How many threads: affinity, cores and the quotas of cgroups, and how idle the CPUs are, on
+ * machines that a test writes down. */
 #include <sched.h>
+#include <unistd.h>
 
 #include "base/cpus.h"
+#include "base/idle.h"
 #include "root.h"
 #include "unit.h"
+
+static struct stoker_cpu_set from_to(unsigned first, unsigned last)
+{
+	struct stoker_cpu_set cpus = { .set = CPU_ALLOC(4096), .bytes = CPU_ALLOC_SIZE(4096) };
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(cpus.set);
+	CPU_ZERO_S(cpus.bytes, cpus.set);
+	for (unsigned cpu = first; cpu <= last; cpu++)
+		CPU_SET_S(cpu, cpus.bytes, cpus.set);
+	return cpus;
+}
 
 /* With CPUs from @first to @last allowed. */
 static unsigned count(unsigned first, unsigned last)
 {
-	struct stoker_cpu_set allowed = { .set = CPU_ALLOC(4096), .bytes = CPU_ALLOC_SIZE(4096) };
+	struct stoker_cpu_set allowed = from_to(first, last);
 	unsigned cpus;
 
-	CU_ASSERT_PTR_NOT_NULL_FATAL(allowed.set);
-	CPU_ZERO_S(allowed.bytes, allowed.set);
-	for (unsigned cpu = first; cpu <= last; cpu++)
-		CPU_SET_S(cpu, allowed.bytes, allowed.set);
 	cpus = stoker_count_cpus(root, &allowed);
 	CPU_FREE(allowed.set);
 	return cpus;
@@ -151,11 +160,42 @@ static void test_this_machine(void)
 	CU_ASSERT_EQUAL(sched_setaffinity(0, sizeof(before), &before), 0);
 }
 
+static uint64_t idle_ticks(const char *stat, unsigned first, unsigned last)
+{
+	struct stoker_cpu_set allowed = from_to(first, last);
+	uint64_t ns;
+
+	root_write("/proc/stat", stat);
+	ns = stoker_count_idle_ns(root, &allowed);
+	CPU_FREE(allowed.set);
+	return ns == STOKER_IDLE_UNKNOWN ? ns : ns / (1000000000 / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
+/* Of the CPUs that may be used; one that is switched off has no line. */
+static void test_idle(void)
+{
+	static const char stat[] = "cpu  9 9 9 999 9 0 0 0 0 0\n"
+				   "cpu0 1 2 3 100 7 0 0 0 0 0\n"
+				   "cpu2 1 2 3 20 7 0 0 0 0 0\n"
+				   "cpu3000 0 0 0 3 7 0 0 0 0 0\n"
+				   "intr 5 0\ncpu1 1 1 1 1 1\n";
+
+	root_make();
+	CU_ASSERT_EQUAL(idle_ticks(stat, 0, 4000), 123);
+	CU_ASSERT_EQUAL(idle_ticks(stat, 2, 2), 20);
+	CU_ASSERT_EQUAL(idle_ticks("cpu  1 0 0 0\ncpu0 1 0 0 0\n", 0, 7), 0);
+	CU_ASSERT_EQUAL(idle_ticks("cpu  0 0 0 0\ncpu0 0 0 0 0\n", 0, 7), STOKER_IDLE_UNKNOWN);
+	CU_ASSERT_EQUAL(idle_ticks("", 0, 7), STOKER_IDLE_UNKNOWN);
+	root_remove();
+	CU_ASSERT_NOT_EQUAL(stoker_idle_ns(), 0);
+}
+
 void suite_cpus(void)
 {
 	TEST(test_affinity);
 	TEST(test_one_thread_a_core);
 	TEST(test_quota_v2);
 	TEST(test_quota_v1);
+	TEST(test_idle);
 	TEST(test_this_machine);
 }

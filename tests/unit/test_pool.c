@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/cpus.h"
+#include "base/idle.h"
 #include "base/pool.h"
 #include "base/sharing.h"
 #include "unit.h"
@@ -317,10 +318,17 @@ static unsigned runs_alone(struct sharing *s, uint64_t *now, unsigned runs, uint
 	return alone;
 }
 
+static uint64_t idle_ns;
+
+static uint64_t read_idle_ns(void)
+{
+	return idle_ns;
+}
+
 /* What has been found slower is left off, and tried again for when it isn't any more. */
 static void test_sharing_while_others_compute(void)
 {
-	struct sharing s = { .state = SHARING };
+	struct sharing s = { .state = SHARING, .idle_ns = read_idle_ns };
 	uint64_t now = 1;
 
 	/* nobody else, then somebody who costs less than the threads bring */
@@ -331,6 +339,37 @@ static void test_sharing_while_others_compute(void)
 	CU_ASSERT(runs_alone(&s, &now, 50000, 150000, 70000) > 48000);
 	/* the other program has ended: within a second or two */
 	runs_alone(&s, &now, 20000, 60000, 0);
+	CU_ASSERT(runs_alone(&s, &now, 20000, 60000, 0) < 2000);
+}
+
+/* While no CPU is idle, sharing is tried once in 8 s; when one is, within a second. */
+static void test_sharing_on_a_full_machine(void)
+{
+	struct sharing s = { .state = SHARING, .idle_ns = read_idle_ns };
+	uint64_t now = 1;
+
+	idle_ns = 1000;
+	runs_alone(&s, &now, 10000, 150000, 70000);
+	/* 7 s, of which a trial takes up to 20 ms */
+	CU_ASSERT(runs_alone(&s, &now, 70000, 150000, 70000) > 70000 - 2 * 20000 / 150);
+	/* the other program has ended */
+	for (unsigned i = 0; i < 10; i++) {
+		runs_alone(&s, &now, 1000, 60000, 0);
+		idle_ns += 50000000;
+	}
+	CU_ASSERT(runs_alone(&s, &now, 20000, 60000, 0) < 2000);
+	/* it was nice all the time: threads may be worth it although no CPU is idle */
+	s = (struct sharing){ .state = SHARING, .idle_ns = read_idle_ns };
+	runs_alone(&s, &now, 10000, 150000, 70000);
+	CU_ASSERT_EQUAL(s.state, ALONE);
+	runs_alone(&s, &now, 100000, 60000, 0);
+	CU_ASSERT(runs_alone(&s, &now, 20000, 60000, 0) < 2000);
+	/* where the system doesn't say, trials go on as if there were idle ones */
+	s = (struct sharing){ .state = SHARING, .idle_ns = read_idle_ns };
+	idle_ns = STOKER_IDLE_UNKNOWN;
+	runs_alone(&s, &now, 10000, 150000, 70000);
+	CU_ASSERT_EQUAL(s.state, ALONE);
+	runs_alone(&s, &now, 15000, 60000, 0);
 	CU_ASSERT(runs_alone(&s, &now, 20000, 60000, 0) < 2000);
 }
 
@@ -347,4 +386,5 @@ void suite_pool(void)
 	TEST(test_pools_side_by_side);
 	TEST(test_forked);
 	TEST(test_sharing_while_others_compute);
+	TEST(test_sharing_on_a_full_machine);
 }
