@@ -78,6 +78,7 @@ struct stoker_pool {
 	struct sharing sharing;
 	uint64_t now;		     /* as of the last look at the clock */
 	_Atomic uintptr_t caller;    /* the thread whose turn it is */
+	_Atomic bool alone;	     /* runs aren't shared at present */
 	struct process_mark process; /* one that was forked off has no workers */
 };
 
@@ -446,6 +447,7 @@ static void run_in_turn(struct stoker_pool *p, const struct job *job, size_t wor
 	const bool timed = run_is_sampled(kind, off && p->sharing.state == ALONE, &weight);
 	uint64_t began = 0;
 
+	atomic_store_explicit(&p->alone, off, memory_order_relaxed);
 	if (timed)
 		p->now = began = stoker_now_ns();
 	if (!off && !run_is_better_alone(kind, p->now))
@@ -566,4 +568,9 @@ void stoker_pool_destroy(struct stoker_pool **pool)
 unsigned stoker_pool_threads(const struct stoker_pool *pool)
 {
 	return pool->threads;
+}
+
+unsigned stoker_pool_sharers(const struct stoker_pool *pool)
+{
+	return atomic_load_explicit(&pool->alone, memory_order_relaxed) ? 1 : pool->threads;
 }

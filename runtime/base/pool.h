@@ -17,6 +17,9 @@ int stoker_pool_create(unsigned threads, struct stoker_pool **pool, struct stoke
 void stoker_pool_destroy(struct stoker_pool **pool);
 unsigned stoker_pool_threads(const struct stoker_pool *pool);
 
+/* Threads that share runs at present: 1 while other programs take the CPUs, else all. */
+unsigned stoker_pool_sharers(const struct stoker_pool *pool);
+
 /*
  * Calls fn(context, thread, begin, end) for all of [0, count) in stretches of whole chunks.  Each
  * thread goes through an equal part from its front, half of the rest at a time, so that memory is

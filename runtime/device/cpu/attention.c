@@ -378,7 +378,7 @@ static void attend_chunks(struct cpu *cpu, struct attention_job *j, size_t work)
 		return;
 	j->top = j->partial + j->chunks * queries * op->value_size;
 	j->sum = j->top + j->chunks * queries;
-	split_heads(j, j->chunks, cpu->threads);
+	split_heads(j, j->chunks, stoker_pool_sharers(cpu->pool));
 	cpu_parallel(cpu,
 		     (size_t)j->chunks * ((op->kv_heads + j->kv_group - 1) / j->kv_group) *
 			     j->splits,
@@ -417,7 +417,7 @@ static void attend_sequence(struct cpu *cpu, const struct op_attention *op)
 		return;
 	}
 	/* few key-value heads and few rows: split the heads so that every thread has work */
-	split_heads(&j, j.row_blocks, cpu->threads);
+	split_heads(&j, j.row_blocks, stoker_pool_sharers(cpu->pool));
 	if (reserve_tile(cpu, op, (size_t)j.group * QUERY_ROWS))
 		cpu_parallel(cpu, (size_t)op->kv_heads * j.splits * j.row_blocks, 1, work,
 			     attention_range, &j);
