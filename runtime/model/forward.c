@@ -108,7 +108,7 @@ static int run_layer(const struct forward *f, uint32_t il, struct stoker_error *
 	const stoker_address ids = f->ids + (uint64_t)il * f->ids_stride * sizeof(uint32_t);
 	const struct op_add_norm to_ffn = to_residual(f, l->ffn_norm, feed_forward_reading(f, l));
 	const struct op_add_norm to_layer = to_next(f, il);
-	/* of the last layer only rows that get logits go on: see output() */
+	/* of the last layer only rows that are asked for go on: see output() */
 	const bool goes_on = il + 1 < m->layer_count || f->logit_rows == f->rows;
 	const struct op_add_norm *behind_mixer = l->post_attn_norm ? NULL : &to_ffn;
 	const struct op_add_norm *behind_ffn = l->post_ffn_norm || !goes_on ? NULL : &to_layer;
@@ -144,25 +144,63 @@ static int run_layer(const struct forward *f, uint32_t il, struct stoker_error *
 	return ret;
 }
 
+static void gather(const struct forward *f, stoker_address dst, stoker_address src)
+{
+	const uint32_t dim = f->model->embedding;
+	const struct op_gather op = { .dst = dst,
+				      .src = src,
+				      .ids = f->asked,
+				      .rows = f->logit_rows,
+				      .width = dim,
+				      .dst_stride = dim,
+				      .src_stride = dim,
+				      .src_rows = f->rows };
+
+	device_gather(f->model->device, &op);
+}
+
+static stoker_address carve_asked(struct forward *f)
+{
+	stoker_address at = f->scratch;
+
+	f->x = carve(&at, f, f->model->embedding);
+	f->a = carve(&at, f, f->model->embedding);
+	return at;
+}
+
+/* Rows that get logits, of those that the last layer leaves, as a pass of their own. */
+static struct forward rows_asked(const struct forward *f)
+{
+	const uint64_t before = (uint64_t)(f->rows - f->logit_rows) * f->model->embedding;
+	struct forward asked = *f;
+
+	asked.rows = f->logit_rows;
+	if (f->asked && before) {
+		carve_asked(&asked);
+		gather(f, asked.x, f->x);
+		gather(f, asked.a, f->a);
+	} else {
+		asked.x = floats(f->x, before);
+		asked.a = floats(f->a, before);
+	}
+	return asked;
+}
+
 static void output(const struct forward *f)
 {
 	const struct stoker_model *m = f->model;
-	const uint64_t before = (uint64_t)(f->rows - f->logit_rows) * m->embedding;
-	struct forward last = *f;
+	const struct forward asked = rows_asked(f);
 	const struct op_scale scale = { .x = f->logits,
 					.count = (uint64_t)f->logit_rows * m->vocabulary,
 					.scale = m->logit_scale,
 					.cap = m->logit_softcap };
 
-	last.rows = f->logit_rows;
-	last.x = floats(f->x, before);
-	last.a = floats(f->a, before);
-	if (before) {
-		const struct op_add_norm rest = to_next(&last, m->layer_count - 1);
+	if (f->logit_rows < f->rows) {
+		const struct op_add_norm rest = to_next(&asked, m->layer_count - 1);
 
 		add_norm(f, &rest);
 	}
-	matmul(&last, &m->output, f->logits, f->h, takes_q8(&last, &m->output) ? f->h_q8 : 0);
+	matmul(&asked, &m->output, f->logits, f->h, takes_q8(&asked, &m->output) ? f->h_q8 : 0);
 	if (m->logit_scale != 1 || m->logit_softcap > 0)
 		device_scale(m->device, &scale);
 }
@@ -172,7 +210,13 @@ static bool is_cancelled(const struct forward *f)
 	return f->cancel && (atomic_load(f->cancel) & 1);
 }
 
-/* Long batches are cut after each layer, where they can be cancelled. */
+/* Whether the step is recorded, to be run again for other tokens in other places. */
+static bool is_recorded(const struct forward *f)
+{
+	return f->rows <= STEP_ROWS && f->logit_rows == f->rows;
+}
+
+/* Other batches are cut after each layer, where they can be cancelled. */
 static int run_layers(const struct forward *f, struct stoker_error *err)
 {
 	const struct stoker_model *m = f->model;
@@ -180,7 +224,7 @@ static int run_layers(const struct forward *f, struct stoker_error *err)
 
 	for (uint32_t i = 0; i < m->layer_count && !ret && !is_cancelled(f); i++) {
 		ret = run_layer(f, i, err);
-		if (!ret && f->rows > 1)
+		if (!ret && f->rows > 1 && !is_recorded(f))
 			ret = m->device->ops->flush(m->device, err);
 	}
 	return ret;
@@ -191,7 +235,6 @@ static int run_step(struct forward *f, struct stoker_error *err)
 {
 	const struct stoker_model *m = f->model;
 	const struct stoker_device_ops *ops = m->device->ops;
-	const bool is_step = f->rows == 1 && f->logit_rows == 1;
 	const struct op_embed embed = { .dst = f->x,
 					.ids = f->tokens,
 					.table = &m->token_embd,
@@ -208,7 +251,7 @@ static int run_step(struct forward *f, struct stoker_error *err)
 	if (!ret && !is_cancelled(f)) {
 		if (f->logit_rows)
 			output(f);
-		return ops->submit(m->device, is_step ? &f->step : NULL, err);
+		return ops->submit(m->device, is_recorded(f) ? &f->steps[f->rows] : NULL, err);
 	}
 	/* what is recorded ends in any case, but the first failure is the one that counts */
 	if (ret)
@@ -223,8 +266,8 @@ int stoker_forward(struct forward *f, struct stoker_error *err)
 	const struct stoker_model *m = f->model;
 	int ret;
 
-	if (f->rows == 1 && f->logit_rows == 1 && f->step && !is_cancelled(f))
-		return m->device->ops->replay(m->device, f->step, err);
+	if (is_recorded(f) && f->steps[f->rows] && !is_cancelled(f))
+		return m->device->ops->replay(m->device, f->steps[f->rows], err);
 	f->prefetches = model_begin_fetch(m, f->rows);
 	ret = run_step(f, err);
 	model_end_fetch(m, !ret);
@@ -234,7 +277,8 @@ int stoker_forward(struct forward *f, struct stoker_error *err)
 uint64_t forward_scratch(const struct forward *f)
 {
 	const struct stoker_model *m = f->model;
-	stoker_address end = f->scratch;
+	struct forward asked = *f;
+	stoker_address end = carve_asked(&asked);
 
 	for (uint32_t i = 0; i < m->layer_count; i++) {
 		const struct layer *l = &m->layers[i];

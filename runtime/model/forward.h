@@ -32,6 +32,9 @@ struct cache_size {
 	uint32_t ring, window; /* pages of the ring, and the largest window of its layers */
 };
 
+/* Steps of up to so many rows, all of which get logits, are recorded. */
+enum { STEP_ROWS = 16 };
+
 struct forward {
 	const struct stoker_model *model;
 	struct layer_state *states;
@@ -39,13 +42,16 @@ struct forward {
 	uint64_t slot_bytes;
 	enum stoker_kv_format kv;
 	uint32_t rows;
-	uint32_t logit_rows;		/* the last of them get logits */
+	uint32_t logit_rows;		/* so many of them get logits: see @asked */
 	uint32_t context;		/* positions the states have room for */
 	const _Atomic uint32_t *cancel; /* its lowest bit; NULL: may not be cut short */
-	struct stoker_recording *step;	/* of one row with logits, once it has run */
+	struct stoker_recording *steps[STEP_ROWS + 1]; /* of so many rows, once they have run */
 	/* device memory */
+	stoker_address inputs;		   /* what follows, one behind the other */
 	stoker_address places[PAGE_KINDS]; /* struct row_place[rows] */
-	stoker_address tokens, logits, x, h, a, scratch, router, weights, ids;
+	stoker_address tokens;		   /* uint32_t[rows] */
+	stoker_address asked; /* uint32_t[logit_rows], rows that get logits; 0: the last ones */
+	stoker_address logits, x, h, a, scratch, router, weights, ids;
 	stoker_address h_q8; /* of q8_rows rows */
 	uint32_t ids_stride; /* ids of one layer: rows * used, layers this far apart */
 	/* what routers of so many later layers say; the pager is told of one */
@@ -78,6 +84,19 @@ int stoker_forward(struct forward *f, struct stoker_error *err);
  * is what it's good for with @base 0.  Needs @f->model and @f->predicted_layers.
  */
 uint64_t forward_layout(struct forward *f, uint32_t batch, stoker_address base);
+/*
+ * The next step has @rows rows, @logit_rows of which get logits: the last ones, or with @any those
+ * whose numbers are at @f->asked.  Its inputs are written to @f->inputs together, without gaps:
+ * places of @kinds kinds of pages, tokens, numbers.
+ */
+void forward_inputs(struct forward *f, uint32_t kinds, uint32_t rows, uint32_t logit_rows,
+		    bool any);
+/* What these take for any step of @rows rows. */
+static inline uint64_t forward_input_bytes(uint32_t rows)
+{
+	return rows * (PAGE_KINDS * sizeof(struct row_place) + 2 * sizeof(uint32_t));
+}
+
 /* Bytes of scratch that blocks take for @f->rows rows. */
 uint64_t forward_scratch(const struct forward *f);
 /* How many pages of a kind there are. */

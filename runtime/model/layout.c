@@ -104,9 +104,7 @@ uint64_t forward_layout(struct forward *f, uint32_t batch, stoker_address base)
 		stoker_address *part;
 		uint64_t count;
 	} parts[] = {
-		{ &f->places[PAGES_FULL], rows * sizeof(struct row_place) / 4 },
-		{ &f->places[PAGES_WINDOW], rows * sizeof(struct row_place) / 4 },
-		{ &f->tokens, rows },
+		{ &f->inputs, forward_input_bytes(batch) / 4 },
 		{ &f->x, rows * dim },
 		{ &f->h, rows * dim },
 		{ &f->a, rows * dim },
@@ -126,4 +124,16 @@ uint64_t forward_layout(struct forward *f, uint32_t batch, stoker_address base)
 	f->scratch = at;
 	f->rows = batch;
 	return at + forward_scratch(f) - base;
+}
+
+void forward_inputs(struct forward *f, uint32_t kinds, uint32_t rows, uint32_t logit_rows, bool any)
+{
+	const uint64_t places = rows * sizeof(struct row_place);
+
+	f->rows = rows;
+	f->logit_rows = logit_rows;
+	f->places[PAGES_FULL] = f->inputs;
+	f->places[PAGES_WINDOW] = f->inputs + (kinds - 1) * places;
+	f->tokens = f->inputs + kinds * places;
+	f->asked = any ? f->tokens + rows * sizeof(uint32_t) : 0;
 }

@@ -6,14 +6,14 @@
 #include "base/base.h"
 #include "stoker/session.h"
 
-struct pages;
+struct page_tables;
 
 const struct stoker_model *session_model(const struct stoker_session *session);
 /* The logits of the last position, or NULL. */
 const float *stoker_session_last_logits(const struct stoker_session *session);
 
 /* Of its cache. */
-struct pages *session_pages(struct stoker_session *session);
+struct page_tables *session_tables(struct stoker_session *session);
 
 /* Keeps other users away until session_leave(), or -EBUSY. */
 int session_use(struct stoker_session *session, struct stoker_error *err);

@@ -30,7 +30,7 @@ static struct mapping {
 static size_t mapped;
 static struct stoker_memory elsewhere;
 
-static void write_table(const struct page_table *t)
+static void write_table(struct page_table *t)
 {
 	CU_ASSERT_EQUAL_FATAL(pages_write_table(device, t, NULL), 0);
 }
@@ -116,8 +116,8 @@ static void unroll(struct page_table *t)
 static void all_tables(struct stoker_session *s, void (*change)(struct page_table *t))
 {
 	for (int kind = 0; kind < PAGE_KINDS && change; kind++)
-		if (session_pages(s)->tables[kind].count)
-			change(&session_pages(s)->tables[kind]);
+		if (session_tables(s)->of[kind].count)
+			change(&session_tables(s)->of[kind]);
 }
 
 /* Logits of a prompt's last token and of those after it; @logits has room for all. */
@@ -262,8 +262,8 @@ static void test_going_back(void)
 	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&cpu, &device, NULL), 0);
 	CU_ASSERT_EQUAL_FATAL(stoker_model_load(device, tiny_path(), NULL, &model, NULL), 0);
 	CU_ASSERT_EQUAL_FATAL(stoker_session_create(model, &params, &s, NULL), 0);
-	CU_ASSERT_EQUAL(session_pages(s)->tables[PAGES_WINDOW].turn, 3);
-	CU_ASSERT_EQUAL(session_pages(s)->tables[PAGES_FULL].turn, (CONTEXT + 63) / 64);
+	CU_ASSERT_EQUAL(session_tables(s)->of[PAGES_WINDOW].turn, 3);
+	CU_ASSERT_EQUAL(session_tables(s)->of[PAGES_FULL].turn, (CONTEXT + 63) / 64);
 	CU_ASSERT_EQUAL(stoker_session_eval(s, tokens, all, STOKER_LOGITS_LAST, NULL), 0);
 	memcpy(wanted, stoker_session_logits(s, 0), sizeof(wanted));
 	for (uint32_t back = 1; back < all; back++) {

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+/* A sequence: its tokens and what the model remembers of them. */
+#include <pthread.h>
+
+#include "session/step.h"
+
+static stoker_address slot_of(const struct step *s, const struct sequence *q)
+{
+	return s->pages.slots + q->tables.number * s->pages.size.slot_bytes;
+}
+
+static int clear_states(struct step *s, const struct sequence *q, struct stoker_error *err)
+{
+	static const float zeros[1024];
+	struct stoker_device *d = s->model->device;
+	stoker_address at = slot_of(s, q);
+	int ret = 0;
+
+	for (uint64_t left = s->pages.size.slot_bytes, n; left && !ret; left -= n, at += n) {
+		n = MIN(left, (uint64_t)sizeof(zeros));
+		ret = d->ops->write(d, at, zeros, n, err);
+	}
+	return ret;
+}
+
+int sequence_create(struct step *s, bool whole, struct sequence *q, struct stoker_error *err)
+{
+	int ret;
+
+	*q = (struct sequence){ .whole = whole, .tables.number = NO_PAGE };
+	q->tokens = malloc(s->context * sizeof(*q->tokens));
+	ret = q->tokens ? pages_add(s->model->device, &s->pages, whole, &q->tables, err)
+			: stoker_fail(err, -ENOMEM, "out of memory");
+	if (!ret)
+		ret = clear_states(s, q, err);
+	if (ret)
+		sequence_destroy(s, q);
+	return ret;
+}
+
+void sequence_destroy(struct step *s, struct sequence *q)
+{
+	pages_remove(&s->pages, &q->tables);
+	free(q->tokens);
+	*q = (struct sequence){ .tables.number = NO_PAGE };
+}
+
+/* Whether what the next token at @position sees is still there. */
+static bool can_go_on_at(const struct step *s, const struct sequence *q, uint32_t position)
+{
+	const struct cache_size *size = &s->pages.size;
+	const uint32_t first = position + 1 > size->window ? position + 1 - size->window : 0;
+
+	if (position == 0 || position == q->position)
+		return true;
+	return !s->recurrent && (!size->ring || first / KV_PAGE_ROWS + size->ring > q->last_page);
+}
+
+int sequence_truncate(struct step *s, struct sequence *q, uint32_t position,
+		      struct stoker_error *err)
+{
+	if (position > q->position)
+		return stoker_fail(err, -EINVAL, "position %u, the sequence has %u", position,
+				   q->position);
+	if (!can_go_on_at(s, q, position))
+		return stoker_fail(err, -ENOTSUP,
+				   "what comes before position %u isn't known any more", position);
+	if (position == q->position && position > 0)
+		return 0;
+	q->position = position;
+	q->last_page = position ? q->last_page : 0;
+	if (!q->whole)
+		pages_cut(&s->pages, &q->tables, position);
+	return clear_states(s, q, err);
+}
+
+int sequence_copy(struct step *s, const struct sequence *from, struct sequence *q,
+		  struct stoker_error *err)
+{
+	struct stoker_device *d = s->model->device;
+	int ret = 0;
+
+	pthread_mutex_lock(&d->exclusive);
+	if (s->recurrent)
+		ret = pages_copy(d, slot_of(s, q), slot_of(s, from), s->pages.size.slot_bytes, err);
+	pthread_mutex_unlock(&d->exclusive);
+	if (ret)
+		return ret;
+	pages_share(&s->pages, &from->tables, &q->tables);
+	memcpy(q->tokens, from->tokens, from->position * sizeof(*q->tokens));
+	q->position = from->position;
+	q->last_page = from->last_page;
+	return 0;
+}

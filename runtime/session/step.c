@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: MIT
+/* Steps, see step.h: from tokens of sequences to logits. */
+#include "session/step.h"
+
+#include <pthread.h>
+
+#include "base/profile.h"
+#include "model/session_size.h"
+
+static int choose_kv(const struct stoker_model *m, enum stoker_kv_type type,
+		     enum stoker_kv_format *kv, struct stoker_error *err)
+{
+	if ((unsigned)type > STOKER_KV_TYPE_Q8_0)
+		return stoker_fail(err, -EINVAL, "KV type %d isn't known", (int)type);
+	*kv = model_kv_format(m, type);
+	for (uint32_t i = 0; *kv == STOKER_KV_Q8_0 && i < m->layer_count; i++) {
+		const struct layer *l = &m->layers[i];
+		const uint32_t sizes = l->mixer == MIXER_ATTENTION ? l->key_size | l->value_size
+				       : l->k_b.at		   ? l->latent | l->rotated
+								   : l->key_size | l->value_size;
+
+		if (sizes % 32)
+			return stoker_fail(err, -EINVAL,
+					   "KV type Q8_0 needs head sizes in multiples of 32, "
+					   "layer %u has %u and %u",
+					   i, l->key_size, l->value_size);
+	}
+	return 0;
+}
+
+/* Recorded steps name memory that is about to go. */
+static void forget_steps(struct step *s)
+{
+	struct stoker_device *d = s->model->device;
+	struct stoker_recording **steps = s->forward.steps;
+
+	for (size_t i = 0; i < ARRAY_SIZE(s->forward.steps); i++) {
+		if (steps[i])
+			d->ops->recording_free(d, steps[i]);
+		steps[i] = NULL;
+	}
+}
+
+void step_destroy(struct step *s)
+{
+	struct stoker_model *m = s->model;
+
+	device_go_on(m->device, NULL);
+	forget_steps(s);
+	pages_destroy(m->device, &s->pages);
+	m->device->ops->memory_destroy(m->device, &s->scratch);
+	m->device->ops->memory_destroy(m->device, &s->logit_memory);
+	free(s->states);
+	free(s->logits);
+	free(s->inputs);
+	*s = (struct step){ 0 };
+	stoker_model_free(&m);
+}
+
+/* The working buffers, and of the device what its ops need. */
+static int create_buffers(struct step *s, struct stoker_error *err)
+{
+	struct stoker_model *m = s->model;
+	int ret = m->device->ops->memory_create(m->device, forward_layout(&s->forward, s->batch, 0),
+						&s->scratch, err);
+
+	if (ret)
+		return ret;
+	forward_layout(&s->forward, s->batch, s->scratch.at);
+	return model_reserve(m, s->batch, err);
+}
+
+int step_create(struct stoker_model *model, const struct stoker_session_params *params,
+		uint32_t sequences, struct step *s, struct stoker_error *err)
+{
+	struct cache_size size;
+	int ret = device_go_on(model->device, err);
+
+	if (ret)
+		return ret;
+	*s = (struct step){ .model = model,
+			    .context = model_session_context(model, params),
+			    .batch = model_session_batch(model, params) };
+	if (s->context == 0 || s->context > MODEL_MAX_CONTEXT || s->batch > MODEL_MAX_BATCH)
+		return stoker_fail(err, -EINVAL, "context %u and batch %u, limits 1 to %d and %d",
+				   s->context, s->batch, MODEL_MAX_CONTEXT, MODEL_MAX_BATCH);
+	atomic_fetch_add(&model->others, 1);
+	s->forward.predicted_layers = MIN(params->predicted_layers, model->layer_count);
+	s->forward.model = model;
+	ret = choose_kv(model, params->kv, &s->forward.kv, err);
+	if (ret)
+		goto err_destroy;
+	s->states = calloc(model->layer_count, sizeof(*s->states));
+	s->inputs = malloc(forward_input_bytes(s->batch));
+	if (!s->states || !s->inputs) {
+		ret = stoker_fail(err, -ENOMEM, "out of memory");
+		goto err_destroy;
+	}
+	size = model_cache_size(model, s->forward.kv, s->context, s->batch, s->states);
+	s->recurrent = size.slot_bytes > 0;
+	ret = pages_create(model->device, &size, sequences, &s->pages, err);
+	if (!ret)
+		ret = create_buffers(s, err);
+	if (ret)
+		goto err_destroy;
+	s->forward.slots = s->pages.slots;
+	s->forward.slot_bytes = size.slot_bytes;
+	s->forward.states = s->states;
+	s->forward.context = s->context;
+	return 0;
+err_destroy:
+	step_destroy(s);
+	return ret;
+}
+
+int step_check(const struct step *s, const struct sequence *q, const uint32_t *tokens, size_t count,
+	       enum stoker_logits logits, struct stoker_error *err)
+{
+	if ((unsigned)logits > STOKER_LOGITS_ALL)
+		return stoker_fail(err, -EINVAL, "logits %d aren't known", (int)logits);
+	if (count == 0 || !tokens)
+		return stoker_fail(err, -EINVAL, "no tokens to evaluate");
+	if (count > s->context - q->position)
+		return stoker_fail(err, -ENOSPC,
+				   "%zu tokens after %u don't fit into the context of %u", count,
+				   q->position, s->context);
+	for (size_t i = 0; i < count; i++)
+		if (tokens[i] >= s->model->vocabulary)
+			return stoker_fail(err, -EINVAL, "token %u at %zu, the vocabulary has %u",
+					   tokens[i], i, s->model->vocabulary);
+	return 0;
+}
+
+int step_reserve_logits(struct step *s, size_t rows, struct stoker_error *err)
+{
+	const struct stoker_model *m = s->model;
+	const size_t bytes = rows * m->vocabulary * sizeof(float);
+	struct stoker_memory memory;
+	float *more;
+	int ret;
+
+	if (bytes > s->logits_room) {
+		more = realloc(s->logits, bytes);
+		if (!more)
+			return stoker_fail(err, -ENOMEM, "no memory for %zu rows of logits", rows);
+		s->logits = more;
+		s->logits_room = bytes;
+	}
+	if (bytes > s->logit_memory.bytes) {
+		ret = m->device->ops->memory_create(m->device, bytes, &memory, err);
+		if (ret)
+			return ret;
+		forget_steps(s);
+		m->device->ops->memory_destroy(m->device, &s->logit_memory);
+		s->logit_memory = memory;
+		s->forward.logits = memory.at;
+	}
+	return 0;
+}
+
+/* Rows of a step so far. */
+struct filled {
+	uint32_t rows, asked;
+};
+
+/* What the device is to know of a part's rows. */
+static void fill_part(struct step *s, const struct step_part *part, uint32_t kinds,
+		      struct filled *filled)
+{
+	const struct forward *f = &s->forward;
+	struct row_place *places = (struct row_place *)(void *)s->inputs;
+	uint32_t *tokens = (uint32_t *)(void *)(places + (size_t)kinds * f->rows);
+	uint32_t *asked = tokens + f->rows;
+	const struct page_tables *tables = &part->sequence->tables;
+
+	for (uint32_t kind = 0; kind < kinds; kind++)
+		for (uint32_t i = 0; i < part->rows; i++)
+			places[kind * f->rows + filled->rows + i] =
+				(struct row_place){ .pages = tables->of[kind].at,
+						    .position = part->sequence->position + i,
+						    .state = tables->number };
+	memcpy(tokens + filled->rows, part->tokens, part->rows * sizeof(*tokens));
+	filled->rows += part->rows;
+	for (uint32_t i = part->logit_rows; i > 0; i--)
+		asked[filled->asked++] = filled->rows - i;
+}
+
+/* Pages for all rows, and what the step computes with, in a transfer. */
+static int write_inputs(struct step *s, const struct step_part *parts, size_t count,
+			struct stoker_error *err)
+{
+	struct stoker_device *d = s->model->device;
+	const uint32_t kinds = s->pages.size.ring ? PAGE_KINDS : PAGES_WINDOW;
+	struct filled filled = { 0 };
+	uint32_t rows = 0, asked = 0;
+	int ret = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		rows += parts[i].rows;
+		asked += parts[i].logit_rows;
+	}
+	assert(rows <= s->batch);
+	forward_inputs(&s->forward, kinds, rows, asked, count > 1 && asked < rows);
+	for (size_t i = 0; i < count && !ret; i++) {
+		struct sequence *q = parts[i].sequence;
+		const uint32_t end = q->position + parts[i].rows;
+
+		ret = pages_prepare(d, &s->pages, &q->tables, q->position, end, err);
+		if (ret)
+			break;
+		/* what a ring had in these pages is lost, whatever comes of the step */
+		q->last_page = MAX(q->last_page, (end - 1) / KV_PAGE_ROWS);
+		fill_part(s, &parts[i], kinds, &filled);
+	}
+	return ret ? ret
+		   : d->ops->write(d, s->forward.inputs, s->inputs,
+				   kinds * rows * sizeof(struct row_place) +
+					   (rows + asked) * sizeof(uint32_t),
+				   err);
+}
+
+/* From writing what rows are to reading their logits; @moved: states are no longer what they were.
+ */
+static int run(struct step *s, const struct step_part *parts, size_t count, bool *moved,
+	       struct stoker_error *err)
+{
+	struct stoker_device *d = s->model->device;
+	struct forward *f = &s->forward;
+	int ret = device_go_on(d, err); /* a callback may have forked */
+
+	if (ret)
+		return ret;
+	pthread_mutex_lock(&d->exclusive);
+	const uint64_t began = profile_begin_batch(d->profile);
+
+	ret = model_go_on(s->model, err);
+	if (!ret)
+		ret = write_inputs(s, parts, count, err);
+	if (!ret) {
+		*moved = s->recurrent;
+		ret = stoker_forward(f, err);
+	}
+	if (!ret && f->logit_rows)
+		ret = d->ops->read(d, s->logits + s->logit_rows * s->model->vocabulary, f->logits,
+				   (uint64_t)f->logit_rows * s->model->vocabulary * sizeof(float),
+				   err);
+	if (!ret)
+		profile_add_batch(d->profile, f->rows, began, profile_now(d->profile));
+	pthread_mutex_unlock(&d->exclusive);
+	return ret;
+}
+
+int step_run(struct step *s, const struct step_part *parts, size_t count,
+	     const _Atomic uint32_t *cancel, struct stoker_error *err)
+{
+	bool moved = false;
+	int ret;
+
+	s->forward.cancel = cancel;
+	ret = run(s, parts, count, &moved, err);
+	for (size_t i = 0; i < count; i++) {
+		struct sequence *q = parts[i].sequence;
+
+		if (ret && moved)
+			sequence_truncate(s, q, 0, NULL);
+		if (ret)
+			continue;
+		memcpy(q->tokens + q->position, parts[i].tokens,
+		       parts[i].rows * sizeof(*parts[i].tokens));
+		q->position += parts[i].rows;
+	}
+	if (!ret)
+		s->logit_rows += s->forward.logit_rows;
+	return ret;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Steps: tokens of one or several sequences that go through the model together, the memory that
+ * they are computed in, and the sequences' caches.  What a session and a batch have in common.
+ */
+#ifndef STOKER_SESSION_STEP_H
+#define STOKER_SESSION_STEP_H
+
+#include "session/pages.h"
+#include "stoker/session.h"
+
+struct sequence {
+	uint32_t position;
+	uint32_t last_page; /* that was written since it was empty */
+	uint32_t *tokens;   /* of the context, @position of them */
+	struct page_tables tables;
+	bool whole; /* keeps all its pages, however few it needs */
+};
+
+struct step {
+	struct stoker_model *model;
+	uint32_t context, batch; /* positions of a sequence; rows */
+	struct pages pages;
+	struct stoker_memory scratch, logit_memory; /* the latter grows with the rows asked for */
+	struct layer_state *states;
+	struct forward forward;
+	float *logits; /* host copy: logit_rows rows, those of the last call */
+	size_t logits_room, logit_rows;
+	uint8_t *inputs; /* of a batch's rows, as the device gets them */
+	bool recurrent;
+};
+
+/* What a sequence brings: tokens behind those that it has, the last @logit_rows get logits. */
+struct step_part {
+	struct sequence *sequence;
+	const uint32_t *tokens;
+	uint32_t rows, logit_rows;
+};
+
+/* For up to @sequences sequences; keeps @model.  On failure there is nothing. */
+int step_create(struct stoker_model *model, const struct stoker_session_params *params,
+		uint32_t sequences, struct step *s, struct stoker_error *err);
+/* With sequences that are removed before. */
+void step_destroy(struct step *s);
+
+/* @whole: with all pages that it can need; otherwise they come as it grows. */
+int sequence_create(struct step *s, bool whole, struct sequence *q, struct stoker_error *err);
+void sequence_destroy(struct step *s, struct sequence *q);
+/* See stoker_session_truncate(). */
+int sequence_truncate(struct step *s, struct sequence *q, uint32_t position,
+		      struct stoker_error *err);
+/* @q, which is empty, gets the context of @from. */
+int sequence_copy(struct step *s, const struct sequence *from, struct sequence *q,
+		  struct stoker_error *err);
+
+/* Whether @count tokens may come next in a sequence. */
+int step_check(const struct step *s, const struct sequence *q, const uint32_t *tokens, size_t count,
+	       enum stoker_logits logits, struct stoker_error *err);
+/* Room for @rows rows of logits on the device and here, before anything is evaluated. */
+int step_reserve_logits(struct step *s, size_t rows, struct stoker_error *err);
+/*
+ * Evaluates parts, of different sequences, of up to @s->batch rows together; their tokens are then
+ * in the sequences.  Rows that get logits follow s->logit_rows others in s->logits, in order of the
+ * parts.
+ * @cancel: see struct forward.  After a failure sequences have what they had, or where recurrent
+ * states have moved on nothing.
+ */
+int step_run(struct step *s, const struct step_part *parts, size_t count,
+	     const _Atomic uint32_t *cancel, struct stoker_error *err);
+
+#endif
