@@ -411,6 +411,7 @@ struct stoker_device {
 	char description[192];	   /* "cpu: 2 threads, avx512" */
 	uint64_t max_memory;	   /* of one memory_create() */
 	bool exact;
+	uint32_t alike_rows; /* ops of up to so many rows give each the bits that it gets alone */
 	uint32_t q8_rows;    /* ops take q8 of up to so many rows, 0: of none */
 	bool shares_memory;  /* with the host */
 	bool runs_at_once;   /* ops have run when their calls return */

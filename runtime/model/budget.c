@@ -75,9 +75,11 @@ static struct model_needs find_needs(const struct stoker_model *m,
 	const uint32_t batch = MIN(model_session_batch(m, s), (uint32_t)MODEL_MAX_BATCH);
 	struct forward f = { .model = m,
 			     .predicted_layers = MIN(s->predicted_layers, m->layer_count) };
+	const uint32_t sequences = MIN(model_sequences(s), (uint32_t)MODEL_MAX_SEQUENCES);
 	/* on the device and here; all rows of a batch for those who ask for them */
-	const uint64_t logits =
-		2 * sizeof(float) * (s->all_logits ? batch : 1) * (uint64_t)m->vocabulary;
+	const uint64_t logits = 2 * sizeof(float) *
+				(s->all_logits ? batch : MIN(sequences, batch)) *
+				(uint64_t)m->vocabulary;
 	const struct cache_size cache =
 		model_cache_size(m, model_kv_format(m, s->kv), context, batch, NULL);
 	struct model_needs n = { 0 };
@@ -85,7 +87,7 @@ static struct model_needs find_needs(const struct stoker_model *m,
 	for (size_t i = 0; i < m->block_count; i++)
 		n.dense += round_up(m->blocks[i].bytes, STOKER_STORE_ALIGN);
 	n.dense += round_up(m->made_bytes, STOKER_STORE_ALIGN) + model_scattered_bytes(m);
-	n.cache = round_up(cache_bytes(&cache), STOKER_STORE_ALIGN);
+	n.cache = round_up(sequences * cache_bytes(&cache), STOKER_STORE_ALIGN);
 	n.buffers = forward_layout(&f, batch, 0) + logits + device_bytes(m, batch) + OWN_BYTES +
 		    metadata_bytes(m);
 	return n;

@@ -12,7 +12,7 @@
 enum { MODEL_CONTEXT = 4096, MODEL_BATCH = 512 };
 /* As few at once when memory is short; with fewer, reading a prompt takes as long as writing it. */
 enum { MODEL_LEAST_BATCH = 16 };
-enum { MODEL_MAX_CONTEXT = 1 << 24, MODEL_MAX_BATCH = 1 << 16 };
+enum { MODEL_MAX_CONTEXT = 1 << 24, MODEL_MAX_BATCH = 1 << 16, MODEL_MAX_SEQUENCES = 1 << 10 };
 
 static inline uint32_t model_session_context(const struct stoker_model *m,
 					     const struct stoker_session_params *s)
@@ -20,13 +20,20 @@ static inline uint32_t model_session_context(const struct stoker_model *m,
 	return s->context ? s->context : MIN(m->context, (uint32_t)MODEL_CONTEXT);
 }
 
+static inline uint32_t model_sequences(const struct stoker_session_params *s)
+{
+	return MAX(s->sequences, 1u);
+}
+
 static inline uint32_t model_session_batch(const struct stoker_model *m,
 					   const struct stoker_session_params *s)
 {
-	return MIN(s->batch   ? s->batch
-		   : m->batch ? m->batch
-			      : (uint32_t)MODEL_BATCH,
-		   MAX(model_session_context(m, s), 1u));
+	const uint64_t most = (uint64_t)model_session_context(m, s) * model_sequences(s);
+
+	return (uint32_t)MIN((uint64_t)(s->batch   ? s->batch
+					: m->batch ? m->batch
+						   : MODEL_BATCH),
+			     MAX(most, (uint64_t)1));
 }
 
 static inline enum stoker_kv_format model_kv_format(const struct stoker_model *m,

@@ -12,12 +12,17 @@ export PKG_CONFIG_PATH=$root/usr/lib/pkgconfig
 # shellcheck disable=SC2046 # lists of flags
 "${cc[@]}" -Wall -Wextra -Werror tools/examples/continue.c $(pkg-config --cflags --libs stoker-rt) -o "$root/continue"
 # shellcheck disable=SC2046
+"${cc[@]}" -Wall -Wextra -Werror tools/examples/together.c $(pkg-config --cflags --libs stoker-rt) -o "$root/together"
+# shellcheck disable=SC2046
 c++ -x c++ -fsyntax-only -Wall $(pkg-config --cflags stoker-rt) - <<<'#include <stoker/stoker.h>' 2>"$root/cxx" ||
 	{ command -v c++ >/dev/null && cat "$root/cxx" && exit 1; }
 export LD_LIBRARY_PATH=$root/usr/lib
 "$root/continue" tests/data/containers/plain.gguf x >/dev/null 2>&1 || true
 if [ -e tools/demo-model/stoker-demo-Q4_K.gguf ]; then
 	"$root/continue" tools/demo-model/stoker-demo-Q4_K.gguf "In the beginning" | grep -q "In the beginning .*"
+	# texts have their turns in the order of the arguments
+	"$root/together" tools/demo-model/stoker-demo-Q4_K.gguf "In the beginning" "Once upon a time" >"$root/texts"
+	grep -q "In the beginning .*" "$root/texts" && grep -q "Once upon a time .*" "$root/texts"
 fi
 foreign=$(nm -D --defined-only "$root/usr/lib/libstoker-rt.so" | awk '{print $3}' | grep -v '^stoker_' | grep -v '^STOKER_' || true)
 [ -z "$foreign" ] || { echo "foreign symbols: $foreign"; exit 1; }

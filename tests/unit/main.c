@@ -172,6 +172,7 @@ static const struct {
 	{ "pager", suite_pager },
 	{ "paging", suite_paging },
 	{ "pages", suite_pages },
+	{ "batch", suite_batch },
 	{ "budget", suite_budget },
 	{ "vectors", suite_vectors },
 	{ "bench", suite_bench },

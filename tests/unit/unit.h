@@ -42,6 +42,7 @@ void test_pressure(void); /* of that suite, for others with another locale */
 void suite_budget(void);
 void suite_paging(void);
 void suite_pages(void);
+void suite_batch(void);
 void suite_vectors(void);
 void suite_bench(void);
 void suite_odd_files(void);

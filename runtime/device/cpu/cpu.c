@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The CPU device: memory, scratch of threads, tiles.  Ops run as soon as they are recorded. */
-#include "device/cpu/cpu.h"
+#include "device/cpu/product.h"
 
 #include <numa.h>
 #include <stdio.h>
@@ -409,6 +409,7 @@ int stoker_cpu_open(unsigned threads, bool exact, struct stoker_device **device,
 	cpu->base.ops = &cpu_ops;
 	cpu->base.exact = exact;
 	cpu->base.max_memory = UINT64_MAX;
+	cpu->base.alike_rows = GEMV_ROWS;
 	cpu->base.shares_memory = true;
 	cpu->base.runs_at_once = true;
 	cpu->isa = stoker_isa_detect();

@@ -394,6 +394,7 @@ int vulkan_ops_open(struct vulkan *v, struct stoker_error *err)
 
 	for (const struct stoker_format *f = NULL; (f = stoker_format_next(f));)
 		bytes += round_up(f->codebook_bytes, 64);
+	v->base.alike_rows = MATVEC_ROWS_MAX;
 	v->base.whole_rows = MATVEC_ROWS_MAX; /* their products sum over choices */
 	ret = vulkan_memory_create(&v->base, bytes, &v->constants, err);
 	if (!ret)

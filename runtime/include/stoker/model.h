@@ -55,6 +55,10 @@ enum stoker_kv_type {
  * @observer: handed to @observe
  * @predicted_layers: each layer asks the routers of so many next ones
  *	(stoker_session_predicted())
+ * @sequences: of stoker_batch_create(), at a time, with @context positions each; 0: 1; a session
+ *	has one
+ * @deterministic: nonzero: what stoker_batch_eval() gives a sequence has the same bits whatever
+ *	others are in the step, and in a session; slower with many sequences
  */
 struct stoker_session_params {
 	uint32_t context, batch;
@@ -64,6 +68,8 @@ struct stoker_session_params {
 			uint32_t rows);
 	void *observer;
 	uint32_t predicted_layers;
+	uint32_t sequences;
+	int deterministic;
 };
 
 /**

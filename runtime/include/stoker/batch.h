@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * stoker/batch.h - several sequences of a model whose tokens are computed together.
+ *
+ * A step takes tokens of any of a batch's sequences through the model: each weight is read once for
+ * all of them.  What a sequence gets doesn't depend on what the others hold.
+ *
+ * Threads: a batch and its sequences belong to one thread at a time; a call that comes while
+ * another one is going on gets -EBUSY, or what says nothing (NULL, 0).  Several batches and
+ * sessions may share a model; calls on the same device take turns.
+ *
+ * Fork: see stoker/device.h.
+ */
+#ifndef STOKER_BATCH_H
+#define STOKER_BATCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "stoker/error.h"
+#include "stoker/model.h"
+#include "stoker/session.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct stoker_batch;
+struct stoker_sequence;
+
+/**
+ * stoker_batch_create() - room for sequences, and for computing their steps
+ * @model: stays in memory for as long as the batch needs it, even when it is freed
+ * @params: @context is that of each sequence, @batch the most tokens of a step, @sequences how many
+ *	there can be at a time; @observe isn't called; may be NULL
+ * @batch: receives it; release it with stoker_batch_free()
+ *
+ * Return: 0, -EINVAL for parameters the model can't do, -ENOMEM.
+ */
+STOKER_API int stoker_batch_create(struct stoker_model *model,
+				   const struct stoker_session_params *params,
+				   struct stoker_batch **batch, struct stoker_error *err);
+
+/**
+ * stoker_batch_free() - release a batch and clear the pointer; NULL is fine
+ *
+ * Its memory goes with the last of its sequences.
+ */
+STOKER_API void stoker_batch_free(struct stoker_batch **batch);
+
+/** stoker_batch_bytes() - device memory of all sequences' caches and of the working buffers. */
+STOKER_API void stoker_batch_bytes(const struct stoker_batch *batch, uint64_t *cache,
+				   uint64_t *scratch);
+
+/**
+ * stoker_sequence_create() - a sequence with an empty context
+ * @sequence: receives it; release it with stoker_sequence_free()
+ *
+ * Return: 0; -ENOSPC when the batch has as many as it can have; -EBUSY; -ENOMEM.
+ */
+STOKER_API int stoker_sequence_create(struct stoker_batch *batch, struct stoker_sequence **sequence,
+				      struct stoker_error *err);
+
+/**
+ * stoker_sequence_copy() - another sequence of the same batch with the same context
+ * @copy: receives it; release it with stoker_sequence_free()
+ *
+ * Whichever of the two goes on, the other one stays as it is.  What they have in common is in
+ * memory once: 64 positions at a time become a sequence's own when it writes to one of them, which
+ * copying leaves to later.  State of recurrent layers is copied at once.
+ *
+ * Return: as stoker_sequence_create().
+ */
+STOKER_API int stoker_sequence_copy(struct stoker_sequence *sequence, struct stoker_sequence **copy,
+				    struct stoker_error *err);
+
+/**
+ * stoker_sequence_free() - release a sequence and clear the pointer; NULL is fine
+ *
+ * One that a call on another thread is using goes when that returns.
+ */
+STOKER_API void stoker_sequence_free(struct stoker_sequence **sequence);
+
+/** stoker_sequence_position() - tokens in the context. */
+STOKER_API uint32_t stoker_sequence_position(const struct stoker_sequence *sequence);
+
+/**
+ * stoker_sequence_tokens() - which tokens are in the context
+ * @count: receives their number, stoker_sequence_position(); may be NULL
+ *
+ * Return: their ids, valid until the next call on the sequence.
+ */
+STOKER_API const uint32_t *stoker_sequence_tokens(const struct stoker_sequence *sequence,
+						  size_t *count);
+
+/**
+ * stoker_sequence_truncate() - forget all but the first @position tokens
+ *
+ * Return: 0, -EINVAL beyond the present position, -EBUSY; -ENOTSUP where what comes before
+ * @position isn't known any more, as for stoker_session_truncate().
+ */
+STOKER_API int stoker_sequence_truncate(struct stoker_sequence *sequence, uint32_t position,
+					struct stoker_error *err);
+
+/**
+ * struct stoker_batch_part - what a sequence brings to a step
+ * @sequence: of the batch; no other part of the step is about it
+ * @tokens: @count ids below the model's vocabulary, appended to the context
+ * @logits: which of them to compute logits for
+ */
+struct stoker_batch_part {
+	struct stoker_sequence *sequence;
+	const uint32_t *tokens;
+	size_t count;
+	enum stoker_logits logits;
+};
+
+/**
+ * stoker_batch_eval() - one step: append tokens to several sequences
+ * @parts: @count of them, together no more tokens than a step has (struct
+ *	stoker_session_params' batch)
+ *
+ * Blocks until done.  Nothing is evaluated unless all of it can be.
+ *
+ * Rows of a step may be multiplied in another order than fewer rows are, and logits then differ in
+ * their last bits; with struct stoker_session_params' deterministic they don't.
+ *
+ * Return: 0; -ENOSPC when a context is full; -EINVAL for a bad token, a sequence that comes twice
+ *or is of another batch, too many tokens; -EBUSY; -ENOMEM; what the drive said when it couldn't
+ *read an expert, as -EIO or -ETIMEDOUT.
+ *
+ * After a failure that isn't the arguments' sequences hold what they held before; with recurrent
+ * layers, whose states can't go back, those of the step may hold nothing.  With deterministic some
+ * parts may have been evaluated: stoker_sequence_position() tells.
+ */
+STOKER_API int stoker_batch_eval(struct stoker_batch *batch, const struct stoker_batch_part *parts,
+				 size_t count, struct stoker_error *err);
+
+/**
+ * stoker_batch_logits() - of the last step
+ * @row: 0 is the first token that got logits, in the order of the parts and in them of the tokens
+ *
+ * Return: vocabulary floats, valid until the next step; NULL beyond what the last step asked for,
+ * and when it failed.
+ */
+STOKER_API const float *stoker_batch_logits(const struct stoker_batch *batch, size_t row);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

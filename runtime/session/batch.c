@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: MIT
+/* Batches: sequences that live in the same memory, and steps that take several of them along. */
+#include "stoker/batch.h"
+
+#include "base/use.h"
+#include "model/session_size.h"
+#include "session/step.h"
+
+struct stoker_batch {
+	_Atomic int use;
+	_Atomic unsigned others; /* who keep it, beside its owner: sequences, a call */
+	struct step step;
+	struct stoker_sequence *first;
+	_Atomic unsigned released; /* of them, that are still there */
+	struct step_part *parts;   /* of a step, one a sequence at most */
+	uint64_t steps;
+	bool deterministic;
+};
+
+struct stoker_sequence {
+	struct stoker_batch *batch;
+	struct stoker_sequence *next;
+	struct sequence s;
+	uint64_t step;	       /* the last that it was in */
+	_Atomic bool released; /* and goes when nobody uses the batch */
+};
+
+static void destroy_batch(struct stoker_batch *b)
+{
+	step_destroy(&b->step);
+	free(b->parts);
+	free(b);
+}
+
+static void let_go(struct stoker_batch *b)
+{
+	if (is_last_owner(&b->others))
+		destroy_batch(b);
+}
+
+static void destroy_sequence(struct stoker_sequence *q)
+{
+	struct stoker_batch *b = q->batch;
+	struct stoker_sequence **at = &b->first;
+
+	while (*at && *at != q)
+		at = &(*at)->next;
+	if (*at)
+		*at = q->next;
+	sequence_destroy(&b->step, &q->s);
+	free(q);
+	let_go(b);
+}
+
+/* Keeps other users away until leave(). */
+static int enter(struct stoker_batch *b, struct stoker_error *err)
+{
+	int ret;
+
+	if (!use_begin(&b->use))
+		return stoker_fail(err, -EBUSY, "the batch is in use by another thread");
+	ret = device_go_on(b->step.model->device, err);
+	if (ret) {
+		use_end(&b->use);
+		return ret;
+	}
+	atomic_fetch_add(&b->others, 1);
+	return 0;
+}
+
+/* Sequences that were released while somebody used the batch go when that has ended. */
+static void tidy(struct stoker_batch *b)
+{
+	while (atomic_load(&b->released) && use_begin(&b->use)) {
+		for (struct stoker_sequence *q = b->first, *next; q; q = next) {
+			next = q->next;
+			if (!atomic_load(&q->released))
+				continue;
+			atomic_fetch_sub(&b->released, 1);
+			destroy_sequence(q);
+		}
+		use_end(&b->use);
+	}
+}
+
+static void leave(struct stoker_batch *b)
+{
+	use_end(&b->use);
+	tidy(b);
+	let_go(b);
+}
+
+int stoker_batch_create(struct stoker_model *model, const struct stoker_session_params *params,
+			struct stoker_batch **out, struct stoker_error *err)
+{
+	static const struct stoker_session_params defaults;
+	const struct stoker_session_params *p = params ? params : &defaults;
+	const uint32_t sequences = model_sequences(p);
+	struct stoker_batch *b;
+	int ret;
+
+	if (!out)
+		return stoker_fail(err, -EINVAL, "no place for the batch");
+	*out = NULL;
+	if (!model)
+		return stoker_fail(err, -EINVAL, "a batch needs a model");
+	if (sequences > MODEL_MAX_SEQUENCES)
+		return stoker_fail(err, -EINVAL, "%u sequences, the limit is %d", sequences,
+				   MODEL_MAX_SEQUENCES);
+	b = calloc(1, sizeof(*b));
+	if (!b)
+		return stoker_fail(err, -ENOMEM, "out of memory");
+	b->deterministic = p->deterministic;
+	b->parts = calloc(sequences, sizeof(*b->parts));
+	ret = b->parts ? step_create(model, p, sequences, &b->step, err)
+		       : stoker_fail(err, -ENOMEM, "out of memory");
+	if (ret) {
+		free(b->parts);
+		free(b);
+		return ret;
+	}
+	*out = b;
+	return 0;
+}
+
+void stoker_batch_free(struct stoker_batch **batch)
+{
+	struct stoker_batch *b = batch ? *batch : NULL;
+
+	if (!b)
+		return;
+	*batch = NULL;
+	let_go(b);
+}
+
+void stoker_batch_bytes(const struct stoker_batch *b, uint64_t *cache, uint64_t *scratch)
+{
+	if (cache)
+		*cache = b ? b->step.pages.bytes : 0;
+	if (scratch)
+		*scratch = b ? b->step.scratch.bytes + b->step.logit_memory.bytes : 0;
+}
+
+/* @from: whose context it gets, NULL: nobody's. */
+static int add_sequence(struct stoker_batch *b, const struct stoker_sequence *from,
+			struct stoker_sequence **out, struct stoker_error *err)
+{
+	struct stoker_sequence *q = calloc(1, sizeof(*q));
+	int ret;
+
+	if (!q)
+		return stoker_fail(err, -ENOMEM, "out of memory");
+	ret = sequence_create(&b->step, false, &q->s, err);
+	if (ret)
+		goto err_free;
+	ret = from ? sequence_copy(&b->step, &from->s, &q->s, err) : 0;
+	if (ret)
+		goto err_destroy;
+	q->batch = b;
+	q->next = b->first;
+	b->first = q;
+	atomic_fetch_add(&b->others, 1);
+	*out = q;
+	return 0;
+err_destroy:
+	sequence_destroy(&b->step, &q->s);
+err_free:
+	free(q);
+	return ret;
+}
+
+int stoker_sequence_create(struct stoker_batch *b, struct stoker_sequence **out,
+			   struct stoker_error *err)
+{
+	int ret;
+
+	if (!out)
+		return stoker_fail(err, -EINVAL, "no place for the sequence");
+	*out = NULL;
+	if (!b)
+		return stoker_fail(err, -EINVAL, "a sequence needs a batch");
+	ret = enter(b, err);
+	if (ret)
+		return ret;
+	ret = add_sequence(b, NULL, out, err);
+	leave(b);
+	return ret;
+}
+
+int stoker_sequence_copy(struct stoker_sequence *q, struct stoker_sequence **out,
+			 struct stoker_error *err)
+{
+	int ret;
+
+	if (!out)
+		return stoker_fail(err, -EINVAL, "no place for the copy");
+	*out = NULL;
+	if (!q)
+		return stoker_fail(err, -EINVAL, "there is no sequence");
+	struct stoker_batch *b = q->batch;
+
+	ret = enter(b, err);
+	if (ret)
+		return ret;
+	ret = add_sequence(b, q, out, err);
+	leave(b);
+	return ret;
+}
+
+void stoker_sequence_free(struct stoker_sequence **sequence)
+{
+	struct stoker_sequence *q = sequence ? *sequence : NULL;
+
+	if (!q)
+		return;
+	*sequence = NULL;
+	struct stoker_batch *b = q->batch;
+
+	atomic_fetch_add(&b->others, 1);
+	atomic_fetch_add(&b->released, 1);
+	atomic_store(&q->released, true);
+	tidy(b);
+	let_go(b);
+}
+
+uint32_t stoker_sequence_position(const struct stoker_sequence *q)
+{
+	return q ? q->s.position : 0;
+}
+
+const uint32_t *stoker_sequence_tokens(const struct stoker_sequence *q, size_t *count)
+{
+	if (count)
+		*count = stoker_sequence_position(q);
+	return q ? q->s.tokens : NULL;
+}
+
+int stoker_sequence_truncate(struct stoker_sequence *q, uint32_t position, struct stoker_error *err)
+{
+	int ret;
+
+	if (!q)
+		return stoker_fail(err, -EINVAL, "there is no sequence");
+	struct stoker_batch *b = q->batch;
+
+	ret = enter(b, err);
+	if (ret)
+		return ret;
+	ret = sequence_truncate(&b->step, &q->s, position, err);
+	leave(b);
+	return ret;
+}
+
+/* Checks all parts before anything happens. */
+static int check_parts(struct stoker_batch *b, const struct stoker_batch_part *parts, size_t count,
+		       struct stoker_error *err)
+{
+	const struct step *s = &b->step;
+	size_t rows = 0;
+	int ret = 0;
+
+	if (!count || !parts)
+		return stoker_fail(err, -EINVAL, "a step without parts");
+	b->steps++;
+	for (size_t i = 0; i < count && !ret; i++) {
+		struct stoker_sequence *q = parts[i].sequence;
+
+		if (!q || q->batch != b)
+			return stoker_fail(err, -EINVAL, "part %zu: no sequence of this batch", i);
+		if (q->step == b->steps)
+			return stoker_fail(err, -EINVAL, "part %zu: its sequence comes twice", i);
+		q->step = b->steps;
+		ret = step_check(s, &q->s, parts[i].tokens, parts[i].count, parts[i].logits, err);
+		rows += ret ? 0 : parts[i].count;
+		b->parts[i] = (struct step_part){
+			.sequence = &q->s,
+			.tokens = parts[i].tokens,
+			.rows = (uint32_t)parts[i].count,
+			.logit_rows = parts[i].logits == STOKER_LOGITS_ALL
+					      ? (uint32_t)parts[i].count
+					      : parts[i].logits == STOKER_LOGITS_LAST,
+		};
+	}
+	if (!ret && rows > s->batch)
+		ret = stoker_fail(err, -EINVAL, "a step of %zu tokens, it takes %u", rows,
+				  s->batch);
+	return ret;
+}
+
+/*
+ * How many parts from @first on are computed together: all, or such that each row's bits are those
+ * it gets alone.
+ */
+static size_t together(const struct stoker_batch *b, size_t first, size_t count)
+{
+	const uint32_t most = MAX(b->step.model->device->alike_rows, 1u);
+	size_t end = first + 1;
+
+	if (!b->deterministic)
+		return count - first;
+	while (end < count && end - first < most && b->parts[first].rows == 1 &&
+	       b->parts[end].rows == 1)
+		end++;
+	return end - first;
+}
+
+int stoker_batch_eval(struct stoker_batch *b, const struct stoker_batch_part *parts, size_t count,
+		      struct stoker_error *err)
+{
+	size_t asked = 0;
+	int ret;
+
+	if (!b)
+		return stoker_fail(err, -EINVAL, "there is no batch");
+	ret = enter(b, err);
+	if (ret)
+		return ret;
+	b->step.logit_rows = 0;
+	ret = check_parts(b, parts, count, err);
+	for (size_t i = 0; i < count && !ret; i++)
+		asked += b->parts[i].logit_rows;
+	if (!ret && asked)
+		ret = step_reserve_logits(&b->step, asked, err);
+	for (size_t i = 0, n; i < count && !ret; i += n) {
+		n = together(b, i, count);
+		ret = step_run(&b->step, b->parts + i, n, NULL, err);
+	}
+	if (ret)
+		b->step.logit_rows = 0;
+	leave(b);
+	return ret;
+}
+
+const float *stoker_batch_logits(const struct stoker_batch *b, size_t row)
+{
+	return b && row < b->step.logit_rows ? b->step.logits + row * b->step.model->vocabulary
+					     : NULL;
+}

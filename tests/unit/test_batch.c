@@ -1,0 +1,596 @@
+// SPDX-License-Identifier: MIT
+/* Several sequences that are computed together: each is what it is alone. */
+#include <glob.h>
+#include <unistd.h>
+
+#include "device/device.h"
+#include "failing.h"
+#include "session/pages.h"
+#include "tiny.h"
+
+enum { SEQUENCES = 16, CONTEXT = 200, STEP = 48, CHUNKS = 7 };
+
+/* What a sequence is to evaluate, and the logits of its chunks' last tokens when it is alone. */
+struct story {
+	uint32_t tokens[CONTEXT], chunks[CHUNKS];
+	float *logits;
+	uint32_t done, position; /* chunks and tokens so far */
+};
+
+static struct stoker_device *device;
+static struct stoker_model *model;
+static uint32_t vocabulary;
+static const char *file;
+static struct story stories[SEQUENCES];
+
+/* Prompts in one or two chunks, single tokens after them or before. */
+static void make_stories(void)
+{
+	for (uint32_t s = 0; s < SEQUENCES; s++) {
+		struct story *t = &stories[s];
+
+		for (uint32_t i = 0; i < CONTEXT; i++)
+			t->tokens[i] = random_u32() % MIN(vocabulary, 200u);
+		for (uint32_t i = 0; i < CHUNKS; i++)
+			t->chunks[i] = i < 2 && random_u32() % 4 ? 1 + random_u32() % 31 : 1;
+		t->logits = malloc(CHUNKS * vocabulary * sizeof(float));
+		CU_ASSERT_PTR_NOT_NULL_FATAL(t->logits);
+	}
+}
+
+static void free_stories(void)
+{
+	for (uint32_t s = 0; s < SEQUENCES; s++)
+		free(stories[s].logits);
+	memset(stories, 0, sizeof(stories));
+}
+
+static void tell_alone(void)
+{
+	const struct stoker_session_params params = { .context = CONTEXT, .batch = STEP };
+	struct stoker_session *s;
+
+	CU_ASSERT_EQUAL_FATAL(stoker_session_create(model, &params, &s, NULL), 0);
+	for (uint32_t i = 0; i < SEQUENCES; i++) {
+		struct story *t = &stories[i];
+		const uint32_t *tokens = t->tokens;
+
+		CU_ASSERT_EQUAL(stoker_session_truncate(s, 0), 0);
+		for (uint32_t c = 0; c < CHUNKS; tokens += t->chunks[c++]) {
+			CU_ASSERT_EQUAL_FATAL(stoker_session_eval(s, tokens, t->chunks[c],
+								  STOKER_LOGITS_LAST, NULL),
+					      0);
+			memcpy(t->logits + (size_t)c * vocabulary, stoker_session_logits(s, 0),
+			       vocabulary * sizeof(float));
+		}
+	}
+	stoker_session_free(&s);
+}
+
+/* The largest difference of a row of logits from what the next chunk gave alone. */
+static float off_by(const struct story *t, const float *logits)
+{
+	const float *wanted = t->logits + (size_t)t->done * vocabulary;
+	float most = 0;
+
+	if (!logits)
+		return INFINITY;
+	if (!memcmp(logits, wanted, vocabulary * sizeof(*logits)))
+		return 0;
+	for (uint32_t i = 0; i < vocabulary; i++)
+		most = fmaxf(most, fabsf(logits[i] - wanted[i]));
+	return most > 0 ? most : INFINITY; /* NaNs */
+}
+
+/* A step of sequences that chance chooses, until all stories are told; how far off the worst is. */
+static float tell_together(struct stoker_batch *b, struct stoker_sequence **sequences)
+{
+	struct stoker_batch_part parts[SEQUENCES];
+	uint32_t of[SEQUENCES], left = SEQUENCES * CHUNKS;
+	struct stoker_error err;
+	float worst = 0;
+
+	for (uint32_t s = 0; s < SEQUENCES; s++)
+		stories[s].done = stories[s].position = 0;
+	while (left) {
+		const uint32_t first = random_u32() % SEQUENCES, often = 1 + random_u32() % 4;
+		uint32_t count = 0, rows = 0;
+
+		for (uint32_t i = 0; i < SEQUENCES; i++) {
+			const uint32_t s = (first + i) % SEQUENCES;
+			struct story *t = &stories[s];
+
+			if (t->done == CHUNKS || random_u32() % often ||
+			    rows + t->chunks[t->done] > STEP)
+				continue;
+			rows += t->chunks[t->done];
+			of[count] = s;
+			parts[count++] =
+				(struct stoker_batch_part){ .sequence = sequences[s],
+							    .tokens = t->tokens + t->position,
+							    .count = t->chunks[t->done],
+							    .logits = STOKER_LOGITS_LAST };
+		}
+		if (!count)
+			continue;
+		if (stoker_batch_eval(b, parts, count, &err)) {
+			printf("\n    %s: %s", file, err.message);
+			CU_FAIL_FATAL("a step fails");
+		}
+		for (uint32_t i = 0; i < count; i++) {
+			struct story *t = &stories[of[i]];
+
+			worst = fmaxf(worst, off_by(t, stoker_batch_logits(b, i)));
+			t->position += t->chunks[t->done++];
+			CU_ASSERT_EQUAL(stoker_sequence_position(sequences[of[i]]), t->position);
+		}
+		CU_ASSERT_PTR_NULL(stoker_batch_logits(b, count));
+		left -= count;
+	}
+	return worst;
+}
+
+/* So many schedules of the same stories; @limit: how far off they may be. */
+static void check_schedules(unsigned schedules, bool deterministic, float limit)
+{
+	const struct stoker_session_params params = { .context = CONTEXT,
+						      .batch = STEP,
+						      .sequences = SEQUENCES,
+						      .deterministic = deterministic };
+	struct stoker_sequence *sequences[SEQUENCES];
+	struct stoker_batch *b;
+	float worst = 0;
+
+	CU_ASSERT_EQUAL_FATAL(stoker_batch_create(model, &params, &b, NULL), 0);
+	for (unsigned i = 0; i < schedules; i++) {
+		/* half of the sequences have had a life before */
+		for (uint32_t s = 0; s < SEQUENCES; s++)
+			if (!i || s % 2)
+				CU_ASSERT_EQUAL(stoker_sequence_create(b, &sequences[s], NULL), 0);
+		worst = fmaxf(worst, tell_together(b, sequences));
+		for (uint32_t s = 0; s < SEQUENCES; s++)
+			if (i + 1 == schedules || s % 2)
+				stoker_sequence_free(&sequences[s]);
+			else
+				CU_ASSERT_EQUAL(stoker_sequence_truncate(sequences[s], 0, NULL), 0);
+	}
+	stoker_batch_free(&b);
+	if (worst > limit)
+		printf("\n    %s, %s: %g off together", file, device->description, worst);
+	CU_ASSERT(worst <= limit);
+}
+
+static bool load(const char *path)
+{
+	struct stoker_model_info info;
+	struct stoker_error err;
+
+	file = path;
+	if (stoker_model_load(device, path, NULL, &model, &err)) {
+		printf("\n    %s", err.message);
+		CU_FAIL("a model doesn't load");
+		return false;
+	}
+	stoker_model_info(model, &info);
+	vocabulary = info.vocabulary;
+	return true;
+}
+
+static void check_model(const char *path, unsigned schedules)
+{
+	if (!load(path))
+		return;
+	make_stories();
+	tell_alone();
+	check_schedules(schedules, true, 0);
+	/* sums in another order: exact, so that no code is rounded the other way */
+	check_schedules(1, false, device->exact ? 2e-3f : INFINITY);
+	free_stories();
+	stoker_model_free(&model);
+}
+
+static const struct tiny_key window[] = { TINY_NUMBER("attention.sliding_window", 5) };
+
+static void check_models(unsigned schedules)
+{
+	static const struct tiny tiny[] = {
+		{ .architecture = "llama", .layers = 2 },
+		{ .architecture = "gemma3",
+		  .layers = 7,
+		  .keys = window,
+		  .key_count = ARRAY_SIZE(window) },
+		{ .architecture = "deepseek2", .layers = 2, .latent = true },
+	};
+	const char *folder = vectors_folder("batches");
+	char pattern[512];
+	glob_t found;
+
+	/* latent and recurrent layers, windows and codes are enough for devices that take long */
+	const char *const which =
+		device->runs_at_once
+			? "{models,quantized}/*"
+			: "{models/{deepseek2,gpt-oss,lfm2moe,qwen35moe},quantized/*moe*Q4_K_M}";
+
+	for (size_t i = 0; i < ARRAY_SIZE(tiny); i++) {
+		tiny_write(tiny_path(), &tiny[i]);
+		check_model(tiny_path(), 4 * schedules);
+		unlink(tiny_path());
+	}
+	if (!folder)
+		return;
+	snprintf(pattern, sizeof(pattern), "%s/%s.gguf", folder, which);
+	CU_ASSERT_EQUAL_FATAL(glob(pattern, GLOB_BRACE, NULL, &found), 0);
+	CU_ASSERT(found.gl_pathc >= 5);
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		check_model(found.gl_pathv[i], schedules);
+	globfree(&found);
+}
+
+static void open_device(const char *name, bool exact)
+{
+	const struct stoker_device_params params = { .name = name, .threads = 2, .exact = exact };
+
+	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, NULL), 0);
+}
+
+static void test_schedules(void)
+{
+	static const struct {
+		const char *name;
+		bool exact;
+		unsigned schedules;
+	} devices[] = { { "cpu", false, 6 }, { "cpu", true, 1 }, { "vulkan", false, 1 } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
+		if (!strcmp(devices[i].name, "vulkan") && !vulkan_is_here())
+			continue;
+		random_seed(7);
+		open_device(devices[i].name, devices[i].exact);
+		check_models(devices[i].schedules);
+		stoker_device_close(&device);
+	}
+}
+
+/* The last logits of @count tokens behind what the sequence has. */
+static void go_on(struct stoker_batch *b, struct stoker_sequence *q, const uint32_t *tokens,
+		  uint32_t count, float *logits)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		const struct stoker_batch_part part = { .sequence = q,
+							.tokens = tokens + i,
+							.count = 1,
+							.logits = STOKER_LOGITS_LAST };
+
+		CU_ASSERT_EQUAL_FATAL(stoker_batch_eval(b, &part, 1, NULL), 0);
+	}
+	memcpy(logits, stoker_batch_logits(b, 0), vocabulary * sizeof(*logits));
+}
+
+enum { BRANCHES = 5, TRUNK = 70, BRANCH = 75 };
+
+/* Copies of a sequence, and of a copy, go on differently; one outlives what it came from. */
+static void check_copies(const char *path)
+{
+	const struct stoker_session_params params = { .context = CONTEXT,
+						      .batch = STEP,
+						      .sequences = BRANCHES };
+	uint32_t tokens[BRANCHES][TRUNK + BRANCH];
+	struct stoker_sequence *q[BRANCHES];
+	struct stoker_batch *b;
+	float *wanted, *got, *unused;
+	size_t count;
+
+	if (!load(path))
+		return;
+	const size_t bytes = vocabulary * sizeof(float);
+
+	wanted = malloc(BRANCHES * bytes);
+	got = malloc(bytes);
+	unused = malloc(bytes);
+	CU_ASSERT_FATAL(wanted && got && unused);
+	for (uint32_t i = 0; i < BRANCHES; i++)
+		for (uint32_t t = 0; t < TRUNK + BRANCH; t++)
+			tokens[i][t] =
+				(t < TRUNK ? t * 7 : t * 5 + i * (t + 3)) % MIN(vocabulary, 200u);
+	CU_ASSERT_EQUAL_FATAL(stoker_batch_create(model, &params, &b, NULL), 0);
+	for (uint32_t i = 0; i < BRANCHES; i++) {
+		CU_ASSERT_EQUAL_FATAL(stoker_sequence_create(b, &q[i], NULL), 0);
+		go_on(b, q[i], tokens[i], TRUNK + BRANCH, wanted + i * vocabulary);
+		stoker_sequence_free(&q[i]);
+	}
+	CU_ASSERT_EQUAL_FATAL(stoker_sequence_create(b, &q[0], NULL), 0);
+	go_on(b, q[0], tokens[0], TRUNK, unused);
+	for (uint32_t i = 1; i < BRANCHES; i++) {
+		CU_ASSERT_EQUAL_FATAL(stoker_sequence_copy(q[i / 2], &q[i], NULL), 0);
+		CU_ASSERT(!memcmp(stoker_sequence_tokens(q[i], &count), tokens[0],
+				  TRUNK * sizeof(uint32_t)));
+		CU_ASSERT_EQUAL(count, TRUNK);
+	}
+	for (uint32_t i = 0; i < BRANCHES; i++) {
+		go_on(b, q[i], tokens[i] + TRUNK, BRANCH, got);
+		if (memcmp(got, wanted + i * vocabulary, bytes))
+			printf("\n    %s, %s: copy %u", path, device->description, i);
+		CU_ASSERT(!memcmp(got, wanted + i * vocabulary, bytes));
+		if (i == 1)
+			stoker_sequence_free(&q[0]);
+		/* where it can go back it is what it was */
+		if (i > 1 && !stoker_sequence_truncate(q[i], TRUNK + 3, NULL)) {
+			go_on(b, q[i], tokens[i] + TRUNK + 3, BRANCH - 3, got);
+			CU_ASSERT(!memcmp(got, wanted + i * vocabulary, bytes));
+		}
+	}
+	stoker_batch_free(&b); /* goes with its sequences */
+	for (uint32_t i = 0; i < BRANCHES; i++)
+		stoker_sequence_free(&q[i]);
+	free(wanted);
+	free(got);
+	free(unused);
+	stoker_model_free(&model);
+}
+
+static void test_copies(void)
+{
+	const char *folder = vectors_folder("copies of sequences");
+	const struct tiny windowed = { .architecture = "gemma3",
+				       .layers = 7,
+				       .keys = window,
+				       .key_count = ARRAY_SIZE(window) };
+	char pattern[512];
+	glob_t found;
+
+	for (int vulkan = 0; vulkan < 2; vulkan++) {
+		if (vulkan && !vulkan_is_here())
+			continue;
+		open_device(vulkan ? "vulkan" : "cpu", false);
+		tiny_write(tiny_path(), &windowed);
+		check_copies(tiny_path());
+		unlink(tiny_path());
+		snprintf(pattern, sizeof(pattern), "%s/models/%s.gguf", folder,
+			 vulkan ? "[dl]*" : "*");
+		if (folder && !glob(pattern, 0, NULL, &found)) {
+			for (size_t i = 0; i < found.gl_pathc; i++)
+				check_copies(found.gl_pathv[i]);
+			globfree(&found);
+		}
+		stoker_device_close(&device);
+	}
+}
+
+/* A page is somebody's own before it is written to, and is given back when nobody has it. */
+static void test_sharing(void)
+{
+	const struct cache_size size = {
+		.page_bytes = { 4096, 4096 }, .slot_bytes = 64, .pages = 8, .ring = 3, .window = 70
+	};
+	struct page_tables a, b, c;
+	struct pages p;
+
+	open_device("cpu", false);
+	CU_ASSERT_EQUAL_FATAL(pages_create(device, &size, 2, &p, NULL), 0);
+	const struct page_pool *full = &p.pools[PAGES_FULL], *ring = &p.pools[PAGES_WINDOW];
+
+	CU_ASSERT(full->unused_count == 16 && ring->unused_count == 6);
+	CU_ASSERT_EQUAL_FATAL(pages_add(device, &p, false, &a, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(pages_add(device, &p, false, &b, NULL), 0);
+	CU_ASSERT_EQUAL(pages_add(device, &p, false, &c, NULL), -ENOSPC);
+	CU_ASSERT_EQUAL(full->unused_count, 16);
+	CU_ASSERT_EQUAL(pages_prepare(device, &p, &a, 0, 65, NULL), 0);
+	CU_ASSERT(full->unused_count == 14 && ring->unused_count == 4);
+	memset((void *)(uintptr_t)a.of[PAGES_FULL].addresses[1], 0x5a, 4096);
+	pages_share(&p, &a, &b);
+	CU_ASSERT_EQUAL(full->unused_count, 14);
+	CU_ASSERT_EQUAL(a.of[PAGES_FULL].addresses[0], b.of[PAGES_FULL].addresses[0]);
+	CU_ASSERT_EQUAL(pages_prepare(device, &p, &b, 65, 66, NULL), 0);
+	CU_ASSERT_EQUAL(a.of[PAGES_FULL].addresses[0], b.of[PAGES_FULL].addresses[0]);
+	CU_ASSERT_NOT_EQUAL(a.of[PAGES_FULL].addresses[1], b.of[PAGES_FULL].addresses[1]);
+	CU_ASSERT(!memcmp((void *)(uintptr_t)a.of[PAGES_FULL].addresses[1],
+			  (void *)(uintptr_t)b.of[PAGES_FULL].addresses[1], 4096));
+	CU_ASSERT(full->unused_count == 13 && ring->unused_count == 3);
+	CU_ASSERT_EQUAL(pages_prepare(device, &p, &a, 65, 66, NULL), 0); /* nobody else's now */
+	CU_ASSERT_EQUAL(full->unused_count, 13);
+	/* a ring's entries that stand again and again change together */
+	CU_ASSERT_EQUAL(b.of[PAGES_WINDOW].addresses[1], b.of[PAGES_WINDOW].addresses[4]);
+	pages_cut(&p, &b, 64);
+	CU_ASSERT(full->unused_count == 14 && ring->unused_count == 3);
+	pages_remove(&p, &a);
+	CU_ASSERT_EQUAL(full->unused_count, 15); /* the first is still b's */
+	pages_cut(&p, &b, 0);
+	CU_ASSERT(full->unused_count == 16 && ring->unused_count == 6);
+	/* as many as there can be: all of them shared, then all written to */
+	CU_ASSERT_EQUAL_FATAL(pages_add(device, &p, false, &a, NULL), 0);
+	CU_ASSERT_EQUAL(pages_prepare(device, &p, &b, 0, 512, NULL), 0);
+	pages_share(&p, &b, &a);
+	CU_ASSERT_EQUAL(pages_prepare(device, &p, &a, 0, 512, NULL), 0);
+	CU_ASSERT(full->unused_count == 0 && ring->unused_count == 0);
+	pages_remove(&p, &a);
+	pages_remove(&p, &b);
+	CU_ASSERT(full->unused_count == 16 && ring->unused_count == 6);
+	pages_destroy(device, &p);
+	stoker_device_close(&device);
+}
+
+static const struct tiny plain = { .architecture = "llama", .layers = 2 };
+
+static int step_of(struct stoker_batch *b, struct stoker_sequence *q, const uint32_t *tokens,
+		   size_t count, enum stoker_logits logits, struct stoker_error *err)
+{
+	const struct stoker_batch_part part = {
+		.sequence = q, .tokens = tokens, .count = count, .logits = logits
+	};
+
+	return stoker_batch_eval(b, &part, 1, err);
+}
+
+static void test_arguments(void)
+{
+	const struct stoker_session_params params = { .context = 20, .batch = 8, .sequences = 2 };
+	static const uint32_t tokens[9], wrong = TINY_ROWS;
+	struct stoker_batch *b, *other;
+	struct stoker_sequence *q, *r, *foreign;
+	struct stoker_error err;
+
+	open_device("cpu", true);
+	tiny_write(tiny_path(), &plain);
+	CU_ASSERT_FATAL(load(tiny_path()));
+	unlink(tiny_path());
+	CU_ASSERT_EQUAL(
+		stoker_batch_create(model, &(struct stoker_session_params){ .sequences = 1u << 31 },
+				    &b, &err),
+		-EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "2147483648 sequences"));
+	CU_ASSERT_EQUAL(stoker_batch_create(NULL, &params, &b, &err), -EINVAL);
+	CU_ASSERT_EQUAL(stoker_batch_create(model, &params, NULL, &err), -EINVAL);
+	CU_ASSERT_EQUAL_FATAL(stoker_batch_create(model, &params, &b, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_batch_create(model, &params, &other, NULL), 0);
+	stoker_model_free(&model);
+	CU_ASSERT_EQUAL(stoker_sequence_create(b, &q, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_sequence_create(b, &r, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_sequence_create(other, &foreign, NULL), 0);
+	stoker_batch_free(&other);
+	CU_ASSERT_PTR_NULL(other);
+
+	struct stoker_sequence *more = q;
+
+	CU_ASSERT_EQUAL(stoker_sequence_create(b, &more, &err), -ENOSPC);
+	CU_ASSERT_PTR_NULL(more);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "room for 2 sequences"));
+	CU_ASSERT_EQUAL(stoker_sequence_copy(q, &more, &err), -ENOSPC);
+
+	/* what is wrong with any part leaves all as they were */
+	const struct stoker_batch_part twice[] = { { q, tokens, 1, STOKER_LOGITS_LAST },
+						   { r, tokens, 2, STOKER_LOGITS_LAST },
+						   { q, tokens, 1, STOKER_LOGITS_LAST } };
+	const struct stoker_batch_part bad[] = { twice[0], { r, &wrong, 1, STOKER_LOGITS_LAST } };
+	const struct stoker_batch_part of_other[] = { twice[0],
+						      { foreign, tokens, 1, STOKER_LOGITS_LAST } };
+	const struct stoker_batch_part many[] = { twice[0], { r, tokens, 8, STOKER_LOGITS_LAST } };
+
+	CU_ASSERT_EQUAL(stoker_batch_eval(b, twice, 3, &err), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "part 2: its sequence comes twice"));
+	CU_ASSERT_EQUAL(stoker_batch_eval(b, bad, 2, &err), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "token 32"));
+	CU_ASSERT_EQUAL(stoker_batch_eval(b, of_other, 2, &err), -EINVAL);
+	CU_ASSERT_EQUAL(stoker_batch_eval(b, many, 2, &err), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "a step of 9 tokens, it takes 8"));
+	CU_ASSERT_EQUAL(stoker_batch_eval(b, twice, 0, &err), -EINVAL);
+	CU_ASSERT_EQUAL(stoker_batch_eval(b, NULL, 1, &err), -EINVAL);
+	CU_ASSERT_EQUAL(stoker_batch_eval(NULL, twice, 1, &err), -EINVAL);
+	CU_ASSERT_EQUAL(stoker_sequence_position(q) + stoker_sequence_position(r), 0);
+	CU_ASSERT_PTR_NULL(stoker_batch_logits(b, 0));
+
+	CU_ASSERT_EQUAL(stoker_batch_eval(b, twice, 2, &err), 0);
+	CU_ASSERT(stoker_batch_logits(b, 1) && !stoker_batch_logits(b, 2));
+	CU_ASSERT_EQUAL(step_of(b, r, tokens, 8, STOKER_LOGITS_ALL, &err), 0);
+	CU_ASSERT(stoker_batch_logits(b, 7) && !stoker_batch_logits(b, 8));
+	CU_ASSERT_EQUAL(step_of(b, r, tokens, 8, STOKER_LOGITS_NONE, &err), 0);
+	CU_ASSERT_PTR_NULL(stoker_batch_logits(b, 0));
+	CU_ASSERT_EQUAL(step_of(b, r, tokens, 3, STOKER_LOGITS_LAST, &err), -ENOSPC);
+	CU_ASSERT_EQUAL(stoker_sequence_position(r), 18);
+	CU_ASSERT_EQUAL(stoker_sequence_truncate(r, 19, &err), -EINVAL);
+	CU_ASSERT_EQUAL(stoker_sequence_truncate(NULL, 0, &err), -EINVAL);
+	stoker_sequence_free(&foreign);
+	stoker_sequence_free(&q);
+	CU_ASSERT_EQUAL(stoker_sequence_copy(r, &q, &err), 0);
+	stoker_batch_free(&b);
+	stoker_sequence_free(&r);
+	CU_ASSERT_EQUAL(stoker_sequence_position(q), 18);
+	stoker_sequence_free(&q);
+	stoker_sequence_free(NULL);
+	stoker_device_close(&device);
+}
+
+/* Every allocation of every call fails in turn: the call says so and can be made again. */
+static void check_allocations(const char *path)
+{
+	const struct stoker_session_params params = { .context = 100, .batch = 70, .sequences = 3 };
+	uint32_t tokens[100] = { 1, 2, 3 };
+	unsigned faults[6] = { 0 };
+	float *wanted;
+
+	open_device("cpu", true);
+	failing_device(device);
+	CU_ASSERT_FATAL(load(path));
+	wanted = malloc(vocabulary * sizeof(*wanted));
+	for (unsigned n = 0, stage = 0; stage < ARRAY_SIZE(faults); n++) {
+		struct stoker_batch *b = NULL;
+		struct stoker_sequence *q = NULL, *copy = NULL;
+		struct stoker_error err = { .message = "" };
+		int ret = 0;
+
+		/* those before @stage succeed; the one that is @stage fails at allocation @n */
+		for (unsigned at = 0; at <= stage && !ret; at++) {
+			if (at == stage)
+				failing_after(n);
+			switch (at) {
+			case 0:
+				ret = stoker_batch_create(model, &params, &b, &err);
+				break;
+			case 1:
+				ret = stoker_sequence_create(b, &q, &err);
+				break;
+			case 2:
+				ret = step_of(b, q, tokens, 70, STOKER_LOGITS_ALL, &err);
+				break;
+			case 3:
+				ret = stoker_sequence_copy(q, &copy, &err);
+				break;
+			case 4:
+				ret = step_of(b, copy, tokens, 1, STOKER_LOGITS_LAST, &err);
+				break;
+			default:
+				ret = stoker_sequence_truncate(q, 0, &err);
+				break;
+			}
+		}
+		const bool failed = failing_end();
+
+		CU_ASSERT_EQUAL(ret, failed ? -ENOMEM : 0);
+		CU_ASSERT(!failed || err.message[0]);
+		faults[stage] += failed;
+		/* what is there is as good as before */
+		if (q && stage >= 2) {
+			if (stoker_sequence_position(q) == 0)
+				CU_ASSERT_EQUAL(step_of(b, q, tokens, 70, STOKER_LOGITS_ALL, &err),
+						0);
+			CU_ASSERT_EQUAL(step_of(b, q, tokens, 1, STOKER_LOGITS_LAST, &err), 0);
+			if (n == 0 && stage == 2)
+				memcpy(wanted, stoker_batch_logits(b, 0),
+				       vocabulary * sizeof(*wanted));
+			CU_ASSERT(!memcmp(wanted, stoker_batch_logits(b, 0),
+					  vocabulary * sizeof(*wanted)));
+		}
+		stoker_sequence_free(&copy);
+		stoker_sequence_free(&q);
+		stoker_batch_free(&b);
+		if (!failed) {
+			stage++;
+			n = UINT32_MAX;
+		}
+	}
+	CU_ASSERT(faults[0] >= 8 && faults[1] >= 3 && faults[2] >= 2 && faults[3] >= 3);
+	free(wanted);
+	stoker_model_free(&model);
+	stoker_device_close(&device);
+}
+
+static void test_allocations(void)
+{
+	const char *folder = vectors_folder("allocations that fail with recurrent layers");
+	char path[512];
+
+	tiny_write(tiny_path(), &plain);
+	check_allocations(tiny_path());
+	unlink(tiny_path());
+	snprintf(path, sizeof(path), "%s/models/qwen35moe.gguf", folder);
+	if (folder)
+		check_allocations(path);
+}
+
+void suite_batch(void)
+{
+	TEST(test_sharing);
+	TEST(test_arguments);
+	TEST(test_allocations);
+	TEST(test_copies);
+	TEST(test_schedules);
+}
