@@ -106,6 +106,19 @@ expect 1 "not a regular file" "output that isn't a file" "$stoker" quantize "$sc
 ln -s /nonexistent "$scratch/link"
 expect 1 "leads nowhere" "output through a dead link" "$stoker" quantize "$scratch/q.gguf" "$scratch/link" Q8_0
 expect 1 "no token id" "eval: no number" "$stoker" eval -m "$scratch/q.gguf" --tokens 1,x2
+expect 0 "each, largest gap" "bench batch" "$stoker" bench batch -m "$scratch/synth.gguf" --sequences 1,3 -p 8 -n 4 -r 1 --shared-prefix 5
+expect 0 "largest_gap_seconds" "bench batch --json" "$stoker" bench batch -m "$scratch/synth.gguf" --sequences 2,5 -p 0 -n 3 -r 2 --json
+if [ "$(grep -oE '"(sequences|tokens_per_second|largest_gap_seconds)":' "$scratch/out" | sort | uniq -c | tr -d ' \n')" = '2"largest_gap_seconds":2"sequences":2"tokens_per_second":' ]; then
+	ok "bench batch --json: a run for each number"
+else
+	bad "bench batch --json: a run for each number"
+fi
+for list in "" 0 1,0 "1,," x 4000; do
+	expect 2 "isn't a list like 1,2,4" "bench batch --sequences \"$list\"" "$stoker" bench batch -m "$scratch/synth.gguf" --sequences "$list"
+done
+expect 2 "nothing to decode" "bench batch without tokens" "$stoker" bench batch -m "$scratch/synth.gguf" -n 0
+expect 2 "too many tokens" "bench batch: too long a prompt" "$stoker" bench batch -m "$scratch/synth.gguf" --shared-prefix 4000000000 -p 400000000
+expect 2 'did you mean "batch"' "bench of a word like batch" "$stoker" bench bach -m "$scratch/synth.gguf"
 expect 2 "no format" "bench ops: unknown format" "$stoker" bench ops --format foo
 formats=("$stoker" bench formats --cached --seconds 0.001 -p 16)
 expect 0 "IQ2_XXS  16 x 256" "bench formats" "${formats[@]}" --shape 16x256

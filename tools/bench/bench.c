@@ -9,9 +9,9 @@
 
 struct bench {
 	struct compute_options compute;
-	const char *model, *format;
+	const char *model, *format, *sequences;
 	const char *arena, *plot, *shapes;
-	uint64_t prompt, decode, repeat, depth, arena_bytes;
+	uint64_t prompt, decode, repeat, depth, shared, arena_bytes;
 	double seconds;
 	bool cached, json;
 };
@@ -274,19 +274,27 @@ static int bench_store(const struct bench *b)
 
 static int measure_what(const struct bench *b, const char *what)
 {
-	static const char *const names[] = {
-		"model", "ops", "formats", "limits", "shaders", "store"
-	};
+	static const char *const names[] = { "model",  "batch",	  "ops",  "formats",
+					     "limits", "shaders", "store" };
 	const struct formats_options formats = { .formats = b->format,
 						 .shapes = b->shapes,
 						 .prompt = (uint32_t)b->prompt,
 						 .seconds = b->seconds,
 						 .cached = b->cached,
 						 .json = b->json };
+	const struct batch_options batch = { .model = b->model,
+					     .sequences = b->sequences,
+					     .prompt = b->prompt,
+					     .tokens = b->decode,
+					     .shared = b->shared,
+					     .repeat = b->repeat,
+					     .json = b->json };
 	struct guess g = { .wrong = what };
 
 	if (!strcmp(what, "model") && b->model)
 		return bench_model(b);
+	if (!strcmp(what, "batch") && b->model)
+		return bench_batch(&b->compute, &batch);
 	if (!strcmp(what, "ops") && b->format && !stoker_format_by_name(b->format)) {
 		failf("no format \"%s\"", b->format);
 		return EXIT_USAGE;
@@ -306,28 +314,64 @@ static int measure_what(const struct bench *b, const char *what)
 	if (g.best && g.distance)
 		fprintf(stderr, "stoker: nothing to measure called \"%s\"; did you mean \"%s\"?\n",
 			what, g.best);
-	fputs("stoker: \"bench model FILE\", \"bench store FILE\", \"bench ops\", \"bench "
-	      "formats\", \"bench limits\" or \"bench shaders\"\n",
+	fputs("stoker: \"bench model FILE\", \"bench batch FILE\", \"bench store FILE\", \"bench "
+	      "ops\", \"bench formats\", \"bench limits\" or \"bench shaders\"\n",
 	      stderr);
 	return EXIT_USAGE;
+}
+
+static int check_numbers(const struct bench *b, const char *what)
+{
+	if (b->depth + (b->prompt > b->decode ? b->prompt : b->decode) > UINT32_MAX ||
+	    b->prompt > UINT32_MAX || b->shared > UINT32_MAX ||
+	    b->shared + b->prompt + b->decode > UINT32_MAX) {
+		fputs("stoker: too many tokens\n", stderr);
+		return EXIT_USAGE;
+	}
+	if (!b->decode && !strcmp(what, "batch")) {
+		fputs("stoker: nothing to decode: --tokens\n", stderr);
+		return EXIT_USAGE;
+	}
+	if (!b->repeat || b->repeat > 1000 ||
+	    (!b->prompt && !b->decode && strcmp(what, "formats") != 0)) {
+		fputs("stoker: nothing to measure: --repeat, --prompt and --tokens\n", stderr);
+		return EXIT_USAGE;
+	}
+	if (!(b->seconds > 0 && b->seconds <= 60)) {
+		fputs("stoker: --seconds takes a number up to 60\n", stderr);
+		return EXIT_USAGE;
+	}
+	return EXIT_OK;
 }
 
 int verb_bench(int argc, char **argv)
 {
 	struct bench b = {
-		.prompt = 512, .decode = 128, .repeat = 5, .seconds = 0.5, .arena = "64M"
+		.prompt = 512,
+		.decode = 128,
+		.repeat = 5,
+		.seconds = 0.5,
+		.arena = "64M",
+		.sequences = "1,2,4,8,16",
 	};
 	const struct option options[] = {
 		{ "model", 'm', OPTION_STRING, &b.model, "FILE",
 		  "the model, or the file for \"bench store\"" },
 		{ "prompt", 'p', OPTION_UINT, &b.prompt, "N",
-		  "tokens of the prompt, for \"bench formats\" rows of one (512), 0: none" },
+		  "tokens of the prompt, of each for \"bench batch\", rows of one for \"bench "
+		  "formats\" (512), 0: none" },
 		{ "tokens", 'n', OPTION_UINT, &b.decode, "N",
 		  "tokens to decode one by one (128), 0: none" },
 		{ "depth", 'd', OPTION_UINT, &b.depth, "N",
 		  "tokens in the context beforehand (0)" },
 		{ "repeat", 'r', OPTION_UINT, &b.repeat, "N",
-		  "repetitions of \"bench model\", of which the median counts (5)" },
+		  "repetitions of \"bench model\" and \"bench batch\", of which the median counts "
+		  "(5)" },
+		{ "sequences", 0, OPTION_STRING, &b.sequences, "N,N...",
+		  "how many \"bench batch\" decodes together (1,2,4,8,16)" },
+		{ "shared-prefix", 0, OPTION_UINT, &b.shared, "N",
+		  "tokens that prompts of \"bench batch\" begin with, all with the same, which are "
+		  "computed once (0)" },
 		{ "format", 0, OPTION_STRING, &b.format, "TYPE",
 		  "only this format, in shapes of real models, for \"bench ops\"; only these, with "
 		  "commas in between, for \"bench formats\"" },
@@ -347,9 +391,10 @@ int verb_bench(int argc, char **argv)
 		{ 0 },
 	};
 	const struct usage usage = {
-		.synopsis = "bench model|ops|formats|limits|shaders|store [OPTION]... [FILE]",
+		.synopsis = "bench model|batch|ops|formats|limits|shaders|store [OPTION]... [FILE]",
 		.description =
-			"Measures a model's speed, ops, matrix products in every format, how "
+			"Measures a model's speed, with one sequence or with several together, "
+			"ops, matrix products in every format, how "
 			"fast the device reads memory and multiplies, what the Vulkan "
 			"driver compiles shaders to, or how fast the drive reads a file's "
 			"blocks. \"bench formats\" makes a table of all formats: decoding "
@@ -366,19 +411,9 @@ int verb_bench(int argc, char **argv)
 
 	if (parse_options(&usage, argc, argv, &status) < 0)
 		return status;
-	if (b.depth + (b.prompt > b.decode ? b.prompt : b.decode) > UINT32_MAX) {
-		fputs("stoker: too many tokens\n", stderr);
-		return EXIT_USAGE;
-	}
-	if (!b.repeat || b.repeat > 1000 ||
-	    (!b.prompt && !b.decode && strcmp(argv[1], "formats") != 0)) {
-		fputs("stoker: nothing to measure: --repeat, --prompt and --tokens\n", stderr);
-		return EXIT_USAGE;
-	}
-	if (!(b.seconds > 0 && b.seconds <= 60)) {
-		fputs("stoker: --seconds takes a number up to 60\n", stderr);
-		return EXIT_USAGE;
-	}
+	status = check_numbers(&b, argv[1]);
+	if (status)
+		return status;
 	b.arena_bytes = parse_size(b.arena);
 	if (!b.arena_bytes) {
 		failf("--arena: no size \"%s\"; " SIZES, b.arena);

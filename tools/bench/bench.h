@@ -21,6 +21,15 @@ struct formats_options {
 	bool cached, json;
 };
 int bench_formats(const struct compute_options *compute, const struct formats_options *options);
+/* Decoding several sequences together. */
+struct batch_options {
+	const char *model;
+	const char *sequences;		 /* how many, with commas in between */
+	uint64_t prompt, tokens, shared; /* of each; a beginning that prompts have in common */
+	uint64_t repeat;
+	bool json;
+};
+int bench_batch(const struct compute_options *compute, const struct batch_options *options);
 /* What the Vulkan driver compiles the shaders to. */
 int bench_shaders(const struct compute_options *compute, bool json);
 int bench_limits(const struct compute_options *compute, bool json);
