@@ -407,6 +407,17 @@ static void *grow(struct parser *p, void *old, size_t have, uint64_t more, size_
 	return array;
 }
 
+/* Of the head only keys are read again: what was read ahead beyond them is given back. */
+static void keep_keys(struct file *file, uint64_t bytes)
+{
+	uint8_t *head = realloc(file->head, bytes);
+
+	if (!head)
+		return;
+	file->head = head;
+	file->head_bytes = bytes;
+}
+
 /* Keys refer to the head by offset until it has stopped growing. */
 static void settle_keys(struct parser *p, size_t first)
 {
@@ -487,10 +498,13 @@ int gguf_parse_file(struct stoker_gguf *g, struct file *file, struct stoker_erro
 	g->names = grow(&p, g->names, g->name_count, keys + tensors, sizeof(*g->names));
 	for (uint64_t i = 0; i < keys && !p.failed; i++)
 		parse_key(&p, &g->keys[g->key_count++]);
+	const uint64_t keys_end = p.at;
+
 	for (uint64_t i = 0; i < tensors && !p.failed; i++)
 		parse_tensor(&p, &g->tensors[g->tensor_count++]);
 	if (p.failed)
 		return p.failed;
+	keep_keys(file, keys_end);
 	settle_keys(&p, first_key);
 
 	const struct stoker_gguf_key *key = stoker_gguf_find(g, "general.alignment");

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "gguf/container.h"
+
 static char path[64];
 
 static void put_head(struct stoker_gguf_writer *w, const uint64_t *shape)
@@ -80,6 +82,25 @@ static void test_round_trip(void)
 	CU_ASSERT_EQUAL(stoker_gguf_read(g, t, 4 * 383 + 1, &value, 4, NULL), -ERANGE);
 	stoker_gguf_close(&g);
 	CU_ASSERT_PTR_NULL(g);
+	unlink(path);
+}
+
+/* Tensors' part of the head and what was read ahead of it are given back, and keys still read. */
+static void test_what_is_kept(void)
+{
+	const struct stoker_gguf_key *key;
+	struct stoker_string strings[3];
+	struct stoker_gguf *g;
+
+	write_sample();
+	CU_ASSERT_EQUAL_FATAL(stoker_gguf_open(path, &g, NULL), 0);
+	key = stoker_gguf_find(g, "a.numbers"); /* the last one: three of 4 bytes */
+	CU_ASSERT_PTR_EQUAL(g->files[0].head + g->files[0].head_bytes,
+			    ((const struct key *)key)->value + 12 + 12);
+	CU_ASSERT(g->files[0].head_bytes < g->files[0].data);
+	CU_ASSERT_EQUAL(stoker_gguf_strings(g, stoker_gguf_find(g, "a.strings"), strings), 0);
+	CU_ASSERT(strings[0].length == 5 && !memcmp(strings[0].data, "alpha", 5));
+	stoker_gguf_close(&g);
 	unlink(path);
 }
 
@@ -279,6 +300,7 @@ void suite_gguf(void)
 {
 	TEST(test_measured);
 	TEST(test_round_trip);
+	TEST(test_what_is_kept);
 	TEST(test_malformed);
 	TEST(test_blocks_of_a_fork);
 	TEST(test_writer_failures);
