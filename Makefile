@@ -30,6 +30,7 @@ KEEP_LOADED := $(BUILD)/tests/keep_loaded.o
 endif
 
 LIBRARY_PACKAGES := liburing libpcre2-8 libutf8proc json-c libdrm
+# "stoker run" loads it for conversations at a terminal
 TOOL_PACKAGES := libedit
 # "stoker pull" alone needs these, and loads them; a build without their headers says so
 PULL_PACKAGES := libcurl libcrypto
@@ -231,7 +232,7 @@ $(BUILD)/tools/bench/spin_shader.c: $(BUILD)/tools/bench/spin.spv shaders/embed.
 	mv $@.part $@
 
 $(TOOL): $(TOOL_OBJECTS) $(SPIN_OBJECTS) $(KEEP_LOADED) $(INTERNAL)
-	$(CC) $(LDFLAGS) $(if $(KEEP_LOADED),-rdynamic) $^ $(shell $(PKG_CONFIG) --libs $(TOOL_PACKAGES)) $(LDLIBS) -o $@
+	$(CC) $(LDFLAGS) $(if $(KEEP_LOADED),-rdynamic) $^ $(LDLIBS) -o $@
 
 include tests/tests.mk
 include driver/driver.mk

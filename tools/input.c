@@ -3,7 +3,6 @@
 #include "input.h"
 
 #include <errno.h>
-#include <histedit.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 
 #include <utf8proc.h>
 
+#include "editor.h"
 #include "signals.h"
 #include "terminal.h"
 #include "tool.h"
@@ -52,7 +52,7 @@ static wchar_t *prompt(EditLine *editor)
 	static wchar_t first[] = L"> ", further[] = L". ";
 	struct input *in;
 
-	el_wget(editor, EL_CLIENTDATA, &in);
+	libedit.wget(editor, EL_CLIENTDATA, &in);
 	return in->more ? further : first;
 }
 
@@ -68,17 +68,17 @@ static void mark_pastes(struct input *in, bool on)
 static void suspend(struct input *in)
 {
 	mark_pastes(in, false);
-	el_wset(in->editor, EL_PREP_TERM, 0);
+	libedit.wset(in->editor, EL_PREP_TERM, 0);
 	raise(SIGSTOP);
-	el_wset(in->editor, EL_PREP_TERM, 1);
+	libedit.wset(in->editor, EL_PREP_TERM, 1);
 	mark_pastes(in, true);
-	el_wset(in->editor, EL_REFRESH);
+	libedit.wset(in->editor, EL_REFRESH);
 }
 
 /* The editor draws a line of a new width from its beginning, wherever the cursor is. */
 static void redraw(struct input *in)
 {
-	const LineInfoW *line = el_wline(in->editor);
+	const LineInfoW *line = libedit.wline(in->editor);
 	struct winsize size = { .ws_col = 0 };
 	unsigned column = PROMPT_WIDTH, rows = 0;
 
@@ -94,8 +94,8 @@ static void redraw(struct input *in)
 	}
 	if (has_cursor(in->screen))
 		fprintf(in->screen, rows ? "\r\033[%uA\033[J" : "\r\033[J", rows);
-	el_resize(in->editor);
-	el_wset(in->editor, EL_REFRESH);
+	libedit.resize(in->editor);
+	libedit.wset(in->editor, EL_REFRESH);
 }
 
 /* Waits for a byte; false when the line ends here. */
@@ -108,7 +108,7 @@ static bool wait_for_key(struct input *in)
 		case 0:
 			return true;
 		case SIGINT:
-			line = el_wline(in->editor);
+			line = libedit.wline(in->editor);
 			in->ended = line->lastchar > line->buffer ? INPUT_CLEARED : INPUT_EMPTY;
 			break;
 		case SIGTERM:
@@ -130,7 +130,7 @@ static int get_character(EditLine *editor, wchar_t *c)
 {
 	struct input *in;
 
-	el_wget(editor, EL_CLIENTDATA, &in);
+	libedit.wget(editor, EL_CLIENTDATA, &in);
 	for (;;) {
 		char byte;
 		ssize_t n;
@@ -163,7 +163,7 @@ static unsigned char paste(EditLine *editor, wint_t key)
 	size_t n = 0, room = 0;
 
 	(void)key;
-	while (n < MAX_TURN && el_wgetc(editor, &c) == 1) {
+	while (n < MAX_TURN && libedit.wgetc(editor, &c) == 1) {
 		if (n + 2 > room) {
 			wchar_t *more = realloc(text, (2 * room + 256) * sizeof(*text));
 
@@ -184,7 +184,7 @@ static unsigned char paste(EditLine *editor, wint_t key)
 		n--;
 	if (n) {
 		text[n] = 0;
-		el_winsertstr(editor, text);
+		libedit.winsertstr(editor, text);
 	}
 	free(text);
 	return CC_REFRESH;
@@ -193,14 +193,14 @@ static unsigned char paste(EditLine *editor, wint_t key)
 /* A command's name, when what is typed so far is a slash and the beginning of only one. */
 static unsigned char complete_word(EditLine *editor, wint_t key)
 {
-	const LineInfoW *line = el_wline(editor);
+	const LineInfoW *line = libedit.wline(editor);
 	const size_t n = (size_t)(line->cursor - line->buffer);
 	wchar_t rest[32] = L"";
 	struct input *in;
 	unsigned found = 0;
 
 	(void)key;
-	el_wget(editor, EL_CLIENTDATA, &in);
+	libedit.wget(editor, EL_CLIENTDATA, &in);
 	for (size_t i = 0; n && *line->buffer == L'/' && in->words[i]; i++) {
 		wchar_t word[32];
 
@@ -210,7 +210,7 @@ static unsigned char complete_word(EditLine *editor, wint_t key)
 			found++;
 		}
 	}
-	return found == 1 && line->cursor == line->lastchar && !el_winsertstr(editor, rest)
+	return found == 1 && line->cursor == line->lastchar && !libedit.winsertstr(editor, rest)
 		       ? CC_REFRESH
 		       : CC_ERROR;
 }
@@ -219,23 +219,24 @@ static bool open_editor(struct input *in)
 {
 	HistEventW event;
 
-	in->editor = el_init("stoker", stdin, in->screen, stderr);
-	in->history = history_winit();
+	in->editor = libedit.init("stoker", stdin, in->screen, stderr);
+	in->history = libedit.history_init();
 	if (!in->editor || !in->history)
 		return false;
-	el_wset(in->editor, EL_CLIENTDATA, in);
-	el_wset(in->editor, EL_PROMPT, prompt);
-	el_wset(in->editor, EL_SIGNAL, 0);
-	el_wset(in->editor, EL_GETCFN, get_character);
-	history_w(in->history, &event, H_SETSIZE, HISTORY);
-	history_w(in->history, &event, H_SETUNIQUE, 1);
-	el_wset(in->editor, EL_HIST, history_w, in->history);
-	el_wset(in->editor, EL_EDITOR, L"emacs");
-	el_wset(in->editor, EL_ADDFN, L"stoker-complete", L"Complete a command", complete_word);
-	el_wset(in->editor, EL_ADDFN, L"stoker-paste", L"Insert pasted text", paste);
+	libedit.wset(in->editor, EL_CLIENTDATA, in);
+	libedit.wset(in->editor, EL_PROMPT, prompt);
+	libedit.wset(in->editor, EL_SIGNAL, 0);
+	libedit.wset(in->editor, EL_GETCFN, get_character);
+	libedit.history(in->history, &event, H_SETSIZE, HISTORY);
+	libedit.history(in->history, &event, H_SETUNIQUE, 1);
+	libedit.wset(in->editor, EL_HIST, libedit.history, in->history);
+	libedit.wset(in->editor, EL_EDITOR, L"emacs");
+	libedit.wset(in->editor, EL_ADDFN, L"stoker-complete", L"Complete a command",
+		     complete_word);
+	libedit.wset(in->editor, EL_ADDFN, L"stoker-paste", L"Insert pasted text", paste);
 	for (size_t i = 0; i < sizeof(bindings) / sizeof(*bindings); i++)
-		el_wset(in->editor, EL_BIND, bindings[i][0], bindings[i][1], NULL);
-	el_source(in->editor, NULL);
+		libedit.wset(in->editor, EL_BIND, bindings[i][0], bindings[i][1], NULL);
+	libedit.source(in->editor, NULL);
 	in->pastes = has_cursor(in->screen);
 	return true;
 }
@@ -243,12 +244,17 @@ static bool open_editor(struct input *in)
 struct input *input_open(const char *const *words)
 {
 	struct input *in = calloc(1, sizeof(*in));
+	struct stoker_error err;
 
 	if (!in)
 		return NULL;
 	in->words = words;
 	in->screen = isatty(1) ? stdout : stderr;
-	if (isatty(0) && isatty(fileno(in->screen)) && !open_editor(in)) {
+	if (!isatty(0) || !isatty(fileno(in->screen)))
+		return in;
+	if (libedit_load(&err)) {
+		fail(&err); /* lines go without */
+	} else if (!open_editor(in)) {
 		input_close(in);
 		return NULL;
 	}
@@ -260,9 +266,9 @@ void input_close(struct input *in)
 	if (!in)
 		return;
 	if (in->editor)
-		el_end(in->editor);
+		libedit.end(in->editor);
 	if (in->history)
-		history_wend(in->history);
+		libedit.history_end(in->history);
 	free(in->data);
 	free(in);
 }
@@ -293,9 +299,9 @@ static enum input_result edit_line(struct input *in, char **line)
 	in->ended = INPUT_TURN;
 	in->decoding = (mbstate_t){ 0 };
 	signals_editing(true);
-	el_wset(in->editor, EL_PREP_TERM, 1); /* before the prompt invites to type */
+	libedit.wset(in->editor, EL_PREP_TERM, 1); /* before the prompt invites to type */
 	mark_pastes(in, true);
-	text = el_wgets(in->editor, &count);
+	text = libedit.wgets(in->editor, &count);
 	mark_pastes(in, false);
 	signals_editing(false);
 	if (in->ended != INPUT_TURN || !text || count <= 0) {
@@ -442,7 +448,7 @@ static void remember(struct input *in, const char *text)
 	HistEventW event;
 
 	if (wide && mbstowcs(wide, text, n + 1) != (size_t)-1)
-		history_w(in->history, &event, H_ENTER, wide);
+		libedit.history(in->history, &event, H_ENTER, wide);
 	free(wide);
 }
 

@@ -4,7 +4,6 @@
 #include "terminal.h"
 
 #include <fcntl.h>
-#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,10 +18,6 @@ void prepare_streams(void)
 	for (int fd = 0; fd < 3; fd++)
 		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
 			break;
-	/* not the environment's: with LANG=C the line editor drops what isn't ASCII, and tr_TR has
-	 * another idea of small letters */
-	if (!setlocale(LC_CTYPE, "C.UTF-8"))
-		setlocale(LC_CTYPE, "");
 }
 
 bool has_cursor(FILE *stream)

@@ -11,8 +11,7 @@
 
 /*
  * Opens /dev/null for those of standard input, output and error that are closed, so that no file of
- * ours is taken for them, and has characters beyond ASCII be UTF-8 whatever the locale says.
- * Numbers stay in the C locale.
+ * ours is taken for them.
  */
 void prepare_streams(void);
 

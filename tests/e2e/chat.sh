@@ -361,6 +361,18 @@ send \\x03
 end 130
 END
 [ ! -e "$scratch/h.json" ] || is "what came stays in the conversation" grep -q '"begun and on and on and ' "$scratch/h.json"
+# libedit is loaded by a conversation at a terminal, and does without it where it can't
+LD_DEBUG=files "$stoker" run -m "$scratch/plain.gguf" -p hi -n 2 >"$scratch/out" 2>"$scratch/err"
+if ! grep -q 'file=libedit' "$scratch/err"; then ok "run -p loads no libedit"; else bad "run -p loads no libedit"; fi
+mkdir "$scratch/libraries"
+echo broken >"$scratch/libraries/libedit.so.2"
+typed "a terminal without libedit" env LD_LIBRARY_PATH="$scratch/libraries" "${talk[@]}" -m "$scratch/plain.gguf" <<'END'
+expect libedit.so.2 can't be loaded, which editing lines needs; it is in the package libedit2
+send hi\n
+expect Hello, world. 42 😀
+send \x04
+end 0
+END
 typed "Ctrl-Z and back" "${talk[@]}" -m "$scratch/plain.gguf" <<'END'
 expect > 
 send half of

@@ -1,59 +1,52 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * libcurl and libcrypto, which only fetching and hashing need: loaded by those, so that everything
- * else starts without the thirty libraries that they bring along, and works where they aren't.
- */
+/* libcurl and libcrypto, which only fetching and hashing need. */
 #ifndef STOKER_TOOL_LIBRARIES_H
 #define STOKER_TOOL_LIBRARIES_H
 
 #include <curl/curl.h>
 #include <openssl/evp.h>
-#include <stoker/error.h>
 
-#define LIBCURL_FUNCTIONS(X)    \
-	X(curl, easy_cleanup)   \
-	X(curl, easy_escape)    \
-	X(curl, easy_getinfo)   \
-	X(curl, easy_init)      \
-	X(curl, easy_perform)   \
-	X(curl, easy_reset)     \
-	X(curl, easy_setopt)    \
-	X(curl, easy_strerror)  \
-	X(curl, easy_unescape)  \
-	X(curl, free)           \
-	X(curl, global_cleanup) \
-	X(curl, global_init)    \
-	X(curl, slist_append)   \
-	X(curl, slist_free_all) \
-	X(curl, url)            \
-	X(curl, url_cleanup)    \
-	X(curl, url_get)        \
-	X(curl, url_set)
+#include "library.h"
 
-#define LIBCRYPTO_FUNCTIONS(X) \
-	X(EVP, DigestFinal_ex) \
-	X(EVP, DigestInit_ex)  \
-	X(EVP, DigestUpdate)   \
-	X(EVP, MD_CTX_free)    \
-	X(EVP, MD_CTX_new)     \
-	X(EVP, sha256)
+#define LIBCURL_FUNCTIONS(X)                   \
+	X(easy_cleanup, curl_easy_cleanup)     \
+	X(easy_escape, curl_easy_escape)       \
+	X(easy_getinfo, curl_easy_getinfo)     \
+	X(easy_init, curl_easy_init)           \
+	X(easy_perform, curl_easy_perform)     \
+	X(easy_reset, curl_easy_reset)         \
+	X(easy_setopt, curl_easy_setopt)       \
+	X(easy_strerror, curl_easy_strerror)   \
+	X(easy_unescape, curl_easy_unescape)   \
+	X(free, curl_free)                     \
+	X(global_cleanup, curl_global_cleanup) \
+	X(global_init, curl_global_init)       \
+	X(slist_append, curl_slist_append)     \
+	X(slist_free_all, curl_slist_free_all) \
+	X(url, curl_url)                       \
+	X(url_cleanup, curl_url_cleanup)       \
+	X(url_get, curl_url_get)               \
+	X(url_set, curl_url_set)
 
-/* curl_easy_init() is called libcurl.easy_init(), EVP_sha256() libcrypto.sha256(). */
-#define LIBRARY_FUNCTION(prefix, name) __typeof__(prefix##_##name) *name;
+#define LIBCRYPTO_FUNCTIONS(X)                \
+	X(DigestFinal_ex, EVP_DigestFinal_ex) \
+	X(DigestInit_ex, EVP_DigestInit_ex)   \
+	X(DigestUpdate, EVP_DigestUpdate)     \
+	X(MD_CTX_free, EVP_MD_CTX_free)       \
+	X(MD_CTX_new, EVP_MD_CTX_new)         \
+	X(sha256, EVP_sha256)
+
 struct libcurl {
-	LIBCURL_FUNCTIONS(LIBRARY_FUNCTION)
+	LIBCURL_FUNCTIONS(LIBRARY_MEMBER)
 };
 struct libcrypto {
-	LIBCRYPTO_FUNCTIONS(LIBRARY_FUNCTION)
+	LIBCRYPTO_FUNCTIONS(LIBRARY_MEMBER)
 };
-#undef LIBRARY_FUNCTION
 
-/* NULL until they are loaded, by the thread that starts others. */
+/* NULL until they are loaded. */
 extern struct libcurl libcurl;
 extern struct libcrypto libcrypto;
 
-/* Once is enough, again does nothing. -ENOPKG: it isn't here, or too old; @err says which package
- * has it. */
 int libcurl_load(struct stoker_error *err);
 int libcrypto_load(struct stoker_error *err);
 
