@@ -28,6 +28,9 @@ stoker_address at(const void *p);
 extern bool as_in_files;
 struct stoker_weight weights(const struct stoker_format *f, uint32_t in, uint32_t out,
 			     uint32_t count, double *values);
+/* The same of such blocks; they stay with the test. */
+struct stoker_weight weights_of(const struct stoker_format *f, uint8_t *blocks, uint32_t in,
+				uint32_t out, uint32_t count, double *values);
 /* The same for the reference; without biases and scales. */
 struct matrix plain(const struct stoker_weight *w, const double *values);
 

@@ -262,9 +262,17 @@ struct stoker_weight weights(const struct stoker_format *f, uint32_t in, uint32_
 {
 	const size_t total = (size_t)in * out * count;
 	uint8_t *blocks = (uint8_t *)room(total + 64);
-	float *decoded = room(total);
 
 	random_blocks(f, blocks, total / f->block_values);
+	return weights_of(f, blocks, in, out, count, values);
+}
+
+struct stoker_weight weights_of(const struct stoker_format *f, uint8_t *blocks, uint32_t in,
+				uint32_t out, uint32_t count, double *values)
+{
+	const size_t total = (size_t)in * out * count;
+	float *decoded = room(total);
+
 	stoker_decode(f, STOKER_ISA_SCALAR, blocks, decoded, total);
 	for (size_t i = 0; i < total; i++)
 		values[i] = (double)decoded[i];

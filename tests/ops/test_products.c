@@ -169,6 +169,54 @@ static void alone(bool exact)
 		}
 }
 
+/* Sums of the largest products, which are all of one sign, fit where kernels add them. */
+static void largest(bool exact)
+{
+	const uint32_t in = 512, out = 16, rows = 9;
+
+	for (const struct stoker_format *f = NULL; (f = stoker_format_next(f));)
+		for (int bytes = 0; bytes < 256 && f->halves[0] >= 0; bytes += 255) {
+			const size_t size = stoker_row_bytes(f, in) * out;
+
+			pool_used = 0;
+			double *values = doubles((size_t)in * out);
+			double *wanted = doubles((size_t)rows * out);
+			float *x = room((size_t)rows * in), *got = room((size_t)rows * out);
+			uint8_t *blocks = (uint8_t *)room(size + 64);
+
+			memset(blocks, bytes, size);
+			for (size_t b = 0; b < size; b += f->block_bytes)
+				for (int h = 0; h < 2 && f->halves[h] >= 0; h++)
+					memcpy(blocks + b + f->halves[h], "\x00\x3c", 2);
+			for (size_t i = 0; i < (size_t)rows * in; i++)
+				x[i] = i / in % 3 == 2 && i % 2 ? -1.0f
+				       : i / in % 3 == 1	? -1.0f
+								: 1.0f;
+			const struct stoker_weight w = weights_of(f, blocks, in, out, 1, values);
+			const struct matrix plain_w = plain(&w, values);
+			struct op_matmul op = { .count = 1,
+						.rows = rows,
+						.weight = { &w },
+						.dst = { at(got) },
+						.src = at(x) };
+
+			reference_matmul(&op, &plain_w, doubles_of(x, (size_t)rows * in), wanted);
+			RUN(matmul, op);
+			CU_ASSERT(off_by(got, wanted, (size_t)rows * out) <
+				  product_limit(f, exact));
+			op.rows = 1;
+			for (uint32_t r = 0; r < 3; r++) {
+				op.src = at(x + (size_t)r * in);
+				RUN(matmul, op);
+				if (!(off_by(got, wanted + (size_t)r * out, out) < 0.02)) {
+					printf("\n    %s, bytes of %d, row %u, %s", f->name, bytes,
+					       r, device->description);
+					CU_FAIL("the largest products");
+				}
+			}
+		}
+}
+
 /* Weights that are floats: rows that fill blocks, stretches and vectors, and rows that don't. */
 static void floats(bool exact)
 {
@@ -406,6 +454,7 @@ static void test_matmul(void)
 	run_all_sets(matmul_together);
 	run_all_sets(matmul_scaled);
 	run_all_sets(alone);
+	run_all_sets(largest);
 	run_all_sets(floats);
 	run_all_sets(floats_alone);
 	as_in_files = true;

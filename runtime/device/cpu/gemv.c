@@ -7,6 +7,12 @@
 #elif defined(__AVX2__)
 #include "device/cpu/tile_grid_avx2.h"
 #endif
+#ifndef HAVE_GRID_DOTS
+#define HAVE_GRID_DOTS 0
+#endif
+#ifndef HAVE_VNNI512
+#define HAVE_VNNI512 0
+#endif
 
 /* sum over groups of combined[g] * (codes . x) for one row; combined is weight scale * d. */
 #if HAVE_VNNI512
@@ -130,13 +136,34 @@ void ISA_NAME(cpu_gemv_q8)(const struct stoker_format *f, const uint8_t *w, size
 }
 
 /* Activation rows that go through a tile together; without products of bytes they gain little. */
-#if HAVE_VNNI512
+#if HAVE_VNNI512 || defined(__AVX2__)
 enum { ROWS_AT_ONCE = 8 };
-#elif defined(__AVX2__) || defined(__ARM_FEATURE_DOTPROD)
+#elif defined(__ARM_FEATURE_DOTPROD)
 enum { ROWS_AT_ONCE = 4 };
 #else
 enum { ROWS_AT_ONCE = 2 };
 #endif
+
+/*
+ * Whether codes for several rows are put in memory first: where there are few registers compilers
+ * do that anyway, and worse.
+ */
+INLINE bool codes_in_memory(uint32_t id, int n)
+{
+#if defined(__AVX2__)
+	return n > 1 && (!HAVE_VNNI512 || id == FORMAT_TQ1_0);
+#else
+	(void)id, (void)n;
+	return false;
+#endif
+}
+
+/* Those of them whose sums are in registers together. */
+INLINE int rows_in_registers(unsigned group)
+{
+	/* where a sum of products is of 16 codes there are too many for eight */
+	return MIN(ROWS_AT_ONCE, HAVE_VNNI512 && group == 32 ? 8 : 4);
+}
 
 INLINE void store_sums(const struct gemm_rows *r, size_t first, size_t n, size_t column,
 		       const vec *acc)
@@ -153,48 +180,75 @@ INLINE void store_sums(const struct gemm_rows *r, size_t first, size_t n, size_t
 INLINE void gemv_tile(uint32_t id, const uint8_t *w, const struct q8_rows *x,
 		      const struct gemm_rows *r, size_t first, int n, size_t left, size_t column)
 {
+	enum { MOST_TOGETHER = 8, MOST_BLOCKS = 2 };
 	const struct stoker_format f = tile_format(id);
 	const struct tile_codes c = tile_codes_of_one(&f);
-	const struct tile_input in = take_input(x, r->src, first, n, left);
 	const int parts = f.block_values / TILE_PART, together = parts_together(id);
+	const bool stored = codes_in_memory(id, n);
+	const int rows = MIN(n, rows_in_registers(f.group)), blocks = n / rows;
 	const size_t part_bytes = TILE_ROWS * f.block_bytes / (size_t)parts;
-	_Alignas(64) uint8_t codes[16 * TILE_PART];
-	_Alignas(64) float scale[32], offset[32];
+	const size_t groups = TILE_PART / f.group;
+	_Alignas(64) uint8_t codes[MOST_TOGETHER * 16 * TILE_PART];
+	_Alignas(64) float scale[MOST_TOGETHER * 32], offset[MOST_TOGETHER * 32];
 	const struct tile t = { .codes = codes, .scale = scale, .offset = offset };
-	vec acc[GEMM_ROWS * TILE_VECTORS] = { 0 };
+	struct tile_input in[MOST_BLOCKS] = { 0 };
+	vec acc[MOST_BLOCKS][GEMM_ROWS * TILE_VECTORS] = { 0 };
 
+	for (int b = 0; b < blocks; b++)
+		in[b] = take_input(x, r->src, first + (size_t)(b * rows), rows,
+				   left - (size_t)(b * rows));
 	for (size_t v = 0; v < x->k; v += f.block_values, w += TILE_ROWS * f.block_bytes) {
 #if HAVE_GRID_DOTS
 		if (is_grid(id)) {
-			add_grid_block(id, w, f.group, x, &in, v, n, acc);
+			add_grid_block(id, w, f.group, x, &in[0], v, n, acc[0]);
 			continue;
 		}
 #endif
 		/* not unrolled: processors predict what one instruction loads next */
 #pragma GCC unroll 1
-		for (int p = 0; p < parts; p += together)
+		for (int p = 0; p < parts; p += together) {
+			const size_t from = v + (size_t)(p * TILE_PART);
+
 #pragma GCC unroll 8
 			for (int q = 0; q < together; q++) {
-				const size_t from = v + (size_t)((p + q) * TILE_PART);
+				const size_t at = from + (size_t)(q * TILE_PART);
+				const size_t g = stored ? TILE_ROWS * groups * (size_t)q : 0;
 
 				prefetch_ahead(w + (size_t)(p + q) * part_bytes + read_early(id),
 					       part_bytes);
-				unpack_scales(id, w, p, q, scale, offset);
-				unpack_codes(id, w, p, q, c.bias, codes);
-				add_tile(&t, f.group, f.affine, c, x, &in, from, from, TILE_PART, n,
-					 acc);
+				unpack_scales(id, w, p, q, scale + g, offset + g);
+				unpack_codes(id, w, p, q, c.bias,
+					     codes + (stored ? 16 * TILE_PART * q : 0));
+				for (int b = 0; !stored && b < blocks; b++)
+					add_tile(&t, f.group, f.affine, c, x, &in[b], at, at,
+						 TILE_PART, rows, acc[b]);
 			}
+			if (!stored)
+				continue;
+			/* in memory, as compilers would have more in registers than there are */
+			__asm__("" : "+m"(codes), "+m"(scale), "+m"(offset));
+			for (int b = 0; b < blocks; b++)
+				add_tile(&t, f.group, f.affine, c, x, &in[b], from, from,
+					 (size_t)together * TILE_PART, rows, acc[b]);
+		}
 	}
-	store_sums(r, first, MIN((size_t)n, left), column, acc);
+	for (int b = 0; b < blocks; b++)
+		store_sums(r, first + (size_t)(b * rows),
+			   MIN((size_t)rows, left - (size_t)(b * rows)), column, acc[b]);
 }
 
 INLINE void gemv_tiles(uint32_t id, const uint8_t *w, size_t row_bytes, size_t rows,
 		       const struct q8_rows *x, const struct gemm_rows *r)
 {
-	/* where a sum of products is of 16 codes there are too many for eight */
-	const size_t most = parts_together(id) > 1 && ROWS_AT_ONCE == 2 ? 1
-			    : tile_format(id).group == 32		? ROWS_AT_ONCE
-									: MIN(ROWS_AT_ONCE, 4);
+	const int in_registers = rows_in_registers(tile_format(id).group);
+	const bool parts = parts_together(id) > 1;
+	/* sums that leave registers after each part cost more than unpacking it again */
+	const size_t most =
+		parts && ROWS_AT_ONCE == 2 ? 1
+		: parts || in_registers == 8 ||
+				(tile_format(id).group == 16 && !(HAVE_GRID_DOTS && is_grid(id)))
+			? ROWS_AT_ONCE
+			: (size_t)in_registers;
 
 	/* a loop of its own, from which all that is the same for each tile can be taken out */
 	for (size_t row = 0; r->count == 1 && row < rows; row += TILE_ROWS)
@@ -202,17 +256,22 @@ INLINE void gemv_tiles(uint32_t id, const uint8_t *w, size_t row_bytes, size_t r
 	if (r->count == 1)
 		return;
 	for (size_t row = 0; row < rows; row += TILE_ROWS, w += TILE_ROWS * row_bytes)
-		for (size_t i = 0; i < r->count; i += most) {
+		for (size_t i = 0, n; i < r->count; i += n) {
 			const size_t left = r->count - i;
 
-			if (left == 1 || most == 1)
+			if (left == 1 || most == 1) {
 				gemv_tile(id, w, x, r, i, 1, left, row);
-			else if (most == 2 || (left == 2 && !is_grid(id)))
+				n = 1;
+			} else if (most == 2 || (left == 2 && !is_grid(id))) {
 				gemv_tile(id, w, x, r, i, 2, left, row);
-			else if (left <= 4 || most == 4)
+				n = 2;
+			} else if (most == 4 || left <= (in_registers == 8 ? 4 : 6)) {
 				gemv_tile(id, w, x, r, i, 4, left, row);
-			else
+				n = 4;
+			} else {
 				gemv_tile(id, w, x, r, i, 8, left, row);
+				n = 8;
+			}
 		}
 }
 

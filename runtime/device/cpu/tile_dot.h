@@ -124,6 +124,36 @@ INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, in
 	}
 }
 #else
+/*
+ * Adds to sums of 16 bits the products of four codes of a tile's rows at @codes with those of @n
+ * activation rows at @at.  Compilers aren't let reorder it: they'd have more in registers than
+ * there are.
+ */
+INLINE void add_pairs(const uint8_t *codes, const int8_t *const *x, size_t at, int n,
+		      bool is_signed, bool is_first, __m256i *sum)
+{
+	const __m256i *w = (const __m256i *)codes;
+	__m256i code[2] = { _mm256_load_si256(w), _mm256_load_si256(w + 1) };
+
+	__asm__("" : "+x"(code[0]), "+x"(code[1]));
+#pragma GCC unroll 8
+	for (int i = 0; i < n; i++) {
+		const __m256i b = broadcast_codes(x[i] + at);
+
+#pragma GCC unroll 2
+		for (int h = 0; h < 2; h++) {
+			__m256i *const s = &sum[2 * i + h];
+			/* signed: |code| <= 128 and |x| <= 127, a pair fits */
+			const __m256i p =
+				_mm256_maddubs_epi16(is_signed ? _mm256_abs_epi8(code[h]) : code[h],
+						     is_signed ? _mm256_sign_epi8(b, code[h]) : b);
+
+			*s = is_first ? p : _mm256_add_epi16(*s, p);
+			__asm__("" : "+x"(*s));
+		}
+	}
+}
+
 INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, int count,
 		      const int32_t *start, int n, int steps, vec *out)
 {
@@ -133,30 +163,17 @@ INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, in
 
 	for (int i = 0; i < n; i++)
 		acc[2 * i] = acc[2 * i + 1] = _mm256_set1_epi32(start[i]);
-	for (int from = 0; from < count; from += span)
 #pragma GCC unroll 8
-		for (int i = 0; i < n; i++) {
-			__m256i sum[2] = { _mm256_setzero_si256(), _mm256_setzero_si256() };
+	for (int from = 0; from < count; from += span) {
+		__m256i sum[2 * GEMM_ROWS] = { 0 };
 
 #pragma GCC unroll 8
-			for (int j = from; j < MIN(from + span, count); j += 4) {
-				const __m256i b = broadcast_codes(x[i] + at + j);
-
-				for (int h = 0; h < 2; h++) {
-					const __m256i w = _mm256_load_si256(
-						(const __m256i *)(tile + 16 * j + 32 * h));
-					/* signed: |w| <= 128 and |x| <= 127, a pair fits */
-					const __m256i p = _mm256_maddubs_epi16(
-						steps ? w : _mm256_abs_epi8(w),
-						steps ? b : _mm256_sign_epi8(b, w));
-
-					sum[h] = _mm256_add_epi16(sum[h], p);
-				}
-			}
-			for (int h = 0; h < 2; h++)
-				acc[2 * i + h] = _mm256_add_epi32(acc[2 * i + h],
-								  _mm256_madd_epi16(sum[h], ones));
-		}
+		for (int j = from; j < MIN(from + span, count); j += 4)
+			add_pairs(tile + 16 * j, x, at + (size_t)j, n, !steps, j == from, sum);
+#pragma GCC unroll 8
+		for (int i = 0; i < 2 * n; i++)
+			acc[i] = _mm256_add_epi32(acc[i], _mm256_madd_epi16(sum[i], ones));
+	}
 	for (int i = 0; i < 2 * n; i++)
 		out[i] = (vec)_mm256_cvtepi32_ps(acc[i]);
 }
@@ -265,6 +282,7 @@ INLINE void add_tile(const struct tile *t, unsigned group, bool affine, struct t
 	int32_t start[GEMM_ROWS];
 	vec p[GEMM_ROWS * TILE_VECTORS];
 
+#pragma GCC unroll 1
 	for (size_t at = 0; at < values; at += ACTIVATION_GROUP) {
 		const size_t g = (from + at) / ACTIVATION_GROUP;
 
