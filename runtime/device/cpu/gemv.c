@@ -6,9 +6,15 @@
 #include "device/cpu/tile_grid_vbmi.h"
 #elif defined(__AVX2__)
 #include "device/cpu/tile_grid_avx2.h"
+#if !HAVE_VNNI256
+#include "device/cpu/tile_planes_avx2.h"
+#endif
 #endif
 #ifndef HAVE_GRID_DOTS
 #define HAVE_GRID_DOTS 0
+#endif
+#ifndef HAVE_PLANE_DOTS
+#define HAVE_PLANE_DOTS 0
 #endif
 #ifndef HAVE_VNNI512
 #define HAVE_VNNI512 0
@@ -201,6 +207,12 @@ INLINE void gemv_tile(uint32_t id, const uint8_t *w, const struct q8_rows *x,
 #if HAVE_GRID_DOTS
 		if (is_grid(id)) {
 			add_grid_block(id, w, f.group, x, &in[0], v, n, acc[0]);
+			continue;
+		}
+#endif
+#if HAVE_PLANE_DOTS
+		if (n == 1 && has_planes(id)) {
+			add_plane_block(id, w, x, &in[0], v, acc[0]);
 			continue;
 		}
 #endif

@@ -125,6 +125,18 @@ INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, in
 }
 #else
 /*
+ * a + b, in the order in which it is written: compilers would add in another one, for which there
+ * aren't enough registers.
+ */
+INLINE __m256i add_words(__m256i a, __m256i b)
+{
+	__m256i sum;
+
+	__asm__("vpaddw %2, %1, %0" : "=x"(sum) : "x"(a), "x"(b));
+	return sum;
+}
+
+/*
  * Adds to sums of 16 bits the products of four codes of a tile's rows at @codes with those of @n
  * activation rows at @at.  Compilers aren't let reorder it: they'd have more in registers than
  * there are.

@@ -77,15 +77,31 @@ INLINE vec nvfp4_tile_scale(ivec e)
 	return choose(e == 0x7f, (vec){ 0 }, (vec)((e & 0x7f) << 20) * 0x1p119f);
 }
 
+/*
+ * @d times the number less @less whose @bits bits begin at bit @at of each lane.  Instead of the
+ * number @d moves, which is the same for all numbers at that place.
+ */
+INLINE vec times_field(vec d, ivec lanes, int at, int bits, int less)
+{
+	const ivec field = at + bits < 32 ? lanes & ((1 << bits) - 1) << at
+					  : (ivec)((uvec)lanes >> at);
+
+	if (at + bits == 32)
+		return d * floats(field - less);
+	return d * (1.0f / (float)(1 << at)) * floats(field - (less << at));
+}
+
 /* Group @g of Q3_K, @span in groups of eight. */
 INLINE vec q3_k_tile_scale(const uint8_t *b, int row, int span, int g)
 {
 	const uint8_t *scales = b + 32;
-	const int byte = 8 * (g & 3);
-	const ivec low = dwords(scales + 64 * (g / 4), row) >> (byte + 4 * span) & 15;
-	const ivec high = dwords(scales + 128, row) >> (byte + 4 * span + 2 * (g / 4)) & 3;
+	const ivec low = dwords(scales + 64 * (g / 4), row) >> (4 * span) & 0x0f0f0f0f;
+	const ivec high = dwords(scales + 128, row);
+	const int left = 4 - 4 * span - 2 * (g / 4);
 
-	return halves(b, row) * floats((low | high << 4) - 32);
+	return times_field(halves(b, row),
+			   low | ((left < 0 ? high >> -left : high << left) & 0x30303030),
+			   8 * (g & 3), 6, 32);
 }
 
 /* Parts of a block that are unpacked with what is common to them known when kernels are compiled:

@@ -58,6 +58,7 @@ enum { QUERIES = LANES < 8 ? LANES : 8 }; /* of attention that go together, at m
 typedef float vec __attribute__((vector_size(4 * LANES)));
 typedef float vec_unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int32_t ivec __attribute__((vector_size(4 * LANES)));
+typedef uint32_t uvec __attribute__((vector_size(4 * LANES)));
 
 INLINE vec load(const float *p)
 {
