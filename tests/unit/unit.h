@@ -43,6 +43,7 @@ void suite_budget(void);
 void suite_paging(void);
 void suite_pages(void);
 void suite_batch(void);
+void add_batch_calls(void);
 void suite_vectors(void);
 void suite_bench(void);
 void suite_odd_files(void);
