@@ -205,7 +205,7 @@ int stoker_gguf_open(const char *path, struct stoker_gguf **out, struct stoker_e
 		free(g);
 		return stoker_fail(err, -ENOMEM, "%s: out of memory", path);
 	}
-	g->owners = 1;
+	g->owners = g->readers = 1;
 	g->file_count = 1;
 	ret = open_file(g->files, path, err);
 	if (!ret)
@@ -228,34 +228,59 @@ err_close:
 
 struct stoker_gguf *gguf_share(struct stoker_gguf *g)
 {
+	atomic_fetch_add(&g->readers, 1);
+	return gguf_hold(g);
+}
+
+struct stoker_gguf *gguf_hold(struct stoker_gguf *g)
+{
 	atomic_fetch_add(&g->owners, 1);
 	return g;
 }
 
-void stoker_gguf_close(struct stoker_gguf **gguf)
+/* Nobody reads keys any more: with a large vocabulary they take some MB. */
+static void free_keys(struct stoker_gguf *g)
 {
-	struct stoker_gguf *g = gguf ? *gguf : NULL;
+	for (uint32_t i = 0; i < g->file_count; i++) {
+		free(g->files[i].head);
+		g->files[i].head = NULL;
+		g->files[i].head_bytes = 0;
+	}
+	free(g->sorted_keys);
+	free(g->keys);
+	g->sorted_keys = NULL;
+	g->keys = NULL;
+	g->key_count = 0;
+}
 
-	if (!g)
-		return;
+void gguf_let_go(struct stoker_gguf **gguf)
+{
+	struct stoker_gguf *g = *gguf;
+
 	*gguf = NULL;
-	if (atomic_fetch_sub(&g->owners, 1) > 1)
+	if (!g || atomic_fetch_sub(&g->owners, 1) > 1)
 		return;
 	for (uint32_t i = 0; i < g->file_count; i++) {
 		if (g->files[i].fd >= 0)
 			close(g->files[i].fd);
 		free(g->files[i].path);
-		free(g->files[i].head);
 	}
 	for (size_t i = 0; i < g->name_count; i++)
 		free(g->names[i]);
 	free(g->names);
-	free(g->sorted_keys);
 	free(g->sorted_tensors);
-	free(g->keys);
 	free(g->tensors);
 	free(g->files);
 	free(g);
+}
+
+void stoker_gguf_close(struct stoker_gguf **gguf)
+{
+	if (!gguf || !*gguf)
+		return;
+	if (atomic_fetch_sub(&(*gguf)->readers, 1) == 1)
+		free_keys(*gguf);
+	gguf_let_go(gguf);
 }
 
 uint32_t stoker_gguf_version(const struct stoker_gguf *gguf)

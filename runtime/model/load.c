@@ -97,7 +97,7 @@ static int describe(struct stoker_device *device, struct stoker_gguf *gguf,
 	m->device = device;
 	atomic_fetch_add(&device->others, 1);
 	m->err = err;
-	m->gguf = gguf_share(gguf);
+	m->gguf = gguf_hold(gguf);
 	ret = find_architecture(m, path);
 	if (!ret)
 		ret = model_begin_description(m);
@@ -216,7 +216,7 @@ void stoker_model_free(struct stoker_model **model)
 	device_go_on(m->device, NULL);
 	model_free_pager(m);
 	model_free_memory(m);
-	stoker_gguf_close(&m->gguf);
+	gguf_let_go(&m->gguf);
 	stoker_device_close(&m->device);
 	free(m->layers);
 	free(m->name);

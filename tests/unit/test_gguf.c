@@ -104,6 +104,37 @@ static void test_what_is_kept(void)
 	unlink(path);
 }
 
+/* Keys go with the last who reads them, tensors with the last who holds the container. */
+static void test_who_needs_what(void)
+{
+	struct stoker_gguf *g, *reader, *holder;
+
+	write_sample();
+	CU_ASSERT_EQUAL_FATAL(stoker_gguf_open(path, &g, NULL), 0);
+	holder = gguf_hold(g);
+	reader = gguf_share(g);
+	stoker_gguf_close(&g);
+	CU_ASSERT_PTR_NOT_NULL(stoker_gguf_find(reader, "a.strings"));
+	stoker_gguf_close(&reader);
+	CU_ASSERT_PTR_NULL(reader);
+	CU_ASSERT_EQUAL(stoker_gguf_key_count(holder), 0);
+	CU_ASSERT_PTR_NULL(stoker_gguf_find(holder, "a.strings"));
+	CU_ASSERT_PTR_NULL(holder->files[0].head);
+	CU_ASSERT_STRING_EQUAL(stoker_gguf_file(holder, 0, NULL, NULL), path);
+	CU_ASSERT(stoker_gguf_tensor_count(holder) > 0);
+	CU_ASSERT_PTR_NOT_NULL(
+		stoker_gguf_find_tensor(holder, stoker_gguf_tensor(holder, 0)->name));
+	gguf_let_go(&holder);
+	CU_ASSERT_PTR_NULL(holder);
+	/* or in the other order */
+	CU_ASSERT_EQUAL_FATAL(stoker_gguf_open(path, &g, NULL), 0);
+	holder = gguf_hold(g);
+	gguf_let_go(&holder);
+	CU_ASSERT_PTR_NOT_NULL(stoker_gguf_find(g, "a.strings"));
+	stoker_gguf_close(&g);
+	unlink(path);
+}
+
 /* Writes @bytes as a file and opens it; the message has to contain @mention. */
 static int open_bytes(const uint8_t *data, size_t bytes, struct stoker_gguf **g,
 		      struct stoker_error *err)
@@ -301,6 +332,7 @@ void suite_gguf(void)
 	TEST(test_measured);
 	TEST(test_round_trip);
 	TEST(test_what_is_kept);
+	TEST(test_who_needs_what);
 	TEST(test_malformed);
 	TEST(test_blocks_of_a_fork);
 	TEST(test_writer_failures);
