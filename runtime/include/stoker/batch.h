@@ -125,9 +125,9 @@ struct stoker_batch_part {
  * Rows of a step may be multiplied in another order than fewer rows are, and logits then differ in
  * their last bits; with struct stoker_session_params' deterministic they don't.
  *
- * Return: 0; -ENOSPC when a context is full; -EINVAL for a bad token, a sequence that comes twice
- *or is of another batch, too many tokens; -EBUSY; -ENOMEM; what the drive said when it couldn't
- *read an expert, as -EIO or -ETIMEDOUT.
+ * Return: 0; -ENOSPC when a context is full; -EINVAL for a bad token, too many tokens, a sequence
+ * that comes twice or is of another batch; -EBUSY; -ENOMEM; what the drive said when it couldn't
+ * read an expert, as -EIO or -ETIMEDOUT.
  *
  * After a failure that isn't the arguments' sequences hold what they held before; with recurrent
  * layers, whose states can't go back, those of the step may hold nothing.  With deterministic some
