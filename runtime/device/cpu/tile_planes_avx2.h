@@ -102,7 +102,7 @@ INLINE void add_plane_block(uint32_t id, const uint8_t *b, const struct q8_rows 
 #pragma GCC unroll 4
 		for (int p = 0; p < 4; p++) {
 			const size_t g = from / ACTIVATION_GROUP + (size_t)p;
-			_Alignas(64) float scale[32], offset[32];
+			_Alignas(64) float scale[32], offset[32] = { 0 };
 
 			if (p % each == 0)
 				sum_parts(id, b, first, p, p + each, groups, in->codes[0] + from,
