@@ -26,6 +26,7 @@ static float spin_floats(uint32_t rounds)
 static float spin_codes(uint32_t rounds)
 {
 	static const uint8_t zeros[16 * ACTIVATION_GROUP] __attribute__((aligned(64)));
+	const struct tile_codes how = { .bias = 1, .steps = 8 };
 	const uint8_t *tile = zeros;
 	int8_t x[128] = { 1 };
 	vec acc[SPIN_SUMS] = { 0 };
@@ -38,10 +39,12 @@ static float spin_codes(uint32_t rounds)
 #pragma GCC unroll 12
 		for (int i = 0; i < SPIN_DOTS; i++) { /* each with codes of its own */
 			const int8_t *codes = x + 4 * i;
-			const int32_t start = (int32_t)r + i;
+			const int32_t corr = 128 * ((int32_t)(r % 1024) + i);
+			const size_t at = 0;
+			const struct tile_starts start = { .corr = &corr, .at = &at };
 			vec sums[TILE_VECTORS];
 
-			tile_dots(tile, &codes, 0, ACTIVATION_GROUP, &start, 1, 8, sums);
+			tile_dots(tile, &codes, 0, ACTIVATION_GROUP, how, &start, 1, sums);
 			for (int h = 0; h < TILE_VECTORS; h++)
 				acc[TILE_VECTORS * i + h] += sums[h];
 		}

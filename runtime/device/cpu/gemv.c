@@ -157,7 +157,7 @@ enum { ROWS_AT_ONCE = 2 };
 INLINE bool codes_in_memory(uint32_t id, int n)
 {
 #if defined(__AVX2__)
-	return n > 1 && (!HAVE_VNNI512 || id == FORMAT_TQ1_0);
+	return n > 1 && (!HAVE_VNNI512 || id == FORMAT_TQ1_0 || (id == FORMAT_Q3_K && n > 4));
 #else
 	(void)id, (void)n;
 	return false;
@@ -249,18 +249,27 @@ INLINE void gemv_tile(uint32_t id, const uint8_t *w, const struct q8_rows *x,
 			   MIN((size_t)rows, left - (size_t)(b * rows)), column, acc[b]);
 }
 
+/* Activation rows for which codes are unpacked once. */
+INLINE size_t rows_at_once(uint32_t id)
+{
+	const int in_registers = rows_in_registers(tile_format(id).group);
+	const int together = parts_together(id);
+
+	if (ROWS_AT_ONCE == 2)
+		return together > 2 ? 1 : 2;
+	if (HAVE_GRID_DOTS && is_grid(id))
+		return 4;
+	if (HAVE_VNNI512)
+		return id == FORMAT_Q2_K ? 4 : 8;
+	/* sums that leave registers after each part cost more than unpacking it again */
+	return together > 1 ? ROWS_AT_ONCE : (size_t)in_registers;
+}
+
 INLINE void gemv_tiles(uint32_t id, const uint8_t *w, size_t row_bytes, size_t rows,
 		       const struct q8_rows *x, const struct gemm_rows *r)
 {
 	const int in_registers = rows_in_registers(tile_format(id).group);
-	const bool parts = parts_together(id) > 1;
-	/* sums that leave registers after each part cost more than unpacking it again */
-	const size_t most =
-		parts && ROWS_AT_ONCE == 2 ? 1
-		: parts || in_registers == 8 ||
-				(tile_format(id).group == 16 && !(HAVE_GRID_DOTS && is_grid(id)))
-			? ROWS_AT_ONCE
-			: (size_t)in_registers;
+	const size_t most = rows_at_once(id);
 
 	/* a loop of its own, from which all that is the same for each tile can be taken out */
 	for (size_t row = 0; r->count == 1 && row < rows; row += TILE_ROWS)

@@ -42,6 +42,20 @@ INLINE struct tile_codes tile_codes_of(const struct stoker_format *f)
 }
 #endif
 
+#if defined(__AVX2__) && !HAVE_VNNI512 && !HAVE_VNNI256
+/* @corr, see start_of(), is loaded into all lanes at once: a multiple of 128. */
+INLINE __m256i starts_of(int bias, const int32_t *corr)
+{
+	const __m256i all = _mm256_set1_epi32(*corr);
+	__m256i sum = _mm256_setzero_si256();
+
+	for (int bit = 0; bit < 8; bit++)
+		if (bias >> bit & 1)
+			sum = _mm256_add_epi32(sum, _mm256_srai_epi32(all, 7 - bit));
+	return sum;
+}
+#endif
+
 /* The same where codes are made for few products: with the smallest bias. */
 INLINE struct tile_codes tile_codes_of_one(const struct stoker_format *f)
 {
@@ -58,6 +72,18 @@ INLINE int32_t start_of(struct tile_codes c, int32_t corr)
 	return c.bias == 128 ? corr : (corr >> 7) * c.bias;
 }
 
+/* Where activation rows' corr is, see struct q8_rows: of row i at @corr[@each * @at[i]]. */
+struct tile_starts {
+	const int32_t *corr;
+	const size_t *at;
+	size_t each;
+};
+
+INLINE const int32_t *start_at(const struct tile_starts *s, int row)
+{
+	return s->corr + s->at[row] * s->each;
+}
+
 /* Activation rows that go through a tile together, which is a matter of registers. */
 #if HAVE_VNNI512
 enum { GEMM_ROWS = 8 };
@@ -71,17 +97,16 @@ enum { TILE_VECTORS = TILE_ROWS / LANES }; /* a float for each of a tile's rows 
 
 /*
  * out[i] = the products of the tile's 16 rows with @count codes from @at on of activation row i of
- * @n; sums begin with @start.
+ * @n; sums begin with what @start says.
  */
 #if HAVE_VNNI512
 INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, int count,
-		      const int32_t *start, int n, int steps, vec *out)
+		      struct tile_codes c, const struct tile_starts *start, int n, vec *out)
 {
 	__m512i acc[GEMM_ROWS];
 
-	(void)steps;
 	for (int i = 0; i < n; i++)
-		acc[i] = _mm512_set1_epi32(start[i]);
+		acc[i] = _mm512_set1_epi32(start_of(c, *start_at(start, i)));
 	for (int j = 0; j < count; j += 4) {
 		const __m512i w = _mm512_load_si512(tile + 16 * j);
 
@@ -100,13 +125,12 @@ INLINE __m256i broadcast_codes(const int8_t *x)
 
 #if HAVE_VNNI256
 INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, int count,
-		      const int32_t *start, int n, int steps, vec *out)
+		      struct tile_codes c, const struct tile_starts *start, int n, vec *out)
 {
 	__m256i low[GEMM_ROWS], high[GEMM_ROWS];
 
-	(void)steps;
 	for (int i = 0; i < n; i++)
-		low[i] = high[i] = _mm256_set1_epi32(start[i]);
+		low[i] = high[i] = _mm256_set1_epi32(start_of(c, *start_at(start, i)));
 	for (int j = 0; j < count; j += 4) {
 		const __m256i w0 = _mm256_load_si256((const __m256i *)(tile + 16 * j));
 		const __m256i w1 = _mm256_load_si256((const __m256i *)(tile + 16 * j + 32));
@@ -167,21 +191,21 @@ INLINE void add_pairs(const uint8_t *codes, const int8_t *const *x, size_t at, i
 }
 
 INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, int count,
-		      const int32_t *start, int n, int steps, vec *out)
+		      struct tile_codes c, const struct tile_starts *start, int n, vec *out)
 {
 	const __m256i ones = _mm256_set1_epi16(1);
-	const int span = 4 * (steps ? steps : 1);
+	const int span = 4 * (c.steps ? c.steps : 1);
 	__m256i acc[2 * GEMM_ROWS];
 
 	for (int i = 0; i < n; i++)
-		acc[2 * i] = acc[2 * i + 1] = _mm256_set1_epi32(start[i]);
+		acc[2 * i] = acc[2 * i + 1] = starts_of(c.bias, start_at(start, i));
 #pragma GCC unroll 8
 	for (int from = 0; from < count; from += span) {
 		__m256i sum[2 * GEMM_ROWS] = { 0 };
 
 #pragma GCC unroll 8
 		for (int j = from; j < MIN(from + span, count); j += 4)
-			add_pairs(tile + 16 * j, x, at + (size_t)j, n, !steps, j == from, sum);
+			add_pairs(tile + 16 * j, x, at + (size_t)j, n, !c.steps, j == from, sum);
 #pragma GCC unroll 8
 		for (int i = 0; i < 2 * n; i++)
 			acc[i] = _mm256_add_epi32(acc[i], _mm256_madd_epi16(sum[i], ones));
@@ -221,10 +245,10 @@ INLINE void tile_dot(const uint8_t *tile, const int8_t *x, int count, vec *out)
 #endif
 
 INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, int count,
-		      const int32_t *start, int n, int steps, vec *out)
+		      struct tile_codes c, const struct tile_starts *start, int n, vec *out)
 {
+	(void)c;
 	(void)start;
-	(void)steps;
 	for (int i = 0; i < n; i++)
 		tile_dot(tile, x[i] + at, count, out + TILE_VECTORS * i);
 }
@@ -283,6 +307,24 @@ INLINE struct tile_input take_input(const struct q8_rows *x, const uint32_t *row
 	return in;
 }
 
+/* add_tile() of half @h of 32 values from @from on, whose codes are at @at in the tile. */
+INLINE void add_half(const struct tile *t, bool affine, struct tile_codes c,
+		     const struct q8_rows *x, const struct tile_input *in, size_t from, int h,
+		     size_t at, size_t code, int n, vec *acc)
+{
+	const size_t g = from / ACTIVATION_GROUP, half = at / 16 + 16 * (size_t)h;
+	const struct tile_starts start = { .corr = x->corr16 + 2 * g + (size_t)h,
+					   .at = in->at,
+					   .each = 2 };
+	vec p[GEMM_ROWS * TILE_VECTORS];
+
+	tile_dots(t->codes + 16 * half, in->codes, code + 16 * (size_t)h, 16, c, &start, n, p);
+	add_products(acc, p, t->scale + half, x->d + g, in->at, 1, n);
+	if (affine)
+		add_products(acc, NULL, t->offset + half, x->xs16 + 2 * g + (size_t)h, in->at, 2,
+			     n);
+}
+
 /*
  * Adds what a tile of @values values has in common with those of @n activation rows from value
  * @from on, whose code is the @code-th that they have.  Inlined, all that says how is constant.
@@ -291,7 +333,6 @@ INLINE void add_tile(const struct tile *t, unsigned group, bool affine, struct t
 		     const struct q8_rows *x, const struct tile_input *in, size_t from, size_t code,
 		     size_t values, int n, vec *acc)
 {
-	int32_t start[GEMM_ROWS];
 	vec p[GEMM_ROWS * TILE_VECTORS];
 
 #pragma GCC unroll 1
@@ -299,28 +340,26 @@ INLINE void add_tile(const struct tile *t, unsigned group, bool affine, struct t
 		const size_t g = (from + at) / ACTIVATION_GROUP;
 
 		if (group == 32) {
-			for (int i = 0; i < n; i++)
-				start[i] = start_of(c, x->corr32[in->at[i] + g]);
-			tile_dots(t->codes + 16 * at, in->codes, code + at, 32, start, n, c.steps,
-				  p);
+			const struct tile_starts start = { .corr = x->corr32 + g,
+							   .at = in->at,
+							   .each = 1 };
+
+			tile_dots(t->codes + 16 * at, in->codes, code + at, 32, c, &start, n, p);
 			add_products(acc, p, t->scale + at / 2, x->d + g, in->at, 1, n);
 			if (affine)
 				add_products(acc, NULL, t->offset + at / 2, x->xs32 + g, in->at, 1,
 					     n);
 			continue;
 		}
-		for (size_t h = 0; h < 2; h++) {
-			const size_t half = at + 16 * h;
-
-			for (int i = 0; i < n; i++)
-				start[i] = start_of(c, x->corr16[2 * (in->at[i] + g) + h]);
-			tile_dots(t->codes + 16 * half, in->codes, code + half, 16, start, n,
-				  c.steps, p);
-			add_products(acc, p, t->scale + half, x->d + g, in->at, 1, n);
-			if (affine)
-				add_products(acc, NULL, t->offset + half, x->xs16 + 2 * g + h,
-					     in->at, 2, n);
+		if (n > 1 && GEMM_ROWS < 8) {
+			for (int h = 0; h < 2; h++)
+				add_half(t, affine, c, x, in, from + at, h, 16 * at, code + at, n,
+					 acc);
+			continue;
 		}
+		/* what is known of each one when kernels are compiled may be in registers */
+		add_half(t, affine, c, x, in, from + at, 0, 16 * at, code + at, n, acc);
+		add_half(t, affine, c, x, in, from + at, 1, 16 * at, code + at, n, acc);
 	}
 }
 

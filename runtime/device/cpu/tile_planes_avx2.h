@@ -113,9 +113,7 @@ INLINE void add_plane_block(uint32_t id, const uint8_t *b, const struct q8_rows 
 				const int32_t *corr = groups == 1
 							      ? x->corr32 + in->at[0] + g
 							      : x->corr16 + 2 * (in->at[0] + g) + i;
-				const __m256i start = _mm256_mullo_epi32(
-					_mm256_srai_epi32(_mm256_set1_epi32(*corr), 7),
-					_mm256_set1_epi32(c.bias));
+				const __m256i start = starts_of(c.bias, corr);
 				vec dots[2];
 
 #pragma GCC unroll 2

@@ -71,10 +71,16 @@ INLINE vec mxfp4_tile_scale(const uint8_t *b, int row)
 	return choose(e < 2, (vec)((e * 0x00200000) + 0x00200000), (vec)((e - 1) << 23));
 }
 
-/* Half of an unsigned E4M3, see quant/fp4.c: its bits lie as a float's do but for the exponent. */
-INLINE vec nvfp4_tile_scale(ivec e)
+/*
+ * Half of an unsigned E4M3, see quant/fp4.c, that is byte @byte of each lane: its bits lie as a
+ * float's do but for the exponent.
+ */
+INLINE vec nvfp4_tile_scale(ivec lanes, int byte)
 {
-	return choose(e == 0x7f, (vec){ 0 }, (vec)((e & 0x7f) << 20) * 0x1p119f);
+	const int left = 20 - 8 * byte;
+	const ivec nan = (ivec)((byte_vec)lanes == 0x7f), e = lanes & ~nan;
+
+	return (vec)((left < 0 ? e >> -left : e << left) & 0x07f00000) * 0x1p119f;
 }
 
 /*
@@ -110,6 +116,7 @@ INLINE int parts_together(uint32_t id)
 {
 	return id == FORMAT_TQ1_0					      ? 8
 	       : id == FORMAT_Q2_K || id == FORMAT_Q3_K || id == FORMAT_TQ2_0 ? 4
+	       : id == FORMAT_NVFP4 || id == FORMAT_Q6_K		      ? 2
 									      : 1;
 }
 
@@ -154,19 +161,20 @@ INLINE void unpack_scales(uint32_t id, const uint8_t *b, int first, int more, fl
 		case FORMAT_NVFP4:
 			for (int g = 0; g < 2; g++)
 				store(scale + 16 * g + row,
-				      nvfp4_tile_scale(dwords(b, row) >> (16 * part + 8 * g) &
-						       255));
+				      nvfp4_tile_scale(dwords(b, row), 2 * more + g));
 			break;
 		case FORMAT_Q4_K:
 		case FORMAT_Q5_K:
 			kquant_tile_scales(b, row, part, scale + row, offset + row);
 			break;
 		case FORMAT_Q6_K:
-			for (int g = 2 * part; g < 2 * part + 2; g++) {
-				const ivec four = dwords(b + 32 + 64 * (g / 4), row);
+			for (int h = 0; h < 2; h++) {
+				/* @first is a multiple of two */
+				const int byte = 2 * more + h;
+				const ivec four = dwords(b + 32 + 32 * first, row);
 
-				store(scale + 16 * (g & 1) + row,
-				      halves(b, row) * floats(four << (24 - 8 * (g & 3)) >> 24));
+				store(scale + 16 * h + row,
+				      halves(b, row) * floats(four << (24 - 8 * byte) >> 24));
 			}
 			break;
 		case FORMAT_IQ4_XS:
