@@ -2,8 +2,6 @@
 /* libedit: what of it is called. */
 #include "editor.h"
 
-#include <locale.h>
-
 struct libedit libedit;
 
 int libedit_load(struct stoker_error *err)
@@ -19,9 +17,6 @@ int libedit_load(struct stoker_error *err)
 		.count = sizeof(functions) / sizeof(*functions),
 	};
 
-	/* not the environment's: with LANG=C the editor drops what isn't ASCII, and tr_TR has
-	 * another idea of small letters */
-	if (!setlocale(LC_CTYPE, "C.UTF-8"))
-		setlocale(LC_CTYPE, "");
+	library_characters();
 	return library_load(&library, err);
 }

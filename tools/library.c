@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,4 +37,12 @@ int library_load(struct library *library, struct stoker_error *err)
 	/* never closed: they have handlers that run when the program ends */
 	library->loaded = true;
 	return 0;
+}
+
+void library_characters(void)
+{
+	/* not the environment's: with LANG=C what isn't ASCII is dropped or refused, and tr_TR has
+	 * another idea of small letters */
+	if (!setlocale(LC_CTYPE, "C.UTF-8"))
+		setlocale(LC_CTYPE, "");
 }

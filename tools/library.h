@@ -34,4 +34,10 @@ struct library {
  * @err says which package has it. */
 int library_load(struct library *library, struct stoker_error *err);
 
+/*
+ * For libraries that ask the locale how characters are encoded: as UTF-8, whatever the environment
+ * says.  Numbers stay in the C locale.
+ */
+void library_characters(void);
+
 #endif

@@ -123,6 +123,10 @@ for _ in $(seq 50); do
 done
 read -r port cdn sum _ <"$scratch/ports" || finish 1 "the hub of the tests doesn't start"
 export HF_ENDPOINT=http://127.0.0.1:$port
+# libcurl asks the locale how a host's name is encoded; nothing is sent without certificates
+expect 1 "certificate" "pull: a host whose name isn't ASCII" \
+	env LC_ALL=C CURL_CA_BUNDLE="$scratch/none" "$stoker" pull "https://bücher.localhost:$port/x.gguf"
+rm -rf "$store"
 pull() {
 	"$stoker" pull "$@"
 }

@@ -305,6 +305,7 @@ static int perform(struct hop *hop, const char *url)
 						  code == CURLE_OUT_OF_MEMORY ||
 						  code == CURLE_WEIRD_SERVER_REPLY ||
 						  code == CURLE_SSL_CACERT_BADFILE ||
+						  code == CURLE_URL_MALFORMAT ||
 						  code == CURLE_UNSUPPORTED_PROTOCOL
 					  ? -EPERM
 					  : -EAGAIN,

@@ -21,6 +21,7 @@ int libcurl_load(struct stoker_error *err)
 		.count = sizeof(functions) / sizeof(*functions),
 	};
 
+	library_characters(); /* of names of hosts */
 	return library_load(&library, err);
 }
 
