@@ -9,7 +9,7 @@
 
 uint64_t stoker_count_idle_ns(const char *root, const struct stoker_cpu_set *allowed)
 {
-	unsigned long long user, nice, system, idle, ticks = 0, passed = 0;
+	unsigned long long user, nice, system, idle, ticks = 0, passed = 0, waiting;
 	char line[256], path[256];
 	size_t cpu;
 	FILE *f;
@@ -18,15 +18,19 @@ uint64_t stoker_count_idle_ns(const char *root, const struct stoker_cpu_set *all
 	f = fopen(path, "re");
 	if (!f)
 		return STOKER_IDLE_UNKNOWN;
-	/* "cpu3 USER NICE SYSTEM IDLE ...", after a line for all of them, before other lines */
+	/*
+	 * "cpu3 USER NICE SYSTEM IDLE IOWAIT ...", after a line for all of them, before other
+	 * lines; what waits for a drive leaves its CPU to others.
+	 */
 	while (fgets(line, sizeof(line), f) && !strncmp(line, "cpu", 3)) {
+		waiting = 0;
 		if (line[3] == ' ' ||
-		    sscanf(line, "cpu%zu %llu %llu %llu %llu", &cpu, &user, &nice, &system,
-			   &idle) != 5 ||
+		    sscanf(line, "cpu%zu %llu %llu %llu %llu %llu", &cpu, &user, &nice, &system,
+			   &idle, &waiting) < 5 ||
 		    cpu >= 8 * allowed->bytes || !CPU_ISSET_S(cpu, allowed->bytes, allowed->set))
 			continue;
-		ticks += idle;
-		passed += user + nice + system + idle;
+		ticks += idle + waiting;
+		passed += user + nice + system + idle + waiting;
 	}
 	fclose(f);
 	/* some containers show a file of zeros */

@@ -171,7 +171,7 @@ static uint64_t idle_ticks(const char *stat, unsigned first, unsigned last)
 	return ns == STOKER_IDLE_UNKNOWN ? ns : ns / (1000000000 / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
-/* Of the CPUs that may be used; one that is switched off has no line. */
+/* Of the CPUs that may be used, with waits for a drive; one that is switched off has no line. */
 static void test_idle(void)
 {
 	static const char stat[] = "cpu  9 9 9 999 9 0 0 0 0 0\n"
@@ -181,8 +181,8 @@ static void test_idle(void)
 				   "intr 5 0\ncpu1 1 1 1 1 1\n";
 
 	root_make();
-	CU_ASSERT_EQUAL(idle_ticks(stat, 0, 4000), 123);
-	CU_ASSERT_EQUAL(idle_ticks(stat, 2, 2), 20);
+	CU_ASSERT_EQUAL(idle_ticks(stat, 0, 4000), 144);
+	CU_ASSERT_EQUAL(idle_ticks(stat, 2, 2), 27);
 	CU_ASSERT_EQUAL(idle_ticks("cpu  1 0 0 0\ncpu0 1 0 0 0\n", 0, 7), 0);
 	CU_ASSERT_EQUAL(idle_ticks("cpu  0 0 0 0\ncpu0 0 0 0 0\n", 0, 7), STOKER_IDLE_UNKNOWN);
 	CU_ASSERT_EQUAL(idle_ticks("", 0, 7), STOKER_IDLE_UNKNOWN);
