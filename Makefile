@@ -12,20 +12,24 @@ OBJCOPY ?= objcopy
 BUILD ?= build
 PKG_CONFIG ?= pkg-config
 CLANG_FORMAT ?= clang-format
+# Shaders are the same for all sanitizers.
+SHADER_BUILD := $(BUILD)/shaders
 # Newer Vulkan tools beside the system's, once "make deps-next" has put them there
 NEXT ?= build/next
 
-# SANITIZE=address|thread|undefined builds into a folder of its own, and so does "make fuzz"
+# SANITIZE=address|thread|undefined|address,undefined builds into a folder of its own, and so does
+# "make fuzz"
 ifdef SANITIZE
-override BUILD := $(BUILD)/$(SANITIZE)
-SANITIZER_FLAGS := -fsanitize=$(SANITIZE:fuzz=fuzzer-no-link,address,undefined) -fno-omit-frame-pointer -fno-sanitize-recover=all
+override BUILD := $(BUILD)/$(subst $(comma),-,$(SANITIZE))
+SANITIZER_FLAGS := -fsanitize=$(SANITIZE:fuzz=fuzzer-no-link,address,undefined) -fno-omit-frame-pointer \
+	-fno-sanitize-recover=all -DSTOKER_SANITIZED
 endif
 # fuzzers shall be built in minutes: one instruction set, without a choice at run time
 ifeq ($(SANITIZE),fuzz)
 SANITIZER_FLAGS += -DSTOKER_FUZZING
 endif
 # drivers have to find the dlclose() of this one, so programs with it are linked with -rdynamic
-ifeq ($(SANITIZE),address)
+ifneq ($(filter address%,$(SANITIZE)),)
 KEEP_LOADED := $(BUILD)/tests/keep_loaded.o
 endif
 
@@ -63,7 +67,6 @@ ISA_SOURCES := $(addprefix runtime/device/cpu/,kernels.c gemm.c gemv.c attend.c 
 	$(addprefix runtime/quant/,float.c legacy.c kquant.c iquant.c ternary.c fp4.c \
 		encode_legacy.c encode_kquant.c encode_iquant.c encode_table.c encode_ternary.c)
 SOURCES := $(filter-out $(ISA_SOURCES),$(wildcard runtime/*/*.c runtime/*/*/*.c))
-SHADER_BUILD := $(BUILD)/shaders
 
 MACHINE := $(shell $(CC) -dumpmachine)
 ifneq ($(findstring x86_64,$(MACHINE)),)
@@ -101,7 +104,7 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(CC) $(CPPFLAGS) $(LIBRARY_FLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(SHADER_BUILD)/shaders.o $(BUILD)/tools/bench/spin_shader.o: %.o: %.c
-	$(CC) $(CPPFLAGS) $(LIBRARY_FLAGS) -c $< -o $@
+	$(CC) $(CPPFLAGS) $(filter-out $(SANITIZER_FLAGS),$(LIBRARY_FLAGS)) -c $< -o $@
 
 define isa_rule
 $$(BUILD)/%.$(1).o: %.c $$(BUILD)/flags

@@ -19,7 +19,7 @@ HUB := $(if $(and $(HAS_PULL),$(shell $(PKG_CONFIG) --exists libmicrohttpd && ec
 .PHONY: test unit e2e
 test: unit e2e
 unit: $(BUILD)/unit
-	$(BUILD)/unit
+	$(BUILD)/unit $(SUITES)
 e2e: all $(BUILD)/faultfs $(BUILD)/scripted $(BUILD)/terminal $(HUB)
 	tests/e2e/tool.sh $(BUILD)
 	tests/e2e/quantize.sh $(BUILD)
@@ -42,7 +42,7 @@ $(BUILD)/terminal: tests/e2e/terminal.c
 
 # The suites under a sanitizer; the program's own tests run under it too.  Shaders aren't instrumented:
 # one variant of the Vulkan device will do.
-.PHONY: asan tsan ubsan
+.PHONY: asan tsan ubsan sanitize
 asan:
 	STOKER_TEST_VARIANTS=1 $(MAKE) SANITIZE=address unit
 	$(MAKE) SANITIZE=address BUILD=$(BUILD) e2e-tool
@@ -52,6 +52,12 @@ ubsan:
 tsan:
 	$(MAKE) SANITIZE=thread $(BUILD)/thread/unit
 	$(BUILD)/thread/unit base pool store session vulkan pager paging
+# What asan and ubsan find, in half the time: both in one build, and the suites that leave something out
+# under the address sanitizer (see SANITIZED in unit.h) with the other one alone.
+sanitize:
+	STOKER_TEST_VARIANTS=1 $(MAKE) SANITIZE=address,undefined unit
+	$(MAKE) SANITIZE=address,undefined BUILD=$(BUILD) e2e-tool
+	STOKER_TEST_VARIANTS=1 $(MAKE) SANITIZE=undefined SUITES="bench fork template" unit
 .PHONY: e2e-tool
 e2e-tool: all $(BUILD)/faultfs $(BUILD)/scripted $(BUILD)/terminal $(HUB)
 	tests/e2e/tool.sh $(BUILD)

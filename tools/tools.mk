@@ -126,7 +126,7 @@ help:
 	@echo 'make check       install what is missing, build, run the tests'
 	@echo 'make test        the tests alone (unit: CUnit suites, e2e: the program)'
 	@echo 'make check-real  real models and their templates beside programs of others; LONG=1, TEMPLATES=FOLDER'
-	@echo 'make asan ubsan tsan   the tests under a sanitizer'
+	@echo 'make sanitize tsan     the tests under sanitizers (or one alone: asan, ubsan)'
 	@echo 'make vulkan-check   the Vulkan tests at other subgroup sizes, GPU-assisted, and on newer drivers'
 	@echo 'make deps-next   newer shader compiler, headers and drivers into build/next (Debian packages)'
 	@echo 'make fuzz RUNS=N libFuzzer targets, N inputs each (clang)'

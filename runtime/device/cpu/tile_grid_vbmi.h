@@ -11,7 +11,11 @@
 #include "device/cpu/tile_grid.h"
 
 #define VBMI __attribute__((target("avx512vbmi")))
+#ifdef STOKER_SANITIZED
+#define VBMI_INLINE static inline __attribute__((target("avx512vbmi")))
+#else
 #define VBMI_INLINE static inline __attribute__((always_inline, target("avx512vbmi")))
+#endif
 
 /* The same four bytes for each row. */
 INLINE __m512i each_row(int a, int b, int c, int d)
