@@ -100,50 +100,6 @@ static void post_norm(const struct forward *f, stoker_address weight,
 	add_norm(f, then);
 }
 
-static int run_layer(const struct forward *f, uint32_t il, struct stoker_error *err)
-{
-	const struct stoker_model *m = f->model;
-	const struct layer *l = &m->layers[il];
-	const struct layer_state *s = &f->states[il];
-	const stoker_address ids = f->ids + (uint64_t)il * f->ids_stride * sizeof(uint32_t);
-	const struct op_add_norm to_ffn = to_residual(f, l->ffn_norm, feed_forward_reading(f, l));
-	const struct op_add_norm to_layer = to_next(f, il);
-	/* of the last layer only rows that are asked for go on: see output() */
-	const bool goes_on = il + 1 < m->layer_count || f->logit_rows == f->rows;
-	const struct op_add_norm *behind_mixer = l->post_attn_norm ? NULL : &to_ffn;
-	const struct op_add_norm *behind_ffn = l->post_ffn_norm || !goes_on ? NULL : &to_layer;
-	const struct forward mixer = with_reading(f, mixer_reading(f, l));
-	const struct forward ffn = with_reading(f, feed_forward_reading(f, l));
-	int ret;
-
-	if (l->router_first) {
-		model_route(f, l, ids, f->x, 0);
-		ret = model_fetch_early(f, il, ids, err);
-		if (ret)
-			return ret;
-	}
-	switch (l->mixer) {
-	case MIXER_ATTENTION:
-		model_attention(&mixer, l, s, behind_mixer);
-		break;
-	case MIXER_LATENT_ATTENTION:
-		model_latent_attention(&mixer, l, s, behind_mixer);
-		break;
-	case MIXER_SHORT_CONV:
-		model_short_conv(&mixer, l, s, behind_mixer);
-		break;
-	case MIXER_DELTA_NET:
-		model_delta_net(&mixer, l, s, behind_mixer);
-		break;
-	}
-	if (l->post_attn_norm)
-		post_norm(f, l->post_attn_norm, &to_ffn);
-	ret = model_feed_forward(&ffn, il, ids, behind_ffn, err);
-	if (!ret && l->post_ffn_norm)
-		post_norm(f, l->post_ffn_norm, goes_on ? &to_layer : NULL);
-	return ret;
-}
-
 static void gather(const struct forward *f, stoker_address dst, stoker_address src)
 {
 	const uint32_t dim = f->model->embedding;
@@ -168,7 +124,7 @@ static stoker_address carve_asked(struct forward *f)
 	return at;
 }
 
-/* Rows that get logits, of those that the last layer leaves, as a pass of their own. */
+/* Rows that get logits, as a pass of their own; what is at the beginning of h is theirs. */
 static struct forward rows_asked(const struct forward *f)
 {
 	const uint64_t before = (uint64_t)(f->rows - f->logit_rows) * f->model->embedding;
@@ -184,6 +140,71 @@ static struct forward rows_asked(const struct forward *f)
 		asked.a = floats(f->a, before);
 	}
 	return asked;
+}
+
+/*
+ * Whether only rows that get logits pass the feed-forward block of the last layer: nothing else
+ * reads it. Experts are chosen for all rows, as callers may ask which; an observer sees all.
+ */
+static bool ends_early(const struct forward *f, const struct layer *l)
+{
+	return f->logit_rows < f->rows && !f->asked && !l->expert_count &&
+	       !f->model->device->observer.product;
+}
+
+static void run_mixer(const struct forward *f, const struct layer *l, const struct layer_state *s,
+		      const struct op_add_norm *then)
+{
+	const struct forward mixer = with_reading(f, mixer_reading(f, l));
+
+	switch (l->mixer) {
+	case MIXER_ATTENTION:
+		model_attention(&mixer, l, s, then);
+		break;
+	case MIXER_LATENT_ATTENTION:
+		model_latent_attention(&mixer, l, s, then);
+		break;
+	case MIXER_SHORT_CONV:
+		model_short_conv(&mixer, l, s, then);
+		break;
+	case MIXER_DELTA_NET:
+		model_delta_net(&mixer, l, s, then);
+		break;
+	}
+}
+
+static int run_layer(const struct forward *f, uint32_t il, struct stoker_error *err)
+{
+	const struct stoker_model *m = f->model;
+	const struct layer *l = &m->layers[il];
+	const stoker_address ids = f->ids + (uint64_t)il * f->ids_stride * sizeof(uint32_t);
+	const bool is_last = il + 1 == m->layer_count, early = is_last && ends_early(f, l);
+	const struct forward rest = early ? rows_asked(f) : *f;
+	const struct op_add_norm to_ffn =
+		to_residual(&rest, l->ffn_norm, feed_forward_reading(&rest, l));
+	const struct op_add_norm to_layer = to_next(f, il);
+	/* of the last layer only rows that are asked for go on: see output() */
+	const bool goes_on = !is_last || f->logit_rows == f->rows;
+	const struct op_add_norm *behind_mixer = l->post_attn_norm || early ? NULL : &to_ffn;
+	const struct op_add_norm *behind_ffn = l->post_ffn_norm || !goes_on ? NULL : &to_layer;
+	const struct forward ffn = with_reading(&rest, feed_forward_reading(&rest, l));
+	int ret;
+
+	if (l->router_first) {
+		model_route(f, l, ids, f->x, 0);
+		ret = model_fetch_early(f, il, ids, err);
+		if (ret)
+			return ret;
+	}
+	run_mixer(f, l, &f->states[il], behind_mixer);
+	if (l->post_attn_norm)
+		post_norm(&rest, l->post_attn_norm, &to_ffn);
+	else if (early)
+		add_norm(&rest, &to_ffn);
+	ret = model_feed_forward(&ffn, il, ids, behind_ffn, err);
+	if (!ret && l->post_ffn_norm)
+		post_norm(&rest, l->post_ffn_norm, goes_on ? &to_layer : NULL);
+	return ret;
 }
 
 static void output(const struct forward *f)
@@ -223,7 +244,12 @@ static int run_layers(const struct forward *f, struct stoker_error *err)
 	int ret = 0;
 
 	for (uint32_t i = 0; i < m->layer_count && !ret && !is_cancelled(f); i++) {
-		ret = run_layer(f, i, err);
+		const struct layer *l = &m->layers[i];
+
+		if (i + 1 == m->layer_count && !f->logit_rows && ends_early(f, l))
+			run_mixer(f, l, &f->states[i], NULL); /* for what it leaves in the cache */
+		else
+			ret = run_layer(f, i, err);
 		if (!ret && f->rows > 1 && !is_recorded(f))
 			ret = m->device->ops->flush(m->device, err);
 	}

@@ -120,6 +120,48 @@ static void test_batches_agree(void)
 	}
 }
 
+/* Rows that get no logits don't go through all of the last layer; those that do don't notice. */
+static void test_rows_without_logits(void)
+{
+	for (int vulkan = 0; vulkan <= vulkan_is_here(); vulkan++) {
+		const struct stoker_device_params params = { .name = vulkan ? "vulkan" : "cpu",
+							     .exact = true };
+		struct loaded l = { 0 };
+		float *logits[3];
+
+		CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &l.device, NULL), 0);
+		CU_ASSERT_EQUAL_FATAL(stoker_model_load(l.device, CONTAINERS "plain.gguf", NULL,
+							&l.model, NULL),
+				      0);
+		for (int which = STOKER_LOGITS_NONE; which <= STOKER_LOGITS_ALL; which++) {
+			const enum stoker_logits of = (enum stoker_logits)which;
+			const size_t size = VOCABULARY * sizeof(float);
+			float *to = logits[which] = calloc(2, size);
+
+			CU_ASSERT_EQUAL_FATAL(
+				stoker_session_create(l.model, NULL, &l.session, NULL), 0);
+			CU_ASSERT_EQUAL(stoker_session_eval(l.session, prompt, 11, of, NULL), 0);
+			if (of != STOKER_LOGITS_NONE)
+				memcpy(to,
+				       stoker_session_logits(l.session,
+							     of == STOKER_LOGITS_ALL ? 10 : 0),
+				       size);
+			CU_ASSERT_EQUAL(stoker_session_eval(l.session, prompt + 11, 1,
+							    STOKER_LOGITS_LAST, NULL),
+					0);
+			memcpy(to + VOCABULARY, stoker_session_logits(l.session, 0), size);
+			stoker_session_free(&l.session);
+		}
+		for (int i = 0; i < 2 * VOCABULARY; i++) {
+			CU_ASSERT(fabsf(logits[1][i] - logits[2][i]) < 1e-4f);
+			CU_ASSERT(i < VOCABULARY || logits[0][i] == logits[2][i]);
+		}
+		for (int i = 0; i < 3; i++)
+			free(logits[i]);
+		unload(&l);
+	}
+}
+
 static void test_limits(void)
 {
 	const struct stoker_session_params params = { .context = 14 },
@@ -397,6 +439,7 @@ void suite_session(void)
 {
 	TEST(test_containers);
 	TEST(test_batches_agree);
+	TEST(test_rows_without_logits);
 	TEST(test_limits);
 	TEST(test_sessions_share_a_model);
 	TEST(test_cancel);
