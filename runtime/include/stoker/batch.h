@@ -6,8 +6,9 @@
  * all of them.  What a sequence gets doesn't depend on what the others hold.
  *
  * Threads: a batch and its sequences belong to one thread at a time; a call that comes while
- * another one is going on gets -EBUSY, or what says nothing (NULL, 0).  Several batches and
- * sessions may share a model; calls on the same device take turns.
+ * another one is going on gets -EBUSY.  What only tells something (positions, tokens, logits,
+ * bytes) is called while no other call is going on.  Several batches and sessions may share a
+ * model; calls on the same device take turns.
  *
  * Fork: see stoker/device.h.
  */
