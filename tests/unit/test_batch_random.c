@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT
+/* Sequences of which chance decides what happens to them: each has the context that it should. */
+#include <unistd.h>
+
+#include "device/device.h"
+#include "tiny.h"
+
+/* with a window this small layers have rings, which go round after some steps */
+enum { SEQUENCES = 5, CONTEXT = 1600, STEP = 48, LONGEST = 420 };
+
+struct life {
+	struct stoker_sequence *sequence;
+	uint32_t tokens[LONGEST + STEP], count;
+};
+
+static struct stoker_device *device;
+static struct stoker_model *model;
+static struct stoker_batch *batch;
+static struct stoker_session *alone;
+static uint32_t vocabulary, failed_steps;
+static struct life lives[SEQUENCES];
+
+static const struct stoker_device_ops *own_ops;
+static unsigned fails_in; /* 0: it doesn't */
+
+static bool fails_now(void)
+{
+	return fails_in && --fails_in == 0;
+}
+
+static int submit(struct stoker_device *d, struct stoker_recording **keep, struct stoker_error *err)
+{
+	const bool fails = fails_now();
+	const int ret = own_ops->submit(d, keep, err);
+
+	return fails ? stoker_fail(err, -EIO, "for a test") : ret;
+}
+
+static int write_some(struct stoker_device *d, stoker_address dst, const void *src, uint64_t bytes,
+		      struct stoker_error *err)
+{
+	return fails_now() ? stoker_fail(err, -EIO, "for a test")
+			   : own_ops->write(d, dst, src, bytes, err);
+}
+
+static void check_logits(const struct life *l, const float *logits)
+{
+	const float *wanted;
+	float worst = 0;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(logits);
+	fails_in = 0;
+	CU_ASSERT_EQUAL(stoker_session_truncate(alone, 0), 0);
+	CU_ASSERT_EQUAL_FATAL(
+		stoker_session_eval(alone, l->tokens, l->count, STOKER_LOGITS_LAST, NULL), 0);
+	wanted = stoker_session_logits(alone, 0);
+	for (uint32_t i = 0; i < vocabulary; i++)
+		worst = fmaxf(worst,
+			      logits[i] == logits[i] ? fabsf(logits[i] - wanted[i]) : INFINITY);
+	if (worst > 2e-3f)
+		printf("\n    sequence %td at %u: %g off", l - lives, l->count, worst);
+	CU_ASSERT(worst <= 2e-3f);
+}
+
+static void check_life(const struct life *l)
+{
+	size_t count;
+	const uint32_t *tokens = stoker_sequence_tokens(l->sequence, &count);
+
+	CU_ASSERT_EQUAL_FATAL(count, l->count);
+	CU_ASSERT(!memcmp(tokens, l->tokens, count * sizeof(*tokens)));
+}
+
+/* A step of some; with @fails on the way to its end it leaves all as they were. */
+static void step(bool recurrent)
+{
+	const struct stoker_batch_part none = { .sequence = NULL };
+	struct stoker_batch_part parts[SEQUENCES] = { none };
+	struct life *of[SEQUENCES];
+	const bool fails = random_u32() % 8 == 0;
+	uint32_t count = 0, rows = 0, row = 0;
+
+	for (uint32_t i = 0, first = random_u32(); i < SEQUENCES; i++) {
+		struct life *l = &lives[(first % SEQUENCES + i) % SEQUENCES];
+		const uint32_t n = random_u32() % 2 ? 1 : 1 + random_u32() % STEP;
+
+		if (!l->sequence || rows + n > STEP || l->count + n > LONGEST ||
+		    random_u32() % 3 == 0)
+			continue;
+		for (uint32_t t = 0; t < n; t++)
+			l->tokens[l->count + t] = random_u32() % MIN(vocabulary, 200u);
+		of[count] = l;
+		parts[count++] = (struct stoker_batch_part){ .sequence = l->sequence,
+							     .tokens = l->tokens + l->count,
+							     .count = n,
+							     .logits = random_u32() % 3 };
+		rows += n;
+	}
+	if (!count)
+		return;
+	fails_in = fails ? 1 + random_u32() % 6 : 0;
+	const int ret = stoker_batch_eval(batch, parts, count, NULL);
+
+	fails_in = 0;
+	CU_ASSERT_FATAL(ret == 0 || (fails && ret == -EIO));
+	failed_steps += ret != 0;
+	for (uint32_t i = 0; i < count; i++) {
+		of[i]->count += ret ? 0 : (uint32_t)parts[i].count;
+		if (ret && recurrent && stoker_sequence_position(of[i]->sequence) == 0)
+			of[i]->count = 0;
+		check_life(of[i]);
+		if (ret || parts[i].logits == STOKER_LOGITS_NONE)
+			continue;
+		row += parts[i].logits == STOKER_LOGITS_ALL ? (uint32_t)parts[i].count : 1;
+		check_logits(of[i], stoker_batch_logits(batch, row - 1));
+	}
+	CU_ASSERT_PTR_NULL(stoker_batch_logits(batch, row));
+}
+
+static void change(struct life *l)
+{
+	struct life *from = &lives[random_u32() % SEQUENCES];
+	uint32_t position;
+
+	if (!l->sequence && from->sequence) {
+		CU_ASSERT_EQUAL(stoker_sequence_copy(from->sequence, &l->sequence, NULL), 0);
+		memcpy(l->tokens, from->tokens, sizeof(l->tokens));
+		l->count = from->count;
+	} else if (!l->sequence) {
+		CU_ASSERT_EQUAL(stoker_sequence_create(batch, &l->sequence, NULL), 0);
+		l->count = 0;
+	} else if (random_u32() % 5 == 0) {
+		stoker_sequence_free(&l->sequence);
+		return;
+	} else {
+		position = random_u32() % 8 == 0
+				   ? 0
+				   : l->count - random_u32() % MIN(l->count + 1, 150u);
+		const int ret = stoker_sequence_truncate(l->sequence, position, NULL);
+
+		CU_ASSERT(ret == 0 || ret == -ENOTSUP);
+		l->count = ret ? l->count : position;
+	}
+	check_life(l);
+}
+
+static void check_lives(const char *path, bool recurrent, unsigned events)
+{
+	const struct stoker_session_params params = { .context = CONTEXT,
+						      .batch = STEP,
+						      .sequences = SEQUENCES };
+	struct stoker_model_info info;
+
+	CU_ASSERT_EQUAL_FATAL(stoker_model_load(device, path, NULL, &model, NULL), 0);
+	stoker_model_info(model, &info);
+	vocabulary = info.vocabulary;
+	CU_ASSERT_EQUAL_FATAL(stoker_batch_create(model, &params, &batch, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_session_create(model, &params, &alone, NULL), 0);
+	failed_steps = 0;
+	for (unsigned i = 0; i < events; i++) {
+		if (random_u32() % 3 == 0)
+			change(&lives[random_u32() % SEQUENCES]);
+		else
+			step(recurrent);
+	}
+	CU_ASSERT(failed_steps > 0);
+	stoker_batch_free(&batch);
+	for (uint32_t i = 0; i < SEQUENCES; i++)
+		stoker_sequence_free(&lives[i].sequence);
+	stoker_session_free(&alone);
+	stoker_model_free(&model);
+}
+
+static void test_lives(void)
+{
+	static const struct tiny_key window[] = { TINY_NUMBER("attention.sliding_window", 5) };
+	static const struct tiny tiny[] = {
+		{ .architecture = "llama", .layers = 2 },
+		{ .architecture = "gemma3",
+		  .layers = 7,
+		  .keys = window,
+		  .key_count = ARRAY_SIZE(window) },
+		{ .architecture = "deepseek2", .layers = 2, .latent = true },
+	};
+	const struct stoker_device_params params = { .name = "cpu", .threads = 2, .exact = true };
+	const char *folder = vectors_folder("lives of sequences with recurrent layers");
+	struct stoker_device_ops ops;
+	char path[512];
+
+	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, NULL), 0);
+	own_ops = device->ops;
+	ops = *own_ops;
+	ops.submit = submit;
+	ops.write = write_some;
+	device->ops = &ops;
+	random_seed(5);
+	for (size_t i = 0; i < ARRAY_SIZE(tiny); i++) {
+		tiny_write(tiny_path(), &tiny[i]);
+		check_lives(tiny_path(), false, 400);
+		unlink(tiny_path());
+	}
+	snprintf(path, sizeof(path), "%s/models/lfm2moe.gguf", folder);
+	if (folder)
+		check_lives(path, true, 100);
+	device->ops = own_ops;
+	stoker_device_close(&device);
+}
+
+void add_batch_random(void)
+{
+	TEST(test_lives);
+}
