@@ -140,11 +140,15 @@ static void not_finite(bool exact)
 /* Of weights in tiles a row's product is the same bit for bit, however many rows come with it. */
 static void alone(bool exact)
 {
-	const uint32_t in = 512, out = 52, rows = 29;
+	const uint32_t out = 52, rows = 29;
 
 	(void)exact;
 	for (const struct stoker_format *f = NULL; (f = stoker_format_next(f));)
 		for (uint32_t n = 1; n <= 17; n++) {
+			/* the smaller blocks don't make it a multiple of 256 */
+			const uint32_t in = f->block_values >= 256 ? 512
+								   : 512 + MAX(f->block_values, 32);
+
 			pool_used = 0;
 			const struct stoker_weight w =
 				weights(f, in, out, 1, doubles((size_t)in * out));
