@@ -66,7 +66,7 @@ INLINE void sum_parts(uint32_t id, const uint8_t *b, int first, int begin, int e
 			if (id == FORMAT_Q3_K)
 				thirds = (__m256i)load_bytes(b + 16 * 14 + at);
 #pragma GCC unroll 4
-			for (int p = begin; p < end; p++) {
+			for (int p = begin; p < MIN(end, 4); p++) {
 				const __m256i products = _mm256_maddubs_epi16(
 					part_codes(id, v, high, thirds, first, p),
 					broadcast_codes(x + 32 * p + 4 * d));
