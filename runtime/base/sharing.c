@@ -13,9 +13,10 @@ enum {
 	DOUBT_AGAIN_NS = 500000000, /* after sharing has been found better */
 	ASIDE_MIN_NS = 30000000,
 	ASIDE_MAX_NS = 1000000000,
-	DOUBTS = 2,   /* windows in a row: who has just begun is put aside, too */
-	WINS = 2,     /* one window may have been lucky */
-	SWITCHES = 2, /* in a window: fewer are the kernel's own threads */
+	LOOK_NS = 250000000, /* between two looks for idle CPUs, where there are none */
+	DOUBTS = 2,	     /* windows in a row: who has just begun is put aside, too */
+	WINS = 2,	     /* one window may have been lucky */
+	SWITCHES = 2,	     /* in a window: fewer are the kernel's own threads */
 };
 
 /* How long no CPU may have been idle before sharing is tried all the same: others may be nice. */
@@ -57,7 +58,7 @@ static void try_or_wait(struct sharing *s, uint64_t now)
 	if (some_are_idle(s, now) || now - s->tried >= FULL_NS)
 		enter(s, TRYING_SHARED);
 	else
-		s->until = now + s->aside;
+		s->until = now + MAX(s->aside, (uint64_t)LOOK_NS);
 }
 
 bool sharing_is_off(struct sharing *s, uint64_t now)
