@@ -80,12 +80,13 @@ static int read_prompts(struct bench_run *r, uint32_t first, uint32_t end, uint6
 			const uint64_t left = each - at % each, room = r->step_tokens - rows;
 
 			n = left < room ? left : room;
-			r->parts[count++] = (struct stoker_batch_part){
+			r->parts[count] = (struct stoker_batch_part){
 				.sequence = r->sequences[first + at / each],
 				.tokens = r->tokens + rows,
 				.count = n,
 				.logits = n == left ? STOKER_LOGITS_LAST : STOKER_LOGITS_NONE,
 			};
+			count++;
 			rows += (uint32_t)n;
 		}
 		const int status = step(r, count);
