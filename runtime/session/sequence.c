@@ -9,7 +9,7 @@ static stoker_address slot_of(const struct step *s, const struct sequence *q)
 	return s->pages.slots + q->tables.number * s->pages.size.slot_bytes;
 }
 
-static int clear_states(struct step *s, const struct sequence *q, struct stoker_error *err)
+static int clear_states(struct step *s, struct sequence *q, struct stoker_error *err)
 {
 	static const float zeros[1024];
 	struct stoker_device *d = s->model->device;
@@ -20,7 +20,13 @@ static int clear_states(struct step *s, const struct sequence *q, struct stoker_
 		n = MIN(left, (uint64_t)sizeof(zeros));
 		ret = d->ops->write(d, at, zeros, n, err);
 	}
+	q->lost = ret;
 	return ret;
+}
+
+int sequence_recover(struct step *s, struct sequence *q, struct stoker_error *err)
+{
+	return q->lost ? clear_states(s, q, err) : 0;
 }
 
 int sequence_create(struct step *s, bool whole, struct sequence *q, struct stoker_error *err)
@@ -90,5 +96,6 @@ int sequence_copy(struct step *s, const struct sequence *from, struct sequence *
 	memcpy(q->tokens, from->tokens, from->position * sizeof(*q->tokens));
 	q->position = from->position;
 	q->last_page = from->last_page;
+	q->lost = from->lost;
 	return 0;
 }

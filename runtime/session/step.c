@@ -205,7 +205,9 @@ static int write_inputs(struct step *s, const struct step_part *parts, size_t co
 		struct sequence *q = parts[i].sequence;
 		const uint32_t end = q->position + parts[i].rows;
 
-		ret = pages_prepare(d, &s->pages, &q->tables, q->position, end, err);
+		ret = sequence_recover(s, q, err);
+		if (!ret)
+			ret = pages_prepare(d, &s->pages, &q->tables, q->position, end, err);
 		if (ret)
 			break;
 		/* what a ring had in these pages is lost, whatever comes of the step */

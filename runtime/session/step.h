@@ -15,6 +15,7 @@ struct sequence {
 	uint32_t *tokens;   /* of the context, @position of them */
 	struct page_tables tables;
 	bool whole; /* keeps all its pages, however few it needs */
+	bool lost;  /* states of recurrent layers couldn't be cleared */
 };
 
 struct step {
@@ -46,6 +47,8 @@ void step_destroy(struct step *s);
 /* @whole: with all pages that it can need; otherwise they come as it grows. */
 int sequence_create(struct step *s, bool whole, struct sequence *q, struct stoker_error *err);
 void sequence_destroy(struct step *s, struct sequence *q);
+/* Clears states that are lost, before a step. */
+int sequence_recover(struct step *s, struct sequence *q, struct stoker_error *err);
 /* See stoker_session_truncate(). */
 int sequence_truncate(struct step *s, struct sequence *q, uint32_t position,
 		      struct stoker_error *err);

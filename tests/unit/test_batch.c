@@ -187,18 +187,8 @@ static void check_model(const char *path, unsigned schedules)
 	stoker_model_free(&model);
 }
 
-static const struct tiny_key window[] = { TINY_NUMBER("attention.sliding_window", 5) };
-
 static void check_models(unsigned schedules)
 {
-	static const struct tiny tiny[] = {
-		{ .architecture = "llama", .layers = 2 },
-		{ .architecture = "gemma3",
-		  .layers = 7,
-		  .keys = window,
-		  .key_count = ARRAY_SIZE(window) },
-		{ .architecture = "deepseek2", .layers = 2, .latent = true },
-	};
 	const char *folder = vectors_folder("batches");
 	char pattern[512];
 	glob_t found;
@@ -209,8 +199,8 @@ static void check_models(unsigned schedules)
 			? "{models,quantized}/*"
 			: "{models/{deepseek2,gpt-oss,lfm2moe,qwen35moe},quantized/*moe*Q4_K_M}";
 
-	for (size_t i = 0; i < ARRAY_SIZE(tiny); i++) {
-		tiny_write(tiny_path(), &tiny[i]);
+	for (size_t i = 0; i < TINY_CACHES; i++) {
+		tiny_write(tiny_path(), &tiny_caches[i]);
 		check_model(tiny_path(), 4 * schedules);
 		unlink(tiny_path());
 	}
@@ -329,10 +319,6 @@ static void check_copies(const char *path)
 static void test_copies(void)
 {
 	const char *folder = vectors_folder("copies of sequences");
-	const struct tiny windowed = { .architecture = "gemma3",
-				       .layers = 7,
-				       .keys = window,
-				       .key_count = ARRAY_SIZE(window) };
 	char pattern[512];
 	glob_t found;
 
@@ -340,7 +326,7 @@ static void test_copies(void)
 		if (vulkan && !vulkan_is_here())
 			continue;
 		open_device(vulkan ? "vulkan" : "cpu", false);
-		tiny_write(tiny_path(), &windowed);
+		tiny_write(tiny_path(), &tiny_caches[TINY_WINDOW]);
 		check_copies(tiny_path());
 		unlink(tiny_path());
 		snprintf(pattern, sizeof(pattern), "%s/models/%s.gguf", folder,

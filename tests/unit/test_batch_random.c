@@ -22,10 +22,16 @@ static struct life lives[SEQUENCES];
 
 static const struct stoker_device_ops *own_ops;
 static unsigned fails_in; /* 0: it doesn't */
+static bool fails_on;	  /* until the step has ended */
 
 static bool fails_now(void)
 {
-	return fails_in && --fails_in == 0;
+	if (fails_in != 1) {
+		fails_in -= fails_in > 0;
+		return false;
+	}
+	fails_in = fails_on;
+	return true;
 }
 
 static int submit(struct stoker_device *d, struct stoker_recording **keep, struct stoker_error *err)
@@ -99,6 +105,7 @@ static void step(bool recurrent)
 	if (!count)
 		return;
 	fails_in = fails ? 1 + random_u32() % 6 : 0;
+	fails_on = random_u32() % 2;
 	const int ret = stoker_batch_eval(batch, parts, count, NULL);
 
 	fails_in = 0;
@@ -173,15 +180,6 @@ static void check_lives(const char *path, bool recurrent, unsigned events)
 
 static void test_lives(void)
 {
-	static const struct tiny_key window[] = { TINY_NUMBER("attention.sliding_window", 5) };
-	static const struct tiny tiny[] = {
-		{ .architecture = "llama", .layers = 2 },
-		{ .architecture = "gemma3",
-		  .layers = 7,
-		  .keys = window,
-		  .key_count = ARRAY_SIZE(window) },
-		{ .architecture = "deepseek2", .layers = 2, .latent = true },
-	};
 	const struct stoker_device_params params = { .name = "cpu", .threads = 2, .exact = true };
 	const char *folder = vectors_folder("lives of sequences with recurrent layers");
 	struct stoker_device_ops ops;
@@ -194,14 +192,14 @@ static void test_lives(void)
 	ops.write = write_some;
 	device->ops = &ops;
 	random_seed(5);
-	for (size_t i = 0; i < ARRAY_SIZE(tiny); i++) {
-		tiny_write(tiny_path(), &tiny[i]);
+	for (size_t i = 0; i < TINY_CACHES; i++) {
+		tiny_write(tiny_path(), &tiny_caches[i]);
 		check_lives(tiny_path(), false, 400);
 		unlink(tiny_path());
 	}
 	snprintf(path, sizeof(path), "%s/models/lfm2moe.gguf", folder);
 	if (folder)
-		check_lives(path, true, 100);
+		check_lives(path, true, 400);
 	device->ops = own_ops;
 	stoker_device_close(&device);
 }

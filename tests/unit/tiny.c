@@ -5,6 +5,14 @@
 #include <stdarg.h>
 #include <unistd.h>
 
+static const struct tiny_key window[] = { TINY_NUMBER("attention.sliding_window", 5) };
+
+const struct tiny tiny_caches[TINY_CACHES] = {
+	{ .architecture = "llama", .layers = 2 },
+	{ .architecture = "gemma3", .layers = 7, .keys = window, .key_count = ARRAY_SIZE(window) },
+	{ .architecture = "deepseek2", .layers = 2, .latent = true },
+};
+
 enum { MAX_TENSORS = 2048, KV_HEADS = 2, LATENT = 32, ROTATED = 8, EXPERT_HIDDEN = 32 };
 
 struct row {

@@ -45,6 +45,10 @@ struct tiny {
 	const char *const *order; /* names of tensors that come last, NULL-terminated */
 };
 
+/* One of each kind of cache: of all positions, with layers that see a window, latent. */
+enum { TINY_FULL, TINY_WINDOW, TINY_LATENT, TINY_CACHES };
+extern const struct tiny tiny_caches[TINY_CACHES];
+
 /* Weights depend on the tensors' names alone: models that share them compute alike. */
 void tiny_write(const char *path, const struct tiny *tiny);
 
