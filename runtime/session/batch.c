@@ -169,42 +169,39 @@ err_free:
 	return ret;
 }
 
+/* The same for whoever may use the batch now. */
+static int make_sequence(struct stoker_batch *b, const struct stoker_sequence *from,
+			 struct stoker_sequence **out, struct stoker_error *err)
+{
+	int ret = enter(b, err);
+
+	if (ret)
+		return ret;
+	ret = add_sequence(b, from, out, err);
+	leave(b);
+	return ret;
+}
+
 int stoker_sequence_create(struct stoker_batch *b, struct stoker_sequence **out,
 			   struct stoker_error *err)
 {
-	int ret;
-
 	if (!out)
 		return stoker_fail(err, -EINVAL, "no place for the sequence");
 	*out = NULL;
 	if (!b)
 		return stoker_fail(err, -EINVAL, "a sequence needs a batch");
-	ret = enter(b, err);
-	if (ret)
-		return ret;
-	ret = add_sequence(b, NULL, out, err);
-	leave(b);
-	return ret;
+	return make_sequence(b, NULL, out, err);
 }
 
 int stoker_sequence_copy(struct stoker_sequence *q, struct stoker_sequence **out,
 			 struct stoker_error *err)
 {
-	int ret;
-
 	if (!out)
 		return stoker_fail(err, -EINVAL, "no place for the copy");
 	*out = NULL;
 	if (!q)
 		return stoker_fail(err, -EINVAL, "there is no sequence");
-	struct stoker_batch *b = q->batch;
-
-	ret = enter(b, err);
-	if (ret)
-		return ret;
-	ret = add_sequence(b, q, out, err);
-	leave(b);
-	return ret;
+	return make_sequence(q->batch, q, out, err);
 }
 
 void stoker_sequence_free(struct stoker_sequence **sequence)
