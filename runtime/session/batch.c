@@ -112,7 +112,7 @@ int stoker_batch_create(struct stoker_model *model, const struct stoker_session_
 		return stoker_fail(err, -ENOMEM, "out of memory");
 	b->deterministic = p->deterministic;
 	b->parts = calloc(sequences, sizeof(*b->parts));
-	ret = b->parts ? step_create(model, p, sequences, &b->step, err)
+	ret = b->parts ? step_create(model, p, sequences, p->cache_bytes, &b->step, err)
 		       : stoker_fail(err, -ENOMEM, "out of memory");
 	if (ret) {
 		free(b->parts);
@@ -136,7 +136,7 @@ void stoker_batch_free(struct stoker_batch **batch)
 void stoker_batch_bytes(const struct stoker_batch *b, uint64_t *cache, uint64_t *scratch)
 {
 	if (cache)
-		*cache = b ? b->step.pages.bytes : 0;
+		*cache = b ? pages_bytes(&b->step.pages) : 0;
 	if (scratch)
 		*scratch = b ? b->step.scratch.bytes + b->step.logit_memory.bytes : 0;
 }
@@ -318,6 +318,8 @@ int stoker_batch_eval(struct stoker_batch *b, const struct stoker_batch_part *pa
 		asked += b->parts[i].logit_rows;
 	if (!ret && asked)
 		ret = step_reserve_logits(&b->step, asked, err);
+	if (!ret)
+		ret = step_reserve_pages(&b->step, b->parts, count, err);
 	for (size_t i = 0, n; i < count && !ret; i += n) {
 		n = together(b, i, count);
 		ret = step_run(&b->step, b->parts + i, n, NULL, err);

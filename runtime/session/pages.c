@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Pages, see pages.h: blocks of memory are cut into them, and tables say where each one is. */
+/* Pages, see pages.h: tables say where each one is, and whose. */
 #include "session/pages.h"
 
-enum { BLOCK_BYTES = 256 << 20 }; /* of pages that are allocated together, or of a larger page */
+enum { UNIT_BYTES = 2 << 20, BLOCKS = 32 }; /* so many, in such units, when all is taken */
 
 int pages_write_table(struct stoker_device *d, struct page_table *t, struct stoker_error *err)
 {
@@ -36,112 +36,99 @@ int pages_copy(struct stoker_device *d, stoker_address dst, stoker_address src, 
 	return d->ops->submit(d, NULL, err);
 }
 
-/* Pages that are allocated together. */
-static uint32_t pages_of_block(const struct stoker_device *d, uint64_t page_bytes)
-{
-	const uint64_t most = MIN(d->max_memory, (uint64_t)BLOCK_BYTES);
-
-	return (uint32_t)MAX(most / page_bytes, (uint64_t)1);
-}
-
-static uint32_t pool_pages(const struct pages *p, enum page_kind kind)
-{
-	return p->sequences * cache_pages(&p->size, kind);
-}
-
-static size_t count_blocks(const struct stoker_device *d, const struct pages *p)
-{
-	size_t blocks = 1;
-
-	for (int kind = 0; kind < PAGE_KINDS; kind++)
-		if (p->size.page_bytes[kind])
-			blocks +=
-				pool_pages(p, kind) / pages_of_block(d, p->size.page_bytes[kind]) +
-				1;
-	return blocks;
-}
-
-static int add_block(struct stoker_device *d, struct pages *p, uint64_t bytes,
-		     struct stoker_error *err)
-{
-	struct stoker_memory *block = &p->blocks[p->block_count];
-	const int ret = d->ops->memory_create(d, bytes, block, err);
-
-	if (ret)
-		return ret;
-	p->block_count++;
-	p->bytes += block->bytes;
-	return 0;
-}
-
-static int create_pool(struct stoker_device *d, struct pages *p, enum page_kind kind,
-		       struct stoker_error *err)
-{
-	const uint64_t page_bytes = p->size.page_bytes[kind];
-	const uint32_t count = pool_pages(p, kind);
-	struct page_pool *pool = &p->pools[kind];
-	int ret = 0;
-
-	if (!count)
-		return 0;
-	pool->addresses = calloc(count, sizeof(*pool->addresses));
-	pool->users = calloc(count, sizeof(*pool->users));
-	pool->unused = calloc(count, sizeof(*pool->unused));
-	if (!pool->addresses || !pool->users || !pool->unused)
-		return stoker_fail(err, -ENOMEM, "out of memory");
-	for (uint32_t first = 0, n; first < count && !ret; first += n) {
-		n = MIN(count - first, pages_of_block(d, page_bytes));
-		ret = add_block(d, p, n * page_bytes, err);
-		for (uint32_t i = 0; i < n && !ret; i++)
-			pool->addresses[first + i] =
-				p->blocks[p->block_count - 1].at + i * page_bytes;
-	}
-	for (uint32_t i = 0; i < count; i++)
-		pool->unused[i] = count - 1 - i;
-	pool->unused_count = count;
-	return ret;
-}
-
 static uint64_t tables_bytes(const struct cache_size *size)
 {
 	return cache_table_bytes(size, PAGES_FULL) + cache_table_bytes(size, PAGES_WINDOW);
 }
 
-int pages_create(struct stoker_device *d, const struct cache_size *size, uint32_t sequences,
-		 struct pages *p, struct stoker_error *err)
+static uint64_t page_bytes_of(const struct cache_size *size)
 {
-	int ret = 0;
+	return cache_bytes(size) - cache_rest_bytes(size);
+}
 
-	*p = (struct pages){ .size = *size, .sequences = sequences };
+/* Pools of pages, of which those of a ring never take what others may need. */
+static void create_pools(struct pages *p)
+{
+	const uint64_t all = p->sequences * page_bytes_of(&p->size);
+	uint64_t block = p->bound / BLOCKS;
+
+	block = block < UNIT_BYTES / 2 ? block : round_up(block, UNIT_BYTES);
+	for (int kind = PAGE_KINDS - 1; kind >= 0; kind--) {
+		const uint64_t bytes = p->size.page_bytes[kind];
+		uint64_t most = (uint64_t)p->sequences * cache_pages(&p->size, kind);
+
+		/* memory for more than sequences need is for what is kept of earlier ones */
+		if (kind == PAGES_FULL && p->bound > all && bytes)
+			most += (p->bound - all) / bytes;
+		pool_init(p->device, bytes, (uint32_t)MIN(most, (uint64_t)NO_PAGE - 1), block,
+			  &p->pools[kind]);
+	}
+}
+
+int pages_create(struct stoker_device *d, const struct cache_size *size, uint32_t sequences,
+		 uint64_t bound, struct pages *p, struct stoker_error *err)
+{
+	const uint64_t each = page_bytes_of(size);
+	char human[2][16];
+	int ret;
+
+	*p = (struct pages){ .device = d,
+			     .size = *size,
+			     .sequences = sequences,
+			     .bound = bound ? bound : sequences * each };
+	if (p->bound < each)
+		return stoker_fail(err, -EINVAL,
+				   "%s for caches, a sequence of %u positions takes %s",
+				   stoker_human_size(p->bound, human[0]),
+				   size->pages * KV_PAGE_ROWS, stoker_human_size(each, human[1]));
+	create_pools(p);
 	p->taken = calloc(sequences, sizeof(*p->taken));
-	p->blocks = calloc(count_blocks(d, p), sizeof(*p->blocks));
-	if (!p->taken || !p->blocks)
-		ret = stoker_fail(err, -ENOMEM, "out of memory");
-	for (int kind = 0; kind < PAGE_KINDS && !ret; kind++)
-		ret = create_pool(d, p, kind, err);
-	if (!ret)
-		ret = add_block(d, p, sequences * cache_rest_bytes(size), err);
+	ret = p->taken ? d->ops->memory_create(d, sequences * cache_rest_bytes(size), &p->rest, err)
+		       : stoker_fail(err, -ENOMEM, "out of memory");
 	if (ret) {
-		pages_destroy(d, p);
+		pages_destroy(p);
 		return ret;
 	}
-	p->tables = p->blocks[p->block_count - 1].at;
+	p->tables = p->rest.at;
 	p->slots = p->tables + sequences * tables_bytes(size);
 	return 0;
 }
 
-void pages_destroy(struct stoker_device *d, struct pages *p)
+void pages_destroy(struct pages *p)
 {
-	for (size_t i = 0; i < p->block_count; i++)
-		d->ops->memory_destroy(d, &p->blocks[i]);
-	for (int kind = 0; kind < PAGE_KINDS; kind++) {
-		free(p->pools[kind].addresses);
-		free(p->pools[kind].users);
-		free(p->pools[kind].unused);
-	}
+	if (!p->device)
+		return;
+	for (int kind = 0; kind < PAGE_KINDS; kind++)
+		pool_destroy(&p->pools[kind]);
+	p->device->ops->memory_destroy(p->device, &p->rest);
 	free(p->taken);
-	free(p->blocks);
 	*p = (struct pages){ 0 };
+}
+
+/* Bytes of pages that there is memory for. */
+static uint64_t got(const struct pages *p)
+{
+	return p->pools[PAGES_FULL].bytes + p->pools[PAGES_WINDOW].bytes;
+}
+
+uint64_t pages_bytes(const struct pages *p)
+{
+	return got(p) + p->rest.bytes;
+}
+
+/* Not as many as make memory exceed the bound, or a kind's pages what there may be of them. */
+static uint64_t room(const struct pages *p)
+{
+	return p->bound > got(p) ? p->bound - got(p) : 0;
+}
+
+uint64_t pages_left(const struct pages *p)
+{
+	uint64_t left = room(p);
+
+	for (int kind = 0; kind < PAGE_KINDS; kind++)
+		left += p->pools[kind].unused_count * p->pools[kind].page_bytes;
+	return left;
 }
 
 /* Entry @slot and those that have the same page say where page @number is. */
@@ -150,28 +137,139 @@ static void enter(const struct page_pool *pool, struct page_table *t, uint32_t s
 {
 	t->pages[slot] = number;
 	for (uint32_t i = slot; i < t->count; i += t->turn)
-		t->addresses[i] = number == NO_PAGE ? 0 : pool->addresses[number];
+		t->addresses[i] = number == NO_PAGE ? 0 : pool_address(pool, number);
 	t->stale = true;
 }
 
-static uint32_t take(struct page_pool *pool)
-{
-	assert(pool->unused_count > 0);
-	const uint32_t number = pool->unused[--pool->unused_count];
+/* Pages that positions [first, end) are in, each entry of a ring once. */
+struct span {
+	uint32_t first, count;
+};
 
-	pool->users[number] = 1;
-	return number;
+static struct span span_of(const struct page_table *t, uint32_t first, uint32_t end)
+{
+	const uint32_t page = first / KV_PAGE_ROWS;
+
+	if (!t->turn || first >= end)
+		return (struct span){ .first = page };
+	return (struct span){ .first = page,
+			      .count = MIN((end - 1) / KV_PAGE_ROWS - page + 1, t->turn) };
 }
 
-static void give_back(struct page_pool *pool, uint32_t number)
+void pages_count(struct pages *p, const struct page_tables *t, uint32_t first, uint32_t end,
+		 uint32_t want[PAGE_KINDS])
 {
-	if (number != NO_PAGE && --pool->users[number] == 0)
-		pool->unused[pool->unused_count++] = number;
+	for (int kind = 0; kind < PAGE_KINDS; kind++) {
+		const struct page_table *table = &t->of[kind];
+		const struct span span = span_of(table, first, end);
+
+		for (uint32_t i = 0; i < span.count; i++) {
+			const uint32_t number = table->pages[(span.first + i) % table->turn];
+			struct page *page = number == NO_PAGE ? NULL
+							      : pool_page(&p->pools[kind], number);
+
+			/* the last of its users to write to it keeps it */
+			if (!page || (page->users > 1 && ++page->writers < page->users))
+				want[kind]++;
+		}
+	}
 }
 
-static int create_table(struct stoker_device *d, struct pages *p, enum page_kind kind, bool whole,
-			struct page_table *t, struct stoker_error *err)
+void pages_counted(struct pages *p, const struct page_tables *t, uint32_t first, uint32_t end)
 {
+	for (int kind = 0; kind < PAGE_KINDS; kind++) {
+		const struct page_table *table = &t->of[kind];
+		const struct span span = span_of(table, first, end);
+
+		for (uint32_t i = 0; i < span.count; i++) {
+			const uint32_t number = table->pages[(span.first + i) % table->turn];
+
+			if (number != NO_PAGE)
+				pool_page(&p->pools[kind], number)->writers = 0;
+		}
+	}
+}
+
+uint64_t pages_needed(struct pages *p, const struct page_tables *t, uint32_t first, uint32_t end)
+{
+	uint32_t want[PAGE_KINDS] = { 0 };
+
+	pages_count(p, t, first, end, want);
+	pages_counted(p, t, first, end);
+	return want[PAGES_FULL] * p->size.page_bytes[PAGES_FULL] +
+	       want[PAGES_WINDOW] * p->size.page_bytes[PAGES_WINDOW];
+}
+
+/* How many more pages of a kind there have to be memory for. */
+static uint32_t missing(const struct page_pool *pool, uint32_t want)
+{
+	return want > pool->unused_count ? want - pool->unused_count : 0;
+}
+
+static uint64_t missing_bytes(const struct pages *p, const uint32_t want[PAGE_KINDS])
+{
+	uint64_t bytes = 0;
+
+	for (int kind = 0; kind < PAGE_KINDS; kind++)
+		bytes += missing(&p->pools[kind], want[kind]) * p->pools[kind].page_bytes;
+	return bytes;
+}
+
+static bool fits(const struct pages *p, const uint32_t want[PAGE_KINDS])
+{
+	for (int kind = 0; kind < PAGE_KINDS; kind++)
+		if (missing(&p->pools[kind], want[kind]) >
+		    p->pools[kind].most - p->pools[kind].count)
+			return false;
+	return missing_bytes(p, want) <= room(p);
+}
+
+/* More of a kind, a block at a time, without what the others are about to get. */
+static int grow(struct pages *p, const uint32_t want[PAGE_KINDS], enum page_kind kind,
+		struct stoker_error *err)
+{
+	struct page_pool *pool = &p->pools[kind];
+	int ret = 0;
+
+	while (!ret && missing(pool, want[kind])) {
+		const uint32_t least = missing(pool, want[kind]);
+		const uint64_t others = missing_bytes(p, want) - least * pool->page_bytes;
+		const uint64_t most = MIN((room(p) - others) / pool->page_bytes,
+					  (uint64_t)(pool->most - pool->count));
+
+		ret = pool_grow(pool, (uint32_t)MIN((uint64_t)MAX(least, pool->usual), most), err);
+	}
+	return ret;
+}
+
+int pages_reserve(struct pages *p, const uint32_t want[PAGE_KINDS], struct stoker_error *err)
+{
+	char human[3][16];
+	int ret = 0;
+
+	if (!missing_bytes(p, want))
+		return 0;
+	if (!fits(p, want)) /* perhaps with unused pages of the other kind */
+		for (int kind = 0; kind < PAGE_KINDS; kind++)
+			pool_shrink(&p->pools[kind]);
+	if (!fits(p, want))
+		return stoker_fail(err, -ENOSPC,
+				   "keys and values need %s more, %s are left of the %s that all "
+				   "sequences have together",
+				   stoker_human_size(missing_bytes(p, want), human[0]),
+				   stoker_human_size(room(p), human[1]),
+				   stoker_human_size(p->bound, human[2]));
+	for (int kind = 0; kind < PAGE_KINDS && !ret; kind++)
+		ret = grow(p, want, kind, err);
+	return ret;
+}
+
+static int create_table(struct pages *p, enum page_kind kind, bool whole, struct page_table *t,
+			struct stoker_error *err)
+{
+	uint32_t want[PAGE_KINDS] = { 0 };
+	int ret;
+
 	t->page_bytes = p->size.page_bytes[kind];
 	if (!t->page_bytes)
 		return 0;
@@ -184,12 +282,15 @@ static int create_table(struct stoker_device *d, struct pages *p, enum page_kind
 		return stoker_fail(err, -ENOMEM, "out of memory");
 	}
 	for (uint32_t i = 0; i < t->turn; i++)
-		enter(&p->pools[kind], t, i, whole ? take(&p->pools[kind]) : NO_PAGE);
-	return whole ? pages_write_table(d, t, err) : 0;
+		enter(&p->pools[kind], t, i, NO_PAGE);
+	want[kind] = whole ? t->turn : 0;
+	ret = pages_reserve(p, want, err);
+	for (uint32_t i = 0; i < want[kind] && !ret; i++)
+		enter(&p->pools[kind], t, i, pool_take(&p->pools[kind]));
+	return whole && !ret ? pages_write_table(p->device, t, err) : ret;
 }
 
-int pages_add(struct stoker_device *d, struct pages *p, bool whole, struct page_tables *t,
-	      struct stoker_error *err)
+int pages_add(struct pages *p, bool whole, struct page_tables *t, struct stoker_error *err)
 {
 	uint32_t number = 0;
 	stoker_address at;
@@ -206,7 +307,7 @@ int pages_add(struct stoker_device *d, struct pages *p, bool whole, struct page_
 	for (int kind = 0; kind < PAGE_KINDS && !ret; kind++) {
 		t->of[kind].at = at;
 		at += cache_table_bytes(&p->size, kind);
-		ret = create_table(d, p, kind, whole, &t->of[kind], err);
+		ret = create_table(p, kind, whole, &t->of[kind], err);
 	}
 	if (ret)
 		pages_remove(p, t);
@@ -217,7 +318,7 @@ void pages_remove(struct pages *p, struct page_tables *t)
 {
 	for (int kind = 0; kind < PAGE_KINDS; kind++) {
 		for (uint32_t i = 0; i < t->of[kind].turn; i++)
-			give_back(&p->pools[kind], t->of[kind].pages[i]);
+			pool_give_back(&p->pools[kind], t->of[kind].pages[i]);
 		free(t->of[kind].addresses);
 		free(t->of[kind].pages);
 	}
@@ -237,7 +338,7 @@ void pages_cut(struct pages *p, struct page_tables *t, uint32_t position)
 		if (table->turn < table->count && position)
 			continue;
 		for (uint32_t i = first; i < table->turn; i++) {
-			give_back(&p->pools[kind], table->pages[i]);
+			pool_give_back(&p->pools[kind], table->pages[i]);
 			enter(&p->pools[kind], table, i, NO_PAGE);
 		}
 	}
@@ -251,47 +352,53 @@ void pages_share(struct pages *p, const struct page_tables *from, struct page_ta
 
 			if (number == NO_PAGE)
 				continue;
-			p->pools[kind].users[number]++;
+			pool_page(&p->pools[kind], number)->users++;
 			enter(&p->pools[kind], &t->of[kind], i, number);
 		}
 }
 
-static int prepare_page(struct stoker_device *d, struct page_pool *pool, struct page_table *t,
-			uint32_t slot, struct stoker_error *err)
+/* @keep: what the page has. */
+static int prepare_page(struct page_pool *pool, struct page_table *t, uint32_t slot, bool keep,
+			struct stoker_error *err)
 {
 	const uint32_t old = t->pages[slot];
 	uint32_t number;
 	int ret;
 
-	if (old != NO_PAGE && pool->users[old] == 1)
+	if (old != NO_PAGE && pool_page(pool, old)->users == 1)
 		return 0;
-	number = take(pool);
-	if (old != NO_PAGE) {
-		ret = pages_copy(d, pool->addresses[number], pool->addresses[old], t->page_bytes,
-				 err);
+	number = pool_take(pool);
+	if (old != NO_PAGE && keep) {
+		ret = pages_copy(pool->device, pool_address(pool, number), pool_address(pool, old),
+				 t->page_bytes, err);
 		if (ret) {
-			give_back(pool, number);
+			pool_give_back(pool, number);
 			return ret;
 		}
-		give_back(pool, old);
 	}
+	pool_give_back(pool, old);
 	enter(pool, t, slot, number);
 	return 0;
 }
 
-int pages_prepare(struct stoker_device *d, struct pages *p, struct page_tables *t, uint32_t first,
-		  uint32_t end, struct stoker_error *err)
+int pages_prepare(struct pages *p, struct page_tables *t, uint32_t first, uint32_t end,
+		  struct stoker_error *err)
 {
-	int ret = 0;
+	uint32_t want[PAGE_KINDS] = { 0 };
+	int ret;
 
+	pages_count(p, t, first, end, want);
+	pages_counted(p, t, first, end);
+	ret = pages_reserve(p, want, err);
 	for (int kind = 0; kind < PAGE_KINDS && !ret; kind++) {
 		struct page_table *table = &t->of[kind];
+		const struct span span = span_of(table, first, end);
 
-		for (uint32_t page = first / KV_PAGE_ROWS;
-		     table->turn && page <= (end - 1) / KV_PAGE_ROWS && !ret; page++)
-			ret = prepare_page(d, &p->pools[kind], table, page % table->turn, err);
+		for (uint32_t i = 0; i < span.count && !ret; i++)
+			ret = prepare_page(&p->pools[kind], table, (span.first + i) % table->turn,
+					   i == 0 && first % KV_PAGE_ROWS, err);
 		if (!ret && table->stale)
-			ret = pages_write_table(d, table, err);
+			ret = pages_write_table(p->device, table, err);
 	}
 	return ret;
 }

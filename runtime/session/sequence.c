@@ -35,7 +35,7 @@ int sequence_create(struct step *s, bool whole, struct sequence *q, struct stoke
 
 	*q = (struct sequence){ .whole = whole, .tables.number = NO_PAGE };
 	q->tokens = malloc(s->context * sizeof(*q->tokens));
-	ret = q->tokens ? pages_add(s->model->device, &s->pages, whole, &q->tables, err)
+	ret = q->tokens ? pages_add(&s->pages, whole, &q->tables, err)
 			: stoker_fail(err, -ENOMEM, "out of memory");
 	if (!ret)
 		ret = clear_states(s, q, err);
@@ -46,6 +46,7 @@ int sequence_create(struct step *s, bool whole, struct sequence *q, struct stoke
 
 void sequence_destroy(struct step *s, struct sequence *q)
 {
+	device_go_on(s->model->device, NULL);
 	pages_remove(&s->pages, &q->tables);
 	free(q->tokens);
 	*q = (struct sequence){ .tables.number = NO_PAGE };

@@ -47,7 +47,7 @@ int stoker_session_create(struct stoker_model *model, const struct stoker_sessio
 		return stoker_fail(err, -ENOMEM, "out of memory");
 	s->observe = p->observe;
 	s->observer = p->observer;
-	ret = step_create(model, p, 1, &s->step, err);
+	ret = step_create(model, p, 1, 0, &s->step, err);
 	if (ret)
 		goto err_free;
 	ret = sequence_create(&s->step, true, &s->sequence, err);
@@ -211,7 +211,7 @@ uint32_t stoker_session_context(const struct stoker_session *s)
 void stoker_session_bytes(const struct stoker_session *s, uint64_t *cache, uint64_t *scratch)
 {
 	if (cache)
-		*cache = s ? s->step.pages.bytes : 0;
+		*cache = s ? pages_bytes(&s->step.pages) : 0;
 	if (scratch)
 		*scratch = s ? s->step.scratch.bytes + s->step.logit_memory.bytes : 0;
 }

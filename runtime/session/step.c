@@ -47,7 +47,7 @@ void step_destroy(struct step *s)
 
 	device_go_on(m->device, NULL);
 	forget_steps(s);
-	pages_destroy(m->device, &s->pages);
+	pages_destroy(&s->pages);
 	m->device->ops->memory_destroy(m->device, &s->scratch);
 	m->device->ops->memory_destroy(m->device, &s->logit_memory);
 	free(s->states);
@@ -71,7 +71,7 @@ static int create_buffers(struct step *s, struct stoker_error *err)
 }
 
 int step_create(struct stoker_model *model, const struct stoker_session_params *params,
-		uint32_t sequences, struct step *s, struct stoker_error *err)
+		uint32_t sequences, uint64_t cache_bytes, struct step *s, struct stoker_error *err)
 {
 	struct cache_size size;
 	int ret = device_go_on(model->device, err);
@@ -98,7 +98,7 @@ int step_create(struct stoker_model *model, const struct stoker_session_params *
 	}
 	size = model_cache_size(model, s->forward.kv, s->context, s->batch, s->states);
 	s->recurrent = size.slot_bytes > 0;
-	ret = pages_create(model->device, &size, sequences, &s->pages, err);
+	ret = pages_create(model->device, &size, sequences, cache_bytes, &s->pages, err);
 	if (!ret)
 		ret = create_buffers(s, err);
 	if (ret)
@@ -158,6 +158,24 @@ int step_reserve_logits(struct step *s, size_t rows, struct stoker_error *err)
 	return 0;
 }
 
+int step_reserve_pages(struct step *s, const struct step_part *parts, size_t count,
+		       struct stoker_error *err)
+{
+	uint32_t want[PAGE_KINDS] = { 0 };
+
+	for (size_t i = 0; i < count; i++) {
+		const struct sequence *q = parts[i].sequence;
+
+		pages_count(&s->pages, &q->tables, q->position, q->position + parts[i].rows, want);
+	}
+	for (size_t i = 0; i < count; i++) {
+		const struct sequence *q = parts[i].sequence;
+
+		pages_counted(&s->pages, &q->tables, q->position, q->position + parts[i].rows);
+	}
+	return pages_reserve(&s->pages, want, err);
+}
+
 /* Rows of a step so far. */
 struct filled {
 	uint32_t rows, asked;
@@ -207,7 +225,7 @@ static int write_inputs(struct step *s, const struct step_part *parts, size_t co
 
 		ret = sequence_recover(s, q, err);
 		if (!ret)
-			ret = pages_prepare(d, &s->pages, &q->tables, q->position, end, err);
+			ret = pages_prepare(&s->pages, &q->tables, q->position, end, err);
 		if (ret)
 			break;
 		/* what a ring had in these pages is lost, whatever comes of the step */

@@ -38,9 +38,12 @@ struct step_part {
 	uint32_t rows, logit_rows;
 };
 
-/* For up to @sequences sequences; keeps @model.  On failure there is nothing. */
+/*
+ * For up to @sequences sequences, whose pages take @cache_bytes at most, see pages_create(); keeps
+ * @model.  On failure there is nothing.
+ */
 int step_create(struct stoker_model *model, const struct stoker_session_params *params,
-		uint32_t sequences, struct step *s, struct stoker_error *err);
+		uint32_t sequences, uint64_t cache_bytes, struct step *s, struct stoker_error *err);
 /* With sequences that are removed before. */
 void step_destroy(struct step *s);
 
@@ -61,6 +64,9 @@ int step_check(const struct step *s, const struct sequence *q, const uint32_t *t
 	       enum stoker_logits logits, struct stoker_error *err);
 /* Room for @rows rows of logits on the device and here, before anything is evaluated. */
 int step_reserve_logits(struct step *s, size_t rows, struct stoker_error *err);
+/* Pages for all rows of parts, of different sequences, or for none of them. */
+int step_reserve_pages(struct step *s, const struct step_part *parts, size_t count,
+		       struct stoker_error *err);
 /*
  * Evaluates parts, of different sequences, of up to @s->batch rows together; their tokens are then
  * in the sequences.  Rows that get logits follow s->logit_rows others in s->logits, in order of the

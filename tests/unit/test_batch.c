@@ -343,6 +343,7 @@ static void test_copies(void)
 void suite_batch(void)
 {
 	add_batch_calls();
+	add_batch_memory();
 	add_batch_random();
 	TEST(test_copies);
 	TEST(test_schedules);

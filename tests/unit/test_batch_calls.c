@@ -30,6 +30,11 @@ static void load(const char *path)
 	vocabulary = info.vocabulary;
 }
 
+static uint32_t used(const struct page_pool *pool)
+{
+	return pool->count - pool->unused_count;
+}
+
 /* A page is somebody's own before it is written to, and is given back when nobody has it. */
 static void test_sharing(void)
 {
@@ -40,46 +45,46 @@ static void test_sharing(void)
 	struct pages p;
 
 	open_device(false);
-	CU_ASSERT_EQUAL_FATAL(pages_create(device, &size, 2, &p, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(pages_create(device, &size, 2, 0, &p, NULL), 0);
 	const struct page_pool *full = &p.pools[PAGES_FULL], *ring = &p.pools[PAGES_WINDOW];
 
-	CU_ASSERT(full->unused_count == 16 && ring->unused_count == 6);
-	CU_ASSERT_EQUAL_FATAL(pages_add(device, &p, false, &a, NULL), 0);
-	CU_ASSERT_EQUAL_FATAL(pages_add(device, &p, false, &b, NULL), 0);
-	CU_ASSERT_EQUAL(pages_add(device, &p, false, &c, NULL), -ENOSPC);
-	CU_ASSERT_EQUAL(full->unused_count, 16);
-	CU_ASSERT_EQUAL(pages_prepare(device, &p, &a, 0, 65, NULL), 0);
-	CU_ASSERT(full->unused_count == 14 && ring->unused_count == 4);
+	CU_ASSERT(used(full) == 0 && used(ring) == 0);
+	CU_ASSERT_EQUAL_FATAL(pages_add(&p, false, &a, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(pages_add(&p, false, &b, NULL), 0);
+	CU_ASSERT_EQUAL(pages_add(&p, false, &c, NULL), -ENOSPC);
+	CU_ASSERT_EQUAL(used(full), 0);
+	CU_ASSERT_EQUAL(pages_prepare(&p, &a, 0, 65, NULL), 0);
+	CU_ASSERT(used(full) == 2 && used(ring) == 2);
 	memset((void *)(uintptr_t)a.of[PAGES_FULL].addresses[1], 0x5a, 4096);
 	pages_share(&p, &a, &b);
-	CU_ASSERT_EQUAL(full->unused_count, 14);
+	CU_ASSERT_EQUAL(used(full), 2);
 	CU_ASSERT_EQUAL(a.of[PAGES_FULL].addresses[0], b.of[PAGES_FULL].addresses[0]);
-	CU_ASSERT_EQUAL(pages_prepare(device, &p, &b, 65, 66, NULL), 0);
+	CU_ASSERT_EQUAL(pages_prepare(&p, &b, 65, 66, NULL), 0);
 	CU_ASSERT_EQUAL(a.of[PAGES_FULL].addresses[0], b.of[PAGES_FULL].addresses[0]);
 	CU_ASSERT_NOT_EQUAL(a.of[PAGES_FULL].addresses[1], b.of[PAGES_FULL].addresses[1]);
 	CU_ASSERT(!memcmp((void *)(uintptr_t)a.of[PAGES_FULL].addresses[1],
 			  (void *)(uintptr_t)b.of[PAGES_FULL].addresses[1], 4096));
-	CU_ASSERT(full->unused_count == 13 && ring->unused_count == 3);
-	CU_ASSERT_EQUAL(pages_prepare(device, &p, &a, 65, 66, NULL), 0); /* nobody else's now */
-	CU_ASSERT_EQUAL(full->unused_count, 13);
+	CU_ASSERT(used(full) == 3 && used(ring) == 3);
+	CU_ASSERT_EQUAL(pages_prepare(&p, &a, 65, 66, NULL), 0); /* nobody else's now */
+	CU_ASSERT_EQUAL(used(full), 3);
 	/* a ring's entries that stand again and again change together */
 	CU_ASSERT_EQUAL(b.of[PAGES_WINDOW].addresses[1], b.of[PAGES_WINDOW].addresses[4]);
 	pages_cut(&p, &b, 64);
-	CU_ASSERT(full->unused_count == 14 && ring->unused_count == 3);
+	CU_ASSERT(used(full) == 2 && used(ring) == 3);
 	pages_remove(&p, &a);
-	CU_ASSERT_EQUAL(full->unused_count, 15); /* the first is still b's */
+	CU_ASSERT_EQUAL(used(full), 1); /* the first is still b's */
 	pages_cut(&p, &b, 0);
-	CU_ASSERT(full->unused_count == 16 && ring->unused_count == 6);
+	CU_ASSERT(used(full) == 0 && used(ring) == 0);
 	/* as many as there can be: all of them shared, then all written to */
-	CU_ASSERT_EQUAL_FATAL(pages_add(device, &p, false, &a, NULL), 0);
-	CU_ASSERT_EQUAL(pages_prepare(device, &p, &b, 0, 512, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(pages_add(&p, false, &a, NULL), 0);
+	CU_ASSERT_EQUAL(pages_prepare(&p, &b, 0, 512, NULL), 0);
 	pages_share(&p, &b, &a);
-	CU_ASSERT_EQUAL(pages_prepare(device, &p, &a, 0, 512, NULL), 0);
-	CU_ASSERT(full->unused_count == 0 && ring->unused_count == 0);
+	CU_ASSERT_EQUAL(pages_prepare(&p, &a, 0, 512, NULL), 0);
+	CU_ASSERT(used(full) == 16 && used(ring) == 6);
 	pages_remove(&p, &a);
 	pages_remove(&p, &b);
-	CU_ASSERT(full->unused_count == 16 && ring->unused_count == 6);
-	pages_destroy(device, &p);
+	CU_ASSERT(used(full) == 0 && used(ring) == 0);
+	pages_destroy(&p);
 	stoker_device_close(&device);
 }
 
@@ -241,7 +246,7 @@ static void check_allocations(const char *path)
 			n = UINT32_MAX;
 		}
 	}
-	CU_ASSERT(faults[0] >= 8 && faults[1] >= 3 && faults[2] >= 2 && faults[3] >= 3);
+	CU_ASSERT(faults[0] >= 7 && faults[1] >= 3 && faults[2] >= 4 && faults[3] >= 3);
 	free(wanted);
 	stoker_model_free(&model);
 	stoker_device_close(&device);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "device/device.h"
+#include "model/forward.h"
 #include "tiny.h"
 
 /* with a window this small layers have rings, which go round after some steps */
@@ -17,7 +18,8 @@ static struct stoker_device *device;
 static struct stoker_model *model;
 static struct stoker_batch *batch;
 static struct stoker_session *alone;
-static uint32_t vocabulary, failed_steps;
+static uint32_t vocabulary, failed_steps, refused_steps;
+static uint32_t tight; /* positions that all sequences have memory for; 0: all */
 static struct life lives[SEQUENCES];
 
 static const struct stoker_device_ops *own_ops;
@@ -109,7 +111,8 @@ static void step(bool recurrent)
 	const int ret = stoker_batch_eval(batch, parts, count, NULL);
 
 	fails_in = 0;
-	CU_ASSERT_FATAL(ret == 0 || (fails && ret == -EIO));
+	CU_ASSERT_FATAL(ret == 0 || (fails && ret == -EIO) || (tight > 0 && ret == -ENOSPC));
+	refused_steps += ret == -ENOSPC;
 	failed_steps += ret != 0;
 	for (uint32_t i = 0; i < count; i++) {
 		of[i]->count += ret ? 0 : (uint32_t)parts[i].count;
@@ -153,17 +156,24 @@ static void change(struct life *l)
 
 static void check_lives(const char *path, bool recurrent, unsigned events)
 {
-	const struct stoker_session_params params = { .context = CONTEXT,
-						      .batch = STEP,
-						      .sequences = SEQUENCES };
+	struct stoker_session_params params = { .context = CONTEXT,
+						.batch = STEP,
+						.sequences = SEQUENCES };
 	struct stoker_model_info info;
 
 	CU_ASSERT_EQUAL_FATAL(stoker_model_load(device, path, NULL, &model, NULL), 0);
 	stoker_model_info(model, &info);
 	vocabulary = info.vocabulary;
+	if (tight) {
+		const struct cache_size size =
+			model_cache_size(model, STOKER_KV_F32, tight, STEP, NULL);
+
+		params.context = tight;
+		params.cache_bytes = cache_bytes(&size) - cache_rest_bytes(&size);
+	}
 	CU_ASSERT_EQUAL_FATAL(stoker_batch_create(model, &params, &batch, NULL), 0);
 	CU_ASSERT_EQUAL_FATAL(stoker_session_create(model, &params, &alone, NULL), 0);
-	failed_steps = 0;
+	failed_steps = refused_steps = 0;
 	for (unsigned i = 0; i < events; i++) {
 		if (random_u32() % 3 == 0)
 			change(&lives[random_u32() % SEQUENCES]);
@@ -171,6 +181,7 @@ static void check_lives(const char *path, bool recurrent, unsigned events)
 			step(recurrent);
 	}
 	CU_ASSERT(failed_steps > 0);
+	CU_ASSERT((refused_steps > 0) == (tight != 0));
 	stoker_batch_free(&batch);
 	for (uint32_t i = 0; i < SEQUENCES; i++)
 		stoker_sequence_free(&lives[i].sequence);
@@ -195,6 +206,9 @@ static void test_lives(void)
 	for (size_t i = 0; i < TINY_CACHES; i++) {
 		tiny_write(tiny_path(), &tiny_caches[i]);
 		check_lives(tiny_path(), false, 400);
+		tight = i == TINY_WINDOW ? CONTEXT : LONGEST + STEP;
+		check_lives(tiny_path(), false, 200);
+		tight = 0;
 		unlink(tiny_path());
 	}
 	snprintf(path, sizeof(path), "%s/models/lfm2moe.gguf", folder);

@@ -44,6 +44,7 @@ void suite_paging(void);
 void suite_pages(void);
 void suite_batch(void);
 void add_batch_calls(void);
+void add_batch_memory(void);
 void add_batch_random(void);
 void suite_vectors(void);
 void suite_bench(void);

@@ -49,7 +49,11 @@ STOKER_API int stoker_batch_create(struct stoker_model *model,
  */
 STOKER_API void stoker_batch_free(struct stoker_batch **batch);
 
-/** stoker_batch_bytes() - device memory of all sequences' caches and of the working buffers. */
+/**
+ * stoker_batch_bytes() - device memory of all sequences' caches and of the working buffers
+ *
+ * What they take now: keys and values take memory as sequences grow, and give it back.
+ */
 STOKER_API void stoker_batch_bytes(const struct stoker_batch *batch, uint64_t *cache,
 				   uint64_t *scratch);
 
@@ -126,7 +130,8 @@ struct stoker_batch_part {
  * Rows of a step may be multiplied in another order than fewer rows are, and logits then differ in
  * their last bits; with struct stoker_session_params' deterministic they don't.
  *
- * Return: 0; -ENOSPC when a context is full; -EINVAL for a bad token, too many tokens, a sequence
+ * Return: 0; -ENOSPC when a context is full, or when there is no memory for more keys and values
+ * (struct stoker_session_params' cache_bytes); -EINVAL for a bad token, too many tokens, a sequence
  * that comes twice or is of another batch; -EBUSY; -ENOMEM; what the drive said when it couldn't
  * read an expert, as -EIO or -ETIMEDOUT.
  *

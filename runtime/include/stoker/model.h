@@ -57,6 +57,9 @@ enum stoker_kv_type {
  *	(stoker_session_predicted())
  * @sequences: of stoker_batch_create(), at a time, with @context positions each; 0: 1; a session
  *	has one
+ * @cache_bytes: of stoker_batch_create(): what keys and values of all sequences may take together,
+ *	at least what one takes in full context; they take it as they grow.  0: what all of them
+ *	take in full context
  * @deterministic: nonzero: what stoker_batch_eval() gives a sequence has the same bits whatever
  *	others are in the step, and in a session; slower with many sequences
  */
@@ -70,6 +73,7 @@ struct stoker_session_params {
 	uint32_t predicted_layers;
 	uint32_t sequences;
 	int deterministic;
+	uint64_t cache_bytes;
 };
 
 /**
