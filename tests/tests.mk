@@ -81,6 +81,12 @@ $(BUILD)/tests/real/batch.o: LIBRARY_FLAGS := $(BASE_FLAGS) $(shell $(PKG_CONFIG
 $(BUILD)/real-batch: $(BUILD)/tests/real/batch.o $(KEEP_LOADED) $(INTERNAL)
 	$(CC) $(LDFLAGS) $(if $(KEEP_LOADED),-rdynamic) $^ $(shell $(PKG_CONFIG) --libs json-c) $(LDLIBS) -o $@
 
+# The CPU's code for another processor, built here and run by an emulator: make check-arm64
+# [SUITES="ops vectors"]
+.PHONY: check-arm64
+check-arm64: $(SHADER_BUILD)/shaders.c
+	SUITES="$(SUITES)" SHADER_BUILD=$(SHADER_BUILD) tests/emulated/arm64.sh $(BUILD)
+
 # What a borrowed machine with a GPU needs, in build/gpu-day.tar.xz: make gpu-day [PEER=FOLDER]
 .PHONY: gpu-day gpu-day-rehearse
 gpu-day: $(TOOL) $(BUILD)/unit $(BUILD)/gpu_probe

@@ -125,6 +125,7 @@ help:
 	@echo 'make models      fetches SmolLM2-135M-Instruct and Gemma 3 270M into build/models (350 MB)'
 	@echo 'make check       install what is missing, build, run the tests'
 	@echo 'make test        the tests alone (unit: CUnit suites, e2e: the program)'
+	@echo 'make check-arm64  the CPU'"'"'s code for 64-bit Arm, by an emulator (Debian: gcc-aarch64-linux-gnu, qemu-user-static)'
 	@echo 'make check-real  real models and their templates beside programs of others; LONG=1, TEMPLATES=FOLDER'
 	@echo 'make sanitize tsan     the tests under sanitizers (or one alone: asan, ubsan)'
 	@echo 'make vulkan-check   the Vulkan tests at other subgroup sizes, GPU-assisted, and on newer drivers'

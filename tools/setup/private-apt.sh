@@ -3,8 +3,9 @@
 # To be sourced: apt with a configuration of its own, so that packages of other suites can be fetched
 # beside the system's.  apt checks every package's signature with Debian's archive keyring.
 
-# private_apt FOLDER STATUS "ARCHIVE SUITE;...": from here on apt keeps everything in FOLDER, takes STATUS
-# for the list of installed packages, and reads nothing of /etc/apt.  Ends with "unset APT_CONFIG".
+# private_apt FOLDER STATUS "ARCHIVE SUITE;..." [ARCHITECTURE]: from here on apt keeps everything in FOLDER,
+# takes STATUS for the list of installed packages, and reads nothing of /etc/apt.  Ends with "unset
+# APT_CONFIG".
 private_apt() {
 	keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 	mirror=${DEBIAN_MIRROR:-http://deb.debian.org}
@@ -27,7 +28,7 @@ private_apt() {
 		Dir::Etc { main "/dev/null"; parts "/dev/null"; sourcelist "$1/sources.list";
 			sourceparts "/dev/null"; preferences "/dev/null"; preferencesparts "/dev/null";
 			trusted "/dev/null"; trustedparts "/dev/null"; };
-		APT { Architecture "amd64"; Architectures { "amd64"; }; Install-Recommends "false";
+		APT { Architecture "${4:-amd64}"; Architectures { "${4:-amd64}"; }; Install-Recommends "false";
 			Sandbox::User "root"; };
 		Acquire::Languages "none";
 		pkgCacheGen::Essential "none";
