@@ -53,7 +53,7 @@ ENCODE(q6_k)
 		uint8_t codes[256];
 		uint16_t d;
 
-		symmetric_codes(x, importance ? importance + 256 * b : NULL, &shape, ALIKE, 32,
+		symmetric_codes(x, importance ? importance + 256 * b : NULL, &shape, LARGE_MORE, 32,
 				multiples, &d, codes);
 		for (int half = 0; half < 2; half++)
 			for (int i = 0; i < 32; i++) {
