@@ -409,10 +409,8 @@ static size_t go_back(const struct run *r, struct prompt *p)
 	const uint32_t *context = stoker_session_tokens(r->session, &held);
 
 	same = reuse_context(r->vocabulary, context, held, &p->tokens, &p->count);
-	if (!stoker_session_truncate(r->session, (uint32_t)same))
-		return same;
-	stoker_session_truncate(r->session, 0); /* layers that can't go back */
-	return 0;
+	same = stoker_session_reachable(r->session, (uint32_t)same);
+	return stoker_session_truncate(r->session, (uint32_t)same) ? 0 : same;
 }
 
 enum answer_result answer(struct conversation *c)

@@ -87,7 +87,9 @@ static struct model_needs find_needs(const struct stoker_model *m,
 	for (size_t i = 0; i < m->block_count; i++)
 		n.dense += round_up(m->blocks[i].bytes, STOKER_STORE_ALIGN);
 	n.dense += round_up(m->made_bytes, STOKER_STORE_ALIGN) + model_scattered_bytes(m);
-	n.cache = round_up(sequences * cache_bytes(&cache), STOKER_STORE_ALIGN);
+	n.cache = round_up(sequences * cache_bytes(&cache) +
+				   cache_checkpoints(&cache, sequences) * cache.slot_bytes,
+			   STOKER_STORE_ALIGN);
 	n.buffers = forward_layout(&f, batch, 0) + logits + device_bytes(m, batch) + OWN_BYTES +
 		    metadata_bytes(m);
 	return n;

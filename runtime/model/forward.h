@@ -126,6 +126,23 @@ static inline uint64_t cache_bytes(const struct cache_size *size)
 }
 
 /*
+ * Copies of recurrent state that a sequence keeps to go back to: at most so many, and of all
+ * sequences together what fits into so many bytes, but one each at least.
+ */
+enum { CHECKPOINTS_EACH = 16, CHECKPOINT_BYTES = 256 << 20 };
+
+/* How many there are for @sequences sequences. */
+static inline uint32_t cache_checkpoints(const struct cache_size *size, uint32_t sequences)
+{
+	const uint64_t bytes = sequences * size->slot_bytes;
+
+	if (!bytes)
+		return 0;
+	return sequences * (uint32_t)MAX(MIN(CHECKPOINT_BYTES / bytes, (uint64_t)CHECKPOINTS_EACH),
+					 (uint64_t)1);
+}
+
+/*
  * What @context positions take that come in batches of up to @batch; @states, if it isn't NULL,
  * gets where in it each layer's are.
  */

@@ -136,7 +136,7 @@ void stoker_batch_free(struct stoker_batch **batch)
 void stoker_batch_bytes(const struct stoker_batch *b, uint64_t *cache, uint64_t *scratch)
 {
 	if (cache)
-		*cache = b ? pages_bytes(&b->step.pages) : 0;
+		*cache = b ? pages_bytes(&b->step.pages) + b->step.checkpoints.bytes : 0;
 	if (scratch)
 		*scratch = b ? b->step.scratch.bytes + b->step.logit_memory.bytes : 0;
 }
@@ -246,6 +246,11 @@ int stoker_sequence_truncate(struct stoker_sequence *q, uint32_t position, struc
 	ret = sequence_truncate(&b->step, &q->s, position, err);
 	leave(b);
 	return ret;
+}
+
+uint32_t stoker_sequence_reachable(const struct stoker_sequence *q, uint32_t position)
+{
+	return q ? sequence_reachable(&q->batch->step, &q->s, position) : 0;
 }
 
 /* Checks all parts before anything happens. */

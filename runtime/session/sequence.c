@@ -4,29 +4,33 @@
 
 #include "session/step.h"
 
-static stoker_address slot_of(const struct step *s, const struct sequence *q)
-{
-	return s->pages.slots + q->tables.number * s->pages.size.slot_bytes;
-}
-
 static int clear_states(struct step *s, struct sequence *q, struct stoker_error *err)
 {
 	static const float zeros[1024];
 	struct stoker_device *d = s->model->device;
-	stoker_address at = slot_of(s, q);
+	stoker_address at = sequence_slot(s, q);
 	int ret = 0;
 
 	for (uint64_t left = s->pages.size.slot_bytes, n; left && !ret; left -= n, at += n) {
 		n = MIN(left, (uint64_t)sizeof(zeros));
 		ret = d->ops->write(d, at, zeros, n, err);
 	}
-	q->lost = ret;
 	return ret;
 }
 
 int sequence_recover(struct step *s, struct sequence *q, struct stoker_error *err)
 {
-	return q->lost ? clear_states(s, q, err) : 0;
+	const struct checkpoint *c = checkpoint_at(q, q->position);
+	int ret;
+
+	if (!q->lost)
+		return 0;
+	assert(c || q->position == 0);
+	ret = c ? pages_copy(s->model->device, sequence_slot(s, q), c->at, s->pages.size.slot_bytes,
+			     err)
+		: clear_states(s, q, err);
+	q->lost = ret;
+	return ret;
 }
 
 int sequence_create(struct step *s, bool whole, struct sequence *q, struct stoker_error *err)
@@ -37,8 +41,7 @@ int sequence_create(struct step *s, bool whole, struct sequence *q, struct stoke
 	q->tokens = malloc(s->context * sizeof(*q->tokens));
 	ret = q->tokens ? pages_add(&s->pages, whole, &q->tables, err)
 			: stoker_fail(err, -ENOMEM, "out of memory");
-	if (!ret)
-		ret = clear_states(s, q, err);
+	q->lost = s->recurrent;
 	if (ret)
 		sequence_destroy(s, q);
 	return ret;
@@ -48,6 +51,7 @@ void sequence_destroy(struct step *s, struct sequence *q)
 {
 	device_go_on(s->model->device, NULL);
 	pages_remove(&s->pages, &q->tables);
+	checkpoints_cut(q, 0);
 	free(q->tokens);
 	*q = (struct sequence){ .tables.number = NO_PAGE };
 }
@@ -57,10 +61,42 @@ static bool can_go_on_at(const struct step *s, const struct sequence *q, uint32_
 {
 	const struct cache_size *size = &s->pages.size;
 	const uint32_t first = position + 1 > size->window ? position + 1 - size->window : 0;
+	const bool present = position == q->position;
 
-	if (position == 0 || position == q->position)
+	if (position == 0)
 		return true;
-	return !s->recurrent && (!size->ring || first / KV_PAGE_ROWS + size->ring > q->last_page);
+	if (s->recurrent && !(present && !q->lost) && !checkpoint_at(q, position))
+		return false;
+	return present || !size->ring || first / KV_PAGE_ROWS + size->ring > q->last_page;
+}
+
+uint32_t sequence_reachable(const struct step *s, const struct sequence *q, uint32_t position)
+{
+	const struct checkpoint *c;
+
+	position = MIN(position, q->position);
+	while (!can_go_on_at(s, q, position)) {
+		c = checkpoint_before(q, position - 1);
+		position = c ? c->position : 0;
+	}
+	return position;
+}
+
+/* To where it can go on. */
+static void cut(struct step *s, struct sequence *q, uint32_t position)
+{
+	q->position = position;
+	q->last_page = position ? q->last_page : 0;
+	q->lost = s->recurrent;
+	checkpoints_cut(q, position);
+	if (!q->whole)
+		pages_cut(&s->pages, &q->tables, position);
+}
+
+void sequence_lose(struct step *s, struct sequence *q)
+{
+	q->lost = true;
+	cut(s, q, sequence_reachable(s, q, q->position));
 }
 
 int sequence_truncate(struct step *s, struct sequence *q, uint32_t position,
@@ -71,14 +107,12 @@ int sequence_truncate(struct step *s, struct sequence *q, uint32_t position,
 				   q->position);
 	if (!can_go_on_at(s, q, position))
 		return stoker_fail(err, -ENOTSUP,
-				   "what comes before position %u isn't known any more", position);
-	if (position == q->position && position > 0)
-		return 0;
-	q->position = position;
-	q->last_page = position ? q->last_page : 0;
-	if (!q->whole)
-		pages_cut(&s->pages, &q->tables, position);
-	return clear_states(s, q, err);
+				   "what comes before position %u isn't known any more; the "
+				   "sequence can go back to %u",
+				   position, sequence_reachable(s, q, position));
+	if (position < q->position || position == 0)
+		cut(s, q, position);
+	return 0;
 }
 
 int sequence_copy(struct step *s, const struct sequence *from, struct sequence *q,
@@ -88,11 +122,13 @@ int sequence_copy(struct step *s, const struct sequence *from, struct sequence *
 	int ret = 0;
 
 	pthread_mutex_lock(&d->exclusive);
-	if (s->recurrent)
-		ret = pages_copy(d, slot_of(s, q), slot_of(s, from), s->pages.size.slot_bytes, err);
+	if (s->recurrent && !from->lost)
+		ret = pages_copy(d, sequence_slot(s, q), sequence_slot(s, from),
+				 s->pages.size.slot_bytes, err);
 	pthread_mutex_unlock(&d->exclusive);
 	if (ret)
 		return ret;
+	checkpoints_share(from, q);
 	pages_share(&s->pages, &from->tables, &q->tables);
 	memcpy(q->tokens, from->tokens, from->position * sizeof(*q->tokens));
 	q->position = from->position;

@@ -113,6 +113,11 @@ int stoker_session_truncate(struct stoker_session *s, uint32_t position)
 	return ret;
 }
 
+uint32_t stoker_session_reachable(const struct stoker_session *s, uint32_t position)
+{
+	return s ? sequence_reachable(&s->step, &s->sequence, position) : 0;
+}
+
 bool session_take_cancel(struct stoker_session *s)
 {
 	return atomic_fetch_and(&s->run, ~1u) & 1;
@@ -142,9 +147,11 @@ static int eval(struct stoker_session *s, const uint32_t *tokens, size_t count,
 		step->logit_rows = 0;
 		part.tokens = tokens + done;
 		part.rows = (uint32_t)MIN(count - done, (size_t)step->batch);
-		part.logit_rows = logits == STOKER_LOGITS_ALL
-					  ? part.rows
-					  : logits == STOKER_LOGITS_LAST && last;
+		if (logits != STOKER_LOGITS_ALL)
+			part.rows = checkpoint_rows(step, s->sequence.position, part.rows, last);
+		part.logit_rows = logits == STOKER_LOGITS_ALL ? part.rows
+							      : logits == STOKER_LOGITS_LAST &&
+									done + part.rows == count;
 		ret = step_run(step, &part, 1,
 			       whole || (step->recurrent && part.rows == 1) ? NULL : &s->run, err);
 		if (ret == -ECANCELED)
@@ -211,7 +218,7 @@ uint32_t stoker_session_context(const struct stoker_session *s)
 void stoker_session_bytes(const struct stoker_session *s, uint64_t *cache, uint64_t *scratch)
 {
 	if (cache)
-		*cache = s ? pages_bytes(&s->step.pages) : 0;
+		*cache = s ? pages_bytes(&s->step.pages) + s->step.checkpoints.bytes : 0;
 	if (scratch)
 		*scratch = s ? s->step.scratch.bytes + s->step.logit_memory.bytes : 0;
 }

@@ -47,6 +47,7 @@ void step_destroy(struct step *s)
 
 	device_go_on(m->device, NULL);
 	forget_steps(s);
+	checkpoints_destroy(m->device, &s->checkpoints);
 	pages_destroy(&s->pages);
 	m->device->ops->memory_destroy(m->device, &s->scratch);
 	m->device->ops->memory_destroy(m->device, &s->logit_memory);
@@ -99,6 +100,8 @@ int step_create(struct stoker_model *model, const struct stoker_session_params *
 	size = model_cache_size(model, s->forward.kv, s->context, s->batch, s->states);
 	s->recurrent = size.slot_bytes > 0;
 	ret = pages_create(model->device, &size, sequences, cache_bytes, &s->pages, err);
+	if (!ret)
+		ret = checkpoints_create(model->device, &size, sequences, &s->checkpoints, err);
 	if (!ret)
 		ret = create_buffers(s, err);
 	if (ret)
@@ -224,6 +227,8 @@ static int write_inputs(struct step *s, const struct step_part *parts, size_t co
 		const uint32_t end = q->position + parts[i].rows;
 
 		ret = sequence_recover(s, q, err);
+		if (!ret && checkpoint_is_due(s, q->position, parts[i].rows))
+			ret = checkpoint_take(s, q, q->position, err);
 		if (!ret)
 			ret = pages_prepare(&s->pages, &q->tables, q->position, end, err);
 		if (ret)
@@ -237,6 +242,20 @@ static int write_inputs(struct step *s, const struct step_part *parts, size_t co
 				   kinds * rows * sizeof(struct row_place) +
 					   (rows + asked) * sizeof(uint32_t),
 				   err);
+}
+
+static int take_checkpoints(struct step *s, const struct step_part *parts, size_t count,
+			    struct stoker_error *err)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < count && !ret; i++) {
+		struct sequence *q = parts[i].sequence;
+
+		if (checkpoint_is_due_behind(s, q->position, parts[i].rows))
+			ret = checkpoint_take(s, q, q->position + parts[i].rows, err);
+	}
+	return ret;
 }
 
 /* From writing what rows are to reading their logits; @moved: states are no longer what they were.
@@ -265,6 +284,8 @@ static int run(struct step *s, const struct step_part *parts, size_t count, bool
 				   (uint64_t)f->logit_rows * s->model->vocabulary * sizeof(float),
 				   err);
 	if (!ret)
+		ret = take_checkpoints(s, parts, count, err);
+	if (!ret)
 		profile_add_batch(d->profile, f->rows, began, profile_now(d->profile));
 	pthread_mutex_unlock(&d->exclusive);
 	return ret;
@@ -282,7 +303,7 @@ int step_run(struct step *s, const struct step_part *parts, size_t count,
 		struct sequence *q = parts[i].sequence;
 
 		if (ret && moved)
-			sequence_truncate(s, q, 0, NULL);
+			sequence_lose(s, q);
 		if (ret)
 			continue;
 		memcpy(q->tokens + q->position, parts[i].tokens,

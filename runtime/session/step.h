@@ -6,6 +6,7 @@
 #ifndef STOKER_SESSION_STEP_H
 #define STOKER_SESSION_STEP_H
 
+#include "session/checkpoints.h"
 #include "session/pages.h"
 #include "stoker/session.h"
 
@@ -15,13 +16,17 @@ struct sequence {
 	uint32_t *tokens;   /* of the context, @position of them */
 	struct page_tables tables;
 	bool whole; /* keeps all its pages, however few it needs */
-	bool lost;  /* states of recurrent layers couldn't be cleared */
+	/* what is in the slot isn't what recurrent layers know at @position: that is 0, or has a
+	 * checkpoint */
+	bool lost;
+	struct checkpoint_list checkpoints;
 };
 
 struct step {
 	struct stoker_model *model;
 	uint32_t context, batch; /* positions of a sequence; rows */
 	struct pages pages;
+	struct checkpoints checkpoints;
 	struct stoker_memory scratch, logit_memory; /* the latter grows with the rows asked for */
 	struct layer_state *states;
 	struct forward forward;
@@ -50,8 +55,17 @@ void step_destroy(struct step *s);
 /* @whole: with all pages that it can need; otherwise they come as it grows. */
 int sequence_create(struct step *s, bool whole, struct sequence *q, struct stoker_error *err);
 void sequence_destroy(struct step *s, struct sequence *q);
-/* Clears states that are lost, before a step. */
+/* Where states of recurrent layers are. */
+static inline stoker_address sequence_slot(const struct step *s, const struct sequence *q)
+{
+	return s->pages.slots + q->tables.number * s->pages.size.slot_bytes;
+}
+/* States that are lost are there again; before a step, with the device's lock. */
 int sequence_recover(struct step *s, struct sequence *q, struct stoker_error *err);
+/* The furthest position up to @position that it can go back to. */
+uint32_t sequence_reachable(const struct step *s, const struct sequence *q, uint32_t position);
+/* What is in its slot is worth nothing: it goes back to where it can go on. */
+void sequence_lose(struct step *s, struct sequence *q);
 /* See stoker_session_truncate(). */
 int sequence_truncate(struct step *s, struct sequence *q, uint32_t position,
 		      struct stoker_error *err);
@@ -72,7 +86,7 @@ int step_reserve_pages(struct step *s, const struct step_part *parts, size_t cou
  * in the sequences.  Rows that get logits follow s->logit_rows others in s->logits, in order of the
  * parts.
  * @cancel: see struct forward.  After a failure sequences have what they had, or where recurrent
- * states have moved on nothing.
+ * states have moved on what they had at their last checkpoint.
  */
 int step_run(struct step *s, const struct step_part *parts, size_t count,
 	     const _Atomic uint32_t *cancel, struct stoker_error *err);

@@ -18,7 +18,7 @@ static struct stoker_device *device;
 static struct stoker_model *model;
 static struct stoker_batch *batch;
 static struct stoker_session *alone;
-static uint32_t vocabulary, failed_steps, refused_steps;
+static uint32_t vocabulary, failed_steps, refused_steps, went_back;
 static uint32_t tight; /* positions that all sequences have memory for; 0: all */
 static struct life lives[SEQUENCES];
 
@@ -116,8 +116,8 @@ static void step(bool recurrent)
 	failed_steps += ret != 0;
 	for (uint32_t i = 0; i < count; i++) {
 		of[i]->count += ret ? 0 : (uint32_t)parts[i].count;
-		if (ret && recurrent && stoker_sequence_position(of[i]->sequence) == 0)
-			of[i]->count = 0;
+		if (ret && recurrent)
+			of[i]->count = MIN(of[i]->count, stoker_sequence_position(of[i]->sequence));
 		check_life(of[i]);
 		if (ret || parts[i].logits == STOKER_LOGITS_NONE)
 			continue;
@@ -146,10 +146,14 @@ static void change(struct life *l)
 		position = random_u32() % 8 == 0
 				   ? 0
 				   : l->count - random_u32() % MIN(l->count + 1, 150u);
-		const int ret = stoker_sequence_truncate(l->sequence, position, NULL);
+		const uint32_t reachable = stoker_sequence_reachable(l->sequence, position);
 
-		CU_ASSERT(ret == 0 || ret == -ENOTSUP);
-		l->count = ret ? l->count : position;
+		CU_ASSERT_FATAL(reachable <= position);
+		CU_ASSERT(stoker_sequence_truncate(l->sequence, position, NULL) ==
+			  (reachable == position ? 0 : -ENOTSUP));
+		CU_ASSERT_EQUAL(stoker_sequence_truncate(l->sequence, reachable, NULL), 0);
+		went_back += reachable > 0 && reachable < l->count;
+		l->count = reachable;
 	}
 	check_life(l);
 }
@@ -173,7 +177,7 @@ static void check_lives(const char *path, bool recurrent, unsigned events)
 	}
 	CU_ASSERT_EQUAL_FATAL(stoker_batch_create(model, &params, &batch, NULL), 0);
 	CU_ASSERT_EQUAL_FATAL(stoker_session_create(model, &params, &alone, NULL), 0);
-	failed_steps = refused_steps = 0;
+	failed_steps = refused_steps = went_back = 0;
 	for (unsigned i = 0; i < events; i++) {
 		if (random_u32() % 3 == 0)
 			change(&lives[random_u32() % SEQUENCES]);
@@ -192,6 +196,7 @@ static void check_lives(const char *path, bool recurrent, unsigned events)
 static void test_lives(void)
 {
 	const struct stoker_device_params params = { .name = "cpu", .threads = 2, .exact = true };
+	static const char *const recurrent[] = { "lfm2moe", "qwen35moe" };
 	const char *folder = vectors_folder("lives of sequences with recurrent layers");
 	struct stoker_device_ops ops;
 	char path[512];
@@ -211,9 +216,10 @@ static void test_lives(void)
 		tight = 0;
 		unlink(tiny_path());
 	}
-	snprintf(path, sizeof(path), "%s/models/lfm2moe.gguf", folder);
-	if (folder)
+	for (size_t i = 0; folder && i < ARRAY_SIZE(recurrent); i++) {
+		snprintf(path, sizeof(path), "%s/models/%s.gguf", folder, recurrent[i]);
 		check_lives(path, true, 400);
+	}
 	device->ops = own_ops;
 	stoker_device_close(&device);
 }

@@ -46,6 +46,7 @@ void suite_batch(void);
 void add_batch_calls(void);
 void add_batch_memory(void);
 void add_batch_random(void);
+void add_checkpoints(void);
 void suite_vectors(void);
 void suite_bench(void);
 void suite_odd_files(void);

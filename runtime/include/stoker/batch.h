@@ -107,6 +107,10 @@ STOKER_API const uint32_t *stoker_sequence_tokens(const struct stoker_sequence *
 STOKER_API int stoker_sequence_truncate(struct stoker_sequence *sequence, uint32_t position,
 					struct stoker_error *err);
 
+/** stoker_sequence_reachable() - how far it can go back, see stoker_session_reachable(). */
+STOKER_API uint32_t stoker_sequence_reachable(const struct stoker_sequence *sequence,
+					      uint32_t position);
+
 /**
  * struct stoker_batch_part - what a sequence brings to a step
  * @sequence: of the batch; no other part of the step is about it
@@ -136,8 +140,8 @@ struct stoker_batch_part {
  * read an expert, as -EIO or -ETIMEDOUT.
  *
  * After a failure that isn't the arguments' sequences hold what they held before; with recurrent
- * layers, whose states can't go back, those of the step may hold nothing.  With deterministic some
- * parts may have been evaluated: stoker_sequence_position() tells.
+ * layers those of the step may have gone back to a position that was kept, and with deterministic
+ * some parts may have been evaluated: stoker_sequence_position() tells.
  */
 STOKER_API int stoker_batch_eval(struct stoker_batch *batch, const struct stoker_batch_part *parts,
 				 size_t count, struct stoker_error *err);

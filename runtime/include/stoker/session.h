@@ -70,9 +70,10 @@ enum stoker_logits {
  * before) or -ETIMEDOUT.
  *
  * After -ECANCELED and the failures behind it the session holds the batches that were finished.
- * Models with recurrent layers can't go back to where the unfinished one began: then the session
- * holds nothing.  Of these models a single token is finished before a cancellation is looked at, so
- * that cancelling costs no context unless it cuts a longer batch short.
+ * Models with recurrent layers go back to a position that they kept, mostly where the unfinished
+ * one began: stoker_session_position() tells.  Of these models a single token is finished before a
+ * cancellation is looked at, so that cancelling costs no context unless it cuts a longer batch
+ * short.
  */
 STOKER_API int stoker_session_eval(struct stoker_session *session, const uint32_t *tokens,
 				   size_t count, enum stoker_logits logits,
@@ -115,11 +116,25 @@ STOKER_API void stoker_session_bytes(const struct stoker_session *session, uint6
  * Logits are gone, unless @position is the present one, which changes nothing.
  *
  * Return: 0, -EINVAL beyond the present position, -EBUSY; -ENOTSUP where what comes before
- * @position isn't known any more.  Models with recurrent layers go back to 0 only; those with
- * windows much smaller than the context to 0, or a batch, at least 63 tokens, from the furthest
- * that was evaluated or begun.
+ * @position isn't known any more, see stoker_session_reachable().
  */
 STOKER_API int stoker_session_truncate(struct stoker_session *session, uint32_t position);
+
+/**
+ * stoker_session_reachable() - how far a context can go back, for stoker_session_truncate()
+ *
+ * Most models go back to any position.  Those with windows much smaller than the context go to 0,
+ * or a batch, at least 63 tokens, from the furthest that was evaluated or begun.
+ *
+ * Those with recurrent layers keep what these knew at some positions, as many as memory that was
+ * set aside allows: where tokens came that were several, so where messages begin; up to 64 tokens
+ * before the end of a long prompt, unless experts stay on the drive; every 256 tokens of what comes
+ * one by one.
+ *
+ * Return: the furthest position up to @position that it can be cut at.
+ */
+STOKER_API uint32_t stoker_session_reachable(const struct stoker_session *session,
+					     uint32_t position);
 
 /**
  * stoker_session_experts() - which experts the last batch of the last call used
