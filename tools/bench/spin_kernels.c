@@ -44,7 +44,7 @@ static float spin_codes(uint32_t rounds)
 			const struct tile_starts start = { .corr = &corr, .at = &at };
 			vec sums[TILE_VECTORS];
 
-			tile_dots(tile, &codes, 0, ACTIVATION_GROUP, how, &start, 1, sums);
+			tile_dots(tile, &codes, 0, ACTIVATION_GROUP, 4, how, &start, 1, sums);
 			for (int h = 0; h < TILE_VECTORS; h++)
 				acc[TILE_VECTORS * i + h] += sums[h];
 		}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Products of weights with one activation row, or a few: see kernels.h. */
 #include "device/cpu/decode.h"
+#include "device/cpu/packed_rows.h"
 #include "device/cpu/tile_unpack.h"
 #if HAVE_VNNI512
 #include "device/cpu/tile_grid_vbmi.h"
@@ -15,9 +16,6 @@
 #endif
 #ifndef HAVE_PLANE_DOTS
 #define HAVE_PLANE_DOTS 0
-#endif
-#ifndef HAVE_VNNI512
-#define HAVE_VNNI512 0
 #endif
 
 /* sum over groups of combined[g] * (codes . x) for one row; combined is weight scale * d. */
@@ -261,6 +259,8 @@ INLINE size_t rows_at_once(uint32_t id)
 		return 4;
 	if (HAVE_VNNI512)
 		return id == FORMAT_Q2_K ? 4 : 8;
+	if (HAVE_PACKED_ROWS)
+		return 4; /* there are no more */
 	/* sums that leave registers after each part cost more than unpacking it again */
 	return together > 1 ? ROWS_AT_ONCE : (size_t)in_registers;
 }

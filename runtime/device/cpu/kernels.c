@@ -335,6 +335,7 @@ const struct cpu_kernels ISA_NAME(cpu_kernels) = {
 #endif
 	.gemv_q8 = ISA_NAME(cpu_gemv_q8),
 	.gemv_tiles = ISA_NAME(cpu_gemv_tiles),
+	.gemm_few = ISA_NAME(cpu_gemm_few),
 	.gemv_float = ISA_NAME(cpu_gemv_float),
 	.dot = dot_floats,
 	.axpy = axpy,

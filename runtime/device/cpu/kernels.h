@@ -14,7 +14,8 @@
 enum {
 	TILE_ROWS = 16,
 	ACTIVATION_GROUP = 32,
-	ATTEND_ROWS = 64, /* cache rows that cpu_attend() takes, at most */
+	MOST_FEW_ROWS = 16, /* activation rows that gemm_few() takes, at most */
+	ATTEND_ROWS = 64,   /* cache rows that cpu_attend() takes, at most */
 };
 
 /*
@@ -43,7 +44,7 @@ static inline size_t row_of(const uint32_t *index, size_t i)
 	return index ? index[i] : i;
 }
 
-/* gemm.c, gemv.c, float_gemm.c, bfloat_gemm.c, float_gemv.c: see struct cpu_kernels. */
+/* gemm.c, gemv.c, few_rows.c, float_gemm.c, bfloat_gemm.c, float_gemv.c: see struct cpu_kernels. */
 ISA_DECLARE(void, cpu_gemm_q8, const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 	    unsigned rows, bool tiled, const struct q8_rows *x, const struct gemm_rows *r,
 	    void *scratch);
@@ -57,6 +58,8 @@ ISA_DECLARE(void, cpu_gemv_float, const struct stoker_format *f, const uint8_t *
 	    size_t rows, const float *x, size_t k, const struct gemm_rows *r, void *scratch);
 ISA_DECLARE(void, cpu_gemv_tiles, const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 	    size_t rows, const struct q8_rows *x, const struct gemm_rows *r);
+ISA_DECLARE(void, cpu_gemm_few, const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
+	    size_t rows, const struct q8_rows *x, const struct gemm_rows *r, void *scratch);
 
 /* A query of attention and its running softmax. */
 struct query {
@@ -128,9 +131,16 @@ struct cpu_kernels {
 	void (*gemv_float)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 			   size_t rows, const float *x, size_t k, const struct gemm_rows *r,
 			   void *scratch);
-	/* A few activation rows, any number of whole tiles; bit for bit what gemm_q8 gives. */
+	/*
+	 * Any number of whole tiles and activation rows; bit for bit what gemm_q8 gives.  For few
+	 * rows, but more than one, the other one is faster: up to MOST_FEW_ROWS, with the same
+	 * @scratch.
+	 */
 	void (*gemv_tiles)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 			   size_t rows, const struct q8_rows *x, const struct gemm_rows *r);
+	void (*gemm_few)(const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
+			 size_t rows, const struct q8_rows *x, const struct gemm_rows *r,
+			 void *scratch);
 
 	float (*dot)(const float *a, const float *b, size_t n);
 	void (*axpy)(float *y, float a, const float *x, size_t n); /* y += a x */

@@ -34,7 +34,10 @@ static void matmul_rows(const struct cpu *cpu, unsigned thread, const struct sto
 		return;
 	}
 	if (tiled) {
-		k->gemv_tiles(w->format, at, row_bytes, rows, &in->q, r);
+		if (r->count == 1)
+			k->gemv_tiles(w->format, at, row_bytes, rows, &in->q, r);
+		else
+			k->gemm_few(w->format, at, row_bytes, rows, &in->q, r, scratch);
 		return;
 	}
 	for (size_t i = 0; i < r->count; i++) {

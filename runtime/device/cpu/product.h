@@ -6,8 +6,8 @@
 #include "device/cpu/cpu.h"
 
 enum {
-	GEMV_ROWS = 4,	     /* up to this many activation rows a tile isn't worth building, */
-	GEMV_TILE_ROWS = 16, /* nor unpacking one that is there as a whole */
+	GEMV_ROWS = 4, /* up to this many activation rows a tile isn't worth building, */
+	GEMV_TILE_ROWS = MOST_FEW_ROWS, /* nor unpacking one that is there as a whole */
 	GEMV_CHUNK = 32,
 	LEAST_BFLOATS = 256, /* values of a row for which rounding activations to BF16 pays */
 };

@@ -97,10 +97,10 @@ enum { TILE_VECTORS = TILE_ROWS / LANES }; /* a float for each of a tile's rows 
 
 /*
  * out[i] = the products of the tile's 16 rows with @count codes from @at on of activation row i of
- * @n; sums begin with what @start says.
+ * @n, four of which are @step bytes from the next four; sums begin with what @start says.
  */
 #if HAVE_VNNI512
-INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, int count,
+INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, int count, int step,
 		      struct tile_codes c, const struct tile_starts *start, int n, vec *out)
 {
 	__m512i acc[GEMM_ROWS];
@@ -112,7 +112,8 @@ INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, in
 
 		for (int i = 0; i < n; i++)
 			acc[i] = _mm512_dpbusd_epi32(
-				acc[i], w, _mm512_set1_epi32((int)load_u32(x[i] + at + j)));
+				acc[i], w,
+				_mm512_set1_epi32((int)load_u32(x[i] + at + j / 4 * step)));
 	}
 	for (int i = 0; i < n; i++)
 		out[i] = (vec)_mm512_cvtepi32_ps(acc[i]);
@@ -124,7 +125,7 @@ INLINE __m256i broadcast_codes(const int8_t *x)
 }
 
 #if HAVE_VNNI256
-INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, int count,
+INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, int count, int step,
 		      struct tile_codes c, const struct tile_starts *start, int n, vec *out)
 {
 	__m256i low[GEMM_ROWS], high[GEMM_ROWS];
@@ -136,7 +137,7 @@ INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, in
 		const __m256i w1 = _mm256_load_si256((const __m256i *)(tile + 16 * j + 32));
 
 		for (int i = 0; i < n; i++) {
-			const __m256i b = broadcast_codes(x[i] + at + j);
+			const __m256i b = broadcast_codes(x[i] + at + j / 4 * step);
 
 			low[i] = _mm256_dpbusd_avx_epi32(low[i], w0, b);
 			high[i] = _mm256_dpbusd_avx_epi32(high[i], w1, b);
@@ -190,7 +191,7 @@ INLINE void add_pairs(const uint8_t *codes, const int8_t *const *x, size_t at, i
 	}
 }
 
-INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, int count,
+INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, int count, int step,
 		      struct tile_codes c, const struct tile_starts *start, int n, vec *out)
 {
 	const __m256i ones = _mm256_set1_epi16(1);
@@ -205,7 +206,8 @@ INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, in
 
 #pragma GCC unroll 8
 		for (int j = from; j < MIN(from + span, count); j += 4)
-			add_pairs(tile + 16 * j, x, at + (size_t)j, n, !c.steps, j == from, sum);
+			add_pairs(tile + 16 * j, x, at + (size_t)(j / 4 * step), n, !c.steps,
+				  j == from, sum);
 #pragma GCC unroll 8
 		for (int i = 0; i < 2 * n; i++)
 			acc[i] = _mm256_add_epi32(acc[i], _mm256_madd_epi16(sum[i], ones));
@@ -244,11 +246,10 @@ INLINE void tile_dot(const uint8_t *tile, const int8_t *x, int count, vec *out)
 }
 #endif
 
-INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, int count,
+INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, int count, int step,
 		      struct tile_codes c, const struct tile_starts *start, int n, vec *out)
 {
-	(void)c;
-	(void)start;
+	(void)c, (void)start, (void)step;
 	for (int i = 0; i < n; i++)
 		tile_dot(tile, x[i] + at, count, out + TILE_VECTORS * i);
 }
@@ -318,7 +319,7 @@ INLINE void add_half(const struct tile *t, bool affine, struct tile_codes c,
 					   .each = 2 };
 	vec p[GEMM_ROWS * TILE_VECTORS];
 
-	tile_dots(t->codes + 16 * half, in->codes, code + 16 * (size_t)h, 16, c, &start, n, p);
+	tile_dots(t->codes + 16 * half, in->codes, code + 16 * (size_t)h, 16, 4, c, &start, n, p);
 	add_products(acc, p, t->scale + half, x->d + g, in->at, 1, n);
 	if (affine)
 		add_products(acc, NULL, t->offset + half, x->xs16 + 2 * g + (size_t)h, in->at, 2,
@@ -344,7 +345,7 @@ INLINE void add_tile(const struct tile *t, unsigned group, bool affine, struct t
 							   .at = in->at,
 							   .each = 1 };
 
-			tile_dots(t->codes + 16 * at, in->codes, code + at, 32, c, &start, n, p);
+			tile_dots(t->codes + 16 * at, in->codes, code + at, 32, 4, c, &start, n, p);
 			add_products(acc, p, t->scale + at / 2, x->d + g, in->at, 1, n);
 			if (affine)
 				add_products(acc, NULL, t->offset + at / 2, x->xs32 + g, in->at, 1,
