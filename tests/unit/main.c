@@ -173,6 +173,7 @@ static const struct {
 	{ "paging", suite_paging },
 	{ "pages", suite_pages },
 	{ "batch", suite_batch },
+	{ "engine", suite_engine },
 	{ "budget", suite_budget },
 	{ "vectors", suite_vectors },
 	{ "bench", suite_bench },

@@ -8,6 +8,7 @@
 #include "stoker/decoder.h"
 #include "stoker/device.h"
 #include "stoker/driver.h"
+#include "stoker/engine.h"
 #include "stoker/error.h"
 #include "stoker/format.h"
 #include "stoker/gguf.h"

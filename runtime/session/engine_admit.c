@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+/* Who runs: requests that have waited get a sequence once there is memory for all they may need. */
+#include <limits.h>
+
+#include "session/engine.h"
+
+/* Who comes next: the most important, then who came first; NULL: nobody waits. */
+static struct request *next_waiting(const struct stoker_engine *e, uint64_t now)
+{
+	struct request *best = NULL;
+	uint32_t most = 0;
+
+	for (uint32_t i = 0; i < e->waiting.count; i++) {
+		struct request *r = e->waiting.of[i];
+		const uint32_t weight = request_weight(r, now);
+
+		if (weight > most || (weight == most && best && r->id < best->id)) {
+			best = r;
+			most = weight;
+		}
+	}
+	return best;
+}
+
+/* The most important ones have the highest rank. */
+static int rank(const struct request *r)
+{
+	return r->priority == STOKER_PRIORITY_INTERACTIVE ? 2
+	       : r->priority == STOKER_PRIORITY_NORMAL	  ? 1
+							  : 0;
+}
+
+/* Who makes room: the youngest of the least important that are below @limit; or NULL. */
+static struct request *victim(const struct stoker_engine *e, int limit)
+{
+	struct request *worst = NULL;
+
+	for (uint32_t i = 0; i < e->running.count; i++) {
+		struct request *other = e->running.of[i];
+
+		if (rank(other) < limit && (!worst || rank(other) < rank(worst) ||
+					    (rank(other) == rank(worst) && other->id > worst->id)))
+			worst = other;
+	}
+	return worst;
+}
+
+void engine_stop(struct stoker_engine *e, struct request *r, bool again)
+{
+	if (r->has_sequence)
+		sequence_destroy(&e->step, &r->sequence);
+	r->has_sequence = false;
+	r->deficit = 0;
+	pthread_mutex_lock(&e->lock);
+	request_list_remove(&e->running, r);
+	r->running = false;
+	r->published = r->count - r->prompt;
+	if (again && !r->cancelled) {
+		r->preempted++;
+		e->stats.preempted++;
+		request_list_add(&e->waiting, r);
+	} else {
+		if (again) {
+			r->finish = STOKER_FINISH_FAILED;
+			r->status = stoker_fail(&r->error, -ECANCELED, "cancelled");
+		}
+		r->done = true;
+		engine_tell(e, r);
+	}
+	pthread_mutex_unlock(&e->lock);
+}
+
+/* Where a request is at its longest: what it says last isn't computed any more. */
+static uint32_t end_of(const struct request *r)
+{
+	return r->prompt + r->limit - 1;
+}
+
+/* Bytes of pages when it's there. */
+static uint64_t whole_bytes(const struct stoker_engine *e, const struct request *r)
+{
+	const struct cache_size *size = &e->step.pages.size;
+	const uint32_t pages = (end_of(r) + KV_PAGE_ROWS - 1) / KV_PAGE_ROWS;
+	uint64_t bytes = 0;
+
+	for (int kind = 0; kind < PAGE_KINDS; kind++)
+		bytes += MIN(pages, cache_pages(size, kind)) * size->page_bytes[kind];
+	return bytes;
+}
+
+/* Of these, such as it doesn't have yet. */
+static uint64_t promised_bytes(struct stoker_engine *e, const struct request *r)
+{
+	return r->has_sequence ? pages_needed(&e->step.pages, &r->sequence.tables,
+					      r->sequence.position, end_of(r))
+			       : whole_bytes(e, r);
+}
+
+/* Whether it can run beside all others, or with @limit beside those of at least this rank. */
+static bool fits(struct stoker_engine *e, const struct request *r, int limit)
+{
+	uint64_t left = pages_left(&e->step.pages), promised = whole_bytes(e, r);
+	uint32_t others = 0;
+
+	for (uint32_t i = 0; i < e->running.count; i++) {
+		const struct request *other = e->running.of[i];
+		const uint64_t bytes = promised_bytes(e, other), whole = whole_bytes(e, other);
+
+		if (rank(other) < limit) {
+			left += whole > bytes ? whole - bytes : 0;
+			continue;
+		}
+		promised += bytes;
+		others++;
+	}
+	return others < e->sequences && promised <= left;
+}
+
+/* Takes the next one out of the queue; NULL: nobody can run now.  @out: who has to make room. */
+static struct request *take_next(struct stoker_engine *e, struct request **out)
+{
+	struct request *r;
+
+	*out = NULL;
+	pthread_mutex_lock(&e->lock);
+	r = next_waiting(e, stoker_now_ns());
+	if (r && !fits(e, r, 0)) {
+		if (fits(e, r, rank(r)))
+			*out = victim(e, rank(r));
+		r = NULL;
+	}
+	if (r) {
+		request_list_remove(&e->waiting, r);
+		request_list_add(&e->running, r);
+		r->running = true;
+	}
+	pthread_mutex_unlock(&e->lock);
+	return r;
+}
+
+static void begin(struct stoker_engine *e, struct request *r)
+{
+	const int ret = sequence_create(&e->step, false, &r->sequence, &r->error);
+
+	if (!r->began)
+		r->began = stoker_now_ns();
+	r->has_sequence = !ret;
+	if (!ret)
+		return;
+	r->finish = STOKER_FINISH_FAILED;
+	r->status = ret;
+	engine_stop(e, r, false);
+}
+
+void engine_admit(struct stoker_engine *e)
+{
+	struct request *r, *out;
+
+	do {
+		r = take_next(e, &out);
+		if (r)
+			begin(e, r);
+		else if (out)
+			engine_stop(e, out, true);
+	} while (r || out);
+}
+
+void engine_make_room(struct stoker_engine *e)
+{
+	struct request *r;
+
+	/* those that were computed, but not told of: their logits are gone */
+	for (uint32_t i = 0; i < e->part_count; i++)
+		if (!request_left(e->served[i]))
+			engine_stop(e, e->served[i], true);
+	r = victim(e, INT_MAX);
+	if (r)
+		engine_stop(e, r, true);
+}

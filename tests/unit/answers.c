@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+/* See answers.h. */
+#include "answers.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "device/device.h"
+#include "session/step.h"
+
+enum { WAIT_MS = 60000 };
+
+const struct tiny engine_plain = { .architecture = "llama", .layers = 2 };
+
+struct stoker_device *engine_device;
+struct stoker_model *engine_model;
+uint32_t engine_vocabulary;
+
+static const struct stoker_device_ops *own_ops;
+static struct stoker_device_ops gated_ops;
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool closed;
+	unsigned waiting, passed;
+} gate = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+
+static int gated_submit(struct stoker_device *d, struct stoker_recording **keep,
+			struct stoker_error *err)
+{
+	pthread_mutex_lock(&gate.lock);
+	gate.waiting++;
+	pthread_cond_broadcast(&gate.changed);
+	while (gate.closed)
+		pthread_cond_wait(&gate.changed, &gate.lock);
+	gate.waiting--;
+	gate.passed++;
+	pthread_mutex_unlock(&gate.lock);
+	return own_ops->submit(d, keep, err);
+}
+
+void engine_gate(bool closed)
+{
+	pthread_mutex_lock(&gate.lock);
+	gate.closed = closed;
+	pthread_cond_broadcast(&gate.changed);
+	pthread_mutex_unlock(&gate.lock);
+}
+
+void engine_wait_for_step(void)
+{
+	pthread_mutex_lock(&gate.lock);
+	while (!gate.waiting)
+		pthread_cond_wait(&gate.changed, &gate.lock);
+	pthread_mutex_unlock(&gate.lock);
+}
+
+void engine_load(const char *path)
+{
+	const struct stoker_device_params params = { .name = "cpu", .threads = 2 };
+	struct stoker_model_info info;
+
+	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &engine_device, NULL), 0);
+	own_ops = engine_device->ops;
+	gated_ops = *own_ops;
+	gated_ops.submit = gated_submit;
+	engine_device->ops = &gated_ops;
+	CU_ASSERT_EQUAL_FATAL(stoker_model_load(engine_device, path, NULL, &engine_model, NULL), 0);
+	stoker_model_info(engine_model, &info);
+	engine_vocabulary = info.vocabulary;
+}
+
+void engine_load_tiny(const struct tiny *tiny)
+{
+	tiny_write(tiny_path(), tiny);
+	engine_load(tiny_path());
+	unlink(tiny_path());
+}
+
+void engine_unload(void)
+{
+	stoker_model_free(&engine_model);
+	engine_device->ops = own_ops;
+	stoker_device_close(&engine_device);
+}
+
+static struct stoker_engine *open_with(const struct stoker_engine_params *params)
+{
+	struct stoker_engine *e;
+	struct stoker_error err;
+
+	if (stoker_engine_create(engine_model, params, &e, &err)) {
+		printf("\n    %s", err.message);
+		CU_FAIL_FATAL("no engine");
+	}
+	return e;
+}
+
+struct stoker_engine *engine_open(uint32_t sequences, uint32_t queue, bool deterministic)
+{
+	const struct stoker_engine_params params = { .session = { .context = CONTEXT,
+								  .batch = STEP,
+								  .sequences = sequences,
+								  .deterministic = deterministic },
+						     .queue = queue };
+
+	return open_with(&params);
+}
+
+struct stoker_engine *engine_open_tight(uint32_t sequences, uint32_t full, bool deterministic)
+{
+	struct stoker_engine_params params = { .session = { .context = CONTEXT,
+							    .batch = STEP,
+							    .sequences = sequences,
+							    .deterministic = deterministic } };
+	struct step s;
+
+	CU_ASSERT_EQUAL_FATAL(step_create(engine_model, &params.session, full, 0, &s, NULL), 0);
+	params.session.cache_bytes = s.pages.bound;
+	step_destroy(&s);
+	return open_with(&params);
+}
+
+void answer_make(struct answer *a, uint32_t count, uint32_t max_tokens)
+{
+	*a = (struct answer){ .count = count, .max_tokens = max_tokens };
+	for (uint32_t i = 0; i < count; i++)
+		a->prompt[i] = random_u32() % MIN(engine_vocabulary, 200u);
+}
+
+int answer_submit(struct stoker_engine *e, struct answer *a, struct stoker_error *err)
+{
+	const struct stoker_request request = { .tokens = a->prompt,
+						.count = a->count,
+						.max_tokens = a->max_tokens,
+						.priority = a->priority,
+						.sampling = &a->sampling,
+						.log_probabilities = 1,
+						.top_count = TOP };
+
+	a->told = 0;
+	a->done = (struct stoker_event){ .id = 0 };
+	return stoker_engine_submit(e, &request, &a->id, err);
+}
+
+bool answer_take(struct stoker_engine *e, struct answer *answers, size_t count)
+{
+	struct pollfd p = { .fd = stoker_engine_fd(e), .events = POLLIN };
+	struct stoker_event event;
+
+	if (poll(&p, 1, WAIT_MS) != 1 || stoker_engine_event(e, &event)) {
+		CU_FAIL("no event");
+		return false;
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct answer *a = &answers[i];
+
+		if (a->id != event.id)
+			continue;
+		CU_ASSERT(!a->done.id && a->told < CONTEXT);
+		if (event.type == STOKER_EVENT_DONE) {
+			a->done = event;
+			CU_ASSERT_EQUAL(event.timings.generated, a->told);
+			return true;
+		}
+		CU_ASSERT(event.top_count == MIN((uint32_t)TOP, engine_vocabulary));
+		CU_ASSERT(event.top[0].log_probability >= event.log_probability);
+		a->chances[a->told] = event.log_probability;
+		a->tokens[a->told++] = event.token;
+		return true;
+	}
+	CU_FAIL("an event of nobody");
+	return false;
+}
+
+void answers_finish(struct stoker_engine *e, struct answer *answers, size_t count)
+{
+	size_t left = count;
+
+	while (left) {
+		if (!answer_take(e, answers, count))
+			return;
+		left = 0;
+		for (size_t i = 0; i < count; i++)
+			left += !answers[i].done.id;
+	}
+}
+
+void answer_check_alike(const struct answer *a, const struct answer *b)
+{
+	CU_ASSERT_EQUAL_FATAL(a->told, b->told);
+	CU_ASSERT(!memcmp(a->tokens, b->tokens, a->told * sizeof(*a->tokens)));
+	CU_ASSERT(!memcmp(a->chances, b->chances, a->told * sizeof(*a->chances)));
+	CU_ASSERT_EQUAL(a->done.finish, b->done.finish);
+	CU_ASSERT_EQUAL(b->done.status, 0);
+}
