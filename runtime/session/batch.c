@@ -253,6 +253,43 @@ uint32_t stoker_sequence_reachable(const struct stoker_sequence *q, uint32_t pos
 	return q ? sequence_reachable(&q->batch->step, &q->s, position) : 0;
 }
 
+int stoker_sequence_reuse(struct stoker_sequence *q, const uint32_t *tokens, size_t count,
+			  uint64_t salt, uint32_t *positions, struct stoker_error *err)
+{
+	int ret;
+
+	if (!q || (count && !tokens))
+		return stoker_fail(err, -EINVAL, "no %s", q ? "tokens" : "sequence");
+	struct stoker_batch *b = q->batch;
+
+	ret = enter(b, err);
+	if (ret)
+		return ret;
+	ret = q->s.position ? stoker_fail(err, -EINVAL, "the sequence has %u tokens already",
+					  q->s.position)
+			    : prefix_take(&b->step, &q->s, tokens, count, salt, err);
+	if (positions)
+		*positions = ret ? 0 : q->s.position;
+	leave(b);
+	return ret;
+}
+
+int stoker_sequence_share(struct stoker_sequence *q, uint64_t salt, struct stoker_error *err)
+{
+	int ret;
+
+	if (!q)
+		return stoker_fail(err, -EINVAL, "there is no sequence");
+	struct stoker_batch *b = q->batch;
+
+	ret = enter(b, err);
+	if (ret)
+		return ret;
+	ret = prefix_keep(&b->step, &q->s, salt, err);
+	leave(b);
+	return ret;
+}
+
 /* Checks all parts before anything happens. */
 static int check_parts(struct stoker_batch *b, const struct stoker_batch_part *parts, size_t count,
 		       struct stoker_error *err)

@@ -146,11 +146,13 @@ int checkpoint_take(struct step *s, struct sequence *q, uint32_t position, struc
 		return 0;
 	if (l->count == s->checkpoints.each)
 		drop_one(l, position);
-	/* what was dropped may be others', too */
-	while (!(c = find_unused(&s->checkpoints)) && l->count)
-		drop_one(l, position);
-	if (!c)
-		return 0;
+	while (!(c = find_unused(&s->checkpoints))) {
+		if (prefix_drop_checkpoint(&s->prefix))
+			continue;
+		if (!l->count)
+			return 0;
+		drop_one(l, position); /* which may be others', too */
+	}
 	ret = pages_copy(s->model->device, c->at, sequence_slot(s, q), s->pages.size.slot_bytes,
 			 err);
 	if (ret)

@@ -215,11 +215,17 @@ static uint64_t missing_bytes(const struct pages *p, const uint32_t want[PAGE_KI
 	return bytes;
 }
 
+bool pages_lack(const struct pages *p, enum page_kind kind, uint32_t want)
+{
+	const struct page_pool *pool = &p->pools[kind];
+
+	return missing(pool, want) > pool->most - pool->count;
+}
+
 static bool fits(const struct pages *p, const uint32_t want[PAGE_KINDS])
 {
 	for (int kind = 0; kind < PAGE_KINDS; kind++)
-		if (missing(&p->pools[kind], want[kind]) >
-		    p->pools[kind].most - p->pools[kind].count)
+		if (pages_lack(p, kind, want[kind]))
 			return false;
 	return missing_bytes(p, want) <= room(p);
 }
@@ -344,16 +350,22 @@ void pages_cut(struct pages *p, struct page_tables *t, uint32_t position)
 	}
 }
 
+void pages_use(struct pages *p, struct page_tables *t, enum page_kind kind, uint32_t slot,
+	       uint32_t number)
+{
+	assert(t->of[kind].pages[slot] == NO_PAGE);
+	pool_page(&p->pools[kind], number)->users++;
+	enter(&p->pools[kind], &t->of[kind], slot, number);
+}
+
 void pages_share(struct pages *p, const struct page_tables *from, struct page_tables *t)
 {
 	for (int kind = 0; kind < PAGE_KINDS; kind++)
 		for (uint32_t i = 0; i < from->of[kind].turn; i++) {
 			const uint32_t number = from->of[kind].pages[i];
 
-			if (number == NO_PAGE)
-				continue;
-			pool_page(&p->pools[kind], number)->users++;
-			enter(&p->pools[kind], &t->of[kind], i, number);
+			if (number != NO_PAGE)
+				pages_use(p, t, kind, i, number);
 		}
 }
 

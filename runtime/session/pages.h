@@ -59,6 +59,9 @@ int pages_add(struct pages *p, bool whole, struct page_tables *t, struct stoker_
 void pages_remove(struct pages *p, struct page_tables *t);
 /* Positions from @position on aren't needed any more. */
 void pages_cut(struct pages *p, struct page_tables *t, uint32_t position);
+/* Entry @slot of a kind's table, which has no page, is one that others use, too. */
+void pages_use(struct pages *p, struct page_tables *t, enum page_kind kind, uint32_t slot,
+	       uint32_t number);
 /* @t, which is empty, gets the pages of @from, too. */
 void pages_share(struct pages *p, const struct page_tables *from, struct page_tables *t);
 
@@ -71,6 +74,8 @@ void pages_count(struct pages *p, const struct page_tables *t, uint32_t first, u
 void pages_counted(struct pages *p, const struct page_tables *t, uint32_t first, uint32_t end);
 /* So many are unused, or -ENOSPC with figures, or there is no memory; no table changes. */
 int pages_reserve(struct pages *p, const uint32_t want[PAGE_KINDS], struct stoker_error *err);
+/* Whether there can't be so many of a kind, whatever becomes of the others. */
+bool pages_lack(const struct pages *p, enum page_kind kind, uint32_t want);
 /*
  * Positions [first, end) are about to be written: their pages are there, and this sequence's alone.
  * What else they hold is kept, but for what a ring had there.  On failure the tables have all that

@@ -67,7 +67,13 @@ static bool can_go_on_at(const struct step *s, const struct sequence *q, uint32_
 		return true;
 	if (s->recurrent && !(present && !q->lost) && !checkpoint_at(q, position))
 		return false;
-	return present || !size->ring || first / KV_PAGE_ROWS + size->ring > q->last_page;
+	if (present || !size->ring)
+		return true;
+	/* of a context that others began a ring has the end only */
+	for (uint32_t page = first / KV_PAGE_ROWS; page * KV_PAGE_ROWS < position; page++)
+		if (q->tables.of[PAGES_WINDOW].pages[page % size->ring] == NO_PAGE)
+			return false;
+	return first / KV_PAGE_ROWS + size->ring > q->last_page;
 }
 
 uint32_t sequence_reachable(const struct step *s, const struct sequence *q, uint32_t position)
@@ -88,6 +94,9 @@ static void cut(struct step *s, struct sequence *q, uint32_t position)
 	q->position = position;
 	q->last_page = position ? q->last_page : 0;
 	q->lost = s->recurrent;
+	q->same_bits = s->chunk && s->chunk <= position
+			       ? MIN(q->same_bits, position / s->chunk * s->chunk)
+			       : 0;
 	checkpoints_cut(q, position);
 	if (!q->whole)
 		pages_cut(&s->pages, &q->tables, position);
@@ -133,6 +142,7 @@ int sequence_copy(struct step *s, const struct sequence *from, struct sequence *
 	memcpy(q->tokens, from->tokens, from->position * sizeof(*q->tokens));
 	q->position = from->position;
 	q->last_page = from->last_page;
+	q->same_bits = from->same_bits;
 	q->lost = from->lost;
 	return 0;
 }

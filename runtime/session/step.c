@@ -7,6 +7,8 @@
 #include "base/profile.h"
 #include "model/session_size.h"
 
+enum { STEP_CHUNK = 256 }; /* rows, that cut a deterministic batch's prompts */
+
 static int choose_kv(const struct stoker_model *m, enum stoker_kv_type type,
 		     enum stoker_kv_format *kv, struct stoker_error *err)
 {
@@ -47,6 +49,7 @@ void step_destroy(struct step *s)
 
 	device_go_on(m->device, NULL);
 	forget_steps(s);
+	prefix_destroy(&s->prefix, &s->pages);
 	checkpoints_destroy(m->device, &s->checkpoints);
 	pages_destroy(&s->pages);
 	m->device->ops->memory_destroy(m->device, &s->scratch);
@@ -71,6 +74,14 @@ static int create_buffers(struct step *s, struct stoker_error *err)
 	return model_reserve(m, s->batch, err);
 }
 
+/* A multiple of pages, or more than a step can have. */
+static uint32_t chunk_of(uint32_t batch)
+{
+	const uint32_t chunk = MIN(batch, (uint32_t)STEP_CHUNK) / KV_PAGE_ROWS * KV_PAGE_ROWS;
+
+	return chunk ? chunk : UINT32_MAX;
+}
+
 int step_create(struct stoker_model *model, const struct stoker_session_params *params,
 		uint32_t sequences, uint64_t cache_bytes, struct step *s, struct stoker_error *err)
 {
@@ -82,6 +93,7 @@ int step_create(struct stoker_model *model, const struct stoker_session_params *
 	*s = (struct step){ .model = model,
 			    .context = model_session_context(model, params),
 			    .batch = model_session_batch(model, params) };
+	s->chunk = params->deterministic ? chunk_of(s->batch) : 0;
 	if (s->context == 0 || s->context > MODEL_MAX_CONTEXT || s->batch > MODEL_MAX_BATCH)
 		return stoker_fail(err, -EINVAL, "context %u and batch %u, limits 1 to %d and %d",
 				   s->context, s->batch, MODEL_MAX_CONTEXT, MODEL_MAX_BATCH);
@@ -161,22 +173,39 @@ int step_reserve_logits(struct step *s, size_t rows, struct stoker_error *err)
 	return 0;
 }
 
-int step_reserve_pages(struct step *s, const struct step_part *parts, size_t count,
-		       struct stoker_error *err)
+/* Once, or with another entry of the prefix cache gone. */
+static int try_pages(struct step *s, const struct step_part *parts, size_t count, bool *again,
+		     struct stoker_error *err)
 {
 	uint32_t want[PAGE_KINDS] = { 0 };
+	int ret;
 
 	for (size_t i = 0; i < count; i++) {
 		const struct sequence *q = parts[i].sequence;
 
 		pages_count(&s->pages, &q->tables, q->position, q->position + parts[i].rows, want);
 	}
+	ret = pages_reserve(&s->pages, want, err);
+	*again = ret && prefix_drop(&s->prefix, &s->pages,
+				    pages_lack(&s->pages, PAGES_WINDOW, want[PAGES_WINDOW]));
 	for (size_t i = 0; i < count; i++) {
 		const struct sequence *q = parts[i].sequence;
 
 		pages_counted(&s->pages, &q->tables, q->position, q->position + parts[i].rows);
 	}
-	return pages_reserve(&s->pages, want, err);
+	return ret;
+}
+
+int step_reserve_pages(struct step *s, const struct step_part *parts, size_t count,
+		       struct stoker_error *err)
+{
+	bool again;
+	int ret;
+
+	do
+		ret = try_pages(s, parts, count, &again, err);
+	while (again);
+	return ret;
 }
 
 /* Rows of a step so far. */
@@ -308,6 +337,8 @@ int step_run(struct step *s, const struct step_part *parts, size_t count,
 			continue;
 		memcpy(q->tokens + q->position, parts[i].tokens,
 		       parts[i].rows * sizeof(*parts[i].tokens));
+		if (q->position == q->same_bits && parts[i].rows == s->chunk)
+			q->same_bits += s->chunk;
 		q->position += parts[i].rows;
 	}
 	if (!ret)

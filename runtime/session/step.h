@@ -8,6 +8,7 @@
 
 #include "session/checkpoints.h"
 #include "session/pages.h"
+#include "session/prefix.h"
 #include "stoker/session.h"
 
 struct sequence {
@@ -15,7 +16,8 @@ struct sequence {
 	uint32_t last_page; /* that was written since it was empty */
 	uint32_t *tokens;   /* of the context, @position of them */
 	struct page_tables tables;
-	bool whole; /* keeps all its pages, however few it needs */
+	uint32_t same_bits; /* so far in chunks, see struct step: what others get for the same */
+	bool whole;	    /* keeps all its pages, however few it needs */
 	/* what is in the slot isn't what recurrent layers know at @position: that is 0, or has a
 	 * checkpoint */
 	bool lost;
@@ -25,8 +27,10 @@ struct sequence {
 struct step {
 	struct stoker_model *model;
 	uint32_t context, batch; /* positions of a sequence; rows */
+	uint32_t chunk;		 /* of a deterministic batch's prompts, 0: it isn't deterministic */
 	struct pages pages;
 	struct checkpoints checkpoints;
+	struct prefix_cache prefix;
 	struct stoker_memory scratch, logit_memory; /* the latter grows with the rows asked for */
 	struct layer_state *states;
 	struct forward forward;

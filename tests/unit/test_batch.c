@@ -344,6 +344,7 @@ void suite_batch(void)
 {
 	add_batch_calls();
 	add_batch_memory();
+	add_batch_prefix();
 	add_batch_random();
 	add_checkpoints();
 	TEST(test_copies);

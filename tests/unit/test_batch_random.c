@@ -18,7 +18,7 @@ static struct stoker_device *device;
 static struct stoker_model *model;
 static struct stoker_batch *batch;
 static struct stoker_session *alone;
-static uint32_t vocabulary, failed_steps, refused_steps, went_back;
+static uint32_t vocabulary, failed_steps, refused_steps, went_back, reused;
 static uint32_t tight; /* positions that all sequences have memory for; 0: all */
 static struct life lives[SEQUENCES];
 
@@ -90,7 +90,10 @@ static void step(bool recurrent)
 
 	for (uint32_t i = 0, first = random_u32(); i < SEQUENCES; i++) {
 		struct life *l = &lives[(first % SEQUENCES + i) % SEQUENCES];
-		const uint32_t n = random_u32() % 2 ? 1 : 1 + random_u32() % STEP;
+		const uint32_t page = KV_PAGE_ROWS - l->count % KV_PAGE_ROWS;
+		const uint32_t n = random_u32() % 2		      ? 1
+				   : page <= STEP && random_u32() % 2 ? page
+								      : 1 + random_u32() % STEP;
 
 		if (!l->sequence || rows + n > STEP || l->count + n > LONGEST ||
 		    random_u32() % 3 == 0)
@@ -127,6 +130,24 @@ static void step(bool recurrent)
 	CU_ASSERT_PTR_NULL(stoker_batch_logits(batch, row));
 }
 
+/* What one has is for others; one begins with it, if it fits to what another has. */
+static void share(struct life *l, struct life *from)
+{
+	uint32_t positions;
+
+	CU_ASSERT_EQUAL(stoker_sequence_share(l->sequence, random_u32() % 2, NULL), 0);
+	if (!from->sequence || from == l)
+		return;
+	CU_ASSERT_EQUAL(stoker_sequence_truncate(from->sequence, 0, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_sequence_reuse(from->sequence, l->tokens, l->count, random_u32() % 2,
+					      &positions, NULL),
+			0);
+	memcpy(from->tokens, l->tokens, sizeof(l->tokens));
+	from->count = positions;
+	reused += positions > 0;
+	check_life(from);
+}
+
 static void change(struct life *l)
 {
 	struct life *from = &lives[random_u32() % SEQUENCES];
@@ -139,6 +160,8 @@ static void change(struct life *l)
 	} else if (!l->sequence) {
 		CU_ASSERT_EQUAL(stoker_sequence_create(batch, &l->sequence, NULL), 0);
 		l->count = 0;
+	} else if (random_u32() % 3 == 0) {
+		share(l, from);
 	} else if (random_u32() % 5 == 0) {
 		stoker_sequence_free(&l->sequence);
 		return;
@@ -177,7 +200,7 @@ static void check_lives(const char *path, bool recurrent, unsigned events)
 	}
 	CU_ASSERT_EQUAL_FATAL(stoker_batch_create(model, &params, &batch, NULL), 0);
 	CU_ASSERT_EQUAL_FATAL(stoker_session_create(model, &params, &alone, NULL), 0);
-	failed_steps = refused_steps = went_back = 0;
+	failed_steps = refused_steps = went_back = reused = 0;
 	for (unsigned i = 0; i < events; i++) {
 		if (random_u32() % 3 == 0)
 			change(&lives[random_u32() % SEQUENCES]);
@@ -185,6 +208,7 @@ static void check_lives(const char *path, bool recurrent, unsigned events)
 			step(recurrent);
 	}
 	CU_ASSERT(failed_steps > 0);
+	CU_ASSERT(reused > 0);
 	CU_ASSERT((refused_steps > 0) == (tight != 0));
 	stoker_batch_free(&batch);
 	for (uint32_t i = 0; i < SEQUENCES; i++)

@@ -48,6 +48,7 @@ void add_engine_plans(void);
 void add_engine_life(void);
 void add_batch_calls(void);
 void add_batch_memory(void);
+void add_batch_prefix(void);
 void add_batch_random(void);
 void add_checkpoints(void);
 void suite_vectors(void);

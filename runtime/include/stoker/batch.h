@@ -112,6 +112,37 @@ STOKER_API uint32_t stoker_sequence_reachable(const struct stoker_sequence *sequ
 					      uint32_t position);
 
 /**
+ * stoker_sequence_share() - other sequences of the batch may begin with what this one has
+ * @salt: who may: those that ask with the same number.  A program that serves several users gives
+ *	each its own, as how soon an answer comes tells whether somebody has asked the same before.
+ *
+ * Keeps the context so far, 64 positions at a time, without what is left over; it may be called
+ * again as the sequence grows, and goes on when the sequence is freed.  What hasn't been used for
+ * longest gives way when memory for keys and values is short (struct stoker_session_params'
+ * cache_bytes).  With recurrent layers others go on where a step with several tokens of this one
+ * has ended at a multiple of 64.  With deterministic only chunks of 256 tokens, or as many as a
+ *step has, in multiples of 64, are kept, which have to have been evaluated as such from the
+ *beginning on.
+ *
+ * Return: 0, -EBUSY, -ENOMEM.
+ */
+STOKER_API int stoker_sequence_share(struct stoker_sequence *sequence, uint64_t salt,
+				     struct stoker_error *err);
+
+/**
+ * stoker_sequence_reuse() - begin an empty sequence with what others have shared
+ * @tokens: @count of them that are about to be evaluated
+ * @salt: see stoker_sequence_share()
+ * @positions: receives how many of them needn't be, as the sequence has them now, 0 if nothing is
+ *	known; never all of them; may be NULL
+ *
+ * Return: 0, -EINVAL for a sequence that isn't empty, -EBUSY, -EIO.
+ */
+STOKER_API int stoker_sequence_reuse(struct stoker_sequence *sequence, const uint32_t *tokens,
+				     size_t count, uint64_t salt, uint32_t *positions,
+				     struct stoker_error *err);
+
+/**
  * struct stoker_batch_part - what a sequence brings to a step
  * @sequence: of the batch; no other part of the step is about it
  * @tokens: @count ids below the model's vocabulary, appended to the context
