@@ -45,4 +45,10 @@ const uint8_t *stoker_gguf_raw(const struct stoker_gguf_key *key, size_t *bytes)
 /* What tells arrays of strings apart without a comparison: a hash of a key's value as stored. */
 uint64_t gguf_fingerprint(const struct stoker_gguf_key *key);
 
+/*
+ * What tells a container from all others that somebody has: a hash of its files' heads and of the
+ * first bytes of some tensors.  Reads them.
+ */
+int gguf_identity(const struct stoker_gguf *gguf, uint64_t hash[2], struct stoker_error *err);
+
 #endif

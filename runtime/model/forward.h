@@ -20,9 +20,12 @@ enum page_kind { PAGES_FULL, PAGES_WINDOW, PAGE_KINDS };
 /* Where a layer's memory of earlier tokens is; which members are used depends on its mixer. */
 struct layer_state {
 	enum page_kind kind;
-	uint64_t keys, values; /* in pages of that kind: cache rows */
-	uint64_t conv;	       /* in slots: the last taps - 1 inputs of each channel, */
-	uint64_t delta;	       /* and [value_heads][state_size][state_size] */
+	bool window;
+	uint64_t keys, values;	     /* in pages of that kind: cache rows */
+	uint32_t heads;		     /* whose rows follow one another, */
+	uint64_t key_row, value_row; /* of so many bytes for all of them */
+	uint64_t conv;		     /* in slots: the last taps - 1 inputs of each channel, */
+	uint64_t delta;		     /* and [value_heads][state_size][state_size] */
 };
 
 /* The memory of earlier tokens of a sequence. */

@@ -46,15 +46,17 @@ static void plan_ring(const struct stoker_model *m, uint32_t batch, struct cache
 static void place_layer(const struct layer *l, enum stoker_kv_format kv, struct cache_size *size,
 			struct layer_state *s)
 {
-	uint32_t keys = 0, values = 0;
+	uint32_t keys = 0, values = 0, heads = 1;
 	uint64_t conv = 0, delta = 0;
 
 	switch (l->mixer) {
 	case MIXER_ATTENTION:
+		heads = l->kv_heads;
 		keys = l->kv_heads * l->key_size;
 		values = l->kv_heads * l->value_size;
 		break;
 	case MIXER_LATENT_ATTENTION:
+		heads = l->k_b.at ? 1 : l->heads;
 		keys = l->k_b.at ? l->latent + l->rotated : l->heads * l->key_size;
 		values = l->k_b.at ? 0 : l->heads * l->value_size;
 		break;
@@ -66,10 +68,13 @@ static void place_layer(const struct layer *l, enum stoker_kv_format kv, struct 
 		conv = (uint64_t)(l->taps - 1) * l->channels * sizeof(float);
 		break;
 	}
+	s->heads = heads;
 	s->kind = size->ring && has_window(l) ? PAGES_WINDOW : PAGES_FULL;
-	s->keys = place(&size->page_bytes[s->kind], KV_PAGE_ROWS * stoker_kv_row_bytes(kv, keys));
-	s->values =
-		place(&size->page_bytes[s->kind], KV_PAGE_ROWS * stoker_kv_row_bytes(kv, values));
+	s->window = has_window(l);
+	s->key_row = stoker_kv_row_bytes(kv, keys);
+	s->value_row = stoker_kv_row_bytes(kv, values);
+	s->keys = place(&size->page_bytes[s->kind], KV_PAGE_ROWS * s->key_row);
+	s->values = place(&size->page_bytes[s->kind], KV_PAGE_ROWS * s->value_row);
 	s->conv = place(&size->slot_bytes, conv);
 	s->delta = place(&size->slot_bytes, delta);
 }

@@ -4,7 +4,7 @@
 
 #include "base/use.h"
 #include "model/session_size.h"
-#include "session/step.h"
+#include "session/state.h"
 
 struct stoker_batch {
 	_Atomic int use;
@@ -244,6 +244,38 @@ int stoker_sequence_truncate(struct stoker_sequence *q, uint32_t position, struc
 	if (ret)
 		return ret;
 	ret = sequence_truncate(&b->step, &q->s, position, err);
+	leave(b);
+	return ret;
+}
+
+int stoker_sequence_save(struct stoker_sequence *q, stoker_state_write write, void *user,
+			 struct stoker_error *err)
+{
+	struct stoker_batch *b = q ? q->batch : NULL;
+	int ret;
+
+	if (!b)
+		return stoker_fail(err, -EINVAL, "there is no sequence");
+	ret = enter(b, err);
+	if (ret)
+		return ret;
+	ret = sequence_save(&b->step, &q->s, write, user, err);
+	leave(b);
+	return ret;
+}
+
+int stoker_sequence_restore(struct stoker_sequence *q, stoker_state_read read, void *user,
+			    uint64_t bytes, struct stoker_error *err)
+{
+	struct stoker_batch *b = q ? q->batch : NULL;
+	int ret;
+
+	if (!b)
+		return stoker_fail(err, -EINVAL, "there is no sequence");
+	ret = enter(b, err);
+	if (ret)
+		return ret;
+	ret = sequence_restore(&b->step, &q->s, read, user, bytes, err);
 	leave(b);
 	return ret;
 }

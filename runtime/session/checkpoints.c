@@ -135,31 +135,43 @@ static struct checkpoint *find_unused(const struct checkpoints *c)
 	return NULL;
 }
 
-int checkpoint_take(struct step *s, struct sequence *q, uint32_t position, struct stoker_error *err)
+struct checkpoint *checkpoint_add(struct step *s, struct sequence *q, uint32_t position)
 {
 	struct checkpoint_list *l = &q->checkpoints;
 	struct checkpoint *c;
-	int ret;
 
-	assert(!l->count || l->of[l->count - 1]->position <= position);
-	if (!s->checkpoints.each || position == 0 || checkpoint_at(q, position))
-		return 0;
+	assert(!l->count || l->of[l->count - 1]->position < position);
+	if (!s->checkpoints.each)
+		return NULL;
 	if (l->count == s->checkpoints.each)
 		drop_one(l, position);
 	while (!(c = find_unused(&s->checkpoints))) {
 		if (prefix_drop_checkpoint(&s->prefix))
 			continue;
 		if (!l->count)
-			return 0;
+			return NULL;
 		drop_one(l, position); /* which may be others', too */
 	}
+	c->position = position;
+	l->of[l->count++] = checkpoint_get(c);
+	return c;
+}
+
+int checkpoint_take(struct step *s, struct sequence *q, uint32_t position, struct stoker_error *err)
+{
+	const struct checkpoint *c;
+	int ret;
+
+	if (position == 0 || checkpoint_at(q, position))
+		return 0;
+	c = checkpoint_add(s, q, position);
+	if (!c)
+		return 0;
 	ret = pages_copy(s->model->device, c->at, sequence_slot(s, q), s->pages.size.slot_bytes,
 			 err);
 	if (ret)
-		return ret;
-	c->position = position;
-	l->of[l->count++] = checkpoint_get(c);
-	return 0;
+		checkpoint_put(q->checkpoints.of[--q->checkpoints.count]);
+	return ret;
 }
 
 void checkpoint_apply(struct checkpoint *c, struct sequence *q)

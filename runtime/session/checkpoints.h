@@ -47,6 +47,8 @@ void checkpoints_destroy(struct stoker_device *d, struct checkpoints *c);
  */
 int checkpoint_take(struct step *s, struct sequence *q, uint32_t position,
 		    struct stoker_error *err);
+/* One at @position, behind @q's others, that nothing is in yet; NULL where there is no room. */
+struct checkpoint *checkpoint_add(struct step *s, struct sequence *q, uint32_t position);
 /*
  * @q, which has the tokens and pages of the positions up to @c's, but no checkpoint behind it, goes
  * on there.  It has @c, too, which others may put then.

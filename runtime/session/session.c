@@ -5,7 +5,7 @@
 #include <pthread.h>
 
 #include "base/use.h"
-#include "session/step.h"
+#include "session/state.h"
 
 struct stoker_session {
 	_Atomic int use;
@@ -108,6 +108,38 @@ int stoker_session_truncate(struct stoker_session *s, uint32_t position)
 	present = s->sequence.position;
 	ret = sequence_truncate(&s->step, &s->sequence, position, NULL);
 	if (!ret && (position < present || !position))
+		s->step.logit_rows = s->last_rows = 0;
+	session_leave(s);
+	return ret;
+}
+
+int stoker_session_save(struct stoker_session *s, stoker_state_write write, void *user,
+			struct stoker_error *err)
+{
+	int ret;
+
+	if (!s)
+		return stoker_fail(err, -EINVAL, "there is no session");
+	ret = session_use(s, err);
+	if (ret)
+		return ret;
+	ret = sequence_save(&s->step, &s->sequence, write, user, err);
+	session_leave(s);
+	return ret;
+}
+
+int stoker_session_restore(struct stoker_session *s, stoker_state_read read, void *user,
+			   uint64_t bytes, struct stoker_error *err)
+{
+	int ret;
+
+	if (!s)
+		return stoker_fail(err, -EINVAL, "there is no session");
+	ret = session_use(s, err);
+	if (ret)
+		return ret;
+	ret = sequence_restore(&s->step, &s->sequence, read, user, bytes, err);
+	if (!ret)
 		s->step.logit_rows = s->last_rows = 0;
 	session_leave(s);
 	return ret;

@@ -174,6 +174,7 @@ static const struct {
 	{ "pages", suite_pages },
 	{ "batch", suite_batch },
 	{ "engine", suite_engine },
+	{ "state", suite_state },
 	{ "budget", suite_budget },
 	{ "vectors", suite_vectors },
 	{ "bench", suite_bench },

@@ -16,6 +16,7 @@
 #include "stoker/profile.h"
 #include "stoker/sampler.h"
 #include "stoker/session.h"
+#include "stoker/state.h"
 #include "stoker/template.h"
 #include "stoker/text.h"
 

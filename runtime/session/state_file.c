@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+/* States in files, which are there as a whole or not at all. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/base.h"
+#include "base/new_file.h"
+#include "stoker/state.h"
+
+static int write_all(void *user, const void *data, size_t bytes)
+{
+	const int fd = *(const int *)user;
+	const uint8_t *at = data;
+
+	while (bytes) {
+		const ssize_t n = write(fd, at, bytes);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		at += n;
+		bytes -= (size_t)n;
+	}
+	return 0;
+}
+
+static int read_all(void *user, void *data, size_t bytes)
+{
+	const int fd = *(const int *)user;
+	uint8_t *at = data;
+
+	while (bytes) {
+		const ssize_t n = read(fd, at, bytes);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -ENODATA;
+		at += n;
+		bytes -= (size_t)n;
+	}
+	return 0;
+}
+
+static int fail(struct stoker_error *err, int ret, const char *path)
+{
+	return stoker_fail(err, ret, "%s: %s", path, stoker_strerror(-ret));
+}
+
+/* The same with the file's name before it. */
+static int fail_about(struct stoker_error *err, int ret, const char *path,
+		      const struct stoker_error *why)
+{
+	return stoker_fail(err, ret, "%s: %s", path, why->message);
+}
+
+/* So that the name is on the drive, too; a file system that can't has done what it can. */
+static void sync_folder(const char *path)
+{
+	const char *end = strrchr(path, '/');
+	char *folder = end ? strndup(path, (size_t)(end - path + 1)) : strdup(".");
+	const int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	if (fd >= 0) {
+		fsync(fd);
+		close(fd);
+	}
+	free(folder);
+}
+
+static int save_as(struct stoker_session *session, const char *path, char *part,
+		   struct stoker_error *err)
+{
+	struct stoker_error why;
+	int fd = stoker_new_file(AT_FDCWD, part, 0600), ret;
+
+	if (fd < 0)
+		return fail(err, fd, path);
+	ret = stoker_session_save(session, write_all, &fd, &why);
+	if (ret)
+		fail_about(err, ret, path, &why);
+	else if (fsync(fd))
+		ret = fail(err, -errno, path);
+	if (close(fd) && !ret)
+		ret = fail(err, -errno, path);
+	if (!ret && rename(part, path))
+		ret = fail(err, -errno, path);
+	if (ret)
+		unlink(part);
+	else
+		sync_folder(path);
+	return ret;
+}
+
+int stoker_session_save_file(struct stoker_session *session, const char *path,
+			     struct stoker_error *err)
+{
+	char *part;
+	int ret;
+
+	if (!session || !path)
+		return stoker_fail(err, -EINVAL, "saving needs a session and a file's name");
+	if (asprintf(&part, "%s.XXXXXX", path) < 0)
+		return stoker_fail(err, -ENOMEM, "out of memory");
+	ret = save_as(session, path, part, err);
+	free(part);
+	return ret;
+}
+
+int stoker_session_restore_file(struct stoker_session *session, const char *path,
+				struct stoker_error *err)
+{
+	struct stoker_error why;
+	struct stat s;
+	int fd, ret;
+
+	if (!session || !path)
+		return stoker_fail(err, -EINVAL, "restoring needs a session and a file's name");
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return fail(err, -errno, path);
+	if (fstat(fd, &s)) {
+		ret = fail(err, -errno, path);
+		close(fd);
+		return ret;
+	}
+	ret = stoker_session_restore(session, read_all, &fd,
+				     S_ISREG(s.st_mode) ? (uint64_t)s.st_size : UINT64_MAX, &why);
+	close(fd);
+	return ret ? fail_about(err, ret, path, &why) : 0;
+}
