@@ -102,6 +102,12 @@ INLINE void few_rows_tile(uint32_t id, const uint8_t *w, size_t k, const int32_t
 	_Alignas(64) uint8_t codes[MOST_TOGETHER * 16 * TILE_PART];
 	_Alignas(64) float scale[MOST_TOGETHER * 32], offset[MOST_TOGETHER * 32];
 	vec acc[MOST_BLOCKS][GEMM_ROWS * TILE_VECTORS] = { 0 };
+	int last = blocks;
+
+	/* or compilers would have two blocks' products in registers together, which are few there
+	 */
+	if (!HAVE_VNNI512)
+		__asm__("" : "+r"(last));
 
 	for (size_t v = 0; v < k; v += f.block_values, w += TILE_ROWS * f.block_bytes)
 #pragma GCC unroll 1
@@ -125,8 +131,8 @@ INLINE void few_rows_tile(uint32_t id, const uint8_t *w, size_t k, const int32_t
 							.scale = scale + numbers * (size_t)q,
 							.offset = offset + numbers * (size_t)q };
 
-#pragma GCC unroll 2
-				for (int b = 0; b < blocks; b++) {
+#pragma GCC unroll 1
+				for (int b = 0; b < last; b++) {
 					/* all in memory: registers are for the products */
 					if (!HAVE_VNNI512)
 						__asm__ volatile("" ::: "memory");

@@ -166,8 +166,8 @@ INLINE __m256i add_words(__m256i a, __m256i b)
  * activation rows at @at.  Compilers aren't let reorder it: they'd have more in registers than
  * there are.
  */
-INLINE void add_pairs(const uint8_t *codes, const int8_t *const *x, size_t at, int n,
-		      bool is_signed, bool is_first, __m256i *sum)
+INLINE void add_pairs(const uint8_t *codes, const int8_t *const *x, size_t at, int n, bool is_first,
+		      __m256i *sum)
 {
 	const __m256i *w = (const __m256i *)codes;
 	__m256i code[2] = { _mm256_load_si256(w), _mm256_load_si256(w + 1) };
@@ -180,10 +180,7 @@ INLINE void add_pairs(const uint8_t *codes, const int8_t *const *x, size_t at, i
 #pragma GCC unroll 2
 		for (int h = 0; h < 2; h++) {
 			__m256i *const s = &sum[2 * i + h];
-			/* signed: |code| <= 128 and |x| <= 127, a pair fits */
-			const __m256i p =
-				_mm256_maddubs_epi16(is_signed ? _mm256_abs_epi8(code[h]) : code[h],
-						     is_signed ? _mm256_sign_epi8(b, code[h]) : b);
+			const __m256i p = _mm256_maddubs_epi16(code[h], b);
 
 			*s = is_first ? p : _mm256_add_epi16(*s, p);
 			__asm__("" : "+x"(*s));
@@ -191,11 +188,54 @@ INLINE void add_pairs(const uint8_t *codes, const int8_t *const *x, size_t at, i
 	}
 }
 
+/*
+ * tile_dots() of signed codes, of which not even two sums of pairs fit in 16 bits: eight of the
+ * tile's rows after the others, for which there are enough registers.
+ */
+INLINE void signed_dots(const uint8_t *tile, const int8_t *const *x, size_t at, int count, int step,
+			int n, vec *out)
+{
+	const __m256i ones = _mm256_set1_epi16(1);
+
+#pragma GCC unroll 2
+	for (int h = 0; h < 2; h++) {
+		__m256i acc[GEMM_ROWS] = { 0 };
+
+#pragma GCC unroll 8
+		for (int j = 0; j < count; j += 4) {
+			__m256i w = _mm256_load_si256((const __m256i *)(tile + 16 * j + 32 * h));
+			__m256i positive = _mm256_abs_epi8(w);
+
+			__asm__("" : "+x"(w), "+x"(positive));
+#pragma GCC unroll 8
+			for (int i = 0; i < n; i++) {
+				const __m256i b = broadcast_codes(x[i] + at + j / 4 * step);
+
+				/* |code| <= 128 and |x| <= 127, a pair fits */
+				acc[i] = _mm256_add_epi32(
+					acc[i],
+					_mm256_madd_epi16(_mm256_maddubs_epi16(
+								  positive, _mm256_sign_epi8(b, w)),
+							  ones));
+				__asm__("" : "+x"(acc[i]));
+			}
+		}
+#pragma GCC unroll 8
+		for (int i = 0; i < n; i++)
+			out[2 * i + h] = (vec)_mm256_cvtepi32_ps(acc[i]);
+	}
+}
+
 INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, int count, int step,
 		      struct tile_codes c, const struct tile_starts *start, int n, vec *out)
 {
+	if (!c.steps) {
+		signed_dots(tile, x, at, count, step, n, out);
+		return;
+	}
+
 	const __m256i ones = _mm256_set1_epi16(1);
-	const int span = 4 * (c.steps ? c.steps : 1);
+	const int span = 4 * c.steps;
 	__m256i acc[2 * GEMM_ROWS];
 
 	for (int i = 0; i < n; i++)
@@ -206,8 +246,7 @@ INLINE void tile_dots(const uint8_t *tile, const int8_t *const *x, size_t at, in
 
 #pragma GCC unroll 8
 		for (int j = from; j < MIN(from + span, count); j += 4)
-			add_pairs(tile + 16 * j, x, at + (size_t)(j / 4 * step), n, !c.steps,
-				  j == from, sum);
+			add_pairs(tile + 16 * j, x, at + (size_t)(j / 4 * step), n, j == from, sum);
 #pragma GCC unroll 8
 		for (int i = 0; i < 2 * n; i++)
 			acc[i] = _mm256_add_epi32(acc[i], _mm256_madd_epi16(sum[i], ones));
