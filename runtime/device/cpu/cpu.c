@@ -8,7 +8,8 @@
 #include <unistd.h>
 
 enum {
-	SERIAL_WORK = 32768, /* float operations that are done before another thread wakes up */
+	QUANTIZED_GROUPS = 32, /* that a thread quantizes at a time */
+	SERIAL_WORK = 32768,   /* float operations that are done before another thread wakes up */
 };
 
 /* Buffers that grow get some more than they need. */
@@ -74,14 +75,25 @@ struct quantize_job {
 	struct q8_rows q;
 };
 
+/* Of a row of @k values, so many groups each. */
+static size_t quantized_pieces(size_t k)
+{
+	return (k / ACTIVATION_GROUP + QUANTIZED_GROUPS - 1) / QUANTIZED_GROUPS;
+}
+
 static void quantize_range(const void *context, const struct cpu *cpu, unsigned thread,
 			   size_t begin, size_t end)
 {
 	const struct quantize_job *j = context;
+	const size_t groups = j->q.k / ACTIVATION_GROUP, pieces = quantized_pieces(j->q.k);
 
 	(void)thread;
-	for (size_t r = begin; r < end; r++)
-		cpu->kernels->quantize(j->x + r * j->q.k, &j->q, r, 0, j->q.k / ACTIVATION_GROUP);
+	for (size_t item = begin; item < end; item++) {
+		const size_t row = item / pieces, first = item % pieces * QUANTIZED_GROUPS;
+
+		cpu->kernels->quantize(j->x + row * j->q.k + first * ACTIVATION_GROUP, &j->q, row,
+				       first, MIN(groups - first, (size_t)QUANTIZED_GROUPS));
+	}
 }
 
 static size_t q8_bytes(size_t rows, size_t k)
@@ -128,7 +140,9 @@ bool cpu_quantize(struct cpu *cpu, struct buffer *into, const float *x, size_t r
 		return false;
 	const struct quantize_job job = { .x = x, .q = *q };
 
-	cpu_parallel(cpu, rows, 8, 4 * rows * k, quantize_range, &job);
+	/* a single row is soon done */
+	cpu_parallel(cpu, rows * quantized_pieces(k), rows == 1 ? SIZE_MAX : 2, 4 * rows * k,
+		     quantize_range, &job);
 	return true;
 }
 
