@@ -29,6 +29,7 @@ struct request {
 	size_t stop_count;
 	struct stoker_token_probability *probabilities; /* of each token 1 + @top_count, or NULL */
 	uint32_t top_count;
+	uint64_t salt;
 
 	/* the thread's: */
 	struct sequence sequence; /* while it runs */
@@ -108,6 +109,13 @@ void engine_tell(struct stoker_engine *e, struct request *r);
 
 /* engine_plan.c: who is in the next step, and with how many rows */
 void engine_plan(struct stoker_engine *e, uint64_t now);
+
+/* engine_share.c: how much of its prompt has been computed for another one that runs */
+uint32_t engine_known(const struct stoker_engine *e, const struct request *r);
+/* Whether more of it is about to be, which is better waited for than computed beside it. */
+bool engine_is_being_read(const struct stoker_engine *e, const struct request *r);
+/* With what is known; on failure there is none. */
+int engine_begin_sequence(struct stoker_engine *e, struct request *r, struct stoker_error *err);
 
 /* engine_admit.c: requests begin to run, or make room */
 void engine_admit(struct stoker_engine *e);

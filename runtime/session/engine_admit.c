@@ -14,7 +14,8 @@ static struct request *next_waiting(const struct stoker_engine *e, uint64_t now)
 		struct request *r = e->waiting.of[i];
 		const uint32_t weight = request_weight(r, now);
 
-		if (weight > most || (weight == most && best && r->id < best->id)) {
+		if ((weight > most || (weight == most && best && r->id < best->id)) &&
+		    !engine_is_being_read(e, r)) {
 			best = r;
 			most = weight;
 		}
@@ -100,6 +101,7 @@ static uint64_t promised_bytes(struct stoker_engine *e, const struct request *r)
 static bool fits(struct stoker_engine *e, const struct request *r, int limit)
 {
 	uint64_t left = pages_left(&e->step.pages), promised = whole_bytes(e, r);
+	const uint64_t page_bytes = e->step.pages.size.page_bytes[PAGES_FULL];
 	uint32_t others = 0;
 
 	for (uint32_t i = 0; i < e->running.count; i++) {
@@ -113,6 +115,8 @@ static bool fits(struct stoker_engine *e, const struct request *r, int limit)
 		promised += bytes;
 		others++;
 	}
+	if (!limit) /* otherwise it may go with whom it is of */
+		promised -= engine_known(e, r) / KV_PAGE_ROWS * page_bytes;
 	return others < e->sequences && promised <= left;
 }
 
@@ -140,11 +144,12 @@ static struct request *take_next(struct stoker_engine *e, struct request **out)
 
 static void begin(struct stoker_engine *e, struct request *r)
 {
-	const int ret = sequence_create(&e->step, false, &r->sequence, &r->error);
+	const int ret = engine_begin_sequence(e, r, &r->error);
 
-	if (!r->began)
+	if (!r->began) {
 		r->began = stoker_now_ns();
-	r->has_sequence = !ret;
+		r->reused = r->has_sequence ? r->sequence.position : 0;
+	}
 	if (!ret)
 		return;
 	r->finish = STOKER_FINISH_FAILED;

@@ -109,6 +109,9 @@ static void add_part(struct stoker_engine *e, struct request *r)
 	const uint32_t position = r->sequence.position;
 
 	r->reads = reads_prompt(r);
+	if (r->reads)
+		r->rows = checkpoint_rows(&e->step, position, r->rows,
+					  position + r->rows == r->prompt);
 	r->logit_rows = position + r->rows == r->count;
 	r->deficit = r->rows == request_left(r) ? 0 : r->deficit;
 	e->served[e->part_count] = r;

@@ -123,6 +123,7 @@ static void publish(struct stoker_engine *e, uint32_t rows)
 
 		r->in_step = false;
 		e->stats.prompt_tokens += r->reads ? r->rows : 0;
+		e->stats.reused += r->published || !generated ? 0 : r->reused;
 		e->stats.generated += generated - r->published;
 		e->stats.largest_gap = MAX(e->stats.largest_gap, 1e-9 * (double)r->gap);
 		if (generated > r->published) {

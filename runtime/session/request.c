@@ -74,6 +74,7 @@ int request_create(const struct stoker_engine *e, const struct stoker_request *f
 	r->to_context = !from->max_tokens || from->max_tokens > room;
 	r->limit = r->to_context ? room : from->max_tokens;
 	r->top_count = from->log_probabilities ? from->top_count : 0;
+	r->salt = from->salt;
 	r->end_token = STOKER_NO_TOKEN;
 	r->submitted = stoker_now_ns();
 	ret = allocate(r, from, err);

@@ -135,6 +135,7 @@ int answer_submit(struct stoker_engine *e, struct answer *a, struct stoker_error
 						.count = a->count,
 						.max_tokens = a->max_tokens,
 						.priority = a->priority,
+						.salt = a->salt,
 						.sampling = &a->sampling,
 						.log_probabilities = 1,
 						.top_count = TOP };

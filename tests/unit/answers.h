@@ -12,6 +12,7 @@ struct answer {
 	uint32_t prompt[CONTEXT], count, max_tokens;
 	struct stoker_sampler_params sampling;
 	enum stoker_priority priority;
+	uint64_t salt;
 	uint64_t id;
 	uint32_t tokens[CONTEXT], told;
 	float chances[CONTEXT];

@@ -83,6 +83,54 @@ static void test_together(void)
 	engine_unload();
 }
 
+enum { SHARED = 300 };
+
+/* Prompts with the same beginning: it's read once, and every text is what it is alone. */
+static void check_shared(bool deterministic)
+{
+	static struct answer alone[REQUESTS], together[REQUESTS];
+	struct stoker_engine_stats stats;
+	struct stoker_engine *e = engine_open(1, 0, true);
+
+	for (uint32_t i = 0; i < REQUESTS; i++) {
+		answer_make(&alone[i], SHARED + 1 + random_u32() % 60, 20);
+		alone[i].salt = i == 3;
+		memcpy(alone[i].prompt, alone[0].prompt, SHARED * sizeof(uint32_t));
+		CU_ASSERT_EQUAL_FATAL(answer_submit(e, &alone[i], NULL), 0);
+		answers_finish(e, &alone[i], 1);
+	}
+	stoker_engine_free(&e);
+	e = engine_open(5, 0, deterministic);
+	memcpy(together, alone, sizeof(together));
+	for (uint32_t i = 0; i < REQUESTS; i++)
+		CU_ASSERT_EQUAL(answer_submit(e, &together[i], NULL), 0);
+	answers_finish(e, together, REQUESTS);
+	for (uint32_t i = 0; i < REQUESTS; i++) {
+		const struct stoker_request_timings *t = &together[i].done.timings;
+
+		if (deterministic)
+			answer_check_alike(&alone[i], &together[i]);
+		CU_ASSERT(together[i].told == 20 && t->reused < t->prompt);
+		CU_ASSERT(t->reused % (deterministic ? STEP : 1) == 0);
+		CU_ASSERT(i != 3 || !t->reused);
+	}
+	/* the beginning of a request that has ended may be gone */
+	stoker_engine_stats(e, &stats);
+	CU_ASSERT(stats.reused >= 4 * (uint64_t)(SHARED - SHARED % STEP));
+	stoker_engine_free(&e);
+}
+
+static void test_shared(void)
+{
+	random_seed(13);
+	for (size_t i = 0; i < TINY_CACHES; i++) {
+		engine_load_tiny(&tiny_caches[i]);
+		check_shared(true);
+		check_shared(false);
+		engine_unload();
+	}
+}
+
 /* Without deterministic all rows share products; every request still gets its own. */
 static void test_many(void)
 {
@@ -275,6 +323,7 @@ void suite_engine(void)
 	add_engine_plans();
 	TEST(test_arguments);
 	TEST(test_together);
+	TEST(test_shared);
 	TEST(test_many);
 	TEST(test_cancel);
 	TEST(test_preemption);

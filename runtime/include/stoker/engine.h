@@ -96,6 +96,8 @@ enum { STOKER_TOP_MAX = 20 };
  * @stop_count: at most 64
  * @log_probabilities: nonzero: events have them, of the raw logits
  * @top_count: of so many likeliest tokens, too; at most STOKER_TOP_MAX
+ * @salt: the beginning of a prompt isn't computed again when another request with the same one has
+ *	it, too, which can be noticed by the time that takes
  *
  * Nothing of it is needed once stoker_engine_submit() has returned.
  */
@@ -111,6 +113,7 @@ struct stoker_request {
 	size_t stop_count;
 	int log_probabilities;
 	uint32_t top_count;
+	uint64_t salt;
 };
 
 /**
