@@ -113,6 +113,12 @@ if [ "$(grep -oE '"(sequences|tokens_per_second|largest_gap_seconds)":' "$scratc
 else
 	bad "bench batch --json: a run for each number"
 fi
+expect 0 ", the one that arrives " "bench batch --arrive" "$stoker" bench batch -m "$scratch/synth.gguf" --sequences 2 -p 3 -n 4 -r 1 --arrive 200 --max-gap 0.05
+expect 0 "arriving_seconds" "bench batch --arrive --json" "$stoker" bench batch -m "$scratch/synth.gguf" --sequences 2 -p 3 -n 4 -r 1 --arrive 200 --json
+for gap in 0 -1 x 4000; do
+	expect 2 "max-gap" "bench batch --max-gap $gap" "$stoker" bench batch -m "$scratch/synth.gguf" --max-gap "$gap"
+done
+expect 2 "too many tokens" "bench batch --arrive too many" "$stoker" bench batch -m "$scratch/synth.gguf" --arrive 4294967295
 for list in "" 0 1,0 "1,," x 4000; do
 	expect 2 "isn't a list like 1,2,4" "bench batch --sequences \"$list\"" "$stoker" bench batch -m "$scratch/synth.gguf" --sequences "$list"
 done

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
-/* stoker bench batch: several sequences that are decoded together. */
+/* stoker bench batch: several sequences that the engine decodes together. */
+#include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bench/bench.h"
 
-enum { STEP_TOKENS = 512, MOST_COUNTS = 32, MOST_SEQUENCES = STEP_TOKENS, WARM_STEPS = 2 };
+enum { STEP_TOKENS = 512, MOST_COUNTS = 32, MOST_SEQUENCES = STEP_TOKENS, WARM_TOKENS = 3 };
+enum { FEW_TOKENS = 16 };     /* of each: events come too late to tell their rate */
+enum { BEFORE_ARRIVAL = 16 }; /* tokens of each that the step times are learned from */
 
 struct counts {
 	uint32_t of[MOST_COUNTS], most;
@@ -15,16 +19,28 @@ struct counts {
 /* What is measured of so many sequences. */
 struct run {
 	uint32_t sequences;
-	double rate, gap, prompt_seconds; /* tokens/s of all; the longest step */
+	double rate, gap, prompt_seconds; /* tokens/s of all; the longest between two of one */
+	double arriving_seconds;	  /* until the first token of the prompt that arrives */
+};
+
+/* A request of a run. */
+struct member {
+	uint64_t id;
+	uint64_t tokens;
+	bool done;
 };
 
 struct bench_run {
 	const struct batch_options *options;
-	struct stoker_batch *batch;
-	struct stoker_sequence *sequences[MOST_SEQUENCES];
-	struct stoker_batch_part parts[MOST_SEQUENCES];
-	uint32_t *tokens; /* of a prompt, or of a step */
-	uint32_t vocabulary, next, step_tokens;
+	struct stoker_engine *engine;
+	struct member members[MOST_SEQUENCES + 1]; /* the last one arrives later */
+	uint32_t *tokens;			   /* a prompt */
+	uint32_t vocabulary, next, seed;
+	/* of a run: who has a first token, who is done; tokens while all of them generate */
+	uint32_t sequences, started, done;
+	uint64_t together;
+	double began, all_started, last_together, gap;
+	double rates; /* of each from its first to its last token, added up */
 	struct stoker_error err;
 };
 
@@ -50,126 +66,147 @@ static int parse_counts(const char *text, struct counts *c)
 }
 
 /* Other tokens each time: caches of experts shall not have seen them. */
-static void make_tokens(struct bench_run *r, size_t count)
+static void make_tokens(struct bench_run *r, uint64_t first, uint64_t count)
 {
-	for (size_t i = 0; i < count; i++)
-		r->tokens[i] = (uint32_t)(r->next++ * 2654435761u % r->vocabulary);
+	for (uint64_t i = 0; i < count; i++)
+		r->tokens[first + i] = (uint32_t)(r->next++ * 2654435761u % r->vocabulary);
 }
 
-static int step(struct bench_run *r, size_t count)
+/* @count tokens of the prompt are made anew, behind those of the beginning that all share. */
+static int submit(struct bench_run *r, uint32_t member, uint64_t shared, uint64_t count,
+		  uint64_t max_tokens)
 {
-	const int ret = interrupted() ? -1 : stoker_batch_eval(r->batch, r->parts, count, &r->err);
+	/* cheap, and random: a model without sense soon repeats what is likeliest */
+	const struct stoker_sampler_params sampling = { .temperature = 1,
+							.top_k = 8,
+							.seed = ++r->seed };
+	const struct stoker_request request = { .tokens = r->tokens,
+						.count = shared + count,
+						.max_tokens = (uint32_t)max_tokens,
+						.sampling = &sampling };
 
-	if (!ret)
+	make_tokens(r, shared, count);
+	r->members[member] = (struct member){ .id = 0 };
+	return stoker_engine_submit(r->engine, &request, &r->members[member].id, &r->err)
+		       ? fail(&r->err)
+		       : EXIT_OK;
+}
+
+static void note_token(struct bench_run *r, struct member *m, uint32_t member)
+{
+	const double now = now_seconds();
+
+	if (member >= r->sequences) {
+		m->tokens++;
+		return;
+	}
+	if (r->started == r->sequences && !r->done) {
+		r->together++;
+		r->last_together = now;
+	}
+	if (!m->tokens++ && ++r->started == r->sequences)
+		r->all_started = r->last_together = now;
+}
+
+static int note_event(struct bench_run *r, const struct stoker_event *event)
+{
+	uint32_t member = 0;
+
+	while (member <= r->sequences && r->members[member].id != event->id)
+		member++;
+	if (member > r->sequences)
+		return EXIT_OK; /* of a run that has ended */
+	if (event->type == STOKER_EVENT_TOKEN) {
+		note_token(r, &r->members[member], member);
 		return EXIT_OK;
-	return interrupted() ? EXIT_INTERRUPTED : fail(&r->err);
-}
-
-/* @each tokens for sequences [first, end), in steps as full as they can be. */
-static int read_prompts(struct bench_run *r, uint32_t first, uint32_t end, uint64_t each)
-{
-	uint64_t at = 0; /* of all sequences' tokens, one behind the other */
-	const uint64_t all = (end - first) * each;
-
-	while (at < all) {
-		size_t count = 0;
-		uint32_t rows = 0;
-
-		make_tokens(r, r->step_tokens);
-		for (uint64_t n; at < all && rows < r->step_tokens; at += n) {
-			const uint64_t left = each - at % each, room = r->step_tokens - rows;
-
-			n = left < room ? left : room;
-			r->parts[count] = (struct stoker_batch_part){
-				.sequence = r->sequences[first + at / each],
-				.tokens = r->tokens + rows,
-				.count = n,
-				.logits = n == left ? STOKER_LOGITS_LAST : STOKER_LOGITS_NONE,
-			};
-			count++;
-			rows += (uint32_t)n;
-		}
-		const int status = step(r, count);
-
-		if (status)
-			return status;
 	}
-	return EXIT_OK;
-}
-
-/* Prompts, of which the beginning is read once and then everybody's. */
-static int begin_sequences(struct bench_run *r, uint32_t count)
-{
-	const uint64_t shared = r->options->shared;
-	int status;
-
-	if (stoker_sequence_create(r->batch, &r->sequences[0], &r->err))
-		return fail(&r->err);
-	status = shared ? read_prompts(r, 0, 1, shared) : EXIT_OK;
-	for (uint32_t i = 1; i < count && !status; i++)
-		if (shared ? stoker_sequence_copy(r->sequences[0], &r->sequences[i], &r->err)
-			   : stoker_sequence_create(r->batch, &r->sequences[i], &r->err))
-			status = fail(&r->err);
-	return status ? status : read_prompts(r, 0, count, r->options->prompt);
-}
-
-/* @steps tokens of each, one a step. */
-static int decode(struct bench_run *r, uint32_t count, uint64_t steps, struct run *run)
-{
-	const double began = now_seconds();
-	double before = began;
-
-	for (uint64_t s = 0; s < steps; s++) {
-		make_tokens(r, count);
-		for (uint32_t i = 0; i < count; i++)
-			r->parts[i] = (struct stoker_batch_part){ .sequence = r->sequences[i],
-								  .tokens = r->tokens + i,
-								  .count = 1,
-								  .logits = STOKER_LOGITS_LAST };
-		const int status = step(r, count);
-		const double now = now_seconds();
-
-		if (status)
-			return status;
-		run->gap = now - before > run->gap ? now - before : run->gap;
-		before = now;
+	r->members[member].done = true;
+	if (member < r->sequences) {
+		r->done++;
+		r->gap = event->timings.largest_gap > r->gap ? event->timings.largest_gap : r->gap;
+		if (event->timings.decode > 0)
+			r->rates += (event->timings.generated - 1) / event->timings.decode;
 	}
-	run->rate = (double)(steps * count) / (before - began);
-	return EXIT_OK;
+	return event->status && event->status != -ECANCELED ? fail(&event->error) : EXIT_OK;
 }
 
-static void end_sequences(struct bench_run *r)
+/* Takes events until @ready says so. */
+static int take_events(struct bench_run *r, bool (*ready)(const struct bench_run *r))
 {
-	for (size_t i = 0; i < MOST_SEQUENCES; i++)
-		stoker_sequence_free(&r->sequences[i]);
-}
+	struct pollfd p = { .fd = stoker_engine_fd(r->engine), .events = POLLIN };
+	struct stoker_event event;
+	int status = EXIT_OK;
 
-static int measure(struct bench_run *r, uint32_t count, struct run *run)
-{
-	const double began = now_seconds();
-	int status;
-
-	*run = (struct run){ .sequences = count };
-	status = begin_sequences(r, count);
-	run->prompt_seconds = now_seconds() - began;
-	if (!status)
-		status = decode(r, count, r->options->tokens, run);
-	end_sequences(r);
+	while (!status && !ready(r)) {
+		if (interrupted())
+			return EXIT_INTERRUPTED;
+		if (!stoker_engine_event(r->engine, &event))
+			status = note_event(r, &event);
+		else
+			poll(&p, 1, 100);
+	}
 	return status;
 }
 
-/* What devices find out or make when they meet a number of rows for the first time. */
-static int warm_up(struct bench_run *r, uint32_t count)
+static bool all_done(const struct bench_run *r)
 {
-	struct run unused = { .sequences = count };
+	return r->done == r->sequences;
+}
+
+static bool all_generate(const struct bench_run *r)
+{
+	for (uint32_t i = 0; i < r->sequences; i++)
+		if (r->members[i].tokens < BEFORE_ARRIVAL)
+			return false;
+	return true;
+}
+
+static bool has_arrived(const struct bench_run *r)
+{
+	return r->members[r->sequences].tokens > 0;
+}
+
+/* While all generate a long prompt arrives; they end when it has been read. */
+static int arrive(struct bench_run *r, struct run *run)
+{
+	const double began = now_seconds();
+	int status = submit(r, r->sequences, 0, r->options->arrive, 1);
+
+	if (!status)
+		status = take_events(r, has_arrived);
+	run->arriving_seconds = now_seconds() - began;
+	for (uint32_t i = 0; i < r->sequences; i++)
+		stoker_engine_cancel(r->engine, r->members[i].id);
+	return status;
+}
+
+static int measure(struct bench_run *r, uint32_t count, uint64_t tokens, struct run *run)
+{
+	const struct batch_options *o = r->options;
+	const uint64_t own = o->shared + o->prompt ? o->prompt : 1;
 	int status = EXIT_OK;
 
+	*run = (struct run){ .sequences = count };
+	r->sequences = count;
+	r->started = r->done = 0;
+	r->together = 0;
+	r->gap = r->rates = 0;
+	r->members[count].id = 0;
+	r->began = now_seconds();
+	make_tokens(r, 0, o->shared);
 	for (uint32_t i = 0; i < count && !status; i++)
-		if (stoker_sequence_create(r->batch, &r->sequences[i], &r->err))
-			status = fail(&r->err);
+		status = submit(r, i, o->shared, own, o->arrive ? 0 : tokens + 1);
+	if (!status && o->arrive)
+		status = take_events(r, all_generate);
+	if (!status && o->arrive)
+		status = arrive(r, run);
 	if (!status)
-		status = decode(r, count, WARM_STEPS, &unused);
-	end_sequences(r);
+		status = take_events(r, all_done);
+	run->rate = r->together < (uint64_t)FEW_TOKENS * count || r->last_together <= r->all_started
+			    ? r->rates
+			    : (double)r->together / (r->last_together - r->all_started);
+	run->gap = r->gap;
+	run->prompt_seconds = r->all_started - r->began;
 	return status;
 }
 
@@ -185,11 +222,13 @@ static int repeat(struct bench_run *r, uint32_t count, struct run *run)
 {
 	const uint64_t times = r->options->repeat;
 	struct run *runs = calloc(times, sizeof(*runs));
-	int status = runs ? warm_up(r, count) : failf("out of memory");
+	struct run warm;
 	double gap = 0;
+	/* devices find out or make something when they meet a number of rows for the first time */
+	int status = runs ? measure(r, count, WARM_TOKENS, &warm) : failf("out of memory");
 
 	for (uint64_t i = 0; i < times && !status; i++) {
-		status = measure(r, count, &runs[i]);
+		status = measure(r, count, r->options->tokens, &runs[i]);
 		gap = runs[i].gap > gap ? runs[i].gap : gap;
 	}
 	if (!status) {
@@ -201,7 +240,7 @@ static int repeat(struct bench_run *r, uint32_t count, struct run *run)
 	return status;
 }
 
-static struct json_object *run_json(const struct run *run)
+static struct json_object *run_json(const struct run *run, bool arriving)
 {
 	struct json_object *o = json_object_new_object();
 
@@ -211,11 +250,15 @@ static struct json_object *run_json(const struct run *run)
 			       json_object_new_double(run->rate / run->sequences));
 	json_object_object_add(o, "largest_gap_seconds", json_object_new_double(run->gap));
 	json_object_object_add(o, "prompt_seconds", json_object_new_double(run->prompt_seconds));
+	if (arriving)
+		json_object_object_add(o, "arriving_seconds",
+				       json_object_new_double(run->arriving_seconds));
 	return o;
 }
 
 static int measure_all(struct bench_run *r, const struct counts *counts, struct json_object *list)
 {
+	const bool arriving = r->options->arrive;
 	int status = EXIT_OK;
 
 	for (size_t i = 0; i < counts->count && !status; i++) {
@@ -224,13 +267,16 @@ static int measure_all(struct bench_run *r, const struct counts *counts, struct 
 		status = repeat(r, counts->of[i], &run);
 		if (status)
 			break;
-		json_object_array_add(list, run_json(&run));
+		json_object_array_add(list, run_json(&run, arriving));
 		if (r->options->json)
 			continue;
 		printf("%4u sequence%s %10.2f tokens/s, %8.2f each, largest gap %.1f ms, prompts "
-		       "%.3f s\n",
+		       "%.3f s",
 		       run.sequences, run.sequences > 1 ? "s" : " ", run.rate,
 		       run.rate / run.sequences, 1e3 * run.gap, run.prompt_seconds);
+		if (arriving)
+			printf(", the one that arrives %.3f s", run.arriving_seconds);
+		putchar('\n');
 		fflush(stdout);
 	}
 	return status;
@@ -247,15 +293,27 @@ static int print_runs(const struct batch_options *o, struct stoker_device *devic
 	json_object_object_add(root, "prompt", json_object_new_int64((int64_t)o->prompt));
 	json_object_object_add(root, "tokens", json_object_new_int64((int64_t)o->tokens));
 	json_object_object_add(root, "shared_prefix", json_object_new_int64((int64_t)o->shared));
+	if (o->arrive)
+		json_object_object_add(root, "arriving", json_object_new_int64((int64_t)o->arrive));
 	json_object_object_add(root, "runs", json_object_get(list));
 	add_paging(root, model);
 	return print_json(stdout, root);
 }
 
+/* Room for what is asked for; those that generate while a prompt arrives go on that long. */
+static uint32_t context(const struct batch_options *o)
+{
+	const uint64_t own = o->shared + (o->prompt ? o->prompt : 1) + o->tokens + 1;
+
+	return (uint32_t)(o->arrive ? own + o->arrive + 2 * BEFORE_ARRIVAL : own);
+}
+
 int bench_batch(const struct compute_options *compute, const struct batch_options *o)
 {
 	struct bench_run *r = calloc(1, sizeof(*r));
-	struct stoker_session_params params = { .batch = STEP_TOKENS };
+	struct stoker_engine_params params = { .session.batch = STEP_TOKENS,
+					       .session.context = context(o),
+					       .max_gap = o->max_gap };
 	struct json_object *list = json_object_new_array();
 	struct stoker_device *device = NULL;
 	struct stoker_model *model = NULL;
@@ -265,22 +323,17 @@ int bench_batch(const struct compute_options *compute, const struct batch_option
 
 	if (status)
 		goto out_free;
-	params.context = (uint32_t)(o->shared + o->prompt + o->tokens);
-	params.context = params.context < WARM_STEPS ? WARM_STEPS : params.context;
-	params.sequences = counts.most;
+	params.session.sequences = counts.most + (o->arrive > 0);
 	r->options = o;
-	r->step_tokens = (uint64_t)params.context * counts.most < STEP_TOKENS
-				 ? params.context * counts.most
-				 : STEP_TOKENS;
-	r->tokens = calloc(STEP_TOKENS, sizeof(*r->tokens));
+	r->tokens = calloc(params.session.context, sizeof(*r->tokens));
 	if (!r->tokens) {
 		status = failf("out of memory");
 		goto out_free;
 	}
 	status = open_device(compute, &device);
 	if (!status)
-		status = load_model(compute, device, o->model, &params, &model);
-	if (!status && stoker_batch_create(model, &params, &r->batch, &r->err))
+		status = load_model(compute, device, o->model, &params.session, &model);
+	if (!status && stoker_engine_create(model, &params, &r->engine, &r->err))
 		status = fail(&r->err);
 	if (!status) {
 		stoker_model_info(model, &info);
@@ -293,7 +346,7 @@ int bench_batch(const struct compute_options *compute, const struct batch_option
 	}
 	if (!status && o->json)
 		status = print_runs(o, device, model, list);
-	stoker_batch_free(&r->batch);
+	stoker_engine_free(&r->engine);
 	stoker_model_free(&model);
 	stoker_device_close(&device);
 	free(r->tokens);

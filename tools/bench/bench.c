@@ -11,8 +11,8 @@ struct bench {
 	struct compute_options compute;
 	const char *model, *format, *sequences;
 	const char *arena, *plot, *shapes;
-	uint64_t prompt, decode, repeat, depth, shared, arena_bytes;
-	double seconds;
+	uint64_t prompt, decode, repeat, depth, shared, arrive, arena_bytes;
+	double seconds, max_gap;
 	bool cached, json;
 };
 
@@ -287,7 +287,9 @@ static int measure_what(const struct bench *b, const char *what)
 					     .prompt = b->prompt,
 					     .tokens = b->decode,
 					     .shared = b->shared,
+					     .arrive = b->arrive,
 					     .repeat = b->repeat,
+					     .max_gap = b->max_gap,
 					     .json = b->json };
 	struct guess g = { .wrong = what };
 
@@ -320,11 +322,11 @@ static int measure_what(const struct bench *b, const char *what)
 	return EXIT_USAGE;
 }
 
-static int check_numbers(const struct bench *b, const char *what)
+static int check_numbers(struct bench *b, const char *what)
 {
 	if (b->depth + (b->prompt > b->decode ? b->prompt : b->decode) > UINT32_MAX ||
-	    b->prompt > UINT32_MAX || b->shared > UINT32_MAX ||
-	    b->shared + b->prompt + b->decode > UINT32_MAX) {
+	    b->prompt > UINT32_MAX || b->shared > UINT32_MAX || b->arrive > UINT32_MAX ||
+	    b->shared + b->prompt + b->decode + b->arrive > UINT32_MAX) {
 		fputs("stoker: too many tokens\n", stderr);
 		return EXIT_USAGE;
 	}
@@ -337,8 +339,17 @@ static int check_numbers(const struct bench *b, const char *what)
 		fputs("stoker: nothing to measure: --repeat, --prompt and --tokens\n", stderr);
 		return EXIT_USAGE;
 	}
+	if (!(b->max_gap > 0 && b->max_gap <= 3600)) {
+		fputs("stoker: --max-gap takes a number of seconds up to 3600\n", stderr);
+		return EXIT_USAGE;
+	}
 	if (!(b->seconds > 0 && b->seconds <= 60)) {
 		fputs("stoker: --seconds takes a number up to 60\n", stderr);
+		return EXIT_USAGE;
+	}
+	b->arena_bytes = parse_size(b->arena);
+	if (!b->arena_bytes) {
+		failf("--arena: no size \"%s\"; " SIZES, b->arena);
 		return EXIT_USAGE;
 	}
 	return EXIT_OK;
@@ -351,6 +362,7 @@ int verb_bench(int argc, char **argv)
 		.decode = 128,
 		.repeat = 5,
 		.seconds = 0.5,
+		.max_gap = 0.1,
 		.arena = "64M",
 		.sequences = "1,2,4,8,16",
 	};
@@ -372,6 +384,14 @@ int verb_bench(int argc, char **argv)
 		{ "shared-prefix", 0, OPTION_UINT, &b.shared, "N",
 		  "tokens that prompts of \"bench batch\" begin with, all with the same, which are "
 		  "computed once (0)" },
+		{ "arrive", 0, OPTION_UINT, &b.arrive, "N",
+		  "a prompt of so many tokens arrives at \"bench batch\" while the others "
+		  "generate, "
+		  "who go on until it has been read (0: none)" },
+		{ "max-gap", 0, OPTION_FLOAT, &b.max_gap, "SECONDS",
+		  "between two tokens of a sequence, which \"bench batch\" keeps by reading "
+		  "others' "
+		  "prompts in pieces (0.1)" },
 		{ "format", 0, OPTION_STRING, &b.format, "TYPE",
 		  "only this format, in shapes of real models, for \"bench ops\"; only these, with "
 		  "commas in between, for \"bench formats\"" },
@@ -412,12 +432,5 @@ int verb_bench(int argc, char **argv)
 	if (parse_options(&usage, argc, argv, &status) < 0)
 		return status;
 	status = check_numbers(&b, argv[1]);
-	if (status)
-		return status;
-	b.arena_bytes = parse_size(b.arena);
-	if (!b.arena_bytes) {
-		failf("--arena: no size \"%s\"; " SIZES, b.arena);
-		return EXIT_USAGE;
-	}
-	return measure_what(&b, argv[1]);
+	return status ? status : measure_what(&b, argv[1]);
 }

@@ -26,7 +26,9 @@ struct batch_options {
 	const char *model;
 	const char *sequences;		 /* how many, with commas in between */
 	uint64_t prompt, tokens, shared; /* of each; a beginning that prompts have in common */
+	uint64_t arrive; /* tokens of a prompt that arrives while they generate, 0: none */
 	uint64_t repeat;
+	double max_gap; /* seconds */
 	bool json;
 };
 int bench_batch(const struct compute_options *compute, const struct batch_options *options);
