@@ -7,7 +7,7 @@
 
 #include "model/session_size.h"
 
-enum { QUEUE = 64, MOST_QUEUE = 1 << 20, CHUNK = 256 };
+enum { QUEUE = 64, MOST_QUEUE = 1 << 20 };
 
 static const double MAX_GAP = 0.1, LONGEST_GAP = 3600;
 
@@ -104,8 +104,7 @@ int stoker_engine_create(struct stoker_model *model, const struct stoker_engine_
 	ret = step_create(model, &p->session, e->sequences, p->session.cache_bytes, &e->step, err);
 	if (ret)
 		goto err_release;
-	if (p->session.deterministic)
-		e->chunk = MIN((uint32_t)CHUNK, e->step.batch);
+	e->chunk = MIN(e->step.chunk, e->step.batch);
 	ret = start(e, err);
 	if (ret)
 		goto err_destroy;

@@ -94,6 +94,13 @@ bool request_sample(struct request *r, const struct stoker_model *m, const float
 bool request_tell(struct request *r, struct stoker_event *event);
 /* Its share of steps at a time, more when it has waited. */
 uint32_t request_weight(const struct request *r, uint64_t now);
+/* The most important ones have the highest. */
+static inline int request_rank(const struct request *r)
+{
+	return r->priority == STOKER_PRIORITY_INTERACTIVE ? 2
+	       : r->priority == STOKER_PRIORITY_NORMAL	  ? 1
+							  : 0;
+}
 /* Tokens that are to be computed. */
 static inline uint32_t request_left(const struct request *r)
 {
@@ -110,12 +117,14 @@ void engine_tell(struct stoker_engine *e, struct request *r);
 /* engine_plan.c: who is in the next step, and with how many rows */
 void engine_plan(struct stoker_engine *e, uint64_t now);
 
-/* engine_share.c: how much of its prompt has been computed for another one that runs */
-uint32_t engine_known(const struct stoker_engine *e, const struct request *r);
+/* engine_share.c: how much of its prompt has been computed; of one that is @running */
+uint32_t engine_known(const struct stoker_engine *e, const struct request *r, uint32_t *running);
 /* Whether more of it is about to be, which is better waited for than computed beside it. */
 bool engine_is_being_read(const struct stoker_engine *e, const struct request *r);
 /* With what is known; on failure there is none. */
 int engine_begin_sequence(struct stoker_engine *e, struct request *r, struct stoker_error *err);
+/* What it has computed stays for others, as long as there is room. */
+void engine_end_sequence(struct stoker_engine *e, struct request *r);
 
 /* engine_admit.c: requests begin to run, or make room */
 void engine_admit(struct stoker_engine *e);

@@ -4,9 +4,13 @@
 
 #include "session/engine.h"
 
-/* Who comes next: the most important, then who came first; NULL: nobody waits. */
+/*
+ * Who comes next: the most important, then who came first; NULL: nobody waits, but for what others
+ * are reading.
+ */
 static struct request *next_waiting(const struct stoker_engine *e, uint64_t now)
 {
+	const bool full = e->running.count == e->sequences;
 	struct request *best = NULL;
 	uint32_t most = 0;
 
@@ -15,20 +19,12 @@ static struct request *next_waiting(const struct stoker_engine *e, uint64_t now)
 		const uint32_t weight = request_weight(r, now);
 
 		if ((weight > most || (weight == most && best && r->id < best->id)) &&
-		    !engine_is_being_read(e, r)) {
+		    (full || !engine_is_being_read(e, r))) {
 			best = r;
 			most = weight;
 		}
 	}
 	return best;
-}
-
-/* The most important ones have the highest rank. */
-static int rank(const struct request *r)
-{
-	return r->priority == STOKER_PRIORITY_INTERACTIVE ? 2
-	       : r->priority == STOKER_PRIORITY_NORMAL	  ? 1
-							  : 0;
 }
 
 /* Who makes room: the youngest of the least important that are below @limit; or NULL. */
@@ -39,8 +35,9 @@ static struct request *victim(const struct stoker_engine *e, int limit)
 	for (uint32_t i = 0; i < e->running.count; i++) {
 		struct request *other = e->running.of[i];
 
-		if (rank(other) < limit && (!worst || rank(other) < rank(worst) ||
-					    (rank(other) == rank(worst) && other->id > worst->id)))
+		if (request_rank(other) < limit &&
+		    (!worst || request_rank(other) < request_rank(worst) ||
+		     (request_rank(other) == request_rank(worst) && other->id > worst->id)))
 			worst = other;
 	}
 	return worst;
@@ -48,9 +45,7 @@ static struct request *victim(const struct stoker_engine *e, int limit)
 
 void engine_stop(struct stoker_engine *e, struct request *r, bool again)
 {
-	if (r->has_sequence)
-		sequence_destroy(&e->step, &r->sequence);
-	r->has_sequence = false;
+	engine_end_sequence(e, r);
 	r->deficit = 0;
 	pthread_mutex_lock(&e->lock);
 	request_list_remove(&e->running, r);
@@ -97,27 +92,47 @@ static uint64_t promised_bytes(struct stoker_engine *e, const struct request *r)
 			       : whole_bytes(e, r);
 }
 
+/*
+ * Whether there is memory for @promised bytes more and for all of @r.  What is known of its
+ * beginning needn't be got, but what is kept of that can't be had otherwise, either.
+ */
+static bool has_pages(const struct stoker_engine *e, const struct request *r, uint64_t left,
+		      uint64_t promised)
+{
+	const uint64_t page_bytes = e->step.pages.size.page_bytes[PAGES_FULL];
+	const uint64_t whole = whole_bytes(e, r);
+	uint64_t kept, alone;
+	uint32_t known, running;
+
+	if (promised + whole <= left)
+		return true;
+	known = engine_known(e, r, &running) / KV_PAGE_ROWS;
+	running /= KV_PAGE_ROWS;
+	kept = prefix_bytes(&e->step.prefix, &e->step.pages);
+	alone = MIN((known - running) * page_bytes, kept);
+	return promised + whole - known * page_bytes <= left + kept - alone;
+}
+
 /* Whether it can run beside all others, or with @limit beside those of at least this rank. */
 static bool fits(struct stoker_engine *e, const struct request *r, int limit)
 {
-	uint64_t left = pages_left(&e->step.pages), promised = whole_bytes(e, r);
-	const uint64_t page_bytes = e->step.pages.size.page_bytes[PAGES_FULL];
+	uint64_t left = pages_left(&e->step.pages), promised = 0;
 	uint32_t others = 0;
 
+	for (uint32_t i = 0; i < e->running.count; i++)
+		others += request_rank(e->running.of[i]) >= limit;
+	if (others == e->sequences)
+		return false;
 	for (uint32_t i = 0; i < e->running.count; i++) {
 		const struct request *other = e->running.of[i];
 		const uint64_t bytes = promised_bytes(e, other), whole = whole_bytes(e, other);
 
-		if (rank(other) < limit) {
+		if (request_rank(other) >= limit)
+			promised += bytes;
+		else
 			left += whole > bytes ? whole - bytes : 0;
-			continue;
-		}
-		promised += bytes;
-		others++;
 	}
-	if (!limit) /* otherwise it may go with whom it is of */
-		promised -= engine_known(e, r) / KV_PAGE_ROWS * page_bytes;
-	return others < e->sequences && promised <= left;
+	return has_pages(e, r, left, promised);
 }
 
 /* Takes the next one out of the queue; NULL: nobody can run now.  @out: who has to make room. */
@@ -129,8 +144,8 @@ static struct request *take_next(struct stoker_engine *e, struct request **out)
 	pthread_mutex_lock(&e->lock);
 	r = next_waiting(e, stoker_now_ns());
 	if (r && !fits(e, r, 0)) {
-		if (fits(e, r, rank(r)))
-			*out = victim(e, rank(r));
+		if (fits(e, r, request_rank(r)) && !engine_is_being_read(e, r))
+			*out = victim(e, request_rank(r));
 		r = NULL;
 	}
 	if (r) {

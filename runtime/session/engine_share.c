@@ -39,24 +39,43 @@ static uint32_t most_in_common(const struct stoker_engine *e, const struct reque
 	return most;
 }
 
-uint32_t engine_known(const struct stoker_engine *e, const struct request *r)
+uint32_t engine_known(const struct stoker_engine *e, const struct request *r, uint32_t *running)
 {
 	const struct request *other = NULL;
+	const uint32_t kept = prefix_match(&e->step, r->tokens, r->prompt, r->salt);
 
-	return most_in_common(e, r, &other);
+	*running = most_in_common(e, r, &other);
+	return MAX(*running, kept);
 }
 
 bool engine_is_being_read(const struct stoker_engine *e, const struct request *r)
 {
-	const uint32_t known = engine_known(e, r);
+	uint32_t running;
 
 	for (uint32_t i = 0; i < e->running.count; i++) {
-		const uint32_t n = in_common(e, r, e->running.of[i], true);
+		const struct request *other = e->running.of[i];
+		const uint32_t n = in_common(e, r, other, true);
 
-		if (n >= known + KV_PAGE_ROWS && n > e->running.of[i]->sequence.position)
+		/* who is more important would be read sooner */
+		if (request_rank(other) >= request_rank(r) && n >= KV_PAGE_ROWS &&
+		    n > other->sequence.position &&
+		    n >= engine_known(e, r, &running) + KV_PAGE_ROWS)
 			return true;
 	}
 	return false;
+}
+
+/* The context of another one, as far as it's the same. */
+static int take_from(struct stoker_engine *e, struct sequence *q, const struct request *other,
+		     uint32_t known, struct stoker_error *err)
+{
+	const int ret = sequence_copy(&e->step, &other->sequence, q, err);
+	uint32_t position;
+
+	if (ret)
+		return ret;
+	position = sequence_reachable(&e->step, q, known);
+	return sequence_truncate(&e->step, q, e->chunk && position < known ? 0 : position, err);
 }
 
 int engine_begin_sequence(struct stoker_engine *e, struct request *r, struct stoker_error *err)
@@ -64,20 +83,25 @@ int engine_begin_sequence(struct stoker_engine *e, struct request *r, struct sto
 	const struct request *other = NULL;
 	const uint32_t known = most_in_common(e, r, &other);
 	struct sequence *q = &r->sequence;
-	uint32_t position;
 	int ret = sequence_create(&e->step, false, q, err);
 
 	if (ret)
 		return ret;
-	if (other) {
-		ret = sequence_copy(&e->step, &other->sequence, q, err);
-		position = ret ? 0 : sequence_reachable(&e->step, q, known);
-		if (!ret)
-			ret = sequence_truncate(&e->step, q,
-						e->chunk && position < known ? 0 : position, err);
-	}
+	if (known > prefix_match(&e->step, r->tokens, r->prompt, r->salt))
+		ret = take_from(e, q, other, known, err);
+	if (!ret && !q->position)
+		ret = prefix_take(&e->step, q, r->tokens, r->count, r->salt, err);
 	if (ret)
 		sequence_destroy(&e->step, q);
 	r->has_sequence = !ret;
 	return ret;
+}
+
+void engine_end_sequence(struct stoker_engine *e, struct request *r)
+{
+	if (!r->has_sequence)
+		return;
+	prefix_keep(&e->step, &r->sequence, r->salt, NULL); /* if there is memory for that */
+	sequence_destroy(&e->step, &r->sequence);
+	r->has_sequence = false;
 }

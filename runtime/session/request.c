@@ -238,10 +238,8 @@ uint32_t request_weight(const struct request *r, uint64_t now)
 {
 	const double waited = seconds_between(r->submitted, now);
 	const double raised = waited / RAISE_SECONDS;
-	const unsigned class = r->priority == STOKER_PRIORITY_INTERACTIVE ? 2
-			       : r->priority == STOKER_PRIORITY_NORMAL	  ? 1
-									  : 0;
-	return raised >= 2 ? 4 : 1u << MIN(class + (unsigned)raised, 2u);
+
+	return raised >= 2 ? 4 : 1u << MIN((unsigned)request_rank(r) + (unsigned)raised, 2u);
 }
 
 void request_list_add(struct request_list *l, struct request *r)

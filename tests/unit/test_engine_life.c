@@ -94,7 +94,7 @@ static void check_allocations(bool create)
 		.session = { .context = CONTEXT, .batch = STEP, .sequences = 2 }
 	};
 	static struct answer a;
-	unsigned faults = 0;
+	unsigned faults = 0, unnoticed = 0;
 	bool failed = true;
 
 	for (unsigned n = 0; failed; n++) {
@@ -119,7 +119,9 @@ static void check_allocations(bool create)
 			if (!create)
 				failed = failing_end();
 			ret = ret ? ret : a.done.status;
-			CU_ASSERT_EQUAL(ret, !create && failed ? -ENOMEM : 0);
+			/* without memory to keep its beginning for others a request goes on */
+			CU_ASSERT(ret == (failed && !create ? -ENOMEM : 0) || (!ret && n > 4));
+			unnoticed += failed && !ret && !create;
 			if (ret) {
 				CU_ASSERT(err.message[0] || a.done.error.message[0]);
 				CU_ASSERT_EQUAL(answer_submit(e, &a, NULL), 0);
@@ -130,7 +132,7 @@ static void check_allocations(bool create)
 		faults += failed;
 		stoker_engine_free(&e);
 	}
-	CU_ASSERT(faults >= 8);
+	CU_ASSERT(faults >= 8 && unnoticed <= 3);
 }
 
 static void test_allocations(void)
