@@ -62,7 +62,7 @@ LDFLAGS += -pthread $(SANITIZER_FLAGS)
 # --- the library --------------------------------------------------------------------------------
 
 # Hot loops are compiled once an instruction set (runtime/base/isa.h).
-ISA_SOURCES := $(addprefix runtime/device/cpu/,kernels.c gemm.c gemv.c few_rows.c attend.c \
+ISA_SOURCES := $(addprefix runtime/device/cpu/,kernels.c gemm.c gemv.c few_rows.c attend.c attend_codes.c \
 		float_gemm.c bfloat_gemm.c float_gemv.c) \
 	$(addprefix runtime/quant/,float.c legacy.c kquant.c iquant.c ternary.c fp4.c \
 		encode_legacy.c encode_kquant.c encode_iquant.c encode_table.c encode_ternary.c)

@@ -48,6 +48,12 @@ static const struct attention_case {
 	{ 4, 2, 24, 32, 45, 70, 40, true, false, 0, STOKER_KV_F32, 1e-5 },
 	{ 6, 1, 64, 32, 0, 100, 33, false, true, 5, STOKER_KV_Q8_0, 2e-2 },
 	{ 16, 2, 128, 128, 0, 190, 9, false, false, 0, STOKER_KV_F16, 2e-3 },
+	/* codes: all numbers of queries that go together, sizes, parts of tiles and of pages */
+	{ 8, 8, 64, 64, 0, 90, 1, false, false, 0, STOKER_KV_Q8_0, 2e-2 },
+	{ 6, 3, 96, 64, 0, 129, 1, true, false, 0, STOKER_KV_Q8_0, 2e-2 },
+	{ 15, 1, 64, 64, 0, 600, 1, true, false, 30, STOKER_KV_Q8_0, 2e-2 },
+	{ 8, 2, 96, 96, 100, 200, 70, true, false, 0, STOKER_KV_Q8_0, 2e-2 },
+	{ 4, 1, 64, 96, 10, 0, 33, false, false, 0, STOKER_KV_Q8_0, 2e-2 },
 };
 
 /* Caches are filled by the device; the reference sees what they were before they were rounded. */

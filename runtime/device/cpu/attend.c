@@ -6,11 +6,8 @@
  * vector holds all queries' scores of LANES / queries rows, which are also as many sums as are kept
  * in registers; a query's results don't depend on how many went with it.
  */
-#include "device/cpu/kernels.h"
+#include "device/cpu/softmax.h"
 #include "device/cpu/transpose.h"
-#include "device/cpu/vector_math.h"
-
-#include <math.h>
 
 /* Values [c, c + LANES) of a row of floats or halves. */
 INLINE vec row_values(const uint8_t *row, size_t c, bool half)
@@ -84,13 +81,6 @@ INLINE vec dots(const struct query *queries, size_t count, const uint8_t *at, co
 		}
 	}
 	return sums_of(sum);
-}
-
-INLINE vec scaled(const struct op_attention *op, vec dots)
-{
-	const vec s = op->scale * dots;
-
-	return op->softcap > 0 ? op->softcap * tanh_of(s / op->softcap) : s;
 }
 
 /* Scores of rows of which some are in another page. */
@@ -179,47 +169,6 @@ INLINE void score_columns(const struct query *queries, size_t count, const float
 	} while (b < blocks);
 }
 
-/* The largest of @vectors vectors' scores, by query. */
-INLINE void largest_scores(const float *scores, size_t vectors, size_t count, float *top)
-{
-	vec best = load(scores);
-	float lanes[LANES];
-
-	for (size_t v = 1; v < vectors; v++)
-		best = larger(load(scores + v * LANES), best);
-	store(lanes, best);
-	for (size_t half = LANES / 2; half >= count; half /= 2)
-		for (size_t i = 0; i < half; i++)
-			if (lanes[i + half] > lanes[i])
-				lanes[i] = lanes[i + half];
-	memcpy(top, lanes, count * sizeof(*top));
-}
-
-/* scores = exp(scores - top), of @blocks * LANES rows; the sums, by query. */
-INLINE void exponentials(float *scores, size_t blocks, size_t count, const float *top, float *sum)
-{
-	float tops[LANES], sums[LANES * QUERIES];
-	vec acc[QUERIES] = { 0 };
-
-	for (size_t i = 0; i < LANES; i++)
-		tops[i] = top[i % count];
-	const vec most = load(tops);
-
-	for (size_t b = 0; b < blocks; b++)
-		for (size_t v = 0; v < count; v++, scores += LANES) {
-			const vec e = exp_of(load(scores) - most);
-
-			store(scores, e);
-			acc[v] += e;
-		}
-	for (size_t v = 0; v < count; v++)
-		store(sums + v * LANES, acc[v]);
-	for (size_t half = LANES * count / 2; half >= count; half /= 2)
-		for (size_t i = 0; i < half; i++)
-			sums[i] += sums[i + half];
-	memcpy(sum, sums, count * sizeof(*sum));
-}
-
 struct weights {
 	const float *at;
 	size_t row_step, query_step;
@@ -297,50 +246,82 @@ INLINE void add_values(struct query *queries, size_t count, const struct head_ro
 		add_end(queries, count, values, n, w, c, size - c, half);
 }
 
-/* A new largest score: what was found so far counts for less. */
-INLINE void raise_top(struct query *q, float top, size_t value_size)
-{
-	if (!(top > q->top))
-		return;
-	const float shrink = q->sum > 0 ? expf(q->top - top) : 0;
+/* What a step of the softmax has made: weights, and the largest of each query where codes are. */
+struct step {
+	struct weights weights;
+	float most[LANES];
+};
 
-	q->sum *= shrink;
-	for (size_t c = 0; c < value_size; c++)
-		q->out[c] *= shrink;
-	q->top = top;
+/* @top: the tile's largest scores, which become the largest of all. */
+INLINE void raise_tops(struct query *queries, size_t count, const struct kv_tile *t,
+		       const struct op_attention *op, float *top, struct step *step)
+{
+	float least[LANES] = { 0 };
+
+	for (size_t h = 0; h < count; h++) {
+		least[h] = top[h];
+		raise_top(&queries[h], top[h], op->value_size);
+		top[h] = queries[h].top;
+		least[h] -= top[h];
+	}
+	if (t->value_kind == TILE_CODES)
+		store(step->most, exp_of(load(least)));
+}
+
+INLINE void add_tile(struct query *queries, size_t count, const struct kv_tile *t, size_t first,
+		     size_t end, const struct op_attention *op, bool half, const struct step *step)
+{
+	const struct head_rows values = rows_from(&t->values, first);
+	float weights[QUERIES * ATTEND_ROWS];
+
+	if (t->value_kind != TILE_CODES) {
+		add_values(queries, count, &values, end - first, &step->weights, op->value_size,
+			   half);
+		return;
+	}
+	if (step->weights.query_step == ATTEND_ROWS) {
+		ISA_NAME(cpu_add_codes)
+		(queries, (unsigned)count, &t->value_codes, (unsigned)first, (unsigned)end, op,
+		 step->weights.at - first, step->most);
+		return;
+	}
+	for (size_t h = 0; h < count; h++)
+		for (size_t r = 0; r < round_up(end, TILE_ROWS); r++)
+			weights[h * ATTEND_ROWS + r] =
+				r < first || r >= end ? 0 : weight_of(&step->weights, r - first, h);
+	ISA_NAME(cpu_add_codes)
+	(queries, (unsigned)count, &t->value_codes, (unsigned)first, (unsigned)end, op, weights,
+	 step->most);
 }
 
 INLINE void attend_rows(struct query *queries, size_t count, const struct kv_tile *t, size_t first,
 			size_t end, const struct op_attention *op, bool half)
 {
 	const size_t n = end - first, blocks = (n + LANES - 1) / LANES, vectors = blocks * count;
-	const struct head_rows keys = rows_from(&t->keys, first),
-			       values = rows_from(&t->values, first);
+	const struct head_rows keys = rows_from(&t->keys, first);
 	float scores[ATTEND_ROWS * QUERIES], top[QUERIES], sum[QUERIES];
+	struct step step = { .weights = { scores, count, 1 } };
 
 	score(queries, count, &keys, n, op, half, scores);
 	for (size_t i = n * count; i < vectors * LANES; i++)
 		scores[i] = -INFINITY;
 	largest_scores(scores, vectors, count, top);
-	for (size_t h = 0; h < count; h++) {
-		raise_top(&queries[h], top[h], op->value_size);
-		top[h] = queries[h].top;
-	}
+	raise_tops(queries, count, t, op, top, &step);
 	exponentials(scores, blocks, count, top, sum);
 	for (size_t h = 0; h < count; h++)
 		queries[h].sum += sum[h];
-	add_values(queries, count, &values, n, &(const struct weights){ scores, count, 1 },
-		   op->value_size, half);
+	add_tile(queries, count, t, first, end, op, half, &step);
 }
 
-INLINE void attend_columns(struct query *queries, size_t count, const struct kv_tile *t,
-			   size_t first, size_t end, const struct op_attention *op)
+/* Scores that are laid out [query][ATTEND_ROWS]. */
+INLINE void attend_scores(struct query *queries, size_t count, const struct kv_tile *t,
+			  size_t first, size_t end, const struct op_attention *op, bool half,
+			  float *scores)
 {
-	const size_t blocks = (end + TILE_ROWS - 1) / TILE_ROWS, rows = blocks * TILE_ROWS;
-	const struct head_rows values = rows_from(&t->values, first);
-	float scores[QUERIES * ATTEND_ROWS], top, sum;
+	const size_t rows = round_up(end, TILE_ROWS);
+	struct step step = { .weights = { scores + first, 1, ATTEND_ROWS } };
+	float top[QUERIES], sum;
 
-	score_columns(queries, count, (const float *)t->keys.at, blocks, op, scores);
 	for (size_t h = 0; h < count; h++) {
 		float *s = scores + h * ATTEND_ROWS;
 
@@ -348,25 +329,45 @@ INLINE void attend_columns(struct query *queries, size_t count, const struct kv_
 			s[i] = -INFINITY;
 		for (size_t i = end; i < rows; i++)
 			s[i] = -INFINITY;
-		largest_scores(s, rows / LANES, 1, &top);
-		raise_top(&queries[h], top, op->value_size);
-		exponentials(s, rows / LANES, 1, &queries[h].top, &sum);
+		largest_scores(s, rows / LANES, 1, &top[h]);
+	}
+	raise_tops(queries, count, t, op, top, &step);
+	for (size_t h = 0; h < count; h++) {
+		exponentials(scores + h * ATTEND_ROWS, rows / LANES, 1, &top[h], &sum);
 		queries[h].sum += sum;
 	}
-	add_values(queries, count, &values, end - first,
-		   &(const struct weights){ scores + first, 1, ATTEND_ROWS }, op->value_size,
-		   false);
+	add_tile(queries, count, t, first, end, op, half, &step);
 }
 
 INLINE void attend(struct query *queries, size_t count, const struct kv_tile *t, size_t first,
 		   size_t end, const struct op_attention *op)
 {
-	if (t->kind == TILE_COLUMNS)
-		attend_columns(queries, count, t, first, end, op);
-	else if (HAVE_HALVES && t->kind == TILE_HALVES)
-		attend_rows(queries, count, t, first, end, op, true);
-	else
+	const bool half = HAVE_HALVES && t->value_kind == TILE_HALVES;
+	float scores[QUERIES * ATTEND_ROWS];
+
+	switch (t->kind) {
+	case TILE_COLUMNS:
+		score_columns(queries, count, (const float *)t->keys.at,
+			      (end + TILE_ROWS - 1) / TILE_ROWS, op, scores);
+		attend_scores(queries, count, t, first, end, op, false, scores);
+		break;
+	case TILE_CODES:
+		ISA_NAME(cpu_score_codes)
+		(queries, (unsigned)count, &t->key_codes, (unsigned)first, (unsigned)end, op,
+		 scores);
+		if (half)
+			attend_scores(queries, count, t, first, end, op, true, scores);
+		else
+			attend_scores(queries, count, t, first, end, op, false, scores);
+		break;
+	case TILE_HALVES:
+		if (HAVE_HALVES)
+			attend_rows(queries, count, t, first, end, op, true);
+		break;
+	case TILE_FLOATS:
 		attend_rows(queries, count, t, first, end, op, false);
+		break;
+	}
 }
 
 void ISA_NAME(cpu_attend)(struct query *queries, unsigned count, const struct kv_tile *t,

@@ -3,6 +3,7 @@
  * Attention on the CPU: keys and values are taken tile by tile and shared by the queries of a group
  * of heads and rows, with a running softmax (arXiv:2112.05682, arXiv:2205.14135).
  */
+#include "device/cpu/attend.h"
 #include "device/cpu/cpu.h"
 
 #include <math.h>
@@ -45,8 +46,9 @@ void cpu_kv_store(struct stoker_device *d, const struct op_kv_store *op)
  */
 struct attention_job {
 	const struct op_attention *op;
-	uint32_t group;	 /* heads of one key-value head that a job takes */
-	uint32_t splits; /* jobs for each key-value head and block of rows */
+	const struct stoker_format *codes; /* of the cache where it is taken as codes */
+	uint32_t group;			   /* heads of one key-value head that a job takes */
+	uint32_t splits;		   /* jobs for each key-value head and block of rows */
 	uint32_t row_blocks;
 	uint32_t first, end;		       /* cache rows that are seen at all */
 	uint32_t chunks, chunk_rows, kv_group; /* kv_group: key-value heads that a job takes */
@@ -80,10 +82,42 @@ static struct cache cache_of(const struct op_attention *op, uint32_t kv)
 	};
 }
 
+/* The format that keys and values are codes of, or NULL: floats are attended to. */
+static const struct stoker_format *codes_of(const struct cpu *cpu, const struct op_attention *op)
+{
+	return cpu->base.exact || op->format != STOKER_KV_Q8_0 ? NULL
+							       : stoker_format_by_id(FORMAT_Q8_0);
+}
+
 /* Room for widened keys and values, and for rows of keys that become columns. */
 static size_t tile_floats(const struct op_attention *op)
 {
 	return (size_t)TILE * (op->key_size + op->value_size) + TILE_ROWS * op->key_size;
+}
+
+/* Where in a thread's scratch things are. */
+struct attention_room {
+	float *floats;
+	uint8_t *keys, *values;
+	struct query *queries;
+	int16_t *codes; /* of queries */
+};
+
+/* How much that is for so many queries; @at: the scratch, may be NULL. */
+static size_t find_room(const struct op_attention *op, const struct stoker_format *codes,
+			size_t queries, uint8_t *at, struct attention_room *room)
+{
+	const size_t floats = round_up(tile_floats(op) * sizeof(float), 64);
+	const size_t keys = codes ? cpu_code_room(op->key_size) : 0;
+	const size_t values = codes ? cpu_code_room(op->value_size) : 0;
+	const size_t rounded = codes ? cpu_code_width(op->key_size) * sizeof(int16_t) : 0;
+
+	room->floats = (float *)(void *)at;
+	room->keys = at + floats;
+	room->values = room->keys + keys;
+	room->codes = (int16_t *)(void *)(room->values + values);
+	room->queries = (struct query *)(void *)(room->values + values + queries * rounded);
+	return floats + keys + values + queries * (rounded + sizeof(struct query));
 }
 
 /*
@@ -143,13 +177,32 @@ static void widen(const struct cpu *cpu, const struct op_attention *op, uint32_t
 			    .split = TILE,
 			    .stride = (own_values ? vs : ks) * sizeof(float) },
 		.kind = columns ? TILE_COLUMNS : TILE_FLOATS,
+		.value_kind = TILE_FLOATS,
 	};
 }
 
-/* Cache rows [at, at + count) of one key-value head, ready for the kernels. */
-static void find_tile(const struct cpu *cpu, const struct op_attention *op, const struct cache *c,
-		      uint32_t at, uint32_t count, float *room, struct kv_tile *t)
+/* The same as codes; false: that can't be, as something isn't finite. */
+static bool pack(const struct cpu *cpu, const struct op_attention *op,
+		 const struct stoker_format *codes, uint32_t count,
+		 const struct attention_room *room, struct kv_tile *t)
 {
+	const struct cpu_kernels *k = cpu->kernels;
+
+	if (!k->pack_codes(codes, &t->keys, count, op->key_size, false, room->keys,
+			   &t->key_codes) ||
+	    !k->pack_codes(codes, op->shared_value ? &t->keys : &t->values, count, op->value_size,
+			   true, room->values, &t->value_codes))
+		return false;
+	t->kind = t->value_kind = TILE_CODES;
+	return true;
+}
+
+/* Cache rows [at, at + count) of one key-value head, ready for the kernels. */
+static void find_tile(const struct cpu *cpu, const struct attention_job *j, const struct cache *c,
+		      uint32_t at, uint32_t count, const struct attention_room *room,
+		      struct kv_tile *t)
+{
+	const struct op_attention *op = j->op;
 	/* many queries pay for the work on the keys */
 	const bool columns = MIN(op->rows, (uint32_t)QUERY_ROWS) * (op->heads / op->kv_heads) >=
 			     COLUMN_QUERIES;
@@ -157,9 +210,11 @@ static void find_tile(const struct cpu *cpu, const struct op_attention *op, cons
 
 	find_rows(c, c->keys, c->key_bytes, at, c->asks, &t->keys);
 	find_rows(c, c->values, c->value_bytes, at, c->asks && !op->shared_value, &t->values);
-	t->kind = half ? TILE_HALVES : TILE_FLOATS;
+	t->kind = t->value_kind = half ? TILE_HALVES : TILE_FLOATS;
+	if (j->codes && pack(cpu, op, j->codes, count, room, t))
+		return;
 	if (columns || (op->format != STOKER_KV_F32 && !half))
-		widen(cpu, op, count, columns, room, t);
+		widen(cpu, op, count, columns, room->floats, t);
 }
 
 /* @sinks: the denominator begins with them. */
@@ -215,6 +270,7 @@ static void attend_tile(const struct cpu *cpu, const struct op_attention *op, st
 		cpu->kernels->attend(queries + i, n, t, first, end, op);
 		memset(t->keys.ahead, 0, sizeof(t->keys.ahead));
 		memset(t->values.ahead, 0, sizeof(t->values.ahead));
+		t->key_codes.ahead = t->value_codes.ahead = 0;
 	}
 }
 
@@ -231,14 +287,20 @@ static void attend(const struct cpu *cpu, const struct attention_job *j, unsigne
 	const uint32_t row0 = row_block * QUERY_ROWS,
 		       rows = MIN(op->rows - row0, (uint32_t)QUERY_ROWS);
 	const struct cache cache = cache_of(op, kv);
-	float *room = cpu_scratch(cpu, thread);
-	struct query *queries = (struct query *)(room + tile_floats(op));
+	const size_t width = cpu_code_width(op->key_size);
 	uint32_t first = UINT32_MAX, end = 0;
+	struct attention_room room;
+
+	find_room(op, j->codes, heads * rows, cpu_scratch(cpu, thread), &room);
+	struct query *queries = room.queries;
 
 	for (uint32_t i = 0; i < heads * rows; i++) {
 		const uint32_t row = row0 + i / heads, head = head0 + i % heads;
 
 		queries[i] = begin_query(op, row, head, output_of(op, row, head), op->sinks);
+		if (j->codes)
+			cpu->kernels->round_query(&queries[i], op->key_size,
+						  room.codes + i * width);
 		first = MIN(first, queries[i].first);
 		end = MAX(end, queries[i].end);
 	}
@@ -246,7 +308,7 @@ static void attend(const struct cpu *cpu, const struct attention_job *j, unsigne
 		const uint32_t count = MIN(end - at, (uint32_t)TILE);
 		struct kv_tile t;
 
-		find_tile(cpu, op, &cache, at, count, room, &t);
+		find_tile(cpu, j, &cache, at, count, &room, &t);
 		attend_tile(cpu, op, &t, queries, heads * rows, at, count);
 	}
 	for (uint32_t i = 0; i < heads * rows; i++)
@@ -275,8 +337,11 @@ static void attend_chunk(const struct cpu *cpu, const struct attention_job *j, u
 	const uint32_t heads = MIN(j->group, heads_per_kv - head0), each = heads * op->rows;
 	const uint32_t from = j->first + (uint32_t)chunk * j->chunk_rows;
 	const uint32_t to = MIN(j->end, from + j->chunk_rows);
-	float *room = cpu_scratch(cpu, thread);
-	struct query *queries = (struct query *)(room + tile_floats(op));
+	const size_t width = cpu_code_width(op->key_size);
+	struct attention_room room;
+
+	find_room(op, j->codes, (kv1 - kv0) * each, cpu_scratch(cpu, thread), &room);
+	struct query *queries = room.queries;
 
 	for (uint32_t i = 0; i < (kv1 - kv0) * each; i++) {
 		const uint32_t kv = kv0 + i / each, row = i % each / heads,
@@ -286,6 +351,9 @@ static void attend_chunk(const struct cpu *cpu, const struct attention_job *j, u
 					 j->partial + partial_of(j, chunk, kv, row, head) *
 							      op->value_size,
 					 op->sinks && !chunk);
+		if (j->codes)
+			cpu->kernels->round_query(&queries[i], op->key_size,
+						  room.codes + i * width);
 	}
 	for (uint32_t at = from; at < to; at += TILE)
 		for (uint32_t kv = kv0; kv < kv1; kv++) {
@@ -293,7 +361,7 @@ static void attend_chunk(const struct cpu *cpu, const struct attention_job *j, u
 			const struct cache cache = cache_of(op, kv);
 			struct kv_tile t;
 
-			find_tile(cpu, op, &cache, at, count, room, &t);
+			find_tile(cpu, j, &cache, at, count, &room, &t);
 			attend_tile(cpu, op, &t, queries + (kv - kv0) * each, each, at, count);
 		}
 	for (uint32_t i = 0; i < (kv1 - kv0) * each; i++) {
@@ -349,10 +417,11 @@ static void attention_range(const void *context, const struct cpu *cpu, unsigned
 		attend(cpu, context, thread, i);
 }
 
-static bool reserve_tile(struct cpu *cpu, const struct op_attention *op, size_t queries)
+static bool reserve_tile(struct cpu *cpu, const struct attention_job *j, size_t queries)
 {
-	return cpu_reserve_scratch(cpu, tile_floats(op) * sizeof(float) +
-						queries * sizeof(struct query));
+	struct attention_room room;
+
+	return cpu_reserve_scratch(cpu, find_room(j->op, j->codes, queries, NULL, &room));
 }
 
 /* Enough jobs for the threads: fewer key-value heads each, then some of the heads of one. */
@@ -374,7 +443,7 @@ static void attend_chunks(struct cpu *cpu, struct attention_job *j, size_t work)
 
 	j->partial = cpu_reserve(cpu, &cpu->chunks,
 				 j->chunks * queries * (op->value_size + 2) * sizeof(float));
-	if (!j->partial || !reserve_tile(cpu, op, queries))
+	if (!j->partial || !reserve_tile(cpu, j, queries))
 		return;
 	j->top = j->partial + j->chunks * queries * op->value_size;
 	j->sum = j->top + j->chunks * queries;
@@ -404,6 +473,7 @@ static void attend_sequence(struct cpu *cpu, const struct op_attention *op)
 {
 	const uint32_t past = places_of(op->places)->position;
 	struct attention_job j = { .op = op,
+				   .codes = codes_of(cpu, op),
 				   .row_blocks = (op->rows + QUERY_ROWS - 1) / QUERY_ROWS,
 				   .first = op->window && past + 1 > op->window
 						    ? past + 1 - op->window
@@ -418,7 +488,7 @@ static void attend_sequence(struct cpu *cpu, const struct op_attention *op)
 	}
 	/* few key-value heads and few rows: split the heads so that every thread has work */
 	split_heads(&j, j.row_blocks, stoker_pool_sharers(cpu->pool));
-	if (reserve_tile(cpu, op, (size_t)j.group * QUERY_ROWS))
+	if (reserve_tile(cpu, &j, (size_t)j.group * QUERY_ROWS))
 		cpu_parallel(cpu, (size_t)op->kv_heads * j.splits * j.row_blocks, 1, work,
 			     attention_range, &j);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Activations, codes of activations, the cache's formats and the table of all: see kernels.h. */
-#include "device/cpu/kernels.h"
+#include "device/cpu/attend.h"
 #include "device/cpu/tile_dot.h"
 #include "device/cpu/vector_math.h"
 
@@ -341,6 +341,8 @@ const struct cpu_kernels ISA_NAME(cpu_kernels) = {
 	.axpy = axpy,
 	.attend = ISA_NAME(cpu_attend),
 	.columns = ISA_NAME(cpu_columns),
+	.round_query = ISA_NAME(cpu_round_query),
+	.pack_codes = ISA_NAME(cpu_pack_codes),
 	.queries = QUERIES,
 	.reads_halves = HAVE_HALVES,
 	.scale = scale,

@@ -15,7 +15,6 @@ enum {
 	TILE_ROWS = 16,
 	ACTIVATION_GROUP = 32,
 	MOST_FEW_ROWS = 16, /* activation rows that gemm_few() takes, at most */
-	ATTEND_ROWS = 64,   /* cache rows that cpu_attend() takes, at most */
 };
 
 /*
@@ -61,48 +60,11 @@ ISA_DECLARE(void, cpu_gemv_tiles, const struct stoker_format *f, const uint8_t *
 ISA_DECLARE(void, cpu_gemm_few, const struct stoker_format *f, const uint8_t *w, size_t row_bytes,
 	    size_t rows, const struct q8_rows *x, const struct gemm_rows *r, void *scratch);
 
-/* A query of attention and its running softmax. */
-struct query {
-	const float *q;
-	float *out;	     /* the sum of values times exp(score - top) so far, */
-	float top, sum;	     /* and of these weights */
-	uint32_t first, end; /* cache rows it sees */
-};
-
-/*
- * Keys or values of one head: rows of floats or halves, @stride bytes apart; those from @split on
- * are in another page, @jump bytes further away.
- */
-struct head_rows {
-	uintptr_t at;
-	size_t stride, split;
-	uintptr_t jump;
-	/* how far behind each row is what to ask memory for meanwhile, until @split and from there
-	 * on; it may have ended; 0: nothing */
-	uintptr_t ahead[2];
-};
-
-static inline uintptr_t row_at(const struct head_rows *rows, size_t row)
-{
-	return rows->at + row * rows->stride + (row < rows->split ? 0 : rows->jump);
-}
-
-/* ATTEND_ROWS cache rows of a head, or fewer. */
-struct kv_tile {
-	struct head_rows keys, values;
-	enum { TILE_FLOATS, TILE_HALVES, TILE_COLUMNS } kind;
-	/* columns: keys are floats [ATTEND_ROWS / TILE_ROWS][key_size][TILE_ROWS], values rows */
-};
-
-/*
- * attend.c: adds rows [first, end) of a tile to what the queries have found; they all see them.
- * @count is a power of two, at most struct cpu_kernels' queries; halves only where it says that
- * they can be read.
- */
-ISA_DECLARE(void, cpu_attend, struct query *queries, unsigned count, const struct kv_tile *t,
-	    unsigned first, unsigned end, const struct op_attention *op);
-/* TILE_ROWS rows of @size floats as a tile's columns: [size][TILE_ROWS], 64-byte aligned. */
-ISA_DECLARE(void, cpu_columns, const float *rows, size_t size, float *columns);
+/* See attend.h. */
+struct query;
+struct head_rows;
+struct kv_tile;
+struct code_tile;
 
 struct cpu_kernels {
 	/* @groups groups of a row from @first on; @x are their values. */
@@ -145,10 +107,13 @@ struct cpu_kernels {
 	float (*dot)(const float *a, const float *b, size_t n);
 	void (*axpy)(float *y, float a, const float *x, size_t n); /* y += a x */
 	void (*scale)(float *y, float a, size_t n);
-	/* cpu_attend() and cpu_columns(), how many queries it takes, and whether halves */
+	/* see attend.h; how many queries go together, and whether halves can be read */
 	void (*attend)(struct query *queries, unsigned count, const struct kv_tile *t,
 		       unsigned first, unsigned end, const struct op_attention *op);
 	void (*columns)(const float *rows, size_t size, float *columns);
+	void (*round_query)(struct query *q, size_t size, int16_t *codes);
+	bool (*pack_codes)(const struct stoker_format *f, const struct head_rows *rows,
+			   size_t count, size_t size, bool values, void *room, struct code_tile *t);
 	unsigned queries;
 	bool reads_halves;
 	float (*max)(const float *x, size_t n);
