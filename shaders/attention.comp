@@ -24,14 +24,14 @@ PUSH(push_attention);
  * Values @c and @c + 1 (even @c) of a cache row; @even: rows have even sizes, so that pairs of half
  * floats are aligned words.
  */
-vec2 kv_pair(uint64_t row, uint c, bool even)
+vec2 kv_pair(uint format, uint64_t row, uint c, bool even)
 {
-	if (KV_FORMAT == KV_F32) {
+	if (format == KV_F32) {
 		Floats m = Floats(floats(row, c));
 
 		return vec2(m.v[0], m.v[1]);
 	}
-	if (KV_FORMAT == KV_F16) {
+	if (format == KV_F16) {
 		const uint64_t at = row + 2 * c;
 		Words m = Words(at & ~3ul);
 
@@ -53,9 +53,9 @@ float score(uint64_t q, uint64_t row)
 	float s;
 
 	for (uint i = 0; i + 1 < KEY_SIZE; i += 2)
-		sum += vec2(query.v[i], query.v[i + 1]) * kv_pair(row, i, KEY_SIZE % 2 == 0);
+		sum += vec2(query.v[i], query.v[i + 1]) * kv_pair(KV_FORMAT, row, i, KEY_SIZE % 2 == 0);
 	if (KEY_SIZE % 2 == 1)
-		sum.x += query.v[KEY_SIZE - 1] * kv_pair(row, KEY_SIZE - 1, false).x;
+		sum.x += query.v[KEY_SIZE - 1] * kv_pair(KV_FORMAT, row, KEY_SIZE - 1, false).x;
 	s = (sum.x + sum.y) * p.scale;
 	/* tanh of large values overflows on some devices */
 	return p.softcap > 0.0 ? p.softcap * tanh(clamp(s / p.softcap, -20.0, 20.0)) : s;
@@ -126,8 +126,8 @@ void attend(uint row, uint head)
 	const uint end = place.position + 1;
 	const uint first = p.window != 0 && end > p.window ? end - p.window : 0;
 	const uint kv_head = head / (p.heads / p.kv_heads);
-	const uint key_bytes = kv_row_bytes(KEY_SIZE);
-	const uint value_bytes = p.shared_value != 0 ? key_bytes : kv_row_bytes(VALUE_SIZE);
+	const uint key_bytes = kv_row_bytes(KV_FORMAT, KEY_SIZE);
+	const uint value_bytes = p.shared_value != 0 ? key_bytes : kv_row_bytes(VALUE_FORMAT, VALUE_SIZE);
 	const uint64_t q = floats(p.q, uint64_t(row) * p.q_stride + head * p.q_head_stride);
 	float top = -INFINITY, total = 0.0;
 	vec2 sum[VALUE_PAIRS];
@@ -160,7 +160,7 @@ void attend(uint row, uint head)
 					const uint c = 2 * (gl_SubgroupInvocationID + i * gl_SubgroupSize);
 
 					if (c < VALUE_SIZE)
-						sum[i] += w * kv_pair(at, c, KEY_SIZE % 2 == 0 && VALUE_SIZE % 2 == 0);
+						sum[i] += w * kv_pair(VALUE_FORMAT, at, c, KEY_SIZE % 2 == 0 && VALUE_SIZE % 2 == 0);
 				}
 			}
 		}

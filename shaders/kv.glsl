@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The formats of the key-value cache: enum stoker_kv_format. */
-layout(constant_id = 2) const uint KV_FORMAT = 1;
+/* The formats of the key-value cache: enum stoker_kv_format; attention adds values' << 4. */
+layout(constant_id = 2) const uint KV_FORMATS = 1;
+const uint KV_FORMAT = KV_FORMATS & 15u, VALUE_FORMAT = KV_FORMATS >> 4;
 
 const uint KV_F32 = 0, KV_F16 = 1, KV_Q8_0 = 2;
 
-uint kv_row_bytes(uint width)
+uint kv_row_bytes(uint format, uint width)
 {
-	return KV_FORMAT == KV_F32 ? 4 * width : KV_FORMAT == KV_F16 ? 2 * width : width / 32 * 34;
+	return format == KV_F32 ? 4 * width : format == KV_F16 ? 2 * width : (width + 31) / 32 * 34;
 }
 
 /* Where the @position's row of @bytes of a head is, if such rows are at @first in pages. */

@@ -20,7 +20,7 @@ void main()
 		const uint c = i % chunks * chunk;
 		Floats src = Floats(floats(p.src, uint64_t(row) * p.stride + head * p.width + c));
 		const row_place place = place_of(p.places, row, p.rows);
-		const uint64_t dst = cache_row(place.pages, p.cache, head, kv_row_bytes(p.width),
+		const uint64_t dst = cache_row(place.pages, p.cache, head, kv_row_bytes(KV_FORMAT, p.width),
 					       place.position);
 
 		if (KV_FORMAT == KV_F32) {
@@ -39,14 +39,15 @@ void main()
 			Shorts to = Shorts(dst + c / 32 * 34);
 			float most = 0.0;
 
-			for (uint k = 0; k < 32; k++)
+			for (uint k = 0; k < min(p.width - c, 32u); k++)
 				most = max(most, abs(src.v[k]));
 			const float d = most / 127.0, inverse = d > 0.0 ? 1.0 / d : 0.0;
 
 			to.v[0] = uint16_t(half_bits(d));
 			for (uint k = 0; k < 16; k++) {
-				const int a = round_away(src.v[2 * k] * inverse);
-				const int b = round_away(src.v[2 * k + 1] * inverse);
+				const uint at = 2 * k, rest = p.width - c;
+				const int a = at < rest ? round_away(src.v[at] * inverse) : 0;
+				const int b = at + 1 < rest ? round_away(src.v[at + 1] * inverse) : 0;
 
 				to.v[1 + k] = uint16_t((a & 255) | (b & 255) << 8);
 			}

@@ -45,7 +45,7 @@ void main()
 		if (head >= p.heads + p.kv_heads) {
 			const uint h = head - p.heads - p.kv_heads;
 			Floats x = Floats(floats(p.v, row * p.kv_heads * p.value_size + h * p.value_size));
-			const uint64_t to = cache_row(place.pages, p.values, h, kv_row_bytes(p.value_size),
+			const uint64_t to = cache_row(place.pages, p.values, h, kv_row_bytes(KV_FORMAT, p.value_size),
 						      place.position);
 
 			for (uint c = gl_SubgroupInvocationID; c < p.value_size; c += gl_SubgroupSize)
@@ -57,7 +57,7 @@ void main()
 		Floats x = Floats(floats(is_key ? p.k : p.q, uint64_t(row * all + h) * p.key_size));
 		Floats weight = Floats(is_key ? p.k_norm : p.q_norm);
 		const uint64_t to =
-			cache_row(place.pages, p.keys, h, kv_row_bytes(p.key_size), place.position);
+			cache_row(place.pages, p.keys, h, kv_row_bytes(KV_FORMAT, p.key_size), place.position);
 		const float s = p.has_norm != 0 ? norm_of(x) : 1.0;
 		const uint apart = p.interleaved != 0 ? 1 : p.pairs;
 		const uint rest = (p.key_size - 2 * p.pairs + 1) / 2;

@@ -64,16 +64,28 @@ const char *human_size(uint64_t bytes, char out[16])
 	return out;
 }
 
-int parse_kv(const char *text, enum stoker_kv_type *type)
+static int parse_kv_type(const char *text, enum stoker_kv_type *type)
 {
-	static const char *const names[] = { "default", "f32", "f16", "q8_0" };
+	static const char *const names[] = { "default", "f32", "f16", "q8_0", "q5_0", "q4_0" };
 
+	if (!text)
+		return EXIT_OK;
 	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (!strcasecmp(text, names[i])) {
 			*type = (enum stoker_kv_type)i;
 			return EXIT_OK;
 		}
-	return failf("no cache type \"%s\"; there are f32, f16 and q8_0", text);
+	failf("no cache type \"%s\"; there are f32, f16, q8_0, q5_0 and q4_0", text);
+	return EXIT_USAGE;
+}
+
+int parse_kv(const struct kv_options *o, struct stoker_session_params *params)
+{
+	int status = parse_kv_type(o->both, &params->kv);
+
+	if (!status)
+		status = parse_kv_type(o->keys, &params->kv_keys);
+	return status ? status : parse_kv_type(o->values, &params->kv_values);
 }
 
 char *read_file(const char *path, size_t *bytes)

@@ -8,7 +8,8 @@
 
 struct eval {
 	struct compute_options compute;
-	const char *model, *tokens, *logits, *json, *kv;
+	const char *model, *tokens, *logits, *json;
+	struct kv_options kv;
 	uint64_t greedy, batch;
 	bool single;
 };
@@ -155,7 +156,7 @@ int verb_eval(int argc, char **argv)
 		  "write greedy_next and experts.ids there, - for stdout" },
 		{ "batch", 0, OPTION_UINT, &e.batch, "N", "tokens at once (512)" },
 		{ "single", 0, OPTION_FLAG, &e.single, NULL, "one token at a time" },
-		{ "kv", 0, OPTION_STRING, &e.kv, "TYPE", "cache type: f32, f16, q8_0" },
+		KV_OPTIONS(&e.kv),
 		COMPUTE_OPTIONS(&e.compute),
 		{ 0 },
 	};
@@ -165,10 +166,9 @@ int verb_eval(int argc, char **argv)
 		.options = options,
 		.model = &e.model,
 	};
-	struct stoker_session_params session;
+	struct stoker_session_params session = { 0 };
 	struct stoker_device *device = NULL;
 	struct stoker_model *model = NULL;
-	enum stoker_kv_type kv = STOKER_KV_TYPE_DEFAULT;
 	uint32_t *tokens = NULL;
 	size_t count = 0;
 	int status;
@@ -179,16 +179,15 @@ int verb_eval(int argc, char **argv)
 		fprintf(stderr, "stoker: --tokens and a batch of at least 1 are needed\n");
 		return EXIT_USAGE;
 	}
-	if (e.kv && parse_kv(e.kv, &kv))
+	if (parse_kv(&e.kv, &session))
 		return EXIT_USAGE;
 	status = parse_tokens(e.tokens, &tokens, &count);
 	if (!status && count + e.greedy > UINT32_MAX)
 		status = failf("%zu and %llu tokens are too many", count,
 			       (unsigned long long)e.greedy);
-	session = (struct stoker_session_params){ .context = (uint32_t)(count + e.greedy),
-						  .batch = (uint32_t)e.batch,
-						  .kv = kv,
-						  .all_logits = e.logits != NULL };
+	session.context = (uint32_t)(count + e.greedy);
+	session.batch = (uint32_t)e.batch;
+	session.all_logits = e.logits != NULL;
 	if (!status)
 		status = open_device(&e.compute, &device);
 	if (!status)

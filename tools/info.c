@@ -137,7 +137,7 @@ int verb_info(int argc, char **argv)
 		MODEL_OPTION(&o.model),
 		{ "ctx", 'c', OPTION_UINT, &o.context, "N",
 		  "positions of the cache (the model's, at most 4096)" },
-		{ "kv", 0, OPTION_STRING, &o.kv, "TYPE", "cache type: f16 (default), f32, q8_0" },
+		KV_OPTIONS(&o.kv),
 		{ "json", 0, OPTION_FLAG, &o.json, NULL, "print JSON" },
 		COMPUTE_OPTIONS(&o.compute),
 		{ 0 },

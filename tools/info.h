@@ -7,7 +7,8 @@
 
 struct info_options {
 	struct compute_options compute;
-	const char *model, *kv;
+	const char *model;
+	struct kv_options kv;
 	uint64_t context;
 	bool json;
 };

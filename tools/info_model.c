@@ -191,7 +191,7 @@ static int add_outlook(struct json_object *root, const struct info_options *o,
 	int ret, status;
 
 	json_object_object_add(root, "memory", memory);
-	if ((o->kv && parse_kv(o->kv, &session.kv)) || memory_budget(&o->compute, &params.memory))
+	if (parse_kv(&o->kv, &session) || memory_budget(&o->compute, &params.memory))
 		return EXIT_USAGE;
 	status = open_device(&o->compute, &device);
 	if (status)

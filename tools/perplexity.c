@@ -9,7 +9,8 @@
 
 struct perplexity {
 	struct compute_options compute;
-	const char *model, *file, *kv, *pre;
+	const char *model, *file, *pre;
+	struct kv_options kv;
 	uint64_t context, stride;
 	bool json;
 };
@@ -143,7 +144,7 @@ int verb_perplexity(int argc, char **argv)
 		  "score every token but the first, N at a time; without it the second half of "
 		  "separate "
 		  "contexts" },
-		{ "kv", 0, OPTION_STRING, &p.kv, "TYPE", "cache type: f16 (default), f32, q8_0" },
+		KV_OPTIONS(&p.kv),
 		VOCABULARY_OPTION(&p.pre),
 		{ "json", 0, OPTION_FLAG, &p.json, NULL, "print JSON" },
 		COMPUTE_OPTIONS(&p.compute),
@@ -177,7 +178,7 @@ int verb_perplexity(int argc, char **argv)
 		      stderr);
 		return EXIT_USAGE;
 	}
-	if (p.kv && parse_kv(p.kv, &params.kv))
+	if (parse_kv(&p.kv, &params))
 		return EXIT_USAGE;
 	params.context = (uint32_t)p.context;
 	params.all_logits = 1;

@@ -327,7 +327,7 @@ static int start(struct run *r)
 	struct stoker_error err;
 	int status;
 
-	if (r->kv && parse_kv(r->kv, &params.kv))
+	if (parse_kv(&r->kv, &params))
 		return EXIT_USAGE;
 	if (stoker_gguf_open(r->model, &r->gguf, &err))
 		return fail(&err);
@@ -412,7 +412,7 @@ int verb_run(int argc, char **argv)
 		{ "ctx", 'c', OPTION_UINT, &r.context, "N",
 		  "context size (the model's, at most 4096)" },
 		VOCABULARY_OPTION(&r.pre),
-		{ "kv", 0, OPTION_STRING, &r.kv, "TYPE", "cache type: f16 (default), f32, q8_0" },
+		KV_OPTIONS(&r.kv),
 		SAMPLING_OPTIONS(&r.sampling),
 		{ "stop", 0, OPTION_LIST, &r.stop, "TEXT",
 		  "end before this text; may be given several times" },

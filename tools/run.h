@@ -11,7 +11,8 @@
 struct run {
 	struct compute_options compute;
 	struct sampling_options sampling;
-	const char *model, *prompt, *file, *system, *kv, *trace, *profile, *pre;
+	const char *model, *prompt, *file, *system, *trace, *profile, *pre;
+	struct kv_options kv;
 	const char *template_given, *variables;
 	uint64_t tokens, context;
 	struct string_list stop;

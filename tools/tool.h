@@ -170,8 +170,20 @@ void copy_keys(const struct stoker_gguf *in, struct stoker_gguf_writer *out, boo
 /* Writing over a file that is being read would leave nothing to go back to. */
 bool is_input(const struct stoker_gguf *in, const char *out);
 
-/* "f32", "f16" or "q8_0"; nonzero after a complaint. */
-int parse_kv(const char *text, enum stoker_kv_type *type);
+/* How keys and values are kept. */
+struct kv_options {
+	const char *both, *keys, *values;
+};
+
+#define KV_OPTIONS(o)                                                                                   \
+	{ "kv",	      0,      OPTION_STRING,                                                            \
+	  &(o)->both, "TYPE", "cache type: f16 (default), f32, q8_0, q5_0, q4_0" },                     \
+		{ "kv-k", 0, OPTION_STRING, &(o)->keys, "TYPE", "that of keys, which need more bits" }, \
+	{                                                                                               \
+		"kv-v", 0, OPTION_STRING, &(o)->values, "TYPE", "that of values"                        \
+	}
+/* A usage error's exit status after a complaint. */
+int parse_kv(const struct kv_options *o, struct stoker_session_params *params);
 
 /* The whole of a file, "-" for standard input; a NUL follows the data. */
 char *read_file(const char *path, size_t *bytes);

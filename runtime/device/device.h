@@ -137,7 +137,15 @@ struct op_rope {
 	float magnitude;
 };
 
-enum stoker_kv_format { STOKER_KV_F32, STOKER_KV_F16, STOKER_KV_Q8_0 };
+/* What cache rows are; of quantized ones the last block is filled up with zeros. */
+enum stoker_kv_format {
+	STOKER_KV_F32,
+	STOKER_KV_F16,
+	STOKER_KV_Q8_0,
+	STOKER_KV_Q5_0,
+	STOKER_KV_Q4_0,
+	STOKER_KV_FORMATS
+};
 
 /*
  * Rows of @heads times @width floats to the cache rows of their positions, in the cache's format;
@@ -159,7 +167,7 @@ struct op_qkv {
 	stoker_address q, k, v, q_norm, k_norm;
 	uint64_t keys, values;
 	stoker_address frequency, places;
-	enum stoker_kv_format format;
+	enum stoker_kv_format key_format, value_format;
 	uint32_t rows, heads, kv_heads, key_size, value_size, pairs;
 	bool interleaved;
 	bool norm_whole; /* all heads together */
@@ -169,14 +177,15 @@ struct op_qkv {
 /*
  * Softmax attention over cache rows 0 .. position of each row.  Head h uses key-value head
  * h / (heads / kv_heads), whose cache rows are key_size (value_size) values; with
- * @shared_value values are the first value_size of each key (multi-head latent attention).
+ * @shared_value values are the first value_size of each key (multi-head latent attention), and of
+ * the keys' format.
  * @window > 0 sees that many last positions; @sinks adds one logit a head to the denominator;
  * @softcap > 0 caps scores by c * tanh(s / c).
  */
 struct op_attention {
 	stoker_address dst, dst_q8, q, sinks, places;
 	uint64_t keys, values;
-	enum stoker_kv_format format;
+	enum stoker_kv_format key_format, value_format;
 	uint32_t rows, heads, kv_heads, key_size, value_size, window;
 	uint32_t q_stride, q_head_stride, dst_stride;
 	bool shared_value;
@@ -430,13 +439,21 @@ int device_go_on(struct stoker_device *d, struct stoker_error *err);
 /* Bytes of a cache row of @width values. */
 static inline uint64_t stoker_kv_row_bytes(enum stoker_kv_format format, uint32_t width)
 {
+	const uint64_t blocks = ((uint64_t)width + 31) / 32;
+
 	switch (format) {
 	case STOKER_KV_F32:
 		return 4 * (uint64_t)width;
 	case STOKER_KV_F16:
 		return 2 * (uint64_t)width;
 	case STOKER_KV_Q8_0:
-		return (uint64_t)width / 32 * 34;
+		return 34 * blocks;
+	case STOKER_KV_Q5_0:
+		return 22 * blocks;
+	case STOKER_KV_Q4_0:
+		return 18 * blocks;
+	case STOKER_KV_FORMATS:
+		break;
 	}
 	return 0;
 }

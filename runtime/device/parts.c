@@ -75,12 +75,12 @@ static void turn_heads(struct stoker_device *d, const struct op_qkv *op, stoker_
 }
 
 static void store_heads(struct stoker_device *d, const struct op_qkv *op, uint64_t cache,
-			stoker_address src, uint32_t width)
+			enum stoker_kv_format format, stoker_address src, uint32_t width)
 {
 	const struct op_kv_store store = { .cache = cache,
 					   .src = src,
 					   .places = op->places,
-					   .format = op->format,
+					   .format = format,
 					   .rows = op->rows,
 					   .heads = op->kv_heads,
 					   .width = width,
@@ -95,7 +95,7 @@ bool device_qkv_in_parts(struct stoker_device *d, const struct op_qkv *op)
 	norm_heads(d, op, op->k, op->k_norm, op->kv_heads);
 	turn_heads(d, op, op->q, op->heads);
 	turn_heads(d, op, op->k, op->kv_heads);
-	store_heads(d, op, op->keys, op->k, op->key_size);
-	store_heads(d, op, op->values, op->v, op->value_size);
+	store_heads(d, op, op->keys, op->key_format, op->k, op->key_size);
+	store_heads(d, op, op->values, op->value_format, op->v, op->value_size);
 	return true;
 }

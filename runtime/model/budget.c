@@ -81,7 +81,7 @@ static struct model_needs find_needs(const struct stoker_model *m,
 				(s->all_logits ? batch : MIN(sequences, batch)) *
 				(uint64_t)m->vocabulary;
 	const struct cache_size cache =
-		model_cache_size(m, model_kv_format(m, s->kv), context, batch, NULL);
+		model_cache_size(m, model_kv_formats(m, s), context, batch, NULL);
 	struct model_needs n = { 0 };
 
 	for (size_t i = 0; i < m->block_count; i++)

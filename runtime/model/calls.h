@@ -159,12 +159,12 @@ static inline void rotate(const struct forward *f, const struct rope *rope, stok
 		device_rope(f->model->device, &op);
 }
 
-static inline void store(const struct forward *f, uint64_t cache, stoker_address src,
-			 uint32_t heads, uint32_t width)
+static inline void store(const struct forward *f, uint64_t cache, enum stoker_kv_format format,
+			 stoker_address src, uint32_t heads, uint32_t width)
 {
 	const struct op_kv_store op = { .cache = cache,
 					.src = src,
-					.format = f->kv,
+					.format = format,
 					.rows = f->rows,
 					.places = f->places[PAGES_FULL],
 					.heads = heads,

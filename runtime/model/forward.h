@@ -38,12 +38,17 @@ struct cache_size {
 /* Steps of up to so many rows, all of which get logits, are recorded. */
 enum { STEP_ROWS = 16 };
 
+/* Of a cache. */
+struct kv_formats {
+	enum stoker_kv_format keys, values;
+};
+
 struct forward {
 	const struct stoker_model *model;
 	struct layer_state *states;
 	stoker_address slots; /* of recurrent state */
 	uint64_t slot_bytes;
-	enum stoker_kv_format kv;
+	struct kv_formats kv;
 	uint32_t rows;
 	uint32_t logit_rows;		/* so many of them get logits: see @asked */
 	uint32_t context;		/* positions the states have room for */
@@ -149,7 +154,7 @@ static inline uint32_t cache_checkpoints(const struct cache_size *size, uint32_t
  * What @context positions take that come in batches of up to @batch; @states, if it isn't NULL,
  * gets where in it each layer's are.
  */
-struct cache_size model_cache_size(const struct stoker_model *m, enum stoker_kv_format kv,
+struct cache_size model_cache_size(const struct stoker_model *m, struct kv_formats kv,
 				   uint32_t context, uint32_t batch, struct layer_state *states);
 
 /* Mixers. */

@@ -52,8 +52,29 @@ static void expand_latent(const struct forward *f, const struct layer *l,
 	for (uint32_t h = 0; h < l->heads; h++)
 		copy(f, floats(part->k, h * l->key_size + plain), k_width,
 		     floats(part->z, l->latent), z_width, f->rows, l->rotated);
-	store(f, s->keys, part->k, l->heads, l->key_size);
-	store(f, s->values, part->v, l->heads, l->value_size);
+	store(f, s->keys, f->kv.keys, part->k, l->heads, l->key_size);
+	store(f, s->values, f->kv.values, part->v, l->heads, l->value_size);
+}
+
+/* Queries, and the compressed vector, from activations; turned. */
+static void project(const struct forward *f, const struct layer *l,
+		    const struct latent_scratch *part)
+{
+	const uint32_t q_width = l->heads * l->key_size, z_width = l->latent + l->rotated;
+	const stoker_address low_q8 = takes_q8(f, &l->q_b) ? part->low_q8 : 0;
+	const stoker_address q = part->q, z = part->z;
+
+	if (l->q_a.at) {
+		matmul(f, &l->q_a, part->low, f->h, f->h_q8);
+		norm_rows(f, part->low, low_q8, part->low, l->q_a_norm, l->q_a.out);
+		matmul(f, &l->q_b, q, part->low, low_q8);
+	} else {
+		matmul(f, &l->q, q, f->h, f->h_q8);
+	}
+	matmul(f, &l->kv_a, z, f->h, f->h_q8);
+	norm(f, z, z, l->kv_a_norm, 1, l->latent, z_width);
+	rotate(f, &l->rope, floats(q, l->key_size - l->rotated), l->heads, l->key_size, q_width);
+	rotate(f, &l->rope, floats(z, l->latent), 1, z_width, z_width);
 }
 
 void model_latent_attention(const struct forward *f, const struct layer *l,
@@ -66,14 +87,14 @@ void model_latent_attention(const struct forward *f, const struct layer *l,
 	carve_latent(f, l, &part);
 	const stoker_address q = part.q, z = part.z, o = part.o;
 	const stoker_address o_q8 = !l->k_b.at && takes_q8(f, &l->o) ? part.o_q8 : 0;
-	const stoker_address low_q8 = takes_q8(f, &l->q_b) ? part.low_q8 : 0;
 	struct op_attention attend = {
 		.dst = o,
 		.dst_q8 = o_q8,
 		.q = q,
 		.keys = s->keys,
 		.values = s->values,
-		.format = f->kv,
+		.key_format = f->kv.keys,
+		.value_format = f->kv.values,
 		.rows = f->rows,
 		.places = f->places[PAGES_FULL],
 		.heads = l->heads,
@@ -86,17 +107,7 @@ void model_latent_attention(const struct forward *f, const struct layer *l,
 		.scale = l->attn_scale,
 	};
 
-	if (l->q_a.at) {
-		matmul(f, &l->q_a, part.low, f->h, f->h_q8);
-		norm_rows(f, part.low, low_q8, part.low, l->q_a_norm, l->q_a.out);
-		matmul(f, &l->q_b, q, part.low, low_q8);
-	} else {
-		matmul(f, &l->q, q, f->h, f->h_q8);
-	}
-	matmul(f, &l->kv_a, z, f->h, f->h_q8);
-	norm(f, z, z, l->kv_a_norm, 1, l->latent, z_width);
-	rotate(f, &l->rope, floats(q, plain), l->heads, l->key_size, q_width);
-	rotate(f, &l->rope, floats(z, l->latent), 1, z_width, z_width);
+	project(f, l, &part);
 	if (!l->k_b.at) {
 		expand_latent(f, l, s, &part);
 		device_attention(f->model->device, &attend);
@@ -125,7 +136,7 @@ void model_latent_attention(const struct forward *f, const struct layer *l,
 	device_matmul_heads(f->model->device, &into);
 	copy(f, floats(moved, l->latent), z_width, floats(q, plain), l->key_size,
 	     f->rows * l->heads, l->rotated);
-	store(f, s->keys, z, 1, z_width);
+	store(f, s->keys, f->kv.keys, z, 1, z_width);
 	attend.dst = seen;
 	attend.q = moved;
 	attend.key_size = z_width;
@@ -135,6 +146,7 @@ void model_latent_attention(const struct forward *f, const struct layer *l,
 	attend.dst_stride = l->heads * l->latent;
 	attend.values = s->keys;
 	attend.shared_value = true;
+	attend.value_format = f->kv.keys;
 	device_attention(f->model->device, &attend);
 	device_matmul_heads(f->model->device, &out);
 	finish(f, &l->o, o, 0, then);

@@ -43,22 +43,27 @@ static void plan_ring(const struct stoker_model *m, uint32_t batch, struct cache
 	size->window = (uint32_t)window;
 }
 
-static void place_layer(const struct layer *l, enum stoker_kv_format kv, struct cache_size *size,
+static void place_layer(const struct layer *l, struct kv_formats kv, struct cache_size *size,
 			struct layer_state *s)
 {
-	uint32_t keys = 0, values = 0, heads = 1;
+	uint64_t keys = 0, values = 0;
+	uint32_t heads = 1;
 	uint64_t conv = 0, delta = 0;
 
 	switch (l->mixer) {
 	case MIXER_ATTENTION:
 		heads = l->kv_heads;
-		keys = l->kv_heads * l->key_size;
-		values = l->kv_heads * l->value_size;
+		keys = heads * stoker_kv_row_bytes(kv.keys, l->key_size);
+		values = heads * stoker_kv_row_bytes(kv.values, l->value_size);
 		break;
 	case MIXER_LATENT_ATTENTION:
-		heads = l->k_b.at ? 1 : l->heads;
-		keys = l->k_b.at ? l->latent + l->rotated : l->heads * l->key_size;
-		values = l->k_b.at ? 0 : l->heads * l->value_size;
+		if (l->k_b.at) {
+			keys = stoker_kv_row_bytes(kv.keys, l->latent + l->rotated);
+			break;
+		}
+		heads = l->heads;
+		keys = heads * stoker_kv_row_bytes(kv.keys, l->key_size);
+		values = heads * stoker_kv_row_bytes(kv.values, l->value_size);
 		break;
 	case MIXER_DELTA_NET:
 		delta = (uint64_t)l->value_heads * l->state_size * l->state_size * sizeof(float);
@@ -71,15 +76,15 @@ static void place_layer(const struct layer *l, enum stoker_kv_format kv, struct 
 	s->heads = heads;
 	s->kind = size->ring && has_window(l) ? PAGES_WINDOW : PAGES_FULL;
 	s->window = has_window(l);
-	s->key_row = stoker_kv_row_bytes(kv, keys);
-	s->value_row = stoker_kv_row_bytes(kv, values);
-	s->keys = place(&size->page_bytes[s->kind], KV_PAGE_ROWS * s->key_row);
-	s->values = place(&size->page_bytes[s->kind], KV_PAGE_ROWS * s->value_row);
+	s->key_row = keys;
+	s->value_row = values;
+	s->keys = place(&size->page_bytes[s->kind], KV_PAGE_ROWS * keys);
+	s->values = place(&size->page_bytes[s->kind], KV_PAGE_ROWS * values);
 	s->conv = place(&size->slot_bytes, conv);
 	s->delta = place(&size->slot_bytes, delta);
 }
 
-struct cache_size model_cache_size(const struct stoker_model *m, enum stoker_kv_format kv,
+struct cache_size model_cache_size(const struct stoker_model *m, struct kv_formats kv,
 				   uint32_t context, uint32_t batch, struct layer_state *states)
 {
 	struct cache_size size = { .pages = (context + KV_PAGE_ROWS - 1) / KV_PAGE_ROWS };

@@ -6,7 +6,7 @@
 #ifndef STOKER_SESSION_SIZE_H
 #define STOKER_SESSION_SIZE_H
 
-#include "model/model.h"
+#include "model/forward.h"
 
 /* What a session gets that asks for nothing, and what it asks for. */
 enum { MODEL_CONTEXT = 4096, MODEL_BATCH = 512 };
@@ -39,11 +39,30 @@ static inline uint32_t model_session_batch(const struct stoker_model *m,
 static inline enum stoker_kv_format model_kv_format(const struct stoker_model *m,
 						    enum stoker_kv_type type)
 {
-	if (type == STOKER_KV_TYPE_DEFAULT)
-		type = m->device->exact ? STOKER_KV_TYPE_F32 : STOKER_KV_TYPE_F16;
-	return type == STOKER_KV_TYPE_F32   ? STOKER_KV_F32
-	       : type == STOKER_KV_TYPE_F16 ? STOKER_KV_F16
-					    : STOKER_KV_Q8_0;
+	switch (type) {
+	case STOKER_KV_TYPE_F32:
+		return STOKER_KV_F32;
+	case STOKER_KV_TYPE_F16:
+		return STOKER_KV_F16;
+	case STOKER_KV_TYPE_Q8_0:
+		return STOKER_KV_Q8_0;
+	case STOKER_KV_TYPE_Q5_0:
+		return STOKER_KV_Q5_0;
+	case STOKER_KV_TYPE_Q4_0:
+		return STOKER_KV_Q4_0;
+	case STOKER_KV_TYPE_DEFAULT:
+		break;
+	}
+	return m->device->exact ? STOKER_KV_F32 : STOKER_KV_F16;
+}
+
+static inline struct kv_formats model_kv_formats(const struct stoker_model *m,
+						 const struct stoker_session_params *s)
+{
+	return (struct kv_formats){
+		.keys = model_kv_format(m, s->kv_keys ? s->kv_keys : s->kv),
+		.values = model_kv_format(m, s->kv_values ? s->kv_values : s->kv),
+	};
 }
 
 #endif

@@ -73,15 +73,6 @@ static int check_kind(const struct state_head *h, struct stoker_error *err)
 	return 0;
 }
 
-static const char *kv_name(uint32_t format)
-{
-	static const char *const names[] = {
-		[STOKER_KV_F32] = "F32", [STOKER_KV_F16] = "F16", [STOKER_KV_Q8_0] = "Q8_0"
-	};
-
-	return format < ARRAY_SIZE(names) ? names[format] : "another type";
-}
-
 /* Whether it is one of this model and this type of cache; @own is what it would be here. */
 static int check_model(const struct state_head *h, const struct state_head *own,
 		       struct stoker_error *err)

@@ -73,8 +73,8 @@ int state_describe(struct step *s, struct state_head *h, struct stoker_error *er
 
 	*h = (struct state_head){ .version = STATE_VERSION,
 				  .byte_order = STATE_BYTE_ORDER,
-				  .keys = s->forward.kv,
-				  .values = s->forward.kv,
+				  .keys = s->forward.kv.keys,
+				  .values = s->forward.kv.values,
 				  .page_rows = KV_PAGE_ROWS,
 				  .layers = s->model->layer_count,
 				  .slot_bytes = s->pages.size.slot_bytes };

@@ -9,23 +9,31 @@
 
 enum { STEP_CHUNK = 256 }; /* rows, that cut a deterministic batch's prompts */
 
-static int choose_kv(const struct stoker_model *m, enum stoker_kv_type type,
-		     enum stoker_kv_format *kv, struct stoker_error *err)
+const char *kv_name(uint32_t format)
 {
-	if ((unsigned)type > STOKER_KV_TYPE_Q8_0)
-		return stoker_fail(err, -EINVAL, "KV type %d isn't known", (int)type);
-	*kv = model_kv_format(m, type);
-	for (uint32_t i = 0; *kv == STOKER_KV_Q8_0 && i < m->layer_count; i++) {
-		const struct layer *l = &m->layers[i];
-		const uint32_t sizes = l->mixer == MIXER_ATTENTION ? l->key_size | l->value_size
-				       : l->k_b.at		   ? l->latent | l->rotated
-								   : l->key_size | l->value_size;
+	static const char *const names[STOKER_KV_FORMATS] = { "F32", "F16", "Q8_0", "Q5_0",
+							      "Q4_0" };
 
-		if (sizes % 32)
-			return stoker_fail(err, -EINVAL,
-					   "KV type Q8_0 needs head sizes in multiples of 32, "
-					   "layer %u has %u and %u",
-					   i, l->key_size, l->value_size);
+	return format < STOKER_KV_FORMATS ? names[format] : "another type";
+}
+
+static int choose_kv(const struct stoker_model *m, const struct stoker_session_params *params,
+		     struct kv_formats *kv, struct stoker_error *err)
+{
+	const enum stoker_kv_type types[] = { params->kv, params->kv_keys, params->kv_values };
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if ((unsigned)types[i] > STOKER_KV_TYPE_Q4_0)
+			return stoker_fail(err, -EINVAL, "KV type %d isn't known", (int)types[i]);
+	*kv = model_kv_formats(m, params);
+	for (int i = 0; i < 2; i++) {
+		const struct op_kv_store op = { .format = i ? kv->values : kv->keys };
+
+		if (!device_supports(m->device, STOKER_OP_KV_STORE, &op) && !m->device->fallback)
+			return stoker_fail(err, -ENOTSUP,
+					   "this device keeps no %s as %s: there are F32, F16 and "
+					   "Q8_0",
+					   i ? "values" : "keys", kv_name(op.format));
 	}
 	return 0;
 }
@@ -100,7 +108,7 @@ int step_create(struct stoker_model *model, const struct stoker_session_params *
 	atomic_fetch_add(&model->others, 1);
 	s->forward.predicted_layers = MIN(params->predicted_layers, model->layer_count);
 	s->forward.model = model;
-	ret = choose_kv(model, params->kv, &s->forward.kv, err);
+	ret = choose_kv(model, params, &s->forward.kv, err);
 	if (ret)
 		goto err_destroy;
 	s->states = calloc(model->layer_count, sizeof(*s->states));

@@ -47,6 +47,9 @@ struct step_part {
 	uint32_t rows, logit_rows;
 };
 
+/* What a format of the cache is called. */
+const char *kv_name(uint32_t format);
+
 /*
  * For up to @sequences sequences, whose pages take @cache_bytes at most, see pages_create(); keeps
  * @model.  On failure there is nothing.

@@ -303,6 +303,7 @@ if [ -e $demo ]; then
 	fi
 	head -c 4000 tools/demo-model/heldout/kjv.txt >"$scratch/text"
 	expect 0 "bits a byte" "perplexity" "$stoker" perplexity -m $demo -f "$scratch/text" --stride 256
+	expect 2 "no cache type" "a cache type of values that isn't" "$stoker" info $demo --kv-v q3_0
 	"$stoker" run -m $demo -p "In the beginning" --ignore-eos -n 100000 -c 100000 >"$scratch/out" 2>"$scratch/err" &
 	sleep 2
 	kill -INT $!

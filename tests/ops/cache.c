@@ -45,12 +45,20 @@ static void place(struct test_cache *c, enum placing placing)
 struct test_cache cache_make(enum placing placing, enum stoker_kv_format format, uint32_t positions,
 			     uint32_t heads, uint32_t key_size, uint32_t value_size, uint8_t fill)
 {
+	return cache_make_apart(placing, format, format, positions, heads, key_size, value_size,
+				fill);
+}
+
+struct test_cache cache_make_apart(enum placing placing, enum stoker_kv_format keys,
+				   enum stoker_kv_format values, uint32_t positions, uint32_t heads,
+				   uint32_t key_size, uint32_t value_size, uint8_t fill)
+{
 	const uint64_t gap = placing == PLACE_SHUFFLED ? GAP : 0;
 	struct test_cache c = { .positions = positions,
 				.heads = heads,
 				.pages = (positions + KV_PAGE_ROWS - 1) / KV_PAGE_ROWS,
-				.key_row = stoker_kv_row_bytes(format, key_size),
-				.value_row = stoker_kv_row_bytes(format, value_size) };
+				.key_row = stoker_kv_row_bytes(keys, key_size),
+				.value_row = stoker_kv_row_bytes(values, value_size) };
 	stoker_address *table = (stoker_address *)(void *)room(2 * CACHE_PAGES);
 
 	CU_ASSERT_FATAL(c.pages <= CACHE_PAGES);

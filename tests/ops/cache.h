@@ -22,6 +22,10 @@ struct test_cache {
 /* Of bytes @fill; all that isn't rows is NaN in every format. */
 struct test_cache cache_make(enum placing placing, enum stoker_kv_format format, uint32_t positions,
 			     uint32_t heads, uint32_t key_size, uint32_t value_size, uint8_t fill);
+/* Keys and values in formats of their own. */
+struct test_cache cache_make_apart(enum placing placing, enum stoker_kv_format keys,
+				   enum stoker_kv_format values, uint32_t positions, uint32_t heads,
+				   uint32_t key_size, uint32_t value_size, uint8_t fill);
 void cache_free(struct test_cache *c);
 stoker_address cache_places(const struct test_cache *c, uint32_t position, uint32_t rows);
 /* Rows of all positions, one after the other, where the pool has room. */

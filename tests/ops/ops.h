@@ -69,6 +69,7 @@ void run_all_sets(void (*test)(bool exact));
 void run_on(const char *name, bool exact, void (*test)(bool exact));
 
 void add_attention(void);
+void add_attention_formats(void);
 void add_experts(void);
 void add_gather(void);
 void add_memory(void);

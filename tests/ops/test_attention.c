@@ -93,7 +93,8 @@ static void attend(const struct attention_case *c)
 					 .keys = cache.keys,
 					 .values = c->shared ? cache.keys : cache.values,
 					 .sinks = c->sinks ? at(sinks) : 0,
-					 .format = c->format,
+					 .key_format = c->format,
+					 .value_format = c->format,
 					 .rows = c->rows,
 					 .places = cache_places(&cache, c->position, c->rows),
 					 .heads = c->heads,
@@ -165,7 +166,8 @@ static void attend_together(enum stoker_kv_format format, uint32_t window)
 				   .q = at(q),
 				   .sinks = at(sinks),
 				   .places = at(all),
-				   .format = format,
+				   .key_format = format,
+				   .value_format = format,
 				   .rows = ROWS,
 				   .heads = HEADS,
 				   .kv_heads = KV,
@@ -287,8 +289,8 @@ static struct heads heads_of(const struct op_qkv *op, const float *q, const floa
 
 	return (struct heads){ .q = memcpy(room(q_count), q, q_count * sizeof(*q)),
 			       .k = memcpy(room(k_count), k, k_count * sizeof(*k)),
-			       .cache = cache_make(PLACE_SHUFFLED, op->format, cached, op->kv_heads,
-						   op->key_size, op->value_size, 0) };
+			       .cache = cache_make(PLACE_SHUFFLED, op->key_format, cached,
+						   op->kv_heads, op->key_size, op->value_size, 0) };
 }
 
 static struct op_qkv on(const struct op_qkv *shapes, const struct heads *h, uint32_t position)
@@ -312,7 +314,7 @@ static void check_qkv(const struct op_qkv *shapes, const float *v, const float *
 	const size_t row_values = (size_t)shapes->kv_heads * shapes->value_size;
 	const size_t q_count = (size_t)rows * shapes->heads * shapes->key_size;
 	const size_t keys_count = places * row_keys, values_count = places * row_values;
-	const double limit = shapes->format == STOKER_KV_F16 ? 4e-3 : 1e-5;
+	const double limit = shapes->key_format == STOKER_KV_F16 ? 4e-3 : 1e-5;
 	const float *q = noise(q_count), *k = noise(rows * row_keys);
 	const struct heads whole = heads_of(shapes, q, k, places);
 	const struct heads parts = heads_of(shapes, q, k, places);
@@ -333,21 +335,22 @@ static void check_qkv(const struct op_qkv *shapes, const float *v, const float *
 		      doubles_of(frequency, op.key_size / 2), position, q_wanted, k_wanted,
 		      doubles_of(v, rows * row_values), keys_wanted, values_wanted);
 
-	const float *keys = cached(cache_keys(&whole.cache), op.format, keys_count);
+	const float *keys = cached(cache_keys(&whole.cache), op.key_format, keys_count);
 	const void *values = cache_values(&whole.cache);
 
 	check_each(whole.q, doubles_of(parts.q, q_count), q_count, 1e-5);
 	check_each(keys,
-		   doubles_of(cached(cache_keys(&parts.cache), op.format, keys_count), keys_count),
+		   doubles_of(cached(cache_keys(&parts.cache), op.key_format, keys_count),
+			      keys_count),
 		   keys_count, limit);
 	CU_ASSERT(!memcmp(values, cache_values(&parts.cache),
-			  stoker_kv_row_bytes(op.format, values_count)));
+			  stoker_kv_row_bytes(op.key_format, values_count)));
 	CU_ASSERT(cache_is_clean(&whole.cache));
 	CU_ASSERT(cache_is_clean(&parts.cache));
 	check_each(whole.q, q_wanted, q_count, 1e-5);
 	check_each(keys, keys_wanted, keys_count, limit);
-	check_each(cached(values, op.format, values_count), values_wanted, values_count,
-		   op.format == STOKER_KV_F16 ? 1e-3 : 0);
+	check_each(cached(values, op.key_format, values_count), values_wanted, values_count,
+		   op.key_format == STOKER_KV_F16 ? 1e-3 : 0);
 }
 
 static void heads_to_cache(bool exact)
@@ -363,7 +366,9 @@ static void heads_to_cache(bool exact)
 					       .q_norm = i & 2 ? at(q_weight) : 0,
 					       .k_norm = i & 2 ? at(k_weight) : 0,
 					       .frequency = at(frequency),
-					       .format = i & 1 ? STOKER_KV_F16 : STOKER_KV_F32,
+					       .key_format = i & 1 ? STOKER_KV_F16 : STOKER_KV_F32,
+					       .value_format = i & 1 ? STOKER_KV_F16
+								     : STOKER_KV_F32,
 					       .rows = rows,
 					       .heads = heads,
 					       .kv_heads = kv,

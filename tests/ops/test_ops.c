@@ -300,6 +300,7 @@ void suite_ops(void)
 	add_products();
 	add_experts();
 	add_attention();
+	add_attention_formats();
 	add_norms_and_rope();
 	add_small();
 	add_recurrence();

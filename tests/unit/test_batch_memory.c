@@ -174,8 +174,9 @@ enum { CONTEXT = 640, STEP = 64, SEQUENCES = 4 };
 
 static uint64_t pages_of_sequence(const struct stoker_model *m)
 {
-	const struct cache_size size = model_cache_size(
-		m, model_kv_format(m, STOKER_KV_TYPE_DEFAULT), CONTEXT, STEP, NULL);
+	const struct stoker_session_params params = { 0 };
+	const struct cache_size size =
+		model_cache_size(m, model_kv_formats(m, &params), CONTEXT, STEP, NULL);
 
 	return cache_bytes(&size) - cache_rest_bytes(&size);
 }

@@ -39,8 +39,8 @@ static void open_batch(const char *path, double sequences, uint32_t step, bool d
 	vocabulary = info.vocabulary;
 	for (uint32_t i = 0; i < CONTEXT; i++)
 		tokens[i] = (i * 7 + i / 11) % MIN(vocabulary, 200u);
-	const struct cache_size size = model_cache_size(
-		model, model_kv_format(model, STOKER_KV_TYPE_DEFAULT), CONTEXT, step, NULL);
+	const struct cache_size size =
+		model_cache_size(model, model_kv_formats(model, &params), CONTEXT, step, NULL);
 
 	params.cache_bytes =
 		(uint64_t)(sequences * (double)(cache_bytes(&size) - cache_rest_bytes(&size)));

@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "device/device.h"
-#include "model/forward.h"
+#include "model/session_size.h"
 #include "tiny.h"
 
 /* with a window this small layers have rings, which go round after some steps */
@@ -192,8 +192,8 @@ static void check_lives(const char *path, bool recurrent, unsigned events)
 	stoker_model_info(model, &info);
 	vocabulary = info.vocabulary;
 	if (tight) {
-		const struct cache_size size =
-			model_cache_size(model, STOKER_KV_F32, tight, STEP, NULL);
+		const struct cache_size size = model_cache_size(
+			model, model_kv_formats(model, &params), tight, STEP, NULL);
 
 		params.context = tight;
 		params.cache_bytes = cache_bytes(&size) - cache_rest_bytes(&size);

@@ -123,6 +123,8 @@ static void test_sessions(void)
 	static const struct stoker_session_params bad[] = {
 		{ .context = UINT32_MAX },
 		{ .context = 16, .kv = (enum stoker_kv_type)99 },
+		{ .context = 16, .kv_keys = (enum stoker_kv_type)99 },
+		{ .context = 16, .kv_values = (enum stoker_kv_type)6 },
 	};
 	const uint32_t tokens[3] = { 5, 6, 7 }, outside[1] = { UINT32_MAX };
 	struct stoker_session *s;

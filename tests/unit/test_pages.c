@@ -312,16 +312,15 @@ static void test_shapes(void)
 			m.layers[l].key_size = m.layers[l].value_size = shapes[i].head;
 			m.layers[l].window = (l + 1) % shapes[i].period ? shapes[i].window : 0;
 		}
-		const struct cache_size size =
-			model_cache_size(&m, STOKER_KV_F16, 131072, 512, NULL);
+		const struct kv_formats kv = { STOKER_KV_F16, STOKER_KV_F16 };
+		const struct cache_size size = model_cache_size(&m, kv, 131072, 512, NULL);
 
 		CU_ASSERT(cache_bytes(&size) >> 20 <= shapes[i].most);
 		/* a small batch doesn't cost going back by an answer */
-		CU_ASSERT((model_cache_size(&m, STOKER_KV_F16, 131072, 1, NULL).ring - 1) *
-				  KV_PAGE_ROWS >=
+		CU_ASSERT((model_cache_size(&m, kv, 131072, 1, NULL).ring - 1) * KV_PAGE_ROWS >=
 			  shapes[i].window + 300);
 		/* and all positions where a ring saves little */
-		CU_ASSERT_EQUAL(model_cache_size(&m, STOKER_KV_F16, 2048, 512, NULL).ring, 0);
+		CU_ASSERT_EQUAL(model_cache_size(&m, kv, 2048, 512, NULL).ring, 0);
 		free(m.layers);
 	}
 }

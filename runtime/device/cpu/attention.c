@@ -46,9 +46,9 @@ void cpu_kv_store(struct stoker_device *d, const struct op_kv_store *op)
  */
 struct attention_job {
 	const struct op_attention *op;
-	const struct stoker_format *codes; /* of the cache where it is taken as codes */
-	uint32_t group;			   /* heads of one key-value head that a job takes */
-	uint32_t splits;		   /* jobs for each key-value head and block of rows */
+	const struct stoker_format *key_codes, *value_codes; /* where they are taken as codes */
+	uint32_t group;	 /* heads of one key-value head that a job takes */
+	uint32_t splits; /* jobs for each key-value head and block of rows */
 	uint32_t row_blocks;
 	uint32_t first, end;		       /* cache rows that are seen at all */
 	uint32_t chunks, chunk_rows, kv_group; /* kv_group: key-value heads that a job takes */
@@ -66,8 +66,8 @@ struct cache {
 
 static struct cache cache_of(const struct op_attention *op, uint32_t kv)
 {
-	const uint64_t key = stoker_kv_row_bytes(op->format, op->key_size);
-	const uint64_t value = stoker_kv_row_bytes(op->format, op->value_size);
+	const uint64_t key = stoker_kv_row_bytes(op->key_format, op->key_size);
+	const uint64_t value = stoker_kv_row_bytes(op->value_format, op->value_size);
 	const struct row_place *place = places_of(op->places);
 	const uint32_t end = place->position + op->rows;
 
@@ -82,11 +82,19 @@ static struct cache cache_of(const struct op_attention *op, uint32_t kv)
 	};
 }
 
-/* The format that keys and values are codes of, or NULL: floats are attended to. */
-static const struct stoker_format *codes_of(const struct cpu *cpu, const struct op_attention *op)
+static enum stoker_kv_format value_format(const struct op_attention *op)
 {
-	return cpu->base.exact || op->format != STOKER_KV_Q8_0 ? NULL
-							       : stoker_format_by_id(FORMAT_Q8_0);
+	return op->shared_value ? op->key_format : op->value_format;
+}
+
+/* The format that a cache's rows are codes of, or NULL: floats are attended to. */
+static const struct stoker_format *codes_of(const struct cpu *cpu, enum stoker_kv_format format)
+{
+	static const uint32_t ids[STOKER_KV_FORMATS] = { [STOKER_KV_Q8_0] = FORMAT_Q8_0,
+							 [STOKER_KV_Q5_0] = FORMAT_Q5_0,
+							 [STOKER_KV_Q4_0] = FORMAT_Q4_0 };
+
+	return cpu->base.exact || format <= STOKER_KV_F16 ? NULL : stoker_format_by_id(ids[format]);
 }
 
 /* Room for widened keys and values, and for rows of keys that become columns. */
@@ -104,20 +112,24 @@ struct attention_room {
 };
 
 /* How much that is for so many queries; @at: the scratch, may be NULL. */
-static size_t find_room(const struct op_attention *op, const struct stoker_format *codes,
-			size_t queries, uint8_t *at, struct attention_room *room)
+static size_t find_room(const struct attention_job *j, size_t queries, uint8_t *at,
+			struct attention_room *room)
 {
+	const struct op_attention *op = j->op;
 	const size_t floats = round_up(tile_floats(op) * sizeof(float), 64);
-	const size_t keys = codes ? cpu_code_room(op->key_size) : 0;
-	const size_t values = codes ? cpu_code_room(op->value_size) : 0;
-	const size_t rounded = codes ? cpu_code_width(op->key_size) * sizeof(int16_t) : 0;
+	const size_t keys = j->key_codes ? cpu_code_room(op->key_size) : 0;
+	const size_t values = j->value_codes ? cpu_code_room(op->value_size) : 0;
+	const size_t rounded =
+		j->key_codes ? queries * cpu_code_width(op->key_size) * sizeof(int16_t) : 0;
 
-	room->floats = (float *)(void *)at;
-	room->keys = at + floats;
-	room->values = room->keys + keys;
-	room->codes = (int16_t *)(void *)(room->values + values);
-	room->queries = (struct query *)(void *)(room->values + values + queries * rounded);
-	return floats + keys + values + queries * (rounded + sizeof(struct query));
+	*room = (struct attention_room){
+		.floats = (float *)(void *)at,
+		.keys = at + floats,
+		.values = at + floats + keys,
+		.codes = (int16_t *)(void *)(at + floats + keys + values),
+		.queries = (struct query *)(void *)(at + floats + keys + values + rounded),
+	};
+	return floats + keys + values + rounded + queries * sizeof(struct query);
 }
 
 /*
@@ -151,19 +163,25 @@ static void load_row(const struct cpu *cpu, enum stoker_kv_format format,
 	cpu->kernels->kv_load(format, (const uint8_t *)at, values, count);
 }
 
-/* A tile's rows as floats in @room; with @columns the keys so. */
-static void widen(const struct cpu *cpu, const struct op_attention *op, uint32_t count,
-		  bool columns, float *room, struct kv_tile *t)
+/* Rows of a tile that the kernels don't take as they are, as floats in @room. */
+static void widen(const struct cpu *cpu, const struct op_attention *op, uint32_t count, float *room,
+		  struct kv_tile *t)
 {
 	const size_t ks = op->key_size, vs = op->value_size;
-	const bool own_values = columns || !op->shared_value;
+	const bool columns = t->kind == TILE_COLUMNS;
+	const bool wide_keys = columns ||
+			       (t->kind == TILE_FLOATS && op->key_format != STOKER_KV_F32);
+	const bool same = op->shared_value && wide_keys && !columns;
+	const bool wide_values = t->value_kind == TILE_FLOATS && !same &&
+				 (columns || value_format(op) != STOKER_KV_F32);
 	float *keys = room, *values = keys + TILE * ks, *rows = values + TILE * vs;
 
 	for (uint32_t i = 0; i < count; i++) {
-		load_row(cpu, op->format, &t->keys, i,
-			 columns ? rows + i % TILE_ROWS * ks : keys + i * ks, ks);
-		if (own_values)
-			load_row(cpu, op->format, &t->values, i, values + i * vs, vs);
+		if (wide_keys)
+			load_row(cpu, op->key_format, &t->keys, i,
+				 columns ? rows + i % TILE_ROWS * ks : keys + i * ks, ks);
+		if (wide_values)
+			load_row(cpu, value_format(op), &t->values, i, values + i * vs, vs);
 		if (!columns || ((i + 1) % TILE_ROWS && i + 1 < count))
 			continue;
 		/* the last rows' columns may have been used before, or never */
@@ -171,30 +189,16 @@ static void widen(const struct cpu *cpu, const struct op_attention *op, uint32_t
 			memset(rows + r * ks, 0, ks * sizeof(float));
 		cpu->kernels->columns(rows, ks, keys + i / TILE_ROWS * TILE_ROWS * ks);
 	}
-	*t = (struct kv_tile){
-		.keys = { .at = (uintptr_t)keys, .split = TILE, .stride = ks * sizeof(float) },
-		.values = { .at = (uintptr_t)(own_values ? values : keys),
-			    .split = TILE,
-			    .stride = (own_values ? vs : ks) * sizeof(float) },
-		.kind = columns ? TILE_COLUMNS : TILE_FLOATS,
-		.value_kind = TILE_FLOATS,
-	};
-}
-
-/* The same as codes; false: that can't be, as something isn't finite. */
-static bool pack(const struct cpu *cpu, const struct op_attention *op,
-		 const struct stoker_format *codes, uint32_t count,
-		 const struct attention_room *room, struct kv_tile *t)
-{
-	const struct cpu_kernels *k = cpu->kernels;
-
-	if (!k->pack_codes(codes, &t->keys, count, op->key_size, false, room->keys,
-			   &t->key_codes) ||
-	    !k->pack_codes(codes, op->shared_value ? &t->keys : &t->values, count, op->value_size,
-			   true, room->values, &t->value_codes))
-		return false;
-	t->kind = t->value_kind = TILE_CODES;
-	return true;
+	if (wide_keys)
+		t->keys = (struct head_rows){ .at = (uintptr_t)keys,
+					      .split = TILE,
+					      .stride = ks * sizeof(float) };
+	if (wide_values)
+		t->values = (struct head_rows){ .at = (uintptr_t)values,
+						.split = TILE,
+						.stride = vs * sizeof(float) };
+	else if (same)
+		t->values = t->keys;
 }
 
 /* Cache rows [at, at + count) of one key-value head, ready for the kernels. */
@@ -203,18 +207,31 @@ static void find_tile(const struct cpu *cpu, const struct attention_job *j, cons
 		      struct kv_tile *t)
 {
 	const struct op_attention *op = j->op;
+	const struct cpu_kernels *k = cpu->kernels;
 	/* many queries pay for the work on the keys */
 	const bool columns = MIN(op->rows, (uint32_t)QUERY_ROWS) * (op->heads / op->kv_heads) >=
 			     COLUMN_QUERIES;
-	const bool half = op->format == STOKER_KV_F16 && cpu->kernels->reads_halves;
+	const bool half_values = value_format(op) == STOKER_KV_F16 && k->reads_halves;
+	bool half_keys = op->key_format == STOKER_KV_F16 && k->reads_halves;
 
 	find_rows(c, c->keys, c->key_bytes, at, c->asks, &t->keys);
 	find_rows(c, c->values, c->value_bytes, at, c->asks && !op->shared_value, &t->values);
-	t->kind = t->value_kind = half ? TILE_HALVES : TILE_FLOATS;
-	if (j->codes && pack(cpu, op, j->codes, count, room, t))
-		return;
-	if (columns || (op->format != STOKER_KV_F32 && !half))
-		widen(cpu, op, count, columns, room->floats, t);
+	/* packing fails where something isn't finite */
+	t->value_kind = j->value_codes && k->pack_codes(j->value_codes, &t->values, count,
+							op->value_size, true, room->values,
+							&t->value_codes)
+				? TILE_CODES
+			: half_values ? TILE_HALVES
+				      : TILE_FLOATS;
+	half_keys &= t->value_kind != TILE_FLOATS;
+	if (j->key_codes && k->pack_codes(j->key_codes, &t->keys, count, op->key_size, false,
+					  room->keys, &t->key_codes))
+		t->kind = TILE_CODES;
+	else
+		t->kind = columns ? TILE_COLUMNS : half_keys ? TILE_HALVES : TILE_FLOATS;
+	if (t->value_kind == TILE_HALVES && (t->kind == TILE_COLUMNS || t->kind == TILE_FLOATS))
+		t->value_kind = TILE_FLOATS;
+	widen(cpu, op, count, room->floats, t);
 }
 
 /* @sinks: the denominator begins with them. */
@@ -291,14 +308,14 @@ static void attend(const struct cpu *cpu, const struct attention_job *j, unsigne
 	uint32_t first = UINT32_MAX, end = 0;
 	struct attention_room room;
 
-	find_room(op, j->codes, heads * rows, cpu_scratch(cpu, thread), &room);
+	find_room(j, heads * rows, cpu_scratch(cpu, thread), &room);
 	struct query *queries = room.queries;
 
 	for (uint32_t i = 0; i < heads * rows; i++) {
 		const uint32_t row = row0 + i / heads, head = head0 + i % heads;
 
 		queries[i] = begin_query(op, row, head, output_of(op, row, head), op->sinks);
-		if (j->codes)
+		if (j->key_codes)
 			cpu->kernels->round_query(&queries[i], op->key_size,
 						  room.codes + i * width);
 		first = MIN(first, queries[i].first);
@@ -340,7 +357,7 @@ static void attend_chunk(const struct cpu *cpu, const struct attention_job *j, u
 	const size_t width = cpu_code_width(op->key_size);
 	struct attention_room room;
 
-	find_room(op, j->codes, (kv1 - kv0) * each, cpu_scratch(cpu, thread), &room);
+	find_room(j, (kv1 - kv0) * each, cpu_scratch(cpu, thread), &room);
 	struct query *queries = room.queries;
 
 	for (uint32_t i = 0; i < (kv1 - kv0) * each; i++) {
@@ -351,7 +368,7 @@ static void attend_chunk(const struct cpu *cpu, const struct attention_job *j, u
 					 j->partial + partial_of(j, chunk, kv, row, head) *
 							      op->value_size,
 					 op->sinks && !chunk);
-		if (j->codes)
+		if (j->key_codes)
 			cpu->kernels->round_query(&queries[i], op->key_size,
 						  room.codes + i * width);
 	}
@@ -421,7 +438,7 @@ static bool reserve_tile(struct cpu *cpu, const struct attention_job *j, size_t 
 {
 	struct attention_room room;
 
-	return cpu_reserve_scratch(cpu, find_room(j->op, j->codes, queries, NULL, &room));
+	return cpu_reserve_scratch(cpu, find_room(j, queries, NULL, &room));
 }
 
 /* Enough jobs for the threads: fewer key-value heads each, then some of the heads of one. */
@@ -473,7 +490,8 @@ static void attend_sequence(struct cpu *cpu, const struct op_attention *op)
 {
 	const uint32_t past = places_of(op->places)->position;
 	struct attention_job j = { .op = op,
-				   .codes = codes_of(cpu, op),
+				   .key_codes = codes_of(cpu, op->key_format),
+				   .value_codes = codes_of(cpu, value_format(op)),
 				   .row_blocks = (op->rows + QUERY_ROWS - 1) / QUERY_ROWS,
 				   .first = op->window && past + 1 > op->window
 						    ? past + 1 - op->window

@@ -191,12 +191,19 @@ static void kv_load(enum stoker_kv_format format, const uint8_t *src, float *dst
 	case STOKER_KV_F16:
 		ISA_NAME(widen_f16)(src, n, dst);
 		break;
-	case STOKER_KV_Q8_0:
-		for (size_t b = 0; b < n / 32; b++, src += 34) {
-			const float d = f16_to_f32(load_u16(src));
+	default:
+		for (size_t c = 0; c < n; c += 32, src += stoker_kv_row_bytes(format, 32)) {
+			int8_t codes[32];
+			float d;
 
-			for (int i = 0; i < 32; i++)
-				dst[32 * b + (size_t)i] = d * (float)(int8_t)src[2 + i];
+			if (format == STOKER_KV_Q8_0)
+				ISA_NAME(unpack_q8_0)(src, 1, codes, &d, NULL);
+			else if (format == STOKER_KV_Q5_0)
+				ISA_NAME(unpack_q5_0)(src, 1, codes, &d, NULL);
+			else
+				ISA_NAME(unpack_q4_0)(src, 1, codes, &d, NULL);
+			for (size_t i = 0; i < MIN(n - c, (size_t)32); i++)
+				dst[c + i] = d * (float)codes[i];
 		}
 		break;
 	}
@@ -215,8 +222,21 @@ static void narrow_f16(const float *src, uint8_t *dst, size_t n)
 		store_u16(dst + 2 * i, f32_to_f16(src[i]));
 }
 
+static void encode_blocks(enum stoker_kv_format format, const float *src, size_t blocks,
+			  uint8_t *dst)
+{
+	if (format == STOKER_KV_Q8_0)
+		ISA_NAME(encode_q8_0)(src, NULL, blocks, dst);
+	else if (format == STOKER_KV_Q5_0)
+		ISA_NAME(encode_q5_0)(src, NULL, blocks, dst);
+	else
+		ISA_NAME(encode_q4_0)(src, NULL, blocks, dst);
+}
+
 static void kv_save(enum stoker_kv_format format, const float *src, uint8_t *dst, size_t n)
 {
+	float last[32] = { 0 };
+
 	switch (format) {
 	case STOKER_KV_F32:
 		memcpy(dst, src, n * sizeof(float));
@@ -224,9 +244,12 @@ static void kv_save(enum stoker_kv_format format, const float *src, uint8_t *dst
 	case STOKER_KV_F16:
 		narrow_f16(src, dst, n);
 		break;
-	case STOKER_KV_Q8_0:
-		ISA_NAME(encode_q8_0)(src, NULL, n / 32, dst);
-		break;
+	default:
+		encode_blocks(format, src, n / 32, dst);
+		if (n % 32 == 0)
+			break;
+		memcpy(last, src + n / 32 * 32, n % 32 * sizeof(float));
+		encode_blocks(format, last, 1, dst + n / 32 * stoker_kv_row_bytes(format, 32));
 	}
 }
 

@@ -162,7 +162,7 @@ static struct vulkan_span any_slot(stoker_address state)
 void vulkan_kv_store(struct stoker_device *d, const struct op_kv_store *op)
 {
 	struct vulkan *v = vulkan_of(d);
-	const uint32_t chunk = op->format == STOKER_KV_Q8_0 ? 32 : 2;
+	const uint32_t chunk = op->format == STOKER_KV_Q8_0 ? 32 : 2; /* see supports() */
 	const struct push_kv_store push = {
 		.cache = op->cache,
 		.src = op->src,
@@ -207,7 +207,7 @@ void vulkan_qkv(struct stoker_device *d, const struct op_qkv *op)
 	};
 
 	RECORD(v, push, op->rows * (op->heads + 2 * op->kv_heads), .shader = SHADER_QKV,
-	       .constants = { op->format },
+	       .constants = { op->key_format },
 	       SPANS(writes(op->q, q), reads(op->k, k),
 		     reads(op->v, (uint64_t)op->rows * op->kv_heads * op->value_size),
 		     any_page(op->keys, true), any_page(op->values, true)));
@@ -247,8 +247,8 @@ void vulkan_attention(struct stoker_device *d, const struct op_attention *op)
 	}
 
 	RECORD(v, push, op->rows * op->heads, .shader = SHADER_ATTENTION,
-	       .constants = { op->format, op->key_size, op->value_size,
-			      makes_q8 ? vulkan_q8_kind(v) : Q8_NONE },
+	       .constants = { op->key_format | (uint32_t)op->value_format << 4, op->key_size,
+			      op->value_size, makes_q8 ? vulkan_q8_kind(v) : Q8_NONE },
 	       SPANS(any_page(op->keys, false), any_page(op->values, false),
 		     reads(op->q, extent(op->rows, op->q_stride, q)),
 		     writes(op->dst, extent(op->rows, op->dst_stride, width)),
@@ -418,6 +418,7 @@ static bool supports(const struct stoker_device *d, enum stoker_op op, const voi
 {
 	const struct op_attention *attention = args;
 	const struct op_gated *gated = args;
+	const struct op_kv_store *store = args;
 	const struct op_qkv *qkv = args;
 	const struct op_route *route = args;
 
@@ -426,10 +427,13 @@ static bool supports(const struct stoker_device *d, enum stoker_op op, const voi
 	case STOKER_OP_GATED:
 		return gated->rows <= MATVEC_ROWS_MAX && vulkan_can_gate(gated->up, gated->gate);
 	case STOKER_OP_QKV:
-		return qkv->format != STOKER_KV_Q8_0 && !qkv->norm_whole &&
-		       !qkv->q_norm == !qkv->k_norm;
+		return qkv->key_format < STOKER_KV_Q8_0 && !qkv->norm_whole &&
+		       qkv->key_format == qkv->value_format && !qkv->q_norm == !qkv->k_norm;
 	case STOKER_OP_ATTENTION:
-		return MAX(attention->key_size, attention->value_size) <= HEAD_MAX;
+		return MAX(attention->key_size, attention->value_size) <= HEAD_MAX &&
+		       MAX(attention->key_format, attention->value_format) <= STOKER_KV_Q8_0;
+	case STOKER_OP_KV_STORE:
+		return store->format <= STOKER_KV_Q8_0;
 	case STOKER_OP_ROUTE:
 		return route->experts <= EXPERTS_MAX;
 	default:

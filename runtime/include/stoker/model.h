@@ -40,7 +40,9 @@ enum stoker_kv_type {
 	STOKER_KV_TYPE_DEFAULT, /* F32 on an exact device, otherwise F16 */
 	STOKER_KV_TYPE_F32,
 	STOKER_KV_TYPE_F16,
-	STOKER_KV_TYPE_Q8_0, /* head sizes have to be multiples of 32 */
+	STOKER_KV_TYPE_Q8_0,
+	STOKER_KV_TYPE_Q5_0, /* these two on the CPU, and where a device shares its memory */
+	STOKER_KV_TYPE_Q4_0,
 };
 
 /**
@@ -49,6 +51,9 @@ enum stoker_kv_type {
  * @batch: tokens computed at once while reading a prompt; 0: 512, or as many, 16 at least, as the
  *	model's budget of memory has room for
  * @kv: how keys and values are stored
+ * @kv_keys: how keys are, if they aren't stored as @kv says; so are the compressed vectors that
+ *	multi-head latent attention has in place of both
+ * @kv_values: how values are
  * @all_logits: nonzero when STOKER_LOGITS_ALL will be asked for; only a memory budget needs to know
  * @observe: told after each batch that the positions from @first on, @rows of them, are computed,
  *	so that stoker_session_experts() can be asked for each; may be NULL
@@ -65,7 +70,7 @@ enum stoker_kv_type {
  */
 struct stoker_session_params {
 	uint32_t context, batch;
-	enum stoker_kv_type kv;
+	enum stoker_kv_type kv, kv_keys, kv_values;
 	int all_logits;
 	void (*observe)(void *observer, struct stoker_session *session, uint32_t first,
 			uint32_t rows);
