@@ -1,23 +1,42 @@
 // SPDX-License-Identifier: MIT
 /* stoker perplexity: how well a model predicts a text. */
+#include "divergence.h"
 #include "progress.h"
-#include "tool.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+enum { CONTEXT = 512 };
 
 struct perplexity {
 	struct compute_options compute;
-	const char *model, *file, *pre;
+	const char *model, *file, *pre, *base;
 	struct kv_options kv;
 	uint64_t context, stride;
-	bool json;
+	bool json, compares; /* the base is there */
 };
 
 struct score {
 	double nats;
 	uint64_t tokens, bytes;
+	struct base base;
+	struct divergence divergence;
+};
+
+/* All that a run needs. */
+struct run {
+	struct stoker_session_params params;
+	struct stoker_gguf *gguf;
+	struct stoker_vocabulary *vocabulary;
+	struct stoker_device *device;
+	struct stoker_model *model;
+	struct stoker_session *session;
+	struct stoker_model_info info;
+	uint32_t *tokens;
+	size_t count;
+	struct score score;
 };
 
 /* Adds -log p(target) for a row of logits. */
@@ -36,12 +55,21 @@ static void add_token(struct score *s, const float *logits, uint32_t count, uint
 	s->bytes += stoker_token_text(v, target, 0, NULL, 0);
 }
 
+/* A row of logits for the base, or beside it; an exit status. */
+static int take_row(struct score *s, const float *logits, uint32_t target)
+{
+	return !s->base.file  ? EXIT_OK
+	       : s->base.part ? base_write(&s->base, logits)
+			      : divergence_add(&s->divergence, &s->base, logits, target);
+}
+
 /* Tokens [begin, end) of the text in one context; those from @scored on count. */
 static int score_window(struct stoker_session *session, const struct stoker_model_info *info,
 			const struct stoker_vocabulary *v, uint32_t *window, size_t count,
 			size_t scored, struct score *s)
 {
 	struct stoker_error err;
+	int status = EXIT_OK;
 
 	stoker_session_truncate(session, 0);
 	/* position i predicts token i + 1 */
@@ -52,9 +80,14 @@ static int score_window(struct stoker_session *session, const struct stoker_mode
 		n = count - 1 - i < 128 ? count - 1 - i : 128;
 		if (stoker_session_eval(session, window + i, n, STOKER_LOGITS_ALL, &err))
 			return interrupted() ? EXIT_INTERRUPTED : fail(&err);
-		for (size_t row = 0; row < n; row++)
-			add_token(s, stoker_session_logits(session, row), info->vocabulary,
-				  window[i + row + 1], v);
+		for (size_t row = 0; row < n && !status; row++) {
+			const float *logits = stoker_session_logits(session, row);
+
+			add_token(s, logits, info->vocabulary, window[i + row + 1], v);
+			status = take_row(s, logits, window[i + row + 1]);
+		}
+		if (status)
+			return status;
 	}
 	return EXIT_OK;
 }
@@ -99,7 +132,7 @@ static int score_text(const struct perplexity *p, struct stoker_session *session
 	return status;
 }
 
-static int report(const struct perplexity *p, const struct score *s, double seconds)
+static int report(const struct perplexity *p, struct score *s, double seconds)
 {
 	const double per_token = s->nats / (double)s->tokens;
 	const double bits = s->nats / M_LN2 / (double)s->bytes;
@@ -108,6 +141,10 @@ static int report(const struct perplexity *p, const struct score *s, double seco
 		printf("perplexity %.4f, %.4f bits a byte, over %llu tokens (%llu bytes)\n",
 		       exp(per_token), bits, (unsigned long long)s->tokens,
 		       (unsigned long long)s->bytes);
+		if (p->compares)
+			divergence_print(&s->divergence);
+		else if (p->base)
+			printf("%s has what others are compared with now\n", p->base);
 		return EXIT_OK;
 	}
 	struct json_object *root = json_object_new_object();
@@ -118,6 +155,8 @@ static int report(const struct perplexity *p, const struct score *s, double seco
 	json_object_object_add(root, "tokens", json_object_new_int64((int64_t)s->tokens));
 	json_object_object_add(root, "bytes", json_object_new_int64((int64_t)s->bytes));
 	json_object_object_add(root, "seconds", json_object_new_double(seconds));
+	if (p->compares)
+		divergence_to_json(&s->divergence, root);
 	return print_json(stdout, root);
 }
 
@@ -133,9 +172,135 @@ static struct stoker_model_info info_of(const struct stoker_model *model,
 	return info;
 }
 
+/* What the options say together; opens a base that is there. */
+static int check_options(struct perplexity *p, struct run *r)
+{
+	int status = EXIT_OK;
+
+	p->compares = p->base && !access(p->base, F_OK);
+	if (p->base && p->stride) {
+		fputs("stoker: --base takes separate contexts, no --stride\n", stderr);
+		return EXIT_USAGE;
+	}
+	if (p->compares)
+		status = base_open(&r->score.base, p->base);
+	if (status)
+		return status;
+	if (p->compares && p->context && p->context != r->score.base.context)
+		return failf("%s was made with contexts of %u tokens, not %llu", p->base,
+			     r->score.base.context, (unsigned long long)p->context);
+	if (p->compares)
+		p->context = r->score.base.context;
+	if (!p->context)
+		p->context = CONTEXT;
+	if ((!p->file && !p->compares) || p->context < 2 || p->context > UINT32_MAX ||
+	    p->stride > p->context) {
+		fputs("stoker: --file, a context of at least 2 and a stride within it are "
+		      "needed\n",
+		      stderr);
+		return EXIT_USAGE;
+	}
+	r->params.context = (uint32_t)p->context;
+	r->params.all_logits = 1;
+	return parse_kv(&p->kv, &r->params);
+}
+
+/* The text as tokens, and @r's base as one of it. */
+static int take_text(const struct perplexity *p, struct run *r)
+{
+	struct base *b = &r->score.base;
+	struct stoker_error err;
+	size_t bytes, wanted;
+	char *text = NULL;
+	int status = EXIT_OK;
+
+	if (p->file) {
+		text = read_text(p->file, &bytes);
+		if (!text)
+			return EXIT_FAILED;
+		if (stoker_tokenize(r->vocabulary, text, bytes, STOKER_TOKENIZE_ADD, &r->tokens,
+				    &r->count, &err))
+			status = fail(&err);
+		free(text);
+	}
+	if (status || !p->compares)
+		return status;
+	if (b->vocabulary != r->info.vocabulary)
+		return failf("%s is of a model whose vocabulary has %u tokens, not %u", p->base,
+			     b->vocabulary, r->info.vocabulary);
+	wanted = (size_t)b->chunks * b->context;
+	for (size_t i = 0; p->file && i < wanted; i++)
+		if (i >= r->count || b->tokens[i] != r->tokens[i])
+			return failf("%s was made of another text than %s: token %zu differs",
+				     p->base, p->file, i);
+	free(r->tokens);
+	r->tokens = b->tokens;
+	r->count = wanted;
+	b->tokens = NULL;
+	return EXIT_OK;
+}
+
+static int begin_base(const struct perplexity *p, struct run *r)
+{
+	struct base *b = &r->score.base;
+
+	if (!p->base || p->compares || r->count < p->context)
+		return EXIT_OK;
+	*b = (struct base){ .context = (uint32_t)p->context,
+			    .vocabulary = r->info.vocabulary,
+			    .chunks = (uint32_t)(r->count / p->context) };
+	return base_create(b, p->base, r->tokens);
+}
+
+static int load(const struct perplexity *p, struct run *r)
+{
+	struct stoker_error err;
+	int status;
+
+	if (stoker_gguf_open(p->model, &r->gguf, &err))
+		return fail(&err);
+	status = load_vocabulary(r->gguf, p->pre, &r->vocabulary);
+	if (!status)
+		status = open_device(&p->compute, &r->device);
+	if (!status)
+		status = load_open_model(&p->compute, r->device, r->gguf, &r->params, &r->model);
+	if (!status && stoker_session_create(r->model, &r->params, &r->session, &err))
+		status = fail(&err);
+	if (!status)
+		r->info = info_of(r->model, r->vocabulary);
+	return status;
+}
+
+static int measure(const struct perplexity *p, struct run *r)
+{
+	const double started = now_seconds();
+	int status;
+
+	cancel_on_interrupt(r->session);
+	status = score_text(p, r->session, &r->info, r->vocabulary, r->tokens, r->count,
+			    r->count && stoker_vocabulary_bos(r->vocabulary) == r->tokens[0],
+			    &r->score);
+	cancel_on_interrupt(NULL);
+	if (!status && r->score.base.part)
+		status = base_finish(&r->score.base);
+	return status ? status : report(p, &r->score, now_seconds() - started);
+}
+
+static void end(struct run *r)
+{
+	stoker_session_free(&r->session);
+	stoker_model_free(&r->model);
+	stoker_device_close(&r->device);
+	stoker_vocabulary_free(&r->vocabulary);
+	stoker_gguf_close(&r->gguf);
+	base_close(&r->score.base);
+	divergence_free(&r->score.divergence);
+	free(r->tokens);
+}
+
 int verb_perplexity(int argc, char **argv)
 {
-	struct perplexity p = { .context = 512 };
+	struct perplexity p = { 0 };
 	const struct option options[] = {
 		MODEL_OPTION(&p.model),
 		{ "file", 'f', OPTION_STRING, &p.file, "FILE", "the text, - for standard input" },
@@ -144,6 +309,9 @@ int verb_perplexity(int argc, char **argv)
 		  "score every token but the first, N at a time; without it the second half of "
 		  "separate "
 		  "contexts" },
+		{ "base", 0, OPTION_STRING, &p.base, "FILE",
+		  "what the model expects of each token goes to this file; if it is there, print "
+		  "how far from that it is: the KL divergence" },
 		KV_OPTIONS(&p.kv),
 		VOCABULARY_OPTION(&p.pre),
 		{ "json", 0, OPTION_FLAG, &p.json, NULL, "print JSON" },
@@ -156,62 +324,20 @@ int verb_perplexity(int argc, char **argv)
 		.options = options,
 		.model = &p.model,
 	};
-	struct stoker_session_params params = { 0 };
-	struct stoker_device *device = NULL;
-	struct stoker_model *model = NULL;
-	struct stoker_session *session = NULL;
-	struct stoker_gguf *gguf = NULL;
-	struct stoker_vocabulary *v = NULL;
-	struct stoker_model_info info;
-	struct stoker_error err;
-	struct score s = { 0 };
-	uint32_t *tokens = NULL;
-	size_t bytes, count = 0;
-	char *text = NULL;
+	struct run r = { 0 };
 	int status;
 
 	if (parse_options(&usage, argc, argv, &status) < 0)
 		return status;
-	if (!p.file || p.context < 2 || p.stride > p.context) {
-		fputs("stoker: --file, a context of at least 2 and a stride within it are "
-		      "needed\n",
-		      stderr);
-		return EXIT_USAGE;
-	}
-	if (parse_kv(&p.kv, &params))
-		return EXIT_USAGE;
-	params.context = (uint32_t)p.context;
-	params.all_logits = 1;
-	if (stoker_gguf_open(p.model, &gguf, &err))
-		return fail(&err);
-	status = load_vocabulary(gguf, p.pre, &v);
-	if (!status) {
-		text = read_text(p.file, &bytes);
-		status = text ? open_device(&p.compute, &device) : EXIT_FAILED;
-	}
+	status = check_options(&p, &r);
 	if (!status)
-		status = load_open_model(&p.compute, device, gguf, &params, &model);
-	if (!status && stoker_session_create(model, &params, &session, &err))
-		status = fail(&err);
-	if (!status && stoker_tokenize(v, text, bytes, STOKER_TOKENIZE_ADD, &tokens, &count, &err))
-		status = fail(&err);
-	if (!status) {
-		const double started = now_seconds();
-
-		info = info_of(model, v);
-		cancel_on_interrupt(session);
-		status = score_text(&p, session, &info, v, tokens, count,
-				    count && stoker_vocabulary_bos(v) == tokens[0], &s);
-		if (!status)
-			status = report(&p, &s, now_seconds() - started);
-	}
-	cancel_on_interrupt(NULL);
-	stoker_session_free(&session);
-	stoker_model_free(&model);
-	stoker_device_close(&device);
-	stoker_vocabulary_free(&v);
-	stoker_gguf_close(&gguf);
-	free(tokens);
-	free(text);
+		status = load(&p, &r);
+	if (!status)
+		status = take_text(&p, &r);
+	if (!status)
+		status = begin_base(&p, &r);
+	if (!status)
+		status = measure(&p, &r);
+	end(&r);
 	return status;
 }

@@ -303,6 +303,19 @@ if [ -e $demo ]; then
 	fi
 	head -c 4000 tools/demo-model/heldout/kjv.txt >"$scratch/text"
 	expect 0 "bits a byte" "perplexity" "$stoker" perplexity -m $demo -f "$scratch/text" --stride 256
+	base=("$stoker" perplexity -m $demo --base "$scratch/base")
+	expect 2 "no --stride" "perplexity --base with a stride" "${base[@]}" -f "$scratch/text" --stride 64
+	expect 2 "--file" "perplexity --base without a text" "${base[@]}"
+	expect 0 "are compared with" "perplexity --base writes" "${base[@]}" -f "$scratch/text" -c 128
+	expect 0 "same first choice 100.000 %" "perplexity --base compares" "${base[@]}" -f "$scratch/text"
+	expect 0 kl_divergence "perplexity --base --json" "${base[@]}" --kv-k q8_0 --kv-v q4_0 --json
+	expect 0 "KL divergence 0.0" "perplexity --base of a small cache" "${base[@]}" --kv q8_0
+	expect 1 "contexts of 128" "perplexity --base of another context" "${base[@]}" -c 64
+	head -c 4000 "$0" >"$scratch/other"
+	expect 1 "another text" "perplexity --base of another text" "${base[@]}" -f "$scratch/other"
+	head -c 5000 "$scratch/base" >"$scratch/short"
+	expect 1 "5000 bytes, but" "perplexity --base of a part" "$stoker" perplexity -m $demo --base "$scratch/short"
+	expect 1 "not a file of log-probabilities" "perplexity --base of a text" "$stoker" perplexity -m $demo --base "$scratch/text"
 	expect 2 "no cache type" "a cache type of values that isn't" "$stoker" info $demo --kv-v q3_0
 	"$stoker" run -m $demo -p "In the beginning" --ignore-eos -n 100000 -c 100000 >"$scratch/out" 2>"$scratch/err" &
 	sleep 2
