@@ -72,6 +72,7 @@ struct stoker_engine {
 	uint32_t part_count, turn, prompt_turn; /* of running requests, who comes first */
 	uint32_t slice;
 	bool prompts;	  /* are there to be read */
+	bool crowded;	  /* the last step had too few pages */
 	uint64_t stalled; /* ns that the pager has waited so far */
 
 	_Atomic uint32_t stop; /* the step is cut short */

@@ -176,6 +176,9 @@ void engine_admit(struct stoker_engine *e)
 {
 	struct request *r, *out;
 
+	/* who has just made room doesn't come back before that was of use */
+	if (e->crowded && e->running.count)
+		return;
 	do {
 		r = take_next(e, &out);
 		if (r)

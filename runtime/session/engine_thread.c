@@ -94,17 +94,24 @@ static int compute(struct stoker_engine *e, struct stoker_error *err)
 	return ret;
 }
 
+/* Which the pager has waited for the drive so far. */
+static uint64_t stalled_ns(const struct stoker_engine *e)
+{
+	struct stoker_paging paging;
+
+	return stoker_model_paging(e->step.model, &paging) ? 0
+							   : (uint64_t)(1e9 * paging.stall_seconds);
+}
+
 /* What a step of @rows rows that began at @began says about the next ones. */
 static void note_time(struct stoker_engine *e, uint32_t rows, uint64_t began)
 {
 	const double seconds = 1e-9 * (double)(stoker_now_ns() - began);
-	struct stoker_paging paging;
-	uint64_t stalled;
+	const uint64_t stalled = stalled_ns(e);
 
 	pace_note(&e->pace, rows, seconds);
-	if (stoker_model_paging(e->step.model, &paging))
+	if (!e->step.model->pager)
 		return;
-	stalled = (uint64_t)(1e9 * paging.stall_seconds);
 	if (!e->prompts)
 		pace_note_stall(&e->pace, rows, MIN(e->sequences, e->step.batch), seconds,
 				1e-9 * (double)(stalled - MIN(e->stalled, stalled)));
@@ -163,7 +170,8 @@ static void give_up(struct stoker_engine *e, int ret, const struct stoker_error 
 	end_step(e);
 	if (ret == -ECANCELED) /* of nobody that wants to go on */
 		return;
-	if (ret == -ENOSPC && e->running.count > 1) {
+	e->crowded = ret == -ENOSPC;
+	if (e->crowded && e->running.count > 1) {
 		engine_make_room(e);
 		return;
 	}
@@ -189,6 +197,7 @@ static void step(struct stoker_engine *e)
 		give_up(e, ret, &err);
 		return;
 	}
+	e->crowded = false;
 	sample(e);
 	note_time(e, rows, began);
 	publish(e, rows);
@@ -201,6 +210,7 @@ void *engine_run(void *engine)
 {
 	struct stoker_engine *e = engine;
 
+	e->stalled = stalled_ns(e);
 	while (wait_for_work(e)) {
 		end_cancelled(e);
 		engine_admit(e);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "answers.h"
+#include "device/device.h"
 #include "failing.h"
 
 /* Whatever is going on, and whatever wasn't taken. */
@@ -144,6 +145,67 @@ static void test_allocations(void)
 	engine_unload();
 }
 
+static const struct stoker_device_ops *roomy_ops;
+static atomic_uint refused; /* so many blocks of pages can't be had */
+
+static int refuse(struct stoker_device *d, uint64_t bytes, struct stoker_memory *m,
+		  struct stoker_error *err)
+{
+	unsigned left = atomic_load(&refused);
+
+	while (left && !atomic_compare_exchange_weak(&refused, &left, left - 1))
+		;
+	return left ? stoker_fail(err, -ENOSPC, "no pages, for a test")
+		    : roomy_ops->memory_create(d, bytes, m, err);
+}
+
+/* A step without pages: one makes room and is computed again; who is alone is told. */
+static void test_crowded(void)
+{
+	static struct answer alone[2], a[2];
+	struct stoker_device_ops ops;
+	struct stoker_engine *e;
+
+	random_seed(14);
+	engine_load_tiny(&engine_plain);
+	roomy_ops = engine_device->ops;
+	ops = *roomy_ops;
+	ops.memory_create = refuse;
+	engine_device->ops = &ops;
+	e = engine_open(1, 0, true);
+	for (int i = 0; i < 2; i++) {
+		answer_make(&alone[i], 70, 200);
+		CU_ASSERT_EQUAL(answer_submit(e, &alone[i], NULL), 0);
+		answers_finish(e, &alone[i], 1);
+	}
+	stoker_engine_free(&e);
+	for (int forever = 0; forever < 2; forever++) {
+		e = engine_open(2, 0, true);
+		memcpy(a, alone, sizeof(a));
+		atomic_store(&refused, forever ? UINT32_MAX : 0);
+		for (int i = 0; i < 2; i++)
+			CU_ASSERT_EQUAL(answer_submit(e, &a[i], NULL), 0);
+		while (!forever && a[1].told < 20 && answer_take(e, a, 2))
+			;
+		atomic_store(&refused, forever ? UINT32_MAX : 1);
+		answers_finish(e, a, 2);
+		atomic_store(&refused, 0);
+		for (int i = 0; i < 2; i++) {
+			CU_ASSERT_EQUAL(a[i].done.status, forever ? -ENOSPC : 0);
+			if (!forever)
+				answer_check_alike(&alone[i], &a[i]);
+		}
+		CU_ASSERT(forever || a[0].done.timings.preempted || a[1].done.timings.preempted);
+		/* the memory is there when it is again */
+		memcpy(a, alone, sizeof(a));
+		CU_ASSERT_EQUAL(answer_submit(e, &a[0], NULL), 0);
+		answers_finish(e, a, 1);
+		answer_check_alike(&alone[0], &a[0]);
+		stoker_engine_free(&e);
+	}
+	engine_unload();
+}
+
 static struct stoker_engine *shared;
 static atomic_uint accepted;
 
@@ -199,5 +261,6 @@ void add_engine_life(void)
 	TEST(test_free);
 	TEST(test_fork);
 	TEST(test_allocations);
+	TEST(test_crowded);
 	TEST(test_threads);
 }
