@@ -402,17 +402,6 @@ static enum answer_result keep(struct conversation *c, struct writer *w, int ret
 	return ANSWER_DONE;
 }
 
-/* Goes back to what the session and the prompt have in common; returns how much that is. */
-static size_t go_back(const struct run *r, struct prompt *p)
-{
-	size_t held, same;
-	const uint32_t *context = stoker_session_tokens(r->session, &held);
-
-	same = reuse_context(r->vocabulary, context, held, &p->tokens, &p->count);
-	same = stoker_session_reachable(r->session, (uint32_t)same);
-	return stoker_session_truncate(r->session, (uint32_t)same) ? 0 : same;
-}
-
 enum answer_result answer(struct conversation *c)
 {
 	struct run *r = c->run;
@@ -437,7 +426,7 @@ enum answer_result answer(struct conversation *c)
 	}
 	if (c->dropped != dropped)
 		tell_dropped(c);
-	same = go_back(r, &p);
+	same = reuse_session(r->session, r->vocabulary, &p.tokens, &p.count);
 	ret = compute(c, &p, same, &w, &err);
 	c->ran = !ret || ret == -ECANCELED;
 	end_writing(&w);

@@ -83,3 +83,14 @@ size_t reuse_context(const struct stoker_vocabulary *v, const uint32_t *context,
 	*tokens = joined;
 	return c;
 }
+
+size_t reuse_session(struct stoker_session *session, const struct stoker_vocabulary *v,
+		     uint32_t **tokens, size_t *count)
+{
+	size_t held, same;
+	const uint32_t *context = stoker_session_tokens(session, &held);
+
+	same = reuse_context(v, context, held, tokens, count);
+	same = stoker_session_reachable(session, (uint32_t)same);
+	return stoker_session_truncate(session, (uint32_t)same) ? 0 : same;
+}

@@ -16,4 +16,11 @@
 size_t reuse_context(const struct stoker_vocabulary *v, const uint32_t *context, size_t held,
 		     uint32_t **tokens, size_t *count);
 
+/*
+ * Takes the session back to what it has in common with the prompt, as far as its model can; returns
+ * how many tokens that is.  @tokens and @count as above.
+ */
+size_t reuse_session(struct stoker_session *session, const struct stoker_vocabulary *v,
+		     uint32_t **tokens, size_t *count);
+
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "reuse.h"
 #include "terminal.h"
 #include "trace.h"
 
@@ -42,9 +43,9 @@ static int take_text(void *context, const char *utf8, size_t bytes)
 	return 0;
 }
 
-/* Reads @count tokens and generates; text goes to @text. */
-static int generate(struct run *r, const uint32_t *tokens, size_t count, struct text *text,
-		    struct timing *timing)
+/* Reads @count tokens but for the first @same and generates; text goes to @text. */
+static int generate(struct run *r, const uint32_t *tokens, size_t same, size_t count,
+		    struct text *text, struct timing *timing)
 {
 	const struct stoker_generate_params params = {
 		.max_tokens = (uint32_t)r->tokens,
@@ -58,8 +59,10 @@ static int generate(struct run *r, const uint32_t *tokens, size_t count, struct 
 	const double started = now_seconds();
 	int ret;
 
-	timing->prompt_tokens = count;
-	ret = stoker_session_eval(r->session, tokens, count, STOKER_LOGITS_LAST, &err);
+	timing->prompt_tokens = count - same;
+	timing->reused_tokens = same;
+	ret = stoker_session_eval(r->session, tokens + same, count - same, STOKER_LOGITS_LAST,
+				  &err);
 	end_reading(r);
 	timing->prompt_seconds = now_seconds() - started;
 	if (!ret)
@@ -133,6 +136,9 @@ static int print_result(const struct run *r, const struct text *text, const stru
 			       json_object_new_string(stoker_device_description(r->on)));
 	json_object_object_add(root, "prompt_tokens",
 			       json_object_new_int64((int64_t)t->prompt_tokens));
+	if (r->state)
+		json_object_object_add(root, "reused_tokens",
+				       json_object_new_int64((int64_t)t->reused_tokens));
 	json_object_object_add(
 		root, "prompt_tokens_per_second",
 		json_object_new_double(rate((double)t->prompt_tokens, t->prompt_seconds)));
@@ -155,7 +161,7 @@ static int once(struct run *r, const char *prompt, size_t bytes)
 	struct timing timing = { 0 };
 	struct stoker_error err;
 	uint32_t *tokens = NULL;
-	size_t count;
+	size_t count, same;
 	int status = EXIT_OK;
 
 	if (stoker_tokenize(r->vocabulary, prompt, bytes,
@@ -171,10 +177,11 @@ static int once(struct run *r, const char *prompt, size_t bytes)
 		fflush(stdout);
 	}
 	if (!status) {
+		same = reuse_session(r->session, r->vocabulary, &tokens, &count);
 		stoker_sampler_begin(r->sampler, tokens, count);
 		if (r->json || !bytes || prompt[bytes - 1] == '\n') /* not over the text itself */
-			begin_reading(r, 0, count);
-		status = generate(r, tokens, count, &text, &timing);
+			begin_reading(r, same, count);
+		status = generate(r, tokens, same, count, &text, &timing);
 	}
 	if (!r->json && status != EXIT_FAILED) {
 		putchar('\n');
@@ -350,6 +357,8 @@ static int start(struct run *r)
 		status = fail(&err);
 	if (!status && stoker_session_create(r->loaded, &params, &r->session, &err))
 		status = fail(&err);
+	if (!status && r->state)
+		status = restore_state(r);
 	r->load_seconds = now_seconds() - started;
 	return status;
 }
@@ -376,6 +385,9 @@ static bool is_usable(const struct run *r)
 /* Writes what was asked for beside the text, frees everything; returns the exit status. */
 static int end(struct run *r, int status)
 {
+	if (r->state && r->session && (status == EXIT_OK || status == EXIT_INTERRUPTED) &&
+	    save_state(r) && !status)
+		status = EXIT_FAILED;
 	if (r->recorded && r->session && (status == EXIT_OK || status == EXIT_INTERRUPTED) &&
 	    end_profile(r) && !status)
 		status = EXIT_FAILED;
@@ -418,6 +430,8 @@ int verb_run(int argc, char **argv)
 		  "end before this text; may be given several times" },
 		{ "ignore-eos", 0, OPTION_FLAG, &r.ignore_end, NULL,
 		  "go on after the model ends its text" },
+		{ "state", 0, OPTION_STRING, &r.state, "FILE",
+		  "go on from what it has of the prompt, and save the context there" },
 		{ "stats", 0, OPTION_FLAG, &r.stats, NULL, "print speed and memory at the end" },
 		{ "trace", 0, OPTION_STRING, &r.trace, "FILE",
 		  "write which experts each token uses, for \"stoker replay\"" },

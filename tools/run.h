@@ -13,7 +13,7 @@ struct run {
 	struct sampling_options sampling;
 	const char *model, *prompt, *file, *system, *trace, *profile, *pre;
 	struct kv_options kv;
-	const char *template_given, *variables;
+	const char *template_given, *variables, *state;
 	uint64_t tokens, context;
 	struct string_list stop;
 	bool chat, stats, json, ignore_end, hide_reasoning;
@@ -46,6 +46,10 @@ struct timing {
  * tokens of @total were there before. */
 void begin_reading(struct run *r, size_t done, size_t total);
 void end_reading(struct run *r);
+
+/* --state: the session goes on as the file has it, and what it holds then is saved there. */
+int restore_state(struct run *r);
+int save_state(struct run *r);
 
 /* On standard error. */
 void print_stats(const struct run *r, const struct timing *t);

@@ -110,6 +110,10 @@ is "a file's temperature that can't be" [ $status = 1 ]
 is "it is named" has "$err" "wrong.gguf: key general.sampling.temp is -1, limits 0"
 chat plain 'hi\nthere\n' --stats
 is "what was there isn't computed again" grep -q "^prompt  *26 tokens.*; 2[0-9] more were there" "$scratch/err"
+chat plain 'Hi\n' --state "$scratch/state"
+is "a conversation whose context is saved" test "$status" = 0 -a -s "$scratch/state"
+chat plain 'Hi\n' --state "$scratch/state" --stats
+is "what was saved isn't computed again" grep -q "^prompt  *1 tokens.* more were there" "$scratch/err"
 chat plain ''
 is "no input" [ "$status$out$err" = 0 ]
 chat plain 'hi'

@@ -221,6 +221,36 @@ if [ -e $demo ]; then
 		--reasoning-budget 2 --reasoning-budget-message stop
 	piped=$(printf 'And God said' | "$stoker" run -m $demo -n 20 --seed 5 2>/dev/null)
 	if [ "$one" = "$piped" ]; then ok "prompt from standard input"; else bad "prompt from standard input"; fi
+	# what is computed once is saved, and goes on as if it had never been
+	text="In the beginning God created the heaven and the earth. And the earth was without form, and void; and darkness"
+	state=$scratch/state
+	whole=$("$stoker" run -m $demo -p "$text was upon" -n 8 --temp 0 2>/dev/null)
+	expect 0 "" "run --state: the first time" "$stoker" run -m $demo -p "$text" -n 4 --temp 0 --state "$state"
+	if [ "$(stat -c %a "$state")" = 600 ]; then ok "run --state: for the owner alone"; else bad "run --state: for the owner alone"; fi
+	expect 0 '"reused_tokens": 0' "run --state --json: another text" "$stoker" run -m $demo -p "Thus" -n 1 --temp 0 --state "$scratch/other" --json
+	"$stoker" run -m $demo -p "$text" -n 4 --temp 0 --state "$state" --json >"$scratch/out" 2>"$scratch/err"
+	if [ "$(sed -n 's/.*"reused_tokens": \([0-9]*\).*/\1/p' "$scratch/out")" -gt 8 ]; then ok "run --state: from there on"; else bad "run --state: from there on"; fi
+	if [ "$("$stoker" run -m $demo -p "$text was upon" -n 8 --temp 0 --state "$state" 2>"$scratch/err")" = "$whole" ]; then
+		ok "run --state: the same text"
+	else
+		bad "run --state: the same text"
+	fi
+	cp "$state" "$scratch/before"
+	# a limit on files ends the program in the middle of writing, as kill -9 does
+	(ulimit -c 0 -f 4 && exec "$stoker" run -m $demo -p "$text" -n 9 --temp 0 --state "$state") >"$scratch/out" 2>"$scratch/err"
+	status=$?
+	if [ $status -gt 128 ] && cmp -s "$state" "$scratch/before" && compgen -G "$state.*" >/dev/null; then
+		ok "run --state: killed while it saves"
+	else
+		bad "run --state: killed while it saves (status $status)"
+	fi
+	rm -f "$state".*
+	expect 1 "another model" "run --state: of another model" "$stoker" run -m $containers/plain.gguf -p x -n 1 --state "$state"
+	printf x | dd of="$state" bs=1 seek=3000 conv=notrunc status=none
+	cp "$state" "$scratch/before"
+	expect 1 "$state: the state is damaged" "run --state: damaged" "$stoker" run -m $demo -p "$text" -n 1 --state "$state"
+	expect 1 "No such file" "run --state: a folder that isn't there" "$stoker" run -m $demo -p x -n 1 --state "$scratch/none/state"
+	if cmp -s "$state" "$scratch/before"; then ok "run --state: refused and kept"; else bad "run --state: refused and kept"; fi
 	expect 0 '"finish": "length"' "run --json" "$stoker" run -m $demo -p "In the" -n 3 --temp 0 --ignore-eos --json
 	expect 0 '"finish": "stop"' "stop string" "$stoker" run -m $demo -p "And God said, Let there be light" -n 200 --stop "e" --seed 0 --json
 	expect 1 "the context 4" "prompt too long" "$stoker" run -m $demo -p "In the beginning God created the heaven" -c 4
