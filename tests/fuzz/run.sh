@@ -27,6 +27,15 @@ seeds() {
 		printf 'Once upon a time\n' >"$2/plain"
 		printf '\303\244\342\202\254\360\237\230\200 <|im_start|></s>' >"$2/special"
 		;;
+	fuzz_state) # of the model that it restores into, as it is and with what it puts right
+		for how in 0 1 2 3; do
+			for n in 1 70; do
+				rm -f "$scratch/state"
+				"$stoker" run -m tests/data/containers/plain.gguf -p x -n $n --ignore-eos --state "$scratch/state"
+				{ printf "\\$how" && cat "$scratch/state"; } >"$2/$how-$n"
+			done
+		done >/dev/null
+		;;
 	fuzz_head)
 		# of dense models and of some with experts; two bytes before a head say how to load it
 		for type in Q4_0 Q8_0 F16; do
@@ -51,6 +60,7 @@ for fuzzer; do
 	longest=40000 inputs=$runs words=()
 	case $name in fuzz_text | fuzz_template | fuzz_trace) longest=1500 ;; esac # longer ones only take longer
 	[ "$name" != fuzz_template ] || words=(-dict=tests/fuzz/template.dict)
+	[ "$name" != fuzz_state ] || longest=120000
 	[ "$name" != fuzz_head ] || inputs=$((runs / 4 + 1)) # each loads a model and runs it
 	start=$SECONDS
 	if "$fuzzer" -runs="$inputs" -seed=1 -max_len=$longest -rss_limit_mb=4096 -timeout=20 -malloc_limit_mb=2048 \
