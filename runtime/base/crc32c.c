@@ -12,9 +12,6 @@
 #define HAS_ARM_CRC 1
 #endif
 
-enum { LANE_BYTES = 8192 };		       /* of each of three streams */
-static const uint32_t polynomial = 0x82f63b78; /* its lowest bit is the highest power */
-
 static uint32_t plain(uint32_t crc, const uint8_t *p, size_t bytes)
 {
 	/* remainders of four bits */
@@ -38,6 +35,9 @@ uint32_t stoker_crc32c_plain(uint32_t crc, const void *data, size_t bytes)
 }
 
 #if STOKER_X86 || HAS_ARM_CRC
+
+enum { LANE_BYTES = 8192 };		       /* of each of three streams */
+static const uint32_t polynomial = 0x82f63b78; /* its lowest bit is the highest power */
 
 #if STOKER_X86
 #define WITH_CRC __attribute__((target("sse4.2")))
