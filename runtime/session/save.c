@@ -85,11 +85,24 @@ static int put_slots(struct state_stream *st, const struct sequence *q, const st
 	return ret || !c ? ret : put_sum(st, err);
 }
 
+/* The first page that a ring has still, or ever had: a context that others began lacks some. */
+static uint32_t first_window_page(const struct step *s, const struct sequence *q)
+{
+	const uint32_t ring = s->pages.size.ring;
+	const uint32_t least = q->last_page + 1 > ring ? q->last_page + 1 - ring : 0;
+	uint32_t page = q->position ? (q->position - 1) / KV_PAGE_ROWS : 0;
+
+	if (!ring)
+		return 0;
+	while (page > least && q->tables.of[PAGES_WINDOW].pages[(page - 1) % ring] != NO_PAGE)
+		page--;
+	return page;
+}
+
 static int save(struct state_stream *st, struct sequence *q, struct stoker_error *err)
 {
 	struct step *s = st->step;
 	struct stoker_device *d = s->model->device;
-	const uint32_t ring = s->pages.size.ring;
 	const struct checkpoint *c;
 	struct state_head h;
 	int ret = state_describe(s, &h, err);
@@ -104,8 +117,7 @@ static int save(struct state_stream *st, struct sequence *q, struct stoker_error
 	c = q->position ? checkpoint_before(q, q->position - 1) : NULL;
 	h.position = q->position;
 	h.checkpoint = c ? c->position : 0;
-	if (ring && q->last_page >= ring)
-		h.window_page = MIN(q->last_page + 1 - ring, (q->position - 1) / KV_PAGE_ROWS);
+	h.window_page = first_window_page(s, q);
 	h.crc = stoker_crc32c(0, &h, offsetof(struct state_head, crc));
 	ret = put(st, &h, sizeof(h), err);
 	st->crc = 0;

@@ -148,6 +148,48 @@ static void share(struct life *l, struct life *from)
 	check_life(from);
 }
 
+static struct {
+	uint8_t *data;
+	size_t bytes, at;
+} saved;
+
+static int write_saved(void *user, const void *data, size_t bytes)
+{
+	uint8_t *more = realloc(saved.data, saved.bytes + bytes);
+
+	(void)user;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(more);
+	memcpy(more + saved.bytes, data, bytes);
+	saved.data = more;
+	saved.bytes += bytes;
+	return 0;
+}
+
+static int read_saved(void *user, void *data, size_t bytes)
+{
+	(void)user;
+	CU_ASSERT_FATAL(bytes <= saved.bytes - saved.at);
+	memcpy(data, saved.data + saved.at, bytes);
+	saved.at += bytes;
+	return 0;
+}
+
+/* Goes on as a sequence of its own from what was saved; where there is no room, from nothing. */
+static void live_again(struct life *l)
+{
+	int ret;
+
+	saved.bytes = saved.at = 0;
+	CU_ASSERT_EQUAL(stoker_sequence_save(l->sequence, write_saved, NULL, NULL), 0);
+	stoker_sequence_free(&l->sequence);
+	CU_ASSERT_EQUAL(stoker_sequence_create(batch, &l->sequence, NULL), 0);
+	ret = stoker_sequence_restore(l->sequence, read_saved, NULL, saved.bytes, NULL);
+	CU_ASSERT(ret == 0 || (tight && ret == -ENOSPC));
+	l->count = ret ? 0 : l->count;
+	free(saved.data);
+	saved.data = NULL;
+}
+
 static void change(struct life *l)
 {
 	struct life *from = &lives[random_u32() % SEQUENCES];
@@ -162,6 +204,8 @@ static void change(struct life *l)
 		l->count = 0;
 	} else if (random_u32() % 3 == 0) {
 		share(l, from);
+	} else if (random_u32() % 8 == 0) {
+		live_again(l);
 	} else if (random_u32() % 5 == 0) {
 		stoker_sequence_free(&l->sequence);
 		return;
