@@ -133,6 +133,7 @@ INLINE void pack_rows(const struct q8_rows *x, const struct gemm_rows *r, size_t
 INLINE void packed_starts(int bias, const int32_t *corr, int n, int32_t *start)
 {
 	typedef int32_t four __attribute__((vector_size(16), aligned(4), may_alias));
+
 	for (int i = 0; i < n; i += 4) {
 		four c = *(const four *)(corr + i);
 
@@ -150,19 +151,9 @@ INLINE void packed_starts(int bias, const int32_t *corr, int n, int32_t *start)
 INLINE void add_packed(const struct tile *t, unsigned group, bool affine, struct tile_codes c,
 		       const int32_t *x, int packed, int n, vec *acc)
 {
-	static const size_t same[GEMM_ROWS] = {
-		0,
-		1,
-		2,
-		3,
-#if HAVE_VNNI512
-		4,
-		5,
-		6,
-		7
-#endif
-	};
-	const struct tile_codes ready = { .bias = 128, .steps = c.steps };
+	static const size_t same[PACKED_ROWS] = { 0, 1, 2, 3, 4, 5, 6, 7 };
+	/* nothing is made up for where codes aren't too large */
+	const struct tile_codes ready = { .bias = c.bias ? 128 : 0, .steps = c.steps };
 	const float *const numbers = (const float *)(const void *)x;
 	const int halves = 32 / (int)group, step = 4 * packed;
 	const int8_t *codes[GEMM_ROWS];
@@ -174,10 +165,13 @@ INLINE void add_packed(const struct tile *t, unsigned group, bool affine, struct
 		const int corr = group == 32 ? PACKED_CORR32 : PACKED_CORR16 + h;
 		const int xs = group == 32 ? PACKED_XS32 : PACKED_XS16 + h;
 		int32_t starts[PACKED_ROWS];
-		const struct tile_starts start = { .corr = starts, .at = same, .each = 1 };
+		const struct tile_starts start = { .corr = c.bias ? starts : x + corr * packed,
+						   .at = same,
+						   .each = 1 };
 		vec p[GEMM_ROWS * TILE_VECTORS];
 
-		packed_starts(c.bias, x + corr * packed, n, starts);
+		if (c.bias)
+			packed_starts(c.bias, x + corr * packed, n, starts);
 		tile_dots(t->codes + 256 * h, codes, (size_t)(4 * h * step), (int)group, step,
 			  ready, &start, n, p);
 		add_products(acc, p, t->scale + 16 * h, numbers + PACKED_D * packed, same, 1, n);
