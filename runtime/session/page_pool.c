@@ -5,9 +5,10 @@
 enum { MOST_BLOCK_BYTES = 256 << 20 }; /* unless a page is larger */
 
 void pool_init(struct stoker_device *d, uint64_t page_bytes, uint32_t most, uint64_t block_bytes,
-	       struct page_pool *pool)
+	       uint64_t most_block_bytes, struct page_pool *pool)
 {
-	const uint64_t limit = MIN(d->max_memory, (uint64_t)MOST_BLOCK_BYTES);
+	const uint64_t limit =
+		MIN(MIN(d->max_memory, (uint64_t)MOST_BLOCK_BYTES), most_block_bytes);
 
 	*pool = (struct page_pool){ .device = d, .page_bytes = page_bytes, .most = most };
 	if (!page_bytes)
@@ -75,7 +76,7 @@ int pool_grow(struct page_pool *pool, uint32_t count, struct stoker_error *err)
 	b->unused = 0;
 	pool->count += n;
 	pool->unused_count += n;
-	pool->bytes += b->memory.bytes;
+	pool->bytes += n * pool->page_bytes; /* what a device rounds up nobody has counted */
 	return 0;
 }
 
@@ -84,7 +85,7 @@ static void remove_block(struct page_pool *pool, struct page_block *b)
 	assert(b->unused_count == b->count);
 	pool->count -= b->count;
 	pool->unused_count -= b->count;
-	pool->bytes -= b->memory.bytes;
+	pool->bytes -= b->count * pool->page_bytes;
 	pool->device->ops->memory_destroy(pool->device, &b->memory);
 	free(b->pages);
 	*b = (struct page_block){ .count = 0 };

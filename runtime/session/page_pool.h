@@ -42,9 +42,12 @@ struct page_pool {
 	uint64_t bytes; /* of all blocks */
 };
 
-/* Without pages; up to @most of them, in blocks of @block_bytes or, if it's larger, a page. */
+/*
+ * Without pages; up to @most of them, in blocks of @block_bytes, @most_block_bytes where more are
+ * needed at once, or, if it's larger, a page.
+ */
 void pool_init(struct stoker_device *d, uint64_t page_bytes, uint32_t most, uint64_t block_bytes,
-	       struct page_pool *pool);
+	       uint64_t most_block_bytes, struct page_pool *pool);
 void pool_destroy(struct page_pool *pool);
 
 /*

@@ -3,6 +3,7 @@
 #include "session/pages.h"
 
 enum { UNIT_BYTES = 2 << 20, BLOCKS = 32 }; /* so many, in such units, when all is taken */
+enum { MOST_RING_BLOCKS = 256 };	    /* as devices have only so many allocations */
 
 int pages_write_table(struct stoker_device *d, struct page_table *t, struct stoker_error *err)
 {
@@ -46,9 +47,15 @@ static uint64_t page_bytes_of(const struct cache_size *size)
 	return cache_bytes(size) - cache_rest_bytes(size);
 }
 
-/* Pools of pages, of which those of a ring never take what others may need. */
+/*
+ * Pools of pages.  Where not all sequences can have all they may need, one alone still can: none of
+ * the memory that rings take is unused for long, and of other pages there are never so many that
+ * it lacks a ring.
+ */
 static void create_pools(struct pages *p)
 {
+	const uint64_t ring =
+		cache_pages(&p->size, PAGES_WINDOW) * p->size.page_bytes[PAGES_WINDOW];
 	const uint64_t all = p->sequences * page_bytes_of(&p->size);
 	uint64_t block = p->bound / BLOCKS;
 
@@ -60,8 +67,13 @@ static void create_pools(struct pages *p)
 		/* memory for more than sequences need is for what is kept of earlier ones */
 		if (kind == PAGES_FULL && p->bound > all && bytes)
 			most += (p->bound - all) / bytes;
-		pool_init(p->device, bytes, (uint32_t)MIN(most, (uint64_t)NO_PAGE - 1), block,
-			  &p->pools[kind]);
+		if (kind == PAGES_FULL && p->bound < all && bytes)
+			most = MIN(most, (p->bound - ring) / bytes);
+		const uint64_t few = MAX(most / MOST_RING_BLOCKS, (uint64_t)1) * bytes;
+		const bool small = kind == PAGES_WINDOW && p->bound < all;
+
+		pool_init(p->device, bytes, (uint32_t)MIN(most, (uint64_t)NO_PAGE - 1),
+			  small ? few : block, small ? few : UINT64_MAX, &p->pools[kind]);
 	}
 }
 

@@ -44,7 +44,8 @@ static void test_blocks(void)
 	CU_ASSERT_EQUAL(pages_left(&p), bound);
 	for (int i = 0; i < 3; i++) {
 		CU_ASSERT_EQUAL_FATAL(pages_add(&p, false, &t[i], NULL), 0);
-		CU_ASSERT_EQUAL(pages_bytes(&p), rest + (i ? 4 << 20 : 0) + (i == 2 ? 2 << 20 : 0));
+		/* rings, of which not all can have one, take what they use */
+		CU_ASSERT_EQUAL(pages_bytes(&p), rest + (uint64_t)i * ((2 << 20) + 4 * RING_PAGE));
 		CU_ASSERT_EQUAL(pages_needed(&p, &t[i], 0, 30 * 64), 30 * PAGE + 4 * RING_PAGE);
 		CU_ASSERT_EQUAL(pages_prepare(&p, &t[i], 0, 30 * 64, NULL), 0);
 		CU_ASSERT_EQUAL(pages_needed(&p, &t[i], 0, 30 * 64 + 1), PAGE);
@@ -101,6 +102,45 @@ static void test_bound(void)
 	CU_ASSERT_EQUAL_FATAL(pages_create(device, &ringed, 2, 2 * each + 3 * PAGE, &p, NULL), 0);
 	CU_ASSERT(p.pools[PAGES_FULL].most == 83 && p.pools[PAGES_WINDOW].most == 8);
 	pages_destroy(&p);
+	stoker_device_close(&device);
+}
+
+/* However memory was cut up for others, a sequence that is left alone gets to its end. */
+static void test_alone(void)
+{
+	/* the second: devices round memory up */
+	static const struct cache_size sizes[] = {
+		{ .page_bytes = { 4096, 4096 }, .pages = 1000, .ring = 10, .window = 70 },
+		{ .page_bytes = { 6528 }, .pages = 500 },
+	};
+
+	open_device();
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		const uint64_t bound = cache_bytes(&sizes[i]) - cache_rest_bytes(&sizes[i]);
+		const uint32_t end = sizes[i].pages * 64;
+		struct page_tables t[5];
+		struct pages p;
+
+		CU_ASSERT_EQUAL_FATAL(pages_create(device, &sizes[i], 5, bound, &p, NULL), 0);
+		const uint64_t rest = pages_bytes(&p);
+
+		for (int k = 0; k < 5; k++)
+			CU_ASSERT_EQUAL_FATAL(pages_add(&p, false, &t[k], NULL), 0);
+		for (uint32_t at = 0; at < 5 * 64; at += 64)
+			for (int k = 0; k < 5; k++)
+				CU_ASSERT_EQUAL(pages_prepare(&p, &t[k], at, at + 64, NULL), 0);
+		for (uint32_t at = 5 * 64; !pages_prepare(&p, &t[0], at, at + 64, NULL); at += 64)
+			;
+		for (int k = 0; k < 5; k++)
+			if (k != 2)
+				pages_remove(&p, &t[k]);
+		for (uint32_t at = 5 * 64; at < end; at += 64)
+			CU_ASSERT_EQUAL_FATAL(pages_prepare(&p, &t[2], at, at + 64, NULL), 0);
+		CU_ASSERT(pages_bytes(&p) - rest <= bound);
+		pages_remove(&p, &t[2]);
+		CU_ASSERT_EQUAL(pages_left(&p), bound);
+		pages_destroy(&p);
+	}
 	stoker_device_close(&device);
 }
 
@@ -263,6 +303,7 @@ void add_batch_memory(void)
 {
 	TEST(test_blocks);
 	TEST(test_bound);
+	TEST(test_alone);
 	TEST(test_counting);
 	TEST(test_failing);
 	TEST(test_full);
