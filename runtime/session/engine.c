@@ -139,16 +139,18 @@ void stoker_engine_free(struct stoker_engine **engine)
 	if (!e)
 		return;
 	*engine = NULL;
-	if (process_mark_is_here(&e->process)) {
-		pthread_mutex_lock(&e->lock);
-		e->quit = true;
-		atomic_store(&e->stop, 1);
-		pthread_cond_signal(&e->changed);
-		pthread_mutex_unlock(&e->lock);
-		stoker_thread_join(&e->thread);
-		pthread_cond_destroy(&e->changed);
-		pthread_mutex_destroy(&e->lock);
+	if (!process_mark_is_here(&e->process)) {
+		close(e->fd); /* the thread may have been changing all else */
+		return;
 	}
+	pthread_mutex_lock(&e->lock);
+	e->quit = true;
+	atomic_store(&e->stop, 1);
+	pthread_cond_signal(&e->changed);
+	pthread_mutex_unlock(&e->lock);
+	stoker_thread_join(&e->thread);
+	pthread_cond_destroy(&e->changed);
+	pthread_mutex_destroy(&e->lock);
 	for (uint32_t i = 0; i < e->running.count; i++)
 		if (e->running.of[i]->has_sequence)
 			sequence_destroy(&e->step, &e->running.of[i]->sequence);

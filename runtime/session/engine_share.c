@@ -48,7 +48,7 @@ uint32_t engine_known(const struct stoker_engine *e, const struct request *r, ui
 	return MAX(*running, kept);
 }
 
-bool engine_is_being_read(const struct stoker_engine *e, const struct request *r)
+bool engine_is_being_read(const struct stoker_engine *e, const struct request *r, uint64_t now)
 {
 	uint32_t running;
 
@@ -57,7 +57,7 @@ bool engine_is_being_read(const struct stoker_engine *e, const struct request *r
 		const uint32_t n = in_common(e, r, other, true);
 
 		/* who is more important would be read sooner */
-		if (request_rank(other) >= request_rank(r) && n >= KV_PAGE_ROWS &&
+		if (request_rank(other, now) >= request_rank(r, now) && n >= KV_PAGE_ROWS &&
 		    n > other->sequence.position &&
 		    n >= engine_known(e, r, &running) + KV_PAGE_ROWS)
 			return true;
@@ -89,8 +89,10 @@ int engine_begin_sequence(struct stoker_engine *e, struct request *r, struct sto
 		return ret;
 	if (known > prefix_match(&e->step, r->tokens, r->prompt, r->salt))
 		ret = take_from(e, q, other, known, err);
+	/* what others' prompts have of its answer they computed at once, and it one by one */
 	if (!ret && !q->position)
-		ret = prefix_take(&e->step, q, r->tokens, r->count, r->salt, err);
+		ret = prefix_take(&e->step, q, r->tokens, e->chunk ? r->prompt : r->count, r->salt,
+				  err);
 	if (ret)
 		sequence_destroy(&e->step, q);
 	r->has_sequence = !ret;

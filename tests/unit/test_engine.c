@@ -343,4 +343,5 @@ void suite_engine(void)
 	TEST(test_cancel);
 	TEST(test_preemption);
 	add_engine_life();
+	add_engine_room();
 }

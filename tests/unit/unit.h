@@ -46,6 +46,7 @@ void suite_batch(void);
 void suite_engine(void);
 void add_engine_plans(void);
 void add_engine_life(void);
+void add_engine_room(void);
 void suite_state(void);
 void add_batch_calls(void);
 void add_batch_memory(void);

@@ -10,7 +10,8 @@
  * Threads: all calls but creating and stoker_engine_free() may come from any thread, also several
  * at a time; stoker_engine_free() is the last one.  None but stoker_engine_free() waits for a step.
  *
- * Fork: in a process that was forked off all but stoker_engine_free() gives -ENOTSUP, or nothing.
+ * Fork: in a process that was forked off all but stoker_engine_free() gives -ENOTSUP, or nothing;
+ * that closes the descriptor there, and leaves the memory, which the thread may have been changing.
  */
 #ifndef STOKER_ENGINE_H
 #define STOKER_ENGINE_H
