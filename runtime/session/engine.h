@@ -38,6 +38,7 @@ struct request {
 	bool reads, over;	   /* to be read rather than generated; it has its last token */
 	uint32_t deficit;	   /* rows that its share allows beyond what it got */
 	uint64_t submitted, began, first, last; /* ns; 0: not yet */
+	uint64_t ran, resumed; /* ns: while it ran before; when it began to run, 0: it waits */
 	uint64_t gap;
 	uint32_t reused, preempted;
 
@@ -72,7 +73,7 @@ struct stoker_engine {
 	uint32_t part_count, turn, prompt_turn; /* of running requests, who comes first */
 	uint32_t slice;
 	bool prompts;	  /* are there to be read */
-	bool crowded;	  /* the last step had too few pages */
+	bool crowded;	  /* somebody had to make room, and nobody has ended since */
 	uint64_t stalled; /* ns that the pager has waited so far */
 
 	_Atomic uint32_t stop; /* the step is cut short */
@@ -93,14 +94,12 @@ void request_free(struct request *r);
 bool request_sample(struct request *r, const struct stoker_model *m, const float *logits);
 /* Fills in its next event; true: it was the last. */
 bool request_tell(struct request *r, struct stoker_event *event);
-/* Its share of steps at a time, more when it has waited. */
-uint32_t request_weight(const struct request *r, uint64_t now);
-/* The most important ones have the highest. */
-static inline int request_rank(const struct request *r)
+/* How important it is, higher when it has waited: 0 to 2. */
+unsigned request_rank(const struct request *r, uint64_t now);
+/* Its share of steps at a time. */
+static inline uint32_t request_weight(const struct request *r, uint64_t now)
 {
-	return r->priority == STOKER_PRIORITY_INTERACTIVE ? 2
-	       : r->priority == STOKER_PRIORITY_NORMAL	  ? 1
-							  : 0;
+	return 1u << request_rank(r, now);
 }
 /* Tokens that are to be computed. */
 static inline uint32_t request_left(const struct request *r)
@@ -121,7 +120,7 @@ void engine_plan(struct stoker_engine *e, uint64_t now);
 /* engine_share.c: how much of its prompt has been computed; of one that is @running */
 uint32_t engine_known(const struct stoker_engine *e, const struct request *r, uint32_t *running);
 /* Whether more of it is about to be, which is better waited for than computed beside it. */
-bool engine_is_being_read(const struct stoker_engine *e, const struct request *r);
+bool engine_is_being_read(const struct stoker_engine *e, const struct request *r, uint64_t now);
 /* With what is known; on failure there is none. */
 int engine_begin_sequence(struct stoker_engine *e, struct request *r, struct stoker_error *err);
 /* What it has computed stays for others, as long as there is room. */

@@ -19,7 +19,7 @@ static struct request *next_waiting(const struct stoker_engine *e, uint64_t now)
 		const uint32_t weight = request_weight(r, now);
 
 		if ((weight > most || (weight == most && best && r->id < best->id)) &&
-		    (full || !engine_is_being_read(e, r))) {
+		    (full || !engine_is_being_read(e, r, now))) {
 			best = r;
 			most = weight;
 		}
@@ -28,17 +28,19 @@ static struct request *next_waiting(const struct stoker_engine *e, uint64_t now)
 }
 
 /* Who makes room: the youngest of the least important that are below @limit; or NULL. */
-static struct request *victim(const struct stoker_engine *e, int limit)
+static struct request *victim(const struct stoker_engine *e, unsigned limit, uint64_t now)
 {
 	struct request *worst = NULL;
+	unsigned least = limit;
 
 	for (uint32_t i = 0; i < e->running.count; i++) {
 		struct request *other = e->running.of[i];
+		const unsigned rank = request_rank(other, now);
 
-		if (request_rank(other) < limit &&
-		    (!worst || request_rank(other) < request_rank(worst) ||
-		     (request_rank(other) == request_rank(worst) && other->id > worst->id)))
+		if (rank < least || (rank == least && worst && other->id > worst->id)) {
 			worst = other;
+			least = rank;
+		}
 	}
 	return worst;
 }
@@ -47,6 +49,8 @@ void engine_stop(struct stoker_engine *e, struct request *r, bool again)
 {
 	engine_end_sequence(e, r);
 	r->deficit = 0;
+	r->ran += stoker_now_ns() - r->resumed;
+	r->resumed = 0;
 	pthread_mutex_lock(&e->lock);
 	request_list_remove(&e->running, r);
 	r->running = false;
@@ -56,6 +60,7 @@ void engine_stop(struct stoker_engine *e, struct request *r, bool again)
 		e->stats.preempted++;
 		request_list_add(&e->waiting, r);
 	} else {
+		e->crowded = false;
 		if (again) {
 			r->finish = STOKER_FINISH_FAILED;
 			r->status = stoker_fail(&r->error, -ECANCELED, "cancelled");
@@ -114,20 +119,22 @@ static bool has_pages(const struct stoker_engine *e, const struct request *r, ui
 }
 
 /* Whether it can run beside all others, or with @limit beside those of at least this rank. */
-static bool fits(struct stoker_engine *e, const struct request *r, int limit)
+static bool fits(struct stoker_engine *e, const struct request *r, unsigned limit, uint64_t now)
 {
 	uint64_t left = pages_left(&e->step.pages), promised = 0;
 	uint32_t others = 0;
 
 	for (uint32_t i = 0; i < e->running.count; i++)
-		others += request_rank(e->running.of[i]) >= limit;
+		others += request_rank(e->running.of[i], now) >= limit;
+	if (!others) /* there is always enough for one */
+		return true;
 	if (others == e->sequences)
 		return false;
 	for (uint32_t i = 0; i < e->running.count; i++) {
 		const struct request *other = e->running.of[i];
 		const uint64_t bytes = promised_bytes(e, other), whole = whole_bytes(e, other);
 
-		if (request_rank(other) >= limit)
+		if (request_rank(other, now) >= limit)
 			promised += bytes;
 		else
 			left += whole > bytes ? whole - bytes : 0;
@@ -138,20 +145,24 @@ static bool fits(struct stoker_engine *e, const struct request *r, int limit)
 /* Takes the next one out of the queue; NULL: nobody can run now.  @out: who has to make room. */
 static struct request *take_next(struct stoker_engine *e, struct request **out)
 {
+	const uint64_t now = stoker_now_ns();
 	struct request *r;
 
 	*out = NULL;
 	pthread_mutex_lock(&e->lock);
-	r = next_waiting(e, stoker_now_ns());
-	if (r && !fits(e, r, 0)) {
-		if (fits(e, r, request_rank(r)) && !engine_is_being_read(e, r))
-			*out = victim(e, request_rank(r));
+	r = next_waiting(e, now);
+	if (r && !fits(e, r, 0, now)) {
+		const unsigned rank = request_rank(r, now);
+
+		if (fits(e, r, rank, now) && !engine_is_being_read(e, r, now))
+			*out = victim(e, rank, now);
 		r = NULL;
 	}
 	if (r) {
 		request_list_remove(&e->waiting, r);
 		request_list_add(&e->running, r);
 		r->running = true;
+		r->resumed = now;
 	}
 	pthread_mutex_unlock(&e->lock);
 	return r;
@@ -176,8 +187,10 @@ void engine_admit(struct stoker_engine *e)
 {
 	struct request *r, *out;
 
-	/* who has just made room doesn't come back before that was of use */
-	if (e->crowded && e->running.count)
+	if (!e->running.count)
+		e->crowded = false;
+	/* what was promised can't be had: who made room is not to take it again from who is left */
+	if (e->crowded)
 		return;
 	do {
 		r = take_next(e, &out);
@@ -196,7 +209,8 @@ void engine_make_room(struct stoker_engine *e)
 	for (uint32_t i = 0; i < e->part_count; i++)
 		if (!request_left(e->served[i]))
 			engine_stop(e, e->served[i], true);
-	r = victim(e, INT_MAX);
+	r = victim(e, UINT_MAX, stoker_now_ns());
 	if (r)
 		engine_stop(e, r, true);
+	e->crowded = true;
 }

@@ -170,8 +170,7 @@ static void give_up(struct stoker_engine *e, int ret, const struct stoker_error 
 	end_step(e);
 	if (ret == -ECANCELED) /* of nobody that wants to go on */
 		return;
-	e->crowded = ret == -ENOSPC;
-	if (e->crowded && e->running.count > 1) {
+	if (ret == -ENOSPC && e->running.count > 1) {
 		engine_make_room(e);
 		return;
 	}
@@ -197,7 +196,6 @@ static void step(struct stoker_engine *e)
 		give_up(e, ret, &err);
 		return;
 	}
-	e->crowded = false;
 	sample(e);
 	note_time(e, rows, began);
 	publish(e, rows);

@@ -234,12 +234,19 @@ bool request_tell(struct request *r, struct stoker_event *event)
 	return true;
 }
 
-uint32_t request_weight(const struct request *r, uint64_t now)
+/*
+ * Only the time counts in which it didn't run: one that runs may make room for others, and must not
+ * come before them when it does.
+ */
+unsigned request_rank(const struct request *r, uint64_t now)
 {
-	const double waited = seconds_between(r->submitted, now);
-	const double raised = waited / RAISE_SECONDS;
+	const uint64_t ran = r->ran + (r->resumed && now > r->resumed ? now - r->resumed : 0);
+	const double waited = seconds_between(r->submitted + ran, now);
+	const unsigned own = r->priority == STOKER_PRIORITY_INTERACTIVE ? 2
+			     : r->priority == STOKER_PRIORITY_NORMAL	? 1
+									: 0;
 
-	return raised >= 2 ? 4 : 1u << MIN((unsigned)request_rank(r) + (unsigned)raised, 2u);
+	return MIN(own + (unsigned)MIN(waited / RAISE_SECONDS, 2.0), 2u);
 }
 
 void request_list_add(struct request_list *l, struct request *r)

@@ -6,6 +6,132 @@
 #include "answers.h"
 #include "session/engine.h"
 
+enum { LONG_AGO = 1 }; /* ns of the clock that requests are timed by */
+
+/*
+ * One of the lowest class runs when one of the highest comes.  @waited: it has waited long enough
+ * to be as important; otherwise it has run for as long, makes room once, and isn't next again at
+ * once.
+ */
+static void check_aged(bool waited)
+{
+	static struct answer a[2];
+	struct stoker_engine *e = engine_open(1, 0, false);
+
+	answer_make(&a[0], 30, 20);
+	a[0].priority = STOKER_PRIORITY_BATCH;
+	answer_make(&a[1], 20, 20);
+	a[1].priority = STOKER_PRIORITY_INTERACTIVE;
+	engine_gate(true);
+	CU_ASSERT_EQUAL(answer_submit(e, &a[0], NULL), 0);
+	engine_wait_for_step();
+	pthread_mutex_lock(&e->lock);
+	e->running.of[0]->submitted = LONG_AGO;
+	if (!waited)
+		e->running.of[0]->resumed = LONG_AGO;
+	pthread_mutex_unlock(&e->lock);
+	CU_ASSERT_EQUAL(answer_submit(e, &a[1], NULL), 0);
+	engine_gate(false);
+	answers_finish(e, a, 2);
+	CU_ASSERT(a[0].told == 20 && a[1].told == 20);
+	CU_ASSERT_EQUAL(a[0].done.timings.preempted, !waited);
+	stoker_engine_free(&e);
+}
+
+static void test_aged(void)
+{
+	engine_load_tiny(&engine_plain);
+	check_aged(false);
+	check_aged(true);
+	engine_unload();
+}
+
+/* Sequences at most, and pages for fewer of them in full length, all kinds of which are short. */
+static void check_short(uint32_t sequences, uint32_t full, enum stoker_kv_type kv)
+{
+	static struct answer a[24];
+	struct stoker_engine_params params = {
+		.session = { .context = CONTEXT, .batch = STEP, .sequences = full, .kv = kv }
+	};
+	struct stoker_engine_stats stats;
+	struct stoker_engine *e;
+	struct stoker_error err;
+
+	/* heads of some sizes have no codes */
+	if (stoker_engine_create(engine_model, &params, &e, &err) == -EINVAL)
+		return;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+	params.session.cache_bytes = e->step.pages.bound;
+	stoker_engine_free(&e);
+	params.session.sequences = sequences;
+	CU_ASSERT_EQUAL_FATAL(stoker_engine_create(engine_model, &params, &e, &err), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(a); i++) {
+		answer_make(&a[i], 1 + random_u32() % (i % 4 ? 100 : CONTEXT - 1),
+			    i % 3 ? 1 + random_u32() % 40 : 0);
+		a[i].priority = random_u32() % 3;
+		a[i].salt = random_u32() % 2;
+		if (i % 5 == 0) /* some begin as others do */
+			memcpy(a[i].prompt, a[i / 2].prompt,
+			       MIN(a[i].count, a[i / 2].count) * sizeof(*a[i].prompt));
+		CU_ASSERT_EQUAL(answer_submit(e, &a[i], NULL), 0);
+		if (i % 7 == 6)
+			stoker_engine_cancel(e, a[i].id);
+	}
+	answers_finish(e, a, ARRAY_SIZE(a));
+	for (size_t i = 0; i < ARRAY_SIZE(a); i++) {
+		if (i % 7 == 6)
+			continue;
+		CU_ASSERT_EQUAL(a[i].done.status, 0);
+		CU_ASSERT_EQUAL(a[i].told, a[i].max_tokens
+						   ? MIN(a[i].max_tokens, CONTEXT - a[i].count)
+						   : CONTEXT - a[i].count);
+	}
+	stoker_engine_stats(e, &stats);
+	CU_ASSERT(!stats.running && !stats.waiting);
+	stoker_engine_free(&e);
+}
+
+static void test_short(void)
+{
+	random_seed(14);
+	for (size_t i = 0; i < TINY_CACHES; i++) {
+		engine_load_tiny(&tiny_caches[i]);
+		for (uint32_t full = 1; full <= 3; full++)
+			check_short(full == 2 ? 9 : 4, full,
+				    full == 3 ? STOKER_KV_TYPE_Q8_0 : STOKER_KV_TYPE_DEFAULT);
+		check_short(1, 1, STOKER_KV_TYPE_Q8_0);
+		engine_unload();
+	}
+}
+
+/*
+ * Somebody was promised pages that can't be had: the others go on without it, rather than all begin
+ * anew each time.
+ */
+static void test_promises(void)
+{
+	static struct answer a[2];
+	struct stoker_engine *e;
+
+	engine_load_tiny(&engine_plain);
+	e = engine_open(2, 0, false);
+	answer_make(&a[0], 100, 200);
+	answer_make(&a[1], 60, 200);
+	engine_gate(true);
+	CU_ASSERT_EQUAL(answer_submit(e, &a[0], NULL), 0);
+	engine_wait_for_step();
+	/* what nobody knows of: of these pages there are never enough for both */
+	e->step.pages.pools[PAGES_FULL].most = 5;
+	CU_ASSERT_EQUAL(answer_submit(e, &a[1], NULL), 0);
+	engine_gate(false);
+	answers_finish(e, a, 2);
+	for (int i = 0; i < 2; i++)
+		CU_ASSERT(a[i].told == 200 && a[i].done.status == 0);
+	CU_ASSERT(!a[0].done.timings.preempted && a[1].done.timings.preempted == 1);
+	stoker_engine_free(&e);
+	engine_unload();
+}
+
 /*
  * With deterministic, one that made room computes its answer one by one again, though somebody had
  * all of it in a prompt.
@@ -72,6 +198,9 @@ static void test_free_in_child(void)
 
 void add_engine_room(void)
 {
+	TEST(test_aged);
+	TEST(test_short);
+	TEST(test_promises);
 	TEST(test_answer_in_prompt);
 	TEST(test_free_in_child);
 }
