@@ -119,6 +119,10 @@ for gap in 0 -1 x 4000; do
 	expect 2 "max-gap" "bench batch --max-gap $gap" "$stoker" bench batch -m "$scratch/synth.gguf" --max-gap "$gap"
 done
 expect 2 "too many tokens" "bench batch --arrive too many" "$stoker" bench batch -m "$scratch/synth.gguf" --arrive 4294967295
+expect 2 "too many tokens" "bench batch, a token too many" "$stoker" bench batch -m "$scratch/synth.gguf" -p 4294967294 -n 1
+for what in model batch store; do
+	expect 2 "needs a model" "bench $what without a file" "$stoker" bench "$what"
+done
 for list in "" 0 1,0 "1,," x 4000; do
 	expect 2 "isn't a list like 1,2,4" "bench batch --sequences \"$list\"" "$stoker" bench batch -m "$scratch/synth.gguf" --sequences "$list"
 done

@@ -38,8 +38,9 @@ struct bench_run {
 	uint32_t vocabulary, next, seed;
 	/* of a run: who has a first token, who is done; tokens while all of them generate */
 	uint32_t sequences, started, done;
-	uint64_t together;
-	double began, all_started, last_together, gap;
+	uint64_t together, all;
+	bool in_turns; /* somebody was done before all had begun */
+	double began, first, all_started, last_together, gap;
 	double rates; /* of each from its first to its last token, added up */
 	struct stoker_error err;
 };
@@ -100,6 +101,7 @@ static void note_token(struct bench_run *r, struct member *m, uint32_t member)
 		m->tokens++;
 		return;
 	}
+	r->first = r->all++ ? r->first : now;
 	if (r->started == r->sequences && !r->done) {
 		r->together++;
 		r->last_together = now;
@@ -122,6 +124,7 @@ static int note_event(struct bench_run *r, const struct stoker_event *event)
 	}
 	r->members[member].done = true;
 	if (member < r->sequences) {
+		r->in_turns = r->in_turns || r->started < r->sequences;
 		r->done++;
 		r->gap = event->timings.largest_gap > r->gap ? event->timings.largest_gap : r->gap;
 		if (event->timings.decode > 0)
@@ -180,6 +183,18 @@ static int arrive(struct bench_run *r, struct run *run)
 	return status;
 }
 
+/*
+ * Tokens/s of all while all generate; where they don't at the same time, or too few tokens for that
+ * to be told by when events were taken: of all tokens, or of what each says.
+ */
+static double rate(const struct bench_run *r)
+{
+	if (r->together >= (uint64_t)FEW_TOKENS * r->sequences && r->last_together > r->all_started)
+		return (double)r->together / (r->last_together - r->all_started);
+	return r->in_turns ? (double)(r->all - r->sequences) / (now_seconds() - r->first)
+			   : r->rates;
+}
+
 static int measure(struct bench_run *r, uint32_t count, uint64_t tokens, struct run *run)
 {
 	const struct batch_options *o = r->options;
@@ -189,7 +204,8 @@ static int measure(struct bench_run *r, uint32_t count, uint64_t tokens, struct 
 	*run = (struct run){ .sequences = count };
 	r->sequences = count;
 	r->started = r->done = 0;
-	r->together = 0;
+	r->together = r->all = 0;
+	r->in_turns = false;
 	r->gap = r->rates = 0;
 	r->members[count].id = 0;
 	r->began = now_seconds();
@@ -202,9 +218,7 @@ static int measure(struct bench_run *r, uint32_t count, uint64_t tokens, struct 
 		status = arrive(r, run);
 	if (!status)
 		status = take_events(r, all_done);
-	run->rate = r->together < (uint64_t)FEW_TOKENS * count || r->last_together <= r->all_started
-			    ? r->rates
-			    : (double)r->together / (r->last_together - r->all_started);
+	run->rate = rate(r);
 	run->gap = r->gap;
 	run->prompt_seconds = r->all_started - r->began;
 	return status;
@@ -301,18 +315,18 @@ static int print_runs(const struct batch_options *o, struct stoker_device *devic
 }
 
 /* Room for what is asked for; those that generate while a prompt arrives go on that long. */
-static uint32_t context(const struct batch_options *o)
+static uint64_t context(const struct batch_options *o)
 {
 	const uint64_t own = o->shared + (o->prompt ? o->prompt : 1) + o->tokens + 1;
 
-	return (uint32_t)(o->arrive ? own + o->arrive + 2 * BEFORE_ARRIVAL : own);
+	return o->arrive ? own + o->arrive + 2 * BEFORE_ARRIVAL : own;
 }
 
 int bench_batch(const struct compute_options *compute, const struct batch_options *o)
 {
 	struct bench_run *r = calloc(1, sizeof(*r));
 	struct stoker_engine_params params = { .session.batch = STEP_TOKENS,
-					       .session.context = context(o),
+					       .session.context = (uint32_t)context(o),
 					       .max_gap = o->max_gap };
 	struct json_object *list = json_object_new_array();
 	struct stoker_device *device = NULL;
@@ -321,6 +335,10 @@ int bench_batch(const struct compute_options *compute, const struct batch_option
 	struct counts counts = { .count = 0 };
 	int status = r ? parse_counts(o->sequences, &counts) : failf("out of memory");
 
+	if (!status && context(o) > UINT32_MAX) {
+		failf("too many tokens");
+		status = EXIT_USAGE;
+	}
 	if (status)
 		goto out_free;
 	params.session.sequences = counts.most + (o->arrive > 0);

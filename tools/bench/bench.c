@@ -293,9 +293,14 @@ static int measure_what(const struct bench *b, const char *what)
 					     .json = b->json };
 	struct guess g = { .wrong = what };
 
-	if (!strcmp(what, "model") && b->model)
+	if (!b->model &&
+	    (!strcmp(what, "model") || !strcmp(what, "batch") || !strcmp(what, "store"))) {
+		failf("\"bench %s\" needs a model: stoker bench %s FILE", what, what);
+		return EXIT_USAGE;
+	}
+	if (!strcmp(what, "model"))
 		return bench_model(b);
-	if (!strcmp(what, "batch") && b->model)
+	if (!strcmp(what, "batch"))
 		return bench_batch(&b->compute, &batch);
 	if (!strcmp(what, "ops") && b->format && !stoker_format_by_name(b->format)) {
 		failf("no format \"%s\"", b->format);
@@ -309,7 +314,7 @@ static int measure_what(const struct bench *b, const char *what)
 		return bench_shaders(&b->compute, b->json);
 	if (!strcmp(what, "limits"))
 		return bench_limits(&b->compute, b->json);
-	if (!strcmp(what, "store") && b->model)
+	if (!strcmp(what, "store"))
 		return bench_store(b);
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		guess_consider(&g, names[i]);
