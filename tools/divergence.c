@@ -123,14 +123,15 @@ int base_create(struct base *b, const char *path, const uint32_t *tokens)
 /* log(the sum of exp(logits)); the place of the largest. */
 static double log_sum(const float *logits, uint32_t count, uint32_t *largest)
 {
-	double sum = 0;
+	double sum = 1; /* the largest's */
 
 	*largest = 0;
 	for (uint32_t i = 1; i < count; i++)
 		if (logits[i] > logits[*largest])
 			*largest = i;
 	for (uint32_t i = 0; i < count; i++)
-		sum += exp((double)(logits[i] - logits[*largest]));
+		if (i != *largest)
+			sum += exp((double)(logits[i] - logits[*largest]));
 	return (double)logits[*largest] + log(sum);
 }
 

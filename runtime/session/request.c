@@ -132,9 +132,11 @@ static void note_probabilities(struct request *r, const float *logits, uint32_t 
 	}
 	for (uint32_t i = 0; i < count; i++)
 		sum += logits[i] <= most ? exp((double)logits[i] - (double)most) : 0;
+	/* without a number among the logits there is no sum either */
+	const double total = (double)most + (sum > 0 ? log(sum) : 0);
+
 	for (uint32_t i = 0; i <= r->top_count; i++)
-		p[i].log_probability =
-			(float)((double)p[i].log_probability - (double)most - log(sum));
+		p[i].log_probability = (float)((double)p[i].log_probability - total);
 }
 
 static bool ends(struct request *r, uint32_t token)
