@@ -337,7 +337,7 @@ if [ -e $demo ]; then
 	fi
 	head -c 4000 tools/demo-model/heldout/kjv.txt >"$scratch/text"
 	expect 0 "bits a byte" "perplexity" "$stoker" perplexity -m $demo -f "$scratch/text" --stride 256
-	base=("$stoker" perplexity -m $demo --base "$scratch/base")
+	base=("$stoker" perplexity -m "$demo" --base "$scratch/base")
 	expect 2 "no --stride" "perplexity --base with a stride" "${base[@]}" -f "$scratch/text" --stride 64
 	expect 2 "--file" "perplexity --base without a text" "${base[@]}"
 	expect 0 "are compared with" "perplexity --base writes" "${base[@]}" -f "$scratch/text" -c 128

@@ -32,7 +32,7 @@ seeds() {
 			for n in 1 70; do
 				rm -f "$scratch/state"
 				"$stoker" run -m tests/data/containers/plain.gguf -p x -n $n --ignore-eos --state "$scratch/state"
-				{ printf "\\$how" && cat "$scratch/state"; } >"$2/$how-$n"
+				{ printf "%b" "\\0$how" && cat "$scratch/state"; } >"$2/$how-$n"
 			done
 		done >/dev/null
 		;;
