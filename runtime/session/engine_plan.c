@@ -46,7 +46,10 @@ static uint32_t piece(const struct stoker_engine *e, const struct request *r)
 static uint32_t add_generating(struct stoker_engine *e, bool limited)
 {
 	const struct request_list *l = &e->running;
-	const uint32_t most = limited ? MIN(e->pace.limit, e->step.batch) : e->step.batch;
+	/* prompts in the same steps aren't to wait until somebody has generated all */
+	const uint32_t room =
+		e->step.batch - (e->prompts && !e->chunk ? (e->step.batch + 2) / 4 : 0);
+	const uint32_t most = limited ? MIN(e->pace.limit, room) : room;
 	uint32_t rows = 0, next = e->turn;
 
 	for (uint32_t i = 0; i < l->count && rows < most; i++) {

@@ -93,6 +93,17 @@ static void test_turns(void)
 		CU_ASSERT_EQUAL(go(&e), 4);
 	for (uint32_t i = 0; i < 6; i++)
 		CU_ASSERT_EQUAL(requests[i].count, 22);
+	/* and a prompt is read beside them, with what the others leave it */
+	e = make(6, 100, 8);
+	for (uint32_t i = 1; i < 6; i++)
+		requests[i].sequence.position = 99;
+	for (uint32_t batch = 2; batch <= 6; batch++) {
+		const uint32_t before = requests[0].sequence.position;
+
+		e.step.batch = batch;
+		CU_ASSERT_EQUAL(go(&e), batch);
+		CU_ASSERT(requests[0].sequence.position > before);
+	}
 	/* with a limit some go on while the others wait */
 	e = make(6, 2, 8);
 	for (uint32_t i = 0; i < 6; i++)
