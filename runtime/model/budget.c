@@ -67,11 +67,29 @@ int model_reserve(const struct stoker_model *m, uint32_t batch, struct stoker_er
 	return ret;
 }
 
+uint64_t model_cache_bound(const struct stoker_model *m, const struct stoker_session_params *s,
+			   const struct cache_size *size)
+{
+	const uint64_t each = cache_page_bytes(size);
+	const uint64_t all = MIN(model_sequences(s), (uint32_t)MODEL_MAX_SEQUENCES) * each;
+
+	if (s->cache_bytes)
+		return s->cache_bytes;
+	return m->cache_limit && m->cache_limit < all ? MAX(m->cache_limit, each) : all;
+}
+
+static struct cache_size cache_of(const struct stoker_model *m,
+				  const struct stoker_session_params *s)
+{
+	return model_cache_size(m, model_kv_formats(m, s),
+				MIN(model_session_context(m, s), (uint32_t)MODEL_MAX_CONTEXT),
+				MIN(model_session_batch(m, s), (uint32_t)MODEL_MAX_BATCH), NULL);
+}
+
 /* What everything takes but for the slots of experts that stay on the drive. */
 static struct model_needs find_needs(const struct stoker_model *m,
 				     const struct stoker_session_params *s)
 {
-	const uint32_t context = MIN(model_session_context(m, s), (uint32_t)MODEL_MAX_CONTEXT);
 	const uint32_t batch = MIN(model_session_batch(m, s), (uint32_t)MODEL_MAX_BATCH);
 	struct forward f = { .model = m,
 			     .predicted_layers = MIN(s->predicted_layers, m->layer_count) };
@@ -80,14 +98,13 @@ static struct model_needs find_needs(const struct stoker_model *m,
 	const uint64_t logits = 2 * sizeof(float) *
 				(s->all_logits ? batch : MIN(sequences, batch)) *
 				(uint64_t)m->vocabulary;
-	const struct cache_size cache =
-		model_cache_size(m, model_kv_formats(m, s), context, batch, NULL);
+	const struct cache_size cache = cache_of(m, s);
 	struct model_needs n = { 0 };
 
 	for (size_t i = 0; i < m->block_count; i++)
 		n.dense += round_up(m->blocks[i].bytes, STOKER_STORE_ALIGN);
 	n.dense += round_up(m->made_bytes, STOKER_STORE_ALIGN) + model_scattered_bytes(m);
-	n.cache = round_up(sequences * cache_bytes(&cache) +
+	n.cache = round_up(model_cache_bound(m, s, &cache) + sequences * cache_rest_bytes(&cache) +
 				   cache_checkpoints(&cache, sequences) * cache.slot_bytes,
 			   STOKER_STORE_ALIGN);
 	n.buffers = forward_layout(&f, batch, 0) + logits + device_bytes(m, batch) + OWN_BYTES +
@@ -180,14 +197,17 @@ static int plan_paged(struct stoker_model *m, const struct stoker_session_params
  * What doesn't fit with batches of the usual size may with smaller ones, which read prompts more
  * slowly; not where the caller counts on a batch.
  */
-static int plan_small(struct stoker_model *m, const struct stoker_session_params *session,
-		      bool *fits)
+static int plan_rows(struct stoker_model *m, const struct stoker_session_params *session,
+		     bool *fits)
 {
-	int ret = plan_paged(m, session, false, fits);
+	int ret;
 
+	m->batch = 0;
+	ret = plan_paged(m, session, false, fits);
 	if (session->batch || session->all_logits)
 		return ret;
-	for (uint32_t batch = MODEL_BATCH / 2; !ret && !*fits && batch >= MODEL_LEAST_BATCH;
+	for (uint32_t batch = MODEL_BATCH / 2;
+	     !ret && !*fits && batch >= MAX((uint32_t)MODEL_LEAST_BATCH, model_sequences(session));
 	     batch /= 2) {
 		m->batch = batch;
 		ret = plan_paged(m, session, false, fits);
@@ -195,10 +215,29 @@ static int plan_small(struct stoker_model *m, const struct stoker_session_params
 	return ret;
 }
 
+/* If need be with pages for fewer sequences in full context than there may be, one at least. */
+static int plan_small(struct stoker_model *m, const struct stoker_session_params *session,
+		      bool *fits)
+{
+	uint32_t sequences = MIN(model_sequences(session), (uint32_t)MODEL_MAX_SEQUENCES);
+	struct cache_size size;
+	int ret = plan_rows(m, session, fits);
+
+	while (!ret && !*fits && sequences > 1 && !session->cache_bytes) {
+		sequences /= 2;
+		m->batch = 0;
+		size = cache_of(m, session);
+		m->cache_limit = sequences * cache_page_bytes(&size);
+		ret = plan_rows(m, session, fits);
+	}
+	return ret;
+}
+
 static int plan_whole(struct stoker_model *m, const struct stoker_session_params *session)
 {
 	m->paged = false;
-	m->memory = 0;
+	m->memory = m->cache_limit = 0;
+	m->batch = 0;
 	return find_all_needs(m, session);
 }
 
@@ -238,6 +277,35 @@ int model_plan(struct stoker_model *m, const struct stoker_model_params *params,
 	ret = params->memory == STOKER_MEMORY_MIN ? plan_paged(m, session, true, &fits)
 						  : plan_small(m, session, &fits);
 	return ret || fits ? ret : refuse(m, &m->needs);
+}
+
+int model_take(struct stoker_model *m, const struct stoker_session_params *session, uint64_t *bytes,
+	       struct stoker_error *err)
+{
+	const struct model_needs n = find_needs(m, session);
+	const uint64_t share = m->needs.cache + m->needs.buffers;
+	const uint64_t needed = m->memory ? n.cache + n.buffers : 0;
+	uint64_t others = atomic_load(&m->taken);
+	char human[3][16];
+
+	*bytes = 0;
+	do {
+		if (needed && others + needed > share)
+			return stoker_fail(
+				err, -ENOMEM,
+				"%u sequences need %s of memory at least, the budget of %s "
+				"has %s for them",
+				model_sequences(session), stoker_human_size(needed, human[0]),
+				stoker_human_size(m->memory, human[1]),
+				stoker_human_size(share > others ? share - others : 0, human[2]));
+	} while (!atomic_compare_exchange_weak(&m->taken, &others, others + needed));
+	*bytes = needed;
+	return 0;
+}
+
+void model_give(struct stoker_model *m, uint64_t bytes)
+{
+	atomic_fetch_sub(&m->taken, bytes);
 }
 
 int model_foresee(struct stoker_model *m, const struct stoker_session_params *session,

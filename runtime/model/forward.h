@@ -119,18 +119,22 @@ static inline uint64_t cache_table_bytes(const struct cache_size *size, enum pag
 	return size->page_bytes[kind] ? round_up(size->pages * sizeof(stoker_address), 64) : 0;
 }
 
-/* Of everything that isn't pages, and of everything. */
+/* Of everything that isn't pages, of all pages, and of both. */
 static inline uint64_t cache_rest_bytes(const struct cache_size *size)
 {
 	return cache_table_bytes(size, PAGES_FULL) + cache_table_bytes(size, PAGES_WINDOW) +
 	       size->slot_bytes;
 }
 
-static inline uint64_t cache_bytes(const struct cache_size *size)
+static inline uint64_t cache_page_bytes(const struct cache_size *size)
 {
 	return cache_pages(size, PAGES_FULL) * size->page_bytes[PAGES_FULL] +
-	       cache_pages(size, PAGES_WINDOW) * size->page_bytes[PAGES_WINDOW] +
-	       cache_rest_bytes(size);
+	       cache_pages(size, PAGES_WINDOW) * size->page_bytes[PAGES_WINDOW];
+}
+
+static inline uint64_t cache_bytes(const struct cache_size *size)
+{
+	return cache_page_bytes(size) + cache_rest_bytes(size);
 }
 
 /*
@@ -156,6 +160,10 @@ static inline uint32_t cache_checkpoints(const struct cache_size *size, uint32_t
  */
 struct cache_size model_cache_size(const struct stoker_model *m, struct kv_formats kv,
 				   uint32_t context, uint32_t batch, struct layer_state *states);
+
+/* What pages of all sequences may take together: what is asked for, or the budget has room for. */
+uint64_t model_cache_bound(const struct stoker_model *m, const struct stoker_session_params *s,
+			   const struct cache_size *size);
 
 /* Mixers. */
 void model_attention(const struct forward *f, const struct layer *l, const struct layer_state *s,

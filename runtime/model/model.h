@@ -153,9 +153,11 @@ struct stoker_model {
 	uint64_t made_bytes;
 	uint64_t memory; /* the budget, 0: everything is in memory without one */
 	uint32_t batch;	 /* of sessions that don't say it, as the budget has it; 0: the usual */
+	uint64_t cache_limit; /* of pages of several sequences, as the budget has it; 0: none */
 	struct model_needs needs;
-	uint64_t slot_bytes; /* what the experts get */
-	bool paged;	     /* experts stay on the drive */
+	_Atomic uint64_t taken; /* of what @needs has for sequences: by batches */
+	uint64_t slot_bytes;	/* what the experts get */
+	bool paged;		/* experts stay on the drive */
 	struct model_pager *pager;
 	struct model_fetch *fetch;
 	uint64_t parameters;
@@ -278,6 +280,13 @@ int model_plan(struct stoker_model *m, const struct stoker_model_params *params,
 /* The figures of every way to load it; m->needs and what goes with them change. */
 int model_foresee(struct stoker_model *m, const struct stoker_session_params *session,
 		  const char *root, struct stoker_model_outlook *outlook);
+/*
+ * Of what a budget has for sequences a batch takes its part; -ENOMEM with figures where others or
+ * it take too much.  @bytes is what model_give() is to give back.
+ */
+int model_take(struct stoker_model *m, const struct stoker_session_params *session, uint64_t *bytes,
+	       struct stoker_error *err);
+void model_give(struct stoker_model *m, uint64_t bytes);
 /* Has the device take what it works in for batches of @batch rows, as the budget counted it. */
 int model_reserve(const struct stoker_model *m, uint32_t batch, struct stoker_error *err);
 

@@ -112,7 +112,7 @@ int stoker_batch_create(struct stoker_model *model, const struct stoker_session_
 		return stoker_fail(err, -ENOMEM, "out of memory");
 	b->deterministic = p->deterministic;
 	b->parts = calloc(sequences, sizeof(*b->parts));
-	ret = b->parts ? step_create(model, p, sequences, p->cache_bytes, &b->step, err)
+	ret = b->parts ? step_create(model, p, true, &b->step, err)
 		       : stoker_fail(err, -ENOMEM, "out of memory");
 	if (ret) {
 		free(b->parts);
@@ -131,6 +131,11 @@ void stoker_batch_free(struct stoker_batch **batch)
 		return;
 	*batch = NULL;
 	let_go(b);
+}
+
+uint32_t stoker_batch_rows(const struct stoker_batch *b)
+{
+	return b ? b->step.batch : 0;
 }
 
 void stoker_batch_bytes(const struct stoker_batch *b, uint64_t *cache, uint64_t *scratch)

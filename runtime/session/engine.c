@@ -101,7 +101,7 @@ int stoker_engine_create(struct stoker_model *model, const struct stoker_engine_
 	ret = allocate(e, err);
 	if (ret)
 		goto err_release;
-	ret = step_create(model, &p->session, e->sequences, p->session.cache_bytes, &e->step, err);
+	ret = step_create(model, &p->session, true, &e->step, err);
 	if (ret)
 		goto err_release;
 	e->chunk = MIN(e->step.chunk, e->step.batch);

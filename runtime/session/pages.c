@@ -42,11 +42,6 @@ static uint64_t tables_bytes(const struct cache_size *size)
 	return cache_table_bytes(size, PAGES_FULL) + cache_table_bytes(size, PAGES_WINDOW);
 }
 
-static uint64_t page_bytes_of(const struct cache_size *size)
-{
-	return cache_bytes(size) - cache_rest_bytes(size);
-}
-
 /*
  * Pools of pages.  Where not all sequences can have all they may need, one alone still can: none of
  * the memory that rings take is unused for long, and of other pages there are never so many that
@@ -56,7 +51,7 @@ static void create_pools(struct pages *p)
 {
 	const uint64_t ring =
 		cache_pages(&p->size, PAGES_WINDOW) * p->size.page_bytes[PAGES_WINDOW];
-	const uint64_t all = p->sequences * page_bytes_of(&p->size);
+	const uint64_t all = p->sequences * cache_page_bytes(&p->size);
 	uint64_t block = p->bound / BLOCKS;
 
 	block = block < UNIT_BYTES / 2 ? block : round_up(block, UNIT_BYTES);
@@ -80,7 +75,7 @@ static void create_pools(struct pages *p)
 int pages_create(struct stoker_device *d, const struct cache_size *size, uint32_t sequences,
 		 uint64_t bound, struct pages *p, struct stoker_error *err)
 {
-	const uint64_t each = page_bytes_of(size);
+	const uint64_t each = cache_page_bytes(size);
 	char human[2][16];
 	int ret;
 

@@ -47,7 +47,7 @@ int stoker_session_create(struct stoker_model *model, const struct stoker_sessio
 		return stoker_fail(err, -ENOMEM, "out of memory");
 	s->observe = p->observe;
 	s->observer = p->observer;
-	ret = step_create(model, p, 1, 0, &s->step, err);
+	ret = step_create(model, p, false, &s->step, err);
 	if (ret)
 		goto err_free;
 	ret = sequence_create(&s->step, true, &s->sequence, err);

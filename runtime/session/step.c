@@ -65,6 +65,7 @@ void step_destroy(struct step *s)
 	free(s->states);
 	free(s->logits);
 	free(s->inputs);
+	model_give(m, s->taken);
 	*s = (struct step){ 0 };
 	stoker_model_free(&m);
 }
@@ -91,16 +92,21 @@ static uint32_t chunk_of(uint32_t batch)
 }
 
 int step_create(struct stoker_model *model, const struct stoker_session_params *params,
-		uint32_t sequences, uint64_t cache_bytes, struct step *s, struct stoker_error *err)
+		bool several, struct step *s, struct stoker_error *err)
 {
+	struct stoker_session_params own = *params;
 	struct cache_size size;
 	int ret = device_go_on(model->device, err);
 
 	if (ret)
 		return ret;
+	if (!several) {
+		own.sequences = 1;
+		own.cache_bytes = 0;
+	}
 	*s = (struct step){ .model = model,
 			    .context = model_session_context(model, params),
-			    .batch = model_session_batch(model, params) };
+			    .batch = model_session_batch(model, &own) };
 	s->chunk = params->deterministic ? chunk_of(s->batch) : 0;
 	if (s->context == 0 || s->context > MODEL_MAX_CONTEXT || s->batch > MODEL_MAX_BATCH)
 		return stoker_fail(err, -EINVAL, "context %u and batch %u, limits 1 to %d and %d",
@@ -108,7 +114,9 @@ int step_create(struct stoker_model *model, const struct stoker_session_params *
 	atomic_fetch_add(&model->others, 1);
 	s->forward.predicted_layers = MIN(params->predicted_layers, model->layer_count);
 	s->forward.model = model;
-	ret = choose_kv(model, params, &s->forward.kv, err);
+	ret = several ? model_take(model, &own, &s->taken, err) : 0;
+	if (!ret)
+		ret = choose_kv(model, params, &s->forward.kv, err);
 	if (ret)
 		goto err_destroy;
 	s->states = calloc(model->layer_count, sizeof(*s->states));
@@ -119,9 +127,11 @@ int step_create(struct stoker_model *model, const struct stoker_session_params *
 	}
 	size = model_cache_size(model, s->forward.kv, s->context, s->batch, s->states);
 	s->recurrent = size.slot_bytes > 0;
-	ret = pages_create(model->device, &size, sequences, cache_bytes, &s->pages, err);
+	ret = pages_create(model->device, &size, model_sequences(&own),
+			   model_cache_bound(model, &own, &size), &s->pages, err);
 	if (!ret)
-		ret = checkpoints_create(model->device, &size, sequences, &s->checkpoints, err);
+		ret = checkpoints_create(model->device, &size, model_sequences(&own),
+					 &s->checkpoints, err);
 	if (!ret)
 		ret = create_buffers(s, err);
 	if (ret)

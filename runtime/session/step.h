@@ -38,6 +38,7 @@ struct step {
 	size_t logits_room, logit_rows;
 	uint8_t *inputs; /* of a batch's rows, as the device gets them */
 	bool recurrent;
+	uint64_t taken; /* of the model's budget */
 };
 
 /* What a sequence brings: tokens behind those that it has, the last @logit_rows get logits. */
@@ -51,11 +52,11 @@ struct step_part {
 const char *kv_name(uint32_t format);
 
 /*
- * For up to @sequences sequences, whose pages take @cache_bytes at most, see pages_create(); keeps
- * @model.  On failure there is nothing.
+ * For @params' sequences and cache_bytes, and within the model's budget, or with @several unset for
+ * one that has all it can need; keeps @model.  On failure there is nothing.
  */
 int step_create(struct stoker_model *model, const struct stoker_session_params *params,
-		uint32_t sequences, uint64_t cache_bytes, struct step *s, struct stoker_error *err);
+		bool several, struct step *s, struct stoker_error *err);
 /* With sequences that are removed before. */
 void step_destroy(struct step *s);
 

@@ -114,9 +114,11 @@ struct stoker_engine *engine_open_tight(uint32_t sequences, uint32_t full, bool 
 							    .batch = STEP,
 							    .sequences = sequences,
 							    .deterministic = deterministic } };
+	struct stoker_session_params fewer = params.session;
 	struct step s;
 
-	CU_ASSERT_EQUAL_FATAL(step_create(engine_model, &params.session, full, 0, &s, NULL), 0);
+	fewer.sequences = full;
+	CU_ASSERT_EQUAL_FATAL(step_create(engine_model, &fewer, true, &s, NULL), 0);
 	params.session.cache_bytes = s.pages.bound;
 	step_destroy(&s);
 	return open_with(&params);

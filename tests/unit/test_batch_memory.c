@@ -299,6 +299,103 @@ static void test_full(void)
 	check_full(true);
 }
 
+static const struct tiny mixture = { .architecture = "llama", .layers = 3, .experts = 8 };
+
+static int load_within(uint64_t memory, uint32_t sequences, struct stoker_model **model,
+		       struct stoker_error *err)
+{
+	const struct stoker_session_params session = { .context = CONTEXT, .sequences = sequences };
+	const struct stoker_model_params params = { .memory = memory, .session = &session };
+
+	return stoker_model_load(device, tiny_path(), &params, model, err);
+}
+
+/* What a budget has for sequences they share, and together they never take more. */
+static void test_budget(void)
+{
+	struct stoker_session_params params = { .context = CONTEXT, .sequences = 1 };
+	struct stoker_error err = { .message = "" };
+	struct stoker_model *model;
+	struct stoker_paging one, many;
+	struct stoker_sequence *q;
+	struct stoker_batch *b, *other;
+	uint32_t tokens[CONTEXT] = { 0 };
+	uint64_t cache, scratch;
+
+	open_device();
+	tiny_write(tiny_path(), &mixture);
+	CU_ASSERT_EQUAL_FATAL(load_within(STOKER_MEMORY_MIN, 1, &model, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_model_paging(model, &one), 0);
+	stoker_model_free(&model);
+
+	/* too little for the caches of all, and for steps of the usual size */
+	const uint64_t memory = one.memory + one.cache / 2;
+
+	CU_ASSERT_EQUAL_FATAL(load_within(memory, 16, &model, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_model_paging(model, &many), 0);
+	CU_ASSERT(many.dense + many.cache + many.buffers + many.slot_bytes <= memory);
+	params.sequences = 16;
+	CU_ASSERT_EQUAL_FATAL(stoker_batch_create(model, &params, &b, &err), 0);
+	CU_ASSERT(stoker_batch_rows(b) >= 16 && stoker_batch_rows(b) < MODEL_BATCH);
+	CU_ASSERT_EQUAL(stoker_batch_create(model, &params, &other, &err), -ENOMEM);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "16 sequences need"));
+	stoker_model_free(&model);
+	for (uint32_t i = 0; i < 16; i++) {
+		int ret = stoker_sequence_create(b, &q, &err);
+
+		for (uint32_t at = 0, n; at < CONTEXT && !ret; at += n) {
+			n = MIN(stoker_batch_rows(b), CONTEXT - at);
+			ret = append(b, &q, 1, tokens, n, &err);
+		}
+		stoker_batch_bytes(b, &cache, &scratch);
+		CU_ASSERT(cache <= many.cache && cache + scratch <= many.cache + many.buffers);
+		CU_ASSERT(i ? ret == 0 || ret == -ENOSPC : !ret);
+		if (i % 2)
+			stoker_sequence_free(&q);
+	}
+	stoker_batch_free(&b);
+	stoker_device_close(&device);
+
+	open_device();
+	CU_ASSERT_EQUAL(load_within(one.memory / 2, 64, &model, &err), -ENOMEM);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "isn't enough memory, this needs at least"));
+	CU_ASSERT_EQUAL_FATAL(load_within(STOKER_MEMORY_MIN, 1, &model, NULL), 0);
+	params.sequences = 64;
+	CU_ASSERT_EQUAL(stoker_batch_create(model, &params, &b, &err), -ENOMEM);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "64 sequences need"));
+	/* what one gives back another may have */
+	params.sequences = 1;
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(stoker_batch_create(model, &params, &b, &err), 0);
+		stoker_batch_free(&b);
+	}
+	stoker_model_free(&model);
+	unlink(tiny_path());
+	stoker_device_close(&device);
+}
+
+/* A plain session isn't made for several sequences. */
+static void test_session(void)
+{
+	struct stoker_session_params params = { .context = 20, .sequences = 1 };
+	struct stoker_model *model;
+	struct stoker_session *s;
+	uint64_t scratch[2];
+
+	open_device();
+	tiny_write(tiny_path(), &tiny_caches[TINY_FULL]);
+	CU_ASSERT_EQUAL_FATAL(stoker_model_load(device, tiny_path(), NULL, &model, NULL), 0);
+	unlink(tiny_path());
+	for (int i = 0; i < 2; i++, params.sequences = 16) {
+		CU_ASSERT_EQUAL_FATAL(stoker_session_create(model, &params, &s, NULL), 0);
+		stoker_session_bytes(s, NULL, &scratch[i]);
+		stoker_session_free(&s);
+	}
+	CU_ASSERT_EQUAL(scratch[0], scratch[1]);
+	stoker_model_free(&model);
+	stoker_device_close(&device);
+}
+
 void add_batch_memory(void)
 {
 	TEST(test_blocks);
@@ -307,4 +404,6 @@ void add_batch_memory(void)
 	TEST(test_counting);
 	TEST(test_failing);
 	TEST(test_full);
+	TEST(test_budget);
+	TEST(test_session);
 }

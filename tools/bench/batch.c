@@ -325,8 +325,7 @@ static uint64_t context(const struct batch_options *o)
 int bench_batch(const struct compute_options *compute, const struct batch_options *o)
 {
 	struct bench_run *r = calloc(1, sizeof(*r));
-	struct stoker_engine_params params = { .session.batch = STEP_TOKENS,
-					       .session.context = (uint32_t)context(o),
+	struct stoker_engine_params params = { .session.context = (uint32_t)context(o),
 					       .max_gap = o->max_gap };
 	struct json_object *list = json_object_new_array();
 	struct stoker_device *device = NULL;

@@ -36,6 +36,10 @@ struct stoker_sequence;
  *	there can be at a time; @observe isn't called; may be NULL
  * @batch: receives it; release it with stoker_batch_free()
  *
+ * Of a model with a budget of memory all batches together take no more than it was made for, the
+ * session of struct stoker_model_params; in a small one sequences share pages for fewer full
+ * contexts than there are of them, as with @params' cache_bytes, one at least.
+ *
  * Return: 0, -EINVAL for parameters the model can't do, -ENOMEM.
  */
 STOKER_API int stoker_batch_create(struct stoker_model *model,
@@ -48,6 +52,14 @@ STOKER_API int stoker_batch_create(struct stoker_model *model,
  * Its memory goes with the last of its sequences.
  */
 STOKER_API void stoker_batch_free(struct stoker_batch **batch);
+
+/**
+ * stoker_batch_rows() - the most tokens of a step
+ *
+ * What struct stoker_session_params' batch says or, where that is 0, the model's budget of memory
+ * had room for.
+ */
+STOKER_API uint32_t stoker_batch_rows(const struct stoker_batch *batch);
 
 /**
  * stoker_batch_bytes() - device memory of all sequences' caches and of the working buffers
