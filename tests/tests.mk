@@ -87,6 +87,12 @@ $(BUILD)/real-batch: $(BUILD)/tests/real/batch.o $(KEEP_LOADED) $(INTERNAL)
 check-arm64: $(SHADER_BUILD)/shaders.c
 	SUITES="$(SUITES)" SHADER_BUILD=$(SHADER_BUILD) tests/emulated/arm64.sh $(BUILD)
 
+# Sixteen sequences together beside each alone, bit for bit, in many schedules on the CPU:
+# make check-batch [LONG=1] [MODELS="{models,quantized}/*"]
+.PHONY: check-batch
+check-batch: $(BUILD)/unit
+	STOKER_TEST_SCHEDULES=$(if $(LONG),1000,100) $(if $(MODELS),STOKER_TEST_MODELS="$(MODELS)") $(BUILD)/unit schedules
+
 # What a borrowed machine with a GPU needs, in build/gpu-day.tar.xz: make gpu-day [PEER=FOLDER]
 .PHONY: gpu-day gpu-day-rehearse
 gpu-day: $(TOOL) $(BUILD)/unit $(BUILD)/gpu_probe

@@ -15,7 +15,7 @@ enum {
 	SLACK_BYTES = 512 << 20, /* for cache and buffers beside files */
 };
 
-/* The heads of files, which the container keeps with the tokens' text; a vocabulary's tables. */
+/* The heads of files, which are there until model and vocabulary have read them; its tables. */
 static uint64_t metadata_bytes(const struct stoker_model *m)
 {
 	uint64_t bytes = 0;
@@ -166,7 +166,7 @@ static bool files_fit(const struct stoker_model *m, uint64_t left)
 	uint64_t all = 0;
 
 	for (uint32_t i = 0; i < stoker_gguf_file_count(m->gguf); i++)
-		all += stoker_gguf_data(m->gguf, i); /* the head, which stays in memory, too */
+		all += stoker_gguf_data(m->gguf, i); /* the head, until it has been read */
 	for (size_t i = 0; i < stoker_gguf_tensor_count(m->gguf); i++) {
 		const struct stoker_gguf_tensor *t = stoker_gguf_tensor(m->gguf, i);
 

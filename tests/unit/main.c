@@ -173,6 +173,7 @@ static const struct {
 	{ "paging", suite_paging },
 	{ "pages", suite_pages },
 	{ "batch", suite_batch },
+	{ "schedules", suite_schedules },
 	{ "engine", suite_engine },
 	{ "state", suite_state },
 	{ "budget", suite_budget },

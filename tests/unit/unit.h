@@ -43,6 +43,7 @@ void suite_budget(void);
 void suite_paging(void);
 void suite_pages(void);
 void suite_batch(void);
+void suite_schedules(void);
 void suite_engine(void);
 void add_engine_plans(void);
 void add_engine_life(void);
