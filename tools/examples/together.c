@@ -110,6 +110,9 @@ int main(int argc, char **argv)
 
 		ret = stoker_tokenize(vocabulary, text, strlen(text), STOKER_TOKENIZE_ADD, &tokens,
 				      &n, &err);
+		if (!ret && !n)
+			ret = snprintf(err.message, sizeof(err.message), "text %zu has no tokens",
+				       i + 1);
 		if (!ret)
 			ret = begin(batch, &texts[i], tokens, n, stoker_vocabulary_size(vocabulary),
 				    &err);
