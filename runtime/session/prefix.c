@@ -340,12 +340,26 @@ static void keep_page(struct step *s, const struct sequence *q, uint32_t i, stru
 	}
 }
 
+/*
+ * Pages bound what is kept, but for entries without any, as of models whose layers are all
+ * recurrent, and for several of a page, by who may see it.
+ */
+static void make_room(struct prefix_cache *c, struct pages *p, uint32_t entries)
+{
+	const uint64_t most = 2 * MAX((uint64_t)p->pools[PAGES_FULL].most,
+				      (uint64_t)p->sequences * p->size.pages);
+
+	while (c->count && c->count + entries > most)
+		prefix_drop(c, p, false);
+}
+
 int prefix_keep(struct step *s, const struct sequence *q, uint64_t salt, struct stoker_error *err)
 {
 	const uint32_t pages = (s->chunk ? q->same_bits : q->position) / KV_PAGE_ROWS;
 	struct prefix_cache *c = &s->prefix;
 	struct prefix_entry *e = NULL;
 
+	make_room(c, &s->pages, pages);
 	for (uint32_t i = 0; i < pages; i++) {
 		const uint32_t *tokens = q->tokens + (size_t)i * KV_PAGE_ROWS;
 		struct prefix_entry *next = find(c, e, tokens, salt);

@@ -196,6 +196,32 @@ static void test_free_in_child(void)
 	engine_unload();
 }
 
+/* However many may see a page, entries of the prefix cache don't take all memory. */
+static void test_entries(void)
+{
+	static const uint32_t tokens[KV_PAGE_ROWS + 1];
+	struct stoker_engine *e;
+	struct sequence q;
+
+	engine_load_tiny(&engine_plain);
+	e = engine_open(2, 0, false); /* nobody else uses its step as long as there is no request */
+	const uint32_t most = 2 * 2 * e->step.pages.size.pages;
+	const struct step_part part = { .sequence = &q, .tokens = tokens, .rows = KV_PAGE_ROWS };
+
+	CU_ASSERT_EQUAL_FATAL(sequence_create(&e->step, false, &q, NULL), 0);
+	CU_ASSERT_EQUAL(step_reserve_pages(&e->step, &part, 1, NULL), 0);
+	CU_ASSERT_EQUAL(step_run(&e->step, &part, 1, NULL, NULL), 0);
+	for (uint32_t salt = 0; salt < 3 * most; salt++) {
+		CU_ASSERT_EQUAL(prefix_keep(&e->step, &q, salt, NULL), 0);
+		CU_ASSERT(e->step.prefix.count == MIN(salt + 1, most));
+	}
+	CU_ASSERT_EQUAL(prefix_match(&e->step, tokens, ARRAY_SIZE(tokens), 3 * most - 1), 64);
+	CU_ASSERT_EQUAL(prefix_match(&e->step, tokens, ARRAY_SIZE(tokens), 0), 0);
+	sequence_destroy(&e->step, &q);
+	stoker_engine_free(&e);
+	engine_unload();
+}
+
 void add_engine_room(void)
 {
 	TEST(test_aged);
@@ -203,4 +229,5 @@ void add_engine_room(void)
 	TEST(test_promises);
 	TEST(test_answer_in_prompt);
 	TEST(test_free_in_child);
+	TEST(test_entries);
 }
