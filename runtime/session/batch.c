@@ -285,6 +285,22 @@ int stoker_sequence_restore(struct stoker_sequence *q, stoker_state_read read, v
 	return ret;
 }
 
+int stoker_sequence_remove(struct stoker_sequence *q, uint32_t first, uint32_t count, int shift,
+			   struct stoker_error *err)
+{
+	struct stoker_batch *b = q ? q->batch : NULL;
+	int ret;
+
+	if (!b)
+		return stoker_fail(err, -EINVAL, "there is no sequence");
+	ret = enter(b, err);
+	if (ret)
+		return ret;
+	ret = sequence_remove(&b->step, &q->s, first, count, shift, err);
+	leave(b);
+	return ret;
+}
+
 uint32_t stoker_sequence_reachable(const struct stoker_sequence *q, uint32_t position)
 {
 	return q ? sequence_reachable(&q->batch->step, &q->s, position) : 0;

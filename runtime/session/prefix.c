@@ -355,7 +355,8 @@ static void make_room(struct prefix_cache *c, struct pages *p, uint32_t entries)
 
 int prefix_keep(struct step *s, const struct sequence *q, uint64_t salt, struct stoker_error *err)
 {
-	const uint32_t pages = (s->chunk ? q->same_bits : q->position) / KV_PAGE_ROWS;
+	const uint32_t own = s->chunk ? q->same_bits : q->position;
+	const uint32_t pages = (q->shifted ? MIN(own, q->shifted_from) : own) / KV_PAGE_ROWS;
 	struct prefix_cache *c = &s->prefix;
 	struct prefix_entry *e = NULL;
 

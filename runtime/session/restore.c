@@ -129,6 +129,11 @@ static int check_counts(const struct step *s, const struct state_head *h, uint64
 		return stoker_fail(err, -EINVAL,
 				   "the state is damaged: a checkpoint at %u of %u tokens",
 				   h->checkpoint, h->position);
+	if (h->shifted > 1 || h->shifted_from >= (h->shifted ? h->position : 1))
+		return stoker_fail(
+			err, -EINVAL,
+			"the state is damaged: keys turned from %u on (%u), of %u tokens",
+			h->shifted_from, h->shifted, h->position);
 	if (bytes != UINT64_MAX && bytes != state_bytes(h))
 		return stoker_fail(err, -EINVAL,
 				   "the state is damaged: it has %llu bytes, %u tokens make %llu",
@@ -246,6 +251,8 @@ static int restore(struct state_stream *st, struct sequence *q, uint64_t bytes,
 	if (ring && h.window_page)
 		q->last_page = MAX(q->last_page, h.window_page + ring - 1);
 	q->lost = false;
+	q->shifted = h.shifted;
+	q->shifted_from = h.shifted_from;
 	return 0;
 }
 

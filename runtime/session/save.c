@@ -116,6 +116,8 @@ static int save(struct state_stream *st, struct sequence *q, struct stoker_error
 		return ret;
 	c = q->position ? checkpoint_before(q, q->position - 1) : NULL;
 	h.position = q->position;
+	h.shifted = q->shifted;
+	h.shifted_from = q->shifted ? q->shifted_from : 0;
 	h.checkpoint = c ? c->position : 0;
 	h.window_page = first_window_page(s, q);
 	h.crc = stoker_crc32c(0, &h, offsetof(struct state_head, crc));

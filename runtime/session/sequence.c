@@ -93,6 +93,7 @@ static void cut(struct step *s, struct sequence *q, uint32_t position)
 {
 	q->position = position;
 	q->last_page = position ? q->last_page : 0;
+	q->shifted = q->shifted && position > q->shifted_from;
 	q->lost = s->recurrent;
 	q->same_bits = s->chunk && s->chunk <= position
 			       ? MIN(q->same_bits, position / s->chunk * s->chunk)
@@ -143,6 +144,8 @@ int sequence_copy(struct step *s, const struct sequence *from, struct sequence *
 	q->position = from->position;
 	q->last_page = from->last_page;
 	q->same_bits = from->same_bits;
+	q->shifted = from->shifted;
+	q->shifted_from = from->shifted_from;
 	q->lost = from->lost;
 	return 0;
 }

@@ -145,6 +145,23 @@ int stoker_session_restore(struct stoker_session *s, stoker_state_read read, voi
 	return ret;
 }
 
+int stoker_session_remove(struct stoker_session *s, uint32_t first, uint32_t count, int shift,
+			  struct stoker_error *err)
+{
+	int ret;
+
+	if (!s)
+		return stoker_fail(err, -EINVAL, "there is no session");
+	ret = session_use(s, err);
+	if (ret)
+		return ret;
+	ret = sequence_remove(&s->step, &s->sequence, first, count, shift, err);
+	if (!ret && count)
+		s->step.logit_rows = s->last_rows = 0;
+	session_leave(s);
+	return ret;
+}
+
 uint32_t stoker_session_reachable(const struct stoker_session *s, uint32_t position)
 {
 	return s ? sequence_reachable(&s->step, &s->sequence, position) : 0;

@@ -14,7 +14,7 @@
 #include "session/step.h"
 #include "stoker/state.h"
 
-enum { STATE_VERSION = 1, STATE_BYTE_ORDER = 0x01020304, STATE_CHUNK_BYTES = 1 << 20 };
+enum { STATE_VERSION = 2, STATE_BYTE_ORDER = 0x01020304, STATE_CHUNK_BYTES = 1 << 20 };
 #define STATE_MAGIC "stoker-s"
 
 struct state_head {
@@ -26,10 +26,11 @@ struct state_head {
 	uint32_t position, window_page;
 	uint64_t row_bytes, window_row_bytes; /* of a position: layers without windows, and with */
 	uint64_t slot_bytes;
-	uint32_t checkpoint; /* its position, 0: there is none */
-	uint32_t crc;	     /* of what is before it */
+	uint32_t checkpoint;		/* its position, 0: there is none */
+	uint32_t shifted, shifted_from; /* see struct sequence */
+	uint32_t crc;			/* of what is before it */
 };
-static_assert(sizeof(struct state_head) == 96, "without gaps");
+static_assert(sizeof(struct state_head) == 104, "without gaps");
 
 /* Somewhere in device memory. */
 struct state_part {

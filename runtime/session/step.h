@@ -22,6 +22,9 @@ struct sequence {
 	 * checkpoint */
 	bool lost;
 	struct checkpoint_list checkpoints;
+	/* keys from here on were turned: they aren't what others get for the same tokens */
+	bool shifted;
+	uint32_t shifted_from;
 };
 
 struct step {
@@ -77,6 +80,9 @@ void sequence_lose(struct step *s, struct sequence *q);
 /* See stoker_session_truncate(). */
 int sequence_truncate(struct step *s, struct sequence *q, uint32_t position,
 		      struct stoker_error *err);
+/* See stoker_session_remove(). */
+int sequence_remove(struct step *s, struct sequence *q, uint32_t first, uint32_t count, bool shift,
+		    struct stoker_error *err);
 /* @q, which is empty, gets the context of @from. */
 int sequence_copy(struct step *s, const struct sequence *from, struct sequence *q,
 		  struct stoker_error *err);

@@ -73,6 +73,8 @@ static int give(void *user, void *data, size_t bytes)
 			h.position = given.position;
 			h.window_page = given.window_page;
 			h.checkpoint = given.checkpoint;
+			h.shifted = given.shifted;
+			h.shifted_from = given.shifted_from;
 		}
 		if (in->mends & SUMS)
 			h.crc = stoker_crc32c(0, &h, offsetof(struct state_head, crc));

@@ -361,6 +361,7 @@ void suite_batch(void)
 	add_batch_prefix();
 	add_batch_random();
 	add_checkpoints();
+	add_shift();
 	TEST(test_copies);
 }
 

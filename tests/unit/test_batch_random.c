@@ -18,7 +18,8 @@ static struct stoker_device *device;
 static struct stoker_model *model;
 static struct stoker_batch *batch;
 static struct stoker_session *alone;
-static uint32_t vocabulary, failed_steps, refused_steps, went_back, reused;
+static uint32_t vocabulary, failed_steps, refused_steps, went_back, reused, shifted;
+static bool shifts;    /* of the model, exactly: nothing remembers what was before it */
 static uint32_t tight; /* positions that all sequences have memory for; 0: all */
 static struct life lives[SEQUENCES];
 
@@ -190,6 +191,28 @@ static void live_again(struct life *l)
 	saved.data = NULL;
 }
 
+/* Some positions go; with a failure on the way, all from there on. */
+static void remove_some(struct life *l)
+{
+	const uint32_t first = random_u32() % (l->count + 1);
+	const uint32_t count = random_u32() % (l->count - first + 1);
+	const bool fails = random_u32() % 8 == 0;
+
+	fails_in = fails ? 1 + random_u32() % 4 : 0;
+	const int ret = stoker_sequence_remove(l->sequence, first, count, 1, NULL);
+
+	fails_in = 0;
+	CU_ASSERT(ret == 0 || (fails && ret == -EIO) || (tight && ret == -ENOSPC));
+	if (ret == -EIO) {
+		l->count = first;
+	} else if (!ret) {
+		l->count -= count;
+		memmove(l->tokens + first, l->tokens + first + count,
+			(l->count - first) * sizeof(*l->tokens));
+		shifted += count && first < l->count;
+	}
+}
+
 static void change(struct life *l)
 {
 	struct life *from = &lives[random_u32() % SEQUENCES];
@@ -206,6 +229,8 @@ static void change(struct life *l)
 		share(l, from);
 	} else if (random_u32() % 8 == 0) {
 		live_again(l);
+	} else if (shifts && random_u32() % 3 == 0) {
+		remove_some(l);
 	} else if (random_u32() % 5 == 0) {
 		stoker_sequence_free(&l->sequence);
 		return;
@@ -244,7 +269,7 @@ static void check_lives(const char *path, bool recurrent, unsigned events)
 	}
 	CU_ASSERT_EQUAL_FATAL(stoker_batch_create(model, &params, &batch, NULL), 0);
 	CU_ASSERT_EQUAL_FATAL(stoker_session_create(model, &params, &alone, NULL), 0);
-	failed_steps = refused_steps = went_back = reused = 0;
+	failed_steps = refused_steps = went_back = reused = shifted = 0;
 	for (unsigned i = 0; i < events; i++) {
 		if (random_u32() % 3 == 0)
 			change(&lives[random_u32() % SEQUENCES]);
@@ -253,6 +278,7 @@ static void check_lives(const char *path, bool recurrent, unsigned events)
 	}
 	CU_ASSERT(failed_steps > 0);
 	CU_ASSERT(reused > 0);
+	CU_ASSERT((shifted > 0) == shifts);
 	CU_ASSERT((refused_steps > 0) == (tight != 0));
 	stoker_batch_free(&batch);
 	for (uint32_t i = 0; i < SEQUENCES; i++)
@@ -284,6 +310,14 @@ static void test_lives(void)
 		tight = 0;
 		unlink(tiny_path());
 	}
+	shifts = true; /* with one layer a key depends on its token and position alone */
+	tiny_write(tiny_path(), &(struct tiny){ .architecture = "llama", .layers = 1 });
+	check_lives(tiny_path(), false, 600);
+	tight = LONGEST + STEP;
+	check_lives(tiny_path(), false, 300);
+	shifts = false;
+	tight = 0;
+	unlink(tiny_path());
 	for (size_t i = 0; folder && i < ARRAY_SIZE(recurrent); i++) {
 		snprintf(path, sizeof(path), "%s/models/%s.gguf", folder, recurrent[i]);
 		check_lives(path, true, 400);

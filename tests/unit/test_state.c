@@ -236,7 +236,8 @@ static void check_damage(const char *path)
 		*h = good;                   \
 	} while (0)
 	WRONG(magic[0], 'x', -EINVAL, "isn't a state");
-	WRONG(version, 2, -ENOTSUP, "version 2, this library reads 1");
+	WRONG(version, 1, -ENOTSUP, "version 1, this library reads 2");
+	WRONG(version, 3, -ENOTSUP, "version 3, this library reads 2");
 	WRONG(byte_order, 0x04030201, -ENOTSUP, "byte order");
 	WRONG(model[1], 1, -EINVAL, "another model");
 	WRONG(rotation, 1, -ENOTSUP, "scaled");
@@ -248,6 +249,10 @@ static void check_damage(const char *path)
 	WRONG(position, PROMPT + 1, -EINVAL, "bytes, 151 tokens make");
 	WRONG(window_page, UINT32_MAX, -EINVAL, "windows begin at page");
 	WRONG(checkpoint, PROMPT, -EINVAL, "checkpoint at 150");
+	WRONG(shifted, 2, -EINVAL, "keys turned from 0 on (2)");
+	WRONG(shifted_from, 1, -EINVAL, "keys turned from 1 on (0)");
+	h->shifted = 1;
+	WRONG(shifted_from, PROMPT, -EINVAL, "keys turned from 150 on (1), of 150 tokens");
 #undef WRONG
 	/* and after all that */
 	CU_ASSERT_EQUAL(restore(b, &m, NULL), 0);

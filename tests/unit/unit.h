@@ -54,6 +54,7 @@ void add_batch_memory(void);
 void add_batch_prefix(void);
 void add_batch_random(void);
 void add_checkpoints(void);
+void add_shift(void);
 void suite_vectors(void);
 void suite_bench(void);
 void suite_odd_files(void);

@@ -119,6 +119,25 @@ STOKER_API const uint32_t *stoker_sequence_tokens(const struct stoker_sequence *
 STOKER_API int stoker_sequence_truncate(struct stoker_sequence *sequence, uint32_t position,
 					struct stoker_error *err);
 
+/**
+ * stoker_sequence_remove() - take @count positions from @first on out of its context
+ * @shift: nonzero: what is behind them moves up by @count, and its keys are rotated back as far;
+ *	0: nothing may be behind them
+ *
+ * What it gives, and -ENOTSUP for what (latent or recurrent layers, windows much smaller than the
+ * context, keys in Q5_0 or Q4_0, holes), is as for stoker_session_remove().  Copies, and what
+ *others began with, keep all that they have.  stoker_sequence_share() keeps nothing from @first on
+ *any more, until the sequence has been cut back to there: it isn't what others get for these
+ *tokens. A saved state remembers that, too.  Nor is what follows the same with deterministic as
+ *without the call.
+ *
+ * Return: 0; -EINVAL where there aren't as many positions; -ENOTSUP; -EBUSY; -ENOSPC where pages
+ *that others have, too, can't be had once more, or -ENOMEM, without a change.  When a device fails
+ *on the way the context ends at @first.
+ */
+STOKER_API int stoker_sequence_remove(struct stoker_sequence *sequence, uint32_t first,
+				      uint32_t count, int shift, struct stoker_error *err);
+
 /** stoker_sequence_reachable() - how far it can go back, see stoker_session_reachable(). */
 STOKER_API uint32_t stoker_sequence_reachable(const struct stoker_sequence *sequence,
 					      uint32_t position);

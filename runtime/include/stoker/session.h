@@ -137,6 +137,34 @@ STOKER_API uint32_t stoker_session_reachable(const struct stoker_session *sessio
 					     uint32_t position);
 
 /**
+ * stoker_session_remove() - take @count positions from @first on out of the context
+ * @shift: nonzero: what is behind them moves up by @count, and its keys are rotated back as far, so
+ *	that attention takes it for what comes next; 0: nothing may be behind them, as for
+ *	stoker_session_truncate()
+ *
+ * For a text that goes on when the context is full: the beginning stays, some of what follows it is
+ * taken out, and nothing is evaluated anew.  It isn't what evaluating what is left would give: keys
+ * and values from @first on were computed with what is gone, and still know of it.  Where that
+ * counts, evaluate anew.  Each time it rounds keys that aren't in F32.  Layers without rotary
+ * attention keep keys as they are.  Logits are gone.
+ *
+ * -ENOTSUP, without a change, where
+ *  - @shift is 0, and something is behind the positions: there are no holes;
+ *  - a layer isn't plain attention: latent attention has rotated and other parts in common for all
+ *    heads, recurrent layers don't know positions apart;
+ *  - layers with windows keep the last positions only, which they do where the context is much
+ *    longer than the window;
+ *  - keys are of a type that isn't rotated anew: Q5_0, Q4_0.  Values may be of any.
+ * With @shift and a @count of 0 this alone is told.  Positions at the end are cut off, whatever
+ * @shift is, as stoker_session_truncate() does it.
+ *
+ * Return: 0; -EINVAL where there aren't as many positions; -ENOTSUP; -EBUSY; -ENOSPC or -ENOMEM,
+ * without a change.  When a device fails on the way the context ends at @first.
+ */
+STOKER_API int stoker_session_remove(struct stoker_session *session, uint32_t first, uint32_t count,
+				     int shift, struct stoker_error *err);
+
+/**
  * stoker_session_experts() - which experts the last batch of the last call used
  * @layer: of the model
  * @row: token of the batch
