@@ -325,8 +325,9 @@ static void keep_page(struct step *s, const struct sequence *q, uint32_t i, stru
 {
 	for (int kind = 0; kind < PAGE_KINDS; kind++) {
 		const struct page_table *t = &q->tables.of[kind];
-		const uint32_t number =
-			t->turn && i + t->turn > q->last_page ? t->pages[i % t->turn] : NO_PAGE;
+		/* the last page that a ring has been at says nothing of pages that all stay */
+		const bool there = t->turn == t->count || i + t->turn > q->last_page;
+		const uint32_t number = t->turn && there ? t->pages[i % t->turn] : NO_PAGE;
 
 		if (number == NO_PAGE || e->pages[kind] != NO_PAGE)
 			continue;

@@ -90,7 +90,7 @@ static uint32_t first_window_page(const struct step *s, const struct sequence *q
 {
 	const uint32_t ring = s->pages.size.ring;
 	const uint32_t least = q->last_page + 1 > ring ? q->last_page + 1 - ring : 0;
-	uint32_t page = q->position ? (q->position - 1) / KV_PAGE_ROWS : 0;
+	uint32_t page = (q->position + KV_PAGE_ROWS - 1) / KV_PAGE_ROWS;
 
 	if (!ring)
 		return 0;

@@ -104,10 +104,11 @@ uint64_t state_bytes(const struct state_head *h)
 	       blocks * sizeof(uint32_t);
 }
 
-/* @bytes at @at, joined with what is before them. */
-static size_t add_part(struct state_part *parts, size_t n, stoker_address at, uint64_t bytes)
+/* @bytes at @at, with @joins together with what is before them where nothing is between. */
+static size_t add_part(struct state_part *parts, size_t n, bool joins, stoker_address at,
+		       uint64_t bytes)
 {
-	if (n && parts[n - 1].at + parts[n - 1].bytes == at) {
+	if (n && joins && parts[n - 1].at + parts[n - 1].bytes == at) {
 		parts[n - 1].bytes += bytes;
 		return n;
 	}
@@ -119,6 +120,7 @@ size_t state_list_parts(struct state_stream *st, const struct sequence *q,
 			const struct state_head *h, uint32_t page)
 {
 	const uint32_t rows = MIN(h->position - page * KV_PAGE_ROWS, (uint32_t)KV_PAGE_ROWS);
+	enum page_kind last = PAGE_KINDS; /* pages that are neighbours are of two memories */
 	size_t n = 0;
 
 	for (uint32_t i = 0; i < h->layers; i++) {
@@ -130,13 +132,14 @@ size_t state_list_parts(struct state_stream *st, const struct sequence *q,
 			continue;
 		for (size_t k = 0; k < 2 * l->heads; k++) {
 			const uint64_t row = bytes[k / l->heads];
+			const stoker_address at = q->tables.of[l->kind].addresses[page] +
+						  offsets[k / l->heads] +
+						  k % l->heads * KV_PAGE_ROWS * row;
 
-			if (row)
-				n = add_part(st->parts, n,
-					     q->tables.of[l->kind].addresses[page] +
-						     offsets[k / l->heads] +
-						     k % l->heads * KV_PAGE_ROWS * row,
-					     rows * row);
+			if (!row)
+				continue;
+			n = add_part(st->parts, n, l->kind == last, at, rows * row);
+			last = l->kind;
 		}
 	}
 	return n;

@@ -8,6 +8,7 @@
 #include "device/device.h"
 #include "failing.h"
 #include "session/state.h"
+#include "state_memory.h"
 #include "stoker/state.h"
 #include "tiny.h"
 
@@ -16,42 +17,6 @@ enum { CONTEXT = 400, BATCH = 64, PROMPT = 150, MORE = 20 };
 static struct stoker_device *device;
 static struct stoker_model *model;
 static uint32_t vocabulary, tokens[CONTEXT];
-
-struct memory {
-	uint8_t *data;
-	size_t bytes, room, at;
-};
-
-static int write_memory(void *user, const void *data, size_t bytes)
-{
-	struct memory *m = user;
-
-	if (m->bytes + bytes > m->room)
-		return -EFBIG;
-	memcpy(m->data + m->bytes, data, bytes);
-	m->bytes += bytes;
-	return 0;
-}
-
-static int read_memory(void *user, void *data, size_t bytes)
-{
-	struct memory *m = user;
-
-	if (bytes > m->bytes - m->at)
-		return -ENODATA;
-	memcpy(data, m->data + m->at, bytes);
-	m->at += bytes;
-	return 0;
-}
-
-static struct memory make_memory(void)
-{
-	struct memory m = { .room = 64 << 20 };
-
-	m.data = malloc(m.room);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(m.data);
-	return m;
-}
 
 static void open_device(const char *name, bool exact)
 {
@@ -90,10 +55,10 @@ static void go_on(struct stoker_session *s, uint32_t count)
 			      0);
 }
 
-static int restore(struct stoker_session *s, struct memory *m, struct stoker_error *err)
+static int restore(struct stoker_session *s, struct state_memory *m, struct stoker_error *err)
 {
 	m->at = 0;
-	return stoker_session_restore(s, read_memory, m, m->bytes, err);
+	return stoker_session_restore(s, state_memory_read, m, m->bytes, err);
 }
 
 /* Both have the same context: they go on alike. */
@@ -115,7 +80,7 @@ static void check_alike(struct stoker_session *a, struct stoker_session *b)
 static void check_round(const char *path, bool ring)
 {
 	const uint32_t contexts[] = { ring ? 8 * CONTEXT : CONTEXT, ring ? 6 * CONTEXT : 300 };
-	struct memory m = make_memory();
+	struct state_memory m = state_memory_make();
 	struct stoker_session *a, *b;
 	struct stoker_error err = { .message = "" };
 
@@ -124,7 +89,7 @@ static void check_round(const char *path, bool ring)
 	b = session_of(contexts[1], STOKER_KV_TYPE_DEFAULT);
 	go_on(a, PROMPT);
 	go_on(a, 1);
-	CU_ASSERT_EQUAL(stoker_session_save(a, write_memory, &m, &err), 0);
+	CU_ASSERT_EQUAL(stoker_session_save(a, state_memory_write, &m, &err), 0);
 	CU_ASSERT_EQUAL_FATAL(restore(b, &m, &err), 0);
 	CU_ASSERT_PTR_NULL(stoker_session_logits(b, 0));
 	CU_ASSERT_EQUAL(stoker_session_reachable(b, PROMPT), stoker_session_reachable(a, PROMPT));
@@ -138,7 +103,7 @@ static void check_round(const char *path, bool ring)
 	/* saved when it has been cut, and restored where there was something */
 	CU_ASSERT_EQUAL(stoker_session_truncate(a, stoker_session_reachable(a, back)), 0);
 	m.bytes = 0;
-	CU_ASSERT_EQUAL(stoker_session_save(a, write_memory, &m, &err), 0);
+	CU_ASSERT_EQUAL(stoker_session_save(a, state_memory_write, &m, &err), 0);
 	CU_ASSERT_EQUAL(restore(b, &m, &err), -EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "empty context"));
 	CU_ASSERT_EQUAL(stoker_session_truncate(b, 0), 0);
@@ -177,7 +142,7 @@ static void test_round_trip(void)
 }
 
 /* Refused with @mention; nothing is in the session then, and it is as good as new. */
-static void expect(struct stoker_session *s, struct memory *m, int ret, const char *mention)
+static void expect(struct stoker_session *s, struct state_memory *m, int ret, const char *mention)
 {
 	struct stoker_error err = { .message = "" };
 
@@ -188,7 +153,7 @@ static void expect(struct stoker_session *s, struct memory *m, int ret, const ch
 	CU_ASSERT_EQUAL(stoker_session_position(s), 0);
 }
 
-static void refresh_head(struct memory *m)
+static void refresh_head(struct state_memory *m)
 {
 	struct state_head *h = (struct state_head *)(void *)m->data;
 
@@ -197,7 +162,7 @@ static void refresh_head(struct memory *m)
 
 static void check_damage(const char *path)
 {
-	struct memory m = make_memory();
+	struct state_memory m = state_memory_make();
 	struct stoker_session *a, *b;
 	size_t whole;
 
@@ -205,7 +170,7 @@ static void check_damage(const char *path)
 	a = session_of(CONTEXT, STOKER_KV_TYPE_DEFAULT);
 	b = session_of(CONTEXT, STOKER_KV_TYPE_DEFAULT);
 	go_on(a, PROMPT);
-	CU_ASSERT_EQUAL(stoker_session_save(a, write_memory, &m, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_session_save(a, state_memory_write, &m, NULL), 0);
 	whole = m.bytes;
 	for (size_t i = 0; i < whole; i += i < 1000 ? 1 : 1 + random_u32() % (whole / 100)) {
 		const uint8_t bit = (uint8_t)(1 << random_u32() % 8);
@@ -220,7 +185,7 @@ static void check_damage(const char *path)
 		m.bytes = n < 100 ? n : whole - 1 - random_u32() % (whole - 100);
 		expect(b, &m, -EINVAL, "the state is damaged");
 		m.at = 0;
-		CU_ASSERT_EQUAL(stoker_session_restore(b, read_memory, &m, UINT64_MAX, NULL),
+		CU_ASSERT_EQUAL(stoker_session_restore(b, state_memory_read, &m, UINT64_MAX, NULL),
 				-EINVAL);
 		CU_ASSERT_EQUAL(stoker_session_position(b), 0);
 	}
@@ -287,7 +252,7 @@ static void test_others(void)
 	const struct stoker_session_params params = { .context = CONTEXT,
 						      .batch = BATCH,
 						      .sequences = 2 };
-	struct memory m = make_memory();
+	struct state_memory m = state_memory_make();
 	struct stoker_sequence *q, *r;
 	struct stoker_session *s;
 	struct stoker_batch *b;
@@ -301,22 +266,22 @@ static void test_others(void)
 	const struct stoker_batch_part part = { q, tokens, 50, STOKER_LOGITS_LAST };
 
 	CU_ASSERT_EQUAL_FATAL(stoker_batch_eval(b, &part, 1, NULL), 0);
-	CU_ASSERT_EQUAL(stoker_sequence_save(q, write_memory, &m, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_sequence_save(q, state_memory_write, &m, NULL), 0);
 	CU_ASSERT_EQUAL_FATAL(stoker_sequence_create(b, &r, NULL), 0);
-	CU_ASSERT_EQUAL(stoker_sequence_restore(r, read_memory, &m, m.bytes, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_sequence_restore(r, state_memory_read, &m, m.bytes, NULL), 0);
 	CU_ASSERT_EQUAL(stoker_sequence_position(r), 50);
 	m.at = 0;
-	CU_ASSERT_EQUAL(stoker_sequence_restore(r, read_memory, &m, m.bytes, &err), -EINVAL);
+	CU_ASSERT_EQUAL(stoker_sequence_restore(r, state_memory_read, &m, m.bytes, &err), -EINVAL);
 	CU_ASSERT_EQUAL(stoker_sequence_position(r), 50);
-	CU_ASSERT_EQUAL(stoker_sequence_save(NULL, write_memory, &m, &err), -EINVAL);
+	CU_ASSERT_EQUAL(stoker_sequence_save(NULL, state_memory_write, &m, &err), -EINVAL);
 	CU_ASSERT_EQUAL(stoker_sequence_save(q, NULL, &m, &err), -EINVAL);
-	CU_ASSERT_EQUAL(stoker_session_restore(NULL, read_memory, &m, 0, &err), -EINVAL);
+	CU_ASSERT_EQUAL(stoker_session_restore(NULL, state_memory_read, &m, 0, &err), -EINVAL);
 	/* a write that fails */
 	m.room = m.bytes + 5000;
-	CU_ASSERT_EQUAL(stoker_sequence_save(q, write_memory, &m, &err), -EFBIG);
+	CU_ASSERT_EQUAL(stoker_sequence_save(q, state_memory_write, &m, &err), -EFBIG);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "can't be written after"));
 	m.bytes = 0;
-	CU_ASSERT_EQUAL(stoker_sequence_save(q, write_memory, &m, &err), 0);
+	CU_ASSERT_EQUAL(stoker_sequence_save(q, state_memory_write, &m, &err), 0);
 	stoker_sequence_free(&q);
 	stoker_sequence_free(&r);
 	stoker_batch_free(&b);
@@ -338,7 +303,7 @@ static void test_others(void)
 
 static void check_allocations(const char *path)
 {
-	struct memory m = make_memory();
+	struct state_memory m = state_memory_make();
 	struct stoker_session *s, *r;
 	struct stoker_error err;
 	unsigned failed = 0;
@@ -352,7 +317,7 @@ static void check_allocations(const char *path)
 	for (unsigned n = 0; more; n++) {
 		m.bytes = 0;
 		failing_after(n);
-		const int ret = stoker_session_save(s, write_memory, &m, &err);
+		const int ret = stoker_session_save(s, state_memory_write, &m, &err);
 
 		more = failing_end();
 		failed += more;
@@ -467,4 +432,5 @@ void suite_state(void)
 	TEST(test_others);
 	TEST(test_allocations);
 	TEST(test_files);
+	add_state_pages();
 }

@@ -49,6 +49,7 @@ void add_engine_plans(void);
 void add_engine_life(void);
 void add_engine_room(void);
 void suite_state(void);
+void add_state_pages(void);
 void add_batch_calls(void);
 void add_batch_memory(void);
 void add_batch_prefix(void);
