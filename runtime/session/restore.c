@@ -47,6 +47,8 @@ static int get_memory(struct state_stream *st, stoker_address at, uint64_t bytes
 	for (uint64_t n; bytes && !ret; at += at ? n : 0, bytes -= n) {
 		n = MIN(bytes, (uint64_t)STATE_CHUNK_BYTES);
 		ret = get(st, st->buffer, n, err);
+		if (!ret)
+			ret = device_go_on(d, err); /* a callback may have forked */
 		if (ret || !at)
 			continue;
 		pthread_mutex_lock(&d->exclusive);

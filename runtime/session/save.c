@@ -36,6 +36,9 @@ static int put_memory(struct state_stream *st, stoker_address at, uint64_t bytes
 
 	for (uint64_t n; bytes && !ret; at += n, bytes -= n) {
 		n = MIN(bytes, (uint64_t)STATE_CHUNK_BYTES);
+		ret = device_go_on(d, err); /* a callback may have forked */
+		if (ret)
+			break;
 		pthread_mutex_lock(&d->exclusive);
 		ret = d->ops->read(d, st->buffer, at, n, err);
 		pthread_mutex_unlock(&d->exclusive);

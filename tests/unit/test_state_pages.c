@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* States and pages: of sequences that began with others', and of rings of different sizes. */
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "session/state.h"
@@ -151,8 +152,79 @@ static void test_larger_ring(void)
 	free(m.data);
 }
 
+/* A callback that goes on in a child, where the device may not work. */
+struct forking {
+	struct state_memory *m;
+	pid_t child;
+};
+
+static int write_forking(void *user, const void *data, size_t bytes)
+{
+	struct forking *f = user;
+
+	if (f->child < 0) {
+		f->child = fork();
+		if (!f->child)
+			alarm(20);
+	}
+	return state_memory_write(f->m, data, bytes);
+}
+
+static int read_forking(void *user, void *data, size_t bytes)
+{
+	struct forking *f = user;
+
+	if (f->child < 0) {
+		f->child = fork();
+		if (!f->child)
+			alarm(20);
+	}
+	return state_memory_read(f->m, data, bytes);
+}
+
+static void check_child(struct forking *f, int ret, int expected)
+{
+	int status = -1;
+
+	if (!f->child)
+		_exit(ret == expected ? 0 : 1);
+	CU_ASSERT_EQUAL(ret, 0);
+	CU_ASSERT_EQUAL(waitpid(f->child, &status, 0), f->child);
+	CU_ASSERT_EQUAL(status, 0);
+}
+
+static void test_forks(void)
+{
+	struct state_memory m = state_memory_make();
+	struct forking f = { .m = &m };
+	struct stoker_sequence *q, *r;
+
+	for (int vulkan = 0; vulkan < 2; vulkan++) {
+		const int expected = vulkan ? -ENOTSUP : 0;
+
+		if (vulkan && !vulkan_is_here())
+			continue;
+		open_all(vulkan ? "vulkan" : "cpu");
+		q = begin(100, 0);
+		eval(q, 100);
+		CU_ASSERT_EQUAL_FATAL(stoker_sequence_create(batch, &r, NULL), 0);
+		m.bytes = m.at = 0;
+		f.child = -1;
+		check_child(&f, stoker_sequence_save(q, write_forking, &f, NULL), expected);
+		f.child = -1;
+		check_child(&f, stoker_sequence_restore(r, read_forking, &f, m.bytes, NULL),
+			    expected);
+		check_alike(q, r);
+		stoker_sequence_free(&q);
+		stoker_sequence_free(&r);
+		close_all();
+	}
+	free(m.data);
+}
+
 void add_state_pages(void)
 {
 	TEST(test_shared);
 	TEST(test_larger_ring);
+	TEST(test_forks);
 }
