@@ -1,8 +1,32 @@
 // SPDX-License-Identifier: MIT
 /* --state: a file that a session begins with, and ends in. */
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "run.h"
+
+/* What would keep the state from being saved is told before the work, not after it. */
+static int check_place(const char *path)
+{
+	const char *end = strrchr(path, '/');
+	char *folder = end ? strndup(path, (size_t)(end - path + 1)) : strdup(".");
+	struct stat s;
+	int status = EXIT_OK;
+
+	if (!folder)
+		return failf("out of memory");
+	if (access(folder, W_OK))
+		status = failf("%s: %s", path, strerror(errno));
+	else if (!*path || (end && !end[1]))
+		status = failf("--state takes a file's name, \"%s\" isn't one", path);
+	else if (!lstat(path, &s))
+		status = failf("%s: a link that leads nowhere", path);
+	free(folder);
+	return status;
+}
 
 int restore_state(struct run *r)
 {
@@ -10,7 +34,7 @@ int restore_state(struct run *r)
 	const int ret = stoker_session_restore_file(r->session, r->state, &err);
 
 	if (ret == -ENOENT) /* the first time */
-		return EXIT_OK;
+		return check_place(r->state);
 	return ret ? fail(&err) : EXIT_OK;
 }
 

@@ -3,6 +3,7 @@
 #include "base/new_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/base.h"
@@ -31,4 +32,21 @@ int stoker_new_file(int folder, char *path, mode_t mode)
 			return fd >= 0 ? fd : -errno;
 	}
 	return -EEXIST;
+}
+
+int stoker_file_target(const char *path, char **target, struct stoker_error *err)
+{
+	struct stat st;
+
+	*target = NULL;
+	if (!stat(path, &st)) {
+		if (!S_ISREG(st.st_mode))
+			return stoker_fail(err, -EINVAL, "%s: not a regular file", path);
+		*target = realpath(path, NULL);
+	} else if (!lstat(path, &st)) {
+		return stoker_fail(err, -ENOENT, "%s: a link that leads nowhere", path);
+	} else {
+		*target = strdup(path);
+	}
+	return *target ? 0 : stoker_fail(err, -ENOMEM, "%s: out of memory", path);
 }

@@ -7,7 +7,6 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/new_file.h"
@@ -91,24 +90,6 @@ static bool takes(struct stoker_gguf_writer *w, const char *key, bool value)
 	return w && key && value;
 }
 
-/* Where the finished file goes: through a symbolic link, and never over anything but a file. */
-static int resolve(const char *path, char **target, struct stoker_error *err)
-{
-	struct stat st;
-
-	*target = NULL;
-	if (!stat(path, &st)) {
-		if (!S_ISREG(st.st_mode))
-			return stoker_fail(err, -EINVAL, "%s: not a regular file", path);
-		*target = realpath(path, NULL);
-	} else if (!lstat(path, &st)) {
-		return stoker_fail(err, -ENOENT, "%s: a link that leads nowhere", path);
-	} else {
-		*target = strdup(path);
-	}
-	return *target ? 0 : stoker_fail(err, -ENOMEM, "%s: out of memory", path);
-}
-
 int stoker_gguf_writer_open(const char *path, struct stoker_gguf_writer **out,
 			    struct stoker_error *err)
 {
@@ -124,7 +105,7 @@ int stoker_gguf_writer_open(const char *path, struct stoker_gguf_writer **out,
 	if (!w)
 		return stoker_fail(err, -ENOMEM, "%s: out of memory", path);
 	w->alignment = ALIGNMENT;
-	ret = resolve(path, &w->path, err);
+	ret = stoker_file_target(path, &w->path, err);
 	if (!ret && asprintf(&w->part, "%s.XXXXXX.part", w->path) < 0) {
 		w->part = NULL;
 		ret = stoker_fail(err, -ENOMEM, "%s: out of memory", path);

@@ -98,15 +98,21 @@ static int save_as(struct stoker_session *session, const char *path, char *part,
 int stoker_session_save_file(struct stoker_session *session, const char *path,
 			     struct stoker_error *err)
 {
-	char *part;
+	char *target, *part;
 	int ret;
 
 	if (!session || !path)
 		return stoker_fail(err, -EINVAL, "saving needs a session and a file's name");
-	if (asprintf(&part, "%s.XXXXXX", path) < 0)
+	ret = stoker_file_target(path, &target, err);
+	if (ret)
+		return ret;
+	if (asprintf(&part, "%s.XXXXXX", target) < 0) {
+		free(target);
 		return stoker_fail(err, -ENOMEM, "out of memory");
-	ret = save_as(session, path, part, err);
+	}
+	ret = save_as(session, target, part, err);
 	free(part);
+	free(target);
 	return ret;
 }
 
@@ -119,16 +125,16 @@ int stoker_session_restore_file(struct stoker_session *session, const char *path
 
 	if (!session || !path)
 		return stoker_fail(err, -EINVAL, "restoring needs a session and a file's name");
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* what isn't a file mustn't be waited for */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return fail(err, -errno, path);
-	if (fstat(fd, &s)) {
+	if (fstat(fd, &s))
 		ret = fail(err, -errno, path);
-		close(fd);
-		return ret;
-	}
-	ret = stoker_session_restore(session, read_all, &fd,
-				     S_ISREG(s.st_mode) ? (uint64_t)s.st_size : UINT64_MAX, &why);
+	else if (!S_ISREG(s.st_mode))
+		ret = stoker_fail(err, -EINVAL, "%s: not a regular file", path);
+	else if ((ret = stoker_session_restore(session, read_all, &fd, (uint64_t)s.st_size, &why)))
+		fail_about(err, ret, path, &why);
 	close(fd);
-	return ret ? fail_about(err, ret, path, &why) : 0;
+	return ret;
 }

@@ -254,6 +254,11 @@ if [ -e $demo ]; then
 	cp "$state" "$scratch/before"
 	expect 1 "$state: the state is damaged" "run --state: damaged" "$stoker" run -m $demo -p "$text" -n 1 --state "$state"
 	expect 1 "No such file" "run --state: a folder that isn't there" "$stoker" run -m $demo -p x -n 1 --state "$scratch/none/state"
+	mkfifo "$scratch/fifo"
+	ln -s "$scratch/nothing" "$scratch/link"
+	expect 1 "not a regular file" "run --state: a pipe isn't waited for" timeout -k 1 20 "$stoker" run -m $demo -p x -n 1 --state "$scratch/fifo"
+	expect 1 "leads nowhere" "run --state: a link to nothing" "$stoker" run -m $demo -p x -n 1 --state "$scratch/link"
+	expect 1 "isn't one" "run --state: an empty name" "$stoker" run -m $demo -p x -n 1 --state ""
 	if cmp -s "$state" "$scratch/before"; then ok "run --state: refused and kept"; else bad "run --state: refused and kept"; fi
 	expect 0 '"finish": "length"' "run --json" "$stoker" run -m $demo -p "In the" -n 3 --temp 0 --ignore-eos --json
 	expect 0 '"finish": "stop"' "stop string" "$stoker" run -m $demo -p "And God said, Let there be light" -n 200 --stop "e" --seed 0 --json

@@ -359,6 +359,33 @@ static void test_allocations(void)
 	stoker_device_close(&device);
 }
 
+/* A link stays one; what isn't a file is neither waited for nor replaced. */
+static void check_other_files(struct stoker_session *a, struct stoker_session *b, const char *path)
+{
+	char link[96];
+	struct stoker_error err = { .message = "" };
+	struct stat s;
+
+	snprintf(link, sizeof(link), "%s-link", path);
+	CU_ASSERT_EQUAL_FATAL(symlink(path, link), 0);
+	CU_ASSERT_EQUAL(stoker_session_save_file(a, link, &err), -ENOENT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "leads nowhere"));
+	CU_ASSERT_EQUAL(stoker_session_save_file(a, path, NULL), 0);
+	CU_ASSERT(!stat(path, &s) && !truncate(path, 5));
+	CU_ASSERT_EQUAL(stoker_session_save_file(a, link, NULL), 0);
+	CU_ASSERT(!lstat(link, &s) && S_ISLNK(s.st_mode));
+	CU_ASSERT_EQUAL(stoker_session_restore_file(b, path, NULL), 0);
+	unlink(path);
+	CU_ASSERT_EQUAL_FATAL(mkfifo(path, 0600), 0);
+	CU_ASSERT_EQUAL(stoker_session_truncate(b, 0), 0);
+	CU_ASSERT_EQUAL(stoker_session_restore_file(b, path, &err), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "not a regular file"));
+	CU_ASSERT_EQUAL(stoker_session_save_file(a, path, &err), -EINVAL);
+	CU_ASSERT(!lstat(path, &s) && S_ISFIFO(s.st_mode));
+	unlink(path);
+	unlink(link);
+}
+
 static void test_files(void)
 {
 	char path[64], nowhere[96];
@@ -395,6 +422,7 @@ static void test_files(void)
 	CU_ASSERT(strstr(err.message, path) && strstr(err.message, "checksum"));
 	CU_ASSERT_EQUAL(stoker_session_restore_file(b, "/dev/null", &err), -EINVAL);
 	unlink(path);
+	check_other_files(a, b, path);
 	stoker_session_free(&a);
 	stoker_session_free(&b);
 	stoker_model_free(&model);
