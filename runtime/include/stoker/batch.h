@@ -125,15 +125,15 @@ STOKER_API int stoker_sequence_truncate(struct stoker_sequence *sequence, uint32
  *	0: nothing may be behind them
  *
  * What it gives, and -ENOTSUP for what (latent or recurrent layers, windows much smaller than the
- * context, keys in Q5_0 or Q4_0, holes), is as for stoker_session_remove().  Copies, and what
- *others began with, keep all that they have.  stoker_sequence_share() keeps nothing from @first on
- *any more, until the sequence has been cut back to there: it isn't what others get for these
- *tokens. A saved state remembers that, too.  Nor is what follows the same with deterministic as
- *without the call.
+ * context, keys in Q5_0 or Q4_0, holes), is as for stoker_session_remove().  Copies, and sequences
+ * that began with what this one has, keep all that they have.
  *
- * Return: 0; -EINVAL where there aren't as many positions; -ENOTSUP; -EBUSY; -ENOSPC where pages
- *that others have, too, can't be had once more, or -ENOMEM, without a change.  When a device fails
- *on the way the context ends at @first.
+ * What is from @first on isn't what others get for these tokens: stoker_sequence_share() leaves it
+ * out until the sequence has been cut back to there, which a saved state remembers, too.
+ *
+ * Return: 0; -EINVAL where there aren't as many positions; -ENOTSUP; -EBUSY; -ENOSPC where there is
+ * no room for pages that others have, too, or -ENOMEM, without a change.  When a device fails on
+ *the way the context ends at @first.
  */
 STOKER_API int stoker_sequence_remove(struct stoker_sequence *sequence, uint32_t first,
 				      uint32_t count, int shift, struct stoker_error *err);
