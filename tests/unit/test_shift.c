@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "device/device.h"
+#include "state_memory.h"
 #include "tiny.h"
 
 #define DEMO "tools/demo-model/stoker-demo-Q4_K.gguf"
@@ -187,29 +188,6 @@ static const float *step(struct stoker_batch *b, struct stoker_sequence *q, uint
 	return stoker_batch_logits(b, 0);
 }
 
-static struct {
-	uint8_t data[16 << 20];
-	size_t bytes, at;
-} saved;
-
-static int write_saved(void *user, const void *data, size_t bytes)
-{
-	(void)user;
-	CU_ASSERT_FATAL(bytes <= sizeof(saved.data) - saved.bytes);
-	memcpy(saved.data + saved.bytes, data, bytes);
-	saved.bytes += bytes;
-	return 0;
-}
-
-static int read_saved(void *user, void *data, size_t bytes)
-{
-	(void)user;
-	CU_ASSERT_FATAL(bytes <= saved.bytes - saved.at);
-	memcpy(data, saved.data + saved.at, bytes);
-	saved.at += bytes;
-	return 0;
-}
-
 /* How much of what a sequence has others get. */
 static uint32_t shared_by(struct stoker_batch *b, struct stoker_sequence *q, uint64_t salt)
 {
@@ -231,6 +209,7 @@ static void test_sharing(void)
 						      .batch = CONTEXT,
 						      .sequences = 3 };
 	struct stoker_sequence *q, *copy, *again;
+	struct state_memory saved = state_memory_make();
 	struct stoker_batch *b;
 	float *wanted;
 
@@ -247,8 +226,7 @@ static void test_sharing(void)
 	CU_ASSERT(!memcmp(step(b, copy, PROMPT, 1), wanted, vocabulary * sizeof(*wanted)));
 	CU_ASSERT_EQUAL(shared_by(b, q, 1), 128);
 	/* nor by way of a file, or of a copy; what is evaluated anew is everybody's */
-	saved.bytes = saved.at = 0;
-	CU_ASSERT_EQUAL(stoker_sequence_save(q, write_saved, NULL, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_sequence_save(q, state_memory_write, &saved, NULL), 0);
 	stoker_sequence_free(&copy);
 	CU_ASSERT_EQUAL_FATAL(stoker_sequence_copy(q, &copy, NULL), 0);
 	CU_ASSERT_EQUAL(shared_by(b, copy, 2), 128);
@@ -257,7 +235,8 @@ static void test_sharing(void)
 	CU_ASSERT_EQUAL(shared_by(b, copy, 3), 192);
 	stoker_sequence_free(&copy);
 	again = sequence_of(b);
-	CU_ASSERT_EQUAL(stoker_sequence_restore(again, read_saved, NULL, saved.bytes, NULL), 0);
+	CU_ASSERT_EQUAL(
+		stoker_sequence_restore(again, state_memory_read, &saved, saved.bytes, NULL), 0);
 	CU_ASSERT_EQUAL(stoker_sequence_position(again), PROMPT + 1 - 40);
 	memcpy(wanted, step(b, q, 0, 1), vocabulary * sizeof(*wanted));
 	CU_ASSERT(!memcmp(step(b, again, 0, 1), wanted, vocabulary * sizeof(*wanted)));
@@ -265,6 +244,7 @@ static void test_sharing(void)
 	stoker_sequence_free(&again);
 	stoker_sequence_free(&q);
 	stoker_batch_free(&b);
+	free(saved.data);
 	free(wanted);
 	close_model();
 }

@@ -132,8 +132,8 @@ STOKER_API int stoker_sequence_truncate(struct stoker_sequence *sequence, uint32
  * out until the sequence has been cut back to there, which a saved state remembers, too.
  *
  * Return: 0; -EINVAL where there aren't as many positions; -ENOTSUP; -EBUSY; -ENOSPC where there is
- * no room for pages that others have, too, or -ENOMEM, without a change.  When a device fails on
- *the way the context ends at @first.
+ * no room for pages that others have, too, or -ENOMEM, without a change.  When a device fails
+ * on the way the context ends at @first.
  */
 STOKER_API int stoker_sequence_remove(struct stoker_sequence *sequence, uint32_t first,
 				      uint32_t count, int shift, struct stoker_error *err);
