@@ -109,6 +109,27 @@ static int check_model(const struct state_head *h, const struct state_head *own,
 	return 0;
 }
 
+static int check_checkpoints(const struct state_head *h, struct stoker_error *err)
+{
+	uint32_t before = 0;
+
+	if (h->checkpoint_count > (h->slot_bytes ? CHECKPOINTS_EACH : 0))
+		return stoker_fail(err, -EINVAL, "the state is damaged: %u checkpoints",
+				   h->checkpoint_count);
+	for (uint32_t i = 0; i < CHECKPOINTS_EACH; i++) {
+		const uint32_t position = h->checkpoints[i];
+
+		if (i < h->checkpoint_count ? position <= before || position >= h->position
+					    : position > 0)
+			return stoker_fail(err, -EINVAL,
+					   "the state is damaged: checkpoint %u is at %u of %u "
+					   "tokens, the one before at %u",
+					   i, position, h->position, before);
+		before = position;
+	}
+	return 0;
+}
+
 /* Whether it holds together, and fits into the context. */
 static int check_counts(const struct step *s, const struct state_head *h, uint64_t bytes,
 			struct stoker_error *err)
@@ -127,10 +148,6 @@ static int check_counts(const struct step *s, const struct state_head *h, uint64
 		return stoker_fail(err, -EINVAL,
 				   "the state is damaged: windows begin at page %u of %u",
 				   h->window_page, state_pages(h));
-	if (h->checkpoint && (!h->slot_bytes || h->checkpoint >= h->position))
-		return stoker_fail(err, -EINVAL,
-				   "the state is damaged: a checkpoint at %u of %u tokens",
-				   h->checkpoint, h->position);
 	if (h->shifted > 1 || h->shifted_from >= (h->shifted ? h->position : 1))
 		return stoker_fail(
 			err, -EINVAL,
@@ -204,7 +221,6 @@ static int get_page(struct state_stream *st, const struct sequence *q, const str
 static int get_slots(struct state_stream *st, struct sequence *q, const struct state_head *h,
 		     struct stoker_error *err)
 {
-	const struct checkpoint *c;
 	int ret;
 
 	if (!h->slot_bytes)
@@ -212,12 +228,15 @@ static int get_slots(struct state_stream *st, struct sequence *q, const struct s
 	ret = get_memory(st, sequence_slot(st->step, q), h->slot_bytes, err);
 	if (!ret)
 		ret = check_sum(st, err);
-	if (ret || !h->checkpoint)
-		return ret;
-	c = checkpoint_add(st->step, q, h->checkpoint);
-	/* NULL: others have all there are */
-	ret = get_memory(st, c ? c->at : 0, h->slot_bytes, err);
-	return ret ? ret : check_sum(st, err);
+	for (uint32_t i = 0; i < h->checkpoint_count && !ret; i++) {
+		/* NULL: others have all there are */
+		const struct checkpoint *c = checkpoint_add(st->step, q, h->checkpoints[i]);
+
+		ret = get_memory(st, c ? c->at : 0, h->slot_bytes, err);
+		if (!ret)
+			ret = check_sum(st, err);
+	}
+	return ret;
 }
 
 static int restore(struct state_stream *st, struct sequence *q, uint64_t bytes,
@@ -235,6 +254,8 @@ static int restore(struct state_stream *st, struct sequence *q, uint64_t bytes,
 		ret = state_describe(s, &own, err);
 	if (!ret)
 		ret = check_model(&h, &own, err);
+	if (!ret)
+		ret = check_checkpoints(&h, err);
 	if (!ret)
 		ret = check_counts(s, &h, bytes, err);
 	if (!ret)

@@ -72,9 +72,9 @@ static int put_page(struct state_stream *st, const struct sequence *q, const str
 	return ret ? ret : put_sum(st, err);
 }
 
-/* What recurrent layers know: in the slot, and at the checkpoint. */
+/* What recurrent layers know: in the slot, and at the checkpoints. */
 static int put_slots(struct state_stream *st, const struct sequence *q, const struct state_head *h,
-		     const struct checkpoint *c, struct stoker_error *err)
+		     struct stoker_error *err)
 {
 	int ret;
 
@@ -83,9 +83,24 @@ static int put_slots(struct state_stream *st, const struct sequence *q, const st
 	ret = put_memory(st, sequence_slot(st->step, q), h->slot_bytes, err);
 	if (!ret)
 		ret = put_sum(st, err);
-	if (!ret && c)
-		ret = put_memory(st, c->at, h->slot_bytes, err);
-	return ret || !c ? ret : put_sum(st, err);
+	for (uint32_t i = 0; i < h->checkpoint_count && !ret; i++) {
+		ret = put_memory(st, q->checkpoints.of[i]->at, h->slot_bytes, err);
+		if (!ret)
+			ret = put_sum(st, err);
+	}
+	return ret;
+}
+
+/* Those before the end, where the slot is. */
+static void list_checkpoints(const struct sequence *q, struct state_head *h)
+{
+	const struct checkpoint_list *l = &q->checkpoints;
+
+	while (h->checkpoint_count < l->count &&
+	       l->of[h->checkpoint_count]->position < q->position) {
+		h->checkpoints[h->checkpoint_count] = l->of[h->checkpoint_count]->position;
+		h->checkpoint_count++;
+	}
 }
 
 /* The first page that a ring has still, or ever had: a context that others began lacks some. */
@@ -106,7 +121,6 @@ static int save(struct state_stream *st, struct sequence *q, struct stoker_error
 {
 	struct step *s = st->step;
 	struct stoker_device *d = s->model->device;
-	const struct checkpoint *c;
 	struct state_head h;
 	int ret = state_describe(s, &h, err);
 
@@ -117,11 +131,10 @@ static int save(struct state_stream *st, struct sequence *q, struct stoker_error
 	pthread_mutex_unlock(&d->exclusive);
 	if (ret)
 		return ret;
-	c = q->position ? checkpoint_before(q, q->position - 1) : NULL;
 	h.position = q->position;
 	h.shifted = q->shifted;
 	h.shifted_from = q->shifted ? q->shifted_from : 0;
-	h.checkpoint = c ? c->position : 0;
+	list_checkpoints(q, &h);
 	h.window_page = first_window_page(s, q);
 	h.crc = stoker_crc32c(0, &h, offsetof(struct state_head, crc));
 	ret = put(st, &h, sizeof(h), err);
@@ -131,7 +144,7 @@ static int save(struct state_stream *st, struct sequence *q, struct stoker_error
 	for (uint32_t page = 0; page < state_pages(&h) && !ret; page++)
 		ret = put_page(st, q, &h, page, err);
 	if (!ret)
-		ret = put_slots(st, q, &h, c, err);
+		ret = put_slots(st, q, &h, err);
 	assert(ret || st->done == state_bytes(&h));
 	return ret;
 }

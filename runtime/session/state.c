@@ -95,7 +95,7 @@ uint32_t state_pages(const struct state_head *h)
 
 uint64_t state_bytes(const struct state_head *h)
 {
-	const uint64_t copies = h->slot_bytes ? 1 + (h->checkpoint > 0) : 0;
+	const uint64_t copies = h->slot_bytes ? 1 + h->checkpoint_count : 0;
 	const uint64_t in_windows = h->position - MIN(h->position, h->window_page * KV_PAGE_ROWS);
 	const uint64_t blocks = 1 + state_pages(h) + copies; /* with a sum behind them */
 

@@ -2,7 +2,7 @@
 /*
  * States of sequences as they are saved, see stoker/state.h.
  *
- * A head; the tokens; a block for each page; what recurrent layers know, and what they knew at the
+ * A head; the tokens; a block for each page; what recurrent layers know, and what they knew at each
  * checkpoint.  Behind each is its CRC-32C.  A page's block has for each layer the keys and the
  * values of the positions that are in use: as they are in memory where nothing is between them, but
  * without a trace of how a session lays out its pages.  Layers with windows are left out of pages
@@ -14,7 +14,7 @@
 #include "session/step.h"
 #include "stoker/state.h"
 
-enum { STATE_VERSION = 2, STATE_BYTE_ORDER = 0x01020304, STATE_CHUNK_BYTES = 1 << 20 };
+enum { STATE_VERSION = 3, STATE_BYTE_ORDER = 0x01020304, STATE_CHUNK_BYTES = 1 << 20 };
 #define STATE_MAGIC "stoker-s"
 
 struct state_head {
@@ -26,11 +26,12 @@ struct state_head {
 	uint32_t position, window_page;
 	uint64_t row_bytes, window_row_bytes; /* of a position: layers without windows, and with */
 	uint64_t slot_bytes;
-	uint32_t checkpoint;		/* its position, 0: there is none */
-	uint32_t shifted, shifted_from; /* see struct sequence */
-	uint32_t crc;			/* of what is before it */
+	uint32_t checkpoint_count;
+	uint32_t checkpoints[CHECKPOINTS_EACH]; /* their positions, ascending; 0 behind them */
+	uint32_t shifted, shifted_from;		/* see struct sequence */
+	uint32_t crc;				/* of what is before it */
 };
-static_assert(sizeof(struct state_head) == 104, "without gaps");
+static_assert(sizeof(struct state_head) == 168, "without gaps");
 
 /* Somewhere in device memory. */
 struct state_part {

@@ -72,7 +72,8 @@ static int give(void *user, void *data, size_t bytes)
 			h = right;
 			h.position = given.position;
 			h.window_page = given.window_page;
-			h.checkpoint = given.checkpoint;
+			h.checkpoint_count = given.checkpoint_count;
+			memcpy(h.checkpoints, given.checkpoints, sizeof(h.checkpoints));
 			h.shifted = given.shifted;
 			h.shifted_from = given.shifted_from;
 		}

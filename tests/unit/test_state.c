@@ -92,7 +92,8 @@ static void check_round(const char *path, bool ring)
 	CU_ASSERT_EQUAL(stoker_session_save(a, state_memory_write, &m, &err), 0);
 	CU_ASSERT_EQUAL_FATAL(restore(b, &m, &err), 0);
 	CU_ASSERT_PTR_NULL(stoker_session_logits(b, 0));
-	CU_ASSERT_EQUAL(stoker_session_reachable(b, PROMPT), stoker_session_reachable(a, PROMPT));
+	for (uint32_t i = ring ? PROMPT : 0; i <= PROMPT; i++)
+		CU_ASSERT_EQUAL(stoker_session_reachable(b, i), stoker_session_reachable(a, i));
 	check_alike(a, b);
 	/* back to before the end, as an answer that is asked for again */
 	const uint32_t back = stoker_session_reachable(a, PROMPT);
@@ -201,8 +202,8 @@ static void check_damage(const char *path)
 		*h = good;                   \
 	} while (0)
 	WRONG(magic[0], 'x', -EINVAL, "isn't a state");
-	WRONG(version, 1, -ENOTSUP, "version 1, this library reads 2");
-	WRONG(version, 3, -ENOTSUP, "version 3, this library reads 2");
+	WRONG(version, 2, -ENOTSUP, "version 2, this library reads 3");
+	WRONG(version, 4, -ENOTSUP, "version 4, this library reads 3");
 	WRONG(byte_order, 0x04030201, -ENOTSUP, "byte order");
 	WRONG(model[1], 1, -EINVAL, "another model");
 	WRONG(rotation, 1, -ENOTSUP, "scaled");
@@ -213,7 +214,14 @@ static void check_damage(const char *path)
 	WRONG(position, UINT32_MAX, -ENOSPC, "room for 400");
 	WRONG(position, PROMPT + 1, -EINVAL, "bytes, 151 tokens make");
 	WRONG(window_page, UINT32_MAX, -EINVAL, "windows begin at page");
-	WRONG(checkpoint, PROMPT, -EINVAL, "checkpoint at 150");
+	WRONG(checkpoint_count, UINT32_MAX, -EINVAL, "4294967295 checkpoints");
+	WRONG(checkpoints[h->checkpoint_count], 1, -EINVAL, "is at 1 of 150 tokens");
+	if (h->checkpoint_count) {
+		WRONG(checkpoints[0], PROMPT, -EINVAL, "checkpoint 0 is at 150 of 150 tokens");
+		WRONG(checkpoint_count, good.checkpoint_count - 1, -EINVAL, "is at");
+	} else {
+		WRONG(checkpoint_count, 1, -EINVAL, h->slot_bytes ? "is at 0" : "1 checkpoints");
+	}
 	WRONG(shifted, 2, -EINVAL, "keys turned from 0 on (2)");
 	WRONG(shifted_from, 1, -EINVAL, "keys turned from 1 on (0)");
 	h->shifted = 1;
