@@ -3,10 +3,9 @@
  * stoker/state.h - what a session or a sequence holds, saved and restored.
  *
  * A state is what would take long to compute again: the context's tokens, their keys and values,
- * and what recurrent layers know, at the end and at one position before it.  It belongs to the
- * model file it was made with and to the type of the cache; the size of the context may be another
- * one, as far as it fits.  Logits aren't part of it: the last token is evaluated again, or another
- * one.
+ * and what recurrent layers know, at the end and at checkpoints before it.  It belongs to the model
+ * file it was made with and to the type of the cache; the size of the context may be another one,
+ * as far as it fits.  Logits aren't part of it: the last token is evaluated again, or another one.
  *
  * States have a version, the byte order of the machine, and a checksum for each block.  What they
  * say is checked before memory is taken, and a damaged one is refused whole.  They are as secret as
