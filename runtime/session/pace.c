@@ -16,7 +16,7 @@ static unsigned size_of(uint32_t rows)
 
 void pace_note(struct pace *p, uint32_t rows, double seconds)
 {
-	double *usual, slower;
+	double *usual, slower, row;
 
 	if (!rows || !(seconds > 0))
 		return;
@@ -28,9 +28,11 @@ void pace_note(struct pace *p, uint32_t rows, double seconds)
 		return;
 	}
 	/* a gap is seen, and a few rows less are not */
-	slower = seconds / rows / *usual;
+	slower = MAX(seconds / rows / *usual, 1.0);
 	p->slower += (slower - p->slower) / (slower > p->slower ? 2 : 4);
-	*usual += (seconds / rows / p->slower - *usual) / 16;
+	/* a first step that was slow for its size says nothing about other sizes */
+	row = seconds / rows / p->slower;
+	*usual += (row - *usual) / (row < *usual ? 2 : 16);
 }
 
 /* A row costs no more in a larger step; 0: nothing is known yet. */

@@ -17,7 +17,7 @@ enum {
 
 struct pace {
 	double row_seconds[PACE_SIZES]; /* of a row in a step of so many, 0: not known */
-	double slower;	/* so many times at present: contexts get longer, others compute, too */
+	double slower;	/* at least 1, at present: contexts get longer, others compute, too */
 	double stalled; /* part of the time that was spent waiting for the drive */
 	uint32_t limit, steps; /* sequences that generate in a step; since that changed */
 };

@@ -171,6 +171,19 @@ static void test_times(void)
 	CU_ASSERT_EQUAL(pace_prompt_rows(&p, 4, 65536, 1e9), 512);
 }
 
+/* The first step of a few rows is slow, as it's recorded: larger ones aren't faster for that. */
+static void test_slow_beginning(void)
+{
+	struct pace p = { .steps = 0 };
+
+	pace_note(&p, 512, 0.256);
+	pace_note(&p, 4, 0.012);
+	for (int i = 0; i < 20; i++) {
+		pace_note(&p, 4, 0.003);
+		CU_ASSERT(pace_prompt_rows(&p, 4, 512, 0.1) <= 200);
+	}
+}
+
 /* A drive that @reads experts a step for each sequence, more than fit for many. */
 static double step_seconds(uint32_t rows, uint32_t fit)
 {
@@ -208,5 +221,6 @@ void add_engine_plans(void)
 	TEST(test_turns);
 	TEST(test_cuts);
 	TEST(test_times);
+	TEST(test_slow_beginning);
 	TEST(test_stalls);
 }
