@@ -14,7 +14,6 @@ struct stoker_batch {
 	_Atomic unsigned released; /* of them, that are still there */
 	struct step_part *parts;   /* of a step, one a sequence at most */
 	uint64_t steps;
-	bool deterministic;
 };
 
 struct stoker_sequence {
@@ -110,7 +109,6 @@ int stoker_batch_create(struct stoker_model *model, const struct stoker_session_
 	b = calloc(1, sizeof(*b));
 	if (!b)
 		return stoker_fail(err, -ENOMEM, "out of memory");
-	b->deterministic = p->deterministic;
 	b->parts = calloc(sequences, sizeof(*b->parts));
 	ret = b->parts ? step_create(model, p, true, &b->step, err)
 		       : stoker_fail(err, -ENOMEM, "out of memory");
@@ -379,27 +377,9 @@ static int check_parts(struct stoker_batch *b, const struct stoker_batch_part *p
 	return ret;
 }
 
-/*
- * How many parts from @first on are computed together: all, or such that each row's bits are those
- * it gets alone.
- */
-static size_t together(const struct stoker_batch *b, size_t first, size_t count)
-{
-	const uint32_t most = MAX(b->step.model->device->alike_rows, 1u);
-	size_t end = first + 1;
-
-	if (!b->deterministic)
-		return count - first;
-	while (end < count && end - first < most && b->parts[first].rows == 1 &&
-	       b->parts[end].rows == 1)
-		end++;
-	return end - first;
-}
-
 int stoker_batch_eval(struct stoker_batch *b, const struct stoker_batch_part *parts, size_t count,
 		      struct stoker_error *err)
 {
-	size_t asked = 0;
 	int ret;
 
 	if (!b)
@@ -409,16 +389,8 @@ int stoker_batch_eval(struct stoker_batch *b, const struct stoker_batch_part *pa
 		return ret;
 	b->step.logit_rows = 0;
 	ret = check_parts(b, parts, count, err);
-	for (size_t i = 0; i < count && !ret; i++)
-		asked += b->parts[i].logit_rows;
-	if (!ret && asked)
-		ret = step_reserve_logits(&b->step, asked, err);
 	if (!ret)
-		ret = step_reserve_pages(&b->step, b->parts, count, err);
-	for (size_t i = 0, n; i < count && !ret; i += n) {
-		n = together(b, i, count);
-		ret = step_run(&b->step, b->parts + i, n, NULL, err);
-	}
+		ret = step_eval(&b->step, b->parts, count, NULL, err);
 	if (ret)
 		b->step.logit_rows = 0;
 	leave(b);

@@ -58,42 +58,6 @@ static void begin_step(struct stoker_engine *e)
 	pthread_mutex_unlock(&e->lock);
 }
 
-/*
- * How many parts from @first on are computed together: all, or such that each row's bits are those
- * it gets alone.
- */
-static size_t together(const struct stoker_engine *e, size_t first)
-{
-	const uint32_t most = MAX(e->step.model->device->alike_rows, 1u);
-	size_t end = first + 1;
-
-	if (!e->chunk)
-		return e->part_count - first;
-	while (end < e->part_count && end - first < most && e->parts[first].rows == 1 &&
-	       e->parts[end].rows == 1)
-		end++;
-	return end - first;
-}
-
-static int compute(struct stoker_engine *e, struct stoker_error *err)
-{
-	uint32_t asked = 0;
-	int ret = 0;
-
-	e->step.logit_rows = 0;
-	for (uint32_t i = 0; i < e->part_count; i++)
-		asked += e->parts[i].logit_rows;
-	if (asked)
-		ret = step_reserve_logits(&e->step, asked, err);
-	if (!ret)
-		ret = step_reserve_pages(&e->step, e->parts, e->part_count, err);
-	for (size_t i = 0, n; i < e->part_count && !ret; i += n) {
-		n = together(e, i);
-		ret = step_run(&e->step, e->parts + i, n, &e->stop, err);
-	}
-	return ret;
-}
-
 /* Which the pager has waited for the drive so far. */
 static uint64_t stalled_ns(const struct stoker_engine *e)
 {
@@ -191,7 +155,7 @@ static void step(struct stoker_engine *e)
 	for (uint32_t i = 0; i < e->part_count; i++)
 		rows += e->parts[i].rows;
 	begin_step(e);
-	ret = compute(e, &err);
+	ret = step_eval(&e->step, e->parts, e->part_count, &e->stop, &err);
 	if (ret) {
 		give_up(e, ret, &err);
 		return;

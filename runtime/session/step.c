@@ -363,3 +363,38 @@ int step_run(struct step *s, const struct step_part *parts, size_t count,
 		s->logit_rows += s->forward.logit_rows;
 	return ret;
 }
+
+/*
+ * How many parts are computed together: all, or such that each row's bits are those it gets alone.
+ */
+static size_t together(const struct step *s, const struct step_part *parts, size_t count)
+{
+	const uint32_t most = MAX(s->model->device->alike_rows, 1u);
+	size_t n = 1;
+
+	if (!s->chunk)
+		return count;
+	while (n < count && n < most && parts[0].rows == 1 && parts[n].rows == 1)
+		n++;
+	return n;
+}
+
+int step_eval(struct step *s, const struct step_part *parts, size_t count,
+	      const _Atomic uint32_t *cancel, struct stoker_error *err)
+{
+	size_t asked = 0;
+	int ret = 0;
+
+	s->logit_rows = 0;
+	for (size_t i = 0; i < count; i++)
+		asked += parts[i].logit_rows;
+	if (asked)
+		ret = step_reserve_logits(s, asked, err);
+	if (!ret)
+		ret = step_reserve_pages(s, parts, count, err);
+	for (size_t i = 0, n; i < count && !ret; i += n) {
+		n = together(s, parts + i, count - i);
+		ret = step_run(s, parts + i, n, cancel, err);
+	}
+	return ret;
+}

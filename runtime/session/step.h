@@ -104,5 +104,11 @@ int step_reserve_pages(struct step *s, const struct step_part *parts, size_t cou
  */
 int step_run(struct step *s, const struct step_part *parts, size_t count,
 	     const _Atomic uint32_t *cancel, struct stoker_error *err);
+/*
+ * The same with logits and pages reserved before; where a batch is deterministic, in several runs.
+ * Rows of logits are counted from 0.
+ */
+int step_eval(struct step *s, const struct step_part *parts, size_t count,
+	      const _Atomic uint32_t *cancel, struct stoker_error *err);
 
 #endif
