@@ -111,25 +111,37 @@ struct attention_room {
 	int16_t *codes; /* of queries */
 };
 
-/* How much that is for so many queries; @at: the scratch, may be NULL. */
-static size_t find_room(const struct attention_job *j, size_t queries, uint8_t *at,
-			struct attention_room *room)
+/* Bytes before each, and of all. */
+struct room_layout {
+	size_t keys, values, codes, queries, end;
+};
+
+static struct room_layout lay_out(const struct attention_job *j, size_t queries)
 {
 	const struct op_attention *op = j->op;
-	const size_t floats = round_up(tile_floats(op) * sizeof(float), 64);
-	const size_t keys = j->key_codes ? cpu_code_room(op->key_size) : 0;
-	const size_t values = j->value_codes ? cpu_code_room(op->value_size) : 0;
-	const size_t rounded =
-		j->key_codes ? queries * cpu_code_width(op->key_size) * sizeof(int16_t) : 0;
+	struct room_layout l;
 
-	*room = (struct attention_room){
+	l.keys = round_up(tile_floats(op) * sizeof(float), 64);
+	l.values = l.keys + (j->key_codes ? cpu_code_room(op->key_size) : 0);
+	l.codes = l.values + (j->value_codes ? cpu_code_room(op->value_size) : 0);
+	l.queries = l.codes;
+	if (j->key_codes)
+		l.queries += queries * cpu_code_width(op->key_size) * sizeof(int16_t);
+	l.end = l.queries + queries * sizeof(struct query);
+	return l;
+}
+
+static struct attention_room find_room(const struct attention_job *j, size_t queries, uint8_t *at)
+{
+	const struct room_layout l = lay_out(j, queries);
+
+	return (struct attention_room){
 		.floats = (float *)(void *)at,
-		.keys = at + floats,
-		.values = at + floats + keys,
-		.codes = (int16_t *)(void *)(at + floats + keys + values),
-		.queries = (struct query *)(void *)(at + floats + keys + values + rounded),
+		.keys = at + l.keys,
+		.values = at + l.values,
+		.codes = (int16_t *)(void *)(at + l.codes),
+		.queries = (struct query *)(void *)(at + l.queries),
 	};
-	return floats + keys + values + rounded + queries * sizeof(struct query);
 }
 
 /*
@@ -306,9 +318,7 @@ static void attend(const struct cpu *cpu, const struct attention_job *j, unsigne
 	const struct cache cache = cache_of(op, kv);
 	const size_t width = cpu_code_width(op->key_size);
 	uint32_t first = UINT32_MAX, end = 0;
-	struct attention_room room;
-
-	find_room(j, heads * rows, cpu_scratch(cpu, thread), &room);
+	const struct attention_room room = find_room(j, heads * rows, cpu_scratch(cpu, thread));
 	struct query *queries = room.queries;
 
 	for (uint32_t i = 0; i < heads * rows; i++) {
@@ -355,9 +365,8 @@ static void attend_chunk(const struct cpu *cpu, const struct attention_job *j, u
 	const uint32_t from = j->first + (uint32_t)chunk * j->chunk_rows;
 	const uint32_t to = MIN(j->end, from + j->chunk_rows);
 	const size_t width = cpu_code_width(op->key_size);
-	struct attention_room room;
-
-	find_room(j, (kv1 - kv0) * each, cpu_scratch(cpu, thread), &room);
+	const struct attention_room room =
+		find_room(j, (kv1 - kv0) * each, cpu_scratch(cpu, thread));
 	struct query *queries = room.queries;
 
 	for (uint32_t i = 0; i < (kv1 - kv0) * each; i++) {
@@ -436,9 +445,7 @@ static void attention_range(const void *context, const struct cpu *cpu, unsigned
 
 static bool reserve_tile(struct cpu *cpu, const struct attention_job *j, size_t queries)
 {
-	struct attention_room room;
-
-	return cpu_reserve_scratch(cpu, find_room(j, queries, NULL, &room));
+	return cpu_reserve_scratch(cpu, lay_out(j, queries).end);
 }
 
 /* Enough jobs for the threads: fewer key-value heads each, then some of the heads of one. */
