@@ -37,7 +37,8 @@ struct stoker_engine;
  *	others there are: prompts are then cut at multiples of 256 tokens, however long that takes
  * @queue: requests that may wait beside those that can run, 0: 64
  * @max_gap: seconds between two tokens of a request that reading others' prompts may take; it's at
- *	least what 16 tokens of a prompt take.  0: 0.1
+ *	least what 16 tokens of a prompt take.  0: 0.1.  Where experts are read from the drive
+ *	requests may take turns of 16 tokens, and wait for theirs longer than that
  */
 struct stoker_engine_params {
 	struct stoker_session_params session;
