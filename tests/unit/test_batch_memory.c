@@ -317,7 +317,7 @@ static void test_budget(void)
 	struct stoker_error err = { .message = "" };
 	struct stoker_model *model;
 	struct stoker_paging one, many;
-	struct stoker_sequence *q;
+	struct stoker_sequence *q[16];
 	struct stoker_batch *b, *other;
 	uint32_t tokens[CONTEXT] = { 0 };
 	uint64_t cache, scratch;
@@ -341,18 +341,20 @@ static void test_budget(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "16 sequences need"));
 	stoker_model_free(&model);
 	for (uint32_t i = 0; i < 16; i++) {
-		int ret = stoker_sequence_create(b, &q, &err);
+		int ret = stoker_sequence_create(b, &q[i], &err);
 
 		for (uint32_t at = 0, n; at < CONTEXT && !ret; at += n) {
 			n = MIN(stoker_batch_rows(b), CONTEXT - at);
-			ret = append(b, &q, 1, tokens, n, &err);
+			ret = append(b, &q[i], 1, tokens, n, &err);
 		}
 		stoker_batch_bytes(b, &cache, &scratch);
 		CU_ASSERT(cache <= many.cache && cache + scratch <= many.cache + many.buffers);
 		CU_ASSERT(i ? ret == 0 || ret == -ENOSPC : !ret);
 		if (i % 2)
-			stoker_sequence_free(&q);
+			stoker_sequence_free(&q[i]);
 	}
+	for (uint32_t i = 0; i < 16; i++)
+		stoker_sequence_free(&q[i]);
 	stoker_batch_free(&b);
 	stoker_device_close(&device);
 
