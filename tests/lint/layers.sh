@@ -10,7 +10,7 @@
 # - The library never prints, exits or aborts, and what it does doesn't depend on the locale.
 # STRICT=0: what is too long is said, but no error.
 set -eu
-order="base quant gguf device store pager model text session"
+order="base quant gguf device store pager model text session engine"
 tables='runtime/text/pretokenizers.h|runtime/quant/iq_grids.h'
 strict=${STRICT:-1}
 status=0
@@ -20,7 +20,7 @@ complain() {
 }
 
 # the layer of a public header: stoker/NAME.h
-declare -A layer=([error]=base [cache]=base [profile]=base [format]=quant [driver]=store [decoder]=text [template]=text [sampler]=session [batch]=session [engine]=session [state]=session [stoker]=session)
+declare -A layer=([error]=base [cache]=base [profile]=base [format]=quant [driver]=store [decoder]=text [template]=text [sampler]=session [batch]=session [engine]=engine [state]=session [stoker]=engine)
 declare -A rank=()
 n=0
 for folder in $order; do

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* What the engine puts into a step: prompts' shares, rows that fit a time, turns. */
-#include "session/engine.h"
+#include "engine/engine.h"
 #include "unit.h"
 
 enum { MOST = 8, SECOND = 1000000000 };

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "answers.h"
-#include "session/engine.h"
+#include "engine/engine.h"
 
 enum { LONG_AGO = 1 }; /* ns of the clock that requests are timed by */
 

@@ -3,8 +3,8 @@
  * How long steps take, by the number of their rows, and what follows for the next one: how many
  * rows of prompts go with it, and how many sequences generate when experts come from the drive.
  */
-#ifndef STOKER_SESSION_PACE_H
-#define STOKER_SESSION_PACE_H
+#ifndef STOKER_ENGINE_PACE_H
+#define STOKER_ENGINE_PACE_H
 
 #include <stdint.h>
 

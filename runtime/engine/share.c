@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* What requests have in common: the beginning of a prompt that another one has computed already. */
-#include "session/engine.h"
+#include "engine/engine.h"
 
 /*
  * How much of @r's prompt begins @other's text, too, of what that has computed or, with @later,

@@ -3,7 +3,7 @@
  * Who is in a step: each sequence that generates with a row, then prompts with as many rows as
  * max_gap allows, which they share by their weights (deficit round-robin).
  */
-#include "session/engine.h"
+#include "engine/engine.h"
 
 /* Rows that a prompt gets at once from its share. */
 enum { PIECE = 16, QUANTUM = 16 };

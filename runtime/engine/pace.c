@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Estimates of steps' times, see pace.h. */
-#include "session/pace.h"
+#include "engine/pace.h"
 
 #include "base/base.h"
 

@@ -2,7 +2,7 @@
 /* Who runs: requests that have waited get a sequence once there is memory for all they may need. */
 #include <limits.h>
 
-#include "session/engine.h"
+#include "engine/engine.h"
 
 /*
  * Who comes next: the most important, then who came first; NULL: nobody waits, but for what others

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The engine's thread: step after step, as long as there are requests. */
-#include "session/engine.h"
+#include "engine/engine.h"
 
 #include "model/model.h"
 

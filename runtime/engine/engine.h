@@ -6,14 +6,14 @@
  * and once something is to be told, among those with events.  What is computed of a running one -
  * tokens, sequence, shares - is the thread's alone; it's seen by others when it has been told.
  */
-#ifndef STOKER_SESSION_ENGINE_H
-#define STOKER_SESSION_ENGINE_H
+#ifndef STOKER_ENGINE_INTERNAL_H
+#define STOKER_ENGINE_INTERNAL_H
 
 #include <pthread.h>
 
 #include "base/process.h"
 #include "base/thread.h"
-#include "session/pace.h"
+#include "engine/pace.h"
 #include "session/step.h"
 #include "stoker/engine.h"
 
@@ -114,10 +114,10 @@ void request_list_remove(struct request_list *l, const struct request *r);
 /* engine.c; under the lock: there is something to be told of a request */
 void engine_tell(struct stoker_engine *e, struct request *r);
 
-/* engine_plan.c: who is in the next step, and with how many rows */
+/* plan.c: who is in the next step, and with how many rows */
 void engine_plan(struct stoker_engine *e, uint64_t now);
 
-/* engine_share.c: how much of its prompt has been computed; of one that is @running */
+/* share.c: how much of its prompt has been computed; of one that is @running */
 uint32_t engine_known(const struct stoker_engine *e, const struct request *r, uint32_t *running);
 /* Whether more of it is about to be, which is better waited for than computed beside it. */
 bool engine_is_being_read(const struct stoker_engine *e, const struct request *r, uint64_t now);
@@ -126,14 +126,14 @@ int engine_begin_sequence(struct stoker_engine *e, struct request *r, struct sto
 /* What it has computed stays for others, as long as there is room. */
 void engine_end_sequence(struct stoker_engine *e, struct request *r);
 
-/* engine_admit.c: requests begin to run, or make room */
+/* admit.c: requests begin to run, or make room */
 void engine_admit(struct stoker_engine *e);
 /* Whoever can best gives its sequence back, and waits for another one. */
 void engine_make_room(struct stoker_engine *e);
 /* Out of the running ones; @again: it waits, otherwise its last event may be told. */
 void engine_stop(struct stoker_engine *e, struct request *r, bool again);
 
-/* engine_thread.c */
+/* thread.c */
 void *engine_run(void *engine);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The engine's calls: its life, and what passes between its thread and others. */
-#include "session/engine.h"
+#include "engine/engine.h"
 
 #include <sys/eventfd.h>
 #include <unistd.h>

@@ -2,7 +2,7 @@
 /* Requests to the engine: what they ask for, their next tokens, and what is told of them. */
 #include <math.h>
 
-#include "session/engine.h"
+#include "engine/engine.h"
 #include "text/vocabulary.h"
 
 enum { MOST_STOPS = 64 };
