@@ -10,7 +10,7 @@
 # - The library never prints, exits or aborts, and what it does doesn't depend on the locale.
 # STRICT=0: what is too long is said, but no error.
 set -eu
-order="base quant gguf device store pager model text session engine"
+order="base quant gguf device store pager model text grammar session engine"
 tables='runtime/text/pretokenizers.h|runtime/quant/iq_grids.h'
 strict=${STRICT:-1}
 status=0

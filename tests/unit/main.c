@@ -160,6 +160,7 @@ static const struct {
 	{ "store", suite_store },
 	{ "kmod", suite_kmod },
 	{ "text", suite_text }, { "template", suite_template },
+	{ "grammar", suite_grammar },
 	{ "ops", suite_ops },
 	{ "session", suite_session },
 	{ "sampler", suite_sampler },

@@ -23,6 +23,7 @@ void suite_store(void);
 void suite_kmod(void);
 void suite_template(void);
 void suite_text(void);
+void suite_grammar(void);
 void suite_vocabulary(void);
 void suite_ops(void);
 void suite_session(void);

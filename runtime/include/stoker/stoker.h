@@ -12,6 +12,7 @@
 #include "stoker/error.h"
 #include "stoker/format.h"
 #include "stoker/gguf.h"
+#include "stoker/grammar.h"
 #include "stoker/model.h"
 #include "stoker/profile.h"
 #include "stoker/sampler.h"
