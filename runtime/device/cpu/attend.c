@@ -246,15 +246,12 @@ INLINE void add_values(struct query *queries, size_t count, const struct head_ro
 		add_end(queries, count, values, n, w, c, size - c, half);
 }
 
-/* What a step of the softmax has made: weights, and the largest of each query where codes are. */
-struct step {
-	struct weights weights;
-	float most[LANES];
-};
-
-/* @top: the tile's largest scores, which become the largest of all. */
+/*
+ * @top: the tile's largest scores, which become the largest of all.  @most: receives the largest
+ * weight of each query where values are codes.
+ */
 INLINE void raise_tops(struct query *queries, size_t count, const struct kv_tile *t,
-		       const struct op_attention *op, float *top, struct step *step)
+		       const struct op_attention *op, float *top, float most[LANES])
 {
 	float least[LANES] = { 0 };
 
@@ -265,33 +262,34 @@ INLINE void raise_tops(struct query *queries, size_t count, const struct kv_tile
 		least[h] -= top[h];
 	}
 	if (t->value_kind == TILE_CODES)
-		store(step->most, exp_of(load(least)));
+		store(most, exp_of(load(least)));
 }
 
+/* @w by value, and apart from @most: its steps are then numbers in the code of the loops. */
 INLINE void add_tile(struct query *queries, size_t count, const struct kv_tile *t, size_t first,
-		     size_t end, const struct op_attention *op, bool half, const struct step *step)
+		     size_t end, const struct op_attention *op, bool half, const struct weights w,
+		     const float *most)
 {
 	const struct head_rows values = rows_from(&t->values, first);
 	float weights[QUERIES * ATTEND_ROWS];
 
 	if (t->value_kind != TILE_CODES) {
-		add_values(queries, count, &values, end - first, &step->weights, op->value_size,
-			   half);
+		add_values(queries, count, &values, end - first, &w, op->value_size, half);
 		return;
 	}
-	if (step->weights.query_step == ATTEND_ROWS) {
+	if (w.query_step == ATTEND_ROWS) {
 		ISA_NAME(cpu_add_codes)
 		(queries, (unsigned)count, &t->value_codes, (unsigned)first, (unsigned)end, op,
-		 step->weights.at - first, step->most);
+		 w.at - first, most);
 		return;
 	}
 	for (size_t h = 0; h < count; h++)
 		for (size_t r = 0; r < round_up(end, TILE_ROWS); r++)
 			weights[h * ATTEND_ROWS + r] =
-				r < first || r >= end ? 0 : weight_of(&step->weights, r - first, h);
+				r < first || r >= end ? 0 : weight_of(&w, r - first, h);
 	ISA_NAME(cpu_add_codes)
 	(queries, (unsigned)count, &t->value_codes, (unsigned)first, (unsigned)end, op, weights,
-	 step->most);
+	 most);
 }
 
 INLINE void attend_rows(struct query *queries, size_t count, const struct kv_tile *t, size_t first,
@@ -299,18 +297,18 @@ INLINE void attend_rows(struct query *queries, size_t count, const struct kv_til
 {
 	const size_t n = end - first, blocks = (n + LANES - 1) / LANES, vectors = blocks * count;
 	const struct head_rows keys = rows_from(&t->keys, first);
-	float scores[ATTEND_ROWS * QUERIES], top[QUERIES], sum[QUERIES];
-	struct step step = { .weights = { scores, count, 1 } };
+	float scores[ATTEND_ROWS * QUERIES], top[QUERIES], sum[QUERIES], most[LANES];
 
 	score(queries, count, &keys, n, op, half, scores);
 	for (size_t i = n * count; i < vectors * LANES; i++)
 		scores[i] = -INFINITY;
 	largest_scores(scores, vectors, count, top);
-	raise_tops(queries, count, t, op, top, &step);
+	raise_tops(queries, count, t, op, top, most);
 	exponentials(scores, blocks, count, top, sum);
 	for (size_t h = 0; h < count; h++)
 		queries[h].sum += sum[h];
-	add_tile(queries, count, t, first, end, op, half, &step);
+	add_tile(queries, count, t, first, end, op, half, (struct weights){ scores, count, 1 },
+		 most);
 }
 
 /* Scores that are laid out [query][ATTEND_ROWS]. */
@@ -319,8 +317,7 @@ INLINE void attend_scores(struct query *queries, size_t count, const struct kv_t
 			  float *scores)
 {
 	const size_t rows = round_up(end, TILE_ROWS);
-	struct step step = { .weights = { scores + first, 1, ATTEND_ROWS } };
-	float top[QUERIES], sum;
+	float top[QUERIES], most[LANES], sum;
 
 	for (size_t h = 0; h < count; h++) {
 		float *s = scores + h * ATTEND_ROWS;
@@ -331,12 +328,13 @@ INLINE void attend_scores(struct query *queries, size_t count, const struct kv_t
 			s[i] = -INFINITY;
 		largest_scores(s, rows / LANES, 1, &top[h]);
 	}
-	raise_tops(queries, count, t, op, top, &step);
+	raise_tops(queries, count, t, op, top, most);
 	for (size_t h = 0; h < count; h++) {
 		exponentials(scores + h * ATTEND_ROWS, rows / LANES, 1, &top[h], &sum);
 		queries[h].sum += sum;
 	}
-	add_tile(queries, count, t, first, end, op, half, &step);
+	add_tile(queries, count, t, first, end, op, half,
+		 (struct weights){ scores + first, 1, ATTEND_ROWS }, most);
 }
 
 INLINE void attend(struct query *queries, size_t count, const struct kv_tile *t, size_t first,

@@ -188,6 +188,8 @@ static void widen(const struct cpu *cpu, const struct op_attention *op, uint32_t
 				 (columns || value_format(op) != STOKER_KV_F32);
 	float *keys = room, *values = keys + TILE * ks, *rows = values + TILE * vs;
 
+	if (!wide_keys && !wide_values)
+		return;
 	for (uint32_t i = 0; i < count; i++) {
 		if (wide_keys)
 			load_row(cpu, op->key_format, &t->keys, i,
