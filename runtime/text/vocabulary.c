@@ -7,6 +7,7 @@
 
 #include "base/use.h"
 #include "model/architectures.h"
+#include "text/trie.h"
 
 enum { MAX_TOKENS = 1 << 24 };
 
@@ -524,6 +525,7 @@ void stoker_vocabulary_free(struct stoker_vocabulary **vocabulary)
 	free(v->tokens);
 	free(v->specials);
 	free(v->suppressed);
+	tries_free(atomic_load(&v->tries));
 	for (size_t i = 0; i < v->warning_count; i++)
 		free(v->warnings[i]);
 	free(v);

@@ -43,6 +43,7 @@ struct string_map {
 enum { MAX_WARNINGS = 8 };
 
 struct words; /* compiled pre-tokenizer, words.c */
+struct tries; /* tokens by their text, trie.h */
 
 struct stoker_vocabulary {
 	_Atomic unsigned others; /* who keep it, beside its owner */
@@ -63,6 +64,7 @@ struct stoker_vocabulary {
 	uint32_t suppressed_count;
 	int64_t bos, eos, unknown, separator;
 	bool add_bos, add_eos, add_space_prefix, ignore_merges, lowercase, strip_accents;
+	_Atomic(struct tries *) tries; /* NULL until somebody asks for them */
 	char *warnings[MAX_WARNINGS];
 	size_t warning_count;
 };

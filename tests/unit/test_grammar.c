@@ -203,4 +203,5 @@ void suite_grammar(void)
 	TEST(test_memory);
 	TEST(test_misuse);
 	TEST(test_end);
+	add_grammar_tokens();
 }

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: MIT
+/* All tokens that are allowed: those of lazy states, and behind exits those of what is around. */
+#include "grammar/grammar.h"
+
+enum {
+	MAX_NODES = 8 << 20, /* of tries that are looked at for one mask */
+	REMEMBERED = 64,     /* nodes whose returns are known */
+};
+
+/* A rule may end at a node of the trie; what it returns to is in a node of the stacks. */
+struct exit {
+	uint32_t at, node;
+};
+
+/* Where a node's rules return to: a lazy state, and what is open around that. */
+struct returns {
+	uint32_t state, node;
+};
+
+struct masking {
+	struct stoker_matcher *m;
+	struct lazy *l;
+	uint32_t *bits;
+	struct walk walk;
+	struct exit *exits;
+	size_t exit_count, exit_room;
+	struct returns *returns;
+	size_t return_count, return_room;
+	struct {
+		uint32_t node, first, count;
+	} known[REMEMBERED];
+	struct place *frames;
+	size_t frame_room;
+};
+
+static int spend(struct masking *k, uint64_t nodes)
+{
+	if (k->walk.left < nodes)
+		return -E2BIG;
+	k->walk.left -= nodes;
+	return 0;
+}
+
+static int add_exit(struct masking *k, uint32_t at, uint32_t node)
+{
+	if (k->exit_count == k->exit_room) {
+		const size_t room = 2 * k->exit_room + 256;
+		struct exit *more = realloc(k->exits, room * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		k->exits = more;
+		k->exit_room = room;
+	}
+	k->exits[k->exit_count++] = (struct exit){ at, node };
+	return 0;
+}
+
+static int add_return(struct masking *k, uint32_t state, uint32_t node)
+{
+	if (k->return_count == k->return_room) {
+		const size_t room = 2 * k->return_room + 16;
+		struct returns *more = realloc(k->returns, room * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		k->returns = more;
+		k->return_room = room;
+	}
+	k->returns[k->return_count++] = (struct returns){ state, node };
+	return 0;
+}
+
+static int by_node(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+
+	if (x->node != y->node)
+		return x->node < y->node ? -1 : 1;
+	return x->state < y->state ? -1 : x->state > y->state;
+}
+
+/* The states of places that have one node, as a lazy state; *@used is how many. */
+static int begin_with(struct lazy *l, const struct place *p, size_t count, size_t *used,
+		      uint32_t *state)
+{
+	int ret = 0;
+
+	advance_begin(&l->advance);
+	for (*used = 0; *used < count && p[*used].node == p->node && !ret; ++*used)
+		ret = advance_add(&l->advance, (struct place){ p[*used].state, BOTTOM });
+	return ret ? ret : lazy_settle(l, state);
+}
+
+/* Makes known[slot] those of @node. */
+static int find_returns(struct masking *k, uint32_t node, size_t slot)
+{
+	const struct stacks *s = &k->m->stacks;
+	const uint32_t first = (uint32_t)k->return_count;
+	size_t count = 0, used;
+	int ret = spend(k, s->first[node + 1] - s->first[node]);
+
+	if (!ret && s->first[node + 1] - s->first[node] > k->frame_room) {
+		const size_t room = 2 * (s->first[node + 1] - s->first[node]);
+		struct place *more = realloc(k->frames, room * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		k->frames = more;
+		k->frame_room = room;
+	}
+	for (uint32_t f = s->first[node]; f < s->first[node + 1] && !ret; f++)
+		if (s->frames[f].state != OUT)
+			k->frames[count++] = s->frames[f];
+	if (count)
+		qsort(k->frames, count, sizeof(*k->frames), by_node);
+	for (size_t i = 0; i < count && !ret; i += used) {
+		uint32_t state;
+
+		ret = begin_with(k->l, k->frames + i, count - i, &used, &state);
+		if (!ret)
+			ret = add_return(k, state, k->frames[i].node);
+	}
+	if (ret)
+		return ret;
+	k->known[slot].node = node + 1;
+	k->known[slot].first = first;
+	k->known[slot].count = (uint32_t)k->return_count - first;
+	return 0;
+}
+
+static int follow_exit(struct masking *k, struct exit e)
+{
+	const size_t slot = e.node % REMEMBERED;
+	uint32_t first, count;
+	int ret = spend(k, 1);
+
+	if (!ret && k->known[slot].node != e.node + 1)
+		ret = find_returns(k, e.node, slot);
+	first = k->known[slot].first;
+	count = k->known[slot].count;
+	for (uint32_t i = 0; i < count && !ret; i++) {
+		const struct returns r = k->returns[first + i];
+
+		k->walk.exit_count = 0;
+		if (k->l->states[r.state].ends)
+			ret = add_exit(k, e.at, r.node);
+		if (!ret)
+			ret = walk_below(&k->walk, e.at, r.state, NULL, k->bits);
+		for (size_t x = 0; x < k->walk.exit_count && !ret; x++)
+			ret = add_exit(k, k->walk.exits[x], r.node);
+	}
+	return ret;
+}
+
+/* Places with one node: what they allow by themselves, then what is around them. */
+static int mask_places(struct masking *k, uint32_t state, uint32_t node)
+{
+	const struct tries *t = k->l->tries;
+	const struct allowed *a;
+	int ret = lazy_allowed(k->l, state, &a);
+
+	if (ret)
+		return ret;
+	for (size_t w = 0; a->level && w < t->words; w++)
+		k->bits[w] |= t->plain[a->level][w];
+	for (size_t w = 0; a->bits && w < t->words; w++)
+		k->bits[w] |= a->bits[w];
+	for (uint32_t i = 0; a->tokens && i < a->count; i++)
+		k->bits[a->tokens[i] / 32] |= 1u << a->tokens[i] % 32;
+	k->walk.trie = &t->levels[a->level];
+	for (uint32_t i = 0; i < a->exit_count && !ret; i++) {
+		ret = add_exit(k, a->exits[i], node);
+		while (k->exit_count && !ret)
+			ret = follow_exit(k, k->exits[--k->exit_count]);
+	}
+	return ret;
+}
+
+int mask_texts(struct stoker_matcher *m, uint32_t *bits)
+{
+	struct lazy *l = &m->grammar->lazy;
+	struct masking k = { .m = m, .l = l, .bits = bits };
+	int ret = 0;
+
+	k.walk.l = l;
+	k.walk.left = MAX_NODES;
+	for (size_t i = 0, used; i < m->now.count && !ret; i += used) {
+		uint32_t state;
+
+		ret = begin_with(l, m->now.list + i, m->now.count - i, &used, &state);
+		if (!ret)
+			ret = mask_places(&k, state, m->now.list[i].node);
+	}
+	free(k.walk.exits);
+	free(k.exits);
+	free(k.returns);
+	free(k.frames);
+	return ret;
+}
+
+int mask_texts_slowly(struct stoker_matcher *m, uint32_t *bits)
+{
+	const struct trie *t = &m->grammar->lazy.tries->levels[0];
+	struct places at[MAX_TRIE_TEXT + 1] = { 0 };
+	uint32_t marks[MAX_TRIE_TEXT + 1], node = 1, depth = 0;
+	int ret = places_copy(&at[0], &m->now);
+
+	marks[0] = m->stacks.node_count;
+	while (node < t->node_count && !ret) {
+		const struct trie_node *n = &t->nodes[node];
+
+		depth = n->depth;
+		stacks_rewind(&m->stacks, marks[depth - 1]);
+		ret = advance_open(&m->advance, &at[depth - 1]);
+		if (!ret)
+			ret = advance_byte(&m->advance, n->byte);
+		if (ret == -E2BIG || (!ret && !m->advance.next.count && !m->advance.next.ends)) {
+			ret = 0;
+			node = n->skip;
+			continue;
+		}
+		if (!ret)
+			ret = places_copy(&at[depth], &m->advance.next);
+		marks[depth] = m->stacks.node_count;
+		for (uint32_t i = n->tokens; i < n[1].tokens && !ret; i++)
+			bits[t->order[i] / 32] |= 1u << t->order[i] % 32;
+		node++;
+	}
+	stacks_rewind(&m->stacks, marks[0]);
+	for (size_t d = 0; d < ARRAY_SIZE(at); d++)
+		free(at[d].list);
+	return ret;
+}
+
+/* Any token but one, of which there may be several: then any. */
+static void mask_others(const struct stoker_grammar *g, uint32_t but, uint32_t *bits)
+{
+	const uint32_t count = stoker_vocabulary_size(g->vocabulary);
+
+	for (uint32_t w = 0; w < count / 32; w++)
+		bits[w] = UINT32_MAX;
+	if (count % 32)
+		bits[count / 32] |= (1u << count % 32) - 1;
+	if (but < count)
+		bits[but / 32] &= ~(1u << but % 32);
+	for (uint32_t i = 0; i < g->end_count; i++)
+		bits[g->ends[i] / 32] &= ~(1u << g->ends[i] % 32);
+}
+
+int mask_named(struct stoker_matcher *m, uint32_t *bits)
+{
+	const struct automaton *a = &m->grammar->automaton;
+	const struct places *all = &m->advance.all;
+	uint32_t but = UINT32_MAX;
+	bool others = false;
+	int ret;
+
+	if (!a->states[a->state_count].tokens)
+		return 0;
+	ret = advance_open(&m->advance, &m->now);
+	for (int named = 0; named < 2 && !ret; named++) {
+		for (size_t i = 0; i < all->count; i++) {
+			const struct state *s = &a->states[all->list[i].state];
+
+			for (uint32_t e = s->tokens; e < s[1].tokens; e++) {
+				const struct token_edge *t = &a->tokens[e];
+
+				if (named && !t->negated)
+					bits[t->token / 32] |= 1u << t->token % 32;
+				if (named || !t->negated)
+					continue;
+				but = others && but != t->token ? UINT32_MAX : t->token;
+				others = true;
+			}
+		}
+		if (others && !named)
+			mask_others(m->grammar, but, bits);
+	}
+	return ret;
+}
