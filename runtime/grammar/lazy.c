@@ -125,14 +125,15 @@ int lazy_settle(struct lazy *l, uint32_t *state)
 	return ret ? ret : find_state(l, state);
 }
 
-int lazy_step(struct lazy *l, uint32_t state, uint8_t byte, uint32_t *to)
+int lazy_step(struct lazy *l, uint32_t state, uint8_t byte, uint32_t *edge)
 {
 	const struct automaton *a = l->a;
-	const size_t edge = state * (size_t)a->class_count + a->classes[byte];
+	const size_t at = state * (size_t)a->class_count + a->classes[byte];
+	uint32_t to = DEAD;
 	int ret = 0;
 
-	*to = l->edges[edge];
-	if (*to != NOT_YET)
+	*edge = l->edges[at];
+	if (*edge != NOT_YET)
 		return 0;
 	if (l->opened != state) {
 		const struct places p = { .list = l->places + l->states[state].first,
@@ -144,22 +145,23 @@ int lazy_step(struct lazy *l, uint32_t state, uint8_t byte, uint32_t *to)
 	}
 	if (!ret)
 		ret = advance_byte(&l->advance, byte);
-	if (ret == -E2BIG) {
-		/* more ways than a matcher would go */
-		*to = DEAD;
-		ret = l->stacks.frame_count > l->stacks.limit / 2 ? -EAGAIN : 0;
-	} else if (!ret) {
-		ret = find_state(l, to);
-	}
 	if (!ret)
-		l->edges[edge] = *to;
+		ret = find_state(l, &to);
+	/* more ways than a matcher would go lead nowhere */
+	if (ret == -E2BIG)
+		ret = l->stacks.frame_count > l->stacks.limit / 2 ? -EAGAIN : 0;
+	if (!ret)
+		l->edges[at] = *edge = EDGE_TO(to, l->states[to].ends);
 	return ret;
 }
 
 static void free_states(struct lazy *l)
 {
-	for (uint32_t s = 1; s < l->state_count; s++)
-		allowed_free(l->states[s].allowed);
+	for (struct reached *r = l->all, *other; r; r = other) {
+		other = r->other;
+		reached_free(r);
+	}
+	l->all = NULL;
 	l->state_count = 1;
 	l->place_count = l->bytes = 0;
 	l->opened = DEAD;
@@ -191,8 +193,7 @@ int lazy_clear(struct lazy *l)
 
 void lazy_free(struct lazy *l)
 {
-	if (l->states)
-		free_states(l);
+	free_states(l);
 	stacks_free(&l->stacks);
 	advance_free(&l->advance);
 	free(l->states);

@@ -17,20 +17,26 @@
 
 enum { DEAD = 0 }; /* the state from which nothing leads on */
 
-/* The tokens that a state allows without what is open around it. */
-struct allowed {
-	unsigned level;	  /* its plain tokens are allowed, the others are: */
+/*
+ * Tokens to which the text of a state leads, from the trie's root or from all exits of others,
+ * whatever is open around the rule at the bottom.
+ */
+struct reached {
+	unsigned level;	  /* its plain tokens are among them, and of the others: */
 	uint32_t *bits;	  /* a bit set; NULL: few, */
 	uint32_t *tokens; /* of which this is the list */
 	uint32_t count;
-	uint32_t *exits; /* nodes of the level's trie with something below that isn't allowed yet */
+	uint32_t *exits; /* nodes of the level's trie where the rule may end before a token does */
 	uint32_t exit_count;
+	uint32_t state;		/* that it begins with */
+	struct reached *behind; /* what follows its exits, by states; the next of a list */
+	struct reached *next, *other;
 };
 
 struct lazy_state {
 	uint32_t first, count; /* of its places */
 	bool ends;
-	struct allowed *allowed; /* NULL: nobody has asked */
+	struct reached *reached; /* from the root; NULL: nobody has asked */
 };
 
 struct lazy {
@@ -41,15 +47,19 @@ struct lazy {
 	uint32_t opened; /* the state that advance.all is of, or DEAD */
 	struct lazy_state *states;
 	struct place *places;
-	uint32_t *edges; /* by state and class of bytes; NOT_YET */
-	uint32_t *table; /* of states, open addressing; 0: free */
-	uint64_t *ranks; /* a bit for each token of a trie, while it is walked over */
+	uint32_t *edges;     /* by state and class of bytes: EDGE_TO() or NOT_YET */
+	uint32_t *table;     /* of states, open addressing; 0: free */
+	struct reached *all; /* chained by @other */
+	uint64_t *ranks;     /* a bit for each token of a trie, while it is walked over */
+	uint64_t left;	     /* nodes of tries that may be looked at yet; -E2BIG behind them */
 	uint32_t state_count, state_room;
 	size_t place_count, place_room, table_size;
 	size_t bytes, limit; /* bytes: roughly; -EAGAIN above the limit */
 };
 
 #define NOT_YET UINT32_MAX
+/* A state, and whether the rule at the bottom may end there. */
+#define EDGE_TO(state, ends) ((state) << 1 | (ends))
 
 /* Return, as all of these: 0; -EAGAIN when lazy_clear() has to come first; -ENOMEM. */
 int lazy_create(struct lazy *l, const struct automaton *a, const struct tries *t);
@@ -57,25 +67,13 @@ void lazy_free(struct lazy *l);
 int lazy_clear(struct lazy *l);
 /* The state of the places at the bottom that were added to @advance. */
 int lazy_settle(struct lazy *l, uint32_t *state);
-int lazy_step(struct lazy *l, uint32_t state, uint8_t byte, uint32_t *to);
-/* allowed.c */
-int lazy_allowed(struct lazy *l, uint32_t state, const struct allowed **allowed);
-void allowed_free(struct allowed *a);
+/* @edge: EDGE_TO() the next state. */
+int lazy_step(struct lazy *l, uint32_t state, uint8_t byte, uint32_t *edge);
 
-/* Walks over all tokens below a node of a trie. */
-struct walk {
-	struct lazy *l;
-	const struct trie *trie;
-	uint32_t *exits; /* nodes where the rule may end and something follows */
-	size_t exit_count, exit_room;
-	uint64_t left; /* nodes that may be looked at yet; -E2BIG behind them */
-	uint32_t states[MAX_TRIE_TEXT + 1]; /* at each depth of the way to a node */
-};
-
-/*
- * From @state at @node to all nodes below; their tokens' bits are set in @ranks, by their place in
- * the trie's order, or in @bits by their numbers.  Exits are added.
- */
-int walk_below(struct walk *w, uint32_t node, uint32_t state, uint64_t *ranks, uint32_t *bits);
+/* reached.c; -E2BIG, too */
+int reached_from_root(struct lazy *l, uint32_t state, struct reached **reached);
+int reached_behind(struct lazy *l, struct reached *before, uint32_t state,
+		   struct reached **reached);
+void reached_free(struct reached *r);
 
 #endif

@@ -7,9 +7,10 @@ enum {
 	REMEMBERED = 64,     /* nodes whose returns are known */
 };
 
-/* A rule may end at a node of the trie; what it returns to is in a node of the stacks. */
-struct exit {
-	uint32_t at, node;
+/* The exits of what was reached, and what is open around the rule that ends there. */
+struct ending {
+	struct reached *at;
+	uint32_t node;
 };
 
 /* Where a node's rules return to: a lazy state, and what is open around that. */
@@ -21,13 +22,12 @@ struct masking {
 	struct stoker_matcher *m;
 	struct lazy *l;
 	uint32_t *bits;
-	struct walk walk;
-	struct exit *exits;
-	size_t exit_count, exit_room;
+	struct ending *endings;
+	size_t ending_count, ending_room;
 	struct returns *returns;
 	size_t return_count, return_room;
 	struct {
-		uint32_t node, first, count;
+		uint32_t node, first, count; /* node: its number and one more; 0: none */
 	} known[REMEMBERED];
 	struct place *frames;
 	size_t frame_room;
@@ -35,25 +35,35 @@ struct masking {
 
 static int spend(struct masking *k, uint64_t nodes)
 {
-	if (k->walk.left < nodes)
+	if (k->l->left < nodes)
 		return -E2BIG;
-	k->walk.left -= nodes;
+	k->l->left -= nodes;
 	return 0;
 }
 
-static int add_exit(struct masking *k, uint32_t at, uint32_t node)
+static int add_ending(struct masking *k, struct reached *r, uint32_t node)
 {
-	if (k->exit_count == k->exit_room) {
-		const size_t room = 2 * k->exit_room + 256;
-		struct exit *more = realloc(k->exits, room * sizeof(*more));
+	if (k->ending_count == k->ending_room) {
+		const size_t room = 2 * k->ending_room + 16;
+		struct ending *more = realloc(k->endings, room * sizeof(*more));
 
 		if (!more)
 			return -ENOMEM;
-		k->exits = more;
-		k->exit_room = room;
+		k->endings = more;
+		k->ending_room = room;
 	}
-	k->exits[k->exit_count++] = (struct exit){ at, node };
+	k->endings[k->ending_count++] = (struct ending){ r, node };
 	return 0;
+}
+
+/* Takes the tokens; the exits are for later. */
+static int take(struct masking *k, struct reached *r, uint32_t node)
+{
+	for (size_t w = 0; r->bits && w < k->l->tries->words; w++)
+		k->bits[w] |= r->bits[w];
+	for (uint32_t i = 0; r->tokens && i < r->count; i++)
+		k->bits[r->tokens[i] / 32] |= 1u << r->tokens[i] % 32;
+	return r->exit_count ? add_ending(k, r, node) : 0;
 }
 
 static int add_return(struct masking *k, uint32_t state, uint32_t node)
@@ -129,7 +139,7 @@ static int find_returns(struct masking *k, uint32_t node, size_t slot)
 	return 0;
 }
 
-static int follow_exit(struct masking *k, struct exit e)
+static int follow(struct masking *k, struct ending e)
 {
 	const size_t slot = e.node % REMEMBERED;
 	uint32_t first, count;
@@ -141,38 +151,16 @@ static int follow_exit(struct masking *k, struct exit e)
 	count = k->known[slot].count;
 	for (uint32_t i = 0; i < count && !ret; i++) {
 		const struct returns r = k->returns[first + i];
+		struct reached *behind;
 
-		k->walk.exit_count = 0;
-		if (k->l->states[r.state].ends)
-			ret = add_exit(k, e.at, r.node);
+		ret = reached_behind(k->l, e.at, r.state, &behind);
 		if (!ret)
-			ret = walk_below(&k->walk, e.at, r.state, NULL, k->bits);
-		for (size_t x = 0; x < k->walk.exit_count && !ret; x++)
-			ret = add_exit(k, k->walk.exits[x], r.node);
-	}
-	return ret;
-}
-
-/* Places with one node: what they allow by themselves, then what is around them. */
-static int mask_places(struct masking *k, uint32_t state, uint32_t node)
-{
-	const struct tries *t = k->l->tries;
-	const struct allowed *a;
-	int ret = lazy_allowed(k->l, state, &a);
-
-	if (ret)
-		return ret;
-	for (size_t w = 0; a->level && w < t->words; w++)
-		k->bits[w] |= t->plain[a->level][w];
-	for (size_t w = 0; a->bits && w < t->words; w++)
-		k->bits[w] |= a->bits[w];
-	for (uint32_t i = 0; a->tokens && i < a->count; i++)
-		k->bits[a->tokens[i] / 32] |= 1u << a->tokens[i] % 32;
-	k->walk.trie = &t->levels[a->level];
-	for (uint32_t i = 0; i < a->exit_count && !ret; i++) {
-		ret = add_exit(k, a->exits[i], node);
-		while (k->exit_count && !ret)
-			ret = follow_exit(k, k->exits[--k->exit_count]);
+			ret = spend(k, behind->bits ? k->l->tries->words : behind->count);
+		if (!ret)
+			ret = take(k, behind, r.node);
+		/* the rule that it returned to may end at once */
+		if (!ret && k->l->states[r.state].ends)
+			ret = add_ending(k, e.at, r.node);
 	}
 	return ret;
 }
@@ -183,17 +171,22 @@ int mask_texts(struct stoker_matcher *m, uint32_t *bits)
 	struct masking k = { .m = m, .l = l, .bits = bits };
 	int ret = 0;
 
-	k.walk.l = l;
-	k.walk.left = MAX_NODES;
+	l->left = MAX_NODES;
 	for (size_t i = 0, used; i < m->now.count && !ret; i += used) {
+		struct reached *r = NULL;
 		uint32_t state;
 
 		ret = begin_with(l, m->now.list + i, m->now.count - i, &used, &state);
 		if (!ret)
-			ret = mask_places(&k, state, m->now.list[i].node);
+			ret = reached_from_root(l, state, &r);
+		for (size_t w = 0; !ret && r->level && w < l->tries->words; w++)
+			bits[w] |= l->tries->plain[r->level][w];
+		if (!ret)
+			ret = take(&k, r, m->now.list[i].node);
+		while (k.ending_count && !ret)
+			ret = follow(&k, k.endings[--k.ending_count]);
 	}
-	free(k.walk.exits);
-	free(k.exits);
+	free(k.endings);
 	free(k.returns);
 	free(k.frames);
 	return ret;
