@@ -114,6 +114,21 @@ int candidates_begin(struct candidates *c, const float *logits, uint32_t count)
 	return 0;
 }
 
+void candidates_mask(struct candidates *c, const uint32_t *bits)
+{
+	for (uint32_t b = 0; b < blocks_of(c->vocabulary); b++) {
+		const uint32_t at = b * BLOCK, count = MIN(BLOCK, c->vocabulary - at);
+		const uint32_t *word = bits + at / 32;
+		float *logits = c->logits + at;
+
+		if (word[0] == UINT32_MAX && (count <= 32 || word[1] == UINT32_MAX))
+			continue;
+		for (uint32_t i = 0; i < count; i++)
+			logits[i] = word[i / 32] >> i % 32 & 1 ? logits[i] : -INFINITY;
+		c->tops[b] = top_of(logits, count);
+	}
+}
+
 void candidates_free(struct candidates *c)
 {
 	free(c->logits);

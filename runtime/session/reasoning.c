@@ -264,3 +264,16 @@ bool reasoning_forces(const struct reasoning *r, uint32_t *token)
 	*token = r->forced[r->forced_next];
 	return true;
 }
+
+bool reasoning_goes_on(const struct reasoning *r)
+{
+	return r->used && r->state != STOKER_REASONING_IDLE && r->state != STOKER_REASONING_DONE;
+}
+
+uint32_t reasoning_opener(const struct reasoning *r)
+{
+	if (!r->used || r->state != STOKER_REASONING_IDLE || r->start_is_text ||
+	    r->start.length != 1)
+		return UINT32_MAX;
+	return r->start.symbols[0];
+}

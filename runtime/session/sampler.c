@@ -5,6 +5,8 @@
 #include <math.h>
 
 #include "base/use.h"
+#include "grammar/grammar.h"
+#include "session/constraint.h"
 #include "session/session.h"
 #include "text/vocabulary.h"
 
@@ -17,6 +19,7 @@ struct stoker_sampler {
 	double mu;	 /* mirostat: the surprise that is let through, in bits */
 	struct history history;
 	struct reasoning reasoning;
+	struct constraint constraint;
 	struct candidates candidates;
 	_Atomic int use;
 };
@@ -29,6 +32,7 @@ void stoker_sampler_reset(struct stoker_sampler *s)
 	s->mu = 2 * (double)s->params.mirostat_tau;
 	history_reset(&s->history);
 	reasoning_reset(&s->reasoning);
+	constraint_reset(&s->constraint);
 }
 
 static void destroy(struct stoker_sampler *s)
@@ -37,6 +41,7 @@ static void destroy(struct stoker_sampler *s)
 
 	history_free(&s->history);
 	reasoning_free(&s->reasoning);
+	constraint_free(&s->constraint);
 	candidates_free(&s->candidates);
 	stoker_vocabulary_free(&vocabulary);
 	free(s->biases);
@@ -83,6 +88,8 @@ int stoker_sampler_create(const struct stoker_sampler_params *params, struct sto
 	if (!out)
 		return stoker_fail(err, -EINVAL, "no place for the sampler");
 	*out = NULL;
+	if (!p.vocabulary && p.grammar)
+		p.vocabulary = p.grammar->vocabulary;
 	ret = sampler_params_settle(&p, err);
 	if (ret)
 		return ret;
@@ -95,6 +102,8 @@ int stoker_sampler_create(const struct stoker_sampler_params *params, struct sto
 		ret = stoker_fail(err, -ENOMEM, "out of memory");
 	else
 		ret = reasoning_create(&s->reasoning, &p, err);
+	if (!ret)
+		ret = constraint_create(&s->constraint, &p, err);
 	if (ret) {
 		stoker_sampler_free(&s);
 		return ret;
@@ -122,7 +131,8 @@ int stoker_sampler_clone(const struct stoker_sampler *from, struct stoker_sample
 	s->mu = from->mu;
 	if (copy_biases(s, from->biases, from->bias_count) ||
 	    history_clone(&s->history, &from->history) ||
-	    reasoning_clone(&s->reasoning, &from->reasoning)) {
+	    reasoning_clone(&s->reasoning, &from->reasoning) ||
+	    constraint_clone(&s->constraint, &from->constraint)) {
 		stoker_sampler_free(&s);
 		return stoker_fail(err, -ENOMEM, "out of memory");
 	}
@@ -141,10 +151,36 @@ void stoker_sampler_free(struct stoker_sampler **sampler)
 		destroy(s);
 }
 
+/* Whether the grammar has a say in the next token. */
+static bool is_constrained(const struct stoker_sampler *s)
+{
+	return s->constraint.matcher && !reasoning_goes_on(&s->reasoning);
+}
+
+/* The token that may begin reasoning though the grammar doesn't have it. */
+static uint32_t opener(const struct stoker_sampler *s)
+{
+	return s->constraint.begun ? NO_TOKEN : reasoning_opener(&s->reasoning);
+}
+
+static int accept(struct stoker_sampler *s, uint32_t token)
+{
+	const int ret = is_constrained(s) && token != opener(s)
+				? constraint_accept(&s->constraint, token)
+				: 0;
+
+	if (ret)
+		return ret;
+	history_add(&s->history, token);
+	reasoning_accept(&s->reasoning, token);
+	return 0;
+}
+
 void stoker_sampler_accept(struct stoker_sampler *s, uint32_t token)
 {
-	if (!s)
+	if (!s || !accept(s, token))
 		return;
+	/* the grammar could not; the others do */
 	history_add(&s->history, token);
 	reasoning_accept(&s->reasoning, token);
 }
@@ -157,6 +193,7 @@ void stoker_sampler_begin(struct stoker_sampler *s, const uint32_t *tokens, size
 	for (size_t i = count > s->history.room ? count - s->history.room : 0; i < count; i++)
 		history_add(&s->history, tokens[i]);
 	reasoning_begin(&s->reasoning, tokens, count);
+	constraint_reset(&s->constraint);
 }
 
 enum stoker_reasoning_state stoker_sampler_reasoning(const struct stoker_sampler *s)
@@ -246,14 +283,14 @@ static int choose(struct stoker_sampler *s, uint32_t *token)
 	return 0;
 }
 
-static int sample(struct stoker_sampler *s, const float *logits, uint32_t count, uint32_t *token)
+static int choose_from(struct stoker_sampler *s, const float *logits, uint32_t count, bool mask,
+		       uint32_t *token)
 {
 	float top;
-	int ret;
+	int ret = candidates_begin(&s->candidates, logits, count);
 
-	if (reasoning_forces(&s->reasoning, token))
-		return *token < count ? 0 : -EINVAL;
-	ret = candidates_begin(&s->candidates, logits, count);
+	if (!ret && mask)
+		ret = constraint_mask(&s->constraint, &s->candidates, opener(s));
 	if (ret)
 		return ret;
 	add_biases(s);
@@ -261,6 +298,32 @@ static int sample(struct stoker_sampler *s, const float *logits, uint32_t count,
 	if (top < -FLT_MAX)
 		return -EDOM;
 	return top <= FLT_MAX ? choose(s, token) : 0;
+}
+
+/*
+ * Stages look at all that may be chosen, so what the grammar leaves has to be known before them.
+ * Only where they come to the same is one token looked at instead of all: the best, and any as long
+ * as a grammar waits for its trigger, when next to all are allowed.
+ */
+static int sample(struct stoker_sampler *s, const float *logits, uint32_t count, uint32_t *token)
+{
+	const bool constrained = is_constrained(s);
+	const bool mask = constrained && s->constraint.active && s->params.temperature != 0;
+	const uint64_t random = s->random;
+	const double mu = s->mu;
+	int ret;
+
+	if (reasoning_forces(&s->reasoning, token))
+		return *token < count ? 0 : -EINVAL;
+	ret = choose_from(s, logits, count, mask, token);
+	if (ret || !constrained || mask || *token == opener(s))
+		return ret;
+	ret = constraint_allows(&s->constraint, *token);
+	if (ret)
+		return MIN(ret, 0);
+	s->random = random;
+	s->mu = mu;
+	return choose_from(s, logits, count, true, token);
 }
 
 bool sampler_use(struct stoker_sampler *s)
@@ -277,13 +340,18 @@ void sampler_leave(struct stoker_sampler *s)
 int sampler_choose(struct stoker_sampler *s, const float *logits, uint32_t count, uint32_t *token)
 {
 	const struct stoker_vocabulary *v = s->vocabulary;
+	const uint64_t random = s->random;
+	const double mu = s->mu;
 	uint32_t chosen;
-	const int ret =
-		sample(s, logits, v ? MIN(count, stoker_vocabulary_size(v)) : count, &chosen);
+	int ret = sample(s, logits, v ? MIN(count, stoker_vocabulary_size(v)) : count, &chosen);
 
-	if (ret)
+	if (!ret)
+		ret = accept(s, chosen);
+	if (ret) {
+		s->random = random;
+		s->mu = mu;
 		return ret;
-	stoker_sampler_accept(s, chosen);
+	}
 	*token = chosen;
 	return 0;
 }

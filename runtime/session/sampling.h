@@ -42,6 +42,8 @@ struct candidates {
 int candidates_begin(struct candidates *c, const float *logits, uint32_t count);
 /* Before there is a list. */
 void candidates_change(struct candidates *c, uint32_t token, float logit);
+/* Before there is a list: tokens whose bit isn't set go; there are bits for all. */
+void candidates_mask(struct candidates *c, const uint32_t *bits);
 void candidates_free(struct candidates *c);
 /* The highest logit's first token; the logit may be minus infinity. */
 uint32_t candidates_best(const struct candidates *c, float *logit);
@@ -160,6 +162,10 @@ void reasoning_accept(struct reasoning *r, uint32_t token);
 void reasoning_begin(struct reasoning *r, const uint32_t *tokens, size_t count);
 /* The token that has to come now. */
 bool reasoning_forces(const struct reasoning *r, uint32_t *token);
+/* Between the tags. */
+bool reasoning_goes_on(const struct reasoning *r);
+/* The token that begins reasoning, or UINT32_MAX where that is a text or can't be now. */
+uint32_t reasoning_opener(const struct reasoning *r);
 
 /* --- sampler_params.c
  * ------------------------------------------------------------------------------ */

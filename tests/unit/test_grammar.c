@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Grammars: what is GBNF and what isn't, what is said about it, and limits. */
+#include <time.h>
+
 #include "failing.h"
 #include "unit.h"
 
@@ -113,10 +115,10 @@ static char *repeat(const char *begin, const char *what, size_t count, const cha
 
 static void check_limit(char *gbnf, const char *message)
 {
-	const uint64_t start = stoker_now_ns();
+	const clock_t start = clock();
 
 	check_refused(gbnf, -E2BIG, message);
-	CU_ASSERT(SANITIZED || stoker_now_ns() - start < 1000000000ull / 4);
+	CU_ASSERT(SANITIZED || clock() - start < CLOCKS_PER_SEC / 4);
 	free(gbnf);
 }
 
@@ -141,7 +143,7 @@ static void test_limits(void)
 static void test_many_rules(void)
 {
 	AUTO_FREE char *text = malloc(256 << 10);
-	const uint64_t start = stoker_now_ns();
+	const clock_t start = clock();
 	char *at = text + sprintf(text, "root ::= r0\n");
 	unsigned n = 0;
 
@@ -151,7 +153,7 @@ static void test_many_rules(void)
 	}
 	sprintf(at, "r%u ::= \"a\"?", n);
 	check_fine(text);
-	CU_ASSERT(SANITIZED || stoker_now_ns() - start < 1000000000ull / 4);
+	CU_ASSERT(SANITIZED || clock() - start < CLOCKS_PER_SEC / 4);
 }
 
 static void test_memory(void)
@@ -204,4 +206,5 @@ void suite_grammar(void)
 	TEST(test_misuse);
 	TEST(test_end);
 	add_grammar_tokens();
+	add_grammar_sampler();
 }

@@ -25,6 +25,7 @@ void suite_template(void);
 void suite_text(void);
 void suite_grammar(void);
 void add_grammar_tokens(void);
+void add_grammar_sampler(void);
 void suite_vocabulary(void);
 void suite_ops(void);
 void suite_session(void);

@@ -5,8 +5,9 @@
  * What happens to a row of logits, in this order:
  *
  *	1. A reasoning budget that is used up forces its tokens; nothing else is asked.
- *	2. Logits that aren't a number count as minus infinity, as do those beyond the vocabulary,
- *and biases are added.  If a logit is plus infinity now, the first of them is the choice.
+ *	2. Logits that aren't a number count as minus infinity, as do those beyond the vocabulary
+ *and of tokens that a grammar doesn't allow, and biases are added.  If a logit is plus infinity
+ *now, the first of them is the choice.
  *	3. The stages, see enum stoker_sampler_stage: penalties and dry change logits, the others
  *take candidates away, temperature evens out what is left.
  *	4. One of the candidates is drawn by its probability.
@@ -25,6 +26,7 @@
 #include <stdint.h>
 
 #include "stoker/error.h"
+#include "stoker/grammar.h"
 #include "stoker/text.h"
 
 #ifdef __cplusplus
@@ -142,6 +144,20 @@ enum stoker_reasoning_state {
  *	it, as rows of logits may be longer, or that the file suppresses.  May be NULL without the
  *	former two; the sampler keeps it alive
  * @reasoning: NULL: none
+ * @grammar: what the text may be (stoker/grammar.h), NULL: anything.  The sampler keeps it alive;
+ *of
+ *	@vocabulary, or one like it
+ * @trigger_texts: @trigger_text_count texts of 1 to 256 bytes that switch the grammar on, however
+ *	they are cut into tokens.  The text of the grammar begins with the trigger.  Without
+ *triggers it is on from the beginning
+ * @trigger_text_count: at most 64 triggers in all
+ * @trigger_tokens: @trigger_token_count tokens that do the same
+ * @trigger_token_count: of them
+ *
+ * A grammar has no say in what stands between the tags of @reasoning; a start tag that is a token
+ *is allowed where its text would begin.  With it the choice is as if the tokens that aren't allowed
+ *had no chance from the beginning: all stages see what is left, and the same random number is drawn
+ *once a token.  Greedy sampling asks about the best token first, which comes to the same.
  *
  * What the other pointers lead to is copied.  All numbers are finite, shares from 0
  *to 1.
@@ -165,6 +181,11 @@ struct stoker_sampler_params {
 	uint8_t stages[STOKER_STAGES_MAX];
 	const struct stoker_vocabulary *vocabulary;
 	const struct stoker_reasoning_params *reasoning;
+	const struct stoker_grammar *grammar;
+	const char *const *trigger_texts;
+	size_t trigger_text_count;
+	const uint32_t *trigger_tokens;
+	size_t trigger_token_count;
 };
 
 struct stoker_sampler;
@@ -236,8 +257,9 @@ STOKER_API void stoker_sampler_reset(struct stoker_sampler *sampler);
 /**
  * stoker_sampler_accept() - tell about a token of the text that wasn't sampled
  *
- * Penalties, dry and the reasoning budget take it as if it had been chosen.  What
- * stoker_sampler_sample() chose it knows already.
+ * Penalties, dry, the reasoning budget and the grammar take it as if it had been chosen, but that a
+ * grammar takes no notice of what it doesn't allow.  What stoker_sampler_sample() chose it knows
+ * already.
  */
 STOKER_API void stoker_sampler_accept(struct stoker_sampler *sampler, uint32_t token);
 
@@ -245,9 +267,10 @@ STOKER_API void stoker_sampler_accept(struct stoker_sampler *sampler, uint32_t t
  * stoker_sampler_begin() - a text begins, with this prompt
  * @tokens: @count of them, all that the context holds or will hold
  *
- * The history becomes the prompt; the random numbers and mirostat go on.  A reasoning budget starts
- * anew: the prompt has begun reasoning if its last text is the start tag, white space behind it
- * aside.  What stands before, a question about the tag for instance, doesn't count.
+ * The history becomes the prompt; the random numbers and mirostat go on.  A grammar begins behind
+ * it, and a reasoning budget starts anew: the prompt has begun reasoning if its last text is the
+ * start tag, white space behind it aside.  What stands before, a question about the tag for
+ * instance, doesn't count.
  */
 STOKER_API void stoker_sampler_begin(struct stoker_sampler *sampler, const uint32_t *tokens,
 				     size_t count);
@@ -260,8 +283,9 @@ STOKER_API void stoker_sampler_begin(struct stoker_sampler *sampler, const uint3
  * Takes time in proportion to @count.
  *
  * Return: 0; -EINVAL when @count is 0, or not above a token that the reasoning budget forces; -EDOM
- * when no logit is above minus infinity; -EBUSY; -ENOMEM.  After a failure the sampler is as
- * before.
+ * when no logit is above minus infinity, of the tokens that a grammar allows if there is one;
+ * -E2BIG when the grammar can be read in too many ways; -EBUSY; -ENOMEM.  After a failure the
+ * sampler is as before.
  */
 STOKER_API int stoker_sampler_sample(struct stoker_sampler *sampler, const float *logits,
 				     uint32_t count, uint32_t *token);
