@@ -11,13 +11,14 @@
 enum {
 	TILE = ATTEND_ROWS,
 	AHEAD = KV_PAGE_ROWS, /* rows that are asked for before they are, */
-	ASK_FROM = 512,	      /* if more are seen than that: fewer come by themselves */
+	ASK_FROM = 64,	      /* if more are seen than that: fewer come by themselves */
 	QUERY_ROWS = 32,      /* rows that share a tile */
 	FEW_ROWS = 8,	      /* with fewer a long past is split instead */
 	COLUMN_QUERIES = 64,  /* with so many a tile's keys are made columns */
 	CHUNK = 256,	      /* cache rows of a job, at least, when there are few rows */
 	CHUNKS = 64,	      /* of a long past, at most */
 	PARTIALS = 16384,     /* what queries and chunks come to, at most */
+	TOGETHER = 16,	      /* sequences, at most */
 };
 
 void cpu_kv_store(struct stoker_device *d, const struct op_kv_store *op)
@@ -438,13 +439,6 @@ static void merge_range(const void *context, const struct cpu *cpu, unsigned thr
 	}
 }
 
-static void attention_range(const void *context, const struct cpu *cpu, unsigned thread,
-			    size_t begin, size_t end)
-{
-	for (size_t i = begin; i < end; i++)
-		attend(cpu, context, thread, i);
-}
-
 static bool reserve_tile(struct cpu *cpu, const struct attention_job *j, size_t queries)
 {
 	return cpu_reserve_scratch(cpu, lay_out(j, queries).end);
@@ -462,10 +456,11 @@ static void split_heads(struct attention_job *j, uint32_t jobs, unsigned threads
 	j->splits = (per_kv + j->group - 1) / j->group;
 }
 
-static void attend_chunks(struct cpu *cpu, struct attention_job *j, size_t work)
+static void attend_chunks(struct cpu *cpu, struct attention_job *j)
 {
 	const struct op_attention *op = j->op;
 	const size_t queries = (size_t)op->heads * op->rows;
+	const size_t work = queries * j->end * (op->key_size + op->value_size);
 
 	j->partial = cpu_reserve(cpu, &cpu->chunks,
 				 j->chunks * queries * (op->value_size + 2) * sizeof(float));
@@ -494,38 +489,84 @@ static void choose_chunks(struct attention_job *j)
 	j->chunks = (seen + j->chunk_rows - 1) / j->chunk_rows;
 }
 
-/* Rows of one sequence. */
-static void attend_sequence(struct cpu *cpu, const struct op_attention *op)
+/* Sequences of a batch that are computed in one go, so that none of them waits for its last head.
+ */
+struct attention_jobs {
+	struct op_attention ops[TOGETHER];
+	struct attention_job of[TOGETHER];
+	size_t count;
+	size_t end[TOGETHER]; /* items, of it and those before it */
+};
+
+static void attention_range(const void *context, const struct cpu *cpu, unsigned thread,
+			    size_t begin, size_t end)
+{
+	const struct attention_jobs *jobs = context;
+	size_t n = 0;
+
+	for (size_t i = begin; i < end; i++) {
+		while (i >= jobs->end[n])
+			n++;
+		attend(cpu, &jobs->of[n], thread, n ? i - jobs->end[n - 1] : i);
+	}
+}
+
+static void attend_together(struct cpu *cpu, struct attention_jobs *jobs)
+{
+	size_t work = 0, queries = 0, items = 0;
+	uint32_t blocks = 0;
+
+	for (size_t n = 0; n < jobs->count; n++)
+		blocks += jobs->of[n].row_blocks;
+	for (size_t n = 0; n < jobs->count; n++) {
+		struct attention_job *j = &jobs->of[n];
+		const struct op_attention *op = j->op;
+
+		/* few key-value heads and few rows: split the heads so that every thread has work
+		 */
+		split_heads(j, blocks, stoker_pool_sharers(cpu->pool));
+		queries = MAX(queries, (size_t)j->group * MIN(op->rows, (uint32_t)QUERY_ROWS));
+		work += (size_t)op->rows * op->heads * j->end * (op->key_size + op->value_size);
+		items += (size_t)op->kv_heads * j->splits * j->row_blocks;
+		jobs->end[n] = items;
+	}
+	if (items && reserve_tile(cpu, &jobs->of[0], queries))
+		cpu_parallel(cpu, items, 1, work, attention_range, jobs);
+	jobs->count = 0;
+}
+
+/* Rows of one sequence, at once when its past is split, or as one more of @jobs. */
+static void attend_sequence(struct cpu *cpu, const struct op_attention *op,
+			    struct attention_jobs *jobs)
 {
 	const uint32_t past = places_of(op->places)->position;
-	struct attention_job j = { .op = op,
-				   .key_codes = codes_of(cpu, op->key_format),
-				   .value_codes = codes_of(cpu, value_format(op)),
-				   .row_blocks = (op->rows + QUERY_ROWS - 1) / QUERY_ROWS,
-				   .first = op->window && past + 1 > op->window
-						    ? past + 1 - op->window
-						    : 0,
-				   .end = past + op->rows };
-	const size_t work = (size_t)op->rows * op->heads * j.end * (op->key_size + op->value_size);
+	struct op_attention *own = &jobs->ops[jobs->count];
+	struct attention_job *j = &jobs->of[jobs->count];
 
-	choose_chunks(&j);
-	if (j.chunks > 1) {
-		attend_chunks(cpu, &j, work);
-		return;
-	}
-	/* few key-value heads and few rows: split the heads so that every thread has work */
-	split_heads(&j, j.row_blocks, stoker_pool_sharers(cpu->pool));
-	if (reserve_tile(cpu, &j, (size_t)j.group * QUERY_ROWS))
-		cpu_parallel(cpu, (size_t)op->kv_heads * j.splits * j.row_blocks, 1, work,
-			     attention_range, &j);
+	*own = *op;
+	*j = (struct attention_job){
+		.op = own,
+		.key_codes = codes_of(cpu, op->key_format),
+		.value_codes = codes_of(cpu, value_format(op)),
+		.row_blocks = (op->rows + QUERY_ROWS - 1) / QUERY_ROWS,
+		.first = op->window && past + 1 > op->window ? past + 1 - op->window : 0,
+		.end = past + op->rows,
+	};
+	choose_chunks(j);
+	if (j->chunks > 1)
+		attend_chunks(cpu, j);
+	else if (++jobs->count == TOGETHER)
+		attend_together(cpu, jobs);
 }
 
 void cpu_attention(struct stoker_device *d, const struct op_attention *op)
 {
 	const struct row_place *places = places_of(op->places);
 	struct cpu *cpu = cpu_of(d);
+	struct attention_jobs jobs;
 
 	assert(!op->shared_value || op->kv_heads == 1);
+	jobs.count = 0;
 	for (uint32_t begin = 0, end; begin < op->rows && !cpu->failed; begin = end) {
 		struct op_attention part = *op;
 
@@ -535,6 +576,7 @@ void cpu_attention(struct stoker_device *d, const struct op_attention *op)
 		part.places += begin * sizeof(*places);
 		part.q += (uint64_t)begin * op->q_stride * sizeof(float);
 		part.dst += (uint64_t)begin * op->dst_stride * sizeof(float);
-		attend_sequence(cpu, &part);
+		attend_sequence(cpu, &part, &jobs);
 	}
+	attend_together(cpu, &jobs);
 }
