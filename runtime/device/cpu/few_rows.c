@@ -76,9 +76,14 @@ INLINE size_t few_from(uint32_t id)
 	case FORMAT_Q1_0:
 	case FORMAT_TQ1_0:
 		return 5;
+	case FORMAT_Q2_0:
+	case FORMAT_Q3_K:
+	case FORMAT_NVFP4:
+	case FORMAT_TQ2_0:
+		return NEVER;
 	}
-	/* codes that are soon unpacked stay in registers there */
-	return NEVER;
+	/* codes that are soon unpacked stay in registers there, for as many rows as do */
+	return 9;
 #else
 	(void)id;
 	return 5;
