@@ -53,6 +53,7 @@ void engine_stop(struct stoker_engine *e, struct request *r, bool again)
 	r->resumed = 0;
 	pthread_mutex_lock(&e->lock);
 	request_list_remove(&e->running, r);
+	pages_tell(&e->step.pages, &e->stats.pages);
 	r->running = false;
 	r->published = r->count - r->prompt;
 	if (again && !r->cancelled) {
@@ -113,7 +114,7 @@ static bool has_pages(const struct stoker_engine *e, const struct request *r, ui
 		return true;
 	known = engine_known(e, r, &running) / KV_PAGE_ROWS;
 	running /= KV_PAGE_ROWS;
-	kept = prefix_bytes(&e->step.prefix, &e->step.pages);
+	kept = pages_kept(&e->step.pages);
 	alone = MIN((known - running) * page_bytes, kept);
 	return promised + whole - known * page_bytes <= left + kept - alone;
 }

@@ -126,7 +126,28 @@ static bool has_other_unused(const struct page_pool *pool, const struct page_blo
 	return false;
 }
 
-void pool_give_back(struct page_pool *pool, uint32_t number)
+/* So many users and keepers more, or with -1 less. */
+static void count_users(struct page_pool *pool, struct page *page, int users, int keepers)
+{
+	pool->shared_count -= page->users > 1;
+	pool->kept_count -= page->users && page->users == page->keepers;
+	page->users += (uint32_t)users;
+	page->keepers += (uint32_t)keepers;
+	pool->shared_count += page->users > 1;
+	pool->kept_count += page->users && page->users == page->keepers;
+}
+
+void pool_use(struct page_pool *pool, uint32_t number)
+{
+	count_users(pool, pool_page(pool, number), 1, 0);
+}
+
+void pool_keep(struct page_pool *pool, uint32_t number)
+{
+	count_users(pool, pool_page(pool, number), 1, 1);
+}
+
+static void give_back(struct page_pool *pool, uint32_t number, int keepers)
 {
 	struct page_block *b;
 	struct page *page;
@@ -134,7 +155,8 @@ void pool_give_back(struct page_pool *pool, uint32_t number)
 	if (number == NO_PAGE)
 		return;
 	page = pool_page(pool, number);
-	if (--page->users)
+	count_users(pool, page, -1, -keepers);
+	if (page->users)
 		return;
 	b = &pool->blocks[number / pool->stride];
 	page->next = b->unused;
@@ -143,4 +165,14 @@ void pool_give_back(struct page_pool *pool, uint32_t number)
 	pool->unused_count++;
 	if (b->unused_count == b->count && has_other_unused(pool, b))
 		remove_block(pool, b);
+}
+
+void pool_give_back(struct page_pool *pool, uint32_t number)
+{
+	give_back(pool, number, 0);
+}
+
+void pool_let_go(struct page_pool *pool, uint32_t number)
+{
+	give_back(pool, number, 1);
 }

@@ -14,6 +14,7 @@
 
 struct page {
 	uint32_t users;
+	uint32_t keepers; /* of the users, that keep it for others: nobody writes to it for them */
 	uint32_t writers; /* of the users, while pages for a step are counted */
 	uint32_t next;	  /* unused page of its block, or NO_PAGE */
 };
@@ -39,7 +40,8 @@ struct page_pool {
 	struct page_block *blocks;
 	uint32_t block_count;
 	uint32_t count, unused_count;
-	uint64_t bytes; /* of all blocks */
+	uint32_t shared_count, kept_count; /* with several users; with none but keepers */
+	uint64_t bytes;			   /* of all blocks */
 };
 
 /*
@@ -60,8 +62,12 @@ void pool_shrink(struct page_pool *pool);
 
 /* An unused page, which there has to be, gets a user. */
 uint32_t pool_take(struct page_pool *pool);
-/* One user less; nothing for NO_PAGE. */
+/* One user more, and one less; the latter does nothing for NO_PAGE. */
+void pool_use(struct page_pool *pool, uint32_t number);
 void pool_give_back(struct page_pool *pool, uint32_t number);
+/* The same for one that keeps it for others. */
+void pool_keep(struct page_pool *pool, uint32_t number);
+void pool_let_go(struct page_pool *pool, uint32_t number);
 
 static inline struct page *pool_page(const struct page_pool *pool, uint32_t number)
 {

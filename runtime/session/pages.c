@@ -138,6 +138,27 @@ uint64_t pages_left(const struct pages *p)
 	return left;
 }
 
+uint64_t pages_kept(const struct pages *p)
+{
+	uint64_t bytes = 0;
+
+	for (int kind = 0; kind < PAGE_KINDS; kind++)
+		bytes += p->pools[kind].kept_count * p->pools[kind].page_bytes;
+	return bytes;
+}
+
+void pages_tell(const struct pages *p, struct stoker_pages *out)
+{
+	*out = (struct stoker_pages){ .kept = pages_kept(p), .limit = p->bound };
+	for (int kind = 0; kind < PAGE_KINDS; kind++) {
+		const struct page_pool *pool = &p->pools[kind];
+
+		out->used +=
+			(pool->count - pool->unused_count - pool->kept_count) * pool->page_bytes;
+		out->shared += pool->shared_count * pool->page_bytes;
+	}
+}
+
 /* Entry @slot and those that have the same page say where page @number is. */
 static void enter(const struct page_pool *pool, struct page_table *t, uint32_t slot,
 		  uint32_t number)
@@ -361,7 +382,7 @@ void pages_use(struct pages *p, struct page_tables *t, enum page_kind kind, uint
 	       uint32_t number)
 {
 	assert(t->of[kind].pages[slot] == NO_PAGE);
-	pool_page(&p->pools[kind], number)->users++;
+	pool_use(&p->pools[kind], number);
 	enter(&p->pools[kind], &t->of[kind], slot, number);
 }
 

@@ -10,6 +10,7 @@
 
 #include "model/forward.h"
 #include "session/page_pool.h"
+#include "stoker/session.h"
 
 /* Of one kind: where the page of each position is, as the table in device memory says it. */
 struct page_table {
@@ -50,6 +51,10 @@ void pages_destroy(struct pages *p);
 uint64_t pages_bytes(const struct pages *p);
 /* Of pages that nobody uses, the ones that memory is yet to be got for among them. */
 uint64_t pages_left(const struct pages *p);
+/* Of pages that are only kept for others. */
+uint64_t pages_kept(const struct pages *p);
+/* What there is, as others see it. */
+void pages_tell(const struct pages *p, struct stoker_pages *out);
 /* Of pages that a sequence doesn't have that is about to write positions [first, end). */
 uint64_t pages_needed(struct pages *p, const struct page_tables *t, uint32_t first, uint32_t end);
 

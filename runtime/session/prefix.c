@@ -123,7 +123,7 @@ static struct prefix_entry *add(struct prefix_cache *c, struct prefix_entry *par
 
 static void give_back(struct prefix_entry *e, struct pages *p, enum page_kind kind)
 {
-	pool_give_back(&p->pools[kind], e->pages[kind]);
+	pool_let_go(&p->pools[kind], e->pages[kind]);
 	e->pages[kind] = NO_PAGE;
 }
 
@@ -238,17 +238,6 @@ bool prefix_drop_checkpoint(struct prefix_cache *c)
 	return true;
 }
 
-uint64_t prefix_bytes(const struct prefix_cache *c, const struct pages *p)
-{
-	uint64_t bytes = 0;
-
-	for (const struct prefix_entry *e = c->oldest; e; e = e->newer)
-		for (int kind = 0; kind < PAGE_KINDS; kind++)
-			if (e->pages[kind] != NO_PAGE && !used_elsewhere(e, p, kind))
-				bytes += p->size.page_bytes[kind];
-	return bytes;
-}
-
 /* What is known of a text. */
 struct match {
 	struct prefix_entry *last; /* of the longest context that can go on */
@@ -331,7 +320,7 @@ static void keep_page(struct step *s, const struct sequence *q, uint32_t i, stru
 
 		if (number == NO_PAGE || e->pages[kind] != NO_PAGE)
 			continue;
-		pool_page(&s->pages.pools[kind], number)->users++;
+		pool_keep(&s->pages.pools[kind], number);
 		e->pages[kind] = number;
 	}
 	if (!e->checkpoint) {

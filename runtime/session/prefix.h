@@ -48,7 +48,5 @@ int prefix_keep(struct step *s, const struct sequence *q, uint64_t salt, struct 
 bool prefix_drop(struct prefix_cache *c, struct pages *p, bool window);
 /* A checkpoint that nothing else uses is given back; false: there is none. */
 bool prefix_drop_checkpoint(struct prefix_cache *c);
-/* Bytes of pages that nothing else uses. */
-uint64_t prefix_bytes(const struct prefix_cache *c, const struct pages *p);
 
 #endif

@@ -117,6 +117,8 @@ static void check_shared(bool deterministic, bool recurrent)
 	stoker_engine_stats(e, &stats);
 	CU_ASSERT(stats.reused >=
 		  (recurrent ? 4 : REQUESTS - 2) * (uint64_t)(SHARED - SHARED % STEP));
+	CU_ASSERT(stats.pages.used == 0 && stats.pages.shared == 0 && stats.pages.kept > 0);
+	CU_ASSERT(stats.pages.kept <= stats.pages.limit);
 	/* and when nobody runs any more */
 	memcpy(&together[0], &alone[0], sizeof(together[0]));
 	CU_ASSERT_EQUAL(answer_submit(e, &together[0], NULL), 0);

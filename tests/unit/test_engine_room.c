@@ -215,9 +215,23 @@ static void test_entries(void)
 		CU_ASSERT_EQUAL(prefix_keep(&e->step, &q, salt, NULL), 0);
 		CU_ASSERT(e->step.prefix.count == MIN(salt + 1, most));
 	}
+	struct stoker_pages pages;
+
+	/* the page is counted once, whoever keeps it beside the sequence */
+	const uint64_t page = e->step.pages.size.page_bytes[PAGES_FULL];
+
+	pages_tell(&e->step.pages, &pages);
+	CU_ASSERT(pages.used == page && pages.shared == page && pages.kept == 0);
+	CU_ASSERT_EQUAL(pages.limit, e->step.pages.bound);
 	CU_ASSERT_EQUAL(prefix_match(&e->step, tokens, ARRAY_SIZE(tokens), 3 * most - 1), 64);
 	CU_ASSERT_EQUAL(prefix_match(&e->step, tokens, ARRAY_SIZE(tokens), 0), 0);
 	sequence_destroy(&e->step, &q);
+	pages_tell(&e->step.pages, &pages);
+	CU_ASSERT(pages.used == 0 && pages.shared == page && pages.kept == page);
+	while (prefix_drop(&e->step.prefix, &e->step.pages, false))
+		;
+	pages_tell(&e->step.pages, &pages);
+	CU_ASSERT(pages.used == 0 && pages.shared == 0 && pages.kept == 0);
 	stoker_engine_free(&e);
 	engine_unload();
 }

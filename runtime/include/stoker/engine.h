@@ -214,11 +214,13 @@ STOKER_API int stoker_engine_event(struct stoker_engine *engine, struct stoker_e
  * @reused: tokens of prompts that were known already
  * @preempted: how often a request made room
  * @largest_gap: seconds between two tokens of any request
+ * @pages: of the requests that run, and what is kept of others
  */
 struct stoker_engine_stats {
 	uint32_t waiting, running, sequences, rows;
 	uint64_t steps, prompt_tokens, generated, reused, preempted;
 	double largest_gap;
+	struct stoker_pages pages;
 };
 
 /** stoker_engine_stats() - fill @stats; zeros without an engine and in a forked process. */

@@ -111,6 +111,17 @@ STOKER_API void stoker_session_bytes(const struct stoker_session *session, uint6
 				     uint64_t *scratch);
 
 /**
+ * struct stoker_pages - device memory of the keys and values of sequences that share it, in bytes
+ * @used: what sequences have now
+ * @shared: what several have, or is kept beside, counted once
+ * @kept: of contexts that have gone, for others that begin alike; it gives way to what is used
+ * @limit: that all of it may take
+ */
+struct stoker_pages {
+	uint64_t used, shared, kept, limit;
+};
+
+/**
  * stoker_session_truncate() - forget all but the first @position tokens
  *
  * Logits are gone, unless @position is the present one, which changes nothing.
