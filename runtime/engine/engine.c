@@ -104,6 +104,7 @@ int stoker_engine_create(struct stoker_model *model, const struct stoker_engine_
 	ret = step_create(model, &p->session, true, &e->step, err);
 	if (ret)
 		goto err_release;
+	e->step.for_others = true;
 	pages_tell(&e->step.pages, &e->stats.pages);
 	e->chunk = MIN(e->step.chunk, e->step.batch);
 	ret = start(e, err);

@@ -36,7 +36,8 @@ struct request {
 	bool has_sequence;
 	uint32_t rows, logit_rows; /* in the step, */
 	bool reads, over;	   /* to be read rather than generated; it has its last token */
-	uint32_t deficit;	   /* rows that its share allows beyond what it got */
+	uint32_t branch;  /* a page's beginning before which others' prompts leave its, or 0 */
+	uint32_t deficit; /* rows that its share allows beyond what it got */
 	uint64_t submitted, began, first, last; /* ns; 0: not yet */
 	uint64_t ran, resumed; /* ns: while it ran before; when it began to run, 0: it waits */
 	uint64_t gap;
@@ -119,10 +120,20 @@ void engine_plan(struct stoker_engine *e, uint64_t now);
 
 /* share.c: how much of its prompt has been computed; of one that is @running */
 uint32_t engine_known(const struct stoker_engine *e, const struct request *r, uint32_t *running);
-/* Whether more of it is about to be, which is better waited for than computed beside it. */
+/*
+ * Whether more of it is about to be, which is better waited for than computed beside it.  Who reads
+ * it then has a checkpoint there, see engine_keep_states().
+ */
 bool engine_is_being_read(const struct stoker_engine *e, const struct request *r, uint64_t now);
 /* With what is known; on failure there is none. */
 int engine_begin_sequence(struct stoker_engine *e, struct request *r, struct stoker_error *err);
+/*
+ * After a step: of models with recurrent layers a sequence can only go on where there is a
+ * checkpoint.  Beside those shortly before prompts' ends one is worth it, and kept, where prompts
+ * have turned out to differ: what is before it, as a system message, is likely to come again; and
+ * at the last page of an answer, as the next turn of a conversation begins with it.
+ */
+void engine_keep_states(struct stoker_engine *e);
 /* What it has computed stays for others, as long as there is room. */
 void engine_end_sequence(struct stoker_engine *e, struct request *r);
 

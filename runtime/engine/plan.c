@@ -107,14 +107,30 @@ static void add_prompts(struct stoker_engine *e, uint64_t now, uint32_t budget)
 	}
 }
 
+/* As many as it may have, but for those behind a place where a checkpoint is to be. */
+static uint32_t prompt_rows(const struct stoker_engine *e, const struct request *r)
+{
+	const uint32_t position = r->sequence.position;
+	const uint32_t last = (r->prompt - 1) / KV_PAGE_ROWS * KV_PAGE_ROWS;
+	uint32_t end = position + checkpoint_rows(&e->step, position, r->rows,
+						  position + r->rows == r->prompt);
+
+	if (!e->step.recurrent || e->chunk)
+		return end - position;
+	if (position < r->branch)
+		end = MIN(end, r->branch);
+	if (position < last && !e->step.model->paged)
+		end = MIN(end, last);
+	return end - position;
+}
+
 static void add_part(struct stoker_engine *e, struct request *r)
 {
 	const uint32_t position = r->sequence.position;
 
 	r->reads = reads_prompt(r);
 	if (r->reads)
-		r->rows = checkpoint_rows(&e->step, position, r->rows,
-					  position + r->rows == r->prompt);
+		r->rows = prompt_rows(e, r);
 	r->logit_rows = position + r->rows == r->count;
 	r->deficit = r->rows == request_left(r) ? 0 : r->deficit;
 	e->served[e->part_count] = r;

@@ -23,18 +23,23 @@ static uint32_t in_common(const struct stoker_engine *e, const struct request *r
 	return e->chunk ? same - same % e->chunk : same;
 }
 
+/* The most of what others have that @r can go on from. */
 static uint32_t most_in_common(const struct stoker_engine *e, const struct request *r,
 			       const struct request **other)
 {
 	uint32_t most = 0;
 
 	for (uint32_t i = 0; i < e->running.count; i++) {
-		const uint32_t n = in_common(e, r, e->running.of[i], false);
+		const struct request *running = e->running.of[i];
+		const uint32_t same = in_common(e, r, running, false);
+		uint32_t n = same > most ? sequence_reachable(&e->step, &running->sequence, same)
+					 : 0;
 
+		n = e->chunk && n < same ? 0 : n;
 		if (n <= most)
 			continue;
 		most = n;
-		*other = e->running.of[i];
+		*other = running;
 	}
 	return most;
 }
@@ -48,34 +53,55 @@ uint32_t engine_known(const struct stoker_engine *e, const struct request *r, ui
 	return MAX(*running, kept);
 }
 
+/* Prompts differ at @position; with experts on the drive a step more costs what it saves. */
+static void note_branch(const struct stoker_engine *e, struct request *r, uint32_t position)
+{
+	const uint32_t page = position / KV_PAGE_ROWS * KV_PAGE_ROWS;
+	const uint32_t least = e->step.model->paged ? PACE_MOST : 1;
+
+	if (!e->step.recurrent || e->chunk || page < least || page <= r->sequence.position)
+		return;
+	if (r->branch <= r->sequence.position || page < r->branch)
+		r->branch = page;
+}
+
 bool engine_is_being_read(const struct stoker_engine *e, const struct request *r, uint64_t now)
 {
 	uint32_t running;
 
 	for (uint32_t i = 0; i < e->running.count; i++) {
-		const struct request *other = e->running.of[i];
+		struct request *other = e->running.of[i];
 		const uint32_t n = in_common(e, r, other, true);
 
 		/* who is more important would be read sooner */
 		if (request_rank(other, now) >= request_rank(r, now) && n >= KV_PAGE_ROWS &&
 		    n > other->sequence.position &&
-		    n >= engine_known(e, r, &running) + KV_PAGE_ROWS)
+		    n >= engine_known(e, r, &running) + KV_PAGE_ROWS) {
+			note_branch(e, other, n);
 			return true;
+		}
 	}
 	return false;
 }
 
-/* The context of another one, as far as it's the same. */
+/* Where it leaves what others have or had, and nothing is there to go on from. */
+static void find_branch(struct stoker_engine *e, struct request *r)
+{
+	uint32_t alike = prefix_alike(&e->step, r->tokens, r->prompt, r->salt);
+
+	for (uint32_t i = 0; i < e->running.count; i++)
+		alike = MAX(alike, in_common(e, r, e->running.of[i], false));
+	r->branch = 0;
+	note_branch(e, r, alike);
+}
+
+/* The first @known positions of another one. */
 static int take_from(struct stoker_engine *e, struct sequence *q, const struct request *other,
 		     uint32_t known, struct stoker_error *err)
 {
 	const int ret = sequence_copy(&e->step, &other->sequence, q, err);
-	uint32_t position;
 
-	if (ret)
-		return ret;
-	position = sequence_reachable(&e->step, q, known);
-	return sequence_truncate(&e->step, q, e->chunk && position < known ? 0 : position, err);
+	return ret ? ret : sequence_truncate(&e->step, q, known, err);
 }
 
 int engine_begin_sequence(struct stoker_engine *e, struct request *r, struct stoker_error *err)
@@ -90,13 +116,31 @@ int engine_begin_sequence(struct stoker_engine *e, struct request *r, struct sto
 	if (known > prefix_match(&e->step, r->tokens, r->prompt, r->salt))
 		ret = take_from(e, q, other, known, err);
 	/* what others' prompts have of its answer they computed at once, and it one by one */
-	if (!ret && !q->position)
+	else
 		ret = prefix_take(&e->step, q, r->tokens, e->chunk ? r->prompt : r->count, r->salt,
 				  err);
 	if (ret)
 		sequence_destroy(&e->step, q);
+	else
+		find_branch(e, r);
 	r->has_sequence = !ret;
 	return ret;
+}
+
+void engine_keep_states(struct stoker_engine *e)
+{
+	if (!e->step.recurrent || e->chunk)
+		return;
+	for (uint32_t i = 0; i < e->part_count; i++) {
+		const struct request *r = e->served[i];
+		const struct sequence *q = &r->sequence;
+
+		/* if there is memory for that */
+		if (r->reads && r->branch && q->position == r->branch)
+			prefix_keep(&e->step, q, r->salt, NULL);
+		else if (!r->reads && q->position % KV_PAGE_ROWS == 0)
+			prefix_keep_state(&e->step, q, r->salt, NULL);
+	}
 }
 
 void engine_end_sequence(struct stoker_engine *e, struct request *r)

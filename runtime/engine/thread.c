@@ -161,6 +161,7 @@ static void step(struct stoker_engine *e)
 		give_up(e, ret, &err);
 		return;
 	}
+	engine_keep_states(e);
 	sample(e);
 	note_time(e, rows, began);
 	publish(e, rows);

@@ -135,6 +135,15 @@ static struct checkpoint *find_unused(const struct checkpoints *c)
 	return NULL;
 }
 
+struct checkpoint *checkpoint_spare(struct step *s)
+{
+	struct checkpoint *c;
+
+	while (!(c = find_unused(&s->checkpoints)) && prefix_drop_checkpoint(&s->prefix))
+		;
+	return c;
+}
+
 struct checkpoint *checkpoint_add(struct step *s, struct sequence *q, uint32_t position)
 {
 	struct checkpoint_list *l = &q->checkpoints;
@@ -145,20 +154,20 @@ struct checkpoint *checkpoint_add(struct step *s, struct sequence *q, uint32_t p
 		return NULL;
 	if (l->count == s->checkpoints.each)
 		drop_one(l, position);
-	while (!(c = find_unused(&s->checkpoints))) {
-		if (prefix_drop_checkpoint(&s->prefix))
-			continue;
+	while (!(c = checkpoint_spare(s))) {
 		if (!l->count)
 			return NULL;
 		drop_one(l, position); /* which may be others', too */
 	}
 	c->position = position;
+	c->passing = false;
 	l->of[l->count++] = checkpoint_get(c);
 	return c;
 }
 
 int checkpoint_take(struct step *s, struct sequence *q, uint32_t position, struct stoker_error *err)
 {
+	struct checkpoint_list *l = &q->checkpoints;
 	const struct checkpoint *c;
 	int ret;
 
@@ -170,7 +179,7 @@ int checkpoint_take(struct step *s, struct sequence *q, uint32_t position, struc
 	ret = pages_copy(s->model->device, c->at, sequence_slot(s, q), s->pages.size.slot_bytes,
 			 err);
 	if (ret)
-		checkpoint_put(q->checkpoints.of[--q->checkpoints.count]);
+		checkpoint_put(l->of[--l->count]);
 	return ret;
 }
 
@@ -190,14 +199,16 @@ void checkpoint_apply(struct checkpoint *c, struct sequence *q)
 /* Where prompts and messages begin, and what is tried to see whether it is right. */
 bool checkpoint_is_due(const struct step *s, uint32_t first, uint32_t rows)
 {
-	return s->recurrent && rows > 1 && first > 0;
+	return s->recurrent && rows > 1 && first > 0 && !(s->for_others && first % KV_PAGE_ROWS);
 }
 
 bool checkpoint_is_due_behind(const struct step *s, uint32_t first, uint32_t rows)
 {
 	const uint32_t end = first + rows;
 
-	return s->recurrent && end % (rows > 1 ? KV_PAGE_ROWS : OFTEN) == 0;
+	if (!s->recurrent || (s->for_others && rows == 1))
+		return false;
+	return end % (rows > 1 ? KV_PAGE_ROWS : OFTEN) == 0;
 }
 
 uint32_t checkpoint_rows(const struct step *s, uint32_t position, uint32_t rows, bool last)

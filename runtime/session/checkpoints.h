@@ -18,6 +18,7 @@ struct step;
 struct checkpoint {
 	unsigned users; /* 0: nobody's */
 	uint32_t position;
+	bool passing;	   /* of an answer: the next one of that takes its place */
 	stoker_address at; /* as many bytes as a slot has */
 };
 
@@ -54,6 +55,8 @@ struct checkpoint *checkpoint_add(struct step *s, struct sequence *q, uint32_t p
  * on there.  It has @c, too, which others may put then.
  */
 void checkpoint_apply(struct checkpoint *c, struct sequence *q);
+/* One that nobody uses, though perhaps what is kept for others has to go for it; or NULL. */
+struct checkpoint *checkpoint_spare(struct step *s);
 /* One user more, and one less. */
 struct checkpoint *checkpoint_get(struct checkpoint *c);
 void checkpoint_put(struct checkpoint *c);
@@ -67,7 +70,11 @@ void checkpoints_cut(struct sequence *q, uint32_t position);
 /* @q, which has none, gets those of @from. */
 void checkpoints_share(const struct sequence *from, struct sequence *q);
 
-/* Whether @q, which is at @first, is to have one before a step of @rows rows, and one behind it. */
+/*
+ * Whether @q, which is at @first, is to have one before a step of @rows rows, and one behind it.
+ * Where they are for others that begin alike (@s->for_others), only where pages begin, and of
+ * prompts; see prefix_keep_state().
+ */
 bool checkpoint_is_due(const struct step *s, uint32_t first, uint32_t rows);
 bool checkpoint_is_due_behind(const struct step *s, uint32_t first, uint32_t rows);
 /*

@@ -2,6 +2,7 @@
 /* The prefix cache, see prefix.h. */
 #include "session/prefix.h"
 
+#include <pthread.h>
 #include <sys/random.h>
 
 #include "session/step.h"
@@ -231,7 +232,8 @@ bool prefix_drop_checkpoint(struct prefix_cache *c)
 		chosen = chosen->newer;
 	if (!chosen)
 		return false;
-	for (struct prefix_entry *e = only_parent(chosen); e; e = only_parent(e))
+	/* the next turn may leave out what an answer has, but hardly what was asked */
+	for (struct prefix_entry *e = chosen; e && !chosen->checkpoint->passing; e = only_parent(e))
 		if (e->checkpoint && e->checkpoint->users == 1)
 			chosen = e;
 	forget_checkpoint(chosen);
@@ -242,6 +244,7 @@ bool prefix_drop_checkpoint(struct prefix_cache *c)
 struct match {
 	struct prefix_entry *last; /* of the longest context that can go on */
 	uint32_t pages;
+	uint32_t alike; /* pages of the same tokens, whether or not anybody can go on there */
 };
 
 static struct match match(const struct step *s, const uint32_t *tokens, size_t count, uint64_t salt)
@@ -260,13 +263,14 @@ static struct match match(const struct step *s, const uint32_t *tokens, size_t c
 		e = find(&s->prefix, e, tokens + (size_t)i * KV_PAGE_ROWS, salt);
 		if (!e || end >= count)
 			break;
+		m.alike = i + 1;
 		ringed = e->pages[PAGES_WINDOW] == NO_PAGE ? 0 : ringed + 1;
 		if (s->chunk && end % s->chunk)
 			continue;
 		if (s->recurrent && !e->checkpoint)
 			continue;
 		if (!size->ring || ringed >= i + 1 - seen / KV_PAGE_ROWS)
-			m = (struct match){ .last = e, .pages = i + 1 };
+			m = (struct match){ .last = e, .pages = i + 1, .alike = i + 1 };
 	}
 	return m;
 }
@@ -274,6 +278,11 @@ static struct match match(const struct step *s, const uint32_t *tokens, size_t c
 uint32_t prefix_match(const struct step *s, const uint32_t *tokens, size_t count, uint64_t salt)
 {
 	return match(s, tokens, count, salt).pages * KV_PAGE_ROWS;
+}
+
+uint32_t prefix_alike(const struct step *s, const uint32_t *tokens, size_t count, uint64_t salt)
+{
+	return match(s, tokens, count, salt).alike * KV_PAGE_ROWS;
 }
 
 /* Page @i of a context is @e's. */
@@ -343,7 +352,9 @@ static void make_room(struct prefix_cache *c, struct pages *p, uint32_t entries)
 		prefix_drop(c, p, false);
 }
 
-int prefix_keep(struct step *s, const struct sequence *q, uint64_t salt, struct stoker_error *err)
+/* @last: of the context. */
+static int keep(struct step *s, const struct sequence *q, uint64_t salt, struct prefix_entry **last,
+		struct stoker_error *err)
 {
 	const uint32_t own = s->chunk ? q->same_bits : q->position;
 	const uint32_t pages = (q->shifted ? MIN(own, q->shifted_from) : own) / KV_PAGE_ROWS;
@@ -362,5 +373,48 @@ int prefix_keep(struct step *s, const struct sequence *q, uint64_t salt, struct 
 		keep_page(s, q, i, e);
 	}
 	touch(c, e);
+	*last = e;
+	return 0;
+}
+
+int prefix_keep(struct step *s, const struct sequence *q, uint64_t salt, struct stoker_error *err)
+{
+	struct prefix_entry *last;
+
+	return keep(s, q, salt, &last, err);
+}
+
+/* Those that the answer had on the way to @e. */
+static void forget_passing(struct prefix_entry *e)
+{
+	while ((e = only_parent(e)))
+		if (e->checkpoint && e->checkpoint->passing && e->checkpoint->users == 1)
+			forget_checkpoint(e);
+}
+
+int prefix_keep_state(struct step *s, const struct sequence *q, uint64_t salt,
+		      struct stoker_error *err)
+{
+	struct stoker_device *d = s->model->device;
+	struct prefix_entry *e;
+	struct checkpoint *c;
+	int ret;
+
+	assert(!q->lost && q->position % KV_PAGE_ROWS == 0);
+	ret = keep(s, q, salt, &e, err);
+	if (ret || !e || e->checkpoint || s->chunk || q->shifted)
+		return ret;
+	forget_passing(e);
+	c = checkpoint_spare(s);
+	if (!c)
+		return 0;
+	pthread_mutex_lock(&d->exclusive);
+	ret = pages_copy(d, c->at, sequence_slot(s, q), s->pages.size.slot_bytes, err);
+	pthread_mutex_unlock(&d->exclusive);
+	if (ret)
+		return ret;
+	c->position = q->position;
+	c->passing = true;
+	e->checkpoint = checkpoint_get(c);
 	return 0;
 }

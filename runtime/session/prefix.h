@@ -30,6 +30,8 @@ void prefix_destroy(struct prefix_cache *c, struct pages *p);
  * are to be computed, and only as far as layers know what they have to: with windows, or states.
  */
 uint32_t prefix_match(const struct step *s, const uint32_t *tokens, size_t count, uint64_t salt);
+/* The same of all that others had, even if nothing is known any more that goes on there. */
+uint32_t prefix_alike(const struct step *s, const uint32_t *tokens, size_t count, uint64_t salt);
 /*
  * @q, which is empty, gets the longest context that is known; the tokens behind its position are
  * yet to be evaluated.
@@ -41,6 +43,12 @@ int prefix_take(struct step *s, struct sequence *q, const uint32_t *tokens, size
  * whose bits don't depend on how the prompt was cut are, see struct sequence.
  */
 int prefix_keep(struct step *s, const struct sequence *q, uint64_t salt, struct stoker_error *err);
+/*
+ * The same at a page's end, where recurrent layers' state is kept, too, as long as there is room
+ * that no sequence has: of an answer that goes on like this only the last one.
+ */
+int prefix_keep_state(struct step *s, const struct sequence *q, uint64_t salt,
+		      struct stoker_error *err);
 /*
  * An entry's pages are given back, or with @window that one of a ring; false: there is none.  May
  * be called while pages for a step are counted.

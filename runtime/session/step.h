@@ -41,7 +41,8 @@ struct step {
 	size_t logits_room, logit_rows;
 	uint8_t *inputs; /* of a batch's rows, as the device gets them */
 	bool recurrent;
-	uint64_t taken; /* of the model's budget */
+	bool for_others; /* sequences don't go back: checkpoints are for those that begin alike */
+	uint64_t taken;	 /* of the model's budget */
 };
 
 /* What a sequence brings: tokens behind those that it has, the last @logit_rows get logits. */

@@ -346,4 +346,5 @@ void suite_engine(void)
 	TEST(test_preemption);
 	add_engine_life();
 	add_engine_room();
+	add_engine_turns();
 }

@@ -51,6 +51,7 @@ void suite_engine(void);
 void add_engine_plans(void);
 void add_engine_life(void);
 void add_engine_room(void);
+void add_engine_turns(void);
 void suite_state(void);
 void add_state_pages(void);
 void add_batch_calls(void);
