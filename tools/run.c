@@ -104,14 +104,15 @@ void print_stats(const struct run *r, const struct timing *t)
 	fprintf(stderr,
 		"device   %s\n"
 		"model    %s, %.1f M parameters, %s resident\n"
-		"memory   cache %s for %u positions, working buffers %s, peak %s\n"
+		"memory   cache %s for %u positions, %u of them used, working buffers %s, peak %s\n"
 		"load     %.2f s\n"
 		"prompt   %zu tokens, %.1f tokens/s, first token after %.3f s",
 		stoker_device_description(r->on), info.architecture, 1e-6 * (double)info.parameters,
 		human_size(info.bytes, size), human_size(cache, cache_size),
-		stoker_session_context(r->session), human_size(scratch, scratch_size),
-		human_size(peak_memory(), peak), r->load_seconds, t->prompt_tokens,
-		rate((double)t->prompt_tokens, t->prompt_seconds), t->prompt_seconds);
+		stoker_session_context(r->session), stoker_session_position(r->session),
+		human_size(scratch, scratch_size), human_size(peak_memory(), peak), r->load_seconds,
+		t->prompt_tokens, rate((double)t->prompt_tokens, t->prompt_seconds),
+		t->prompt_seconds);
 	if (t->reused_tokens)
 		fprintf(stderr, "; %zu more were there", t->reused_tokens);
 	fprintf(stderr, "\ntext     %u tokens, %.1f tokens/s\n", t->result.tokens,

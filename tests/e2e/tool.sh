@@ -120,6 +120,11 @@ for gap in 0 -1 x 4000; do
 done
 expect 2 "too many tokens" "bench batch --arrive too many" "$stoker" bench batch -m "$scratch/synth.gguf" --arrive 4294967295
 expect 2 "too many tokens" "bench batch, a token too many" "$stoker" bench batch -m "$scratch/synth.gguf" -p 4294967294 -n 1
+expect 0 "decode 2" "bench model --kv" "$stoker" bench model -m "$scratch/synth.gguf" -p 0 -n 2 -r 1 --kv q8_0 --kv-v f16
+expect 0 "kept for others, of " "bench batch --kv-k" "$stoker" bench batch -m "$scratch/synth.gguf" --sequences 1 -p 70 -n 2 -r 1 --kv-k q8_0
+expect 0 '"limit_bytes"' "bench batch --kv --json" "$stoker" bench batch -m "$scratch/synth.gguf" --sequences 1 -p 0 -n 2 -r 1 --kv f32 --json
+expect 2 "no cache type" "bench --kv wrong" "$stoker" bench batch -m "$scratch/synth.gguf" --kv q7
+expect 2 "are for" "bench --kv for another thing" "$stoker" bench limits --kv f16
 for what in model batch store; do
 	expect 2 "needs a model" "bench $what without a file" "$stoker" bench "$what"
 done

@@ -41,7 +41,8 @@ struct bench_run {
 	uint64_t together, all;
 	bool in_turns; /* somebody was done before all had begun */
 	double began, first, all_started, last_together, gap;
-	double rates; /* of each from its first to its last token, added up */
+	double rates;		   /* of each from its first to its last token, added up */
+	struct stoker_pages pages; /* when all had begun */
 	struct stoker_error err;
 };
 
@@ -106,8 +107,13 @@ static void note_token(struct bench_run *r, struct member *m, uint32_t member)
 		r->together++;
 		r->last_together = now;
 	}
-	if (!m->tokens++ && ++r->started == r->sequences)
+	if (!m->tokens++ && ++r->started == r->sequences) {
+		struct stoker_engine_stats stats;
+
 		r->all_started = r->last_together = now;
+		stoker_engine_stats(r->engine, &stats);
+		r->pages = stats.pages;
+	}
 }
 
 static int note_event(struct bench_run *r, const struct stoker_event *event)
@@ -296,9 +302,36 @@ static int measure_all(struct bench_run *r, const struct counts *counts, struct 
 	return status;
 }
 
-static int print_runs(const struct batch_options *o, struct stoker_device *device,
+static struct json_object *pages_json(const struct stoker_pages *p)
+{
+	const struct {
+		const char *name;
+		uint64_t bytes;
+	} parts[] = { { "used_bytes", p->used },
+		      { "shared_bytes", p->shared },
+		      { "kept_bytes", p->kept },
+		      { "limit_bytes", p->limit } };
+	struct json_object *o = json_object_new_object();
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+		json_object_object_add(o, parts[i].name,
+				       json_object_new_int64((int64_t)parts[i].bytes));
+	return o;
+}
+
+static void print_pages(const struct stoker_pages *p)
+{
+	char used[16], shared[16], kept[16], limit[16];
+
+	printf("keys and values  %s, %s of it shared, and %s kept for others, of %s\n",
+	       human_size(p->used, used), human_size(p->shared, shared), human_size(p->kept, kept),
+	       human_size(p->limit, limit));
+}
+
+static int print_runs(const struct bench_run *r, struct stoker_device *device,
 		      struct stoker_model *model, struct json_object *list)
 {
+	const struct batch_options *o = r->options;
 	struct json_object *root = json_object_new_object();
 
 	json_object_object_add(root, "device",
@@ -310,6 +343,7 @@ static int print_runs(const struct batch_options *o, struct stoker_device *devic
 	if (o->arrive)
 		json_object_object_add(root, "arriving", json_object_new_int64((int64_t)o->arrive));
 	json_object_object_add(root, "runs", json_object_get(list));
+	json_object_object_add(root, "pages", pages_json(&r->pages));
 	add_paging(root, model);
 	return print_json(stdout, root);
 }
@@ -338,6 +372,8 @@ int bench_batch(const struct compute_options *compute, const struct batch_option
 		failf("too many tokens");
 		status = EXIT_USAGE;
 	}
+	if (!status)
+		status = parse_kv(&o->kv, &params.session);
 	if (status)
 		goto out_free;
 	params.session.sequences = counts.most + (o->arrive > 0);
@@ -362,7 +398,9 @@ int bench_batch(const struct compute_options *compute, const struct batch_option
 		status = measure_all(r, &counts, list);
 	}
 	if (!status && o->json)
-		status = print_runs(o, device, model, list);
+		status = print_runs(r, device, model, list);
+	else if (!status)
+		print_pages(&r->pages);
 	stoker_engine_free(&r->engine);
 	stoker_model_free(&model);
 	stoker_device_close(&device);

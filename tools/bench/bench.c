@@ -11,6 +11,7 @@ struct bench {
 	struct compute_options compute;
 	const char *model, *format, *sequences;
 	const char *arena, *plot, *shapes;
+	struct kv_options kv;
 	uint64_t prompt, decode, repeat, depth, shared, arrive, arena_bytes;
 	double seconds, max_gap;
 	bool cached, json;
@@ -94,7 +95,7 @@ static void add_figure(struct json_object *list, const struct figure *f)
 static int bench_model(const struct bench *b)
 {
 	const uint64_t most = b->prompt > b->decode ? b->prompt : b->decode;
-	const struct stoker_session_params params = { .context = (uint32_t)(most + b->depth) };
+	struct stoker_session_params params = { .context = (uint32_t)(most + b->depth) };
 	struct json_object *list = json_object_new_array();
 	struct stoker_device *device = NULL;
 	struct stoker_model *model = NULL;
@@ -104,8 +105,10 @@ static int bench_model(const struct bench *b)
 	struct figure figure;
 	const uint64_t needed = most * (b->repeat + 1) + b->depth;
 	uint32_t *tokens = calloc(needed, sizeof(*tokens));
-	int status = tokens ? open_device(&b->compute, &device) : failf("out of memory");
+	int status = tokens ? parse_kv(&b->kv, &params) : failf("out of memory");
 
+	if (!status)
+		status = open_device(&b->compute, &device);
 	if (!status)
 		status = load_model(&b->compute, device, b->model, &params, &model);
 	if (!status && stoker_session_create(model, &params, &session, &err))
@@ -290,6 +293,7 @@ static int measure_what(const struct bench *b, const char *what)
 					     .arrive = b->arrive,
 					     .repeat = b->repeat,
 					     .max_gap = b->max_gap,
+					     .kv = b->kv,
 					     .json = b->json };
 	struct guess g = { .wrong = what };
 
@@ -327,8 +331,15 @@ static int measure_what(const struct bench *b, const char *what)
 	return EXIT_USAGE;
 }
 
-static int check_numbers(struct bench *b, const char *what)
+static int check_options(struct bench *b, const char *what)
 {
+	if ((b->kv.both || b->kv.keys || b->kv.values) && strcmp(what, "model") != 0 &&
+	    strcmp(what, "batch") != 0) {
+		fputs("stoker: --kv, --kv-k and --kv-v are for \"bench model\" and \"bench "
+		      "batch\"\n",
+		      stderr);
+		return EXIT_USAGE;
+	}
 	if (b->depth + (b->prompt > b->decode ? b->prompt : b->decode) > UINT32_MAX ||
 	    b->prompt > UINT32_MAX || b->shared > UINT32_MAX || b->arrive > UINT32_MAX ||
 	    b->shared + b->prompt + b->decode + b->arrive > UINT32_MAX) {
@@ -411,6 +422,7 @@ int verb_bench(int argc, char **argv)
 		  "draw \"bench ops\" under this machine's limits (SVG)" },
 		{ "arena", 0, OPTION_STRING, &b.arena, "SIZE",
 		  "memory that \"bench store\" reads into (64M)" },
+		KV_OPTIONS(&b.kv),
 		{ "json", 0, OPTION_FLAG, &b.json, NULL, "print JSON" },
 		COMPUTE_OPTIONS(&b.compute),
 		{ 0 },
@@ -436,6 +448,6 @@ int verb_bench(int argc, char **argv)
 
 	if (parse_options(&usage, argc, argv, &status) < 0)
 		return status;
-	status = check_numbers(&b, argv[1]);
+	status = check_options(&b, argv[1]);
 	return status ? status : measure_what(&b, argv[1]);
 }

@@ -29,6 +29,7 @@ struct batch_options {
 	uint64_t arrive; /* tokens of a prompt that arrives while they generate, 0: none */
 	uint64_t repeat;
 	double max_gap; /* seconds */
+	struct kv_options kv;
 	bool json;
 };
 int bench_batch(const struct compute_options *compute, const struct batch_options *options);
