@@ -9,6 +9,7 @@
 
 #include "reasoning.h"
 #include "reuse.h"
+#include "shift.h"
 #include "signals.h"
 #include "terminal.h"
 
@@ -227,7 +228,7 @@ static int make_fitting_prompt(struct conversation *c, struct prompt *p)
 		    (c->dropped == before || most - p->count >= quarter))
 			return 0;
 		if (!drop_turns(c, p->count)) {
-			if (p->count < context)
+			if (p->count < context || c->run->shift)
 				return 0;
 			failf("this turn makes a prompt of %zu tokens, the context has room "
 			      "for %zu; it isn't sent",
@@ -291,20 +292,80 @@ static bool ends_turn(const struct conversation *c, uint32_t token)
 	       n == strlen(c->end_of_turn) && n <= sizeof(name) && !memcmp(name, c->end_of_turn, n);
 }
 
+/*
+ * The session holds the prompt without its oldest turns, so many that a quarter of the context is
+ * free, and the last @said tokens that it held; -ENOSPC: there aren't enough turns.
+ */
+static int leave_out_turns(struct conversation *c, size_t said, struct stoker_error *err)
+{
+	struct run *r = c->run;
+	const size_t context = stoker_session_context(r->session), before = c->dropped;
+	struct prompt p = { .tokens = NULL };
+	size_t held, count, same;
+	const uint32_t *tokens = stoker_session_tokens(r->session, &held);
+	uint32_t *all;
+	int ret = -ENOSPC;
+
+	while (ret == -ENOSPC && drop_turn(c)) {
+		free_prompt(&p);
+		ret = make_prompt(c, &p, err);
+		if (!ret && p.count + said + context / 4 > context)
+			ret = -ENOSPC;
+	}
+	count = p.count + said;
+	all = ret ? NULL : realloc(p.tokens, count * sizeof(*all));
+	if (!all) {
+		free_prompt(&p);
+		c->dropped = before;
+		if (!ret)
+			snprintf(err->message, sizeof(err->message), "out of memory");
+		return ret ? ret : -ENOMEM;
+	}
+	memcpy(all + p.count, tokens + held - said, said * sizeof(*all));
+	p.tokens = all;
+	same = reuse_session(r->session, r->vocabulary, &p.tokens, &count);
+	ret = stoker_session_eval(r->session, p.tokens + same, count - same, STOKER_LOGITS_NONE,
+				  err);
+	free_prompt(&p);
+	if (!ret)
+		tell_dropped(c);
+	return ret;
+}
+
+/* Room for one more behind the last @said tokens, of an answer: without turns before it, or tokens.
+ */
+static int make_room(struct conversation *c, size_t keep, size_t *said, struct stoker_error *err)
+{
+	size_t moved;
+	int ret = leave_out_turns(c, *said, err);
+
+	if (ret != -ENOSPC)
+		return ret;
+	ret = shift_session(c->run, keep, &moved, err);
+	if (!ret && *said > moved)
+		*said = moved;
+	return ret;
+}
+
+static bool is_full(const struct stoker_session *s)
+{
+	return stoker_session_position(s) == stoker_session_context(s);
+}
+
 /* A token after the other, as stoker_generate() does it, but for marks: those it wouldn't tell. */
-static int generate(struct conversation *c, struct stoker_decoder *decoder, struct writer *w,
-		    struct stoker_error *err)
+static int generate(struct conversation *c, size_t keep, struct stoker_decoder *decoder,
+		    struct writer *w, struct stoker_error *err)
 {
 	struct run *r = c->run;
 	struct stoker_generate_result *result = &c->timing.result;
+	size_t bytes, said = 0;
 	const char *text;
-	size_t bytes;
 	uint32_t token;
 	int ret = 0;
 
 	result->finish = STOKER_FINISH_LENGTH;
 	while (!ret && (!r->tokens || result->tokens < r->tokens)) {
-		if (stoker_session_position(r->session) == stoker_session_context(r->session)) {
+		if (is_full(r->session) && !r->shift) {
 			result->finish = STOKER_FINISH_CONTEXT;
 			break;
 		}
@@ -315,10 +376,20 @@ static int generate(struct conversation *c, struct stoker_decoder *decoder, stru
 			result->finish = STOKER_FINISH_END;
 			break;
 		}
-		ret = stoker_session_eval(r->session, &token, 1, STOKER_LOGITS_LAST, err);
+		if (is_full(r->session))
+			ret = make_room(c, keep, &said, err);
+		if (ret == -ENOTSUP || ret == -ENOSPC) {
+			fail(err);
+			result->finish = STOKER_FINISH_CONTEXT;
+			ret = 0;
+			break;
+		}
+		if (!ret)
+			ret = stoker_session_eval(r->session, &token, 1, STOKER_LOGITS_LAST, err);
 		if (ret)
 			break;
 		result->tokens++;
+		said++;
 		ret = take_token(r, decoder, w, token);
 		if (ret > 0)
 			result->finish = STOKER_FINISH_STOP;
@@ -328,6 +399,25 @@ static int generate(struct conversation *c, struct stoker_decoder *decoder, stru
 	if (!stoker_decoder_flush(decoder, &text, &bytes) && bytes)
 		splitter_text(w->splitter, text, bytes);
 	return ret > 0 ? 0 : ret;
+}
+
+/* Tokens before what the first message behind the leading ones says. */
+static size_t count_leading(const struct conversation *c, const struct prompt *p)
+{
+	const size_t leading = messages_leading(&c->messages);
+	struct stoker_prompt begin = p->rendered;
+	uint32_t *tokens = NULL;
+	struct stoker_error err;
+	size_t count = 0;
+
+	if (leading >= begin.span_count)
+		return 0;
+	begin.bytes = begin.spans[leading].begin;
+	begin.span_count = leading;
+	if (stoker_prompt_tokenize(c->run->vocabulary, &begin, &tokens, &count, &err))
+		count = 0;
+	free(tokens);
+	return count;
 }
 
 /* Reads what the session doesn't hold yet, from number @same on, and generates. */
@@ -341,6 +431,7 @@ static int compute(struct conversation *c, const struct prompt *p, size_t same, 
 						      .stop_count = ours + r->stop.count };
 	struct timing *t = &c->timing;
 	const double started = now_seconds();
+	const size_t keep = r->shift ? count_leading(c, p) : 0;
 	struct stoker_decoder *decoder;
 	int ret;
 
@@ -353,12 +444,11 @@ static int compute(struct conversation *c, const struct prompt *p, size_t same, 
 	stoker_session_begin(r->session);
 	signals_begin_answer();
 	begin_reading(r, same, p->count);
-	ret = stoker_session_eval(r->session, p->tokens + same, p->count - same, STOKER_LOGITS_LAST,
-				  err);
+	ret = shift_eval(r, p->tokens + same, p->count - same, keep, err);
 	end_reading(r);
 	t->prompt_seconds = now_seconds() - started;
 	if (!ret)
-		ret = generate(c, decoder, w, err);
+		ret = generate(c, keep, decoder, w, err);
 	signals_end_answer();
 	t->text_seconds = now_seconds() - started - t->prompt_seconds;
 	stoker_decoder_free(&decoder);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "reuse.h"
+#include "shift.h"
 #include "terminal.h"
 #include "trace.h"
 
@@ -61,11 +62,12 @@ static int generate(struct run *r, const uint32_t *tokens, size_t same, size_t c
 
 	timing->prompt_tokens = count - same;
 	timing->reused_tokens = same;
-	ret = stoker_session_eval(r->session, tokens + same, count - same, STOKER_LOGITS_LAST,
-				  &err);
+	ret = shift_eval(r, tokens + same, count - same, 0, &err);
 	end_reading(r);
 	timing->prompt_seconds = now_seconds() - started;
-	if (!ret)
+	if (!ret && r->shift)
+		ret = shift_generate(r, &params, &timing->result, &err);
+	else if (!ret)
 		ret = stoker_generate(r->session, r->sampler, r->vocabulary, &params,
 				      &timing->result, &err);
 	timing->text_seconds = now_seconds() - started - timing->prompt_seconds;
@@ -170,7 +172,7 @@ static int once(struct run *r, const char *prompt, size_t bytes)
 		return fail(&err);
 	if (!count)
 		status = failf("the prompt is empty and the model has no token that begins a text");
-	if (!status && count > stoker_session_context(r->session))
+	if (!status && !r->shift && count > stoker_session_context(r->session))
 		status = failf("the prompt has %zu tokens, the context %u", count,
 			       stoker_session_context(r->session));
 	if (!r->json && bytes && !status) {
@@ -424,6 +426,8 @@ int verb_run(int argc, char **argv)
 		  "don't show what the model thinks before it answers" },
 		{ "ctx", 'c', OPTION_UINT, &r.context, "N",
 		  "context size (the model's, at most 4096)" },
+		{ "shift", 0, OPTION_FLAG, &r.shift, NULL,
+		  "when the context is full, go on without its oldest turns, or tokens" },
 		VOCABULARY_OPTION(&r.pre),
 		KV_OPTIONS(&r.kv),
 		SAMPLING_OPTIONS(&r.sampling),

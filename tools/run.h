@@ -16,7 +16,7 @@ struct run {
 	const char *template_given, *variables, *state;
 	uint64_t tokens, context;
 	struct string_list stop;
-	bool chat, stats, json, ignore_end, hide_reasoning;
+	bool chat, stats, json, ignore_end, hide_reasoning, shift;
 
 	struct stoker_device *on;
 	struct stoker_model *loaded;
@@ -28,6 +28,7 @@ struct run {
 	FILE *trace_file;
 	struct stoker_profile *recorded;
 	double load_seconds;
+	bool shifted; /* the oldest tokens have been taken out, which was said */
 	struct {
 		size_t total; /* tokens in the context when the prompt is read; 0: none is */
 		double started;

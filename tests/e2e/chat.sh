@@ -202,6 +202,31 @@ is "it takes no time" [ $SECONDS -lt 15 ]
 chat endless 'go\nagain\n' -c 64
 is "an answer that fills the context" has "$err" "the context of 64 tokens is full"
 
+# what goes on beyond it is what a longer context has
+chat endless 'go\n' -n 200
+all=$out
+chat endless 'go\n' -c 64 -n 200 --shift --stats
+is "an answer longer than the context" [ "$status $out" = "0 $all" ]
+is "all of it was generated" grep -q "^text  *200 tokens" "$scratch/err"
+is "it is said once that tokens are taken out" [ "$(grep -c 'context of 64 tokens is full; .* oldest tokens' "$scratch/err")" = 1 ]
+chat endless 'go\n' -n 120
+all=$out
+chat endless 'go\nagain\n' -c 256 -n 120 --shift
+is "an answer for which a turn gives way" [ "$status $out" = "0 $all"$'\n'"$all" ]
+is "it is said once that turns are left out" [ "$(grep -c 'its oldest turns are left out' "$scratch/err") $(wc -l <"$scratch/err")" = "1 1" ]
+chat plain "$(printf 'x%.0s' {1..700})\\nho\\n" --shift
+is "a turn that is longer than the context" [ "$status $out" = "0 $hello"$'\n'"$hello" ]
+for context in 64 40000; do
+	"$stoker" run -m "$scratch/endless.gguf" -p "$(printf 'x%.0s' {1..100})"$'\n' -c $context -n 200 --shift --temp 0 -t 1 >"$scratch/out.$context" 2>"$scratch/err"
+	status=$? out=$(tail -c 100 "$scratch/out.$context") err=$(cat "$scratch/err")
+	is "a text, context $context" [ "$status $(wc -l <"$scratch/err")" = "0 $((context == 64))" ]
+done
+is "a text goes on likewise" cmp "$scratch/out.64" "$scratch/out.40000"
+chat endless 'go\n' -c 8 -n 20 --shift
+is "too small a context to shift" has "$err" "too small for --shift"
+chat endless 'go\n' -c 64 -n 100 --shift --kv-k q4_0
+is "keys that can't be shifted" has "$err" "keys in Q4_0 can't be turned"
+
 # ends that a file wants added stay away from a prompt that goes on
 chat end 'hi\n'
 is "no end before the answer" [ "$status $out" = "0 $hello" ]
