@@ -58,7 +58,12 @@ void engine_wait_for_step(void)
 
 void engine_load(const char *path)
 {
-	const struct stoker_device_params params = { .name = "cpu", .threads = 2 };
+	engine_load_on("cpu", path);
+}
+
+void engine_load_on(const char *device, const char *path)
+{
+	const struct stoker_device_params params = { .name = device, .threads = 2 };
 	struct stoker_model_info info;
 
 	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &engine_device, NULL), 0);

@@ -30,6 +30,7 @@ void engine_gate(bool closed);
 void engine_wait_for_step(void);
 
 void engine_load(const char *path);
+void engine_load_on(const char *device, const char *path);
 void engine_load_tiny(const struct tiny *tiny);
 void engine_unload(void);
 struct stoker_engine *engine_open(uint32_t sequences, uint32_t queue, bool deterministic);

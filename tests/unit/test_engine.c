@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "answers.h"
+#include "base/isa.h"
 
 enum { REQUESTS = 12, MOST = 40 };
 
@@ -30,12 +31,13 @@ static void check_session(const struct answer *a)
 	stoker_session_free(&s);
 }
 
-static void check_together(void)
+/* @count requests, alone and then up to @most at a time. */
+static void check_together(uint32_t count, uint32_t most)
 {
 	static struct answer alone[REQUESTS], together[REQUESTS];
 	struct stoker_engine *e = engine_open(1, 0, true);
 
-	for (uint32_t i = 0; i < REQUESTS; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		struct answer *a = &alone[i];
 
 		answer_make(a, 1 + random_u32() % (i % 3 ? 30 : 300), 1 + random_u32() % MOST);
@@ -50,15 +52,15 @@ static void check_together(void)
 			check_session(a);
 	}
 	stoker_engine_free(&e);
-	for (uint32_t sequences = 2; sequences <= 16; sequences *= 2) {
+	for (uint32_t sequences = 2; sequences <= most; sequences *= 2) {
 		/* at last with fewer pages than those that may run want together */
 		e = sequences == 16 ? engine_open_tight(sequences, 2, true)
 				    : engine_open(sequences, 0, true);
 		memcpy(together, alone, sizeof(together));
-		for (uint32_t i = 0; i < REQUESTS; i++)
+		for (uint32_t i = 0; i < count; i++)
 			CU_ASSERT_EQUAL(answer_submit(e, &together[i], NULL), 0);
-		answers_finish(e, together, REQUESTS);
-		for (uint32_t i = 0; i < REQUESTS; i++)
+		answers_finish(e, together, count);
+		for (uint32_t i = 0; i < count; i++)
 			answer_check_alike(&alone[i], &together[i]);
 		stoker_engine_free(&e);
 	}
@@ -72,15 +74,42 @@ static void test_together(void)
 	random_seed(11);
 	for (size_t i = 0; i < TINY_CACHES; i++) {
 		engine_load_tiny(&tiny_caches[i]);
-		check_together();
+		check_together(REQUESTS, 16);
 		engine_unload();
 	}
 	snprintf(path, sizeof(path), "%s/models/lfm2moe.gguf", folder);
 	if (!folder)
 		return;
 	engine_load(path);
-	check_together();
+	check_together(REQUESTS, 16);
 	engine_unload();
+}
+
+static void check_together_on(const char *device, const struct tiny *tiny)
+{
+	tiny_write(tiny_path(), tiny);
+	engine_load_on(device, tiny_path());
+	unlink(tiny_path());
+	check_together(5, 4);
+	engine_unload();
+}
+
+/* The same with fewer instructions, and on Vulkan. */
+static void test_devices(void)
+{
+	random_seed(18);
+	for (size_t i = 0; i < TINY_CACHES; i++) {
+		for (int isa = 0; isa < STOKER_ISA_COUNT; isa++) {
+			if (!stoker_isa_supported((enum stoker_isa)isa) ||
+			    (enum stoker_isa)isa == stoker_isa_detect())
+				continue;
+			setenv("STOKER_ISA", stoker_isa_name((enum stoker_isa)isa), 1);
+			check_together_on("cpu", &tiny_caches[i]);
+			unsetenv("STOKER_ISA");
+		}
+		if (!SANITIZED && vulkan_is_here()) /* whose threads are not ours */
+			check_together_on("vulkan", &tiny_caches[i]);
+	}
 }
 
 enum { SHARED = 300 };
@@ -340,6 +369,7 @@ void suite_engine(void)
 	add_engine_plans();
 	TEST(test_arguments);
 	TEST(test_together);
+	TEST(test_devices);
 	TEST(test_shared);
 	TEST(test_many);
 	TEST(test_cancel);
