@@ -5,11 +5,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-struct chunk {
-	struct chunk *next;
-	_Alignas(16) char data[];
-};
-
 /* Text for a message: one line, control characters as dots, cut between characters. */
 static void printable(const char *text, size_t bytes, char *out, size_t room)
 {
@@ -63,29 +58,13 @@ void job_fail(struct job *j, int code, const char *fmt, ...)
 
 void *job_alloc(struct job *j, size_t bytes)
 {
-	enum { CHUNK = 64 << 10 };
+	void *p = arena_alloc(&j->arena, bytes);
 
-	bytes = (bytes + 15) / 16 * 16;
-	if (bytes > (size_t)(j->end - j->at)) {
-		const size_t room = MAX(bytes, (size_t)CHUNK);
-		struct chunk *c;
-
-		if (bytes > MAX_MEMORY || j->memory + room > MAX_MEMORY)
-			job_fail(j, -E2BIG, "it needs more than %d MiB of memory",
-				 MAX_MEMORY >> 20);
-		c = malloc(sizeof(*c) + room);
-		if (!c)
-			job_fail(j, -ENOMEM, "out of memory");
-		c->next = j->chunks;
-		j->chunks = c;
-		j->memory += room;
-		if (bytes >= CHUNK / 2)
-			return c->data; /* what is left of the chunk before is used up further */
-		j->at = c->data;
-		j->end = c->data + room;
-	}
-	j->at += bytes;
-	return j->at - bytes;
+	if (!p && arena_is_full(&j->arena, bytes))
+		job_fail(j, -E2BIG, "it needs more than %d MiB of memory", MAX_MEMORY >> 20);
+	if (!p)
+		job_fail(j, -ENOMEM, "out of memory");
+	return p;
 }
 
 void *job_grow(struct job *j, const void *old, size_t old_bytes, size_t bytes)
@@ -99,12 +78,7 @@ void *job_grow(struct job *j, const void *old, size_t old_bytes, size_t bytes)
 
 void job_free(struct job *j)
 {
-	while (j->chunks) {
-		struct chunk *c = j->chunks;
-
-		j->chunks = c->next;
-		free(c);
-	}
+	arena_free(&j->arena);
 }
 
 void job_step(struct job *j, uint64_t steps)

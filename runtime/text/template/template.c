@@ -38,9 +38,11 @@ int stoker_template_parse(const char *source, size_t bytes, const char *name,
 	memcpy(t->source, source, bytes);
 	t->source[bytes] = 0;
 	t->source_bytes = bytes;
-	t->job = (struct job){
-		.name = t->name, .source = t->source, .source_bytes = bytes, .err = err
-	};
+	t->job = (struct job){ .arena = { .limit = MAX_MEMORY },
+			       .name = t->name,
+			       .source = t->source,
+			       .source_bytes = bytes,
+			       .err = err };
 	if (setjmp(t->job.out)) {
 		const int code = t->job.code;
 
@@ -239,7 +241,8 @@ static int render(const struct stoker_template *t, const struct stoker_vocabular
 		  struct stoker_error *err)
 {
 	struct output o = { 0 };
-	struct job j = { .name = t->name,
+	struct job j = { .arena = { .limit = MAX_MEMORY },
+			 .name = t->name,
 			 .source = t->source,
 			 .source_bytes = t->source_bytes,
 			 .err = err,

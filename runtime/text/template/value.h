@@ -9,6 +9,7 @@
 
 #include <setjmp.h>
 
+#include "base/arena.h"
 #include "base/base.h"
 #include "stoker/template.h"
 
@@ -30,9 +31,7 @@ enum {
 struct output;
 
 struct job {
-	struct chunk *chunks;
-	char *at, *end; /* free memory of the newest chunk */
-	size_t memory;
+	struct arena arena;
 	const char *name, *source; /* for messages */
 	size_t source_bytes;
 	uint32_t line;
