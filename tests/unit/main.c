@@ -161,6 +161,7 @@ static const struct {
 	{ "kmod", suite_kmod },
 	{ "text", suite_text }, { "template", suite_template },
 	{ "grammar", suite_grammar },
+	{ "regex", suite_regex },
 	{ "ops", suite_ops },
 	{ "session", suite_session },
 	{ "sampler", suite_sampler },

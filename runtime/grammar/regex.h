@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Regular expressions in ECMAScript's syntax, as far as what they match is a regular language and
+ * can be said without looking ahead.
+ */
+#ifndef STOKER_GRAMMAR_REGEX_H
+#define STOKER_GRAMMAR_REGEX_H
+
+#include "grammar/expression.h"
+
+enum regex_use {
+	REGEX_TEXT, /* matches a text whole */
+	REGEX_JSON, /* is found in what a JSON string says: a schema's "pattern" */
+};
+
+struct regex {
+	const struct expression *expression; /* without the quotes of a JSON string */
+	uint64_t least, most;		     /* characters; most is WITHOUT_END or more: no end */
+	/* all of it is one character, repeated */
+	const struct expression *unit;
+};
+
+/* @where: what stands in front of messages, with ": " at its end. */
+struct regex regex_parse(struct translation *t, const char *text, size_t bytes, enum regex_use use,
+			 const char *where);
+
+/* Some that others are made of: a production for each, made when it is first asked for. */
+enum builtin {
+	BUILTIN_COMMA, /* between values */
+	BUILTIN_COLON,
+	BUILTIN_STRING,	   /* with quotes and all escapes */
+	BUILTIN_CHARACTER, /* one of a string */
+	BUILTIN_PLAIN,	   /* one of a string, each written in one way only: see json_character() */
+	BUILTIN_ESCAPED,   /* those of them that begin with a backslash */
+	BUILTIN_BOOLEAN,
+	BUILTIN_NULL,
+	BUILTIN_INTEGER,
+	BUILTIN_NUMBER,
+	BUILTIN_COUNT,
+};
+
+const struct expression *builtin(struct translation *t, enum builtin which);
+
+#endif
