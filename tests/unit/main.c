@@ -162,6 +162,7 @@ static const struct {
 	{ "text", suite_text }, { "template", suite_template },
 	{ "grammar", suite_grammar },
 	{ "regex", suite_regex },
+	{ "schema", suite_schema },
 	{ "ops", suite_ops },
 	{ "session", suite_session },
 	{ "sampler", suite_sampler },

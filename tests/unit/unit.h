@@ -27,6 +27,7 @@ void suite_grammar(void);
 void add_grammar_tokens(void);
 void add_grammar_sampler(void);
 void suite_regex(void);
+void suite_schema(void);
 void suite_vocabulary(void);
 void suite_ops(void);
 void suite_session(void);
