@@ -64,23 +64,57 @@ STOKER_API int stoker_grammar_compile(const struct stoker_vocabulary *vocabulary
 STOKER_API void stoker_grammar_free(struct stoker_grammar **grammar);
 
 /**
- * stoker_grammar_from_schema() - the grammar of the JSON texts that a JSON Schema accepts
- * @json: @bytes of a schema
+ * stoker_grammar_from_schema() - the grammar of the JSON texts that a JSON Schema describes
+ * @json: @bytes of a schema, of draft 2020-12 or earlier
  * @gbnf: receives NUL-terminated GBNF to be released with free()
  *
- * Return: 0; -EINVAL for what isn't JSON, isn't a schema or isn't supported, naming the keyword and
- * where it stands (JSON pointer); -E2BIG for what is beyond a limit; -ENOMEM.
+ * Keywords: $ref to places in the same document, type, nullable, enum, const, anyOf, oneOf, allOf;
+ * properties, required, additionalProperties, minProperties, maxProperties; items, prefixItems,
+ * additionalItems, minItems, maxItems; minLength, maxLength, pattern as
+ * stoker_grammar_from_regex() takes it, format: date, time, date-time, uuid, ipv4, ipv6, email,
+ * hostname, uri; minimum, maximum, exclusiveMinimum, exclusiveMaximum.  $schema, $id, $defs,
+ * definitions, $comment, title, description, default, examples, deprecated, readOnly and writeOnly
+ * describe no values.  All others are refused, and so are two patterns or formats for one string,
+ * lengths that a pattern doesn't keep to by itself, and bounds of more than 18 digits before or
+ * behind the point.
+ *
+ * Each text that matches is valid, but that oneOf is taken as anyOf, and that keys which aren't
+ * named may come twice.  Not each valid text matches:
+ *
+ * - Keys come in the schema's order.  Where there are properties there are no other keys unless
+ *   additionalProperties allows them; so it is with prefixItems and what items says.
+ * - A schema without a type that has keywords about some describes values of these types alone.
+ * - One blank may be behind ":" and ",", and none elsewhere.
+ * - Keys that are named, or beside such, strings of enum and const and those with a pattern have
+ *   each character as it is, or as the shortest escape with small letters where it needs one.
+ *   Other strings have all escapes.  Lengths count characters, however they are written.
+ * - Numbers have up to 18 digits before and behind the point and an exponent of up to two; whole
+ *   ones, and such with bounds, have no exponent.
+ *
+ * Limits: 256 KiB of schema and of GBNF, nested 64 deep, 64 references that lead to each other,
+ * counts up to 1,000,000 (larger maxima are taken as that).
+ *
+ * Return: 0; -EINVAL for what isn't JSON (nor has a key twice or half a surrogate pair in it),
+ * isn't a schema, isn't supported or describes nothing, naming the keyword and where it stands
+ * (JSON pointer); -E2BIG for what is beyond a limit; -ENOMEM.
  */
 STOKER_API int stoker_grammar_from_schema(const char *json, size_t bytes, char **gbnf,
 					  struct stoker_error *err);
 
 /**
  * stoker_grammar_from_regex() - the grammar of the texts that a regular expression matches whole
- * @regex: @bytes of a regular expression
+ * @regex: @bytes of a regular expression, in ECMAScript's syntax with its flag u
  * @gbnf: receives NUL-terminated GBNF to be released with free()
  *
- * Return: 0; -EINVAL for what isn't a regular expression or isn't supported, with the column;
- * -E2BIG for what is beyond a limit; -ENOMEM.
+ * Characters, ".", classes, \d \w \s \D \W \S, \t \n \v \f \r \0 \cX \xHH \uHHHH \u{...}, groups,
+ * alternatives, repetitions (those that take as little as they can match the same texts), and ^ and
+ * $ where the text begins and ends.  Back references, looking ahead and behind, boundaries of
+ * words, properties of Unicode and whatever else is refused.
+ *
+ * Limits: as for GBNF.
+ *
+ * Return: 0; -EINVAL for what isn't a regular expression, isn't supported or matches nothing, with
+ * the column; -E2BIG for what is beyond a limit; -ENOMEM.
  */
 STOKER_API int stoker_grammar_from_regex(const char *regex, size_t bytes, char **gbnf,
 					 struct stoker_error *err);
