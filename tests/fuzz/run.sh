@@ -23,6 +23,15 @@ seeds() {
 			printf '%s\000[{"role": "user", "content": "Hi"}]\000{"x": [1, 2.5, {"a": "b"}]}' "$line" >"$2/$n"
 		done < <(sed 's/^\["//; s/\\"/'"'"'/g; s/\\n/ /g; s/", ".*//' tests/data/templates.json)
 		;;
+	fuzz_schema) # those that unit tests begin with, a line each
+		local line n=0
+		while IFS= read -r line; do
+			n=$((n + 1))
+			printf 's%s' "$line" >"$2/$n"
+		done < <(sed -n 's/^{"schema": \(.*\),$/\1/p' tests/data/schemas.json)
+		printf 'r%s' '^(a|[b-d\u00e9]{2,7})*?\d[^\s"].x+$' >"$2/regex"
+		printf 'r%s' '(^\w$|(?:x\.y)?)' >"$2/anchors"
+		;;
 	fuzz_text)
 		printf 'Once upon a time\n' >"$2/plain"
 		printf '\303\244\342\202\254\360\237\230\200 <|im_start|></s>' >"$2/special"
@@ -58,8 +67,8 @@ for fuzzer; do
 	mkdir "$corpus"
 	seeds "$name" "$corpus"
 	longest=40000 inputs=$runs words=()
-	case $name in fuzz_text | fuzz_template | fuzz_trace) longest=1500 ;; esac # longer ones only take longer
-	[ "$name" != fuzz_template ] || words=(-dict=tests/fuzz/template.dict)
+	case $name in fuzz_schema | fuzz_text | fuzz_template | fuzz_trace) longest=1500 ;; esac # longer ones only take longer
+	[ ! -e "tests/fuzz/${name#fuzz_}.dict" ] || words=("-dict=tests/fuzz/${name#fuzz_}.dict")
 	[ "$name" != fuzz_state ] || longest=120000
 	[ "$name" != fuzz_head ] || inputs=$((runs / 4 + 1)) # each loads a model and runs it
 	start=$SECONDS
