@@ -73,10 +73,11 @@ vulkan-check: $(BUILD)/unit
 	tests/e2e/vulkan.sh $(BUILD) $(NEXT) $(PARTS)
 
 # Real models and their templates beside programs of others; needs the Python package index.
-# make check-real [PARTS="logits needles tokens templates control models"] [LONG=1] [TEMPLATES=FOLDER]
+# make check-real [PARTS="logits needles tokens templates control schemas models"] [LONG=1]
+# [TEMPLATES=FOLDER] [SCHEMAS=FOLDER]
 .PHONY: check-real
 check-real: all $(BUILD)/real-batch
-	TEMPLATES="$(TEMPLATES)" LONG="$(LONG)" tests/real/check.sh $(BUILD) $(PARTS)
+	TEMPLATES="$(TEMPLATES)" SCHEMAS="$(SCHEMAS)" LONG="$(LONG)" tests/real/check.sh $(BUILD) $(PARTS)
 $(BUILD)/tests/real/batch.o: LIBRARY_FLAGS := $(BASE_FLAGS) $(shell $(PKG_CONFIG) --cflags json-c 2>/dev/null)
 $(BUILD)/real-batch: $(BUILD)/tests/real/batch.o $(KEEP_LOADED) $(INTERNAL)
 	$(CC) $(LDFLAGS) $(if $(KEEP_LOADED),-rdynamic) $^ $(shell $(PKG_CONFIG) --libs json-c) $(LDLIBS) -o $@

@@ -1,20 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Real models and their templates beside programs of others: logits beside a float64 forward pass,
-# token ids beside Hugging Face's tokenizers, templates beside Jinja2; numbers hidden in a long text
-# with caches of fewer bits beside F16.  Python packages, with names, versions and hashes pinned, go
+# token ids beside Hugging Face's tokenizers, templates beside Jinja2, grammars of JSON Schemas beside
+# jsonschema; numbers hidden in a long text with caches of fewer bits beside F16.  Python packages, with names, versions and hashes pinned, go
 # into a folder of their own; without a package index that is what is skipped.  PART: models, logits,
-# needles, tokens, templates or control; all of them without one.
+# needles, tokens, templates, control or schemas; all of them without one.
 #
 # TEMPLATES  a folder of published templates, llama.cpp's models/templates for instance
-# LONG=1     more positions, texts and generated templates
+# SCHEMAS    a draft of the official JSON-Schema-Test-Suite: its tests/draft2020-12
+# LONG=1     more positions, texts, generated templates and schemas
 # usage: check.sh BUILD [PART]...
 set -u
 
 [ $# -ge 1 ] || { sed -n 's/^# usage/usage/p' "$0" >&2; exit 2; }
 build=$1
 shift
-parts=${*:-models logits needles tokens templates control}
+parts=${*:-models logits needles tokens templates control schemas}
 here=$(dirname "$0")
 models=build/models
 venv=build/real/venv
@@ -117,8 +118,9 @@ if [ $status = 77 ]; then
 fi
 [ $status = 0 ] || exit 1
 
-texts=440 generated=1000 published=()
-[ -z "${LONG:-}" ] || texts=6000 generated=10000
+texts=440 generated=1000 schemas=500 published=() suite=()
+[ -z "${LONG:-}" ] || texts=6000 generated=10000 schemas=20000
+[ -z "${SCHEMAS:-}" ] || suite=(--suite "$SCHEMAS")
 [ -z "${TEMPLATES:-}" ] || published=(--published "$TEMPLATES")
 for part in $parts; do
 	case $part in
@@ -128,6 +130,7 @@ for part in $parts; do
 	tokens) set -- test_tokens.py "$build/real-batch" $texts "$smollm2" "$gemma3" "$deepseek" ;;
 	templates) set -- test_templates.py "$build/real-batch" tests/data/templates --generated $generated "${published[@]}" ;;
 	control) set -- test_control.py "$build/real-batch" tests/data/templates "$smollm2" "$gemma3" "$deepseek" "${published[@]}" ;;
+	schemas) set -- test_schemas.py "$build/real-batch" "$smollm2" --count $schemas "${suite[@]}" ;;
 	*) echo "$0: no part '$part'" >&2; exit 2 ;;
 	esac
 	began=$SECONDS
