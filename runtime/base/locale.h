@@ -27,6 +27,14 @@ static inline bool ascii_is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
+/* What a hexadecimal digit stands for; -1: it is none. */
+static inline int ascii_hex_digit(char c)
+{
+	const char low = ascii_lower(c);
+
+	return ascii_is_digit(c) ? c - '0' : low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
+}
+
 /* Whether @text begins with @with, or is the same; letters of ASCII in either case. */
 bool ascii_begins(const char *text, const char *with);
 bool ascii_same(const char *a, const char *b);

@@ -41,11 +41,9 @@ static uint32_t read_unit(struct json_reader *r, size_t from)
 	uint32_t value = 0;
 
 	for (unsigned i = 0; i < 4; i++, r->at++) {
-		const char c = peek(r), low = c | 0x20;
-
-		if (!ascii_is_digit(c) && !(low >= 'a' && low <= 'f'))
+		if (ascii_hex_digit(peek(r)) < 0)
 			fail(r, from, "\\u has four hexadecimal digits behind it");
-		value = value << 4 | (uint32_t)(ascii_is_digit(c) ? c - '0' : low - 'a' + 10);
+		value = value << 4 | (uint32_t)ascii_hex_digit(peek(r));
 	}
 	return value;
 }

@@ -40,21 +40,13 @@ uint32_t regex_character(struct regex_reader *r)
 	return c;
 }
 
-static int hex_digit(char c)
-{
-	return c >= '0' && c <= '9'   ? c - '0'
-	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
-	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
-				      : -1;
-}
-
 /* @count hexadecimal digits @ahead of the place; -1: there aren't as many. */
 static int32_t hex(const struct regex_reader *r, size_t ahead, unsigned count)
 {
 	int32_t value = 0;
 
 	for (unsigned i = 0; i < count; i++) {
-		const int digit = hex_digit(regex_peek(r, ahead + i));
+		const int digit = ascii_hex_digit(regex_peek(r, ahead + i));
 
 		if (digit < 0)
 			return -1;
@@ -72,7 +64,7 @@ static uint32_t unicode_escape(struct regex_reader *r)
 	if (regex_peek(r, 2) == '{') {
 		unsigned n = 0;
 
-		while (n < 7 && hex_digit(regex_peek(r, 3 + n)) >= 0)
+		while (n < 7 && ascii_hex_digit(regex_peek(r, 3 + n)) >= 0)
 			n++;
 		c = n && n < 7 && regex_peek(r, 3 + n) == '}' ? hex(r, 3, n) : -1;
 		r->at += 4 + n;

@@ -14,25 +14,19 @@ static const struct json *resource(const struct json *at)
 	return at;
 }
 
-static int hex_digit(char c)
-{
-	return ascii_is_digit(c)			? c - '0'
-	       : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
-							: -1;
-}
-
 /* Undoes %41, as in any URI, of the @bytes. */
 static size_t decode_percent(char *text, size_t bytes)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < bytes; i++) {
-		const bool code = text[i] == '%' && i + 2 < bytes && hex_digit(text[i + 1]) >= 0 &&
-				  hex_digit(text[i + 2]) >= 0;
+		const bool code = text[i] == '%' && i + 2 < bytes &&
+				  ascii_hex_digit(text[i + 1]) >= 0 &&
+				  ascii_hex_digit(text[i + 2]) >= 0;
 
-		text[n++] =
-			code ? (char)(uint8_t)(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]))
-			     : text[i];
+		text[n++] = code ? (char)(16 * ascii_hex_digit(text[i + 1]) +
+					  ascii_hex_digit(text[i + 2]))
+				 : text[i];
 		i += code ? 2 : 0;
 	}
 	return n;

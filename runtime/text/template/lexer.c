@@ -160,14 +160,6 @@ static void lex_comment(struct lexer *l)
 	advance(l, behind_tag(l, end + 2, sign));
 }
 
-static int hex_digit(char c)
-{
-	return c >= '0' && c <= '9'   ? c - '0'
-	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
-	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
-				      : -1;
-}
-
 /* One escape behind a backslash; returns the bytes it takes. */
 static size_t unescape(struct lexer *l, const char *s, size_t bytes, struct output *o)
 {
@@ -191,8 +183,8 @@ static size_t unescape(struct lexer *l, const char *s, size_t bytes, struct outp
 		return n;
 	}
 	if (digits) {
-		for (n = 1; n <= digits && n < bytes && hex_digit(s[n]) >= 0; n++)
-			c = 16 * c + (uint32_t)hex_digit(s[n]);
+		for (n = 1; n <= digits && n < bytes && ascii_hex_digit(s[n]) >= 0; n++)
+			c = 16 * c + (uint32_t)ascii_hex_digit(s[n]);
 		if (n <= digits || c > 0x10ffff)
 			job_fail(l->j, -EINVAL, "the escape \\%c isn't one of %zu digits", s[0],
 				 digits);
@@ -296,9 +288,9 @@ static void lex_integer(struct lexer *l)
 		size_t end = 2;
 
 		while (end < bytes &&
-		       ((hex_digit(s[end]) >= 0 && hex_digit(s[end]) < wanted) ||
-			(s[end] == '_' && end + 1 < bytes && hex_digit(s[end + 1]) >= 0 &&
-			 hex_digit(s[end + 1]) < wanted)))
+		       ((ascii_hex_digit(s[end]) >= 0 && ascii_hex_digit(s[end]) < wanted) ||
+			(s[end] == '_' && end + 1 < bytes && ascii_hex_digit(s[end + 1]) >= 0 &&
+			 ascii_hex_digit(s[end + 1]) < wanted)))
 			end++;
 		if (end > 2) {
 			n = end;
