@@ -8,9 +8,23 @@
 #include "stoker/grammar.h"
 #include "text/vocabulary.h"
 
+/*
+ * Something of which only one character's repetitions may have several lengths: that character, or
+ * a sequence with such a part.
+ */
+struct flexible {
+	const struct expression *unit; /* NULL: a sequence */
+	uint32_t first, last;
+	struct parts parts;
+	size_t index; /* which of them is @inner; the others have so many characters: */
+	uint64_t fixed;
+	const struct flexible *inner;
+};
+
 /* A part of one. */
 struct piece {
-	const struct expression *e, *unit;
+	const struct expression *e;
+	const struct flexible *flexible;
 	uint64_t least, most; /* characters */
 	uint32_t weight;      /* repetitions that are nested in it */
 	bool is_single;	      /* one character */
@@ -171,7 +185,7 @@ static struct piece parse_repeat(struct regex_reader *r, struct piece p)
 	const size_t from = r->at;
 	const char sign = regex_peek(r, 0);
 	uint32_t first = sign == '+', last = sign == '?' ? 1 : WITHOUT_END, most;
-	struct piece out;
+	struct flexible *flexible;
 
 	if (!sign || !strchr("*+?{", sign))
 		return p;
@@ -189,12 +203,13 @@ static struct piece parse_repeat(struct regex_reader *r, struct piece p)
 	if ((uint64_t)most * p.weight > TRANSLATION_REPETITIONS)
 		regex_fail(r, from, -E2BIG, "%u repetitions of %u, the limit is %d in all", most,
 			   p.weight, TRANSLATION_REPETITIONS);
-	out = (struct piece){ .e = expression_repeat(r->t, p.e, first, last),
-			      .unit = p.is_single ? p.e : NULL,
-			      .least = times(p.least, first),
-			      .most = times(p.most, last),
-			      .weight = p.weight * MAX(most, 1u) };
-	return out;
+	flexible = translation_alloc(r->t, sizeof(*flexible));
+	*flexible = (struct flexible){ .unit = p.e, .first = first, .last = last };
+	return (struct piece){ .e = expression_repeat(r->t, p.e, first, last),
+			       .flexible = p.is_single ? flexible : NULL,
+			       .least = times(p.least, first),
+			       .most = times(p.most, last),
+			       .weight = p.weight * MAX(most, 1u) };
 }
 
 static bool at_end(const struct regex_reader *r)
@@ -204,11 +219,24 @@ static bool at_end(const struct regex_reader *r)
 	return r->at >= r->bytes || c == '|' || c == ')';
 }
 
+/* Part number @index of the sequence is the only one whose length may differ. */
+static const struct flexible *around(struct regex_reader *r, const struct parts *parts,
+				     size_t index, uint64_t fixed, const struct flexible *inner)
+{
+	struct flexible *f = translation_alloc(r->t, sizeof(*f));
+
+	*f = (struct flexible){ .index = index, .fixed = fixed, .inner = inner };
+	for (size_t i = 0; i < parts->count; i++)
+		add_part(r->t, &f->parts, parts->items[i]);
+	return f;
+}
+
 /* Items up to the end of the alternative, or to "$" there when @edge. */
 static struct piece parse_sequence(struct regex_reader *r, bool edge)
 {
-	struct piece all = { .weight = 1 }, one = { 0 };
+	struct piece all = { .weight = 1 }, one = { 0 }, varied = { 0 };
 	struct parts parts = { 0 };
+	size_t index = 0, lengths = 0;
 
 	while (!at_end(r) && !(edge && regex_peek(r, 0) == '$')) {
 		one = parse_repeat(r, parse_atom(r));
@@ -216,9 +244,16 @@ static struct piece parse_sequence(struct regex_reader *r, bool edge)
 		all.least = MIN(all.least + one.least, (uint64_t)WITHOUT_END);
 		all.most = MIN(all.most + one.most, (uint64_t)WITHOUT_END);
 		all.weight = MAX(all.weight, one.weight);
+		if (one.least != one.most) {
+			varied = one;
+			index = parts.count - 1;
+			lengths++;
+		}
 	}
 	if (parts.count == 1)
 		return one;
+	if (lengths == 1 && varied.flexible)
+		all.flexible = around(r, &parts, index, all.least - varied.least, varied.flexible);
 	all.e = expression_sequence(r->t, &parts);
 	return all;
 }
@@ -229,7 +264,7 @@ static void widen(struct piece *all, const struct piece *one, bool first)
 	all->least = first ? one->least : MIN(all->least, one->least);
 	all->most = MAX(all->most, one->most);
 	all->weight = MAX(all->weight, one->weight);
-	all->unit = first ? one->unit : NULL;
+	all->flexible = first ? one->flexible : NULL;
 	all->is_single = one->is_single && (first || all->is_single);
 }
 
@@ -342,7 +377,7 @@ struct regex regex_parse(struct translation *t, const char *text, size_t bytes, 
 
 		if (open) {
 			a->piece.most = WITHOUT_END;
-			a->piece.unit = NULL;
+			a->piece.flexible = NULL;
 			a->piece.is_single = false;
 		}
 		if (use == REGEX_JSON && !a->begins)
@@ -358,7 +393,23 @@ struct regex regex_parse(struct translation *t, const char *text, size_t bytes, 
 	return (struct regex){ .expression = expression_choice(t, &choice),
 			       .least = all.least,
 			       .most = all.most,
-			       .unit = all.is_single ? NULL : all.unit };
+			       .flexible = all.flexible };
+}
+
+const struct expression *regex_limit(struct translation *t, const struct flexible *f,
+				     uint64_t least, uint64_t most)
+{
+	struct parts parts = { 0 };
+
+	if (f->unit)
+		return expression_repeat(t, f->unit, MAX(f->first, (uint32_t)least),
+					 MIN(f->last, (uint32_t)most));
+	least -= MIN(least, f->fixed);
+	most -= most == WITHOUT_END ? 0 : f->fixed;
+	for (size_t i = 0; i < f->parts.count; i++)
+		add_part(t, &parts,
+			 i == f->index ? regex_limit(t, f->inner, least, most) : f->parts.items[i]);
+	return expression_sequence(t, &parts);
 }
 
 int stoker_grammar_from_regex(const char *regex, size_t bytes, char **gbnf,

@@ -16,13 +16,16 @@ enum regex_use {
 struct regex {
 	const struct expression *expression; /* without the quotes of a JSON string */
 	uint64_t least, most;		     /* characters; most is WITHOUT_END or more: no end */
-	/* all of it is one character, repeated */
-	const struct expression *unit;
+	const struct flexible *flexible;     /* NULL: its length can't be limited */
 };
 
 /* @where: what stands in front of messages, with ": " at its end. */
 struct regex regex_parse(struct translation *t, const char *text, size_t bytes, enum regex_use use,
 			 const char *where);
+
+/* What of it has from @least to @most characters, or WITHOUT_END; there is some. */
+const struct expression *regex_limit(struct translation *t, const struct flexible *f,
+				     uint64_t least, uint64_t most);
 
 /* Some that others are made of: a production for each, made when it is first asked for. */
 enum builtin {

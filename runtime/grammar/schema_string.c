@@ -127,13 +127,12 @@ static const struct expression *shaped(const struct leaf *leaf, const struct jso
 		return contradiction(s, shape, most_from);
 	if (enough && few)
 		return r.expression;
-	if (!r.unit)
+	if (!r.flexible)
 		translation_fail(s->t, -EINVAL, "\"%s\" at %s beside the %s at %s isn't supported",
 				 enough ? "maxLength" : "minLength",
 				 json_pointer(s->t, enough ? most_from : least_from), shape->key,
 				 json_pointer(s->t, shape));
-	return expression_repeat(s->t, r.unit, MAX(least, (uint32_t)r.least),
-				 MIN(most, (uint32_t)MIN(r.most, WITHOUT_END)));
+	return regex_limit(s->t, r.flexible, least, most);
 }
 
 const struct expression *leaf_string(const struct leaf *leaf)

@@ -75,8 +75,8 @@ STOKER_API void stoker_grammar_free(struct stoker_grammar **grammar);
  * hostname, uri; minimum, maximum, exclusiveMinimum, exclusiveMaximum.  $schema, $id, $defs,
  * definitions, $comment, title, description, default, examples, deprecated, readOnly and writeOnly
  * describe no values.  All others are refused, and so are two patterns or formats for one string,
- * lengths that a pattern doesn't keep to by itself, and bounds of more than 18 digits before or
- * behind the point.
+ * lengths beside one of which more than a single repetition has several, and bounds of more than
+ * 18 digits before or behind the point.
  *
  * Each text that matches is valid, but that oneOf is taken as anyOf, and that keys which aren't
  * named may come twice.  Not each valid text matches:
