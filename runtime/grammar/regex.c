@@ -48,7 +48,7 @@ static struct piece of_set(struct regex_reader *r, const struct span_set *set)
 	static const struct span all[] = { { 0, 0xd7ff }, { 0xe000, 0x10ffff } };
 	struct piece p = { .least = 1, .most = 1, .weight = 1, .is_single = true };
 
-	if (r->use == REGEX_TEXT)
+	if (r->use != REGEX_JSON)
 		p.e = expression_class(r->t, set->spans, set->count);
 	else if (set->count == ARRAY_SIZE(all) && !memcmp(set->spans, all, sizeof(all)))
 		p.e = builtin(r->t, BUILTIN_PLAIN);
@@ -62,7 +62,7 @@ static struct piece of_character(struct regex_reader *r, uint32_t c)
 	char *text = translation_alloc(r->t, 4);
 	const size_t n = utf8_encode(c, text);
 
-	return (struct piece){ .e = r->use == REGEX_TEXT ? expression_text(r->t, text, n)
+	return (struct piece){ .e = r->use != REGEX_JSON ? expression_text(r->t, text, n)
 							 : json_text(r->t, text, n),
 			       .least = 1,
 			       .most = 1,
@@ -357,6 +357,17 @@ static void parse_whole(struct regex_reader *r, struct alternatives *all)
 	}
 }
 
+/* In front of and behind what is looked for. */
+static const struct expression *anything(struct translation *t, enum regex_use use)
+{
+	static const struct span all[] = { { 0, 0xd7ff }, { 0xe000, 0x10ffff } };
+	const struct expression *one = use == REGEX_JSON
+					       ? builtin(t, BUILTIN_PLAIN)
+					       : expression_class(t, all, ARRAY_SIZE(all));
+
+	return expression_repeat(t, one, 0, WITHOUT_END);
+}
+
 struct regex regex_parse(struct translation *t, const char *text, size_t bytes, enum regex_use use,
 			 const char *where)
 {
@@ -372,7 +383,7 @@ struct regex regex_parse(struct translation *t, const char *text, size_t bytes, 
 		regex_fail(&r, r.at, -EINVAL, ") closes nothing");
 	for (size_t i = 0; i < alternatives.count; i++) {
 		struct alternative *a = &alternatives.items[i];
-		const bool open = use == REGEX_JSON && !(a->begins && a->ends);
+		const bool open = use != REGEX_TEXT && !(a->begins && a->ends);
 		struct parts parts = { 0 };
 
 		if (open) {
@@ -380,13 +391,11 @@ struct regex regex_parse(struct translation *t, const char *text, size_t bytes, 
 			a->piece.flexible = NULL;
 			a->piece.is_single = false;
 		}
-		if (use == REGEX_JSON && !a->begins)
-			add_part(t, &parts,
-				 expression_repeat(t, builtin(t, BUILTIN_PLAIN), 0, WITHOUT_END));
+		if (use != REGEX_TEXT && !a->begins)
+			add_part(t, &parts, anything(t, use));
 		add_part(t, &parts, a->piece.e);
-		if (use == REGEX_JSON && !a->ends)
-			add_part(t, &parts,
-				 expression_repeat(t, builtin(t, BUILTIN_PLAIN), 0, WITHOUT_END));
+		if (use != REGEX_TEXT && !a->ends)
+			add_part(t, &parts, anything(t, use));
 		widen(&all, &a->piece, !i);
 		add_part(t, &choice, expression_sequence(t, &parts));
 	}

@@ -9,8 +9,9 @@
 #include "grammar/expression.h"
 
 enum regex_use {
-	REGEX_TEXT, /* matches a text whole */
-	REGEX_JSON, /* is found in what a JSON string says: a schema's "pattern" */
+	REGEX_TEXT,  /* matches a text whole */
+	REGEX_JSON,  /* is found in what a JSON string says: a schema's "pattern" */
+	REGEX_FOUND, /* the same without JSON's escapes, for a recognizer */
 };
 
 struct regex {

@@ -17,6 +17,7 @@
 
 #include "grammar/decimal.h"
 #include "grammar/json_tree.h"
+#include "grammar/recognizer.h"
 #include "grammar/regex.h"
 
 enum {
@@ -103,6 +104,11 @@ const struct expression *leaf_number(const struct leaf *leaf, bool whole);
 const struct expression *leaf_values(const struct leaf *leaf, unsigned types);
 bool number_allowed(const struct leaf *leaf, const struct json *number);
 bool is_known_format(const struct json *name);
+/* What patterns and formats say of a string: it obeys if all bits are set; NULL: there are none. */
+struct recognizer *leaf_shapes(const struct leaf *leaf, uint64_t *all);
+/* Of a keyword's value, or of one of its keys, @at. */
+struct regex parse_pattern(struct schema *s, const char *keyword, const struct json *at,
+			   const char *text, size_t bytes, enum regex_use use);
 
 /* A key that an object's schemas name. */
 struct schema_name {

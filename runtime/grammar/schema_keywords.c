@@ -41,6 +41,7 @@ static const struct keyword {
 	{ "exclusiveMaximum", JSON_NUMBER | BOOLEAN, 0, ROLE_OWN, TYPE_NUMBER, false },
 	{ "exclusiveMinimum", JSON_NUMBER | BOOLEAN, 0, ROLE_OWN, TYPE_NUMBER, false },
 	{ "format", JSON_STRING, 0, ROLE_OWN, TYPE_STRING, false },
+	{ "id", JSON_STRING, 0, ROLE_IGNORED, 0, false }, /* in drafts up to 4 */
 	{ "items", SCHEMA | JSON_ARRAY, 0, ROLE_OWN, TYPE_ARRAY, false },
 	{ "maxItems", JSON_NUMBER, 0, ROLE_OWN, TYPE_ARRAY, true },
 	{ "maxLength", JSON_NUMBER, 0, ROLE_OWN, TYPE_STRING, true },
@@ -53,6 +54,7 @@ static const struct keyword {
 	{ "nullable", BOOLEAN, 0, ROLE_IGNORED, 0, false }, /* by "type", which it belongs to */
 	{ "oneOf", JSON_ARRAY, SCHEMA, ROLE_APPLIES, 0, false },
 	{ "pattern", JSON_STRING, 0, ROLE_OWN, TYPE_STRING, false },
+	{ "patternProperties", JSON_OBJECT, SCHEMA, ROLE_OWN, TYPE_OBJECT, false },
 	{ "prefixItems", JSON_ARRAY, SCHEMA, ROLE_OWN, TYPE_ARRAY, false },
 	{ "properties", JSON_OBJECT, SCHEMA, ROLE_OWN, TYPE_OBJECT, false },
 	{ "readOnly", ANYTHING, 0, ROLE_IGNORED, 0, false },

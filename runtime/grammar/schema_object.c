@@ -20,6 +20,10 @@ struct object {
 	size_t count, required;
 	uint32_t least, most;
 	const struct json *least_from, *most_from;
+	/* of patternProperties, in the leaf's order, and last the named keys; NULL: there are none
+	 */
+	struct recognizer *patterns;
+	uint32_t pattern_count;
 	const struct expression
 		*other; /* a key that isn't named, and its value; NULL: none may be */
 	size_t counted; /* so many keys, or more, aren't told apart */
@@ -98,6 +102,91 @@ static void find_names(struct object *o)
 		o->required += o->names[i].required;
 }
 
+static const struct json *patterns_of(const struct object *o, size_t node)
+{
+	const struct json *list = member(o->leaf, node, "patternProperties");
+
+	return list ? list->first : NULL;
+}
+
+/*
+ * What the leaf's schemas say of a key's value: those whose properties name it by @name (NULL: none
+ * does), those with patterns that match, and what the others say about keys that they don't know.
+ * Whether any of them says something.
+ */
+static bool add_schemas(const struct object *o, struct schema_set *set,
+			const struct schema_name *name, uint64_t matching)
+{
+	struct schema *s = o->leaf->s;
+	uint32_t bit = 0;
+
+	translation_step(s->t, o->leaf->count);
+	for (size_t i = 0; i < o->leaf->count; i++) {
+		const struct json *properties = member(o->leaf, i, "properties"), *v = NULL;
+		bool known;
+
+		if (name)
+			v = json_member(properties, name->text, name->bytes);
+		known = v;
+		if (v)
+			set_add(s, set, v);
+		for (const struct json *p = patterns_of(o, i); p; p = p->next, bit++) {
+			if (!(matching >> bit & 1))
+				continue;
+			set_add(s, set, p);
+			known = true;
+		}
+		v = member(o->leaf, i, "additionalProperties");
+		if (v && !known)
+			set_add(s, set, v);
+	}
+	return set->count;
+}
+
+static void find_patterns(struct object *o)
+{
+	struct schema *s = o->leaf->s;
+	struct parts names = { 0 };
+	const struct json *first = NULL;
+
+	for (size_t i = 0; i < o->leaf->count; i++) {
+		for (const struct json *p = patterns_of(o, i); p; p = p->next) {
+			if (!o->patterns)
+				o->patterns = new_recognizer(s->t);
+			first = first ? first : p;
+			recognizer_add(o->patterns, parse_pattern(s, "patternProperties", p, p->key,
+								  p->key_bytes, REGEX_FOUND)
+							    .expression);
+			o->pattern_count++;
+		}
+	}
+	if (!o->patterns)
+		return;
+	for (size_t i = 0; i < o->count; i++)
+		add_part(s->t, &names,
+			 expression_text(s->t, o->sorted[i].text, o->sorted[i].bytes));
+	recognizer_add(o->patterns, expression_choice(s->t, &names));
+	if (!recognizer_finish(o->patterns))
+		translation_fail(s->t, -E2BIG, "the patterns and keys of %s are too many",
+				 json_pointer(s->t, first->parent->parent));
+}
+
+/* Behind a key that isn't named: the quote, and the value that the patterns want. */
+static const struct expression *behind_key(void *user, uint64_t matching)
+{
+	const struct object *o = user;
+	struct schema *s = o->leaf->s;
+	struct schema_set set = { 0 };
+	struct parts parts = { 0 };
+
+	if (matching >> o->pattern_count || !add_schemas(o, &set, NULL, matching))
+		return NULL;
+	add_text(s->t, &parts, "\"");
+	add_part(s->t, &parts, builtin(s->t, BUILTIN_COLON));
+	add_part(s->t, &parts, schema_value(s, &set));
+	return expression_sequence(s->t, &parts);
+}
+
 /*
  * What keys may have that aren't named.  Where "properties" are named and nothing is said about
  * others there are none: the schema would allow them, but whoever wrote it hardly wants any.
@@ -113,18 +202,21 @@ static void find_others(struct object *o)
 		const struct json *others = member(o->leaf, i, "additionalProperties");
 
 		named = named || member(o->leaf, i, "properties");
-		if (!others)
-			continue;
-		said = true;
-		if (others->kind == JSON_FALSE)
+		said = said || others;
+		if (others && others->kind == JSON_FALSE && !o->patterns)
 			return;
-		set_add(s, &set, others);
 	}
-	if (named && !said)
+	if (o->patterns) {
+		add_text(s->t, &parts, "\"");
+		add_part(s->t, &parts, recognizer_texts(o->patterns, behind_key, o));
+	} else if (!named || said) {
+		add_schemas(o, &set, NULL, 0);
+		add_part(s->t, &parts, other_keys(s, o->sorted, o->count));
+		add_part(s->t, &parts, builtin(s->t, BUILTIN_COLON));
+		add_part(s->t, &parts, schema_value(s, &set));
+	} else {
 		return;
-	add_part(s->t, &parts, other_keys(s, o->sorted, o->count));
-	add_part(s->t, &parts, builtin(s->t, BUILTIN_COLON));
-	add_part(s->t, &parts, schema_value(s, &set));
+	}
 	o->other = expression_sequence(s->t, &parts);
 }
 
@@ -134,15 +226,8 @@ static void add_named(const struct object *o, struct parts *parts, const struct 
 	struct schema *s = o->leaf->s;
 	struct schema_set set = { 0 };
 
-	translation_step(s->t, o->leaf->count);
-	for (size_t i = 0; i < o->leaf->count; i++) {
-		const struct json *v =
-			json_member(member(o->leaf, i, "properties"), name->text, name->bytes);
-
-		v = v ? v : member(o->leaf, i, "additionalProperties");
-		if (v)
-			set_add(s, &set, v);
-	}
+	add_schemas(o, &set, name,
+		    o->patterns ? recognizer_match(o->patterns, name->text, name->bytes) : 0);
 	add_text(s->t, parts, "\"");
 	add_part(s->t, parts, json_text(s->t, name->text, name->bytes));
 	add_text(s->t, parts, "\"");
@@ -241,6 +326,7 @@ const struct expression *leaf_object(const struct leaf *leaf)
 	o.least_from = leaf_least(leaf, "minProperties", &o.least);
 	o.most_from = leaf_most(leaf, "maxProperties", &o.most);
 	find_names(&o);
+	find_patterns(&o);
 	find_others(&o);
 	if (o.least > o.most)
 		return contradiction(leaf->s, o.least_from, o.most_from);

@@ -8,6 +8,7 @@ static const struct json *resource(const struct json *at)
 	for (; at->parent; at = at->parent) {
 		const struct json *id = json_get(at, "$id");
 
+		id = id ? id : json_get(at, "id");
 		if (id && id->kind == JSON_STRING && id->text[0] != '#') /* that names a place */
 			break;
 	}

@@ -77,82 +77,156 @@ bool is_known_format(const struct json *name)
 	return find_format(name);
 }
 
-/* The leaf's one "pattern" or "format"; two that differ would have to be intersected. */
-static const struct json *shape_of(const struct leaf *leaf)
+/* The patterns and formats of a leaf, each once. */
+struct shapes {
+	const struct json *items[RECOGNIZER_EXPRESSIONS - 1];
+	uint32_t count;
+};
+
+static void add_shape(const struct leaf *leaf, struct shapes *shapes, const struct json *shape)
+{
+	for (uint32_t i = 0; i < shapes->count; i++)
+		if (shapes->items[i]->key[0] == shape->key[0] &&
+		    json_equal(leaf->s->t, shapes->items[i], shape))
+			return;
+	if (shapes->count == ARRAY_SIZE(shapes->items))
+		translation_fail(leaf->s->t, -E2BIG,
+				 "more than %zu patterns hold for one string: %s",
+				 ARRAY_SIZE(shapes->items), json_pointer(leaf->s->t, shape));
+	shapes->items[shapes->count++] = shape;
+}
+
+static struct shapes shapes_of(const struct leaf *leaf)
 {
 	static const char *const keywords[] = { "pattern", "format" };
-	const struct json *found = NULL;
+	struct shapes shapes = { 0 };
 
 	for (size_t i = 0; i < leaf->count; i++) {
 		for (size_t k = 0; k < ARRAY_SIZE(keywords); k++) {
 			const struct json *v = json_get(leaf->nodes[i], keywords[k]);
 
-			if (v && found &&
-			    (strcmp(found->key, v->key) != 0 || !json_equal(leaf->s->t, v, found)))
-				translation_fail(
-					leaf->s->t, -EINVAL,
-					"\"%s\" at %s beside the one at %s isn't supported", v->key,
-					json_pointer(leaf->s->t, v),
-					json_pointer(leaf->s->t, found));
-			found = found ? found : v;
+			if (v)
+				add_shape(leaf, &shapes, v);
 		}
 	}
-	return found;
+	return shapes;
 }
 
-static struct regex parse_shape(struct schema *s, const struct json *shape, bool bounded)
+static struct regex parse_shape(struct schema *s, const struct json *shape, bool bounded,
+				enum regex_use use)
 {
 	const struct format *f = shape->key[0] == 'f' ? find_format(shape) : NULL;
 	const char *regex = f && bounded && f->bounded ? f->bounded : f ? f->regex : NULL;
-	char where[256];
 
 	if (f)
 		return regex_parse(s->t, regex, strlen(regex), REGEX_TEXT, "");
-	snprintf(where, sizeof(where), "\"pattern\" at %s: ", json_pointer(s->t, shape));
-	return regex_parse(s->t, shape->text, shape->bytes, REGEX_JSON, where);
+	return parse_pattern(s, "pattern", shape, shape->text, shape->bytes, use);
 }
 
-/* The characters between the quotes where there is a pattern or a format. */
-static const struct expression *shaped(const struct leaf *leaf, const struct json *shape,
-				       const struct json *least_from, uint32_t least,
-				       const struct json *most_from, uint32_t most)
+struct regex parse_pattern(struct schema *s, const char *keyword, const struct json *at,
+			   const char *text, size_t bytes, enum regex_use use)
 {
-	struct schema *s = leaf->s;
-	const struct regex r = parse_shape(s, shape, most != WITHOUT_END);
-	const bool enough = r.least >= least, few = r.most <= most || most == WITHOUT_END;
+	char where[300];
 
-	if (!enough && r.most < least)
-		return contradiction(s, shape, least_from);
-	if (!few && r.least > most)
-		return contradiction(s, shape, most_from);
-	if (enough && few)
-		return r.expression;
-	if (!r.flexible)
-		translation_fail(s->t, -EINVAL, "\"%s\" at %s beside the %s at %s isn't supported",
-				 enough ? "maxLength" : "minLength",
-				 json_pointer(s->t, enough ? most_from : least_from), shape->key,
-				 json_pointer(s->t, shape));
-	return regex_limit(s->t, r.flexible, least, most);
+	snprintf(where, sizeof(where), "\"%s\" at %s: ", keyword, json_pointer(s->t, at));
+	return regex_parse(s->t, text, bytes, use, where);
+}
+
+/* All of them, and a length, if there is one, at once. */
+static struct recognizer *recognizer_of(struct schema *s, const struct shapes *shapes,
+					uint32_t least, uint32_t most)
+{
+	static const struct span all[] = { { 0, 0xd7ff }, { 0xe000, 0x10ffff } };
+	struct recognizer *r = new_recognizer(s->t);
+	const struct expression *any = expression_class(s->t, all, ARRAY_SIZE(all));
+
+	for (uint32_t i = 0; i < shapes->count; i++)
+		recognizer_add(r, parse_shape(s, shapes->items[i], most != WITHOUT_END, REGEX_FOUND)
+					  .expression);
+	recognizer_add(r, expression_repeat(s->t, any, least, most));
+	if (!recognizer_finish(r))
+		translation_fail(s->t, -E2BIG,
+				 "\"%s\" at %s together with what stands beside it is too large",
+				 shapes->items[0]->key, json_pointer(s->t, shapes->items[0]));
+	return r;
+}
+
+struct recognizer *leaf_shapes(const struct leaf *leaf, uint64_t *all)
+{
+	const struct shapes shapes = shapes_of(leaf);
+
+	*all = (2ull << shapes.count) - 1;
+	return shapes.count ? recognizer_of(leaf->s, &shapes, 0, WITHOUT_END) : NULL;
+}
+
+struct wanted {
+	struct translation *t;
+	uint64_t all;
+};
+
+static const struct expression *close_string(void *user, uint64_t matching)
+{
+	const struct wanted *w = user;
+
+	return matching == w->all ? expression_text(w->t, "\"", 1) : NULL;
+}
+
+/* Several shapes, or a length that the shape doesn't keep to; with the quote behind it. */
+static const struct expression *intersected(struct schema *s, const struct shapes *shapes,
+					    const struct json *length, uint32_t least,
+					    uint32_t most)
+{
+	struct recognizer *r = recognizer_of(s, shapes, least, most);
+	struct wanted wanted = { .t = s->t, .all = (2ull << shapes->count) - 1 };
+
+	if (!recognizer_finds(r, wanted.all))
+		return contradiction(s, shapes->items[0],
+				     shapes->count > 1 ? shapes->items[1] : length);
+	return recognizer_texts(r, close_string, &wanted);
+}
+
+/* The characters of a string with a pattern or a format, and the quote behind them. */
+static const struct expression *shaped(struct schema *s, const struct shapes *shapes,
+				       const struct json *length, uint32_t least, uint32_t most)
+{
+	const struct regex r = parse_shape(s, shapes->items[0], most != WITHOUT_END, REGEX_JSON);
+	struct parts parts = { 0 };
+
+	if (r.most < least || r.least > most)
+		return contradiction(s, shapes->items[0], length);
+	if (r.least >= least && (r.most <= most || most == WITHOUT_END))
+		add_part(s->t, &parts, r.expression);
+	else if (r.flexible)
+		add_part(s->t, &parts, regex_limit(s->t, r.flexible, least, most));
+	else
+		return intersected(s, shapes, length, least, most);
+	add_text(s->t, &parts, "\"");
+	return expression_sequence(s->t, &parts);
 }
 
 const struct expression *leaf_string(const struct leaf *leaf)
 {
 	struct translation *t = leaf->s->t;
-	const struct json *shape = shape_of(leaf), *least_from, *most_from;
+	const struct json *least_from, *most_from, *length;
+	const struct shapes shapes = shapes_of(leaf);
 	struct parts all = { 0 };
 	uint32_t least, most;
 
 	least_from = leaf_least(leaf, "minLength", &least);
 	most_from = leaf_most(leaf, "maxLength", &most);
+	length = most_from ? most_from : least_from;
 	if (least > most)
 		return contradiction(leaf->s, least_from, most_from);
-	if (!shape && !least && most == WITHOUT_END)
+	if (!shapes.count && !least && most == WITHOUT_END)
 		return builtin(t, BUILTIN_STRING);
 	add_text(t, &all, "\"");
-	if (shape)
-		add_part(t, &all, shaped(leaf, shape, least_from, least, most_from, most));
-	else
+	if (shapes.count == 1) {
+		add_part(t, &all, shaped(leaf->s, &shapes, length, least, most));
+	} else if (shapes.count) {
+		add_part(t, &all, intersected(leaf->s, &shapes, length, least, most));
+	} else {
 		add_part(t, &all, expression_repeat(t, builtin(t, BUILTIN_CHARACTER), least, most));
-	add_text(t, &all, "\"");
+		add_text(t, &all, "\"");
+	}
 	return expression_sequence(t, &all);
 }

@@ -49,16 +49,16 @@ static uint32_t characters(const struct json *string)
 /* What would have to be matched here already. */
 static void refuse_beside(const struct leaf *leaf, const struct json *v)
 {
-	static const char *const of_string[] = { "pattern", "format", NULL };
+	static const char *const of_none[] = { NULL };
 	static const char *const of_array[] = { "items",    "prefixItems", "additionalItems",
 						"minItems", "maxItems",	   NULL };
-	static const char *const of_object[] = { "properties",		 "required",
-						 "additionalProperties", "minProperties",
-						 "maxProperties",	 NULL };
-	const char *const *keywords = v->kind == JSON_STRING   ? of_string
-				      : v->kind == JSON_ARRAY  ? of_array
+	static const char *const of_object[] = {
+		"patternProperties", "properties",    "required", "additionalProperties",
+		"minProperties",     "maxProperties", NULL
+	};
+	const char *const *keywords = v->kind == JSON_ARRAY    ? of_array
 				      : v->kind == JSON_OBJECT ? of_object
-							       : of_string + 2;
+							       : of_none;
 
 	for (size_t i = 0; i < leaf->count; i++)
 		for (size_t k = 0; keywords[k]; k++) {
@@ -70,12 +70,21 @@ static void refuse_beside(const struct leaf *leaf, const struct json *v)
 		}
 }
 
-static bool is_allowed(const struct leaf *leaf, unsigned types, const struct json *v)
+/* What the leaf says beside its lists. */
+struct filter {
+	const struct leaf *leaf;
+	unsigned types;
+	const struct recognizer *shapes; /* see leaf_shapes() */
+	uint64_t all;
+};
+
+static bool is_allowed(const struct filter *filter, const struct json *v)
 {
+	const struct leaf *leaf = filter->leaf;
 	uint32_t least, most;
 
 	translation_step(leaf->s->t, 1 + leaf->count);
-	if (!(type_of(v) & types))
+	if (!(type_of(v) & filter->types))
 		return false;
 	for (size_t i = 0; i < leaf->count; i++)
 		if (!is_listed(leaf->s, leaf->nodes[i], v))
@@ -87,7 +96,10 @@ static bool is_allowed(const struct leaf *leaf, unsigned types, const struct jso
 		return true;
 	leaf_least(leaf, "minLength", &least);
 	leaf_most(leaf, "maxLength", &most);
-	return least <= characters(v) && characters(v) <= most;
+	if (characters(v) < least || characters(v) > most)
+		return false;
+	return !filter->shapes ||
+	       recognizer_match(filter->shapes, v->text, v->bytes) == filter->all;
 }
 
 static void add_value(struct translation *t, struct parts *parts, const struct json *v)
@@ -124,6 +136,7 @@ const struct expression *leaf_values(const struct leaf *leaf, unsigned types)
 {
 	struct translation *t = leaf->s->t;
 	const struct json *only = NULL, *list = NULL;
+	struct filter filter = { .leaf = leaf, .types = types };
 	struct parts choice = { 0 };
 
 	for (size_t i = 0; i < leaf->count && !only; i++) {
@@ -132,10 +145,11 @@ const struct expression *leaf_values(const struct leaf *leaf, unsigned types)
 	}
 	if (!only && !list)
 		return NULL;
+	filter.shapes = leaf_shapes(leaf, &filter.all);
 	for (const struct json *v = only ? only : list->first; v; v = only ? NULL : v->next) {
 		struct parts parts = { 0 };
 
-		if (!is_allowed(leaf, types, v))
+		if (!is_allowed(&filter, v))
 			continue;
 		add_value(t, &parts, v);
 		add_part(t, &choice, expression_sequence(t, &parts));

@@ -2,6 +2,8 @@
 /* Sets of characters, and how JSON writes them. */
 #include "grammar/span_set.h"
 
+#include "grammar/regex.h"
+
 #include <stdio.h>
 
 static const char json_letters[] = "btnfr\"\\", json_lettered[] = "\b\t\n\f\r\"\\";
@@ -133,6 +135,11 @@ const struct expression *json_character(struct translation *t, const struct span
 				     (uint8_t)json_letters[i]);
 	if (plain.count)
 		add_part(t, &choice, expression_class(t, plain.spans, plain.count));
+	if (plain.count && letters.count == ARRAY_SIZE(json_lettered) - 1 &&
+	    set->spans[0].low == 0 && set->spans[0].high >= 31) {
+		add_part(t, &choice, builtin(t, BUILTIN_ESCAPED)); /* all that there are */
+		return expression_choice(t, &choice);
+	}
 	if (letters.count) {
 		span_set_tidy(&letters);
 		add_text(t, &letter, "\\");

@@ -263,13 +263,18 @@ class Generator:
         schema = {"type": "object", "properties": {n: m[0] for n, m in members.items()}}
         if required:
             schema["required"] = r.sample(required, len(required))
-        others = None
+        others, keys = None, [*KEYS, "abcd", "aé", "zz"]
         kind = r.randrange(4)
         if kind == 0:
             schema["additionalProperties"] = False
         elif kind == 1:
             others = r.choice([(True, lambda w: w.any()), self.make(depth + 1)])
             schema["additionalProperties"] = others[0]
+        elif kind == 2:  # keys of another kind, which none of KEYS is
+            others, keys = self.make(depth + 1), ["zq", "zé", "z\"", "z\\"]
+            schema["patternProperties"] = {"^z[^abz]$": others[0]}
+            if r.random() < 0.5:
+                schema["additionalProperties"] = r.choice([False, {"type": "null"}])
         least, most = 0, 99
         if r.random() < 0.2:
             schema["minProperties"] = least = r.randint(0, len(names) + bool(others))
@@ -288,9 +293,10 @@ class Generator:
             count = min(count, most - len(wanted) - extra)
             chosen = wanted + w.r.sample(rest, max(count, 0))
             parts = [w.member(n, members[n][1](w)) for n in names if n in chosen]
-            free = [k for k in [*KEYS, "abcd", "aé", "zz"] if k not in names]
+            free = [k for k in keys if k not in names]
             if extra:
-                text = '"' + escaped(w.r.choice(free)) + '"' if names else spelled(w.r, w.r.choice(free))
+                as_is = names or "patternProperties" in schema
+                text = '"' + escaped(w.r.choice(free)) + '"' if as_is else spelled(w.r, w.r.choice(free))
                 parts.append(text + w.colon() + others[1](w))
             w.depth -= 1
             return "{" + w.join(parts) + "}"
@@ -304,7 +310,8 @@ class Generator:
     def all_of(self, depth):
         """An object's schema in two."""
         schema, write = self.object(depth)
-        if schema.get("additionalProperties", True) is not True or "minProperties" in schema or "maxProperties" in schema:
+        closed = schema.get("additionalProperties", True) is not True
+        if closed or "patternProperties" in schema or "minProperties" in schema or "maxProperties" in schema:
             return {"allOf": [schema]}, write
         open_ = {"additionalProperties": True} if "additionalProperties" in schema else {}
         names = list(schema["properties"])

@@ -56,7 +56,6 @@ static void test_refused_keywords(void)
 	static const char *const names[] = {
 		"multipleOf",
 		"uniqueItems",
-		"patternProperties",
 		"propertyNames",
 		"dependentRequired",
 		"dependentSchemas",
@@ -167,15 +166,6 @@ static void test_contradictions(void)
 
 static void test_refused_together(void)
 {
-	refused("{\"pattern\": \"^a\", \"allOf\": [{\"pattern\": \"b$\"}]}",
-		"\"pattern\" at #/allOf/0/pattern beside the one at #/pattern isn't supported");
-	refused("{\"pattern\": \"^a\", \"format\": \"date\"}", "\"format\" at #/format beside");
-	refused("{\"pattern\": \"^a|bc$\", \"maxLength\": 3}",
-		"\"maxLength\" at #/maxLength beside the pattern at #/pattern isn't supported");
-	refused("{\"format\": \"hostname\", \"minLength\": 3}",
-		"\"minLength\" at #/minLength beside the format at #/format isn't supported");
-	refused("{\"enum\": [\"a\"], \"pattern\": \"a\"}",
-		"\"pattern\" at #/pattern beside values in enum or const isn't supported");
 	refused("{\"enum\": [[]], \"maxItems\": 1}", "\"maxItems\" at #/maxItems beside values");
 	refused("{\"enum\": [{}], \"required\": [\"a\"]}",
 		"\"required\" at #/required beside values");
@@ -185,6 +175,28 @@ static void test_refused_together(void)
 		"\"minimum\" at #/minimum has more than 18 digits");
 	refused("{\"minimum\": 1e-19}", "\"minimum\" at #/minimum has more than 18 digits");
 	refused("{\"pattern\": \"a(?=b)\"}", "\"pattern\" at #/pattern: column 2: looking ahead");
+}
+
+/* Where the same string has to obey several, they are intersected, as far as that stays small. */
+static void test_too_large_together(void)
+{
+	const char *schema =
+		"{\"pattern\": \"(a|b)*a(a|b){12}$\", \"minLength\": 20, \"maxLength\": 99}";
+
+	expect_refusal(stoker_grammar_from_schema, schema, strlen(schema), -E2BIG,
+		       "\"pattern\" at #/pattern together with what stands beside it is too large");
+	schema = "{\"patternProperties\": {\"(a|b)*a(a|b){12}$\": {}}}";
+	expect_refusal(stoker_grammar_from_schema, schema, strlen(schema), -E2BIG,
+		       "the patterns and keys of # are too many");
+	refused("{\"pattern\": \"^a\", \"format\": \"date\"}", "#/pattern and #/format contradict");
+	refused("{\"pattern\": \"^(ab)*$\", \"minLength\": 3, \"maxLength\": 3}",
+		"#/pattern and #/maxLength contradict");
+	refused("{\"enum\": [\"ab\"], \"pattern\": \"^a$\"}", "no value of #/enum is allowed");
+	refused("{\"patternProperties\": {\"a(?=b)\": {}}}",
+		"\"patternProperties\" at #/patternProperties/a(?=b): column 2: looking ahead");
+	refused("{\"patternProperties\": {\"a\": 1}}", "#/patternProperties/a has to be a schema");
+	refused("{\"patternProperties\": {\"^a\": false}, \"required\": [\"ab\"]}",
+		"#/patternProperties/^a is false");
 }
 
 static void test_not_json(void)
@@ -401,6 +413,7 @@ void suite_schema(void)
 	TEST(test_references);
 	TEST(test_contradictions);
 	TEST(test_refused_together);
+	TEST(test_too_large_together);
 	TEST(test_not_json);
 	TEST(test_limits);
 	TEST(test_deep);

@@ -69,20 +69,19 @@ STOKER_API void stoker_grammar_free(struct stoker_grammar **grammar);
  * @gbnf: receives NUL-terminated GBNF to be released with free()
  *
  * Keywords: $ref to places in the same document, type, nullable, enum, const, anyOf, oneOf, allOf;
- * properties, required, additionalProperties, minProperties, maxProperties; items, prefixItems,
- * additionalItems, minItems, maxItems; minLength, maxLength, pattern as
+ * properties, required, patternProperties, additionalProperties, minProperties, maxProperties;
+ * items, prefixItems, additionalItems, minItems, maxItems; minLength, maxLength, pattern as
  * stoker_grammar_from_regex() takes it, format: date, time, date-time, uuid, ipv4, ipv6, email,
  * hostname, uri; minimum, maximum, exclusiveMinimum, exclusiveMaximum.  $schema, $id, $defs,
  * definitions, $comment, title, description, default, examples, deprecated, readOnly and writeOnly
- * describe no values.  All others are refused, and so are two patterns or formats for one string,
- * lengths beside one of which more than a single repetition has several, and bounds of more than
- * 18 digits before or behind the point.
+ * describe no values.  All others are refused, and so are bounds of more than 18 digits before or
+ * behind the point.
  *
  * Each text that matches is valid, but that oneOf is taken as anyOf, and that keys which aren't
  * named may come twice.  Not each valid text matches:
  *
- * - Keys come in the schema's order.  Where there are properties there are no other keys unless
- *   additionalProperties allows them; so it is with prefixItems and what items says.
+ * - Keys come in the schema's order.  Where properties or patternProperties are named there are no
+ *   other keys unless additionalProperties allows them; so it is with prefixItems and items.
  * - A schema without a type that has keywords about some describes values of these types alone.
  * - One blank may be behind ":" and ",", and none elsewhere.
  * - Keys that are named, or beside such, strings of enum and const and those with a pattern have
@@ -92,7 +91,8 @@ STOKER_API void stoker_grammar_free(struct stoker_grammar **grammar);
  *   ones, and such with bounds, have no exponent.
  *
  * Limits: 256 KiB of schema and of GBNF, nested 64 deep, 64 references that lead to each other,
- * counts up to 1,000,000 (larger maxima are taken as that).
+ * counts up to 1,000,000 (larger maxima are taken as that); patterns, formats and lengths that hold
+ * for one string, or patterns for one object's keys, become an automaton of up to 1000 states.
  *
  * Return: 0; -EINVAL for what isn't JSON (nor has a key twice or half a surrogate pair in it),
  * isn't a schema, isn't supported or describes nothing, naming the keyword and where it stands
