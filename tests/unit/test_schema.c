@@ -403,6 +403,10 @@ static void test_memory(void)
 		"{\"properties\": {\"a\": {\"enum\": [\"x\", 1]}, \"b\": {\"pattern\": "
 		"\"^[a-z]*$\"}, \"c\": {\"items\": {\"$ref\": \"#\"}}}, \"required\": [\"a\"], "
 		"\"additionalProperties\": {\"minimum\": 0.5}}");
+	expect_no_memory(
+		stoker_grammar_from_schema,
+		"{\"properties\": {\"a\": {\"pattern\": \"a|b\", \"format\": \"ipv4\"}}, "
+		"\"patternProperties\": {\"^x\": {\"pattern\": \"a|b\", \"maxLength\": 9}}}");
 }
 
 void suite_schema(void)
