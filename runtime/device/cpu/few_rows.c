@@ -10,14 +10,13 @@
 #endif
 
 #if HAVE_VNNI512
-/* Codes of a block that are entries of a codebook, in the order of the values. */
+/* Codes of a block that are entries of a codebook. */
 #define VBMI_BLOCK(NAME)                                                                           \
 	static VBMI                                                                                \
 		__attribute__((noinline)) void vbmi_block_##NAME(const uint8_t *b, uint8_t *codes) \
 	{                                                                                          \
 		for (int part = 0; part < 8; part++)                                               \
-			vbmi_codes_in_order(FORMAT_##NAME, b, part,                                \
-					    codes + 16 * TILE_PART * part);                        \
+			vbmi_codes(FORMAT_##NAME, b, part, codes + 16 * TILE_PART * part);         \
 	}
 VBMI_BLOCK(IQ1_S)
 VBMI_BLOCK(IQ1_M)
@@ -46,6 +45,32 @@ static bool unpack_block(uint32_t id, const uint8_t *b, uint8_t *codes)
 	}
 	return false;
 }
+
+/* Activations' codes in the order of these. */
+#define VBMI_ORDER(NAME, ID)                                                                 \
+	static VBMI __attribute__((noinline)) void order_##NAME(const void **rows, int n,    \
+								int8_t(*ordered)[TILE_PART]) \
+	{                                                                                    \
+		for (int i = 0; i < n; i++) {                                                \
+			vbmi_activations(ID, rows[i], ordered[i]);                           \
+			rows[i] = ordered[i];                                                \
+		}                                                                            \
+	}
+VBMI_ORDER(eights, FORMAT_IQ2_S)
+VBMI_ORDER(fours, FORMAT_IQ3_S)
+
+INLINE order_fn *order_of(uint32_t id)
+{
+	if (!is_grid(id) || !__builtin_cpu_supports("avx512vbmi"))
+		return NULL;
+	return entry_values(id) == 8 ? order_eights : order_fours;
+}
+#else
+INLINE order_fn *order_of(uint32_t id)
+{
+	(void)id;
+	return NULL;
+}
 #endif
 
 INLINE void unpack_grid_block(uint32_t id, const uint8_t *b, int bias, uint8_t *codes)
@@ -58,36 +83,24 @@ INLINE void unpack_grid_block(uint32_t id, const uint8_t *b, int bias, uint8_t *
 		grid_codes(id, b, part, bias, codes + 16 * TILE_PART * part);
 }
 
-enum { MOST_BLOCKS = 4, MOST_TOGETHER = 8, NEVER = 1000 };
+enum { MOST_BLOCKS = 4, MOST_TOGETHER = 8 };
 
 /* From how many activation rows on products are faster this way than those of gemv.c. */
 INLINE size_t few_from(uint32_t id)
 {
 #if HAVE_VNNI512
-	switch (id) {
-	case FORMAT_IQ2_XXS:
-	case FORMAT_IQ2_XS:
-	case FORMAT_IQ2_S:
-	case FORMAT_IQ3_XXS:
-		return 2;
-	case FORMAT_IQ1_S:
-	case FORMAT_IQ1_M:
-	case FORMAT_IQ3_S:
-	case FORMAT_Q1_0:
-	case FORMAT_TQ1_0:
-		return 5;
-	case FORMAT_Q2_0:
-	case FORMAT_Q3_K:
-	case FORMAT_NVFP4:
-	case FORMAT_TQ2_0:
-		return NEVER;
-	}
-	/* codes that are soon unpacked stay in registers there, for as many rows as do */
-	return 9;
+	return is_grid(id) ? 2 : 3;
 #else
 	(void)id;
 	return 5;
 #endif
+}
+
+/* Whether codes for @n rows go through memory: where products leave few registers, or where many
+ * codes are unpacked together. */
+INLINE bool stores_codes(uint32_t id, int n)
+{
+	return !HAVE_VNNI512 || is_grid(id) || id == FORMAT_TQ1_0 || (id == FORMAT_Q3_K && n > 4);
 }
 
 /*
@@ -99,11 +112,13 @@ INLINE void few_rows_tile(uint32_t id, const uint8_t *w, size_t k, const int32_t
 {
 	const struct stoker_format f = tile_format(id);
 	const struct tile_codes c = tile_codes_of_one(&f);
+	const bool stored = stores_codes(id, n);
 	const int parts = f.block_values / TILE_PART;
 	const int together = is_grid(id) ? parts : parts_together(id);
 	const size_t part_bytes = TILE_ROWS * f.block_bytes / (size_t)parts;
 	const size_t numbers = TILE_ROWS * TILE_PART / f.group;
-	const size_t packed_dwords = packed_rows_dwords(k, packed);
+	const size_t group_dwords = packed_group(f.group) * (size_t)packed;
+	const size_t packed_dwords = packed_rows_dwords(k, f.group, packed);
 	_Alignas(64) uint8_t codes[MOST_TOGETHER * 16 * TILE_PART];
 	_Alignas(64) float scale[MOST_TOGETHER * 32], offset[MOST_TOGETHER * 32];
 	vec acc[MOST_BLOCKS][GEMM_ROWS * TILE_VECTORS] = { 0 };
@@ -119,19 +134,31 @@ INLINE void few_rows_tile(uint32_t id, const uint8_t *w, size_t k, const int32_t
 		for (int p = 0; p < parts; p += together) {
 #pragma GCC unroll 8
 			for (int q = 0; q < together; q++) {
-				const size_t at = numbers * (size_t)q;
+				const size_t at = stored ? numbers * (size_t)q : 0;
+				const struct tile t = { .codes = codes,
+							.scale = scale,
+							.offset = offset };
 
 				prefetch_ahead(w + (size_t)(p + q) * part_bytes + read_early(id),
 					       part_bytes);
 				unpack_scales(id, w, p, q, scale + at, offset + at);
 				if (!is_grid(id))
 					unpack_codes(id, w, p, q, c.bias,
-						     codes + 16 * TILE_PART * q);
+						     codes + (stored ? 16 * TILE_PART * q : 0));
+				if (stored)
+					continue;
+				for (int b = 0; b < blocks; b++)
+					add_packed(&t, f.group, f.affine, c,
+						   x + (size_t)b * packed_dwords, packed, n,
+						   acc[b]);
+				x += group_dwords;
 			}
+			if (!stored)
+				continue;
 			if (is_grid(id))
 				unpack_grid_block(id, w, c.bias, codes);
 #pragma GCC unroll 1
-			for (int q = 0; q < together; q++, x += PACKED_GROUP * packed) {
+			for (int q = 0; q < together; q++, x += group_dwords) {
 				const struct tile t = { .codes = codes + 16 * TILE_PART * q,
 							.scale = scale + numbers * (size_t)q,
 							.offset = offset + numbers * (size_t)q };
@@ -159,11 +186,12 @@ INLINE void few_rows_tiles(uint32_t id, const uint8_t *w, size_t row_bytes, size
 			   const struct q8_rows *x, const struct gemm_rows *r, int32_t *packed)
 {
 	const struct stoker_format f = tile_format(id);
-	const int n = GEMM_ROWS;
+	const int n = GEMM_ROWS, bias = tile_codes_of_one(&f).bias;
+	order_fn *const order = order_of(id);
 
 	assert(r->count >= few_from(id) && r->count <= MOST_FEW_ROWS);
 	if (few_from(id) <= 4 && r->count <= 4) {
-		pack_rows(x, r, 0, 4, f.group, f.affine, packed);
+		pack_rows(x, r, 0, 4, f.group, f.affine, bias, order, packed);
 		for (size_t row = 0; row < rows; row += TILE_ROWS, w += TILE_ROWS * row_bytes)
 			if (r->count == 2)
 				few_rows_tile(id, w, x->k, packed, 4, 2, 1, r, row);
@@ -172,8 +200,8 @@ INLINE void few_rows_tiles(uint32_t id, const uint8_t *w, size_t row_bytes, size
 		return;
 	}
 	for (size_t i = 0; i < r->count; i += 8)
-		pack_rows(x, r, i, 8, f.group, f.affine,
-			  packed + i / 8 * packed_rows_dwords(x->k, 8));
+		pack_rows(x, r, i, 8, f.group, f.affine, bias, order,
+			  packed + i / 8 * packed_rows_dwords(x->k, f.group, 8));
 	for (size_t row = 0; row < rows; row += TILE_ROWS, w += TILE_ROWS * row_bytes)
 		if (r->count <= 8)
 			few_rows_tile(id, w, x->k, packed, 8, n, 8 / n, r, row);
@@ -202,11 +230,11 @@ static bool few_rows(const struct stoker_format *f, const uint8_t *w, size_t row
 {
 	switch (f->id) {
 #define CASE_none(kernel, ID)
-#define CASE_plain(kernel, ID)                                        \
-	case ID:                                                      \
-		if (few_from(ID) == NEVER || r->count < few_from(ID)) \
-			return false;                                 \
-		few_##kernel(w, row_bytes, rows, x, r, packed);       \
+#define CASE_plain(kernel, ID)                                  \
+	case ID:                                                \
+		if (r->count < few_from(ID))                    \
+			return false;                           \
+		few_##kernel(w, row_bytes, rows, x, r, packed); \
 		return true;
 #define CASE_ended CASE_plain
 #define CASE_reordered CASE_plain

@@ -155,7 +155,7 @@ enum { ROWS_AT_ONCE = 2 };
 INLINE bool codes_in_memory(uint32_t id, int n)
 {
 #if defined(__AVX2__)
-	return n > 1 && (!HAVE_VNNI512 || id == FORMAT_TQ1_0 || (id == FORMAT_Q3_K && n > 4));
+	return n > 1 && (!HAVE_VNNI512 || id == FORMAT_TQ1_0);
 #else
 	(void)id, (void)n;
 	return false;
@@ -257,10 +257,8 @@ INLINE size_t rows_at_once(uint32_t id)
 		return together > 2 ? 1 : 2;
 	if (HAVE_GRID_DOTS && is_grid(id))
 		return 4;
-	if (HAVE_VNNI512)
-		return id == FORMAT_Q2_K ? 4 : 8;
-	if (HAVE_PACKED_ROWS)
-		return 4; /* there are no more */
+	if (HAVE_PACKED_ROWS) /* there are no more */
+		return HAVE_VNNI512 ? 2 : 4;
 	/* sums that leave registers after each part cost more than unpacking it again */
 	return together > 1 ? ROWS_AT_ONCE : (size_t)in_registers;
 }
@@ -297,24 +295,22 @@ INLINE void gemv_tiles(uint32_t id, const uint8_t *w, size_t row_bytes, size_t r
 }
 
 #if HAVE_VNNI512
-/* The same of codes that are entries of a codebook. */
+/* The same of codes that are entries of a codebook, and one activation row. */
 VBMI_INLINE void vbmi_tile(uint32_t id, const uint8_t *w, const struct q8_rows *x,
-			   const struct gemm_rows *r, size_t first, int n, size_t left,
-			   size_t column)
+			   const struct gemm_rows *r, size_t first, size_t column)
 {
 	const struct stoker_format f = tile_format(id);
 	const struct tile_codes c = tile_codes_of_one(&f);
-	const struct tile_input in = take_input(x, r->src, first, n, left);
+	const struct tile_input in = take_input(x, r->src, first, 1, 1);
 	const size_t part_bytes = TILE_ROWS * f.block_bytes / 8;
 	_Alignas(64) uint8_t codes[16 * TILE_PART];
-	_Alignas(64) int8_t ordered[GEMM_ROWS][TILE_PART];
+	_Alignas(64) int8_t ordered[TILE_PART];
 	_Alignas(64) float scale[32];
 	const struct tile t = { .codes = codes, .scale = scale };
 	struct tile_input own = in;
-	vec acc[GEMM_ROWS] = { 0 };
+	vec acc[TILE_VECTORS] = { 0 };
 
-	for (int i = 0; i < n; i++)
-		own.codes[i] = ordered[i];
+	own.codes[0] = ordered;
 	for (size_t v = 0; v < x->k; v += f.block_values, w += TILE_ROWS * f.block_bytes)
 #pragma GCC unroll 1
 		for (int p = 0; p < 8; p++) {
@@ -323,29 +319,18 @@ VBMI_INLINE void vbmi_tile(uint32_t id, const uint8_t *w, const struct q8_rows *
 			prefetch_ahead(w + (size_t)p * part_bytes, part_bytes);
 			unpack_scales(id, w, p, 0, scale, NULL);
 			vbmi_codes(id, w, p, codes);
-			for (int i = 0; i < n; i++)
-				vbmi_activations(id, in.codes[i] + from, ordered[i]);
-			add_tile(&t, f.group, false, c, x, &own, from, 0, TILE_PART, n, acc);
+			vbmi_activations(id, in.codes[0] + from, ordered);
+			add_tile(&t, f.group, false, c, x, &own, from, 0, TILE_PART, 1, acc);
 		}
-	store_sums(r, first, MIN((size_t)n, left), column, acc);
+	store_sums(r, first, 1, column, acc);
 }
 
 VBMI_INLINE void vbmi_tiles(uint32_t id, const uint8_t *w, size_t row_bytes, size_t rows,
 			    const struct q8_rows *x, const struct gemm_rows *r)
 {
-	const size_t most = tile_format(id).group == 32 ? 8 : 4;
-
 	for (size_t row = 0; row < rows; row += TILE_ROWS, w += TILE_ROWS * row_bytes)
-		for (size_t i = 0; i < r->count; i += most) {
-			const size_t left = r->count - i;
-
-			if (left == 1)
-				vbmi_tile(id, w, x, r, i, 1, left, row);
-			else if (left <= 4 || most == 4)
-				vbmi_tile(id, w, x, r, i, 4, left, row);
-			else
-				vbmi_tile(id, w, x, r, i, 8, left, row);
-		}
+		for (size_t i = 0; i < r->count; i++)
+			vbmi_tile(id, w, x, r, i, row);
 }
 
 /* A function for each format: see below. */

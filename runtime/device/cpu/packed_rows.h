@@ -16,23 +16,26 @@
 #define HAVE_PACKED_ROWS 1
 
 /*
- * What struct q8_rows has of a group, of PACKED_GROUP dwords for each of the rows, which are 4 or
- * 8: a dword of codes of all rows, the next dword, ..., then numbers of all rows.
+ * What struct q8_rows has of a group, for each of the rows, which are 4 or 8: a dword of codes of
+ * all rows, the next dword, ..., then numbers of all rows.  Where weights have offsets their codes
+ * aren't too large: there are never both sums and starts.
  */
 enum {
 	PACKED_D = 8,
-	PACKED_CORR32 = 9,
-	PACKED_XS32 = 10,
-	PACKED_CORR16 = 11, /* two */
-	PACKED_XS16 = 13,   /* two */
-	PACKED_GROUP = 16,
+	PACKED_SUMS = 9, /* one or two, as weights' groups are of 32 or 16: what sums begin with */
 	PACKED_ROWS = 8,
 };
 
-/* The room for @n rows of @k values. */
-INLINE size_t packed_rows_dwords(size_t k, int n)
+/* Dwords that a row has of a group. */
+INLINE size_t packed_group(unsigned group)
 {
-	return k / ACTIVATION_GROUP * (size_t)(PACKED_GROUP * n);
+	return PACKED_SUMS + ACTIVATION_GROUP / group;
+}
+
+/* The room for @n rows of @k values. */
+INLINE size_t packed_rows_dwords(size_t k, unsigned group, int n)
+{
+	return k / ACTIVATION_GROUP * packed_group(group) * (size_t)n;
 }
 
 /* Eight dwords of @n rows: dword j of row i to @dst[j * stride + i]. */
@@ -69,11 +72,11 @@ INLINE void pack_eight(const void *const *rows, int n, int32_t *dst, size_t stri
 
 /*
  * Numbers of @n rows, of which each has @count, @each of a group: number j to @dst, in the group
- * that is its own.
+ * that is its own; groups are @group dwords apart.
  */
-INLINE void pack_numbers(const void *const *rows, int n, size_t count, size_t each, int32_t *dst)
+INLINE void pack_numbers(const void *const *rows, int n, size_t count, size_t each, size_t group,
+			 int32_t *dst)
 {
-	const size_t group = (size_t)(PACKED_GROUP * n);
 	const void *at[PACKED_ROWS];
 	size_t j = 0;
 
@@ -93,56 +96,57 @@ INLINE void pack_numbers(const void *const *rows, int n, size_t count, size_t ea
 				((const int32_t *)rows[i])[j];
 }
 
+/* What sums of products with codes @bias too large begin with, see start_of(), from corr. */
+INLINE void make_starts(int32_t *corr, size_t count, int bias)
+{
+	for (size_t i = 0; i < count; i++)
+		corr[i] = (corr[i] >> 7) * bias;
+}
+
+/* Puts codes of a group of each of @n rows in another order, at @ordered, where @rows says then. */
+typedef void order_fn(const void **rows, int n, int8_t (*ordered)[ACTIVATION_GROUP]);
+
 /*
  * @n rows from the @first one of @r on, or the last one of these again.  The numbers are those that
- * products with weights of that kind need.
+ * products with weights of that kind need; codes have the order that @order makes, if not NULL.
  */
 INLINE void pack_rows(const struct q8_rows *x, const struct gemm_rows *r, size_t first, int n,
-		      unsigned group, bool affine, int32_t *dst)
+		      unsigned group, bool affine, int bias, order_fn *order, int32_t *dst)
 {
+	const size_t stride = packed_group(group) * (size_t)n, each = ACTIVATION_GROUP / group;
 	const size_t groups = x->k / ACTIVATION_GROUP;
+	_Alignas(32) int8_t ordered[PACKED_ROWS][ACTIVATION_GROUP];
 	const void *rows[PACKED_ROWS];
 	size_t row[PACKED_ROWS];
 
+	assert(!affine || !bias);
 	for (int i = 0; i < n; i++)
 		row[i] = row_of(r->src, first + MIN((size_t)i, r->count - first - 1));
 	for (size_t g = 0; g < groups; g++) {
 		for (int i = 0; i < n; i++)
 			rows[i] = x->codes + row[i] * x->k + g * ACTIVATION_GROUP;
-		pack_eight(rows, n, dst + g * (size_t)(PACKED_GROUP * n), (size_t)n);
+		if (order)
+			order(rows, n, ordered);
+		pack_eight(rows, n, dst + g * stride, (size_t)n);
 	}
-#define PACK(FIELD, PLACE, EACH)                                              \
-	do {                                                                  \
-		for (int i = 0; i < n; i++)                                   \
-			rows[i] = x->FIELD + row[i] * groups * (EACH);        \
-		pack_numbers(rows, n, groups *(EACH), EACH, dst + PLACE * n); \
+#define PACK(FIELD, PLACE, EACH)                                                      \
+	do {                                                                          \
+		for (int i = 0; i < n; i++)                                           \
+			rows[i] = x->FIELD + row[i] * groups * (EACH);                \
+		pack_numbers(rows, n, groups *(EACH), EACH, stride, dst + PLACE * n); \
 	} while (0)
 	PACK(d, PACKED_D, 1);
-	if (group == 32)
-		PACK(corr32, PACKED_CORR32, 1);
-	else
-		PACK(corr16, PACKED_CORR16, 2);
 	if (affine && group == 32)
-		PACK(xs32, PACKED_XS32, 1);
+		PACK(xs32, PACKED_SUMS, 1);
 	else if (affine)
-		PACK(xs16, PACKED_XS16, 2);
+		PACK(xs16, PACKED_SUMS, 2);
+	else if (bias && group == 32)
+		PACK(corr32, PACKED_SUMS, 1);
+	else if (bias)
+		PACK(corr16, PACKED_SUMS, 2);
+	for (size_t g = 0; bias && g < groups; g++)
+		make_starts(dst + g * stride + PACKED_SUMS * n, each * (size_t)n, bias);
 #undef PACK
-}
-
-/* What sums begin with, see start_of(), for all @n rows at @corr. */
-INLINE void packed_starts(int bias, const int32_t *corr, int n, int32_t *start)
-{
-	typedef int32_t four __attribute__((vector_size(16), aligned(4), may_alias));
-
-	for (int i = 0; i < n; i += 4) {
-		four c = *(const four *)(corr + i);
-
-		if (bias != 128)
-			c = (c >> 7) * bias;
-		*(four *)(start + i) = c;
-	}
-	/* compilers would take them apart in registers, which multiply meanwhile */
-	__asm__("" : "+m"(*(int32_t(*)[PACKED_ROWS])start));
 }
 
 /*
@@ -152,7 +156,7 @@ INLINE void add_packed(const struct tile *t, unsigned group, bool affine, struct
 		       const int32_t *x, int packed, int n, vec *acc)
 {
 	static const size_t same[PACKED_ROWS] = { 0, 1, 2, 3, 4, 5, 6, 7 };
-	/* nothing is made up for where codes aren't too large */
+	/* what sums begin with is packed as it is needed */
 	const struct tile_codes ready = { .bias = c.bias ? 128 : 0, .steps = c.steps };
 	const float *const numbers = (const float *)(const void *)x;
 	const int halves = 32 / (int)group, step = 4 * packed;
@@ -162,22 +166,15 @@ INLINE void add_packed(const struct tile *t, unsigned group, bool affine, struct
 		codes[i] = (const int8_t *)(x + i);
 #pragma GCC unroll 2
 	for (int h = 0; h < halves; h++) {
-		const int corr = group == 32 ? PACKED_CORR32 : PACKED_CORR16 + h;
-		const int xs = group == 32 ? PACKED_XS32 : PACKED_XS16 + h;
-		int32_t starts[PACKED_ROWS];
-		const struct tile_starts start = { .corr = c.bias ? starts : x + corr * packed,
-						   .at = same,
-						   .each = 1 };
+		const int sums = (PACKED_SUMS + h) * packed;
+		const struct tile_starts start = { .corr = x + sums, .at = same, .each = 1 };
 		vec p[GEMM_ROWS * TILE_VECTORS];
 
-		if (c.bias)
-			packed_starts(c.bias, x + corr * packed, n, starts);
 		tile_dots(t->codes + 256 * h, codes, (size_t)(4 * h * step), (int)group, step,
 			  ready, &start, n, p);
 		add_products(acc, p, t->scale + 16 * h, numbers + PACKED_D * packed, same, 1, n);
 		if (affine)
-			add_products(acc, NULL, t->offset + 16 * h, numbers + xs * packed, same, 1,
-				     n);
+			add_products(acc, NULL, t->offset + 16 * h, numbers + sums, same, 1, n);
 	}
 }
 #else

@@ -225,49 +225,6 @@ VBMI_INLINE void vbmi_codes(uint32_t id, const uint8_t *b, int part, uint8_t *co
 		vbmi_four_codes(id, b, part, codes);
 }
 
-/* The same in the order of the values. */
-VBMI_INLINE void vbmi_codes_in_order(uint32_t id, const uint8_t *b, int part, uint8_t *codes)
-{
-	_Alignas(64) uint8_t own[16 * 32];
-
-	vbmi_codes(id, b, part, own);
-	if (entry_values(id) == 8) {
-		/* of values 0 8 1 9, then 2 10 3 11 */
-		for (int j = 0; j < 8; j += 2) {
-			const __m512i a = _mm512_load_si512(own + 64 * j);
-			const __m512i c = _mm512_load_si512(own + 64 * j + 64);
-			const int to = j / 4 * 4 + j % 4 / 2;
-
-			_mm512_store_si512(codes + 64 * to,
-					   _mm512_permutex2var_epi8(a, rows_bytes(0, 2, 64, 66),
-								    c));
-			_mm512_store_si512(codes + 64 * (to + 2),
-					   _mm512_permutex2var_epi8(a, rows_bytes(1, 3, 65, 67),
-								    c));
-		}
-		return;
-	}
-	/* of values 0 4 8 12, then 1 5 9 13 and so on */
-	for (int j = 0; j < 8; j += 4) {
-		__m512i v[4];
-
-		for (int i = 0; i < 4; i++)
-			v[i] = _mm512_load_si512(own + 64 * (j + i));
-		/* two bytes of two values each, then four */
-		for (int h = 0; h < 2; h++) {
-			const __m512i two = rows_bytes(2 * h, 64 + 2 * h, 2 * h + 1, 65 + 2 * h);
-			const __m512i low = _mm512_permutex2var_epi8(v[0], two, v[1]);
-			const __m512i high = _mm512_permutex2var_epi8(v[2], two, v[3]);
-			uint8_t *const to = codes + 64 * (j + 2 * h);
-
-			_mm512_store_si512(
-				to, _mm512_permutex2var_epi8(low, rows_bytes(0, 1, 64, 65), high));
-			_mm512_store_si512(to + 64, _mm512_permutex2var_epi8(
-							    low, rows_bytes(2, 3, 66, 67), high));
-		}
-	}
-}
-
 /* Activations' codes in the order of these. */
 VBMI_INLINE void vbmi_activations(uint32_t id, const int8_t *x, int8_t *ordered)
 {
