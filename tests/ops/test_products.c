@@ -173,6 +173,39 @@ static void alone(bool exact)
 		}
 }
 
+/* Scales of NVFP4 are right one by one, the smallest ones included. */
+static void every_scale(bool exact)
+{
+	enum { IN = 128, OUT = 128, ROWS = 5 };
+	const struct stoker_format *f = stoker_format_by_name("NVFP4");
+	const size_t block_bytes = f->block_bytes, row_bytes = stoker_row_bytes(f, IN);
+
+	(void)exact;
+	pool_used = 0;
+	double *values = doubles(IN * OUT), *wanted = doubles(ROWS * OUT);
+	float *x = room(IN * ROWS), *got = room(OUT * ROWS);
+	uint8_t *blocks = (uint8_t *)room(row_bytes * OUT + 64);
+
+	for (size_t at = 0; at < row_bytes * OUT; at += block_bytes) {
+		memset(blocks + at, (int)(at / row_bytes), 4);
+		memset(blocks + at + 4, 0x35, block_bytes - 4);
+	}
+	for (size_t i = 0; i < IN * ROWS; i++)
+		x[i] = 1;
+	const struct stoker_weight w = weights_of(f, blocks, IN, OUT, 1, values);
+	const struct matrix plain_w = plain(&w, values);
+	struct op_matmul op = {
+		.count = 1, .weight = { &w }, .dst = { at(got) }, .src = at(x), .rows = ROWS
+	};
+
+	reference_matmul(&op, &plain_w, doubles_of(x, IN * ROWS), wanted);
+	for (op.rows = 1; op.rows <= ROWS; op.rows++) {
+		RUN(matmul, op);
+		for (size_t i = 0; i < op.rows * OUT; i++)
+			CU_ASSERT_DOUBLE_EQUAL(got[i], wanted[i], 5e-3 * wanted[i]);
+	}
+}
+
 /* Sums of the largest products, which are all of one sign, fit where kernels add them. */
 static void largest(bool exact)
 {
@@ -459,6 +492,7 @@ static void test_matmul(void)
 	run_all_sets(matmul_scaled);
 	run_all_sets(alone);
 	run_all_sets(largest);
+	run_all_sets(every_scale);
 	run_all_sets(floats);
 	run_all_sets(floats_alone);
 	as_in_files = true;

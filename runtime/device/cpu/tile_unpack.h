@@ -73,14 +73,16 @@ INLINE vec mxfp4_tile_scale(const uint8_t *b, int row)
 
 /*
  * Half of an unsigned E4M3, see quant/fp4.c, that is byte @byte of each lane: its bits lie as a
- * float's do but for the exponent.
+ * float's do but for the exponent.  With that made larger 0 stands for 2^-8 and what is small for
+ * half as much more; floats that are as small as their bits say would take much longer.
  */
 INLINE vec nvfp4_tile_scale(ivec lanes, int byte)
 {
 	const int left = 20 - 8 * byte;
 	const ivec nan = (ivec)((byte_vec)lanes == 0x7f), e = lanes & ~nan;
+	const vec f = (vec)(((left < 0 ? e >> -left : e << left) & 0x07f00000) + (119 << 23));
 
-	return (vec)((left < 0 ? e >> -left : e << left) & 0x07f00000) * 0x1p119f;
+	return smaller(f, 2 * f - 0x1p-7f);
 }
 
 /*

@@ -107,14 +107,27 @@ INLINE vec choose(ivec mask, vec a, vec b)
 	return (vec)((mask & (ivec)a) | (~mask & (ivec)b));
 }
 
+/* @b where one of them is a NaN. */
 INLINE vec smaller(vec a, vec b)
 {
+#if HAVE_VNNI512
+	return (vec)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+	return (vec)_mm256_min_ps((__m256)a, (__m256)b);
+#else
 	return choose(a < b, a, b);
+#endif
 }
 
 INLINE vec larger(vec a, vec b)
 {
+#if HAVE_VNNI512
+	return (vec)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+	return (vec)_mm256_max_ps((__m256)a, (__m256)b);
+#else
 	return choose(a > b, a, b);
+#endif
 }
 
 INLINE float sum_of(vec v)
