@@ -7,6 +7,8 @@
 #if HAVE_PACKED_ROWS
 #if HAVE_VNNI512
 #include "device/cpu/tile_grid_vbmi.h"
+#else
+#include "device/cpu/tile_grid_avx2.h"
 #endif
 
 #if HAVE_VNNI512
@@ -78,9 +80,11 @@ INLINE void unpack_grid_block(uint32_t id, const uint8_t *b, int bias, uint8_t *
 #if HAVE_VNNI512
 	if (unpack_block(id, b, codes))
 		return;
-#endif
 	for (int part = 0; part < 8; part++)
 		grid_codes(id, b, part, bias, codes + 16 * TILE_PART * part);
+#else
+	store_grid_block(id, b, bias, codes);
+#endif
 }
 
 enum { MOST_BLOCKS = 4, MOST_TOGETHER = 8 };
@@ -88,12 +92,12 @@ enum { MOST_BLOCKS = 4, MOST_TOGETHER = 8 };
 /* From how many activation rows on products are faster this way than those of gemv.c. */
 INLINE size_t few_from(uint32_t id)
 {
-#if HAVE_VNNI512
-	return is_grid(id) ? 2 : 3;
-#else
-	(void)id;
-	return 5;
-#endif
+	const struct stoker_format f = tile_format(id);
+	const struct tile_codes c = tile_codes_of_one(&f);
+
+	if (HAVE_VNNI512)
+		return is_grid(id) ? 2 : 3;
+	return c.steps ? 3 : 5;
 }
 
 /* Whether codes for @n rows go through memory: where products leave few registers, or where many
@@ -117,8 +121,9 @@ INLINE void few_rows_tile(uint32_t id, const uint8_t *w, size_t k, const int32_t
 	const int together = is_grid(id) ? parts : parts_together(id);
 	const size_t part_bytes = TILE_ROWS * f.block_bytes / (size_t)parts;
 	const size_t numbers = TILE_ROWS * TILE_PART / f.group;
-	const size_t group_dwords = packed_group(f.group) * (size_t)packed;
-	const size_t packed_dwords = packed_rows_dwords(k, f.group, packed);
+	const int wrapping = wrapping_steps(c, &f);
+	const size_t group_dwords = packed_group(f.group, wrapping);
+	const size_t packed_dwords = packed_rows_dwords(k, group_dwords, packed);
 	_Alignas(64) uint8_t codes[MOST_TOGETHER * 16 * TILE_PART];
 	_Alignas(64) float scale[MOST_TOGETHER * 32], offset[MOST_TOGETHER * 32];
 	vec acc[MOST_BLOCKS][GEMM_ROWS * TILE_VECTORS] = { 0 };
@@ -148,17 +153,17 @@ INLINE void few_rows_tile(uint32_t id, const uint8_t *w, size_t k, const int32_t
 				if (stored)
 					continue;
 				for (int b = 0; b < blocks; b++)
-					add_packed(&t, f.group, f.affine, c,
+					add_packed(&t, f.group, f.affine, c, wrapping,
 						   x + (size_t)b * packed_dwords, packed, n,
 						   acc[b]);
-				x += group_dwords;
+				x += group_dwords * (size_t)packed;
 			}
 			if (!stored)
 				continue;
 			if (is_grid(id))
 				unpack_grid_block(id, w, c.bias, codes);
 #pragma GCC unroll 1
-			for (int q = 0; q < together; q++, x += group_dwords) {
+			for (int q = 0; q < together; q++, x += group_dwords * (size_t)packed) {
 				const struct tile t = { .codes = codes + 16 * TILE_PART * q,
 							.scale = scale + numbers * (size_t)q,
 							.offset = offset + numbers * (size_t)q };
@@ -168,7 +173,7 @@ INLINE void few_rows_tile(uint32_t id, const uint8_t *w, size_t k, const int32_t
 					/* all in memory: registers are for the products */
 					if (!HAVE_VNNI512)
 						__asm__ volatile("" ::: "memory");
-					add_packed(&t, f.group, f.affine, c,
+					add_packed(&t, f.group, f.affine, c, wrapping,
 						   x + (size_t)(b * n / packed) * packed_dwords +
 							   b * n % packed,
 						   packed, n, acc[b]);
@@ -187,11 +192,13 @@ INLINE void few_rows_tiles(uint32_t id, const uint8_t *w, size_t row_bytes, size
 {
 	const struct stoker_format f = tile_format(id);
 	const int n = GEMM_ROWS, bias = tile_codes_of_one(&f).bias;
+	const int wrapping = wrapping_steps(tile_codes_of_one(&f), &f);
+	const size_t group_dwords = packed_group(f.group, wrapping);
 	order_fn *const order = order_of(id);
 
 	assert(r->count >= few_from(id) && r->count <= MOST_FEW_ROWS);
 	if (few_from(id) <= 4 && r->count <= 4) {
-		pack_rows(x, r, 0, 4, f.group, f.affine, bias, order, packed);
+		pack_rows(x, r, 0, 4, f.group, f.affine, bias, wrapping, order, packed);
 		for (size_t row = 0; row < rows; row += TILE_ROWS, w += TILE_ROWS * row_bytes)
 			if (r->count == 2)
 				few_rows_tile(id, w, x->k, packed, 4, 2, 1, r, row);
@@ -200,8 +207,8 @@ INLINE void few_rows_tiles(uint32_t id, const uint8_t *w, size_t row_bytes, size
 		return;
 	}
 	for (size_t i = 0; i < r->count; i += 8)
-		pack_rows(x, r, i, 8, f.group, f.affine, bias, order,
-			  packed + i / 8 * packed_rows_dwords(x->k, f.group, 8));
+		pack_rows(x, r, i, 8, f.group, f.affine, bias, wrapping, order,
+			  packed + i / 8 * packed_rows_dwords(x->k, group_dwords, 8));
 	for (size_t row = 0; row < rows; row += TILE_ROWS, w += TILE_ROWS * row_bytes)
 		if (r->count <= 8)
 			few_rows_tile(id, w, x->k, packed, 8, n, 8 / n, r, row);

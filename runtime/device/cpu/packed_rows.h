@@ -26,16 +26,31 @@ enum {
 	PACKED_ROWS = 8,
 };
 
-/* Dwords that a row has of a group. */
-INLINE size_t packed_group(unsigned group)
+/*
+ * Sums of 16 bits may wrap on their way if what they are in the end fits: when they begin with what
+ * makes up for codes that are too large, only the largest codes as they really are count.  So many
+ * pairs of products are added so, of which none is too large; 0: no more than in tile_dots().
+ */
+INLINE int wrapping_steps(struct tile_codes c, const struct stoker_format *f)
 {
-	return PACKED_SUMS + ACTIVATION_GROUP / group;
+	const int largest = MAX(c.bias, f->most), range = f->most - f->least;
+
+	return HAVE_VNNI512 || !c.bias || range <= 31 || range > 127 ? 0
+	       : largest <= 32					     ? 4
+	       : largest <= 64					     ? 2
+								     : 0;
+}
+
+/* Dwords that a row has of a group. */
+INLINE size_t packed_group(unsigned group, int wrapping)
+{
+	return PACKED_SUMS + (wrapping ? 8 / (size_t)wrapping : ACTIVATION_GROUP / group);
 }
 
 /* The room for @n rows of @k values. */
-INLINE size_t packed_rows_dwords(size_t k, unsigned group, int n)
+INLINE size_t packed_rows_dwords(size_t k, size_t group_dwords, int n)
 {
-	return k / ACTIVATION_GROUP * packed_group(group) * (size_t)n;
+	return k / ACTIVATION_GROUP * group_dwords * (size_t)n;
 }
 
 /* Eight dwords of @n rows: dword j of row i to @dst[j * stride + i]. */
@@ -103,6 +118,29 @@ INLINE void make_starts(int32_t *corr, size_t count, int bias)
 		corr[i] = (corr[i] >> 7) * bias;
 }
 
+/*
+ * The same of sums of 16 bits, of @steps pairs of products each: of @n rows whose codes are at
+ * @codes.
+ */
+INLINE void make_wrapping_starts(const int32_t *codes, int n, int steps, int bias, int32_t *dst)
+{
+	const __m128i ones = _mm_set1_epi8(1);
+
+	for (int d = 0; d < 8; d += steps, dst += n)
+		for (int i = 0; i < n; i += 4) {
+			__m128i sum = _mm_setzero_si128();
+
+			for (int j = d; j < d + steps; j++)
+				sum = _mm_add_epi16(
+					sum,
+					_mm_maddubs_epi16(
+						ones, _mm_loadu_si128(
+							      (const void *)(codes + j * n + i))));
+			_mm_storeu_si128((void *)(dst + i),
+					 _mm_mullo_epi16(sum, _mm_set1_epi16((int16_t)-bias)));
+		}
+}
+
 /* Puts codes of a group of each of @n rows in another order, at @ordered, where @rows says then. */
 typedef void order_fn(const void **rows, int n, int8_t (*ordered)[ACTIVATION_GROUP]);
 
@@ -111,9 +149,11 @@ typedef void order_fn(const void **rows, int n, int8_t (*ordered)[ACTIVATION_GRO
  * products with weights of that kind need; codes have the order that @order makes, if not NULL.
  */
 INLINE void pack_rows(const struct q8_rows *x, const struct gemm_rows *r, size_t first, int n,
-		      unsigned group, bool affine, int bias, order_fn *order, int32_t *dst)
+		      unsigned group, bool affine, int bias, int wrapping, order_fn *order,
+		      int32_t *dst)
 {
-	const size_t stride = packed_group(group) * (size_t)n, each = ACTIVATION_GROUP / group;
+	const size_t stride = packed_group(group, wrapping) * (size_t)n;
+	const size_t each = ACTIVATION_GROUP / group;
 	const size_t groups = x->k / ACTIVATION_GROUP;
 	_Alignas(32) int8_t ordered[PACKED_ROWS][ACTIVATION_GROUP];
 	const void *rows[PACKED_ROWS];
@@ -128,6 +168,9 @@ INLINE void pack_rows(const struct q8_rows *x, const struct gemm_rows *r, size_t
 		if (order)
 			order(rows, n, ordered);
 		pack_eight(rows, n, dst + g * stride, (size_t)n);
+		if (wrapping)
+			make_wrapping_starts(dst + g * stride, n, wrapping, bias,
+					     dst + g * stride + PACKED_SUMS * n);
 	}
 #define PACK(FIELD, PLACE, EACH)                                                      \
 	do {                                                                          \
@@ -136,6 +179,8 @@ INLINE void pack_rows(const struct q8_rows *x, const struct gemm_rows *r, size_t
 		pack_numbers(rows, n, groups *(EACH), EACH, stride, dst + PLACE * n); \
 	} while (0)
 	PACK(d, PACKED_D, 1);
+	if (wrapping)
+		return;
 	if (affine && group == 32)
 		PACK(xs32, PACKED_SUMS, 1);
 	else if (affine)
@@ -149,11 +194,41 @@ INLINE void pack_rows(const struct q8_rows *x, const struct gemm_rows *r, size_t
 #undef PACK
 }
 
+#if !HAVE_VNNI512
+/* tile_dots() with sums of @steps pairs of products that begin at @starts. */
+INLINE void wrapping_dots(const uint8_t *tile, const int8_t *const *x, size_t at, int count,
+			  int step, int steps, const int32_t *starts, int packed, int n, vec *out)
+{
+	const __m256i ones = _mm256_set1_epi16(1);
+	__m256i acc[2 * GEMM_ROWS];
+
+#pragma GCC unroll 4
+	for (int from = 0; from < count; from += 4 * steps, starts += packed) {
+		__m256i sum[2 * GEMM_ROWS];
+
+#pragma GCC unroll 8
+		for (int i = 0; i < n; i++)
+			sum[2 * i] = sum[2 * i + 1] = _mm256_set1_epi32(starts[i]);
+#pragma GCC unroll 4
+		for (int j = from; j < from + 4 * steps; j += 4)
+			add_pairs(tile + 16 * j, x, at + (size_t)(j / 4 * step), n, false, sum);
+#pragma GCC unroll 8
+		for (int i = 0; i < 2 * n; i++) {
+			const __m256i p = _mm256_madd_epi16(sum[i], ones);
+
+			acc[i] = from ? _mm256_add_epi32(acc[i], p) : p;
+		}
+	}
+	for (int i = 0; i < 2 * n; i++)
+		out[i] = (vec)_mm256_cvtepi32_ps(acc[i]);
+}
+#endif
+
 /*
  * add_tile() of a group of 32 values, of the first @n of @packed rows that lie at @x.
  */
 INLINE void add_packed(const struct tile *t, unsigned group, bool affine, struct tile_codes c,
-		       const int32_t *x, int packed, int n, vec *acc)
+		       int wrapping, const int32_t *x, int packed, int n, vec *acc)
 {
 	static const size_t same[PACKED_ROWS] = { 0, 1, 2, 3, 4, 5, 6, 7 };
 	/* what sums begin with is packed as it is needed */
@@ -162,6 +237,7 @@ INLINE void add_packed(const struct tile *t, unsigned group, bool affine, struct
 	const int halves = 32 / (int)group, step = 4 * packed;
 	const int8_t *codes[GEMM_ROWS];
 
+	assert(!HAVE_VNNI512 || !wrapping);
 	for (int i = 0; i < n; i++)
 		codes[i] = (const int8_t *)(x + i);
 #pragma GCC unroll 2
@@ -170,8 +246,15 @@ INLINE void add_packed(const struct tile *t, unsigned group, bool affine, struct
 		const struct tile_starts start = { .corr = x + sums, .at = same, .each = 1 };
 		vec p[GEMM_ROWS * TILE_VECTORS];
 
-		tile_dots(t->codes + 256 * h, codes, (size_t)(4 * h * step), (int)group, step,
-			  ready, &start, n, p);
+#if !HAVE_VNNI512
+		if (wrapping)
+			wrapping_dots(t->codes + 256 * h, codes, (size_t)(4 * h * step), (int)group,
+				      step, wrapping, x + (PACKED_SUMS + 4 / wrapping * h) * packed,
+				      packed, n, p);
+		else
+#endif
+			tile_dots(t->codes + 256 * h, codes, (size_t)(4 * h * step), (int)group,
+				  step, ready, &start, n, p);
 		add_products(acc, p, t->scale + 16 * h, numbers + PACKED_D * packed, same, 1, n);
 		if (affine)
 			add_products(acc, NULL, t->offset + 16 * h, numbers + sums, same, 1, n);

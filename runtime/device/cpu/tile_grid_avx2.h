@@ -308,4 +308,49 @@ INLINE void add_grid_block(uint32_t id, const uint8_t *b, unsigned group, const 
 	}
 }
 
+/* Codes of eight rows of a part from @row on, larger by @bias: [8][16][4]. */
+INLINE void store_eight_rows(uint32_t id, const struct grid_part *g, int row, int bias,
+			     uint8_t *codes)
+{
+	const __m256i bit = _mm256_set1_epi64x((long long)0x8040201008040201);
+	const __m256i signs = _mm256_load_si256((const __m256i *)(g->signs + row));
+	const __m256i more = _mm256_set1_epi8((char)bias);
+
+#pragma GCC unroll 4
+	for (int l = 0; l < 4; l++) {
+		float *const to = (float *)(void *)(codes + 128 * l + 4 * row);
+		__m256 w[2];
+
+#pragma GCC unroll 2
+		for (int pair = 0; pair < 2; pair++) {
+			const __m256i v = entries_of(id, g, row + 2 * pair, l);
+			const __m256i s = spread_signs(signs, pair, sign_byte(id, l));
+			const __m256i less = _mm256_cmpeq_epi8(_mm256_and_si256(s, bit), bit);
+
+			w[pair] = _mm256_castsi256_ps(
+				is_ternary_grid(id) ? _mm256_add_epi8(v, s)
+						    : _mm256_add_epi8(_mm256_xor_si256(v, less),
+								      _mm256_sub_epi8(more, less)));
+		}
+		_mm256_store_ps(to, _mm256_shuffle_ps(w[0], w[1], 0x88));
+		_mm256_store_ps(to + 16, _mm256_shuffle_ps(w[0], w[1], 0xdd));
+	}
+}
+
+/* Those of a block; in formats whose codes aren't signed @bias is what signs_of() makes of it. */
+INLINE void store_grid_block(uint32_t id, const uint8_t *b, int bias, uint8_t *codes)
+{
+	enum { PARTS = 8 };
+	struct grid_part parts[PARTS];
+
+#pragma GCC unroll 1
+	for (int p = 0; p < PARTS; p++)
+		take_part(id, b, p, &parts[p]);
+#pragma GCC unroll 1
+	for (int p = 0; p < PARTS; p++, codes += 16 * TILE_PART)
+#pragma GCC unroll 1
+		for (int row = 0; row < TILE_ROWS; row += 8)
+			store_eight_rows(id, &parts[p], row, bias, codes);
+}
+
 #endif
