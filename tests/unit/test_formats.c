@@ -2,7 +2,21 @@
 /* Tensor formats: reference values, instruction sets against each other, quantizers. */
 #include "unit.h"
 
+#include "device/cpu/grids.h"
 #include "quant/format.h"
+
+/* The bytes that stand for two of sixteen entries are those of the codebook. */
+static void test_halved_codebook(void)
+{
+	const uint16_t *entries = stoker_format_by_name("IQ1_S")->codebook;
+
+	for (size_t i = 0; i < 2048; i++) {
+		const bool later = i % 16 >= cpu_last_fours_iq1s[2][i / 16];
+
+		CU_ASSERT_EQUAL(cpu_first_fours_iq1s[i], entries[i] & 255);
+		CU_ASSERT_EQUAL(cpu_last_fours_iq1s[later][i / 16], entries[i] >> 8);
+	}
+}
 
 static void test_registry(void)
 {
@@ -212,6 +226,7 @@ void suite_formats(void)
 	TEST(test_registry);
 	TEST(test_instruction_sets_agree);
 	TEST(test_range_of_codes);
+	TEST(test_halved_codebook);
 	TEST(test_order_of_few_bits);
 	TEST(test_few_values_stay);
 	TEST(test_quantizer_edges);

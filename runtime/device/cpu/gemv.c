@@ -295,6 +295,15 @@ INLINE void gemv_tiles(uint32_t id, const uint8_t *w, size_t row_bytes, size_t r
 }
 
 #if HAVE_VNNI512
+/*
+ * Whether activations are loaded one by one.  Compilers take them out of a register by shuffles, of
+ * which decoding has enough where tables are small; where they are large it has enough of loads.
+ */
+INLINE bool loads_activations(uint32_t id)
+{
+	return id == FORMAT_IQ2_XXS || id == FORMAT_IQ2_XS || id == FORMAT_IQ3_XXS;
+}
+
 /* The same of codes that are entries of a codebook, and one activation row. */
 VBMI_INLINE void vbmi_tile(uint32_t id, const uint8_t *w, const struct q8_rows *x,
 			   const struct gemm_rows *r, size_t first, size_t column)
@@ -320,6 +329,8 @@ VBMI_INLINE void vbmi_tile(uint32_t id, const uint8_t *w, const struct q8_rows *
 			unpack_scales(id, w, p, 0, scale, NULL);
 			vbmi_codes(id, w, p, codes);
 			vbmi_activations(id, in.codes[0] + from, ordered);
+			if (loads_activations(id))
+				__asm__("" : "+m"(ordered));
 			add_tile(&t, f.group, false, c, x, &own, from, 0, TILE_PART, 1, acc);
 		}
 	store_sums(r, first, 1, column, acc);

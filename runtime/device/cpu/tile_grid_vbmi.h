@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Codes of tiles whose codes are entries of a codebook, where an instruction looks up bytes of 128
- * (AVX512-VBMI): all 16 rows and four entries of each at once, a byte of the entries after another.
+ * Codes of tiles whose codes are entries of a codebook, where an instruction
+ * looks up bytes of 128 (AVX512-VBMI): all 16 rows and four entries of each at
+ * once, a byte of the entries after another.
  *
  * So codes come in an order of their own, and activations are put in the same.
  */
@@ -31,7 +32,8 @@ INLINE __m512i row_bytes(int a, int b, int c, int d)
 		_mm512_broadcast_i32x4(_mm_set_epi32(0x0c0c0c0c, 0x08080808, 0x04040404, 0)));
 }
 
-/* For those that take bytes from anywhere, of two vectors: the same of each row. */
+/* For those that take bytes from anywhere, of two vectors: the same of each
+ * row. */
 INLINE __m512i rows_bytes(int a, int b, int c, int d)
 {
 	return _mm512_add_epi8(each_row(a, b, c, d),
@@ -40,8 +42,8 @@ INLINE __m512i rows_bytes(int a, int b, int c, int d)
 								   6, 5, 4, 3, 2, 1, 0)));
 }
 
-/* Bits from @step times 0, 1, 2 and 3 on, and @more, of each row's dword as the lowest ones of its
- * bytes. */
+/* Bits from @step times 0, 1, 2 and 3 on, and @more, of each row's dword as the
+ * lowest ones of its bytes. */
 VBMI_INLINE __m512i row_bits(__m512i dwords, int step, int more)
 {
 	const __m512i from = _mm512_add_epi8(each_row(0, step, 2 * step, 3 * step),
@@ -51,7 +53,8 @@ VBMI_INLINE __m512i row_bits(__m512i dwords, int step, int more)
 					    dwords);
 }
 
-/* Bytes of a table of @entries, by the low eight bits of the index and @upper ones as masks. */
+/* Bytes of a table of @entries, by the low eight bits of the index and @upper
+ * ones as masks. */
 VBMI_INLINE __m512i table_bytes(const uint8_t *table, int entries, __m512i low,
 				const __mmask64 *upper)
 {
@@ -66,7 +69,8 @@ VBMI_INLINE __m512i table_bytes(const uint8_t *table, int entries, __m512i low,
 	return v[0];
 }
 
-/* Bits 7, 8 and so on of the index as masks; those beyond the eighth are the low ones of @more. */
+/* Bits 7, 8 and so on of the index as masks; those beyond the eighth are the
+ * low ones of @more. */
 INLINE void upper_bits(__m512i low, __m512i more, int count, __mmask64 *upper)
 {
 	upper[0] = _mm512_movepi8_mask(low);
@@ -74,10 +78,16 @@ INLINE void upper_bits(__m512i low, __m512i more, int count, __mmask64 *upper)
 		upper[1 + i] = _mm512_test_epi8_mask(more, _mm512_set1_epi8((char)(1 << i)));
 }
 
+/* Bytes of a table of 128. */
+VBMI_INLINE __m512i of_128(const uint8_t *table, __m512i index)
+{
+	return _mm512_permutex2var_epi8(_mm512_load_si512(table), index,
+					_mm512_load_si512(table + 64));
+}
+
 VBMI_INLINE __m512i even_bytes_of(__m512i sevens)
 {
-	return _mm512_permutex2var_epi8(_mm512_load_si512(cpu_even_bytes), sevens,
-					_mm512_load_si512(cpu_even_bytes + 64));
+	return of_128(cpu_even_bytes, sevens);
 }
 
 /* What grid_signs() gives. */
@@ -98,6 +108,24 @@ VBMI_INLINE __m512i vbmi_signs(uint32_t id, const uint8_t *b, int part)
 	return (__m512i)grid_signs(id, b, 0, part);
 }
 
+/* The two bytes of entries of IQ1, by the low eight bits of the index and the
+ * three @more ones. */
+VBMI_INLINE void iq1_planes(__m512i low, __m512i more, __m512i planes[2])
+{
+	const __m512i low_bits = _mm512_set1_epi8(15);
+	/* which 16 entries; the eighth bit isn't looked at */
+	const __m512i index = _mm512_ternarylogic_epi32(_mm512_srli_epi16(low, 4),
+							_mm512_slli_epi16(more, 4), low_bits, 0xe4);
+	const __mmask64 later = _mm512_cmpge_epu8_mask(_mm512_and_si512(low, low_bits),
+						       of_128(cpu_last_fours_iq1s[2], index));
+	__mmask64 upper[4];
+
+	upper_bits(low, more, 3, upper);
+	planes[0] = table_bytes(cpu_first_fours_iq1s, 2048, low, upper);
+	planes[1] = _mm512_mask_blend_epi8(later, of_128(cpu_last_fours_iq1s[0], index),
+					   of_128(cpu_last_fours_iq1s[1], index));
+}
+
 /* Four entries' two bytes of codes, two bits each. */
 VBMI_INLINE void vbmi_eights(uint32_t id, const uint8_t *b, int part, __m512i planes[2])
 {
@@ -109,17 +137,13 @@ VBMI_INLINE void vbmi_eights(uint32_t id, const uint8_t *b, int part, __m512i pl
 		low = (__m512i)dwords(b + 16 * (2 + 4 * part), 0);
 		more = row_bits((__m512i)dwords(b + 16 * (34 + 4 * (part / 2)), 0), 3,
 				16 * (part & 1));
-		upper_bits(low, more, 3, upper);
-		for (int i = 0; i < 2; i++)
-			planes[i] = table_bytes(cpu_planes_iq1s[i], 2048, low, upper);
+		iq1_planes(low, more, planes);
 		break;
 	case FORMAT_IQ1_M:
 		low = (__m512i)dwords(b + 16 * (4 * part), 0);
 		more = row_bits((__m512i)dwords(b + 16 * (32 + 4 * (part / 2)), 0), 4,
 				16 * (part & 1));
-		upper_bits(low, more, 3, upper);
-		for (int i = 0; i < 2; i++)
-			planes[i] = table_bytes(cpu_planes_iq1s[i], 2048, low, upper);
+		iq1_planes(low, more, planes);
 		break;
 	case FORMAT_IQ2_XXS:
 		low = (__m512i)dwords(b + 16 * (2 + 8 * part), 0);
@@ -148,7 +172,8 @@ VBMI_INLINE void vbmi_eights(uint32_t id, const uint8_t *b, int part, __m512i pl
 	}
 }
 
-/* Codes of a part whose entries have eight: of rows' first two entries, then of the others. */
+/* Codes of a part whose entries have eight: of rows' first two entries, then of
+ * the others. */
 VBMI_INLINE void vbmi_eight_codes(uint32_t id, const uint8_t *b, int part, uint8_t *codes)
 {
 	const bool ternary = is_ternary_grid(id);
@@ -171,10 +196,12 @@ VBMI_INLINE void vbmi_eight_codes(uint32_t id, const uint8_t *b, int part, uint8
 			const int from = 4 * (j & 1), bit = 2 * j;
 			const __m512i two = _mm512_srlv_epi16(
 				p[j / 2], _mm512_set1_epi32(from | (from + 2) << 16));
+			/* what is added in IQ1 is the same for all codes of an entry */
 			const __m512i sign =
-				j ? _mm512_srlv_epi16(s, _mm512_set1_epi32((bit - 2) |
-									   (bit - 1) << 16))
-				  : _mm512_sllv_epi16(s, _mm512_set1_epi32(2 | 1 << 16));
+				ternary ? s
+				: j	? _mm512_srlv_epi16(s, _mm512_set1_epi32((bit - 2) |
+										 (bit - 1) << 16))
+					: _mm512_sllv_epi16(s, _mm512_set1_epi32(2 | 1 << 16));
 
 			_mm512_store_si512(
 				codes + 64 * (4 * h + j),
@@ -185,7 +212,8 @@ VBMI_INLINE void vbmi_eight_codes(uint32_t id, const uint8_t *b, int part, uint8
 	}
 }
 
-/* Of a part whose entries have four: of rows' first four entries, then of the others. */
+/* Of a part whose entries have four: of rows' first four entries, then of the
+ * others. */
 VBMI_INLINE void vbmi_four_codes(uint32_t id, const uint8_t *b, int part, uint8_t *codes)
 {
 	const bool xxs = id == FORMAT_IQ3_XXS;
