@@ -280,6 +280,7 @@ static uint32_t subset_of(struct recognizer *r, const uint64_t *set)
 static void follow(struct recognizer *r, const uint64_t *states, uint32_t interval, uint64_t *out)
 {
 	const uint32_t c = r->intervals[interval];
+	uint64_t work = r->words;
 
 	memset(out, 0, r->words * sizeof(*out));
 	for (uint32_t w = 0; w < r->words; w++) {
@@ -287,17 +288,20 @@ static void follow(struct recognizer *r, const uint64_t *states, uint32_t interv
 			const uint32_t state = 64 * w + (uint32_t)__builtin_ctzll(left);
 
 			for (const struct arc *a = r->states[state].arcs; a; a = a->next) {
+				work += 2 + a->count;
 				for (size_t i = 0; i < a->count; i++) {
 					if (a->spans[i].low > c || a->spans[i].high < c)
 						continue;
 					const uint64_t *more = reached(r, a->to);
 
+					work += r->words;
 					for (uint32_t k = 0; k < r->words; k++)
 						out[k] |= more[k];
 				}
 			}
 		}
 	}
+	translation_step(r->t, work / 8);
 }
 
 bool recognizer_finish(struct recognizer *r)
@@ -331,7 +335,7 @@ bool recognizer_finish(struct recognizer *r)
 			follow(r, s->states, i, set);
 			s->next[i] = subset_of(r, set);
 		}
-		translation_step(t, r->interval_count * (1 + r->words / 8));
+		translation_step(t, r->interval_count);
 	}
 	return !r->too_large;
 }

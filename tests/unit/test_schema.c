@@ -277,8 +277,21 @@ static char *doubling(unsigned count)
 	return out;
 }
 
+/* A pattern whose automaton has large sets of states, each with many ways to go on. */
+static char *optional_characters(void)
+{
+	char *out = malloc(190 * 12 + 200), *at = out;
+
+	at += sprintf(at, "{\"minLength\": 3, \"pattern\": \"^");
+	for (unsigned i = 0; i < 190; i++)
+		at += sprintf(at, "[\\\\u%04x]?", 0x100 + 2 * i);
+	sprintf(at, "([a-z\\\\u0100-\\\\u0400]?){1700}$\"}");
+	return out;
+}
+
 static void test_limits(void)
 {
+	limited(optional_characters(), -E2BIG, "more than 2000000 steps");
 	limited(repeated("", "[", 60000, ""), -E2BIG, "the schema nests deeper than 64 levels");
 	limited(repeated("{\"title\": \"", "x", 256 << 10, "\"}"), -E2BIG, "the limit is 262144");
 	limited(doubling(20), -E2BIG, "more than 2000000 steps");
