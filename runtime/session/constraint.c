@@ -245,23 +245,19 @@ int constraint_accept(struct constraint *c, uint32_t token)
 	uint32_t matched[MAX_TRIGGERS];
 	int ret;
 
-	if (!c->matcher)
-		return 0;
 	if (c->active) {
 		ret = stoker_matcher_accept(c->matcher, token);
 		c->begun = c->begun || !ret;
-		return ret == -EINVAL ? 0 : ret;
+		return ret == -EINVAL ? 0 : ret ? ret : 1;
 	}
 	get_matched(c, matched);
 	ret = try_triggers(c, token, matched);
-	if (ret == -ENOMEM || ret == -E2BIG) {
+	if (ret != 1)
 		stoker_matcher_reset(c->matcher);
+	if (ret == -ENOMEM || ret == -E2BIG)
 		return ret;
-	}
 	for (uint32_t i = 0; i < c->text_count; i++)
 		c->texts[i].matched = matched[i];
 	c->active = c->begun = ret == 1;
-	if (!c->active)
-		stoker_matcher_reset(c->matcher);
-	return 0;
+	return c->active;
 }

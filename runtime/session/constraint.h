@@ -31,7 +31,8 @@ void constraint_reset(struct constraint *c);
 int constraint_allows(struct constraint *c, uint32_t token);
 /* All that aren't go, but for @also; UINT32_MAX: none. */
 int constraint_mask(struct constraint *c, struct candidates *candidates, uint32_t also);
-/* The text goes on; what isn't allowed is taken no notice of. Return: 0, -E2BIG, -ENOMEM. */
+/* The text goes on.  Return: 1 when it's the grammar's; 0 when it isn't, or not yet; -E2BIG,
+ * -ENOMEM. */
 int constraint_accept(struct constraint *c, uint32_t token);
 
 #endif

@@ -163,16 +163,16 @@ static uint32_t opener(const struct stoker_sampler *s)
 	return s->constraint.begun ? NO_TOKEN : reasoning_opener(&s->reasoning);
 }
 
+/* What is the grammar's is no reasoning, even if it spells a tag. */
 static int accept(struct stoker_sampler *s, uint32_t token)
 {
-	const int ret = is_constrained(s) && token != opener(s)
-				? constraint_accept(&s->constraint, token)
-				: 0;
+	const int ret = is_constrained(s) ? constraint_accept(&s->constraint, token) : 0;
 
-	if (ret)
+	if (ret < 0)
 		return ret;
 	history_add(&s->history, token);
-	reasoning_accept(&s->reasoning, token);
+	if (!ret)
+		reasoning_accept(&s->reasoning, token);
 	return 0;
 }
 
@@ -180,7 +180,7 @@ void stoker_sampler_accept(struct stoker_sampler *s, uint32_t token)
 {
 	if (!s || !accept(s, token))
 		return;
-	/* the grammar could not; the others do */
+	/* the grammar couldn't; the others do */
 	history_add(&s->history, token);
 	reasoning_accept(&s->reasoning, token);
 }

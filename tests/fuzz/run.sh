@@ -32,6 +32,11 @@ seeds() {
 		printf 'r%s' '^(a|[b-d\u00e9]{2,7})*?\d[^\s"].x+$' >"$2/regex"
 		printf 'r%s' '(^\w$|(?:x\.y)?)' >"$2/anchors"
 		;;
+	fuzz_grammar) # what people write, in which order tokens are chosen behind it
+		printf 'root ::= ([^"\\\\] | "\\\\" ["\\\\bfnrt])* <[7]> !<[9]>\000abcdefgh' >"$2/string"
+		printf 'root ::= e\ne ::= t ([-+] t)*\nt ::= [0-9]+ | "(" e ")" | i?\ni ::= [a-z]{1,3}\000\001\002\003' >"$2/nested"
+		printf 'root ::= "a" root "b" | "a" root "c" | [\303\240-\360\237\230\200]{2,} # c\000\001\001\001' >"$2/ways"
+		;;
 	fuzz_text)
 		printf 'Once upon a time\n' >"$2/plain"
 		printf '\303\244\342\202\254\360\237\230\200 <|im_start|></s>' >"$2/special"
@@ -67,7 +72,7 @@ for fuzzer; do
 	mkdir "$corpus"
 	seeds "$name" "$corpus"
 	longest=40000 inputs=$runs words=()
-	case $name in fuzz_schema | fuzz_text | fuzz_template | fuzz_trace) longest=1500 ;; esac # longer ones only take longer
+	case $name in fuzz_grammar | fuzz_schema | fuzz_text | fuzz_template | fuzz_trace) longest=1500 ;; esac # longer ones only take longer
 	[ ! -e "tests/fuzz/${name#fuzz_}.dict" ] || words=("-dict=tests/fuzz/${name#fuzz_}.dict")
 	[ "$name" != fuzz_state ] || longest=120000
 	[ "$name" != fuzz_head ] || inputs=$((runs / 4 + 1)) # each loads a model and runs it

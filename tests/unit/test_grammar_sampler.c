@@ -212,6 +212,18 @@ static void test_reasoning(void)
 	stoker_sampler_begin(s, NULL, 0);
 	CU_ASSERT_EQUAL(next(s, byte('x'), byte('a')), byte('a'));
 	stoker_sampler_free(&s);
+	/* a grammar may have the tags itself, and text that spells them is no reasoning */
+	g = compile("root ::= <think> [a-b<>hikn-t]+ </think> \"x\"");
+	p.grammar = g;
+	s = sampler_of(&p);
+	CU_ASSERT_EQUAL(next(s, byte('x'), THINK), THINK);
+	for (const char *c = "<think>abababab"; *c; c++)
+		CU_ASSERT_EQUAL(next(s, byte('x'), byte(*c)), byte(*c));
+	CU_ASSERT_EQUAL(stoker_sampler_reasoning(s), STOKER_REASONING_IDLE);
+	CU_ASSERT_EQUAL(next(s, byte('x'), END_THINK), END_THINK);
+	CU_ASSERT_EQUAL(next(s, byte('x'), byte('a')), byte('x'));
+	stoker_sampler_free(&s);
+	stoker_grammar_free(&g);
 	stoker_vocabulary_free(&vocabulary);
 }
 

@@ -3,151 +3,19 @@
  * Grammars along texts: beside a matcher that tries everything, on grammars made at random, and
  * masks beside each token tried by itself.
  */
+#include <pthread.h>
+
 #include "failing.h"
-#include "unit.h"
-
 #include "grammar/grammar.h"
-
-/* --- random grammars, and a plain way to match them --------------------------------------------
- */
-
-enum { RULES = 4, ITEMS = 400, LONGEST = 8 };
-
-struct item {
-	enum { LITERAL, CLASS, CALL, SEQUENCE, CHOICE, REPEAT } kind;
-	char text[8];
-	unsigned a, b; /* a repetition's counts, a class's range, a rule, children */
-	unsigned child[4], children;
-};
-
-static struct {
-	struct item items[ITEMS];
-	unsigned count, roots[RULES];
-	char text[1 << 16], *at;
-	/* ends of rules by where they begin, a bit each; known by its top bit */
-	uint32_t memo[RULES][LONGEST + 1];
-	const char *input;
-	unsigned length;
-} random_grammar;
-
-#define G random_grammar
-
-static unsigned random_item(unsigned depth)
-{
-	const unsigned n = G.count++, kind = random_u32() % (depth > 3 || G.count > 60 ? 3 : 7);
-	struct item *i = &G.items[n];
-
-	*i = (struct item){ .kind = kind > REPEAT ? SEQUENCE : kind };
-	switch (i->kind) {
-	case LITERAL:
-		for (unsigned k = random_u32() % 3; k < 2; k++)
-			i->text[strlen(i->text)] = (char)('a' + random_u32() % 3);
-		G.at += sprintf(G.at, "\"%s\" ", i->text);
-		break;
-	case CLASS:
-		i->a = 'a' + random_u32() % 3;
-		i->b = i->a + random_u32() % (unsigned)('d' - i->a);
-		G.at += sprintf(G.at, "[%c-%c] ", i->a, i->b);
-		break;
-	case CALL:
-		i->a = random_u32() % RULES;
-		G.at += i->a ? sprintf(G.at, "r%u ", i->a) : sprintf(G.at, "root ");
-		break;
-	case SEQUENCE:
-	case CHOICE:
-		G.at += sprintf(G.at, "( ");
-		for (i->children = 0; i->children < 2 + random_u32() % 2; i->children++) {
-			if (i->kind == CHOICE && i->children)
-				G.at += sprintf(G.at, "| ");
-			i->child[i->children] = random_item(depth + 1);
-		}
-		G.at += sprintf(G.at, ") ");
-		break;
-	case REPEAT:
-		i->child[0] = random_item(depth + 1);
-		i->a = random_u32() % 3;
-		i->b = random_u32() % 3 ? i->a + random_u32() % 3 : 1000;
-		G.at += i->b == 1000 ? sprintf(G.at, "{%u,} ", i->a)
-				     : sprintf(G.at, "{%u,%u} ", i->a, i->b);
-	}
-	return n;
-}
-
-static void make_random(void)
-{
-	G.count = 0;
-	G.at = G.text;
-	for (unsigned r = 0; r < RULES; r++) {
-		G.at += r ? sprintf(G.at, "\nr%u ::= ", r) : sprintf(G.at, "root ::= ");
-		G.roots[r] = random_item(0);
-	}
-}
-
-/* Where it may end, a bit each, when it begins at one of @starts. */
-static uint32_t ends_of(unsigned item, uint32_t starts)
-{
-	const struct item *i = &G.items[item];
-	uint32_t ends = 0, all;
-	const size_t length = strlen(i->text);
-
-	switch (i->kind) {
-	case LITERAL:
-		for (unsigned p = 0; p + length <= G.length; p++)
-			if (starts >> p & 1 && !memcmp(G.input + p, i->text, length))
-				ends |= 1u << (p + length);
-		return ends;
-	case CLASS:
-		for (unsigned p = 0; p < G.length; p++)
-			if (starts >> p & 1 && G.input[p] >= (char)i->a && G.input[p] <= (char)i->b)
-				ends |= 2u << p;
-		return ends;
-	case CALL:
-		for (unsigned p = 0; p <= G.length; p++) {
-			if (!(starts >> p & 1))
-				continue;
-			/* what begins with itself here is part of no text, or it would be refused
-			 */
-			if (!G.memo[i->a][p]) {
-				G.memo[i->a][p] = 1u << 31;
-				G.memo[i->a][p] |= ends_of(G.roots[i->a], 1u << p);
-			}
-			ends |= G.memo[i->a][p] & ~(1u << 31);
-		}
-		return ends;
-	case SEQUENCE:
-		for (unsigned c = 0; c < i->children; c++)
-			starts = ends_of(i->child[c], starts);
-		return starts;
-	case CHOICE:
-		for (unsigned c = 0; c < i->children; c++)
-			ends |= ends_of(i->child[c], starts);
-		return ends;
-	default:
-		for (unsigned c = 0; c < i->a; c++)
-			starts = ends_of(i->child[0], starts);
-		all = starts;
-		for (unsigned c = i->a; c < i->b && starts; c++) {
-			starts = ends_of(i->child[0], starts) & ~(i->b == 1000 ? all : 0);
-			all |= starts;
-		}
-		return all;
-	}
-}
-
-static bool matches(const char *text, unsigned length)
-{
-	G.input = text;
-	G.length = length;
-	memset(G.memo, 0, sizeof(G.memo));
-	return ends_of(G.roots[0], 1) >> length & 1;
-}
+#include "random_grammar.h"
+#include "unit.h"
 
 /* All texts of three letters up to a length: a text may end where it matches, and may go on where a
  * longer one matches. */
 static unsigned check_texts(struct stoker_matcher *m, char *text, unsigned length, unsigned longest)
 {
 	struct stoker_matcher *next;
-	unsigned found = matches(text, length);
+	unsigned found = random_grammar_matches(text, length);
 
 	CU_ASSERT_EQUAL(stoker_matcher_may_end(m) != 0, found);
 	for (char c = 'a'; length < longest && c <= 'c'; c++) {
@@ -163,7 +31,7 @@ static unsigned check_texts(struct stoker_matcher *m, char *text, unsigned lengt
 			for (unsigned more = 0; more < 27 && length + 3 < longest; more++) {
 				text[length + 1] = (char)('a' + more % 3);
 				text[length + 2] = (char)('a' + more / 3 % 3);
-				CU_ASSERT(!matches(text, length + 1 + more / 9));
+				CU_ASSERT(!random_grammar_matches(text, length + 1 + more / 9));
 			}
 		}
 		stoker_matcher_free(&next);
@@ -180,10 +48,11 @@ static void test_texts(void)
 		struct stoker_grammar *g;
 		struct stoker_matcher *m;
 		struct stoker_error err;
-		char text[LONGEST + 8] = "";
+		char text[RANDOM_LONGEST + 8] = "";
 
-		make_random();
-		if (stoker_grammar_compile(NULL, G.text, strlen(G.text), &g, &err)) {
+		const char *gbnf = random_grammar();
+
+		if (stoker_grammar_compile(NULL, gbnf, strlen(gbnf), &g, &err)) {
 			CU_ASSERT(strstr(err.message, "begins with itself") ||
 				  strstr(err.message, "never ends"));
 			continue;
@@ -312,8 +181,7 @@ static void check_vocabulary(const char *path, unsigned steps, unsigned random)
 	for (size_t i = 0; i < ARRAY_SIZE(grammars); i++)
 		check_walk(grammars[i], steps);
 	for (unsigned i = 0; i < random; i++) {
-		make_random();
-		check_walk(G.text, steps);
+		check_walk(random_grammar(), steps);
 	}
 	free(bits);
 	free(others);
@@ -479,8 +347,149 @@ static void test_long_texts(void)
 	stoker_matcher_free(&m);
 }
 
+/* States are forgotten when they take too much, again and again, and masks stay what they are. */
+static void test_small_memory(void)
+{
+	static const size_t limits[] = { 0, 3000, 20000 };
+	struct stoker_grammar *g;
+	struct stoker_matcher *m;
+	uint32_t token;
+
+	CU_ASSERT_EQUAL_FATAL(
+		stoker_vocabulary_load("tests/data/containers/plain.gguf", &vocabulary, NULL), 0);
+	words = (stoker_vocabulary_size(vocabulary) + 31) / 32;
+	bits = calloc(words, sizeof(*bits));
+	others = calloc(words, sizeof(*others));
+	for (size_t l = 0; l < ARRAY_SIZE(limits); l++) {
+		CU_ASSERT_EQUAL_FATAL(
+			stoker_grammar_compile(vocabulary, json, strlen(json), &g, NULL), 0);
+		CU_ASSERT_EQUAL_FATAL(stoker_matcher_create(g, &m, NULL), 0);
+		g->lazy.limit = limits[l];
+		for (unsigned s = 0; s < 60; s++) {
+			check_mask(m);
+			CU_ASSERT(g->lazy.bytes < limits[l] + 20000);
+			if (!random_token(&token))
+				break;
+			CU_ASSERT_EQUAL(stoker_matcher_accept(m, token), 0);
+		}
+		stoker_matcher_free(&m);
+		stoker_grammar_free(&g);
+	}
+	free(bits);
+	free(others);
+	stoker_vocabulary_free(&vocabulary);
+}
+
+enum { THREADS = 4 };
+
+struct user {
+	pthread_t thread;
+	struct stoker_grammar *grammar;
+	uint32_t seed;
+	uint64_t sum; /* of all masks */
+};
+
+static void *walk(void *arg)
+{
+	struct user *u = arg;
+	struct stoker_matcher *m;
+	uint32_t mask[64], seed = u->seed;
+
+	if (stoker_matcher_create(u->grammar, &m, NULL))
+		return NULL;
+	for (unsigned s = 0; s < 200; s++) {
+		uint32_t t;
+
+		if (stoker_matcher_mask(m, mask, words))
+			break;
+		for (size_t w = 0; w < words; w++)
+			u->sum = u->sum * 31 + mask[w];
+		for (t = 0; t < 10000; t++) {
+			seed = seed * 1664525 + 1013904223;
+			if (!stoker_matcher_accept(m, (seed >> 8) % (32 * (uint32_t)words)))
+				break;
+		}
+		if (t == 10000)
+			stoker_matcher_reset(m);
+	}
+	stoker_matcher_free(&m);
+	return NULL;
+}
+
+/* Threads share a grammar and what is found out about it. */
+static void test_threads(void)
+{
+	struct user users[THREADS] = { 0 }, alone = { 0 };
+	struct stoker_grammar *g;
+
+	CU_ASSERT_EQUAL_FATAL(
+		stoker_vocabulary_load("tests/data/containers/plain.gguf", &vocabulary, NULL), 0);
+	words = (stoker_vocabulary_size(vocabulary) + 31) / 32;
+	CU_ASSERT_FATAL(words <= 64);
+	CU_ASSERT_EQUAL_FATAL(stoker_grammar_compile(vocabulary, json, strlen(json), &g, NULL), 0);
+	for (uint32_t i = 0; i < THREADS; i++) {
+		users[i].grammar = g;
+		users[i].seed = i;
+		CU_ASSERT_EQUAL_FATAL(pthread_create(&users[i].thread, NULL, walk, &users[i]), 0);
+	}
+	for (uint32_t i = 0; i < THREADS; i++)
+		pthread_join(users[i].thread, NULL);
+	stoker_grammar_free(&g);
+	for (uint32_t i = 0; i < THREADS; i++) {
+		CU_ASSERT_EQUAL_FATAL(
+			stoker_grammar_compile(vocabulary, json, strlen(json), &g, NULL), 0);
+		alone = (struct user){ .grammar = g, .seed = i };
+		walk(&alone);
+		CU_ASSERT(alone.sum == users[i].sum && alone.sum);
+		stoker_grammar_free(&g);
+	}
+	stoker_vocabulary_free(&vocabulary);
+}
+
+/* llama.cpp's own grammars are taken, and their masks right. */
+static void test_peer_grammars(void)
+{
+	static const char *const names[] = { "arithmetic", "c",	   "chess",    "english",
+					     "japanese",   "json", "json_arr", "list" };
+	const char *folder = getenv("PEER_GRAMMARS");
+
+	if (!folder) {
+		skip("grammars of llama.cpp", "no $PEER_GRAMMARS, its folder grammars/");
+		return;
+	}
+	CU_ASSERT_EQUAL_FATAL(
+		stoker_vocabulary_load("tests/data/containers/plain.gguf", &vocabulary, NULL), 0);
+	words = (stoker_vocabulary_size(vocabulary) + 31) / 32;
+	bits = calloc(words, sizeof(*bits));
+	others = calloc(words, sizeof(*others));
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		struct stoker_error err;
+		struct stoker_grammar *g;
+		char path[512], *text;
+		size_t bytes;
+
+		snprintf(path, sizeof(path), "%s/%s.gbnf", folder, names[i]);
+		text = load_file(path, &bytes);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+		if (stoker_grammar_compile(vocabulary, text, bytes, &g, &err)) {
+			printf("\n    %s: %s", names[i], err.message);
+			CU_FAIL("refused");
+		}
+		stoker_grammar_free(&g);
+		random_seed(i);
+		check_walk(text, 100);
+		free(text);
+	}
+	free(bits);
+	free(others);
+	stoker_vocabulary_free(&vocabulary);
+}
+
 void add_grammar_tokens(void)
 {
+	TEST(test_small_memory);
+	TEST(test_threads);
+	TEST(test_peer_grammars);
 	TEST(test_calls);
 	TEST(test_long_texts);
 	TEST(test_failing_memory);

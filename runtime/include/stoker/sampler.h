@@ -154,10 +154,12 @@ enum stoker_reasoning_state {
  * @trigger_tokens: @trigger_token_count tokens that do the same
  * @trigger_token_count: of them
  *
- * A grammar has no say in what stands between the tags of @reasoning; a start tag that is a token
- *is allowed where its text would begin.  With it the choice is as if the tokens that aren't allowed
- *had no chance from the beginning: all stages see what is left, and the same random number is drawn
- *once a token.  Greedy sampling asks about the best token first, which comes to the same.
+ * A grammar has no say in what stands between the tags of @reasoning, nor are there tags in what is
+ *the grammar's, but that a start tag which is a token is allowed where its text would begin.  The
+ *choice is as if the tokens that it doesn't allow had no chance from the beginning: all stages see
+ *what is left, and one random number is drawn a token.  Greedy sampling asks about the best token
+ *first, which comes to the same; so, but for those that the trigger has something wrong behind, do
+ *grammars that wait for it.
  *
  * What the other pointers lead to is copied.  All numbers are finite, shares from 0
  *to 1.
