@@ -101,7 +101,8 @@ static int set_reasoning(const struct sampling_options *s, struct stoker_reasoni
 		fprintf(stderr, "stoker: --reasoning-budget takes -1 or a number of tokens\n");
 		return EXIT_USAGE;
 	}
-	if (n < 0)
+	/* a grammar has to know where reasoning is, with a budget or without */
+	if (n < 0 && !p->grammar)
 		return EXIT_OK;
 	reasoning_tags(p->vocabulary, &open, &close);
 	*r = (struct stoker_reasoning_params){
@@ -149,37 +150,53 @@ static uint32_t any_seed(void)
 	return (uint32_t)now.tv_sec ^ (uint32_t)now.tv_nsec;
 }
 
-int open_sampler(struct sampling_options *s, const struct stoker_gguf *gguf,
-		 const struct stoker_vocabulary *vocabulary, struct stoker_sampler **sampler)
+/* With the grammar that they ask for in @params, which may still be NULL. */
+static int make_sampler(struct sampling_options *s, struct stoker_sampler_params *params,
+			struct stoker_sampler **sampler)
 {
 	struct stoker_logit_bias biases[MOST_BIASES];
 	struct stoker_reasoning_params reasoning;
+	struct stoker_error err;
+	int status;
+
+	set_numbers(s, params);
+	set_last(s, params);
+	set_breakers(s, params);
+	status = set_biases(s, biases, params);
+	if (!status)
+		status = set_reasoning(s, &reasoning, params);
+	if (status)
+		return status;
+	if (s->seed == UNSAID_COUNT)
+		s->seed = any_seed();
+	params->seed = s->seed;
+	if ((s->samplers && stoker_sampler_order(s->samplers, params->stages, &err)) ||
+	    stoker_sampler_create(params, sampler, &err)) {
+		fail(&err);
+		return EXIT_USAGE;
+	}
+	s->chosen = *params;
+	return EXIT_OK;
+}
+
+int open_sampler(struct sampling_options *s, const struct stoker_gguf *gguf,
+		 const struct stoker_vocabulary *vocabulary, struct stoker_sampler **sampler)
+{
 	struct stoker_sampler_params params;
+	struct stoker_grammar *grammar;
 	struct stoker_error err;
 	int status;
 
 	stoker_sampler_defaults(&params);
 	if (stoker_sampler_model_defaults(gguf, &params, &err))
 		return fail(&err);
+	grammar = open_grammar(&s->grammar, vocabulary, &status);
 	params.vocabulary = vocabulary;
-	set_numbers(s, &params);
-	set_last(s, &params);
-	set_breakers(s, &params);
-	status = set_biases(s, biases, &params);
+	params.grammar = grammar;
 	if (!status)
-		status = set_reasoning(s, &reasoning, &params);
-	if (status)
-		return status;
-	if (s->seed == UNSAID_COUNT)
-		s->seed = any_seed();
-	params.seed = s->seed;
-	if ((s->samplers && stoker_sampler_order(s->samplers, params.stages, &err)) ||
-	    stoker_sampler_create(&params, sampler, &err)) {
-		fail(&err);
-		return EXIT_USAGE;
-	}
-	s->chosen = params;
-	return EXIT_OK;
+		status = make_sampler(s, &params, sampler);
+	stoker_grammar_free(&grammar);
+	return status;
 }
 
 /* Numbers that are told: by name, and what they are when they do nothing. */

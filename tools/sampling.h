@@ -8,6 +8,7 @@
 
 #include <math.h>
 
+#include "grammar.h"
 #include "tool.h"
 
 /* Values of options that weren't given. */
@@ -24,6 +25,7 @@ struct sampling_options {
 	uint64_t seed; /* open_sampler() chooses one if none was given */
 	const char *samplers, *reasoning_message, *reasoning_start, *reasoning_end;
 	struct string_list biases, breakers;
+	struct grammar_options grammar;
 	struct stoker_sampler_params chosen; /* by open_sampler(), pointers apart */
 };
 
@@ -93,6 +95,7 @@ struct sampling_options {
 	{ "samplers", 0, OPTION_STRING, &(s)->samplers, "LIST",                                    \
 	  "which of these in which order: "                                                        \
 	  "penalties;dry;top_n_sigma;top_k;typ_p;top_p;min_p;xtc;temperature" },                   \
+	GRAMMAR_OPTIONS(&(s)->grammar),                                                            \
 	{ "seed", 's', OPTION_UINT, &(s)->seed, "N",                                               \
 	  "the same seed gives the same text (another each time)" },                               \
 	{ "reasoning-budget", 0, OPTION_FLOAT, &(s)->reasoning_budget, "N",                        \

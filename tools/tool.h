@@ -214,6 +214,7 @@ int interrupt_status(void);
 
 int verb_bench(int argc, char **argv);
 int verb_eval(int argc, char **argv);
+int verb_grammar(int argc, char **argv);
 int verb_imatrix(int argc, char **argv);
 int verb_info(int argc, char **argv);
 int verb_inspect(int argc, char **argv);

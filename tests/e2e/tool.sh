@@ -16,7 +16,7 @@ expect 2 "Usage: stoker VERB" "no verb" "$stoker"
 expect 0 "perplexity" "help" "$stoker" --help
 expect 2 "no verb" "unknown verb" "$stoker" juggle
 expect 0 "stoker 0" "version" "$stoker" --version
-for verb in run pull list rm info inspect tokenize template eval perplexity bench plan replay quantize imatrix pack synth; do
+for verb in run pull list rm info inspect tokenize template grammar eval perplexity bench plan replay quantize imatrix pack synth; do
 	expect 0 "Usage: stoker $verb" "$verb --help" "$stoker" $verb --help
 	expect 2 "unknown option --juggle" "$verb: unknown option" "$stoker" $verb --juggle
 done
@@ -226,6 +226,32 @@ if [ -e $demo ]; then
 		"$stoker" run -m $demo -p x -n 1 --stats -s 9 --temp 0 --top-k 0 --top-p 1 --min-p 0 --typical 0.5 --samplers "top-k;typical"
 	expect 0 '"samplers": "penalties;dry;top_n_sigma;top_k;typ_p;top_p;min_p;xtc;temperature"' "sampling in JSON" \
 		"$stoker" run -m $demo -p x -n 1 --json
+	# texts of a given form, whatever the model would rather say
+	printf 'root ::= "{\\"n\\": " [1-9] [0-9]{0,3} ", \\"s\\": \\"" [^"\\\\\\x00-\\x1f]{1,9} "\\"}"\n' >"$scratch/g.gbnf"
+	for how in "--temp 0" "--temp 1 -s 7" "--mirostat 2" "--temp 1.5 --top-k 3 -s 1"; do
+		# shellcheck disable=SC2086 # options and their values
+		"$stoker" run -m $demo -p "And God said" -n 60 --grammar "$scratch/g.gbnf" $how >"$scratch/text" 2>"$scratch/err"
+		if sed 's/^And God said//' "$scratch/text" | grep -qE '^\{"n": [1-9][0-9]{0,3}, "s": "[^"]+"\}$'; then ok "grammar: $how"; else bad "grammar: $how"; fi
+	done
+	sed 's/^And God said//' "$scratch/text" | tr -d '\n' >"$scratch/said"
+	expect 0 "the text follows the grammar" "grammar: a text that follows it" "$stoker" grammar --grammar "$scratch/g.gbnf" --text "$scratch/said"
+	printf '{"n": 1x' >"$scratch/said"
+	expect 1 "said: line 1, column 8: the grammar doesn't allow" "grammar: one that doesn't" "$stoker" grammar --grammar "$scratch/g.gbnf" --text "$scratch/said"
+	printf '{"n": 1' >"$scratch/said"
+	expect 1 "line 1, column 8: the text ends before" "grammar: one that ends too early" "$stoker" grammar --grammar "$scratch/g.gbnf" --text "$scratch/said"
+	printf 'root ::= "a"\n  | b c\n' >"$scratch/bad.gbnf"
+	expect 1 "bad.gbnf: line 2, column 3: a rule's name is expected" "grammar: a bad one" "$stoker" run -m $demo -p x --grammar "$scratch/bad.gbnf"
+	expect 2 "exclude each other" "grammar and expression" "$stoker" run -m $demo -p x --grammar "$scratch/g.gbnf" --regex x
+	expect 2 "is needed" "grammar: nothing asked" "$stoker" grammar
+	expect 0 "[0-9]" "regular expression" "$stoker" grammar --regex '[0-9]+' --gbnf
+	"$stoker" run -m $demo -p x -n 30 --regex '[a-c]{2}-[0-9]{2}' >"$scratch/text" 2>"$scratch/err"
+	if grep -qE '^x[a-c]{2}-[0-9]{2}$' "$scratch/text"; then ok "regular expression of a text"; else bad "regular expression of a text"; fi
+	echo '{"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"], "additionalProperties": false}' >"$scratch/schema"
+	"$stoker" run -m $demo -p x -n 30 --json-schema "$scratch/schema" >"$scratch/text" 2>"$scratch/err"
+	if grep -qE '^x\{"a": ?(true|false)\}$' "$scratch/text"; then ok "JSON Schema"; else bad "JSON Schema"; fi
+	expect 1 '"multipleOf"' "JSON Schema that isn't supported" "$stoker" run -m $demo -p x --json-schema <(echo '{"multipleOf": 3}')
+	expect 0 "150000 tokens" "bench grammar" "$stoker" bench grammar
+	expect 0 '"later"' "bench grammar of a model's vocabulary" "$stoker" bench grammar $demo --grammar "$scratch/g.gbnf" --json
 	expect 0 "stopEND" "reasoning budget" "$stoker" run -m $demo -p "And God" -n 30 --temp 0 --reasoning-start God --reasoning-end END \
 		--reasoning-budget 2 --reasoning-budget-message stop
 	piped=$(printf 'And God said' | "$stoker" run -m $demo -n 20 --seed 5 2>/dev/null)

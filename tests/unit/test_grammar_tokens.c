@@ -309,6 +309,7 @@ static void test_calls(void)
 	CU_ASSERT_EQUAL(stoker_matcher_accept_text(m, "äbcd", 5, NULL), 0);
 	CU_ASSERT_EQUAL(stoker_matcher_accept_text(m, NULL, 1, NULL), -EINVAL);
 	CU_ASSERT_EQUAL(stoker_matcher_accept_text(NULL, "", 0, NULL), -EINVAL);
+	stoker_matcher_free(&m);
 	CU_ASSERT_EQUAL(stoker_matcher_create(NULL, &m, NULL), -EINVAL);
 	CU_ASSERT_PTR_NULL(m);
 }

@@ -9,6 +9,7 @@
 
 struct bench {
 	struct compute_options compute;
+	struct grammar_options grammar;
 	const char *model, *format, *sequences;
 	const char *arena, *plot, *shapes;
 	struct kv_options kv;
@@ -277,8 +278,8 @@ static int bench_store(const struct bench *b)
 
 static int measure_what(const struct bench *b, const char *what)
 {
-	static const char *const names[] = { "model",  "batch",	  "ops",  "formats",
-					     "limits", "shaders", "store" };
+	static const char *const names[] = { "model",  "batch",	  "ops",   "formats",
+					     "limits", "shaders", "store", "grammar" };
 	const struct formats_options formats = { .formats = b->format,
 						 .shapes = b->shapes,
 						 .prompt = (uint32_t)b->prompt,
@@ -320,13 +321,16 @@ static int measure_what(const struct bench *b, const char *what)
 		return bench_limits(&b->compute, b->json);
 	if (!strcmp(what, "store"))
 		return bench_store(b);
+	if (!strcmp(what, "grammar"))
+		return bench_grammar(b->model, &b->grammar, b->json);
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		guess_consider(&g, names[i]);
 	if (g.best && g.distance)
 		fprintf(stderr, "stoker: nothing to measure called \"%s\"; did you mean \"%s\"?\n",
 			what, g.best);
 	fputs("stoker: \"bench model FILE\", \"bench batch FILE\", \"bench store FILE\", \"bench "
-	      "ops\", \"bench formats\", \"bench limits\" or \"bench shaders\"\n",
+	      "ops\", \"bench formats\", \"bench limits\", \"bench grammar\" or \"bench "
+	      "shaders\"\n",
 	      stderr);
 	return EXIT_USAGE;
 }
@@ -370,6 +374,17 @@ static int check_options(struct bench *b, const char *what)
 	}
 	return EXIT_OK;
 }
+
+static const char description[] =
+	"Measures a model's speed, with one sequence or with several together, "
+	"ops, matrix products in every format, how "
+	"fast the device reads memory and multiplies, what the Vulkan "
+	"driver compiles shaders to, how fast the drive reads a file's "
+	"blocks, or what masks of a grammar take over a model's "
+	"vocabulary, or 150,000 made-up words. \"bench formats\" makes a table of "
+	"all formats: decoding "
+	"(one row), 4 and 8 rows and a prompt, and what parts of reading and "
+	"multiplying that is.";
 
 int verb_bench(int argc, char **argv)
 {
@@ -423,20 +438,15 @@ int verb_bench(int argc, char **argv)
 		{ "arena", 0, OPTION_STRING, &b.arena, "SIZE",
 		  "memory that \"bench store\" reads into (64M)" },
 		KV_OPTIONS(&b.kv),
+		GRAMMAR_OPTIONS(&b.grammar),
 		{ "json", 0, OPTION_FLAG, &b.json, NULL, "print JSON" },
 		COMPUTE_OPTIONS(&b.compute),
 		{ 0 },
 	};
 	const struct usage usage = {
-		.synopsis = "bench model|batch|ops|formats|limits|shaders|store [OPTION]... [FILE]",
-		.description =
-			"Measures a model's speed, with one sequence or with several together, "
-			"ops, matrix products in every format, how "
-			"fast the device reads memory and multiplies, what the Vulkan "
-			"driver compiles shaders to, or how fast the drive reads a file's "
-			"blocks. \"bench formats\" makes a table of all formats: decoding "
-			"(one row), 4 and 8 rows and a prompt, and what parts of reading and "
-			"multiplying that is.",
+		.synopsis = "bench model|batch|ops|formats|limits|shaders|store|grammar "
+			    "[OPTION]... [FILE]",
+		.description = description,
 		.options = options,
 		.operands_min = 1,
 		.operands_max = 1,

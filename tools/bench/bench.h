@@ -4,6 +4,7 @@
 #define STOKER_TOOL_BENCH_H
 
 #include "bench/measure.h"
+#include "grammar.h"
 #include "tool.h"
 
 /*
@@ -35,6 +36,9 @@ struct batch_options {
 int bench_batch(const struct compute_options *compute, const struct batch_options *options);
 /* What the Vulkan driver compiles the shaders to. */
 int bench_shaders(const struct compute_options *compute, bool json);
+/* Masks of a grammar, or of some usual ones, over the model's vocabulary, or (NULL) one of 150,000
+ * words. */
+int bench_grammar(const char *model, const struct grammar_options *options, bool json);
 int bench_limits(const struct compute_options *compute, bool json);
 
 /* Parts of what the device does at most: it reads, and on the CPU it multiplies codes where a

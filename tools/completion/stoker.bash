@@ -8,7 +8,7 @@ _stoker() {
 	elif [[ $word == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(stoker "$verb" --help 2>/dev/null | grep -oE -- '--[a-z-]+')" -- "$word")
 	elif [[ $verb == bench && $COMP_CWORD == 2 ]]; then
-		mapfile -t COMPREPLY < <(compgen -W "model batch ops formats limits shaders store" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "model batch ops formats limits shaders store grammar" -- "$word")
 	elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --template ]]; then
 		mapfile -t COMPREPLY < <(compgen -f -W "$(stoker template --template '?' 2>&1 | sed -n 's/.*, or one of //p' | tr -d ,)" -- "$word")
 		compopt -o filenames 2>/dev/null
