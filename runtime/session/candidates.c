@@ -114,18 +114,32 @@ int candidates_begin(struct candidates *c, const float *logits, uint32_t count)
 	return 0;
 }
 
+/* Of 32 logits, or fewer at the end. */
+static void mask_word(float *logits, uint32_t count, uint32_t word)
+{
+	uint32_t gone = ~word & (count < 32 ? (1u << count) - 1 : UINT32_MAX);
+
+	if (!word)
+		for (uint32_t i = 0; i < count; i++)
+			logits[i] = -INFINITY;
+	else
+		for (; gone; gone &= gone - 1)
+			logits[__builtin_ctz(gone)] = -INFINITY;
+}
+
 void candidates_mask(struct candidates *c, const uint32_t *bits)
 {
 	for (uint32_t b = 0; b < blocks_of(c->vocabulary); b++) {
 		const uint32_t at = b * BLOCK, count = MIN(BLOCK, c->vocabulary - at);
-		const uint32_t *word = bits + at / 32;
+		const uint32_t first = bits[at / 32], second = count > 32 ? bits[at / 32 + 1] : 0;
 		float *logits = c->logits + at;
 
-		if (word[0] == UINT32_MAX && (count <= 32 || word[1] == UINT32_MAX))
+		if (first == UINT32_MAX && (count <= 32 || second == UINT32_MAX))
 			continue;
-		for (uint32_t i = 0; i < count; i++)
-			logits[i] = word[i / 32] >> i % 32 & 1 ? logits[i] : -INFINITY;
-		c->tops[b] = top_of(logits, count);
+		mask_word(logits, MIN(count, 32u), first);
+		if (count > 32)
+			mask_word(logits + 32, count - 32, second);
+		c->tops[b] = first || second ? top_of(logits, count) : -INFINITY;
 	}
 }
 
