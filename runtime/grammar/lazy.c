@@ -143,8 +143,12 @@ int lazy_step(struct lazy *l, uint32_t state, uint8_t byte, uint32_t *edge)
 		ret = advance_open(&l->advance, &p);
 		l->opened = ret ? (uint32_t)DEAD : state;
 	}
-	if (!ret)
+	if (!ret && l->left < l->advance.all.count)
+		return -E2BIG;
+	if (!ret) {
+		l->left -= l->advance.all.count;
 		ret = advance_byte(&l->advance, byte);
+	}
 	if (!ret)
 		ret = find_state(l, &to);
 	/* more ways than a matcher would go lead nowhere */

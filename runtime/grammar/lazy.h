@@ -51,7 +51,7 @@ struct lazy {
 	uint32_t *table;     /* of states, open addressing; 0: free */
 	struct reached *all; /* chained by @other */
 	uint64_t *ranks;     /* a bit for each token of a trie, while it is walked over */
-	uint64_t left;	     /* nodes of tries that may be looked at yet; -E2BIG behind them */
+	uint64_t left; /* nodes of tries and places that may be looked at yet; -E2BIG behind them */
 	uint32_t state_count, state_room;
 	size_t place_count, place_room, table_size;
 	size_t bytes, limit; /* bytes: roughly; -EAGAIN above the limit */
@@ -61,7 +61,7 @@ struct lazy {
 /* A state, and whether the rule at the bottom may end there. */
 #define EDGE_TO(state, ends) ((state) << 1 | (ends))
 
-/* Return, as all of these: 0; -EAGAIN when lazy_clear() has to come first; -ENOMEM. */
+/* Return, as all of these: 0; -EAGAIN when lazy_clear() has to come first; -E2BIG; -ENOMEM. */
 int lazy_create(struct lazy *l, const struct automaton *a, const struct tries *t);
 void lazy_free(struct lazy *l);
 int lazy_clear(struct lazy *l);
@@ -70,7 +70,7 @@ int lazy_settle(struct lazy *l, uint32_t *state);
 /* @edge: EDGE_TO() the next state. */
 int lazy_step(struct lazy *l, uint32_t state, uint8_t byte, uint32_t *edge);
 
-/* reached.c; -E2BIG, too */
+/* reached.c */
 int reached_from_root(struct lazy *l, uint32_t state, struct reached **reached);
 int reached_behind(struct lazy *l, struct reached *before, uint32_t state,
 		   struct reached **reached);

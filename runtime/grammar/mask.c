@@ -3,7 +3,7 @@
 #include "grammar/grammar.h"
 
 enum {
-	MAX_NODES = 8 << 20, /* of tries that are looked at for one mask */
+	MAX_WORK = 16 << 20, /* nodes of tries and places that are looked at for one mask */
 	REMEMBERED = 64,     /* nodes whose returns are known */
 };
 
@@ -171,7 +171,7 @@ int mask_texts(struct stoker_matcher *m, uint32_t *bits)
 	struct masking k = { .m = m, .l = l, .bits = bits };
 	int ret = 0;
 
-	l->left = MAX_NODES;
+	l->left = MAX_WORK;
 	for (size_t i = 0, used; i < m->now.count && !ret; i += used) {
 		struct reached *r = NULL;
 		uint32_t state;
@@ -197,6 +197,7 @@ int mask_texts_slowly(struct stoker_matcher *m, uint32_t *bits)
 	const struct trie *t = &m->grammar->lazy.tries->levels[0];
 	struct places at[MAX_TRIE_TEXT + 1] = { 0 };
 	uint32_t marks[MAX_TRIE_TEXT + 1], node = 1, depth = 0;
+	uint64_t work = 0;
 	int ret = places_copy(&at[0], &m->now);
 
 	marks[0] = m->stacks.node_count;
@@ -206,6 +207,11 @@ int mask_texts_slowly(struct stoker_matcher *m, uint32_t *bits)
 		depth = n->depth;
 		stacks_rewind(&m->stacks, marks[depth - 1]);
 		ret = advance_open(&m->advance, &at[depth - 1]);
+		work += m->advance.all.count;
+		if (work > MAX_WORK) {
+			ret = -E2BIG;
+			break;
+		}
 		if (!ret)
 			ret = advance_byte(&m->advance, n->byte);
 		if (ret == -E2BIG || (!ret && !m->advance.next.count && !m->advance.next.ends)) {

@@ -7,9 +7,9 @@
  * limit and the figures on both sides.  The library never prints, exits or installs signal
  * handlers.  Messages are in English and don't depend on the locale, nor does anything else.
  *
- * Fork: containers, vocabularies, templates, decoders, samplers and profiles are in a forked
- * process what they were, as long as no other thread was using them; stoker/device.h says what
- * devices, models and sessions are.
+ * Fork: containers, vocabularies, templates, grammars, decoders, samplers and profiles are in a
+ * forked process what they were, as long as no other thread was using them; stoker/device.h says
+ * what devices, models and sessions are.
  *
  * Misuse: an object, a text or a place for a result that is NULL where a header doesn't allow it
  * makes a call that can fail return -EINVAL; others return 0 or NULL, or do nothing.

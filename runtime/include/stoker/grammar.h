@@ -178,7 +178,8 @@ STOKER_API int stoker_matcher_allows(struct stoker_matcher *matcher, uint32_t to
  *	t / 32; those behind the last token are 0
  * @words: size of @bits, at least as many as the vocabulary needs
  *
- * Return: 0; -EINVAL when @words is too few or the grammar has no vocabulary; -ENOMEM.
+ * Return: 0; -EINVAL when @words is too few or the grammar has no vocabulary; -E2BIG when what may
+ * follow can be read in too many ways; -ENOMEM.
  */
 STOKER_API int stoker_matcher_mask(struct stoker_matcher *matcher, uint32_t *bits, size_t words);
 

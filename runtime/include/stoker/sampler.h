@@ -5,11 +5,11 @@
  * What happens to a row of logits, in this order:
  *
  *	1. A reasoning budget that is used up forces its tokens; nothing else is asked.
- *	2. Logits that aren't a number count as minus infinity, as do those beyond the vocabulary
- *and of tokens that a grammar doesn't allow, and biases are added.  If a logit is plus infinity
- *now, the first of them is the choice.
- *	3. The stages, see enum stoker_sampler_stage: penalties and dry change logits, the others
- *take candidates away, temperature evens out what is left.
+ *	2. Logits that aren't a number count as minus infinity, as do those beyond the
+ *	   vocabulary and of tokens that a grammar doesn't allow, and biases are added.
+ *	   If a logit is plus infinity now, the first of them is the choice.
+ *	3. The stages, see enum stoker_sampler_stage: penalties and dry change logits, the
+ *	   others take candidates away, temperature evens out what is left.
  *	4. One of the candidates is drawn by its probability.
  *
  * With temperature 0 the most likely token (the first of equals) is taken after penalties and dry,
@@ -144,22 +144,21 @@ enum stoker_reasoning_state {
  *	it, as rows of logits may be longer, or that the file suppresses.  May be NULL without the
  *	former two; the sampler keeps it alive
  * @reasoning: NULL: none
- * @grammar: what the text may be (stoker/grammar.h), NULL: anything.  The sampler keeps it alive;
- *of
- *	@vocabulary, or one like it
- * @trigger_texts: @trigger_text_count texts of 1 to 256 bytes that switch the grammar on, however
- *	they are cut into tokens.  The text of the grammar begins with the trigger.  Without
- *triggers it is on from the beginning
+ * @grammar: what the text may be (stoker/grammar.h), NULL: anything.  Of @vocabulary, or one
+ *	like it; the sampler keeps it alive
+ * @trigger_texts: @trigger_text_count texts of 1 to 256 bytes that switch the grammar on,
+ *	however they are cut into tokens.  What the grammar describes begins with the trigger.
+ *	Without triggers it is on from the beginning
  * @trigger_text_count: at most 64 triggers in all
  * @trigger_tokens: @trigger_token_count tokens that do the same
  * @trigger_token_count: of them
  *
- * A grammar has no say in what stands between the tags of @reasoning, nor are there tags in what is
- *the grammar's, but that a start tag which is a token is allowed where its text would begin.  The
- *choice is as if the tokens that it doesn't allow had no chance from the beginning: all stages see
- *what is left, and one random number is drawn a token.  Greedy sampling asks about the best token
- *first, which comes to the same; so, but for those that the trigger has something wrong behind, do
- *grammars that wait for it.
+ * What stands between the tags of @reasoning isn't the grammar's, and in what is the grammar's
+ * there are no tags; but a start tag that is a token is allowed where its text would begin.
+ * The choice is as if tokens that aren't allowed had no chance from the beginning: all stages
+ * see what is left, and one random number is drawn for a token.  Greedy sampling asks about the
+ * best token first, which comes to the same.  While a trigger is waited for, tokens that have
+ * it with something wrong behind it are left out only when one of them would be chosen.
  *
  * What the other pointers lead to is copied.  All numbers are finite, shares from 0
  *to 1.
