@@ -276,7 +276,9 @@ static int choose(struct run *r, uint32_t *token, struct stoker_error *err)
 				    info.vocabulary, token);
 	if (ret)
 		snprintf(err->message, sizeof(err->message), "%s",
-			 ret == -EDOM ? "the model gives no finite logits" : strerror(-ret));
+			 ret == -EDOM ? "the model gives no finite logits, or the grammar allows "
+					"none of them"
+				      : strerror(-ret));
 	return ret;
 }
 

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "engine/engine.h"
+#include "session/session.h"
 #include "text/vocabulary.h"
 
 enum { MOST_STOPS = 64 };
@@ -163,12 +164,7 @@ bool request_sample(struct request *r, const struct stoker_model *m, const float
 
 	if (ret) {
 		r->finish = STOKER_FINISH_FAILED;
-		r->status = stoker_fail(&r->error, ret,
-					ret == -EDOM ? "the model gives no finite logits"
-					: ret == -EINVAL
-						? "the reasoning budget forces a token that "
-						  "the model lacks"
-						: "out of memory");
+		r->status = stoker_fail(&r->error, ret, "%s", sampler_failure(r->sampler, ret));
 		return false;
 	}
 	if (ends(r, token))

@@ -38,14 +38,7 @@ static int sample(struct generation *g, uint32_t *token, struct stoker_error *er
 	if (!logits)
 		return stoker_fail(err, -EINVAL, "the session has no logits to sample from");
 	ret = sampler_choose(g->sampler, logits, g->choices, token);
-	if (!ret)
-		return 0;
-	return stoker_fail(err, ret,
-			   ret == -EDOM	   ? "the model gives no finite logits"
-			   : ret == -EBUSY ? "the sampler is in use"
-			   : ret == -EINVAL
-				   ? "the reasoning budget forces a token that the model lacks"
-				   : "out of memory");
+	return ret ? stoker_fail(err, ret, "%s", sampler_failure(g->sampler, ret)) : 0;
 }
 
 /* One token, from being sampled to being in the context. */

@@ -356,6 +356,23 @@ int sampler_choose(struct stoker_sampler *s, const float *logits, uint32_t count
 	return 0;
 }
 
+const char *sampler_failure(const struct stoker_sampler *s, int ret)
+{
+	switch (ret) {
+	case -EDOM:
+		return s->constraint.matcher ? "the model gives no finite logit of a token that "
+					       "the grammar allows"
+					     : "the model gives no finite logits";
+	case -E2BIG:
+		return "what the grammar allows here can be read in too many ways";
+	case -EBUSY:
+		return "the sampler is in use";
+	case -EINVAL:
+		return "the reasoning budget forces a token that the model lacks";
+	}
+	return "out of memory";
+}
+
 int stoker_sampler_sample(struct stoker_sampler *s, const float *logits, uint32_t count,
 			  uint32_t *token)
 {

@@ -31,5 +31,7 @@ void sampler_leave(struct stoker_sampler *sampler);
 /* As stoker_sampler_sample(), between the two. */
 int sampler_choose(struct stoker_sampler *sampler, const float *logits, uint32_t count,
 		   uint32_t *token);
+/* What is wrong when that returns @ret. */
+const char *sampler_failure(const struct stoker_sampler *sampler, int ret);
 
 #endif

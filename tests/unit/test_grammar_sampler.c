@@ -389,7 +389,7 @@ static void test_engine(void)
 	static const char *const gbnf[] = { "root ::= [a-m]{4,9} \"!\"",
 					    "root ::= (\"x\" | \"yz\"){3}",
 					    "root ::= [0-9]{2} \"-\" [0-9]{2}" };
-	static struct answer a[3];
+	static struct answer a[4];
 	struct stoker_grammar *g;
 	struct stoker_engine *e;
 	struct stoker_error err;
@@ -397,7 +397,7 @@ static void test_engine(void)
 	CU_ASSERT_EQUAL_FATAL(
 		stoker_vocabulary_load("tests/data/containers/plain.gguf", &vocabulary, &err), 0);
 	engine_load("tests/data/containers/plain.gguf");
-	e = engine_open(3, 0, false);
+	e = engine_open(4, 0, false);
 	for (size_t i = 0; i < 3; i++) {
 		g = compile(gbnf[i]);
 		answer_make(&a[i], 5, 30);
@@ -406,7 +406,20 @@ static void test_engine(void)
 		CU_ASSERT_EQUAL(answer_submit(e, &a[i], NULL), 0);
 		stoker_grammar_free(&g);
 	}
-	answers_finish(e, a, 3);
+	/* a token that is needed and forbidden */
+	g = compile("root ::= \"a\" <[1]>");
+	answer_make(&a[3], 5, 30);
+	a[3].sampling = (struct stoker_sampler_params){
+		.grammar = g,
+		.biases = &(struct stoker_logit_bias){ .token = 1, .bias = -INFINITY },
+		.bias_count = 1
+	};
+	CU_ASSERT_EQUAL(answer_submit(e, &a[3], NULL), 0);
+	stoker_grammar_free(&g);
+	answers_finish(e, a, 4);
+	CU_ASSERT_EQUAL(a[3].done.finish, STOKER_FINISH_FAILED);
+	CU_ASSERT_EQUAL(a[3].done.status, -EDOM);
+	CU_ASSERT_PTR_NOT_NULL(strstr(a[3].done.error.message, "that the grammar allows"));
 	for (size_t i = 0; i < 3; i++) {
 		struct stoker_matcher *m;
 		uint32_t n = 0;
