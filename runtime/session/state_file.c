@@ -57,63 +57,23 @@ static int fail_about(struct stoker_error *err, int ret, const char *path,
 	return stoker_fail(err, ret, "%s: %s", path, why->message);
 }
 
-/* So that the name is on the drive, too; a file system that can't has done what it can. */
-static void sync_folder(const char *path)
-{
-	const char *end = strrchr(path, '/');
-	char *folder = end ? strndup(path, (size_t)(end - path + 1)) : strdup(".");
-	const int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-
-	if (fd >= 0) {
-		fsync(fd);
-		close(fd);
-	}
-	free(folder);
-}
-
-static int save_as(struct stoker_session *session, const char *path, char *part,
-		   struct stoker_error *err)
-{
-	struct stoker_error why;
-	int fd = stoker_new_file(AT_FDCWD, part, 0600), ret;
-
-	if (fd < 0)
-		return fail(err, fd, path);
-	ret = stoker_session_save(session, write_all, &fd, &why);
-	if (ret)
-		fail_about(err, ret, path, &why);
-	else if (fsync(fd))
-		ret = fail(err, -errno, path);
-	if (close(fd) && !ret)
-		ret = fail(err, -errno, path);
-	if (!ret && rename(part, path))
-		ret = fail(err, -errno, path);
-	if (ret)
-		unlink(part);
-	else
-		sync_folder(path);
-	return ret;
-}
-
 int stoker_session_save_file(struct stoker_session *session, const char *path,
 			     struct stoker_error *err)
 {
-	char *target, *part;
+	struct whole_file file;
+	struct stoker_error why;
 	int ret;
 
 	if (!session || !path)
 		return stoker_fail(err, -EINVAL, "saving needs a session and a file's name");
-	ret = stoker_file_target(path, &target, err);
+	ret = whole_file_begin(&file, path, 0600, err);
 	if (ret)
 		return ret;
-	if (asprintf(&part, "%s.XXXXXX", target) < 0) {
-		free(target);
-		return stoker_fail(err, -ENOMEM, "out of memory");
-	}
-	ret = save_as(session, target, part, err);
-	free(part);
-	free(target);
-	return ret;
+	ret = stoker_session_save(session, write_all, &file.fd, &why);
+	if (!ret)
+		return whole_file_end(&file, true, err);
+	whole_file_end(&file, false, NULL);
+	return fail_about(err, ret, path, &why);
 }
 
 int stoker_session_restore_file(struct stoker_session *session, const char *path,

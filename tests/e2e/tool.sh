@@ -274,7 +274,7 @@ if [ -e $demo ]; then
 	# a limit on files ends the program in the middle of writing, as kill -9 does
 	(ulimit -c 0 -f 4 && exec "$stoker" run -m $demo -p "$text" -n 9 --temp 0 --state "$state") >"$scratch/out" 2>"$scratch/err"
 	status=$?
-	if [ $status -gt 128 ] && cmp -s "$state" "$scratch/before" && compgen -G "$state.*" >/dev/null; then
+	if [ $status -gt 128 ] && cmp -s "$state" "$scratch/before"; then
 		ok "run --state: killed while it saves"
 	else
 		bad "run --state: killed while it saves (status $status)"

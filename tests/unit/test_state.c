@@ -469,4 +469,5 @@ void suite_state(void)
 	TEST(test_allocations);
 	TEST(test_files);
 	add_state_pages();
+	add_state_killed();
 }

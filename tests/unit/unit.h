@@ -56,6 +56,7 @@ void add_engine_room(void);
 void add_engine_turns(void);
 void suite_state(void);
 void add_state_pages(void);
+void add_state_killed(void);
 void add_batch_calls(void);
 void add_batch_memory(void);
 void add_batch_prefix(void);
