@@ -68,6 +68,8 @@ static int check(const struct stoker_engine_params *p, struct stoker_error *err)
 	if (p->session.sequences > MODEL_MAX_SEQUENCES)
 		return stoker_fail(err, -EINVAL, "%u sequences, the limit is %d",
 				   p->session.sequences, MODEL_MAX_SEQUENCES);
+	if (p->session.pooling)
+		return stoker_fail(err, -EINVAL, "an engine gives no embeddings (pooling)");
 	if (p->queue > MOST_QUEUE)
 		return stoker_fail(err, -EINVAL, "a queue of %u, the limit is %d", p->queue,
 				   MOST_QUEUE);

@@ -85,9 +85,11 @@ static struct op_add_norm to_next(const struct forward *f, uint32_t il)
 	const struct stoker_model *m = f->model;
 	const struct layer *next = &m->layers[il + 1];
 	const struct stoker_weight *output = &m->output;
+	const struct reading last = f->hidden_only ? (struct reading){ .floats = true }
+						   : reading_of(f, &output, 1);
 
 	return il + 1 < m->layer_count ? to_residual(f, next->attn_norm, mixer_reading(f, next))
-				       : to_residual(f, m->output_norm, reading_of(f, &output, 1));
+				       : to_residual(f, m->output_norm, last);
 }
 
 /* The norm of what a block adds to the residual, which some architectures have. */
@@ -221,6 +223,8 @@ static void output(const struct forward *f)
 
 		add_norm(f, &rest);
 	}
+	if (f->hidden_only)
+		return;
 	matmul(&asked, &m->output, f->logits, f->h, takes_q8(&asked, &m->output) ? f->h_q8 : 0);
 	if (m->logit_scale != 1 || m->logit_softcap > 0)
 		device_scale(m->device, &scale);

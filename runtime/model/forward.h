@@ -65,6 +65,7 @@ struct forward {
 	/* what routers of so many later layers say; the pager is told of one */
 	uint32_t predicted_layers;
 	bool prefetches;
+	bool hidden_only; /* in place of logits: at the beginning of @h, as floats */
 	stoker_address predicted, predicted_weights;
 };
 

@@ -235,6 +235,7 @@ void stoker_model_info(const struct stoker_model *m, struct stoker_model_info *i
 		.name = m->name,
 		.layers = m->layer_count,
 		.vocabulary = m->vocabulary,
+		.embedding = m->embedding,
 		.context = m->context,
 		.experts_used = m->experts_used,
 		.parameters = m->parameters,

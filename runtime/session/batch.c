@@ -299,6 +299,22 @@ int stoker_sequence_remove(struct stoker_sequence *q, uint32_t first, uint32_t c
 	return ret;
 }
 
+int stoker_sequence_embedding(struct stoker_sequence *q, int normalize, float *embedding,
+			      struct stoker_error *err)
+{
+	struct stoker_batch *b = q ? q->batch : NULL;
+	int ret;
+
+	if (!b)
+		return stoker_fail(err, -EINVAL, "there is no sequence");
+	ret = enter(b, err);
+	if (ret)
+		return ret;
+	ret = embedding_get(&b->step, &q->s, normalize, embedding, err);
+	leave(b);
+	return ret;
+}
+
 uint32_t stoker_sequence_reachable(const struct stoker_sequence *q, uint32_t position)
 {
 	return q ? sequence_reachable(&q->batch->step, &q->s, position) : 0;
@@ -370,6 +386,8 @@ static int check_parts(struct stoker_batch *b, const struct stoker_batch_part *p
 					      ? (uint32_t)parts[i].count
 					      : parts[i].logits == STOKER_LOGITS_LAST,
 		};
+		if (s->pooling)
+			b->parts[i].logit_rows = embedding_rows(s, &b->parts[i], true);
 	}
 	if (!ret && rows > s->batch)
 		ret = stoker_fail(err, -EINVAL, "a step of %zu tokens, it takes %u", rows,

@@ -300,7 +300,8 @@ static void share(struct step *s, struct sequence *q, const struct prefix_entry 
 int prefix_take(struct step *s, struct sequence *q, const uint32_t *tokens, size_t count,
 		uint64_t salt, struct stoker_error *err)
 {
-	const struct match m = match(s, tokens, count, salt);
+	const struct match m = embedding_needs_all(s->pooling) ? (struct match){ .pages = 0 }
+							       : match(s, tokens, count, salt);
 	const struct prefix_entry *e = m.last;
 	int ret;
 

@@ -39,8 +39,10 @@ int sequence_create(struct step *s, bool whole, struct sequence *q, struct stoke
 
 	*q = (struct sequence){ .whole = whole, .tables.number = NO_PAGE };
 	q->tokens = malloc(s->context * sizeof(*q->tokens));
-	ret = q->tokens ? pages_add(&s->pages, whole, &q->tables, err)
-			: stoker_fail(err, -ENOMEM, "out of memory");
+	q->pooled.sum = s->pooling ? calloc(s->model->embedding, sizeof(double)) : NULL;
+	ret = q->tokens && (q->pooled.sum || !s->pooling)
+		      ? pages_add(&s->pages, whole, &q->tables, err)
+		      : stoker_fail(err, -ENOMEM, "out of memory");
 	q->lost = s->recurrent;
 	if (ret)
 		sequence_destroy(s, q);
@@ -53,6 +55,7 @@ void sequence_destroy(struct step *s, struct sequence *q)
 	pages_remove(&s->pages, &q->tables);
 	checkpoints_cut(q, 0);
 	free(q->tokens);
+	free(q->pooled.sum);
 	*q = (struct sequence){ .tables.number = NO_PAGE };
 }
 
@@ -91,6 +94,7 @@ uint32_t sequence_reachable(const struct step *s, const struct sequence *q, uint
 /* To where it can go on. */
 static void cut(struct step *s, struct sequence *q, uint32_t position)
 {
+	embedding_cut(q, position);
 	q->position = position;
 	q->last_page = position ? q->last_page : 0;
 	q->shifted = q->shifted && position > q->shifted_from;
@@ -141,6 +145,9 @@ int sequence_copy(struct step *s, const struct sequence *from, struct sequence *
 	checkpoints_share(from, q);
 	pages_share(&s->pages, &from->tables, &q->tables);
 	memcpy(q->tokens, from->tokens, from->position * sizeof(*q->tokens));
+	if (s->pooling)
+		memcpy(q->pooled.sum, from->pooled.sum, s->model->embedding * sizeof(double));
+	q->pooled.rows = from->pooled.rows;
 	q->position = from->position;
 	q->last_page = from->last_page;
 	q->same_bits = from->same_bits;

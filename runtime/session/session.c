@@ -201,6 +201,8 @@ static int eval(struct stoker_session *s, const uint32_t *tokens, size_t count,
 		part.logit_rows = logits == STOKER_LOGITS_ALL ? part.rows
 							      : logits == STOKER_LOGITS_LAST &&
 									done + part.rows == count;
+		if (step->pooling)
+			part.logit_rows = embedding_rows(step, &part, done + part.rows == count);
 		ret = step_run(step, &part, 1,
 			       whole || (step->recurrent && part.rows == 1) ? NULL : &s->run, err);
 		if (ret == -ECANCELED)
@@ -338,6 +340,21 @@ void stoker_session_cancel_run(struct stoker_session *s, uint32_t run)
 
 	if (s && run)
 		atomic_compare_exchange_strong(&s->run, &going, going | 1);
+}
+
+int stoker_session_embedding(struct stoker_session *s, int normalize, float *embedding,
+			     struct stoker_error *err)
+{
+	int ret;
+
+	if (!s)
+		return stoker_fail(err, -EINVAL, "there is no session");
+	ret = session_use(s, err);
+	if (ret)
+		return ret;
+	ret = embedding_get(&s->step, &s->sequence, normalize, embedding, err);
+	session_leave(s);
+	return ret;
 }
 
 const struct stoker_model *session_model(const struct stoker_session *s)

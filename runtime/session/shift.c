@@ -269,8 +269,10 @@ int sequence_remove(struct step *s, struct sequence *q, uint32_t first, uint32_t
 	ret = begin(&m, err);
 	if (!ret)
 		ret = reserve(&m, err);
-	if (!ret)
+	if (!ret) {
+		embedding_cut(q, first);
 		ret = move(&m, err);
+	}
 	end(&m);
 	return ret;
 }

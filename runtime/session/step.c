@@ -64,6 +64,7 @@ void step_destroy(struct step *s)
 	m->device->ops->memory_destroy(m->device, &s->logit_memory);
 	free(s->states);
 	free(s->logits);
+	free(s->hidden);
 	free(s->inputs);
 	model_give(m, s->taken);
 	*s = (struct step){ 0 };
@@ -106,7 +107,11 @@ int step_create(struct stoker_model *model, const struct stoker_session_params *
 	}
 	*s = (struct step){ .model = model,
 			    .context = model_session_context(model, params),
-			    .batch = model_session_batch(model, &own) };
+			    .batch = model_session_batch(model, &own),
+			    .pooling = params->pooling,
+			    .forward.hidden_only = params->pooling != STOKER_POOLING_NONE };
+	if ((unsigned)params->pooling > STOKER_POOLING_CLS)
+		return stoker_fail(err, -EINVAL, "pooling %d isn't known", (int)params->pooling);
 	s->chunk = params->deterministic ? chunk_of(s->batch) : 0;
 	if (s->context == 0 || s->context > MODEL_MAX_CONTEXT || s->batch > MODEL_MAX_BATCH)
 		return stoker_fail(err, -EINVAL, "context %u and batch %u, limits 1 to %d and %d",
@@ -134,6 +139,8 @@ int step_create(struct stoker_model *model, const struct stoker_session_params *
 					 &s->checkpoints, err);
 	if (!ret)
 		ret = create_buffers(s, err);
+	if (!ret && s->pooling)
+		ret = embedding_create(s, err);
 	if (ret)
 		goto err_destroy;
 	s->forward.slots = s->pages.slots;
@@ -151,6 +158,8 @@ int step_check(const struct step *s, const struct sequence *q, const uint32_t *t
 {
 	if ((unsigned)logits > STOKER_LOGITS_ALL)
 		return stoker_fail(err, -EINVAL, "logits %d aren't known", (int)logits);
+	if (s->pooling && logits != STOKER_LOGITS_NONE)
+		return stoker_fail(err, -EINVAL, "with pooling there are no logits");
 	if (count == 0 || !tokens)
 		return stoker_fail(err, -EINVAL, "no tokens to evaluate");
 	if (count > s->context - q->position)
@@ -248,9 +257,11 @@ static void fill_part(struct step *s, const struct step_part *part, uint32_t kin
 						    .position = part->sequence->position + i,
 						    .state = tables->number };
 	memcpy(tokens + filled->rows, part->tokens, part->rows * sizeof(*tokens));
+	for (uint32_t i = 0; i < part->logit_rows; i++)
+		asked[filled->asked++] =
+			filled->rows + i +
+			(s->pooling == STOKER_POOLING_CLS ? 0 : part->rows - part->logit_rows);
 	filled->rows += part->rows;
-	for (uint32_t i = part->logit_rows; i > 0; i--)
-		asked[filled->asked++] = filled->rows - i;
 }
 
 /* Pages for all rows, and what the step computes with, in a transfer. */
@@ -268,7 +279,8 @@ static int write_inputs(struct step *s, const struct step_part *parts, size_t co
 		asked += parts[i].logit_rows;
 	}
 	assert(rows <= s->batch);
-	forward_inputs(&s->forward, kinds, rows, asked, count > 1 && asked < rows);
+	forward_inputs(&s->forward, kinds, rows, asked,
+		       asked < rows && (count > 1 || (asked && s->pooling == STOKER_POOLING_CLS)));
 	for (size_t i = 0; i < count && !ret; i++) {
 		struct sequence *q = parts[i].sequence;
 		const uint32_t end = q->position + parts[i].rows;
@@ -326,7 +338,9 @@ static int run(struct step *s, const struct step_part *parts, size_t count, bool
 		*moved = s->recurrent;
 		ret = stoker_forward(f, err);
 	}
-	if (!ret && f->logit_rows)
+	if (!ret && f->logit_rows && s->pooling)
+		ret = embedding_read(s, err);
+	else if (!ret && f->logit_rows)
 		ret = d->ops->read(d, s->logits + s->logit_rows * s->model->vocabulary, f->logits,
 				   (uint64_t)f->logit_rows * s->model->vocabulary * sizeof(float),
 				   err);
@@ -341,6 +355,7 @@ static int run(struct step *s, const struct step_part *parts, size_t count, bool
 int step_run(struct step *s, const struct step_part *parts, size_t count,
 	     const _Atomic uint32_t *cancel, struct stoker_error *err)
 {
+	const float *hidden = s->hidden;
 	bool moved = false;
 	int ret;
 
@@ -353,13 +368,17 @@ int step_run(struct step *s, const struct step_part *parts, size_t count,
 			sequence_lose(s, q);
 		if (ret)
 			continue;
+		if (s->pooling) {
+			embedding_add(s, &parts[i], hidden);
+			hidden += (size_t)parts[i].logit_rows * s->model->embedding;
+		}
 		memcpy(q->tokens + q->position, parts[i].tokens,
 		       parts[i].rows * sizeof(*parts[i].tokens));
 		if (q->position == q->same_bits && parts[i].rows == s->chunk)
 			q->same_bits += s->chunk;
 		q->position += parts[i].rows;
 	}
-	if (!ret)
+	if (!ret && !s->pooling)
 		s->logit_rows += s->forward.logit_rows;
 	return ret;
 }
@@ -388,7 +407,7 @@ int step_eval(struct step *s, const struct step_part *parts, size_t count,
 	s->logit_rows = 0;
 	for (size_t i = 0; i < count; i++)
 		asked += parts[i].logit_rows;
-	if (asked)
+	if (asked && !s->pooling)
 		ret = step_reserve_logits(s, asked, err);
 	if (!ret)
 		ret = step_reserve_pages(s, parts, count, err);

@@ -7,6 +7,7 @@
 #define STOKER_SESSION_STEP_H
 
 #include "session/checkpoints.h"
+#include "session/embedding.h"
 #include "session/pages.h"
 #include "session/prefix.h"
 #include "stoker/session.h"
@@ -22,6 +23,7 @@ struct sequence {
 	 * checkpoint */
 	bool lost;
 	struct checkpoint_list checkpoints;
+	struct pooled pooled;
 	/* keys from here on were turned: they aren't what others get for the same tokens */
 	bool shifted;
 	uint32_t shifted_from;
@@ -39,13 +41,18 @@ struct step {
 	struct forward forward;
 	float *logits; /* host copy: logit_rows rows, those of the last call */
 	size_t logits_room, logit_rows;
+	enum stoker_pooling pooling;
+	float *hidden;	 /* with it, in place of logits: those of the last run */
 	uint8_t *inputs; /* of a batch's rows, as the device gets them */
 	bool recurrent;
 	bool for_others; /* sequences don't go back: checkpoints are for those that begin alike */
 	uint64_t taken;	 /* of the model's budget */
 };
 
-/* What a sequence brings: tokens behind those that it has, the last @logit_rows get logits. */
+/*
+ * What a sequence brings: tokens behind those that it has, the last @logit_rows get logits, or give
+ * hidden states: with STOKER_POOLING_CLS the first.
+ */
 struct step_part {
 	struct sequence *sequence;
 	const uint32_t *tokens;

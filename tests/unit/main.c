@@ -178,6 +178,7 @@ static const struct {
 	{ "batch", suite_batch },
 	{ "schedules", suite_schedules },
 	{ "engine", suite_engine },
+	{ "embedding", suite_embedding },
 	{ "state", suite_state },
 	{ "budget", suite_budget },
 	{ "vectors", suite_vectors },

@@ -54,6 +54,7 @@ void add_engine_plans(void);
 void add_engine_life(void);
 void add_engine_room(void);
 void add_engine_turns(void);
+void suite_embedding(void);
 void suite_state(void);
 void add_state_pages(void);
 void add_state_killed(void);

@@ -138,6 +138,15 @@ STOKER_API int stoker_sequence_truncate(struct stoker_sequence *sequence, uint32
 STOKER_API int stoker_sequence_remove(struct stoker_sequence *sequence, uint32_t first,
 				      uint32_t count, int shift, struct stoker_error *err);
 
+/**
+ * stoker_sequence_embedding() - of what is in its context, as stoker_session_embedding()
+ *
+ * A copy has that of its original.  For a mean, and for the first token, stoker_sequence_reuse()
+ * finds nothing: all tokens have to be evaluated.
+ */
+STOKER_API int stoker_sequence_embedding(struct stoker_sequence *sequence, int normalize,
+					 float *embedding, struct stoker_error *err);
+
 /** stoker_sequence_reachable() - how far it can go back, see stoker_session_reachable(). */
 STOKER_API uint32_t stoker_sequence_reachable(const struct stoker_sequence *sequence,
 					      uint32_t position);
@@ -177,7 +186,8 @@ STOKER_API int stoker_sequence_reuse(struct stoker_sequence *sequence, const uin
  * struct stoker_batch_part - what a sequence brings to a step
  * @sequence: of the batch; no other part of the step is about it
  * @tokens: @count ids below the model's vocabulary, appended to the context
- * @logits: which of them to compute logits for
+ * @logits: which of them to compute logits for; STOKER_LOGITS_NONE with struct
+ *	stoker_session_params' pooling
  */
 struct stoker_batch_part {
 	struct stoker_sequence *sequence;

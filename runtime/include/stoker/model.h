@@ -45,6 +45,14 @@ enum stoker_kv_type {
 	STOKER_KV_TYPE_Q4_0,
 };
 
+/** enum stoker_pooling - what of its tokens' hidden states makes a context's embedding */
+enum stoker_pooling {
+	STOKER_POOLING_NONE, /* tokens get logits */
+	STOKER_POOLING_MEAN, /* that of all of them */
+	STOKER_POOLING_LAST,
+	STOKER_POOLING_CLS, /* the first */
+};
+
 /**
  * struct stoker_session_params - what a session is created with; all zero is a good default
  * @context: positions the cache has room for; 0: what the model was trained for, at most 4096
@@ -67,6 +75,9 @@ enum stoker_kv_type {
  *	take in full context
  * @deterministic: nonzero: what stoker_batch_eval() gives a sequence has the same bits whatever
  *	others are in the step, and in a session; slower with many sequences
+ * @pooling: there are no logits but embeddings (stoker_session_embedding(),
+ *	stoker_sequence_embedding()), for which the product with the vocabulary is left out; not for
+ *	an engine
  */
 struct stoker_session_params {
 	uint32_t context, batch;
@@ -79,6 +90,7 @@ struct stoker_session_params {
 	uint32_t sequences;
 	int deterministic;
 	uint64_t cache_bytes;
+	enum stoker_pooling pooling;
 };
 
 /**
@@ -160,11 +172,13 @@ STOKER_API void stoker_model_free(struct stoker_model **model);
  * @bytes: of weights in device memory
  * @expert_bytes: of the largest expert
  * @parameters: number of weights
+ * @embedding: size of a token's hidden state, and so of an embedding
  */
 struct stoker_model_info {
 	const char *architecture, *name;
 	uint32_t layers, vocabulary, context, experts, experts_used;
 	uint64_t bytes, expert_bytes, parameters;
+	uint32_t embedding;
 };
 
 /**

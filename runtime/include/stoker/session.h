@@ -61,7 +61,8 @@ enum stoker_logits {
 /**
  * stoker_session_eval() - append tokens to the context
  * @tokens: @count ids below the model's vocabulary
- * @logits: which positions to compute logits for
+ * @logits: which positions to compute logits for; STOKER_LOGITS_NONE with struct
+ *	stoker_session_params' pooling
  *
  * Blocks until done; splits long input into batches.
  *
@@ -87,6 +88,25 @@ STOKER_API int stoker_session_eval(struct stoker_session *session, const uint32_
  * call asked for, and when stoker_session_truncate() has removed something.
  */
 STOKER_API const float *stoker_session_logits(const struct stoker_session *session, size_t row);
+
+/**
+ * stoker_session_embedding() - of what is in the context
+ * @session: with struct stoker_session_params' pooling
+ * @normalize: nonzero: of length 1
+ * @embedding: receives struct stoker_model_info's embedding floats
+ *
+ * The mean of all tokens' hidden states behind the output's norm, or that of the last or the first
+ * one: as evaluating has left them, in whichever calls and batches that was.  Nothing is evaluated.
+ *
+ * Cutting the context takes the hidden states along, and a restored state has none: the last one is
+ * there again when something is evaluated, the mean only of a context that has been empty since.
+ * The first one stays with its token.
+ *
+ * Return: 0; -EINVAL without pooling, for an empty context, and where hidden states aren't known as
+ * said before; -EDOM where they aren't finite; -EBUSY.
+ */
+STOKER_API int stoker_session_embedding(struct stoker_session *session, int normalize,
+					float *embedding, struct stoker_error *err);
 
 /** stoker_session_position() - tokens in the context. */
 STOKER_API uint32_t stoker_session_position(const struct stoker_session *session);
