@@ -17,6 +17,7 @@ static const struct verb verbs[] = {
 	{ "tokenize", "text to token ids", verb_tokenize },
 	{ "template", "the prompt that a conversation becomes", verb_template },
 	{ "grammar", "whether a text follows a grammar", verb_grammar },
+	{ "embed", "a vector for each line of text", verb_embed },
 	{ "eval", "logits of a list of tokens, for verification", verb_eval },
 	{ "perplexity", "how well a model predicts a text", verb_perplexity },
 	{ "bench", "measure models and operations", verb_bench },

@@ -213,6 +213,7 @@ void remove_on_signal(const char *path);
 int interrupt_status(void);
 
 int verb_bench(int argc, char **argv);
+int verb_embed(int argc, char **argv);
 int verb_eval(int argc, char **argv);
 int verb_grammar(int argc, char **argv);
 int verb_imatrix(int argc, char **argv);

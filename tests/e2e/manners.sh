@@ -39,7 +39,7 @@ expect 0 token_embd.weight "FILE and -m FILE" "$stoker" inspect -m "$file" "$fil
 expect 2 "already, what is this: $model" "FILE and another with -m" "$stoker" run -m "$file" $model -p a
 expect 2 "already" "quantize with two inputs" "$stoker" quantize -m "$file" $model "$scratch/q.gguf" Q8_0
 expect 2 "too much: b" "two words" "$stoker" inspect "$file" b
-for verb in run inspect tokenize eval perplexity plan; do
+for verb in run inspect tokenize embed eval perplexity plan; do
 	expect 2 "a model is needed" "$verb without a model" "$stoker" $verb
 done
 
@@ -137,6 +137,7 @@ for locale in C C.UTF-8 de_DE.UTF-8 tr_TR.UTF-8; do
 	machine "$locale: info --json" "${there[@]}" info --json
 	machine "$locale: perplexity --json" "${there[@]}" perplexity --json $model -f "$0" -c 64
 	machine "$locale: run --json" "${there[@]}" run --json $model -p abc -n 3 --temp 0
+	machine "$locale: embed --json" "${there[@]}" embed --json $model -p abc
 	machine "$locale: eval --json" "${there[@]}" eval --json - $model --tokens 1,2
 	machine "$locale: bench --json" "${there[@]}" bench model --json $model -p 4 -n 2 -r 1
 	expect 0 "" "$locale: names in any case" "${there[@]}" quantize $model "$scratch/q.gguf" mxfp4

@@ -16,7 +16,7 @@ expect 2 "Usage: stoker VERB" "no verb" "$stoker"
 expect 0 "perplexity" "help" "$stoker" --help
 expect 2 "no verb" "unknown verb" "$stoker" juggle
 expect 0 "stoker 0" "version" "$stoker" --version
-for verb in run pull list rm info inspect tokenize template grammar eval perplexity bench plan replay quantize imatrix pack synth; do
+for verb in run pull list rm info inspect tokenize template grammar embed eval perplexity bench plan replay quantize imatrix pack synth; do
 	expect 0 "Usage: stoker $verb" "$verb --help" "$stoker" $verb --help
 	expect 2 "unknown option --juggle" "$verb: unknown option" "$stoker" $verb --juggle
 done
@@ -301,6 +301,19 @@ if [ -e $demo ]; then
 	expect 1 "no chat template" "chat without a template" "$stoker" run -m $demo --chat
 	text=$(printf 'In the beginning God' | "$stoker" tokenize -m $demo)
 	if [[ $text =~ ^[0-9]+(\ [0-9]+)+$ ]]; then ok "tokenize"; else bad "tokenize"; fi
+	printf 'In the beginning God\nwho was afraid?\n' >"$scratch/lines"
+	"$stoker" embed -m $demo -f "$scratch/lines" >"$scratch/out" 2>"$scratch/err"
+	one=$("$stoker" embed $demo -p "In the beginning God" --no-normalize --pooling last 2>/dev/null | wc -w)
+	if [ "$(wc -l <"$scratch/out")" = 2 ] && [ "$(wc -w <"$scratch/out")" = $((2 * one)) ] && [ "$one" -gt 1 ]; then ok "embed"; else bad "embed"; fi
+	if "$stoker" embed -m $demo -f - <"$scratch/lines" | cmp -s - "$scratch/out"; then ok "embed: lines from standard input"; else bad "embed: lines from standard input"; fi
+	if awk '{ s = 0; for (i = 1; i <= NF; i++) s += $i * $i; if (s < 0.9999 || s > 1.0001) exit 1 }' "$scratch/out"; then ok "embed: of length 1"; else bad "embed: of length 1"; fi
+	expect 0 '"pooling": "cls"' "embed --json" "$stoker" embed $demo -p "In" --pooling cls --json
+	grep . README.md | head -n 40 >"$scratch/lines"
+	expect 0 "" "embed in little memory" "$stoker" embed $demo -f "$scratch/lines" --memory 13M
+	expect 2 'no pooling "max"' "embed: an unknown pooling" "$stoker" embed $demo -p x --pooling max
+	expect 2 "don't go together" "embed: two inputs" "$stoker" embed $demo -p x -f "$scratch/lines"
+	expect 1 "text 2 is empty" "embed: an empty line" "$stoker" embed $demo <<<$'a\n\nb'
+	expect 1 "is empty" "embed: an empty text" "$stoker" embed $demo -p ""
 	# experts on the drive
 	plain=$("$stoker" run -m $demo -p "And God said" -n 30 --temp 0 -c 128 2>/dev/null)
 	for store in uring threads; do
