@@ -14,6 +14,8 @@ export PKG_CONFIG_PATH=$root/usr/lib/pkgconfig
 # shellcheck disable=SC2046
 "${cc[@]}" -Wall -Wextra -Werror tools/examples/together.c $(pkg-config --cflags --libs stoker-rt) -o "$root/together"
 # shellcheck disable=SC2046
+"${cc[@]}" -Wall -Wextra -Werror tools/examples/search.c $(pkg-config --cflags --libs stoker-rt) -o "$root/search"
+# shellcheck disable=SC2046
 c++ -x c++ -fsyntax-only -Wall $(pkg-config --cflags stoker-rt) - <<<'#include <stoker/stoker.h>' 2>"$root/cxx" ||
 	{ command -v c++ >/dev/null && cat "$root/cxx" && exit 1; }
 export LD_LIBRARY_PATH=$root/usr/lib
@@ -21,6 +23,7 @@ export LD_LIBRARY_PATH=$root/usr/lib
 if [ -e tools/demo-model/stoker-demo-Q4_K.gguf ]; then
 	"$root/continue" tools/demo-model/stoker-demo-Q4_K.gguf "In the beginning" | grep -q "In the beginning .*"
 	"$root/together" tools/demo-model/stoker-demo-Q4_K.gguf "In the beginning" "Once upon a time" >"$root/texts"
+	[ "$("$root/search" tools/demo-model/stoker-demo-Q4_K.gguf README.md "# Stoker" | head -n 1 | cut -d ' ' -f 1)" = 1.000 ]
 	# whatever is sampled: a comma, too
 	for text in "In the beginning" "Once upon a time"; do
 		grep -q "$text." "$root/texts" || { echo "together: \"$text\" isn't continued"; exit 1; }
