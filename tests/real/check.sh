@@ -131,7 +131,7 @@ for part in $parts; do
 	tokens) set -- test_tokens.py "$build/real-batch" $texts "$smollm2" "$gemma3" "$deepseek" ;;
 	templates) set -- test_templates.py "$build/real-batch" tests/data/templates --generated $generated "${published[@]}" ;;
 	control) set -- test_control.py "$build/real-batch" tests/data/templates "$smollm2" "$gemma3" "$deepseek" "${published[@]}" ;;
-	schemas) set -- test_schemas.py "$build/real-batch" "$smollm2" --count $schemas "${suite[@]}" ;;
+	schemas) set -- test_schemas.py "$build/real-batch" "$smollm2" --count $schemas --stoker "$build/stoker" "${suite[@]}" ;;
 	*) echo "$0: no part '$part'" >&2; exit 2 ;;
 	esac
 	began=$SECONDS
