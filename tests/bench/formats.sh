@@ -6,7 +6,7 @@
 # these; the one that is an operand stands for the best set that the machine has. A set without a
 # peer is left out.
 # Narrowed by FORMATS="Q4_0 Q4_K", ISAS="avx512 avx2", THREADS_LIST="1 2", ROUNDS (3), TESTS
-# (256:64, PROMPT:DECODE), MODEL (options of "stoker synth"). What was measured is kept in
+# (128:32, PROMPT:DECODE), MODEL (options of "stoker synth"). What was measured is kept in
 # BUILD/bench-formats, and a later run adds to it or takes its place, so that the table may be made
 # piece by piece; TABLE=only writes it and measures nothing.
 # A table for each set goes into RESULTS (tests/bench/results), in files named after NAME (the
@@ -16,7 +16,7 @@ cd "$(dirname "$0")/../.."
 build=$1 stoker=$1/stoker
 best=${2:-}
 results=${RESULTS:-tests/bench/results}
-tests=${TESTS:-256:64}
+tests=${TESTS:-128:32}
 export ROUNDS=${ROUNDS:-3}
 read -ra model <<<"${MODEL:---arch llama --experts 0 --used 0 --layers 6 --width 1024 --heads 16 --head-size 64 --ff 3072 --vocab 49152}"
 cpus=$(nproc)
