@@ -3,7 +3,7 @@
 
 comma := ,
 VERSION := 0.1.0
-SOVERSION := 0
+SOVERSION := 1
 PREFIX ?= /usr/local
 DESTDIR ?=
 CC ?= cc

@@ -49,6 +49,7 @@ lint:
 	@tools/setup/install-packages.sh lint
 	$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
 	tests/lint/layers.sh
+	tests/lint/symbols.sh
 	tests/bench/summary.sh --check
 	shellcheck -x -P SCRIPTDIR $$(git ls-files '*.sh') .ci/run tools/completion/stoker.bash
 	codespell -q 3 -L ser,caf,nd,te,fo,thi,ba,filp,inout,cant,ans,nin,runn,modle,ois *.md docs .github tools runtime shaders driver uapi tests \

@@ -112,7 +112,7 @@ int main(void)
 	struct stoker_error err;
 
 	for (int early = 0; early < 2; early++) {
-		void *library = dlopen("libstoker-rt.so.0", RTLD_NOW | RTLD_LOCAL);
+		void *library = dlopen("libstoker-rt.so.1", RTLD_NOW | RTLD_LOCAL);
 		__typeof__(&stoker_device_open) open;
 		__typeof__(&stoker_device_close) close;
 

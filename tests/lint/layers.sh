@@ -20,7 +20,7 @@ complain() {
 }
 
 # the layer of a public header: stoker/NAME.h
-declare -A layer=([error]=base [cache]=base [profile]=base [format]=quant [driver]=store [decoder]=text [template]=text [sampler]=session [batch]=session [engine]=engine [state]=session [stoker]=engine)
+declare -A layer=([error]=base [cache]=base [profile]=base [format]=quant [driver]=store [decoder]=text [template]=text [sampler]=session [batch]=session [engine]=engine [state]=session [stoker]=engine [version]=base)
 declare -A rank=()
 n=0
 for folder in $order; do

@@ -532,8 +532,16 @@ static void test_limited_threads(void)
 		CU_ASSERT_EQUAL(status, 0);
 }
 
+static void test_versions(void)
+{
+	CU_ASSERT_EQUAL(stoker_api_version(), STOKER_API_VERSION);
+	CU_ASSERT_STRING_EQUAL(stoker_version(), STOKER_VERSION);
+	stoker_free(NULL);
+}
+
 void suite_misuse(void)
 {
+	TEST(test_versions);
 	TEST(test_devices);
 	TEST(test_models);
 	TEST(test_sessions);

@@ -52,7 +52,7 @@ int main(int argc, char **argv)
 	putchar('\n');
 	status = 0;
 out_free:
-	free(tokens);
+	stoker_free(tokens);
 	stoker_sampler_free(&sampler);
 	stoker_session_free(&session);
 	stoker_vocabulary_free(&vocabulary);

@@ -116,7 +116,7 @@ int main(int argc, char **argv)
 		if (!ret)
 			ret = begin(batch, &texts[i], tokens, n, stoker_vocabulary_size(vocabulary),
 				    &err);
-		free(tokens);
+		stoker_free(tokens);
 	}
 	for (int n = 0; n < TOKENS && !ret; n++)
 		ret = step(batch, texts, count, stoker_vocabulary_size(vocabulary), &err);

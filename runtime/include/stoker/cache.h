@@ -15,7 +15,7 @@ extern "C" {
  * stoker_cache_path() - a file in the user's cache folder
  * @name: its name in $XDG_CACHE_HOME/stoker or ~/.cache/stoker, a folder that is made if need be
  *
- * Return: its path, release it with free(); NULL when there is no such place or no memory.
+ * Return: its path, release it with stoker_free(); NULL when there is no such place or no memory.
  */
 STOKER_API char *stoker_cache_path(const char *name);
 
@@ -27,7 +27,8 @@ STOKER_API char *stoker_cache_path(const char *name);
  *
  * A file or a folder that isn't the user's own, or that others may write to, isn't read.
  *
- * Return: what is in it, release it with free(); NULL when it can't be read, is empty or too large.
+ * Return: what is in it, release it with stoker_free(); NULL when it can't be read, is empty or too
+ * large.
  */
 STOKER_API void *stoker_cache_read(const char *path, size_t limit, size_t *bytes);
 

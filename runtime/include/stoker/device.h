@@ -85,7 +85,7 @@ struct stoker_device_info {
 
 /**
  * stoker_device_list() - what this machine has
- * @list: receives an array, processor first; release it with free()
+ * @list: receives an array, processor first; release it with stoker_free()
  * @count: receives its length
  * @err: may be NULL
  *

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * stoker/error.h - how public calls report what went wrong.
+ * stoker/error.h - how public calls report what went wrong, and what else holds for all of them.
  *
  * Every call that can fail returns 0 (or a count) on success and a negative errno on failure.  Most
  * take an optional struct stoker_error that receives one sentence naming the file, key, tensor or
@@ -37,6 +37,15 @@ extern "C" {
 struct stoker_error {
 	char message[480];
 };
+
+/**
+ * stoker_free() - release memory that a call gave
+ * @p: an array, a text; NULL is fine
+ *
+ * It's what free() does in the library's own C library; only a program with another one can tell
+ * them apart.  What has a call of its own to release it is released with that.
+ */
+STOKER_API void stoker_free(void *p);
 
 #ifdef __cplusplus
 }

@@ -62,7 +62,7 @@ struct stoker_profile_total {
 
 /**
  * stoker_profile_totals() - sums by name, by track and then the longest first
- * @list: receives an array; release it with free()
+ * @list: receives an array; release it with stoker_free()
  * @count: receives its length
  *
  * Return: 0 or -ENOMEM.

@@ -20,5 +20,6 @@
 #include "stoker/state.h"
 #include "stoker/template.h"
 #include "stoker/text.h"
+#include "stoker/version.h"
 
 #endif

@@ -129,7 +129,7 @@ STOKER_API void stoker_prompt_free(struct stoker_prompt *prompt);
 
 /**
  * stoker_prompt_tokenize() - a prompt's token ids
- * @tokens: receives an array to be released with free()
+ * @tokens: receives an array to be released with stoker_free()
  * @count: receives its length
  *
  * Control tokens are those that the template spelled out, whole, itself.  A token that begins a

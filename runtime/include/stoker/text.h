@@ -96,7 +96,7 @@ enum {
  * stoker_tokenize() - text to token ids
  * @text: @bytes of any content; invalid UTF-8 is encoded byte by byte
  * @flags: STOKER_TOKENIZE_*
- * @tokens: receives an array to be released with free()
+ * @tokens: receives an array to be released with stoker_free()
  * @count: receives its length
  *
  * Return: 0, -ENOMEM, -EINVAL when the vocabulary can't express the text.
