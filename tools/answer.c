@@ -106,7 +106,8 @@ static void free_prompt(struct prompt *p)
 {
 	stoker_prompt_free(&p->rendered);
 	free(p->tokens);
-	*p = (struct prompt){ .tokens = NULL };
+	p->tokens = NULL;
+	p->count = 0;
 }
 
 /* A prompt of all messages but those that were dropped. */
@@ -115,8 +116,9 @@ static int make_prompt(const struct conversation *c, struct prompt *p, struct st
 	const struct messages *m = &c->messages;
 	const size_t leading = messages_leading(m);
 	struct stoker_message *list = calloc(m->count + 1, sizeof(*list));
-	struct stoker_template_input input = { .messages = list,
-					       .variables = c->run->variables,
+	struct stoker_template_input input = { STOKER_TEMPLATE_INPUT_INIT,
+					       .message_size = sizeof(struct stoker_message),
+					       .messages = list, .variables = c->run->variables,
 					       .answer = 1 };
 	int ret;
 
@@ -268,7 +270,7 @@ static int take_token(const struct run *r, struct stoker_decoder *decoder, struc
 
 static int choose(struct run *r, uint32_t *token, struct stoker_error *err)
 {
-	struct stoker_model_info info;
+	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 	int ret;
 
 	stoker_model_info(r->loaded, &info);
@@ -429,7 +431,7 @@ static int compute(struct conversation *c, const struct prompt *p, size_t same, 
 	struct run *r = c->run;
 	const char *stop[sizeof(r->stop.items) / sizeof(*r->stop.items) + 1] = { c->end_of_turn };
 	const size_t ours = c->end_of_turn && !r->ignore_end;
-	const struct stoker_decoder_params params = { .stop = stop,
+	const struct stoker_decoder_params params = { STOKER_DECODER_PARAMS_INIT, .stop = stop,
 						      .stop_count = ours + r->stop.count };
 	struct timing *t = &c->timing;
 	const double started = now_seconds();
@@ -441,7 +443,9 @@ static int compute(struct conversation *c, const struct prompt *p, size_t same, 
 	ret = stoker_decoder_create(r->vocabulary, &params, &decoder, err);
 	if (ret)
 		return ret;
-	*t = (struct timing){ .prompt_tokens = p->count - same, .reused_tokens = same };
+	*t = (struct timing){ .prompt_tokens = p->count - same,
+			      .reused_tokens = same,
+			      .result = { STOKER_GENERATE_RESULT_INIT } };
 	stoker_sampler_begin(r->sampler, p->tokens, p->count);
 	stoker_session_begin(r->session);
 	signals_begin_answer();
@@ -504,7 +508,7 @@ enum answer_result answer(struct conversation *c)
 			    .cursor = has_cursor(stdout) };
 	const size_t dropped = c->dropped;
 	enum answer_result result = ANSWER_REFUSED;
-	struct prompt p = { .tokens = NULL };
+	struct prompt p = { .rendered = { STOKER_PROMPT_INIT } };
 	struct stoker_error err;
 	size_t same;
 	int ret;

@@ -47,9 +47,11 @@ static bool change_system(struct conversation *c, const char *text)
 	const struct stoker_message messages[] = { { .role = "system", .content = text },
 						   { .role = "user", .content = "a question" } };
 	const struct stoker_template_input input = {
-		.messages = messages, .count = 2, .variables = c->run->variables, .answer = 1
+		STOKER_TEMPLATE_INPUT_INIT,	.message_size = sizeof(struct stoker_message),
+		.messages = messages,		.count = 2,
+		.variables = c->run->variables, .answer = 1
 	};
-	struct stoker_prompt prompt = { .text = NULL };
+	struct stoker_prompt prompt = { STOKER_PROMPT_INIT, .text = NULL };
 	struct stoker_error err;
 
 	if (*text &&

@@ -76,10 +76,11 @@ char *end_of_turn(const struct stoker_template *t, const struct stoker_vocabular
 	static const char answer[] = "an answer of mine";
 	const struct stoker_message messages[] = { { .role = "user", .content = "a question" },
 						   { .role = "assistant", .content = answer } };
-	const struct stoker_template_input input = { .messages = messages,
-						     .count = 2,
+	const struct stoker_template_input input = { STOKER_TEMPLATE_INPUT_INIT,
+						     .message_size = sizeof(struct stoker_message),
+						     .messages = messages, .count = 2,
 						     .variables = variables };
-	struct stoker_prompt prompt;
+	struct stoker_prompt prompt = { STOKER_PROMPT_INIT };
 	uint32_t *tokens = NULL;
 	char *end = NULL;
 	size_t count = 0;

@@ -154,7 +154,7 @@ static int evaluate(const struct embed *e, struct group *g)
 		if (stoker_sequence_truncate(g->sequences[i], 0, &err))
 			return fail(&err);
 	for (fill_step(e, g, parts, &count); count; fill_step(e, g, parts, &count)) {
-		ret = stoker_batch_eval(g->batch, parts, count, &err);
+		ret = stoker_batch_eval(g->batch, parts, sizeof(*parts), count, &err);
 		if (ret == -ENOSPC && g->count > 1) {
 			/* in a small budget memory for one is certain */
 			g->count = 1;
@@ -291,7 +291,8 @@ static int embed_texts(struct embed *e)
 
 int verb_embed(int argc, char **argv)
 {
-	struct embed e = { 0 };
+	struct embed e = { .params = { STOKER_SESSION_PARAMS_INIT },
+			   .info = { STOKER_MODEL_INFO_INIT } };
 	const struct option options[] = {
 		MODEL_OPTION(&e.model),
 		{ "prompt", 'p', OPTION_STRING, &e.text, "TEXT", "one text, lines and all" },

@@ -113,7 +113,7 @@ static int run(const struct eval *e, struct stoker_model *model, const uint32_t 
 {
 	struct json_object *experts = json_object_new_array(), *greedy = json_object_new_array();
 	struct stoker_session *session = NULL;
-	struct stoker_model_info info;
+	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 	struct stoker_error err;
 	FILE *out = NULL;
 	int status = EXIT_OK;
@@ -166,7 +166,7 @@ int verb_eval(int argc, char **argv)
 		.options = options,
 		.model = &e.model,
 	};
-	struct stoker_session_params session = { 0 };
+	struct stoker_session_params session = { STOKER_SESSION_PARAMS_INIT };
 	struct stoker_device *device = NULL;
 	struct stoker_model *model = NULL;
 	uint32_t *tokens = NULL;

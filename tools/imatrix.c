@@ -278,7 +278,8 @@ static int run(const struct options *o, struct stoker_device *device, struct sto
 	       const struct stoker_vocabulary *v, const char *text, size_t bytes,
 	       struct collector *c)
 {
-	const struct stoker_session_params params = { .context = (uint32_t)o->context };
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
+						      .context = (uint32_t)o->context };
 	const struct stoker_observer observer = { .product = collect, .context = c };
 	struct stoker_session *session = NULL;
 	struct stoker_error err;
@@ -328,7 +329,7 @@ int verb_imatrix(int argc, char **argv)
 		.options = options,
 		.model = &o.model,
 	};
-	const struct stoker_session_params params = { 0 };
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT };
 	struct stoker_device *device = NULL;
 	struct stoker_model *model = NULL;
 	struct stoker_vocabulary *v = NULL;

@@ -92,7 +92,7 @@ static int info_machine(bool json)
 	size_t count, others = 0;
 	int status, arena;
 
-	if (stoker_device_list(&list, &count, &err))
+	if (stoker_device_list(sizeof(*list), &list, &count, &err))
 		return fail(&err);
 	status = EXIT_OK;
 	stoker_driver_arena(1 << 16, &arena, &err);

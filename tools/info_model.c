@@ -101,10 +101,11 @@ static bool can_render(const struct stoker_template *t, const struct stoker_voca
 		       struct stoker_error *err)
 {
 	const struct stoker_message message = { .role = "user", .content = "Hello" };
-	const struct stoker_template_input input = { .messages = &message,
-						     .count = 1,
+	const struct stoker_template_input input = { STOKER_TEMPLATE_INPUT_INIT,
+						     .message_size = sizeof(struct stoker_message),
+						     .messages = &message, .count = 1,
 						     .answer = 1 };
-	struct stoker_prompt prompt = { .text = NULL };
+	struct stoker_prompt prompt = { STOKER_PROMPT_INIT, .text = NULL };
 	const bool can = !stoker_template_render(t, v, &input, &prompt, err);
 
 	stoker_prompt_free(&prompt);
@@ -181,10 +182,11 @@ static void add_tokenizer(struct json_object *root, struct stoker_gguf *g)
 static int add_outlook(struct json_object *root, const struct info_options *o,
 		       struct stoker_gguf *g)
 {
-	struct stoker_session_params session = { .context = (uint32_t)o->context };
-	struct stoker_model_params params = { .session = &session };
+	struct stoker_session_params session = { STOKER_SESSION_PARAMS_INIT,
+						 .context = (uint32_t)o->context };
+	struct stoker_model_params params = { STOKER_MODEL_PARAMS_INIT, .session = &session };
 	struct json_object *memory = json_object_new_object();
-	struct stoker_model_outlook l;
+	struct stoker_model_outlook l = { STOKER_MODEL_OUTLOOK_INIT };
 	struct stoker_device *device = NULL;
 	struct stoker_error err;
 	double rate = 0;

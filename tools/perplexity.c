@@ -163,7 +163,7 @@ static int report(const struct perplexity *p, struct score *s, double seconds)
 static struct stoker_model_info info_of(const struct stoker_model *model,
 					const struct stoker_vocabulary *v)
 {
-	struct stoker_model_info info;
+	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 
 	stoker_model_info(model, &info);
 	/* rows that pad the model's are no tokens, and never sampled */
@@ -324,7 +324,8 @@ int verb_perplexity(int argc, char **argv)
 		.options = options,
 		.model = &p.model,
 	};
-	struct run r = { 0 };
+	struct run r = { .params = { STOKER_SESSION_PARAMS_INIT },
+			 .info = { STOKER_MODEL_INFO_INIT } };
 	int status;
 
 	if (parse_options(&usage, argc, argv, &status) < 0)

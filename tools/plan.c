@@ -110,7 +110,8 @@ static int load(struct plan *p, const struct stoker_session_params *params)
 /* Decodes; the second half of the tokens counts. */
 static int decode(struct plan *p, struct stoker_session *s, double *measured)
 {
-	const struct stoker_sampler_params sampling = { .temperature = 1, .seed = 1 };
+	const struct stoker_sampler_params sampling = { STOKER_SAMPLER_PARAMS_INIT,
+							.temperature = 1, .seed = 1 };
 	double *compute = calloc(p->tokens, sizeof(*compute));
 	double whole = 0;
 	struct stoker_sampler *sampler = NULL;
@@ -466,8 +467,8 @@ static int foretell(struct plan *p)
 
 static int measure(struct plan *p)
 {
-	struct stoker_session_params params = { .context = (uint32_t)p->context,
-						.observe = add_row,
+	struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
+						.context = (uint32_t)p->context, .observe = add_row,
 						.observer = p };
 	struct stoker_error err;
 	double measured = 0;
@@ -502,7 +503,10 @@ static int measure(struct plan *p)
 
 int verb_plan(int argc, char **argv)
 {
-	struct plan p = { .tokens = 96, .correction = 1 };
+	struct plan p = { .info = { STOKER_MODEL_INFO_INIT },
+			  .paging = { STOKER_PAGING_INIT },
+			  .tokens = 96,
+			  .correction = 1 };
 	const struct option options[] = {
 		MODEL_OPTION(&p.model),
 		{ "budget", 'b', OPTION_LIST, &p.budgets, "SIZE",

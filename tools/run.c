@@ -49,6 +49,7 @@ static int generate(struct run *r, const uint32_t *tokens, size_t same, size_t c
 		    struct text *text, struct timing *timing)
 {
 	const struct stoker_generate_params params = {
+		STOKER_GENERATE_PARAMS_INIT,
 		.max_tokens = (uint32_t)r->tokens,
 		.stop = r->stop.items,
 		.stop_count = r->stop.count,
@@ -84,7 +85,7 @@ static double rate(double count, double seconds)
 /* How right "stoker plan" was, if it was asked. */
 static void print_plan(const struct run *r, double measured)
 {
-	struct stoker_paging paging;
+	struct stoker_paging paging = { STOKER_PAGING_INIT };
 	double planned;
 
 	if (stoker_model_paging(r->loaded, &paging) || !(measured > 0))
@@ -97,7 +98,7 @@ static void print_plan(const struct run *r, double measured)
 
 void print_stats(const struct run *r, const struct timing *t)
 {
-	struct stoker_model_info info;
+	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 	char size[16], cache_size[16], scratch_size[16], peak[16];
 	uint64_t cache, scratch;
 
@@ -161,7 +162,7 @@ static int print_result(const struct run *r, const struct text *text, const stru
 static int once(struct run *r, const char *prompt, size_t bytes)
 {
 	struct text text = { .print = !r->json };
-	struct timing timing = { 0 };
+	struct timing timing = { .result = { STOKER_GENERATE_RESULT_INIT } };
 	struct stoker_error err;
 	uint32_t *tokens = NULL;
 	size_t count, same;
@@ -200,7 +201,7 @@ static int once(struct run *r, const char *prompt, size_t bytes)
 
 static int begin_trace(struct run *r)
 {
-	struct stoker_model_info info;
+	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 
 	stoker_model_info(r->loaded, &info);
 	if (!info.experts)
@@ -221,7 +222,7 @@ static int begin_trace(struct run *r)
 static void write_trace(const struct run *r, struct stoker_session *session, uint32_t first,
 			uint32_t rows)
 {
-	struct stoker_model_info info;
+	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 	uint32_t *ids;
 
 	stoker_model_info(r->loaded, &info);
@@ -314,7 +315,7 @@ static int end_profile(struct run *r)
 
 	if (stoker_profile_write(r->recorded, r->profile, &err))
 		return fail(&err);
-	if (stoker_profile_totals(r->recorded, &list, &count))
+	if (stoker_profile_totals(r->recorded, sizeof(*list), &list, &count))
 		return failf("out of memory");
 	print_profile(list, count);
 	free(list);
@@ -328,11 +329,10 @@ static int end_profile(struct run *r)
 
 static int start(struct run *r)
 {
-	struct stoker_session_params params = { .context = (uint32_t)r->context,
-						.observe = observe,
-						.observer = r,
-						.predicted_layers = r->trace ? PREDICTED_LAYERS
-									     : 0 };
+	struct stoker_session_params params = {
+		STOKER_SESSION_PARAMS_INIT, .context = (uint32_t)r->context, .observe = observe,
+		.observer = r, .predicted_layers = r->trace ? PREDICTED_LAYERS : 0
+	};
 	const double started = now_seconds();
 	struct stoker_error err;
 	int status;

@@ -106,6 +106,7 @@ static int set_reasoning(const struct sampling_options *s, struct stoker_reasoni
 		return EXIT_OK;
 	reasoning_tags(p->vocabulary, &open, &close);
 	*r = (struct stoker_reasoning_params){
+		STOKER_REASONING_PARAMS_INIT,
 		.budget = (int32_t)n,
 		.start = s->reasoning_start ? s->reasoning_start : open,
 		.end = s->reasoning_end ? s->reasoning_end : close,
@@ -155,7 +156,7 @@ static int make_sampler(struct sampling_options *s, struct stoker_sampler_params
 			struct stoker_sampler **sampler)
 {
 	struct stoker_logit_bias biases[MOST_BIASES];
-	struct stoker_reasoning_params reasoning;
+	struct stoker_reasoning_params reasoning = { STOKER_REASONING_PARAMS_INIT };
 	struct stoker_error err;
 	int status;
 
@@ -182,7 +183,7 @@ static int make_sampler(struct sampling_options *s, struct stoker_sampler_params
 int open_sampler(struct sampling_options *s, const struct stoker_gguf *gguf,
 		 const struct stoker_vocabulary *vocabulary, struct stoker_sampler **sampler)
 {
-	struct stoker_sampler_params params;
+	struct stoker_sampler_params params = { STOKER_SAMPLER_PARAMS_INIT };
 	struct stoker_grammar *grammar;
 	struct stoker_error err;
 	int status;

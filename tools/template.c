@@ -92,12 +92,13 @@ static int print(const struct rendering *r, const struct stoker_prompt *p)
 static int render(struct rendering *r)
 {
 	const struct stoker_template_input input = {
+		STOKER_TEMPLATE_INPUT_INIT,
 		.messages_json = r->messages_text ? r->messages_text : sample,
 		.tools = r->tools_text,
 		.variables = r->kwargs,
 		.answer = !r->no_answer,
 	};
-	struct stoker_prompt prompt;
+	struct stoker_prompt prompt = { STOKER_PROMPT_INIT };
 	struct stoker_error err;
 	int status;
 

@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "base/sized.h"
+
 enum { EVENTS_MAX = 1 << 22 }; /* some 200 MB; more are counted, not kept */
 
 struct event {
@@ -174,13 +176,13 @@ static int by_track_and_time(const void *a, const void *b)
 	return x->seconds < y->seconds ? 1 : x->seconds > y->seconds ? -1 : 0;
 }
 
-int stoker_profile_totals(const struct stoker_profile *p, struct stoker_profile_total **list,
-			  size_t *count)
+int stoker_profile_totals(const struct stoker_profile *p, size_t item_size,
+			  struct stoker_profile_total **list, size_t *count)
 {
 	const struct event **sorted;
 	struct stoker_profile_total *t;
 
-	if (!p || !list || !count)
+	if (!p || !list || !count || !is_item_size(item_size))
 		return -EINVAL;
 	sorted = malloc(MAX(p->count, (size_t)1) * sizeof(*sorted));
 	t = malloc(MAX(p->count, (size_t)1) * sizeof(*t));
@@ -208,8 +210,9 @@ int stoker_profile_totals(const struct stoker_profile *p, struct stoker_profile_
 	}
 	free(sorted);
 	qsort(t, *count, sizeof(*t), by_track_and_time);
-	*list = t;
-	return 0;
+	*list = sized_list(t, *count, sizeof(*t), item_size);
+	*count = *list ? *count : 0;
+	return *list ? 0 : -ENOMEM;
 }
 
 /* Microseconds since @origin. */

@@ -4,6 +4,7 @@
 
 #include "base/cpus.h"
 #include "base/memory.h"
+#include "base/sized.h"
 #include "base/use.h"
 
 unsigned stoker_device_threads(void)
@@ -14,12 +15,16 @@ unsigned stoker_device_threads(void)
 int stoker_device_open(const struct stoker_device_params *params, struct stoker_device **device,
 		       struct stoker_error *err)
 {
-	static const struct stoker_device_params defaults;
-	const struct stoker_device_params *p = params ? params : &defaults;
+	struct stoker_device_params own;
+	const struct stoker_device_params *p = &own;
+	int ret;
 
 	if (!device)
 		return stoker_fail(err, -EINVAL, "no place for the device");
 	*device = NULL;
+	ret = SIZED_TAKE(&own, params, STOKER_DEVICE_PARAMS_INIT, err);
+	if (ret)
+		return ret;
 	if (p->name && !strncmp(p->name, "vulkan", 6) && (!p->name[6] || p->name[6] == ':'))
 		return stoker_vulkan_open(p->name[6] ? p->name + 7 : "", p->exact != 0, device,
 					  err);

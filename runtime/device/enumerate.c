@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/sized.h"
 #include "device/device.h"
 
 struct stoker_device_info *device_list_add(struct device_list *list)
@@ -30,7 +31,8 @@ static void add_cpu(struct device_list *list)
 	d->ops->destroy(d);
 }
 
-int stoker_device_list(struct stoker_device_info **out, size_t *count, struct stoker_error *err)
+int stoker_device_list(size_t item_size, struct stoker_device_info **out, size_t *count,
+		       struct stoker_error *err)
 {
 	struct device_list list = { .info = NULL };
 
@@ -38,13 +40,18 @@ int stoker_device_list(struct stoker_device_info **out, size_t *count, struct st
 		return stoker_fail(err, -EINVAL, "no place for the list of devices");
 	*out = NULL;
 	*count = 0;
+	if (!is_item_size(item_size))
+		return stoker_fail(
+			err, -EINVAL,
+			"items of %zu bytes: sizeof(struct stoker_device_info) is needed",
+			item_size);
 	list.info = calloc(STOKER_DEVICES_MAX, sizeof(*list.info));
 	if (!list.info)
 		return stoker_fail(err, -ENOMEM, "out of memory");
 	add_cpu(&list);
 	stoker_vulkan_list(&list);
 	stoker_drm_list(&list, "/sys/class/accel");
-	*out = list.info;
-	*count = list.count;
-	return 0;
+	*out = sized_list(list.info, list.count, sizeof(*list.info), item_size);
+	*count = *out ? list.count : 0;
+	return *out ? 0 : stoker_fail(err, -ENOMEM, "out of memory");
 }

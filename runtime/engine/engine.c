@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/sized.h"
 #include "model/session_size.h"
 
 enum { QUEUE = 64, MOST_QUEUE = 1 << 20 };
@@ -65,10 +66,10 @@ static int start(struct stoker_engine *e, struct stoker_error *err)
 
 static int check(const struct stoker_engine_params *p, struct stoker_error *err)
 {
-	if (p->session.sequences > MODEL_MAX_SEQUENCES)
+	if (p->session->sequences > MODEL_MAX_SEQUENCES)
 		return stoker_fail(err, -EINVAL, "%u sequences, the limit is %d",
-				   p->session.sequences, MODEL_MAX_SEQUENCES);
-	if (p->session.pooling)
+				   p->session->sequences, MODEL_MAX_SEQUENCES);
+	if (p->session->pooling)
 		return stoker_fail(err, -EINVAL, "an engine gives no embeddings (pooling)");
 	if (p->queue > MOST_QUEUE)
 		return stoker_fail(err, -EINVAL, "a queue of %u, the limit is %d", p->queue,
@@ -82,28 +83,34 @@ static int check(const struct stoker_engine_params *p, struct stoker_error *err)
 int stoker_engine_create(struct stoker_model *model, const struct stoker_engine_params *params,
 			 struct stoker_engine **out, struct stoker_error *err)
 {
-	static const struct stoker_engine_params defaults;
-	const struct stoker_engine_params *p = params ? params : &defaults;
+	struct stoker_session_params session;
+	struct stoker_engine_params own;
+	const struct stoker_engine_params *p = &own;
 	struct stoker_engine *e;
 	int ret;
 
 	if (!out)
 		return stoker_fail(err, -EINVAL, "no place for the engine");
 	*out = NULL;
-	ret = model ? check(p, err) : stoker_fail(err, -EINVAL, "an engine needs a model");
+	ret = SIZED_TAKE(&own, params, STOKER_ENGINE_PARAMS_INIT, err);
+	if (!ret)
+		ret = SIZED_TAKE(&session, own.session, STOKER_SESSION_PARAMS_INIT, err);
+	own.session = &session;
+	if (!ret)
+		ret = model ? check(p, err) : stoker_fail(err, -EINVAL, "an engine needs a model");
 	if (ret)
 		return ret;
 	e = calloc(1, sizeof(*e));
 	if (!e)
 		return stoker_fail(err, -ENOMEM, "out of memory");
 	e->fd = -1;
-	e->sequences = e->stats.sequences = model_sequences(&p->session);
+	e->sequences = e->stats.sequences = model_sequences(p->session);
 	e->queue = p->queue ? p->queue : QUEUE;
 	e->max_gap = p->max_gap > 0 ? p->max_gap : MAX_GAP;
 	ret = allocate(e, err);
 	if (ret)
 		goto err_release;
-	ret = step_create(model, &p->session, true, &e->step, err);
+	ret = step_create(model, p->session, true, &e->step, err);
 	if (ret)
 		goto err_release;
 	e->step.for_others = true;
@@ -283,15 +290,17 @@ static struct request *take_event(struct stoker_engine *e, struct stoker_event *
 int stoker_engine_event(struct stoker_engine *e, struct stoker_event *event)
 {
 	struct request *over = NULL;
+	struct stoker_event own;
 	int ret = -EAGAIN;
 
-	if (!e || !event)
+	if (!e || SIZED_CHECK(event, STOKER_EVENT_INIT, NULL))
 		return -EINVAL;
 	if (!process_mark_is_here(&e->process))
 		return -ENOTSUP;
 	pthread_mutex_lock(&e->lock);
 	if (e->first_ready) {
-		over = take_event(e, event);
+		over = take_event(e, &own);
+		sized_give(event, &own, sizeof(own));
 		ret = 0;
 	}
 	pthread_mutex_unlock(&e->lock);
@@ -300,16 +309,22 @@ int stoker_engine_event(struct stoker_engine *e, struct stoker_event *event)
 	return ret;
 }
 
-void stoker_engine_stats(struct stoker_engine *e, struct stoker_engine_stats *stats)
+int stoker_engine_stats(struct stoker_engine *e, struct stoker_engine_stats *stats)
 {
-	if (!stats)
-		return;
-	*stats = (struct stoker_engine_stats){ .waiting = 0 };
-	if (!e || !process_mark_is_here(&e->process))
-		return;
+	struct stoker_engine_stats own = { .waiting = 0 };
+
+	if (SIZED_CHECK(stats, STOKER_ENGINE_STATS_INIT, NULL))
+		return -EINVAL;
+	sized_give(stats, &own, sizeof(own));
+	if (!e)
+		return -EINVAL;
+	if (!process_mark_is_here(&e->process))
+		return -ENOTSUP;
 	pthread_mutex_lock(&e->lock);
-	*stats = e->stats;
-	stats->waiting = e->waiting.count;
-	stats->running = e->running.count;
+	own = e->stats;
+	own.waiting = e->waiting.count;
+	own.running = e->running.count;
 	pthread_mutex_unlock(&e->lock);
+	sized_give(stats, &own, sizeof(own));
+	return 0;
 }

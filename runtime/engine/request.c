@@ -2,6 +2,7 @@
 /* Requests to the engine: what they ask for, their next tokens, and what is told of them. */
 #include <math.h>
 
+#include "base/sized.h"
 #include "engine/engine.h"
 #include "session/session.h"
 #include "text/vocabulary.h"
@@ -60,10 +61,14 @@ static int allocate(struct request *r, const struct stoker_request *from, struct
 int request_create(const struct stoker_engine *e, const struct stoker_request *from,
 		   struct request **out, struct stoker_error *err)
 {
+	struct stoker_request own;
 	struct request *r;
 	uint32_t room;
-	int ret = check(e, from, err);
+	int ret = SIZED_TAKE(&own, from, STOKER_REQUEST_INIT, err);
 
+	from = &own;
+	if (!ret)
+		ret = check(e, from, err);
 	if (ret)
 		return ret;
 	r = calloc(1, sizeof(*r));

@@ -262,8 +262,7 @@ static int plan_for_left(struct stoker_model *m, const struct stoker_session_par
 
 int model_plan(struct stoker_model *m, const struct stoker_model_params *params, const char *root)
 {
-	static const struct stoker_session_params defaults;
-	const struct stoker_session_params *session = params->session ? params->session : &defaults;
+	const struct stoker_session_params *session = params->session;
 	uint64_t left;
 	bool fits;
 	int ret;

@@ -2,6 +2,7 @@
 /* Loading a model: the order in which it happens, and what the public functions say of one. */
 #include "model/model.h"
 
+#include "base/sized.h"
 #include "base/use.h"
 
 static int find_architecture(struct stoker_model *m, const char *path)
@@ -115,15 +116,31 @@ static int describe(struct stoker_device *device, struct stoker_gguf *gguf,
 	return ret;
 }
 
+/* @session is what @own leads to. */
+static int take_params(const struct stoker_model_params *params, struct stoker_model_params *own,
+		       struct stoker_session_params *session, struct stoker_error *err)
+{
+	int ret = SIZED_TAKE(own, params, STOKER_MODEL_PARAMS_INIT, err);
+
+	if (!ret)
+		ret = SIZED_TAKE(session, own->session, STOKER_SESSION_PARAMS_INIT, err);
+	own->session = session;
+	return ret;
+}
+
 int model_load(struct stoker_device *device, struct stoker_gguf *gguf,
 	       const struct stoker_model_params *params, const char *root,
 	       struct stoker_model **out, struct stoker_error *err)
 {
-	static const struct stoker_model_params defaults;
+	struct stoker_session_params session;
+	struct stoker_model_params own;
 	struct stoker_model *m;
-	int ret;
+	int ret = take_params(params, &own, &session, err);
 
-	params = params ? params : &defaults;
+	*out = NULL;
+	if (ret)
+		return ret;
+	params = &own;
 	ret = describe(device, gguf, params, &m, err);
 	if (!ret)
 		ret = model_plan(m, params, root);
@@ -148,30 +165,34 @@ int stoker_model_foresee(struct stoker_device *device, struct stoker_gguf *gguf,
 			 const struct stoker_model_params *params,
 			 struct stoker_model_outlook *outlook, struct stoker_error *err)
 {
-	static const struct stoker_model_params default_params;
-	static const struct stoker_session_params default_session;
-	const struct stoker_session_params *session;
+	struct stoker_model_outlook o = { .whole = 0 };
+	struct stoker_session_params session;
+	struct stoker_model_params own;
 	struct stoker_model *m;
 	int ret;
 
-	if (outlook)
-		*outlook = (struct stoker_model_outlook){ .whole = 0 };
 	if (!device || !gguf || !outlook)
 		return stoker_fail(err, -EINVAL, "foreseeing a model needs a %s",
 				   !device ? "device"
 				   : !gguf ? "container"
 					   : "place for it");
-	params = params ? params : &default_params;
-	session = params->session ? params->session : &default_session;
-	ret = describe(device, gguf, params, &m, err);
+	ret = SIZED_CHECK(outlook, STOKER_MODEL_OUTLOOK_INIT, err);
+	if (ret)
+		return ret;
+	sized_give(outlook, &o, sizeof(o));
+	ret = take_params(params, &own, &session, err);
+	if (ret)
+		return ret;
+	ret = describe(device, gguf, &own, &m, err);
 	if (!ret)
-		ret = model_foresee(m, session, "", outlook);
+		ret = model_foresee(m, &session, "", &o);
 	if (!ret) {
-		ret = model_plan(m, params, "");
-		outlook->fits = !ret;
-		outlook->paged = !ret && m->paged;
+		ret = model_plan(m, &own, "");
+		o.fits = !ret;
+		o.paged = !ret && m->paged;
 	}
 	stoker_model_free(&m);
+	sized_give(outlook, &o, sizeof(o));
 	return ret;
 }
 
@@ -223,14 +244,14 @@ void stoker_model_free(struct stoker_model **model)
 	free(m);
 }
 
-void stoker_model_info(const struct stoker_model *m, struct stoker_model_info *info)
+int stoker_model_info(const struct stoker_model *m, struct stoker_model_info *info)
 {
-	if (!info)
-		return;
-	*info = (struct stoker_model_info){ .architecture = "", .name = "" };
-	if (!m)
-		return;
-	*info = (struct stoker_model_info){
+	struct stoker_model_info own;
+	const int ret = SIZED_CHECK(info, STOKER_MODEL_INFO_INIT, NULL);
+
+	if (ret || !m)
+		return -EINVAL;
+	own = (struct stoker_model_info){
 		.architecture = m->architecture->name,
 		.name = m->name,
 		.layers = m->layer_count,
@@ -249,11 +270,13 @@ void stoker_model_info(const struct stoker_model *m, struct stoker_model_info *i
 			if (parts[k]->at)
 				bytes += stoker_row_bytes(parts[k]->format, parts[k]->in) *
 					 parts[k]->out;
-		info->experts = MAX(info->experts, l->expert_count);
-		info->expert_bytes = MAX(info->expert_bytes, bytes);
+		own.experts = MAX(own.experts, l->expert_count);
+		own.expert_bytes = MAX(own.expert_bytes, bytes);
 	}
 	for (size_t i = 0; i < m->block_count; i++)
-		info->bytes += m->blocks[i].memory.bytes;
+		own.bytes += m->blocks[i].memory.bytes;
 	for (size_t i = 0; i < m->scattered_count; i++)
-		info->bytes += m->scattered[i].memory.bytes;
+		own.bytes += m->scattered[i].memory.bytes;
+	sized_give(info, &own, sizeof(own));
+	return 0;
 }

@@ -2,6 +2,7 @@
 /* A model whose experts stay on the drive: where in the files each is, and the pager's figures. */
 #include "base/cpus.h"
 #include "base/memory.h"
+#include "base/sized.h"
 #include "model/model.h"
 #include "pager/pager.h"
 
@@ -262,15 +263,16 @@ void model_free_pager(struct stoker_model *m)
 
 int stoker_model_paging(const struct stoker_model *m, struct stoker_paging *info)
 {
+	struct stoker_paging own;
 	struct pager_stats stats;
 
-	if (!m || !info)
+	if (!m || SIZED_CHECK(info, STOKER_PAGING_INIT, NULL))
 		return -EINVAL;
 	if (!m->pager)
 		return -ENOENT;
 	device_go_on(m->device, NULL);
 	stats = pager_stats(m->pager->pager);
-	*info = (struct stoker_paging){
+	own = (struct stoker_paging){
 		.store = m->pager->store,
 		.memory = m->memory,
 		.dense = m->needs.dense,
@@ -292,6 +294,7 @@ int stoker_model_paging(const struct stoker_model *m, struct stoker_paging *info
 		.reading_seconds = 1e-9 * (double)stats.reading_ns,
 	};
 	for (uint32_t i = 0; i < m->layer_count; i++)
-		info->experts += m->layers[i].expert_count;
+		own.experts += m->layers[i].expert_count;
+	sized_give(info, &own, sizeof(own));
 	return 0;
 }

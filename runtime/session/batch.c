@@ -2,6 +2,7 @@
 /* Batches: sequences that live in the same memory, and steps that take several of them along. */
 #include "stoker/batch.h"
 
+#include "base/sized.h"
 #include "base/use.h"
 #include "model/session_size.h"
 #include "session/state.h"
@@ -92,10 +93,10 @@ static void leave(struct stoker_batch *b)
 int stoker_batch_create(struct stoker_model *model, const struct stoker_session_params *params,
 			struct stoker_batch **out, struct stoker_error *err)
 {
-	static const struct stoker_session_params defaults;
-	const struct stoker_session_params *p = params ? params : &defaults;
-	const uint32_t sequences = model_sequences(p);
+	struct stoker_session_params own;
+	const struct stoker_session_params *p = &own;
 	struct stoker_batch *b;
+	uint32_t sequences;
 	int ret;
 
 	if (!out)
@@ -103,6 +104,10 @@ int stoker_batch_create(struct stoker_model *model, const struct stoker_session_
 	*out = NULL;
 	if (!model)
 		return stoker_fail(err, -EINVAL, "a batch needs a model");
+	ret = SIZED_TAKE(&own, params, STOKER_SESSION_PARAMS_INIT, err);
+	if (ret)
+		return ret;
+	sequences = model_sequences(p);
 	if (sequences > MODEL_MAX_SEQUENCES)
 		return stoker_fail(err, -EINVAL, "%u sequences, the limit is %d", sequences,
 				   MODEL_MAX_SEQUENCES);
@@ -358,8 +363,8 @@ int stoker_sequence_share(struct stoker_sequence *q, uint64_t salt, struct stoke
 }
 
 /* Checks all parts before anything happens. */
-static int check_parts(struct stoker_batch *b, const struct stoker_batch_part *parts, size_t count,
-		       struct stoker_error *err)
+static int check_parts(struct stoker_batch *b, const struct stoker_batch_part *parts,
+		       size_t item_size, size_t count, struct stoker_error *err)
 {
 	const struct step *s = &b->step;
 	size_t rows = 0;
@@ -367,24 +372,33 @@ static int check_parts(struct stoker_batch *b, const struct stoker_batch_part *p
 
 	if (!count || !parts)
 		return stoker_fail(err, -EINVAL, "a step without parts");
+	if (!is_item_size(item_size))
+		return stoker_fail(err, -EINVAL,
+				   "parts of %zu bytes: sizeof(struct stoker_batch_part) is needed",
+				   item_size);
 	b->steps++;
 	for (size_t i = 0; i < count && !ret; i++) {
-		struct stoker_sequence *q = parts[i].sequence;
+		struct stoker_batch_part part;
+		struct stoker_sequence *q;
 
+		ret = sized_take_item(&part, sizeof(part), parts, item_size, i, err);
+		if (ret)
+			break;
+		q = part.sequence;
 		if (!q || q->batch != b)
 			return stoker_fail(err, -EINVAL, "part %zu: no sequence of this batch", i);
 		if (q->step == b->steps)
 			return stoker_fail(err, -EINVAL, "part %zu: its sequence comes twice", i);
 		q->step = b->steps;
-		ret = step_check(s, &q->s, parts[i].tokens, parts[i].count, parts[i].logits, err);
-		rows += ret ? 0 : parts[i].count;
+		ret = step_check(s, &q->s, part.tokens, part.count, part.logits, err);
+		rows += ret ? 0 : part.count;
 		b->parts[i] = (struct step_part){
 			.sequence = &q->s,
-			.tokens = parts[i].tokens,
-			.rows = (uint32_t)parts[i].count,
-			.logit_rows = parts[i].logits == STOKER_LOGITS_ALL
-					      ? (uint32_t)parts[i].count
-					      : parts[i].logits == STOKER_LOGITS_LAST,
+			.tokens = part.tokens,
+			.rows = (uint32_t)part.count,
+			.logit_rows = part.logits == STOKER_LOGITS_ALL
+					      ? (uint32_t)part.count
+					      : part.logits == STOKER_LOGITS_LAST,
 		};
 		if (s->pooling)
 			b->parts[i].logit_rows = embedding_rows(s, &b->parts[i], true);
@@ -395,8 +409,8 @@ static int check_parts(struct stoker_batch *b, const struct stoker_batch_part *p
 	return ret;
 }
 
-int stoker_batch_eval(struct stoker_batch *b, const struct stoker_batch_part *parts, size_t count,
-		      struct stoker_error *err)
+int stoker_batch_eval(struct stoker_batch *b, const struct stoker_batch_part *parts,
+		      size_t item_size, size_t count, struct stoker_error *err)
 {
 	int ret;
 
@@ -406,7 +420,7 @@ int stoker_batch_eval(struct stoker_batch *b, const struct stoker_batch_part *pa
 	if (ret)
 		return ret;
 	b->step.logit_rows = 0;
-	ret = check_parts(b, parts, count, err);
+	ret = check_parts(b, parts, item_size, count, err);
 	if (!ret)
 		ret = step_eval(&b->step, b->parts, count, NULL, err);
 	if (ret)

@@ -7,6 +7,7 @@
  */
 #include "session/session.h"
 
+#include "base/sized.h"
 #include "model/model.h"
 #include "text/decoder.h"
 #include "text/vocabulary.h"
@@ -163,7 +164,8 @@ static int check(const struct generation *g, struct stoker_error *err)
 /* With the session in hand. */
 static int generate_with_decoder(struct generation *g, struct stoker_error *err)
 {
-	const struct stoker_decoder_params stops = { .stop = g->params->stop,
+	const struct stoker_decoder_params stops = { STOKER_DECODER_PARAMS_INIT,
+						     .stop = g->params->stop,
 						     .stop_count = g->params->stop_count };
 	struct stoker_decoder *own = NULL;
 	int ret;
@@ -196,14 +198,20 @@ int stoker_generate(struct stoker_session *session, struct stoker_sampler *sampl
 		    const struct stoker_generate_params *params,
 		    struct stoker_generate_result *result, struct stoker_error *err)
 {
+	struct stoker_generate_params own;
 	struct generation g = { .session = session,
 				.sampler = sampler,
 				.vocabulary = vocabulary,
-				.params = params,
 				.result = { .finish = STOKER_FINISH_LENGTH,
 					    .token = STOKER_NO_TOKEN } };
-	int ret = check(&g, err);
+	int ret = SIZED_TAKE(&own, params, STOKER_GENERATE_PARAMS_INIT, err);
 
+	if (!ret && result)
+		ret = SIZED_CHECK(result, STOKER_GENERATE_RESULT_INIT, err);
+	if (ret)
+		return ret;
+	g.params = params ? &own : NULL;
+	ret = check(&g, err);
 	if (!ret)
 		ret = session_use(session, err);
 	if (!ret) {
@@ -218,6 +226,6 @@ int stoker_generate(struct stoker_session *session, struct stoker_sampler *sampl
 	if (ret)
 		g.result.finish = STOKER_FINISH_FAILED;
 	if (result)
-		*result = g.result;
+		sized_give(result, &g.result, sizeof(g.result));
 	return ret;
 }

@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "base/sized.h"
 #include "base/use.h"
 #include "grammar/grammar.h"
 #include "session/constraint.h"
@@ -80,17 +81,22 @@ static int make_biases(struct stoker_sampler *s, const struct stoker_sampler_par
 int stoker_sampler_create(const struct stoker_sampler_params *params, struct stoker_sampler **out,
 			  struct stoker_error *err)
 {
-	static const struct stoker_sampler_params greedy;
-	struct stoker_sampler_params p = params ? *params : greedy;
+	struct stoker_reasoning_params reasoning;
+	struct stoker_sampler_params p;
 	struct stoker_sampler *s;
 	int ret;
 
 	if (!out)
 		return stoker_fail(err, -EINVAL, "no place for the sampler");
 	*out = NULL;
+	ret = SIZED_TAKE(&p, params, STOKER_SAMPLER_PARAMS_INIT, err);
+	if (!ret)
+		ret = SIZED_TAKE(&reasoning, p.reasoning, STOKER_REASONING_PARAMS_INIT, err);
+	p.reasoning = p.reasoning ? &reasoning : NULL;
 	if (!p.vocabulary && p.grammar)
 		p.vocabulary = p.grammar->vocabulary;
-	ret = sampler_params_settle(&p, err);
+	if (!ret)
+		ret = sampler_params_settle(&p, err);
 	if (ret)
 		return ret;
 	s = calloc(1, sizeof(*s));

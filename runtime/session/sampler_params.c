@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/sized.h"
 #include "stoker/gguf.h"
 
 static const struct {
@@ -53,11 +54,9 @@ static const struct {
 	{ "mirostat's eta", NUMBER(mirostat_eta), 0, 1, 0.1f },
 };
 
-void stoker_sampler_defaults(struct stoker_sampler_params *params)
+int stoker_sampler_defaults(struct stoker_sampler_params *params)
 {
-	if (!params)
-		return;
-	*params = (struct stoker_sampler_params){
+	static const struct stoker_sampler_params defaults = {
 		.temperature = 0.8f,
 		.top_k = 40,
 		.top_p = 0.95f,
@@ -73,6 +72,11 @@ void stoker_sampler_defaults(struct stoker_sampler_params *params)
 		.mirostat_tau = 5,
 		.mirostat_eta = 0.1f,
 	};
+	const int ret = SIZED_CHECK(params, STOKER_SAMPLER_PARAMS_INIT, NULL);
+
+	if (!ret)
+		sized_give(params, &defaults, sizeof(defaults));
+	return ret;
 }
 
 /* Names are told apart without looking at hyphens and underscores. */
@@ -335,11 +339,15 @@ static int read_counts(const struct reading *r)
 int stoker_sampler_model_defaults(const struct stoker_gguf *gguf,
 				  struct stoker_sampler_params *params, struct stoker_error *err)
 {
-	const struct reading r = { .gguf = gguf, .params = params, .err = err };
-	struct stoker_sampler_params *p = params;
+	struct stoker_sampler_params own, *p = &own;
+	const struct reading r = { .gguf = gguf, .params = p, .err = err };
+	int ret;
 
 	if (!gguf || !params)
 		return stoker_fail(err, -EINVAL, "defaults need a container and a place for them");
+	ret = SIZED_TAKE(p, params, STOKER_SAMPLER_PARAMS_INIT, err);
+	if (ret)
+		return ret;
 	if (read_order(&r) || read_number(&r, "temp", 0, FLT_MAX, &p->temperature) ||
 	    read_number(&r, "top_p", 0, 1, &p->top_p) ||
 	    read_number(&r, "min_p", 0, 1, &p->min_p) ||
@@ -349,5 +357,8 @@ int stoker_sampler_model_defaults(const struct stoker_gguf *gguf,
 	    read_number(&r, "mirostat_tau", 0, FLT_MAX, &p->mirostat_tau) ||
 	    read_number(&r, "mirostat_eta", 0, 1, &p->mirostat_eta))
 		return -EINVAL;
-	return read_counts(&r);
+	ret = read_counts(&r);
+	if (!ret)
+		sized_give(params, p, sizeof(*p));
+	return ret;
 }

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "base/sized.h"
 #include "base/use.h"
 #include "session/state.h"
 
@@ -32,8 +33,8 @@ static void destroy(struct stoker_session *s)
 int stoker_session_create(struct stoker_model *model, const struct stoker_session_params *params,
 			  struct stoker_session **out, struct stoker_error *err)
 {
-	static const struct stoker_session_params defaults;
-	const struct stoker_session_params *p = params ? params : &defaults;
+	struct stoker_session_params own;
+	const struct stoker_session_params *p = &own;
 	struct stoker_session *s;
 	int ret;
 
@@ -42,6 +43,9 @@ int stoker_session_create(struct stoker_model *model, const struct stoker_sessio
 	*out = NULL;
 	if (!model)
 		return stoker_fail(err, -EINVAL, "a session needs a model");
+	ret = SIZED_TAKE(&own, params, STOKER_SESSION_PARAMS_INIT, err);
+	if (ret)
+		return ret;
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return stoker_fail(err, -ENOMEM, "out of memory");

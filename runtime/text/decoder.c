@@ -2,6 +2,7 @@
 /* Decoders: text that isn't settled yet is kept back, with the tokens that it came from. */
 #include "text/decoder.h"
 
+#include "base/sized.h"
 #include "base/use.h"
 #include "text/vocabulary.h"
 
@@ -85,7 +86,7 @@ int stoker_decoder_create(const struct stoker_vocabulary *vocabulary,
 			  const struct stoker_decoder_params *params, struct stoker_decoder **out,
 			  struct stoker_error *err)
 {
-	static const struct stoker_decoder_params defaults;
+	struct stoker_decoder_params own;
 	struct stoker_decoder *d;
 	int ret;
 
@@ -94,13 +95,15 @@ int stoker_decoder_create(const struct stoker_vocabulary *vocabulary,
 	*out = NULL;
 	if (!vocabulary)
 		return stoker_fail(err, -EINVAL, "a decoder needs a vocabulary");
+	ret = SIZED_TAKE(&own, params, STOKER_DECODER_PARAMS_INIT, err);
+	if (ret)
+		return ret;
 	d = calloc(1, sizeof(*d));
 	if (!d)
 		return stoker_fail(err, -ENOMEM, "out of memory");
-	params = params ? params : &defaults;
 	d->vocabulary = vocabulary_share(vocabulary);
-	d->special = params->special != 0;
-	ret = copy_stops(d, params, err);
+	d->special = own.special != 0;
+	ret = copy_stops(d, &own, err);
 	if (!ret && reserve(d, PENDING))
 		ret = stoker_fail(err, -ENOMEM, "out of memory");
 	if (ret) {

@@ -216,8 +216,8 @@ int stoker_prompt_tokenize(const struct stoker_vocabulary *v, const struct stoke
 	struct guarded g;
 	int ret;
 
-	if (!v || !prompt || !tokens || !count || (!prompt->text && prompt->bytes) ||
-	    (!prompt->spans && prompt->span_count))
+	if (!v || !prompt || prompt->size < sizeof(*prompt) || !tokens || !count ||
+	    (!prompt->text && prompt->bytes) || (!prompt->spans && prompt->span_count))
 		return stoker_fail(err, -EINVAL,
 				   "tokenizing needs a vocabulary, a prompt and a place");
 	g = (struct guarded){ prompt->text, prompt->bytes, prompt->spans, prompt->span_count };

@@ -58,7 +58,7 @@ const char *profile_add = "ours";
 int main(void)
 {
 	const VkInstanceCreateInfo info = { .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO };
-	const struct stoker_device_params params = { .name = "cpu" };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = "cpu" };
 	struct stoker_device *device = NULL;
 	struct stoker_error err;
 	VkInstance instance = VK_NULL_HANDLE;
@@ -107,7 +107,7 @@ static int mapped(void)
 
 int main(void)
 {
-	const struct stoker_device_params params = { .name = "cpu", .threads = 4 };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = "cpu", .threads = 4 };
 	struct stoker_device *device;
 	struct stoker_error err;
 

@@ -4,10 +4,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct stoker_device_params one_thread = { .threads = 1 };
+	static const struct stoker_device_params one_thread = { STOKER_DEVICE_PARAMS_INIT,
+								.threads = 1 };
 	static struct stoker_device *device;
 	const uint32_t tokens[3] = { 0, 1, 2 };
-	struct stoker_session_params params = { .context = 8 };
+	struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT, .context = 8 };
 	struct stoker_session *session = NULL;
 	struct stoker_model *model = NULL;
 	struct stoker_gguf *g = NULL;

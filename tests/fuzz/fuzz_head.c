@@ -64,7 +64,7 @@ static void run(struct stoker_model *model, const struct stoker_session_params *
 		uint8_t first)
 {
 	struct stoker_session *session = NULL;
-	struct stoker_model_info info;
+	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 	uint32_t tokens[TOKENS];
 
 	stoker_model_info(model, &info);
@@ -85,6 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct stoker_device *devices[2];
 	const uint8_t how = size > 2 ? data[0] : 0, more = size > 2 ? data[1] : 0;
 	struct stoker_session_params params = {
+		STOKER_SESSION_PARAMS_INIT,
 		.context = 48,
 		.kv = more >> 2 & 3,
 		.batch = more >> 4 & 1 ? 5 : 0,
@@ -93,6 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.all_logits = more >> 7,
 	};
 	const struct stoker_model_params model_params = {
+		STOKER_MODEL_PARAMS_INIT,
 		.memory = how >> 3 & 1	 ? STOKER_MEMORY_MIN
 			  : how >> 4 & 1 ? (uint64_t)40 << 20
 					 : 0,
@@ -108,7 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const int exact = how >> 2 & 1;
 	struct stoker_model *model = NULL;
 	struct file *f = &files[how % PATTERNS];
-	struct stoker_paging paging;
+	struct stoker_paging paging = { STOKER_PAGING_INIT };
 	char path[32];
 
 	if (size < 24 || size > 200000)
@@ -116,7 +118,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!f->pattern)
 		*f = make_file(how % PATTERNS);
 	if (!devices[exact]) {
-		const struct stoker_device_params one = { .threads = 1, .exact = exact };
+		const struct stoker_device_params one = { STOKER_DEVICE_PARAMS_INIT, .threads = 1,
+							  .exact = exact };
 
 		if (stoker_device_open(&one, &devices[exact], NULL))
 			abort();

@@ -31,7 +31,8 @@ static int keep_head(void *user, const void *data, size_t bytes)
 
 static struct stoker_session *begin(void)
 {
-	const struct stoker_session_params params = { .context = 96, .batch = 16 };
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT, .context = 96,
+						      .batch = 16 };
 	struct stoker_session *s;
 
 	if (stoker_session_create(model, &params, &s, NULL))
@@ -41,7 +42,8 @@ static struct stoker_session *begin(void)
 
 static void load(void)
 {
-	const struct stoker_device_params params = { .name = "cpu", .threads = 1 };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = "cpu",
+						     .threads = 1 };
 	struct stoker_device *device;
 	struct stoker_session *s;
 

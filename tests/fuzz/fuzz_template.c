@@ -31,9 +31,9 @@ static void check(const struct stoker_prompt *p)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct stoker_vocabulary *vocabulary;
-	struct stoker_template_input input = { .answer = 1, .now = 1 };
+	struct stoker_template_input input = { STOKER_TEMPLATE_INPUT_INIT, .answer = 1, .now = 1 };
 	struct stoker_template *t;
-	struct stoker_prompt prompt;
+	struct stoker_prompt prompt = { STOKER_PROMPT_INIT };
 	struct stoker_error err;
 	uint32_t *tokens;
 	size_t count;

@@ -128,9 +128,8 @@ static const struct stoker_device_ops multiply_ops = {
 int multiply_device_open(unsigned threads, bool exact, bool lends, struct stoker_device **device,
 			 struct stoker_error *err)
 {
-	const struct stoker_device_params params = { .name = "cpu",
-						     .threads = threads,
-						     .exact = exact };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = "cpu",
+						     .threads = threads, .exact = exact };
 	struct multiply_device *m = calloc(1, sizeof(*m));
 	struct stoker_device *cpu;
 	int ret;

@@ -8,7 +8,7 @@
 /* GPU-assisted validation says nothing above: here is something to say. */
 static void test_bad_address(void)
 {
-	const struct stoker_device_params params = { .name = "vulkan" };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = "vulkan" };
 	struct stoker_error err = { "" };
 	struct stoker_memory memory;
 
@@ -35,7 +35,8 @@ static void test_bad_address(void)
 /* An op reads memory of another driver; a memfd stands in for its dma-buf. */
 static void import_on(const char *name)
 {
-	const struct stoker_device_params params = { .name = name, .threads = 2 };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = name,
+						     .threads = 2 };
 	enum { BYTES = 1 << 20, BEHIND = 1 << 16, FLOATS = 64 };
 	struct stoker_memory imported, own;
 	struct stoker_error err = { "" };

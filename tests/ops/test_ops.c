@@ -175,9 +175,8 @@ unsigned threads = 2;
 
 void run_on(const char *name, bool exact, void (*test)(bool exact))
 {
-	const struct stoker_device_params params = { .name = name,
-						     .threads = threads,
-						     .exact = exact };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = name,
+						     .threads = threads, .exact = exact };
 	struct stoker_error err;
 	const int ret = strcmp(name, "multiply")
 				? stoker_device_open(&params, &device, &err)

@@ -87,13 +87,14 @@ static struct json_object *rendered(const struct stoker_vocabulary *v,
 				    const struct stoker_template *t, struct json_object *in)
 {
 	const struct stoker_template_input input = {
+		STOKER_TEMPLATE_INPUT_INIT,
 		.messages_json = string(in, "messages"),
 		.tools = string(in, "tools"),
 		.variables = string(in, "variables"),
 		.answer = flag(in, "answer"),
 		.now = json_object_get_int64(json_object_object_get(in, "now")),
 	};
-	struct stoker_prompt prompt = { 0 };
+	struct stoker_prompt prompt = { STOKER_PROMPT_INIT };
 	struct json_object *out;
 	struct stoker_error err;
 	uint32_t *ids = NULL;

@@ -63,8 +63,9 @@ void engine_load(const char *path)
 
 void engine_load_on(const char *device, const char *path)
 {
-	const struct stoker_device_params params = { .name = device, .threads = 2 };
-	struct stoker_model_info info;
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = device,
+						     .threads = 2 };
+	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 
 	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &engine_device, NULL), 0);
 	own_ops = engine_device->ops;
@@ -104,10 +105,11 @@ static struct stoker_engine *open_with(const struct stoker_engine_params *params
 
 struct stoker_engine *engine_open(uint32_t sequences, uint32_t queue, bool deterministic)
 {
-	const struct stoker_engine_params params = { .session = { .context = CONTEXT,
-								  .batch = STEP,
-								  .sequences = sequences,
-								  .deterministic = deterministic },
+	const struct stoker_session_params session = { STOKER_SESSION_PARAMS_INIT,
+						       .context = CONTEXT, .batch = STEP,
+						       .sequences = sequences,
+						       .deterministic = deterministic };
+	const struct stoker_engine_params params = { STOKER_ENGINE_PARAMS_INIT, .session = &session,
 						     .queue = queue };
 
 	return open_with(&params);
@@ -115,47 +117,48 @@ struct stoker_engine *engine_open(uint32_t sequences, uint32_t queue, bool deter
 
 struct stoker_engine *engine_open_tight(uint32_t sequences, uint32_t full, bool deterministic)
 {
-	struct stoker_engine_params params = { .session = { .context = CONTEXT,
-							    .batch = STEP,
-							    .sequences = sequences,
-							    .deterministic = deterministic } };
-	struct stoker_session_params fewer = params.session;
+	struct stoker_session_params session = { STOKER_SESSION_PARAMS_INIT, .context = CONTEXT,
+						 .batch = STEP, .sequences = sequences,
+						 .deterministic = deterministic };
+	const struct stoker_engine_params params = { STOKER_ENGINE_PARAMS_INIT,
+						     .session = &session };
+	struct stoker_session_params fewer = session;
 	struct step s;
 
 	fewer.sequences = full;
 	CU_ASSERT_EQUAL_FATAL(step_create(engine_model, &fewer, true, &s, NULL), 0);
-	params.session.cache_bytes = s.pages.bound;
+	session.cache_bytes = s.pages.bound;
 	step_destroy(&s);
 	return open_with(&params);
 }
 
 void answer_make(struct answer *a, uint32_t count, uint32_t max_tokens)
 {
-	*a = (struct answer){ .count = count, .max_tokens = max_tokens };
+	*a = (struct answer){ .count = count,
+			      .max_tokens = max_tokens,
+			      .sampling = { STOKER_SAMPLER_PARAMS_INIT },
+			      .done = { STOKER_EVENT_INIT } };
 	for (uint32_t i = 0; i < count; i++)
 		a->prompt[i] = random_u32() % MIN(engine_vocabulary, 200u);
 }
 
 int answer_submit(struct stoker_engine *e, struct answer *a, struct stoker_error *err)
 {
-	const struct stoker_request request = { .tokens = a->prompt,
-						.count = a->count,
-						.max_tokens = a->max_tokens,
-						.priority = a->priority,
-						.salt = a->salt,
-						.sampling = &a->sampling,
-						.log_probabilities = 1,
-						.top_count = TOP };
+	const struct stoker_request request = {
+		STOKER_REQUEST_INIT,	     .tokens = a->prompt,     .count = a->count,
+		.max_tokens = a->max_tokens, .priority = a->priority, .salt = a->salt,
+		.sampling = &a->sampling,    .log_probabilities = 1,  .top_count = TOP
+	};
 
 	a->told = 0;
-	a->done = (struct stoker_event){ .id = 0 };
+	a->done = (struct stoker_event){ STOKER_EVENT_INIT, .id = 0 };
 	return stoker_engine_submit(e, &request, &a->id, err);
 }
 
 bool answer_take(struct stoker_engine *e, struct answer *answers, size_t count)
 {
 	struct pollfd p = { .fd = stoker_engine_fd(e), .events = POLLIN };
-	struct stoker_event event;
+	struct stoker_event event = { STOKER_EVENT_INIT };
 
 	if (poll(&p, 1, WAIT_MS) != 1 || stoker_engine_event(e, &event)) {
 		CU_FAIL("no event");

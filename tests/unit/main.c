@@ -48,7 +48,7 @@ const char *vulkan_words(void)
 {
 	static const char *words;
 	struct stoker_device *device;
-	const struct stoker_device_params params = { .name = "vulkan" };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = "vulkan" };
 
 	if (words)
 		return words;
@@ -69,7 +69,7 @@ const char *vulkan_words(void)
 bool vulkan_is_here(void)
 {
 	static int here = -1;
-	const struct stoker_device_params params = { .name = "vulkan" };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = "vulkan" };
 	struct stoker_device *device;
 	struct stoker_error err;
 
@@ -170,6 +170,7 @@ static const struct {
 	{ "fork", suite_fork },
 	{ "locale", suite_locale },
 	{ "misuse", suite_misuse },
+	{ "sized", suite_sized },
 	{ "enumerate", suite_enumerate },
 	{ "vulkan", suite_vulkan },
 	{ "pager", suite_pager },

@@ -46,7 +46,8 @@ static void free_stories(void)
 
 static void tell_alone(void)
 {
-	const struct stoker_session_params params = { .context = CONTEXT, .batch = STEP };
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
+						      .context = CONTEXT, .batch = STEP };
 	struct stoker_session *s;
 
 	CU_ASSERT_EQUAL_FATAL(stoker_session_create(model, &params, &s, NULL), 0);
@@ -112,7 +113,7 @@ static float tell_together(struct stoker_batch *b, struct stoker_sequence **sequ
 		}
 		if (!count)
 			continue;
-		if (stoker_batch_eval(b, parts, count, &err)) {
+		if (stoker_batch_eval(b, parts, sizeof(*parts), count, &err)) {
 			printf("\n    %s: %s", file, err.message);
 			CU_FAIL_FATAL("a step fails");
 		}
@@ -132,8 +133,8 @@ static float tell_together(struct stoker_batch *b, struct stoker_sequence **sequ
 /* So many schedules of the same stories; @limit: how far off they may be. */
 static void check_schedules(unsigned schedules, bool deterministic, float limit)
 {
-	const struct stoker_session_params params = { .context = CONTEXT,
-						      .batch = STEP,
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
+						      .context = CONTEXT, .batch = STEP,
 						      .sequences = SEQUENCES,
 						      .deterministic = deterministic };
 	struct stoker_sequence *sequences[SEQUENCES];
@@ -161,7 +162,7 @@ static void check_schedules(unsigned schedules, bool deterministic, float limit)
 
 static bool load(const char *path)
 {
-	struct stoker_model_info info;
+	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 	struct stoker_error err;
 
 	file = path;
@@ -231,7 +232,8 @@ static void check_models(unsigned schedules)
 
 static void open_device(const char *name, bool exact)
 {
-	const struct stoker_device_params params = { .name = name, .threads = 2, .exact = exact };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = name,
+						     .threads = 2, .exact = exact };
 
 	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, NULL), 0);
 }
@@ -265,7 +267,7 @@ static void go_on(struct stoker_batch *b, struct stoker_sequence *q, const uint3
 							.count = 1,
 							.logits = STOKER_LOGITS_LAST };
 
-		CU_ASSERT_EQUAL_FATAL(stoker_batch_eval(b, &part, 1, NULL), 0);
+		CU_ASSERT_EQUAL_FATAL(stoker_batch_eval(b, &part, sizeof(part), 1, NULL), 0);
 	}
 	memcpy(logits, stoker_batch_logits(b, 0), vocabulary * sizeof(*logits));
 }
@@ -275,8 +277,8 @@ enum { BRANCHES = 5, TRUNK = 70, BRANCH = 75 };
 /* Copies of a sequence, and of a copy, go on differently; one outlives what it came from. */
 static void check_copies(const char *path)
 {
-	const struct stoker_session_params params = { .context = CONTEXT,
-						      .batch = STEP,
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
+						      .context = CONTEXT, .batch = STEP,
 						      .sequences = BRANCHES };
 	uint32_t tokens[BRANCHES][TRUNK + BRANCH];
 	struct stoker_sequence *q[BRANCHES];

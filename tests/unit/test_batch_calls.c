@@ -16,14 +16,15 @@ static uint32_t vocabulary;
 
 static void open_device(bool exact)
 {
-	const struct stoker_device_params params = { .name = "cpu", .threads = 2, .exact = exact };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = "cpu",
+						     .threads = 2, .exact = exact };
 
 	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, NULL), 0);
 }
 
 static void load(const char *path)
 {
-	struct stoker_model_info info;
+	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 
 	CU_ASSERT_EQUAL_FATAL(stoker_model_load(device, path, NULL, &model, NULL), 0);
 	stoker_model_info(model, &info);
@@ -97,12 +98,13 @@ static int step_of(struct stoker_batch *b, struct stoker_sequence *q, const uint
 		.sequence = q, .tokens = tokens, .count = count, .logits = logits
 	};
 
-	return stoker_batch_eval(b, &part, 1, err);
+	return stoker_batch_eval(b, &part, sizeof(part), 1, err);
 }
 
 static void test_arguments(void)
 {
-	const struct stoker_session_params params = { .context = 20, .batch = 8, .sequences = 2 };
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT, .context = 20,
+						      .batch = 8, .sequences = 2 };
 	static const uint32_t tokens[9], wrong = TINY_ROWS;
 	struct stoker_batch *b, *other;
 	struct stoker_sequence *q, *r, *foreign;
@@ -113,7 +115,9 @@ static void test_arguments(void)
 	load(tiny_path());
 	unlink(tiny_path());
 	CU_ASSERT_EQUAL(
-		stoker_batch_create(model, &(struct stoker_session_params){ .sequences = 1u << 31 },
+		stoker_batch_create(model,
+				    &(struct stoker_session_params){ STOKER_SESSION_PARAMS_INIT,
+								     .sequences = 1u << 31 },
 				    &b, &err),
 		-EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "2147483648 sequences"));
@@ -144,20 +148,21 @@ static void test_arguments(void)
 						      { foreign, tokens, 1, STOKER_LOGITS_LAST } };
 	const struct stoker_batch_part many[] = { twice[0], { r, tokens, 8, STOKER_LOGITS_LAST } };
 
-	CU_ASSERT_EQUAL(stoker_batch_eval(b, twice, 3, &err), -EINVAL);
+	CU_ASSERT_EQUAL(stoker_batch_eval(b, twice, sizeof(*twice), 3, &err), -EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "part 2: its sequence comes twice"));
-	CU_ASSERT_EQUAL(stoker_batch_eval(b, bad, 2, &err), -EINVAL);
+	CU_ASSERT_EQUAL(stoker_batch_eval(b, bad, sizeof(*bad), 2, &err), -EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "token 32"));
-	CU_ASSERT_EQUAL(stoker_batch_eval(b, of_other, 2, &err), -EINVAL);
-	CU_ASSERT_EQUAL(stoker_batch_eval(b, many, 2, &err), -EINVAL);
+	CU_ASSERT_EQUAL(stoker_batch_eval(b, of_other, sizeof(*of_other), 2, &err), -EINVAL);
+	CU_ASSERT_EQUAL(stoker_batch_eval(b, many, sizeof(*many), 2, &err), -EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "a step of 9 tokens, it takes 8"));
-	CU_ASSERT_EQUAL(stoker_batch_eval(b, twice, 0, &err), -EINVAL);
-	CU_ASSERT_EQUAL(stoker_batch_eval(b, NULL, 1, &err), -EINVAL);
-	CU_ASSERT_EQUAL(stoker_batch_eval(NULL, twice, 1, &err), -EINVAL);
+	CU_ASSERT_EQUAL(stoker_batch_eval(b, twice, sizeof(*twice), 0, &err), -EINVAL);
+	CU_ASSERT_EQUAL(stoker_batch_eval(b, NULL, sizeof(struct stoker_batch_part), 1, &err),
+			-EINVAL);
+	CU_ASSERT_EQUAL(stoker_batch_eval(NULL, twice, sizeof(*twice), 1, &err), -EINVAL);
 	CU_ASSERT_EQUAL(stoker_sequence_position(q) + stoker_sequence_position(r), 0);
 	CU_ASSERT_PTR_NULL(stoker_batch_logits(b, 0));
 
-	CU_ASSERT_EQUAL(stoker_batch_eval(b, twice, 2, &err), 0);
+	CU_ASSERT_EQUAL(stoker_batch_eval(b, twice, sizeof(*twice), 2, &err), 0);
 	CU_ASSERT(stoker_batch_logits(b, 1) && !stoker_batch_logits(b, 2));
 	CU_ASSERT_EQUAL(step_of(b, r, tokens, 8, STOKER_LOGITS_ALL, &err), 0);
 	CU_ASSERT(stoker_batch_logits(b, 7) && !stoker_batch_logits(b, 8));
@@ -181,7 +186,8 @@ static void test_arguments(void)
 /* Every allocation of every call fails in turn: the call says so and can be made again. */
 static void check_allocations(const char *path, bool recurrent)
 {
-	const struct stoker_session_params params = { .context = 100, .batch = 70, .sequences = 3 };
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT, .context = 100,
+						      .batch = 70, .sequences = 3 };
 	uint32_t tokens[100] = { 1, 2, 3 };
 	unsigned faults[7] = { 0 };
 	float *wanted;
@@ -293,7 +299,8 @@ static void *interfere(void *batch)
 /* A second thread gets -EBUSY or its turn; what it releases during a step goes after that. */
 static void test_threads(void)
 {
-	const struct stoker_session_params params = { .context = 100, .sequences = 3 };
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT, .context = 100,
+						      .sequences = 3 };
 	struct stoker_sequence *q, *last;
 	struct stoker_batch *b;
 	uint32_t tokens[60] = { 1 };

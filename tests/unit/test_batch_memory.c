@@ -12,7 +12,8 @@ static struct stoker_device *device;
 
 static void open_device(void)
 {
-	const struct stoker_device_params params = { .name = "cpu", .threads = 2, .exact = true };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = "cpu",
+						     .threads = 2, .exact = true };
 
 	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, NULL), 0);
 }
@@ -214,7 +215,7 @@ enum { CONTEXT = 640, STEP = 64, SEQUENCES = 4 };
 
 static uint64_t pages_of_sequence(const struct stoker_model *m)
 {
-	const struct stoker_session_params params = { 0 };
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT };
 	const struct cache_size size =
 		model_cache_size(m, model_kv_formats(m, &params), CONTEXT, STEP, NULL);
 
@@ -231,15 +232,14 @@ static int append(struct stoker_batch *b, struct stoker_sequence **q, uint32_t c
 						       .tokens = tokens,
 						       .count = rows,
 						       .logits = STOKER_LOGITS_LAST };
-	return stoker_batch_eval(b, parts, count, err);
+	return stoker_batch_eval(b, parts, sizeof(*parts), count, err);
 }
 
 /* More sequences than fit at full length: a step that doesn't fit is refused as a whole. */
 static void check_full(bool deterministic)
 {
-	struct stoker_session_params params = { .context = CONTEXT,
-						.batch = STEP,
-						.sequences = SEQUENCES,
+	struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT, .context = CONTEXT,
+						.batch = STEP, .sequences = SEQUENCES,
 						.deterministic = deterministic };
 	struct stoker_sequence *q[SEQUENCES];
 	struct stoker_model *model;
@@ -304,8 +304,10 @@ static const struct tiny mixture = { .architecture = "llama", .layers = 3, .expe
 static int load_within(uint64_t memory, uint32_t sequences, struct stoker_model **model,
 		       struct stoker_error *err)
 {
-	const struct stoker_session_params session = { .context = CONTEXT, .sequences = sequences };
-	const struct stoker_model_params params = { .memory = memory, .session = &session };
+	const struct stoker_session_params session = { STOKER_SESSION_PARAMS_INIT,
+						       .context = CONTEXT, .sequences = sequences };
+	const struct stoker_model_params params = { STOKER_MODEL_PARAMS_INIT, .memory = memory,
+						    .session = &session };
 
 	return stoker_model_load(device, tiny_path(), &params, model, err);
 }
@@ -313,10 +315,11 @@ static int load_within(uint64_t memory, uint32_t sequences, struct stoker_model 
 /* What a budget has for sequences they share, and together they never take more. */
 static void test_budget(void)
 {
-	struct stoker_session_params params = { .context = CONTEXT, .sequences = 1 };
+	struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT, .context = CONTEXT,
+						.sequences = 1 };
 	struct stoker_error err = { .message = "" };
 	struct stoker_model *model;
-	struct stoker_paging one, many;
+	struct stoker_paging one = { STOKER_PAGING_INIT }, many = { STOKER_PAGING_INIT };
 	struct stoker_sequence *q[16];
 	struct stoker_batch *b, *other;
 	uint32_t tokens[CONTEXT] = { 0 };
@@ -379,7 +382,8 @@ static void test_budget(void)
 /* A plain session isn't made for several sequences. */
 static void test_session(void)
 {
-	struct stoker_session_params params = { .context = 20, .sequences = 1 };
+	struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT, .context = 20,
+						.sequences = 1 };
 	struct stoker_model *model;
 	struct stoker_session *s;
 	uint64_t scratch[2];

@@ -19,7 +19,8 @@ static const char *file;
 
 static void open_device(const char *name)
 {
-	const struct stoker_device_params params = { .name = name, .threads = 2 };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = name,
+						     .threads = 2 };
 
 	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, NULL), 0);
 }
@@ -27,11 +28,10 @@ static void open_device(const char *name)
 /* A batch that has pages for so many sequences of the largest context. */
 static void open_batch(const char *path, double sequences, uint32_t step, bool deterministic)
 {
-	struct stoker_session_params params = { .context = CONTEXT,
-						.batch = step,
-						.sequences = SEQUENCES,
+	struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT, .context = CONTEXT,
+						.batch = step, .sequences = SEQUENCES,
 						.deterministic = deterministic };
-	struct stoker_model_info info;
+	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 
 	file = path;
 	CU_ASSERT_EQUAL_FATAL(stoker_model_load(device, path, NULL, &model, NULL), 0);
@@ -87,7 +87,7 @@ static int eval(struct stoker_sequence *q, uint32_t end, uint32_t chunk, float *
 							.count = n,
 							.logits = STOKER_LOGITS_LAST };
 
-		ret = stoker_batch_eval(batch, &part, 1, NULL);
+		ret = stoker_batch_eval(batch, &part, sizeof(part), 1, NULL);
 	}
 	if (!ret && logits)
 		memcpy(logits, stoker_batch_logits(batch, 0), vocabulary * sizeof(*logits));

@@ -112,7 +112,7 @@ static void step(bool recurrent)
 		return;
 	fails_in = fails ? 1 + random_u32() % 6 : 0;
 	fails_on = random_u32() % 2;
-	const int ret = stoker_batch_eval(batch, parts, count, NULL);
+	const int ret = stoker_batch_eval(batch, parts, sizeof(*parts), count, NULL);
 
 	fails_in = 0;
 	CU_ASSERT_FATAL(ret == 0 || (fails && ret == -EIO) || (tight > 0 && ret == -ENOSPC));
@@ -252,10 +252,9 @@ static void change(struct life *l)
 
 static void check_lives(const char *path, bool recurrent, unsigned events)
 {
-	struct stoker_session_params params = { .context = CONTEXT,
-						.batch = STEP,
-						.sequences = SEQUENCES };
-	struct stoker_model_info info;
+	struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT, .context = CONTEXT,
+						.batch = STEP, .sequences = SEQUENCES };
+	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 
 	CU_ASSERT_EQUAL_FATAL(stoker_model_load(device, path, NULL, &model, NULL), 0);
 	stoker_model_info(model, &info);
@@ -289,7 +288,8 @@ static void check_lives(const char *path, bool recurrent, unsigned events)
 
 static void test_lives(void)
 {
-	const struct stoker_device_params params = { .name = "cpu", .threads = 2, .exact = true };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = "cpu",
+						     .threads = 2, .exact = true };
 	static const char *const recurrent[] = { "lfm2moe", "qwen35moe" };
 	const char *folder = vectors_folder("lives of sequences with recurrent layers");
 	struct stoker_device_ops ops;

@@ -16,7 +16,8 @@ static void count_op(void *context, const struct measure_op *op)
 
 static void test_bench_ops(void)
 {
-	const struct stoker_device_params params = { .name = "cpu", .threads = 2 };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = "cpu",
+						     .threads = 2 };
 	struct stoker_error err = { "" };
 	struct stoker_device *cpu;
 	unsigned count = 0;
@@ -35,7 +36,8 @@ static void test_bench_ops(void)
 
 static void test_bench_products(void)
 {
-	const struct stoker_device_params params = { .name = "cpu", .threads = 1 };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = "cpu",
+						     .threads = 1 };
 	struct measure_product list[2];
 	struct stoker_error err = { "" };
 	struct stoker_device *cpu;

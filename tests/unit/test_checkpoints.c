@@ -13,8 +13,9 @@ static float *wanted;
 
 static void open_model(const struct stoker_device_params *params, const char *name)
 {
-	const struct stoker_session_params with = { .context = CONTEXT, .batch = BATCH };
-	struct stoker_model_info info;
+	const struct stoker_session_params with = { STOKER_SESSION_PARAMS_INIT, .context = CONTEXT,
+						    .batch = BATCH };
+	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 	char path[512];
 
 	snprintf(path, sizeof(path), "%s/models/%s.gguf", vectors_folder("checkpoints"), name);
@@ -148,11 +149,16 @@ static void test_going_back(void)
 {
 	if (!vectors_folder("checkpoints"))
 		return;
-	check_model(&(struct stoker_device_params){ .name = "cpu", .threads = 2 }, "qwen35moe");
-	check_model(&(struct stoker_device_params){ .name = "cpu", .threads = 1, .exact = true },
+	check_model(&(struct stoker_device_params){ STOKER_DEVICE_PARAMS_INIT, .name = "cpu",
+						    .threads = 2 },
+		    "qwen35moe");
+	check_model(&(struct stoker_device_params){ STOKER_DEVICE_PARAMS_INIT, .name = "cpu",
+						    .threads = 1, .exact = true },
 		    "lfm2moe");
 	if (vulkan_is_here())
-		check_model(&(struct stoker_device_params){ .name = "vulkan" }, "qwen35moe");
+		check_model(&(struct stoker_device_params){ STOKER_DEVICE_PARAMS_INIT,
+							    .name = "vulkan" },
+			    "qwen35moe");
 }
 
 static struct stoker_sequence *sequence_of(struct stoker_batch *batch)
@@ -170,14 +176,14 @@ static void step(struct stoker_batch *batch, struct stoker_sequence *q, uint32_t
 						.count = count,
 						.logits = STOKER_LOGITS_LAST };
 
-	CU_ASSERT_EQUAL_FATAL(stoker_batch_eval(batch, &part, 1, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_batch_eval(batch, &part, sizeof(part), 1, NULL), 0);
 }
 
 /* Copies go back to what they have in common, whichever of them is there still. */
 static void test_copies(void)
 {
-	const struct stoker_session_params params = { .context = CONTEXT,
-						      .batch = BATCH,
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
+						      .context = CONTEXT, .batch = BATCH,
 						      .sequences = 3 };
 	struct stoker_sequence *a, *b, *c;
 	struct stoker_batch *batch;
@@ -185,7 +191,9 @@ static void test_copies(void)
 
 	if (!vectors_folder("checkpoints"))
 		return;
-	open_model(&(struct stoker_device_params){ .name = "cpu", .threads = 1 }, "qwen35moe");
+	open_model(&(struct stoker_device_params){ STOKER_DEVICE_PARAMS_INIT, .name = "cpu",
+						   .threads = 1 },
+		   "qwen35moe");
 	CU_ASSERT_EQUAL_FATAL(stoker_batch_create(model, &params, &batch, NULL), 0);
 	for (int turn = 0; turn < 30; turn++) { /* none is lost on the way */
 		a = sequence_of(batch);

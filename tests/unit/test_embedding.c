@@ -21,13 +21,14 @@ static const enum stoker_pooling poolings[] = { STOKER_POOLING_MEAN, STOKER_POOL
 
 static struct stoker_device *device;
 static struct stoker_model *model;
-static struct stoker_model_info info;
+static struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 static float *matrix; /* of the output, vocabulary rows */
 static uint32_t tokens[CONTEXT];
 
 static void open_device(const char *name)
 {
-	const struct stoker_device_params params = { .name = name, .threads = 2, .exact = 1 };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = name,
+						     .threads = 2, .exact = 1 };
 
 	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, NULL), 0);
 }
@@ -76,7 +77,8 @@ static void unload(void)
 
 static struct stoker_session *session_of(enum stoker_pooling pooling)
 {
-	const struct stoker_session_params params = { .context = CONTEXT,
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
+						      .context = CONTEXT,
 						      .batch = pooling ? STEP : CONTEXT,
 						      .pooling = pooling };
 	struct stoker_session *s = NULL;
@@ -194,9 +196,10 @@ static void test_architectures(void)
 static void check_together(enum stoker_pooling pooling)
 {
 	static const uint32_t ends[SEQUENCES][2] = { { 3, 5 }, { 1, 11 }, { 7, 10 } };
-	const struct stoker_session_params params = {
-		.context = CONTEXT, .batch = STEP, .sequences = SEQUENCES + 1, .pooling = pooling
-	};
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
+						      .context = CONTEXT, .batch = STEP,
+						      .sequences = SEQUENCES + 1,
+						      .pooling = pooling };
 	struct stoker_sequence *q[SEQUENCES + 1];
 	struct stoker_batch_part parts[SEQUENCES];
 	struct stoker_session *s = session_of(pooling);
@@ -214,7 +217,8 @@ static void check_together(enum stoker_pooling pooling)
 							       .tokens = tokens + 20 * i + at,
 							       .count = ends[i][step] - at };
 		}
-		CU_ASSERT_EQUAL_FATAL(stoker_batch_eval(b, parts, SEQUENCES, NULL), 0);
+		CU_ASSERT_EQUAL_FATAL(stoker_batch_eval(b, parts, sizeof(*parts), SEQUENCES, NULL),
+				      0);
 	}
 	CU_ASSERT_PTR_NULL(stoker_batch_logits(b, 0));
 	CU_ASSERT_EQUAL_FATAL(stoker_sequence_copy(q[0], &q[SEQUENCES], NULL), 0);
@@ -316,9 +320,10 @@ static void test_shared(void)
 	open_device("cpu");
 	load_tiny();
 	for (size_t i = 0; i < ARRAY_SIZE(poolings); i++) {
-		const struct stoker_session_params params = {
-			.context = CONTEXT, .batch = CONTEXT, .sequences = 2, .pooling = poolings[i]
-		};
+		const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
+							      .context = CONTEXT, .batch = CONTEXT,
+							      .sequences = 2,
+							      .pooling = poolings[i] };
 		const bool last = poolings[i] == STOKER_POOLING_LAST;
 		struct stoker_sequence *q, *r;
 		struct stoker_batch *b;
@@ -331,7 +336,7 @@ static void test_shared(void)
 							.tokens = tokens,
 							.count = 70 };
 
-		CU_ASSERT_EQUAL(stoker_batch_eval(b, &part, 1, NULL), 0);
+		CU_ASSERT_EQUAL(stoker_batch_eval(b, &part, sizeof(part), 1, NULL), 0);
 		CU_ASSERT_EQUAL(stoker_sequence_share(q, 1, NULL), 0);
 		CU_ASSERT_EQUAL(stoker_sequence_reuse(r, tokens, 70, 1, &known, NULL), 0);
 		CU_ASSERT_EQUAL(known, last ? 64 : 0);
@@ -345,8 +350,10 @@ static void test_shared(void)
 
 static void test_misuse(void)
 {
-	const struct stoker_session_params unknown = { .pooling = 4 };
-	const struct stoker_engine_params pooled = { .session.pooling = STOKER_POOLING_MEAN };
+	const struct stoker_session_params unknown = { STOKER_SESSION_PARAMS_INIT, .pooling = 4 };
+	const struct stoker_session_params mean = { STOKER_SESSION_PARAMS_INIT,
+						    .pooling = STOKER_POOLING_MEAN };
+	const struct stoker_engine_params pooled = { STOKER_ENGINE_PARAMS_INIT, .session = &mean };
 	float embedding[TINY_EMBEDDING];
 	struct stoker_engine *engine;
 	struct stoker_session *s;
@@ -378,8 +385,8 @@ static void test_misuse(void)
 
 static int run_once(float *embedding, struct stoker_error *err)
 {
-	const struct stoker_session_params params = { .context = CONTEXT,
-						      .batch = STEP,
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
+						      .context = CONTEXT, .batch = STEP,
 						      .pooling = STOKER_POOLING_MEAN };
 	struct stoker_session *s;
 	int ret = stoker_session_create(model, &params, &s, err);

@@ -10,7 +10,8 @@ enum { REQUESTS = 12, MOST = 40 };
 /* The same by a session that samples the most likely token. */
 static void check_session(const struct answer *a)
 {
-	const struct stoker_session_params params = { .context = CONTEXT, .batch = STEP };
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
+						      .context = CONTEXT, .batch = STEP };
 	struct stoker_session *s;
 
 	CU_ASSERT_EQUAL_FATAL(stoker_session_create(engine_model, &params, &s, NULL), 0);
@@ -43,7 +44,8 @@ static void check_together(uint32_t count, uint32_t most)
 		answer_make(a, 1 + random_u32() % (i % 3 ? 30 : 300), 1 + random_u32() % MOST);
 		a->priority = random_u32() % 3;
 		if (i % 2)
-			a->sampling = (struct stoker_sampler_params){ .temperature = 1, .seed = i };
+			a->sampling = (struct stoker_sampler_params){ STOKER_SAMPLER_PARAMS_INIT,
+								      .temperature = 1, .seed = i };
 		CU_ASSERT_EQUAL_FATAL(answer_submit(e, a, NULL), 0);
 		answers_finish(e, a, 1);
 		CU_ASSERT_EQUAL(a->done.finish, STOKER_FINISH_LENGTH);
@@ -118,7 +120,7 @@ enum { SHARED = 300 };
 static void check_shared(bool deterministic, bool recurrent)
 {
 	static struct answer alone[REQUESTS], together[REQUESTS];
-	struct stoker_engine_stats stats;
+	struct stoker_engine_stats stats = { STOKER_ENGINE_STATS_INIT };
 	struct stoker_engine *e = engine_open(1, 0, true);
 
 	for (uint32_t i = 0; i < REQUESTS; i++) {
@@ -181,7 +183,7 @@ static void test_shared(void)
 static void test_many(void)
 {
 	static struct answer answers[REQUESTS * 4];
-	struct stoker_engine_stats stats;
+	struct stoker_engine_stats stats = { STOKER_ENGINE_STATS_INIT };
 	struct stoker_engine *e;
 	uint64_t generated = 0;
 
@@ -202,33 +204,42 @@ static void test_many(void)
 	engine_unload();
 }
 
+static const struct stoker_session_params too_many = { STOKER_SESSION_PARAMS_INIT,
+						       .sequences = 1 << 20 },
+					  too_long = { STOKER_SESSION_PARAMS_INIT,
+						       .context = UINT32_MAX };
+static const struct stoker_engine_params impossible[] = {
+	{ STOKER_ENGINE_PARAMS_INIT, .session = &too_many },
+	{ STOKER_ENGINE_PARAMS_INIT, .session = &too_long },
+	{ STOKER_ENGINE_PARAMS_INIT, .queue = UINT32_MAX },
+	{ STOKER_ENGINE_PARAMS_INIT, .max_gap = -1 },
+	{ STOKER_ENGINE_PARAMS_INIT, .max_gap = NAN },
+};
+
 static void test_arguments(void)
 {
-	static const struct stoker_engine_params wrong[] = {
-		{ .session.sequences = 1 << 20 },
-		{ .session.context = UINT32_MAX },
-		{ .queue = UINT32_MAX },
-		{ .max_gap = -1 },
-		{ .max_gap = NAN },
-	};
 	static struct answer answers[5];
 	static const uint32_t tokens[CONTEXT], large = 1 << 30;
-	static const struct stoker_sampler_params hot = { .temperature = -1 };
+	static const struct stoker_sampler_params hot = { STOKER_SAMPLER_PARAMS_INIT,
+							  .temperature = -1 };
 	const struct {
 		struct stoker_request request;
 		int ret;
 	} bad[] = {
-		{ { .count = 3 }, -EINVAL },
-		{ { .tokens = tokens }, -EINVAL },
-		{ { .tokens = &large, .count = 1 }, -EINVAL },
-		{ { .tokens = tokens, .count = 1, .priority = 7 }, -EINVAL },
-		{ { .tokens = tokens, .count = 1, .stop_count = 1 }, -EINVAL },
-		{ { .tokens = tokens, .count = 1, .stop = tokens, .stop_count = 65 }, -EINVAL },
-		{ { .tokens = tokens, .count = 1, .top_count = 21 }, -EINVAL },
-		{ { .tokens = tokens, .count = 1, .sampling = &hot }, -EINVAL },
-		{ { .tokens = tokens, .count = CONTEXT }, -ENOSPC },
+		{ { STOKER_REQUEST_INIT, .count = 3 }, -EINVAL },
+		{ { STOKER_REQUEST_INIT, .tokens = tokens }, -EINVAL },
+		{ { STOKER_REQUEST_INIT, .tokens = &large, .count = 1 }, -EINVAL },
+		{ { STOKER_REQUEST_INIT, .tokens = tokens, .count = 1, .priority = 7 }, -EINVAL },
+		{ { STOKER_REQUEST_INIT, .tokens = tokens, .count = 1, .stop_count = 1 }, -EINVAL },
+		{ { STOKER_REQUEST_INIT, .tokens = tokens, .count = 1, .stop = tokens,
+		    .stop_count = 65 },
+		  -EINVAL },
+		{ { STOKER_REQUEST_INIT, .tokens = tokens, .count = 1, .top_count = 21 }, -EINVAL },
+		{ { STOKER_REQUEST_INIT, .tokens = tokens, .count = 1, .sampling = &hot },
+		  -EINVAL },
+		{ { STOKER_REQUEST_INIT, .tokens = tokens, .count = CONTEXT }, -ENOSPC },
 	};
-	struct stoker_event event;
+	struct stoker_event event = { STOKER_EVENT_INIT };
 	struct stoker_engine *e;
 	struct stoker_error err;
 	uint64_t id;
@@ -242,8 +253,9 @@ static void test_arguments(void)
 	stoker_engine_stats(NULL, NULL);
 	stoker_engine_free(NULL);
 	engine_load_tiny(&engine_plain);
-	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
-		CU_ASSERT_EQUAL(stoker_engine_create(engine_model, &wrong[i], &e, &err), -EINVAL);
+	for (size_t i = 0; i < ARRAY_SIZE(impossible); i++)
+		CU_ASSERT_EQUAL(stoker_engine_create(engine_model, &impossible[i], &e, &err),
+				-EINVAL);
 	e = engine_open(1, 2, false);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		err.message[0] = 0;
@@ -264,9 +276,8 @@ static void test_arguments(void)
 	answers_finish(e, answers, 3);
 	/* one that stops at what it would say first, and one that fills the context */
 	const uint32_t stop = answers[0].tokens[0];
-	const struct stoker_request stops = {
-		.tokens = answers[0].prompt, .count = 5, .stop = &stop, .stop_count = 1
-	};
+	const struct stoker_request stops = { STOKER_REQUEST_INIT, .tokens = answers[0].prompt,
+					      .count = 5, .stop = &stop, .stop_count = 1 };
 
 	CU_ASSERT_EQUAL(stoker_engine_submit(e, &stops, &answers[0].id, NULL), 0);
 	answers[0].told = answers[0].done.id = 0;
@@ -329,7 +340,8 @@ static void check_preemption(bool tight)
 
 	for (int i = 0; i < 2; i++) {
 		answer_make(&alone[i], 170, 60);
-		alone[i].sampling = (struct stoker_sampler_params){ .temperature = 1, .seed = 3 };
+		alone[i].sampling = (struct stoker_sampler_params){ STOKER_SAMPLER_PARAMS_INIT,
+								    .temperature = 1, .seed = 3 };
 		alone[i].priority = i ? STOKER_PRIORITY_INTERACTIVE : STOKER_PRIORITY_BATCH;
 		CU_ASSERT_EQUAL(answer_submit(e, &alone[i], NULL), 0);
 		answers_finish(e, &alone[i], 1);

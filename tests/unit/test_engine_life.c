@@ -40,8 +40,8 @@ static void test_free(void)
 
 static int use_in_child(struct stoker_engine *e)
 {
-	struct stoker_engine_stats stats;
-	struct stoker_event event;
+	struct stoker_engine_stats stats = { STOKER_ENGINE_STATS_INIT };
+	struct stoker_event event = { STOKER_EVENT_INIT };
 	uint64_t id;
 	static struct answer a;
 
@@ -91,9 +91,11 @@ static void test_fork(void)
 /* Every allocation fails in turn, the thread's too: a call or a request says so, others go on. */
 static void check_allocations(bool create)
 {
-	const struct stoker_engine_params params = {
-		.session = { .context = CONTEXT, .batch = STEP, .sequences = 2 }
-	};
+	const struct stoker_session_params session = { STOKER_SESSION_PARAMS_INIT,
+						       .context = CONTEXT, .batch = STEP,
+						       .sequences = 2 };
+	const struct stoker_engine_params params = { STOKER_ENGINE_PARAMS_INIT,
+						     .session = &session };
 	static struct answer a;
 	unsigned faults = 0, unnoticed = 0;
 	bool failed = true;
@@ -212,7 +214,8 @@ static atomic_uint accepted;
 static void *client(void *unused)
 {
 	static const uint32_t prompt[40] = { 1, 2, 3 };
-	const struct stoker_request request = { .tokens = prompt, .count = 40, .max_tokens = 9 };
+	const struct stoker_request request = { STOKER_REQUEST_INIT, .tokens = prompt, .count = 40,
+						.max_tokens = 9 };
 	uint64_t id;
 
 	(void)unused;
@@ -228,8 +231,8 @@ static void *client(void *unused)
 
 static void test_threads(void)
 {
-	struct stoker_engine_stats stats;
-	struct stoker_event event;
+	struct stoker_engine_stats stats = { STOKER_ENGINE_STATS_INIT };
+	struct stoker_event event = { STOKER_EVENT_INIT };
 	pthread_t threads[3];
 	unsigned over = 0;
 

@@ -50,10 +50,11 @@ static void test_aged(void)
 static void check_short(uint32_t sequences, uint32_t full, enum stoker_kv_type kv)
 {
 	static struct answer a[24];
-	struct stoker_engine_params params = {
-		.session = { .context = CONTEXT, .batch = STEP, .sequences = full, .kv = kv }
-	};
-	struct stoker_engine_stats stats;
+	struct stoker_session_params session = { STOKER_SESSION_PARAMS_INIT, .context = CONTEXT,
+						 .batch = STEP, .sequences = full, .kv = kv };
+	const struct stoker_engine_params params = { STOKER_ENGINE_PARAMS_INIT,
+						     .session = &session };
+	struct stoker_engine_stats stats = { STOKER_ENGINE_STATS_INIT };
 	struct stoker_engine *e;
 	struct stoker_error err;
 
@@ -61,9 +62,9 @@ static void check_short(uint32_t sequences, uint32_t full, enum stoker_kv_type k
 	if (stoker_engine_create(engine_model, &params, &e, &err) == -EINVAL)
 		return;
 	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
-	params.session.cache_bytes = e->step.pages.bound;
+	session.cache_bytes = e->step.pages.bound;
 	stoker_engine_free(&e);
-	params.session.sequences = sequences;
+	session.sequences = sequences;
 	CU_ASSERT_EQUAL_FATAL(stoker_engine_create(engine_model, &params, &e, &err), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(a); i++) {
 		answer_make(&a[i], 1 + random_u32() % (i % 4 ? 100 : CONTEXT - 1),

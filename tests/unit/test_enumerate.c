@@ -12,7 +12,7 @@ static void test_device_list(void)
 	struct stoker_device_info *list;
 	size_t count;
 
-	CU_ASSERT_EQUAL_FATAL(stoker_device_list(&list, &count, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_device_list(sizeof(*list), &list, &count, NULL), 0);
 	CU_ASSERT(count >= 1 && !strcmp(list[0].name, "cpu") && list[0].computes);
 	for (size_t i = 0; i < count; i++) {
 		CU_ASSERT(*list[i].title && *list[i].type);

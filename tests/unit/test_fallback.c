@@ -17,7 +17,7 @@ static void look_at_profile(struct stoker_profile *p, struct run *run)
 	struct stoker_profile_total *list;
 	size_t count;
 
-	CU_ASSERT_EQUAL_FATAL(stoker_profile_totals(p, &list, &count), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_profile_totals(p, sizeof(*list), &list, &count), 0);
 	for (size_t i = 0; i < count; i++) {
 		run->has_product |= !strcmp(list[i].name, "matmul");
 		run->has_attention |= !strcmp(list[i].name, "attention");
@@ -40,8 +40,8 @@ static struct run run_model(struct stoker_device *device, const char *path)
 	static const uint32_t tokens[TOKENS] = {
 		1, 39, 37, 232, 145, 172, 175, 207, 8, 141, 43, 117
 	};
-	const struct stoker_session_params params = { .context = 32 };
-	struct stoker_model_info info;
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT, .context = 32 };
+	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 	struct stoker_profile *profile;
 	struct stoker_session *s;
 	struct stoker_model *m;
@@ -73,7 +73,8 @@ static struct run run_model(struct stoker_device *device, const char *path)
 
 static struct run run_on_cpu(const char *path, bool exact)
 {
-	const struct stoker_device_params params = { .name = "cpu", .threads = 2, .exact = exact };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = "cpu",
+						     .threads = 2, .exact = exact };
 	struct stoker_device *device;
 
 	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, NULL), 0);

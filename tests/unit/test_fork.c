@@ -22,9 +22,11 @@ struct forked {
 
 static int open_all(struct forked *f, const char *device, uint64_t memory, const char *store)
 {
-	const struct stoker_device_params where = { .name = device, .threads = device ? 0 : 2 };
-	const struct stoker_model_params how = { .memory = memory, .store = store };
-	struct stoker_model_info info;
+	const struct stoker_device_params where = { STOKER_DEVICE_PARAMS_INIT, .name = device,
+						    .threads = device ? 0 : 2 };
+	const struct stoker_model_params how = { STOKER_MODEL_PARAMS_INIT, .memory = memory,
+						 .store = store };
+	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 	struct stoker_error err;
 	int ret;
 
@@ -111,7 +113,7 @@ static int use_again(struct forked *f, const float *wanted)
 
 static int use_and_free(struct forked *f, const float *wanted)
 {
-	struct stoker_paging paging;
+	struct stoker_paging paging = { STOKER_PAGING_INIT };
 
 	stoker_model_paging(f->model, &paging);
 	if (use_again(f, wanted))
@@ -150,7 +152,8 @@ static void test_processor(void)
 			continue;
 		}
 		CU_ASSERT_EQUAL_FATAL(ret, 0);
-		CU_ASSERT_EQUAL(stoker_model_paging(f.model, &(struct stoker_paging){ NULL }),
+		CU_ASSERT_EQUAL(stoker_model_paging(f.model,
+						    &(struct stoker_paging){ STOKER_PAGING_INIT }),
 				cases[i].store ? 0 : -ENOENT);
 		CU_ASSERT_EQUAL(in_child(only_free, &f, NULL), 0);
 		wanted = compute(&f, f.session);

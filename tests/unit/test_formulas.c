@@ -126,7 +126,7 @@ static void check_yarn(const struct yarn *y, bool latent)
 				.latent = latent,
 				.keys = keys,
 				.key_count = ARRAY_SIZE(keys) };
-	const struct stoker_device_params device = { .threads = 1 };
+	const struct stoker_device_params device = { STOKER_DEVICE_PARAMS_INIT, .threads = 1 };
 	const uint32_t dimensions = latent ? 8 : 16;
 	double magnitude, logits;
 	struct stoker_device *d;

@@ -7,6 +7,8 @@
 
 #include "gguf/container.h"
 
+#define DEMO "tools/demo-model/stoker-demo-Q4_K.gguf"
+
 static char path[64];
 
 static void put_head(struct stoker_gguf_writer *w, const uint64_t *shape)
@@ -327,8 +329,76 @@ static void test_measured(void)
 	unlink(path);
 }
 
+static void tokenize(const struct stoker_vocabulary *v)
+{
+	uint32_t *ids;
+	size_t count;
+
+	CU_ASSERT_EQUAL_FATAL(stoker_tokenize(v, "And God said", 12, 0, &ids, &count, NULL), 0);
+	CU_ASSERT(count > 0);
+	free(ids);
+}
+
+static void evaluate(struct stoker_model *model, const struct stoker_session_params *params)
+{
+	static const uint32_t tokens[] = { 1, 39, 37, 32, 45, 72, 75, 207, 8, 141, 43, 117 };
+	struct stoker_session *s;
+
+	CU_ASSERT_EQUAL_FATAL(stoker_session_create(model, params, &s, NULL), 0);
+	CU_ASSERT_EQUAL(
+		stoker_session_eval(s, tokens, ARRAY_SIZE(tokens), STOKER_LOGITS_LAST, NULL), 0);
+	stoker_session_free(&s);
+}
+
+/* Whoever is closed first, the others go on with the container that they share. */
+static void test_shared_container(void)
+{
+	const struct stoker_session_params session = { STOKER_SESSION_PARAMS_INIT, .context = 64,
+						       .batch = 16 };
+	const struct stoker_device_params device_params = { STOKER_DEVICE_PARAMS_INIT,
+							    .name = "cpu", .threads = 2 };
+	/* paged, so that files are read from when the caller has closed them */
+	const struct stoker_model_params params = { STOKER_MODEL_PARAMS_INIT,
+						    .memory = STOKER_MEMORY_MIN,
+						    .session = &session };
+	struct stoker_device *device;
+
+	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&device_params, &device, NULL), 0);
+	for (unsigned order = 0; order < 3; order++) {
+		struct stoker_vocabulary *v;
+		struct stoker_gguf *gguf;
+		struct stoker_model *model;
+
+		CU_ASSERT_EQUAL_FATAL(stoker_gguf_open(DEMO, &gguf, NULL), 0);
+		CU_ASSERT_EQUAL_FATAL(stoker_vocabulary_load_gguf(gguf, &v, NULL), 0);
+		if (order == 0)
+			stoker_vocabulary_free(&v);
+		CU_ASSERT_EQUAL_FATAL(stoker_model_load_gguf(device, gguf, &params, &model, NULL),
+				      0);
+		if (order == 1)
+			stoker_model_free(&model);
+		else
+			stoker_gguf_close(&gguf);
+		if (v)
+			tokenize(v);
+		if (model)
+			evaluate(model, &session);
+		if (order == 2)
+			stoker_model_free(&model);
+		if (gguf)
+			CU_ASSERT_PTR_NOT_NULL(stoker_gguf_find(gguf, "general.architecture"));
+		stoker_gguf_close(&gguf);
+		if (v)
+			tokenize(v);
+		stoker_vocabulary_free(&v);
+		stoker_model_free(&model);
+	}
+	stoker_device_close(&device);
+}
+
 void suite_gguf(void)
 {
+	TEST(test_shared_container);
 	TEST(test_measured);
 	TEST(test_round_trip);
 	TEST(test_what_is_kept);

@@ -177,10 +177,10 @@ static uint32_t text(const char *wanted)
 
 static void test_reasoning(void)
 {
-	const struct stoker_reasoning_params reasoning = { .budget = 3,
-							   .start = "<think>",
+	const struct stoker_reasoning_params reasoning = { STOKER_REASONING_PARAMS_INIT,
+							   .budget = 3, .start = "<think>",
 							   .end = "</think>" };
-	struct stoker_sampler_params p = { .reasoning = &reasoning };
+	struct stoker_sampler_params p = { STOKER_SAMPLER_PARAMS_INIT, .reasoning = &reasoning };
 	struct stoker_grammar *g;
 	struct stoker_sampler *s;
 
@@ -231,7 +231,8 @@ static void test_triggers(void)
 {
 	static const char *const words[] = { "call{", "none" };
 	static const uint32_t tokens[] = { CALL };
-	struct stoker_sampler_params p = { .trigger_texts = words, .trigger_text_count = 2 };
+	struct stoker_sampler_params p = { STOKER_SAMPLER_PARAMS_INIT, .trigger_texts = words,
+					   .trigger_text_count = 2 };
 	struct stoker_grammar *g;
 	struct stoker_sampler *s, *copy;
 
@@ -263,7 +264,8 @@ static void test_triggers(void)
 	stoker_sampler_free(&s);
 	/* a trigger with something behind it that isn't allowed is none of the choices */
 	g = compile("root ::= \"call\" \"{\" | <call> [a-c]+");
-	p = (struct stoker_sampler_params){ .grammar = g,
+	p = (struct stoker_sampler_params){ STOKER_SAMPLER_PARAMS_INIT,
+					    .grammar = g,
 					    .trigger_texts = (const char *const[]){ "call" },
 					    .trigger_text_count = 1,
 					    .trigger_tokens = tokens,
@@ -298,7 +300,8 @@ static void test_refused(void)
 {
 	static const char *const words[] = { "call", "" };
 	static const uint32_t tokens[] = { CALL, VOCABULARY };
-	struct stoker_sampler_params p = { .trigger_token_count = 1, .trigger_tokens = tokens };
+	struct stoker_sampler_params p = { STOKER_SAMPLER_PARAMS_INIT, .trigger_token_count = 1,
+					   .trigger_tokens = tokens };
 	struct stoker_vocabulary *other;
 	struct stoker_grammar *g;
 	struct stoker_sampler *s;
@@ -308,11 +311,12 @@ static void test_refused(void)
 	make_vocabulary();
 	check_refused(&p, "triggers without a grammar");
 	CU_ASSERT_EQUAL_FATAL(stoker_grammar_compile(NULL, "root ::= .", 10, &g, NULL), 0);
-	p = (struct stoker_sampler_params){ .grammar = g };
+	p = (struct stoker_sampler_params){ STOKER_SAMPLER_PARAMS_INIT, .grammar = g };
 	check_refused(&p, "without a vocabulary");
 	stoker_grammar_free(&g);
 	g = compile("root ::= \"ca\" [m]");
-	p = (struct stoker_sampler_params){ .grammar = g, .trigger_texts = words };
+	p = (struct stoker_sampler_params){ STOKER_SAMPLER_PARAMS_INIT, .grammar = g,
+					    .trigger_texts = words };
 	p.trigger_text_count = 1;
 	check_refused(&p, "begins with the trigger \"call\"");
 	p.trigger_texts = words + 1;
@@ -348,9 +352,8 @@ static void test_memory(void)
 {
 	static const char *const words[] = { "{\"" };
 	struct stoker_grammar *g;
-	struct stoker_sampler_params p = { .temperature = 1,
-					   .trigger_texts = words,
-					   .trigger_text_count = 1 };
+	struct stoker_sampler_params p = { STOKER_SAMPLER_PARAMS_INIT, .temperature = 1,
+					   .trigger_texts = words, .trigger_text_count = 1 };
 	bool failed = true;
 
 	make_vocabulary();
@@ -410,7 +413,7 @@ static void test_engine(void)
 	g = compile("root ::= \"a\" <[1]>");
 	answer_make(&a[3], 5, 30);
 	a[3].sampling = (struct stoker_sampler_params){
-		.grammar = g,
+		STOKER_SAMPLER_PARAMS_INIT, .grammar = g,
 		.biases = &(struct stoker_logit_bias){ .token = 1, .bias = -INFINITY },
 		.bias_count = 1
 	};

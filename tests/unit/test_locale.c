@@ -47,7 +47,7 @@ static void leave(void)
 
 static void check_messages(void)
 {
-	const struct stoker_sampler_params p = { .temperature = -1.5f };
+	const struct stoker_sampler_params p = { STOKER_SAMPLER_PARAMS_INIT, .temperature = -1.5f };
 	struct stoker_sampler *s;
 	struct stoker_error err;
 	struct stoker_gguf *g;
@@ -67,8 +67,9 @@ static void check_template(void)
 {
 	static const char source[] =
 		"{{ 1.5 + 0.25 }} {{ strftime_now('%B') }} {{ 'INF' | lower }}";
-	const struct stoker_template_input input = { .now = 86400 * 150 };
-	struct stoker_prompt prompt;
+	const struct stoker_template_input input = { STOKER_TEMPLATE_INPUT_INIT,
+						     .now = 86400 * 150 };
+	struct stoker_prompt prompt = { STOKER_PROMPT_INIT };
 	struct stoker_template *t;
 
 	CU_ASSERT_EQUAL_FATAL(stoker_template_parse(source, strlen(source), "test", &t, NULL), 0);
@@ -99,7 +100,7 @@ static void check_names(void)
 
 static void check_profile(void)
 {
-	const struct stoker_device_params params = { .threads = 1 };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .threads = 1 };
 	const uint32_t tokens[3] = { 5, 6, 7 };
 	struct stoker_profile *profile;
 	struct stoker_device *device;

@@ -20,17 +20,25 @@ static void test_devices(void)
 	size_t count;
 
 	REFUSED(stoker_device_open(NULL, NULL, NULL));
-	CU_ASSERT_EQUAL(stoker_device_open(&(struct stoker_device_params){ .name = "" }, &d, NULL),
-			-ENODEV);
-	CU_ASSERT_EQUAL(stoker_device_open(&(struct stoker_device_params){ .name = "CPU" }, &d,
-					   NULL),
-			-ENODEV);
-	REFUSED(stoker_device_open(&(struct stoker_device_params){ .threads = 1000000 }, &d, NULL));
+	CU_ASSERT_EQUAL(
+		stoker_device_open(&(struct stoker_device_params){ STOKER_DEVICE_PARAMS_INIT,
+								   .name = "" },
+				   &d, NULL),
+		-ENODEV);
+	CU_ASSERT_EQUAL(
+		stoker_device_open(&(struct stoker_device_params){ STOKER_DEVICE_PARAMS_INIT,
+								   .name = "CPU" },
+				   &d, NULL),
+		-ENODEV);
+	REFUSED(stoker_device_open(&(struct stoker_device_params){ STOKER_DEVICE_PARAMS_INIT,
+								   .threads = 1000000 },
+				   &d, NULL));
 	CU_ASSERT_PTR_NULL(d);
 	stoker_device_close(NULL);
 	stoker_device_close(&d);
-	REFUSED(stoker_device_list(NULL, &count, NULL));
-	REFUSED(stoker_device_list(&list, NULL, NULL));
+	REFUSED(stoker_device_list(sizeof(*list), NULL, &count, NULL));
+	REFUSED(stoker_device_list(0, &list, &count, NULL));
+	REFUSED(stoker_device_list(sizeof(*list), &list, NULL, NULL));
 	REFUSED(stoker_device_accepts(NULL, 0));
 	CU_ASSERT_EQUAL(stoker_device_accepts(&(struct stoker_device_info){ .name = "" }, -1),
 			-ENODEV);
@@ -43,16 +51,16 @@ static void test_devices(void)
 
 static void test_models(void)
 {
-	struct stoker_model_outlook outlook;
+	struct stoker_model_outlook outlook = { STOKER_MODEL_OUTLOOK_INIT };
 	static const struct stoker_model_params bad[] = {
-		{ .store = "bogus" },
-		{ .store = "" },
-		{ .policy = "bogus" },
-		{ .prefetch = "maybe" },
-		{ .store = "bogus", .memory = STOKER_MEMORY_MAX },
-		{ .policy = "LRU", .memory = STOKER_MEMORY_MIN },
+		{ STOKER_MODEL_PARAMS_INIT, .store = "bogus" },
+		{ STOKER_MODEL_PARAMS_INIT, .store = "" },
+		{ STOKER_MODEL_PARAMS_INIT, .policy = "bogus" },
+		{ STOKER_MODEL_PARAMS_INIT, .prefetch = "maybe" },
+		{ STOKER_MODEL_PARAMS_INIT, .store = "bogus", .memory = STOKER_MEMORY_MAX },
+		{ STOKER_MODEL_PARAMS_INIT, .policy = "LRU", .memory = STOKER_MEMORY_MIN },
 	};
-	struct stoker_model_info info;
+	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 	struct stoker_device *d;
 	struct stoker_model *m = NULL;
 	struct stoker_gguf *g;
@@ -83,7 +91,7 @@ static void test_models(void)
 	stoker_model_info(NULL, NULL);
 	stoker_model_info(NULL, &info);
 	CU_ASSERT_EQUAL(info.layers, 0);
-	REFUSED(stoker_model_paging(NULL, &(struct stoker_paging){ NULL }));
+	REFUSED(stoker_model_paging(NULL, &(struct stoker_paging){ STOKER_PAGING_INIT }));
 	stoker_gguf_close(&g);
 	stoker_device_close(&d);
 }
@@ -121,10 +129,10 @@ static void free_parts(struct parts *p)
 static void test_sessions(void)
 {
 	static const struct stoker_session_params bad[] = {
-		{ .context = UINT32_MAX },
-		{ .context = 16, .kv = (enum stoker_kv_type)99 },
-		{ .context = 16, .kv_keys = (enum stoker_kv_type)99 },
-		{ .context = 16, .kv_values = (enum stoker_kv_type)6 },
+		{ STOKER_SESSION_PARAMS_INIT, .context = UINT32_MAX },
+		{ STOKER_SESSION_PARAMS_INIT, .context = 16, .kv = (enum stoker_kv_type)99 },
+		{ STOKER_SESSION_PARAMS_INIT, .context = 16, .kv_keys = (enum stoker_kv_type)99 },
+		{ STOKER_SESSION_PARAMS_INIT, .context = 16, .kv_values = (enum stoker_kv_type)6 },
 	};
 	const uint32_t tokens[3] = { 5, 6, 7 }, outside[1] = { UINT32_MAX };
 	struct stoker_session *s;
@@ -179,22 +187,24 @@ static void test_generation(void)
 	static const char *const stops[] = { "x", NULL, "" };
 	static char long_stop[300];
 	const char *const too_long = long_stop;
-	const struct stoker_generate_params good = { .max_tokens = 1 };
+	const struct stoker_generate_params good = { STOKER_GENERATE_PARAMS_INIT, .max_tokens = 1 };
 	const uint32_t tokens[3] = { 5, 6, 7 };
 	struct stoker_generate_params bad[5];
-	struct stoker_generate_result r;
+	struct stoker_generate_result r = { STOKER_GENERATE_RESULT_INIT };
 	struct stoker_vocabulary *other;
 	struct parts p;
 
 	memset(long_stop, 'x', sizeof(long_stop) - 1);
 	make_parts(&p);
-	bad[0] = (struct stoker_generate_params){ .stop_count = 1 };
-	bad[1] = (struct stoker_generate_params){ .stop_count = 2, .stop = stops };
-	bad[2] = (struct stoker_generate_params){ .stop_count = 1, .stop = stops + 2 };
-	bad[3] = (struct stoker_generate_params){ .stop_count = 1, .stop = &too_long };
-	bad[4] = (struct stoker_generate_params){ .stop_count = 1,
-						  .stop = stops,
-						  .decoder = p.decoder };
+	bad[0] = (struct stoker_generate_params){ STOKER_GENERATE_PARAMS_INIT, .stop_count = 1 };
+	bad[1] = (struct stoker_generate_params){ STOKER_GENERATE_PARAMS_INIT, .stop_count = 2,
+						  .stop = stops };
+	bad[2] = (struct stoker_generate_params){ STOKER_GENERATE_PARAMS_INIT, .stop_count = 1,
+						  .stop = stops + 2 };
+	bad[3] = (struct stoker_generate_params){ STOKER_GENERATE_PARAMS_INIT, .stop_count = 1,
+						  .stop = &too_long };
+	bad[4] = (struct stoker_generate_params){ STOKER_GENERATE_PARAMS_INIT, .stop_count = 1,
+						  .stop = stops, .decoder = p.decoder };
 	REFUSED(stoker_generate(p.session, p.sampler, p.vocabulary, &good, &r, NULL));
 	CU_ASSERT_EQUAL(stoker_session_eval(p.session, tokens, 3, STOKER_LOGITS_LAST, NULL), 0);
 	REFUSED(stoker_generate(NULL, p.sampler, p.vocabulary, &good, &r, NULL));
@@ -207,7 +217,8 @@ static void test_generation(void)
 		CU_ASSERT_EQUAL(r.tokens, 0);
 	}
 	CU_ASSERT_EQUAL_FATAL(stoker_vocabulary_load(PLAIN, &other, NULL), 0);
-	bad[0] = (struct stoker_generate_params){ .decoder = p.decoder };
+	bad[0] = (struct stoker_generate_params){ STOKER_GENERATE_PARAMS_INIT,
+						  .decoder = p.decoder };
 	REFUSED(stoker_generate(p.session, p.sampler, other, &bad[0], &r, NULL));
 	stoker_vocabulary_free(&other);
 	CU_ASSERT_EQUAL(stoker_generate(p.session, p.sampler, p.vocabulary, &good, NULL, NULL), 0);
@@ -217,8 +228,10 @@ static void test_generation(void)
 static void test_decoders(void)
 {
 	static const char *const stops[] = { NULL };
-	const struct stoker_decoder_params no_list = { .stop_count = 1 },
-					   no_text = { .stop = stops, .stop_count = 1 };
+	const struct stoker_decoder_params no_list = { STOKER_DECODER_PARAMS_INIT,
+						       .stop_count = 1 },
+					   no_text = { STOKER_DECODER_PARAMS_INIT, .stop = stops,
+						       .stop_count = 1 };
 	struct stoker_decoder *d;
 	const char *utf8;
 	struct parts p;
@@ -245,7 +258,7 @@ static void test_samplers(void)
 {
 	const float logits[2] = { 1, 2 };
 	uint8_t stages[STOKER_STAGES_MAX];
-	struct stoker_sampler_params params;
+	struct stoker_sampler_params params = { STOKER_SAMPLER_PARAMS_INIT };
 	struct stoker_sampler *s;
 	uint32_t token;
 	struct parts p;
@@ -311,9 +324,11 @@ static void test_vocabularies(void)
 
 static void test_templates(void)
 {
-	const struct stoker_template_input input = { .count = 0 }, no_list = { .count = 1 };
-	const struct stoker_prompt no_text = { .bytes = 1 }, no_spans = { .span_count = 1 };
-	struct stoker_prompt prompt;
+	const struct stoker_template_input input = { STOKER_TEMPLATE_INPUT_INIT, .count = 0 },
+					   no_list = { STOKER_TEMPLATE_INPUT_INIT, .count = 1 };
+	const struct stoker_prompt no_text = { STOKER_PROMPT_INIT, .bytes = 1 },
+				   no_spans = { STOKER_PROMPT_INIT, .span_count = 1 };
+	struct stoker_prompt prompt = { STOKER_PROMPT_INIT };
 	struct stoker_template *t;
 	uint32_t *tokens;
 	struct parts p;
@@ -481,9 +496,10 @@ static void test_others(void)
 
 	REFUSED(stoker_profile_create(NULL, NULL));
 	CU_ASSERT_EQUAL_FATAL(stoker_profile_create(&p, NULL), 0);
-	REFUSED(stoker_profile_totals(NULL, &list, &count));
-	REFUSED(stoker_profile_totals(p, NULL, &count));
-	REFUSED(stoker_profile_totals(p, &list, NULL));
+	REFUSED(stoker_profile_totals(NULL, sizeof(*list), &list, &count));
+	REFUSED(stoker_profile_totals(p, sizeof(*list), NULL, &count));
+	REFUSED(stoker_profile_totals(p, 0, &list, &count));
+	REFUSED(stoker_profile_totals(p, sizeof(*list), &list, NULL));
 	REFUSED(stoker_profile_energy(NULL, &joules));
 	REFUSED(stoker_profile_energy(p, NULL));
 	REFUSED(stoker_profile_write(NULL, "build/misuse.json", NULL));
@@ -504,7 +520,7 @@ static void test_others(void)
 /* As a user who may have no more threads: the default takes what there is. */
 static int open_limited(void)
 {
-	const struct stoker_device_params two = { .threads = 2 };
+	const struct stoker_device_params two = { STOKER_DEVICE_PARAMS_INIT, .threads = 2 };
 	const struct rlimit one = { 1, 1 };
 	struct stoker_device *d;
 

@@ -53,8 +53,9 @@ static const struct seen *find(const struct watch *w, const char *name)
 static void run(const struct tiny *t, uint64_t memory, unsigned threads, bool exact, bool watching,
 		struct watch *w)
 {
-	const struct stoker_device_params device = { .threads = threads, .exact = exact };
-	const struct stoker_model_params params = { .memory = memory };
+	const struct stoker_device_params device = { STOKER_DEVICE_PARAMS_INIT, .threads = threads,
+						     .exact = exact };
+	const struct stoker_model_params params = { STOKER_MODEL_PARAMS_INIT, .memory = memory };
 	const struct stoker_observer observer = { .product = see, .context = w };
 	struct stoker_device *d;
 	struct stoker_model *m;

@@ -123,7 +123,8 @@ static void all_tables(struct stoker_session *s, void (*change)(struct page_tabl
 /* Logits of a prompt's last token and of those after it; @logits has room for all. */
 static void evaluate(struct stoker_model *model, const struct way *way, float *logits)
 {
-	const struct stoker_session_params params = { .context = CONTEXT, .batch = BATCH };
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
+						      .context = CONTEXT, .batch = BATCH };
 	const uint32_t vocabulary = model->vocabulary;
 	uint32_t tokens[CONTEXT];
 	struct stoker_session *s;
@@ -231,8 +232,8 @@ static void test_placing(void)
 	} devices[] = { { "cpu", false }, { "cpu", true }, { "vulkan", false } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
-		const struct stoker_device_params params = { .name = devices[i].name,
-							     .threads = 2,
+		const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT,
+							     .name = devices[i].name, .threads = 2,
 							     .exact = devices[i].exact };
 
 		if (!strcmp(params.name, "vulkan") && !vulkan_is_here())
@@ -248,8 +249,10 @@ static void test_placing(void)
 /* A session goes back as far as a ring reaches, and says where that ends. */
 static void test_going_back(void)
 {
-	const struct stoker_device_params cpu = { .threads = 1, .exact = true };
-	const struct stoker_session_params params = { .context = CONTEXT, .batch = BATCH };
+	const struct stoker_device_params cpu = { STOKER_DEVICE_PARAMS_INIT, .threads = 1,
+						  .exact = true };
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
+						      .context = CONTEXT, .batch = BATCH };
 	const uint32_t all = 700;
 	uint32_t tokens[CONTEXT], reached = 0;
 	float wanted[TINY_ROWS];

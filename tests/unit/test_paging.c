@@ -23,16 +23,18 @@ static float *logits_of(const char *path, const char *device_name, uint64_t memo
 			const char *store, const char *prefetch, size_t *count,
 			struct stoker_error *err)
 {
-	const struct stoker_device_params device_params = { .name = device_name, .threads = 2 };
-	const struct stoker_session_params session_params = { .context = 64, .batch = 32 };
-	const struct stoker_model_params params = {
-		.memory = memory, .session = &session_params, .store = store, .prefetch = prefetch
-	};
+	const struct stoker_device_params device_params = { STOKER_DEVICE_PARAMS_INIT,
+							    .name = device_name, .threads = 2 };
+	const struct stoker_session_params session_params = { STOKER_SESSION_PARAMS_INIT,
+							      .context = 64, .batch = 32 };
+	const struct stoker_model_params params = { STOKER_MODEL_PARAMS_INIT, .memory = memory,
+						    .session = &session_params, .store = store,
+						    .prefetch = prefetch };
 	struct stoker_device *device = NULL;
 	struct stoker_model *model = NULL;
 	struct stoker_session *s = NULL;
-	struct stoker_model_info info;
-	struct stoker_paging paging;
+	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
+	struct stoker_paging paging = { STOKER_PAGING_INIT };
 	uint32_t tokens[40];
 	float *logits = NULL;
 	int ret = stoker_device_open(&device_params, &device, err);
@@ -147,15 +149,16 @@ static void test_lossless(void)
 /* 2000 tokens, most of whose experts are read anew, with and without what is read ahead. */
 static void test_growth(void)
 {
-	const struct stoker_session_params session_params = { .context = 256, .batch = 32 };
-	struct stoker_model_params params = { .memory = STOKER_MEMORY_MIN,
-					      .session = &session_params,
-					      .prefetch = "on" };
-	const struct stoker_device_params device_params = { .name = "cpu", .threads = 2 };
+	const struct stoker_session_params session_params = { STOKER_SESSION_PARAMS_INIT,
+							      .context = 256, .batch = 32 };
+	struct stoker_model_params params = { STOKER_MODEL_PARAMS_INIT, .memory = STOKER_MEMORY_MIN,
+					      .session = &session_params, .prefetch = "on" };
+	const struct stoker_device_params device_params = { STOKER_DEVICE_PARAMS_INIT,
+							    .name = "cpu", .threads = 2 };
 	struct stoker_device *device;
 	struct stoker_model *model;
 	struct stoker_session *s;
-	struct stoker_paging paging;
+	struct stoker_paging paging = { STOKER_PAGING_INIT };
 	struct stoker_error err;
 	long begin = 0;
 
@@ -210,9 +213,12 @@ static const struct timespec *times_of(const struct stat *st, struct timespec ti
  */
 static void test_changed_while_running(void)
 {
-	const struct stoker_device_params device_params = { .threads = 2 };
-	const struct stoker_session_params session_params = { .context = 64 };
-	const struct stoker_model_params params = { .memory = STOKER_MEMORY_MIN,
+	const struct stoker_device_params device_params = { STOKER_DEVICE_PARAMS_INIT,
+							    .threads = 2 };
+	const struct stoker_session_params session_params = { STOKER_SESSION_PARAMS_INIT,
+							      .context = 64 };
+	const struct stoker_model_params params = { STOKER_MODEL_PARAMS_INIT,
+						    .memory = STOKER_MEMORY_MIN,
 						    .session = &session_params };
 	static const uint32_t tokens[] = { 10, 20, 30, 40, 50, 60, 70, 80 };
 	char path[] = "/tmp/stoker-changed-XXXXXX", other[40];
@@ -259,9 +265,12 @@ static void test_changed_while_running(void)
 /* The file loses its end while the model runs: an error, and then it goes on where it can. */
 static void test_truncated_while_running(void)
 {
-	const struct stoker_device_params device_params = { .threads = 2 };
-	const struct stoker_session_params session_params = { .context = 64 };
-	const struct stoker_model_params params = { .memory = STOKER_MEMORY_MIN,
+	const struct stoker_device_params device_params = { STOKER_DEVICE_PARAMS_INIT,
+							    .threads = 2 };
+	const struct stoker_session_params session_params = { STOKER_SESSION_PARAMS_INIT,
+							      .context = 64 };
+	const struct stoker_model_params params = { STOKER_MODEL_PARAMS_INIT,
+						    .memory = STOKER_MEMORY_MIN,
 						    .session = &session_params };
 	static const uint32_t tokens[] = { 10, 20, 30, 40, 50, 60, 70, 80 };
 	char path[] = "/tmp/stoker-truncated-XXXXXX";
@@ -318,9 +327,10 @@ struct share {
 
 static void *evaluate(void *argument)
 {
-	const struct stoker_session_params params = { .context = 64, .batch = 32 };
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT, .context = 64,
+						      .batch = 32 };
 	struct share *share = argument;
-	struct stoker_model_info info;
+	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 	struct stoker_session *s = NULL;
 	uint32_t tokens[40];
 
@@ -342,16 +352,17 @@ static void *evaluate(void *argument)
 /* Two sessions whose tokens take turns in the same slots. */
 static void test_two_sessions(void)
 {
-	const struct stoker_session_params session_params = { .context = 64, .batch = 32 };
-	const struct stoker_model_params params = { .memory = STOKER_MEMORY_MIN,
-						    .session = &session_params,
-						    .prefetch = "on" };
-	struct stoker_model_info info;
+	const struct stoker_session_params session_params = { STOKER_SESSION_PARAMS_INIT,
+							      .context = 64, .batch = 32 };
+	const struct stoker_model_params params = { STOKER_MODEL_PARAMS_INIT,
+						    .memory = STOKER_MEMORY_MIN,
+						    .session = &session_params, .prefetch = "on" };
+	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 
 	for (int vulkan = 0; vulkan <= vulkan_is_here(); vulkan++) {
-		const struct stoker_device_params device_params = { .name = vulkan ? "vulkan"
-										   : "cpu",
-								    .threads = 2 };
+		const struct stoker_device_params device_params = {
+			STOKER_DEVICE_PARAMS_INIT, .name = vulkan ? "vulkan" : "cpu", .threads = 2
+		};
 		struct stoker_device *device;
 		struct stoker_model *model;
 		struct share alone, shares[2];

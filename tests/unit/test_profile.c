@@ -107,7 +107,7 @@ static void test_totals(void)
 
 	CU_ASSERT_EQUAL_FATAL(stoker_profile_create(&p, NULL), 0);
 	close(mkstemp(path));
-	CU_ASSERT_EQUAL(stoker_profile_totals(p, &list, &count), 0);
+	CU_ASSERT_EQUAL(stoker_profile_totals(p, sizeof(*list), &list, &count), 0);
 	CU_ASSERT_EQUAL(count, 0);
 	free(list);
 	CU_ASSERT_EQUAL(stoker_profile_write(p, path, &err), 0);
@@ -119,7 +119,7 @@ static void test_totals(void)
 		profile_add(p, PROFILE_READS, "read", NULL, 1000 * i, 1000 * i + 5000);
 	}
 	profile_add_batch(p, 7, 0, 10000000);
-	CU_ASSERT_EQUAL_FATAL(stoker_profile_totals(p, &list, &count), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_profile_totals(p, sizeof(*list), &list, &count), 0);
 	CU_ASSERT_EQUAL_FATAL(count, 4);
 	CU_ASSERT(!strcmp(list[0].name, "prompt"));
 	CU_ASSERT(!strcmp(list[1].name, "norm") && !*list[1].detail);
@@ -139,8 +139,9 @@ static void test_totals(void)
 /* Three tokens of the bundled model: every op is there, and together they take no longer. */
 static void profile_device(const char *name, const char *op)
 {
-	const struct stoker_device_params params = { .name = name, .threads = 2 };
-	const struct stoker_session_params small = { .context = 32 };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = name,
+						     .threads = 2 };
+	const struct stoker_session_params small = { STOKER_SESSION_PARAMS_INIT, .context = 32 };
 	const uint32_t tokens[] = { 5, 6, 7, 8, 9 };
 	const struct stoker_profile_total *batch, *product;
 	struct stoker_profile_total *list;
@@ -164,7 +165,7 @@ static void profile_device(const char *name, const char *op)
 		CU_ASSERT_EQUAL(stoker_session_eval(s, tokens, 1, STOKER_LOGITS_LAST, NULL), 0);
 	CU_ASSERT_EQUAL(stoker_device_profile(device, NULL, &err), 0);
 	CU_ASSERT_EQUAL(stoker_session_eval(s, tokens, 1, STOKER_LOGITS_LAST, NULL), 0);
-	CU_ASSERT_EQUAL_FATAL(stoker_profile_totals(p, &list, &count), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_profile_totals(p, sizeof(*list), &list, &count), 0);
 	batch = find(list, count, "session", "token");
 	CU_ASSERT(batch && batch->count == 3);
 	batch = find(list, count, "session", "prompt");
@@ -187,7 +188,7 @@ static void profile_device(const char *name, const char *op)
 	CU_ASSERT_EQUAL_FATAL(stoker_profile_create(&p, NULL), 0);
 	CU_ASSERT_EQUAL(stoker_device_profile(device, p, &err), 0);
 	CU_ASSERT_EQUAL(stoker_session_eval(s, tokens, 1, STOKER_LOGITS_LAST, NULL), 0);
-	CU_ASSERT_EQUAL_FATAL(stoker_profile_totals(p, &list, &count), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_profile_totals(p, sizeof(*list), &list, &count), 0);
 	CU_ASSERT(!find(list, count, "device", "combine"));
 	CU_ASSERT(!strcmp(name, "cpu") || !find(list, count, "device", op));
 	CU_ASSERT_EQUAL(stoker_device_profile(device, NULL, &err), 0);

@@ -50,10 +50,11 @@ static void begin_text(struct app *a)
 
 static void open_app(struct app *a, const char *file, uint32_t context)
 {
-	const struct stoker_device_params device = { .threads = 2 };
-	const struct stoker_session_params params = { .context = context };
+	const struct stoker_device_params device = { STOKER_DEVICE_PARAMS_INIT, .threads = 2 };
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
+						      .context = context };
 
-	*a = (struct app){ .prompt = 0 };
+	*a = (struct app){ .result = { STOKER_GENERATE_RESULT_INIT } };
 	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&device, &a->device, NULL), 0);
 	CU_ASSERT_EQUAL_FATAL(stoker_model_load(a->device, file, NULL, &a->model, NULL), 0);
 	CU_ASSERT_EQUAL_FATAL(stoker_vocabulary_load(file, &a->vocabulary, NULL), 0);
@@ -73,7 +74,7 @@ static void close_app(struct app *a)
 
 static void misuse(struct app *a)
 {
-	const struct stoker_generate_params p = { .max_tokens = 2 };
+	const struct stoker_generate_params p = { STOKER_GENERATE_PARAMS_INIT, .max_tokens = 2 };
 	const uint32_t token = 5;
 	struct stoker_error err;
 
@@ -125,7 +126,8 @@ static int on_text(void *context, const char *utf8, size_t bytes)
 
 static int generate(struct app *a, uint32_t max, const char *stop)
 {
-	const struct stoker_generate_params p = { .max_tokens = max,
+	const struct stoker_generate_params p = { STOKER_GENERATE_PARAMS_INIT,
+						  .max_tokens = max,
 						  .stop = &stop,
 						  .stop_count = stop && !a->decoder,
 						  .text = on_text,
@@ -263,7 +265,8 @@ static void test_slices(void)
 	open_app(&a, DEMO, CONTEXT);
 	for (size_t s = 0; s < ARRAY_SIZE(stops); s++)
 		for (uint32_t slice = 24; slice; slice--) {
-			const struct stoker_decoder_params p = { .stop = &stops[s],
+			const struct stoker_decoder_params p = { STOKER_DECODER_PARAMS_INIT,
+								 .stop = &stops[s],
 								 .stop_count = stops[s] != NULL };
 			const char *rest;
 			size_t bytes;
@@ -418,9 +421,9 @@ static void test_calls_inside_observers(void)
 
 	for (int frees = 0; frees < 2; frees++) {
 		struct observed o = { .frees = frees };
-		const struct stoker_session_params p = {
-			.context = 16, .batch = 4, .observe = observe, .observer = &o
-		};
+		const struct stoker_session_params p = { STOKER_SESSION_PARAMS_INIT, .context = 16,
+							 .batch = 4, .observe = observe,
+							 .observer = &o };
 		struct stoker_session *s;
 		struct app a;
 
@@ -540,7 +543,7 @@ static void test_other_vocabularies(void)
 		      { true, 0, -EINVAL, "292" },
 		      { false, 1, -EINVAL, "293 tokens, the model's has 292" },
 		      { false, -1, -EINVAL, "291 tokens, the model's has 292" } };
-	const struct stoker_generate_params p = { .max_tokens = 2 };
+	const struct stoker_generate_params p = { STOKER_GENERATE_PARAMS_INIT, .max_tokens = 2 };
 	const uint32_t tokens[3] = { 5, 6, 7 };
 	const char *path = "build/other-vocabulary.gguf";
 	struct app a;

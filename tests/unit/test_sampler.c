@@ -15,16 +15,14 @@ static int by_logit(const void *a, const void *b)
 {
 	const struct plain *x = a, *y = b;
 
-	if (x->logit != y->logit)
-		return x->logit < y->logit ? 1 : -1;
-	return x->token < y->token ? -1 : 1;
+	return x->logit != y->logit ? (x->logit < y->logit ? 1 : -1) : x->token < y->token ? -1 : 1;
 }
 
 static int by_order(const void *a, const void *b)
 {
-	const struct plain *x = a, *y = b;
+	const double x = ((const struct plain *)a)->order, y = ((const struct plain *)b)->order;
 
-	return x->order != y->order ? (x->order > y->order ? 1 : -1) : by_logit(a, b);
+	return x != y ? (x > y ? 1 : -1) : by_logit(a, b);
 }
 
 /* Sorts, and fills in probabilities; returns the entropy. */
@@ -226,7 +224,7 @@ static void test_stages(void)
 	static float logits[MOST];
 	static struct plain list[MOST];
 	struct candidates c = { 0 };
-	struct stoker_sampler_params p;
+	struct stoker_sampler_params p = { STOKER_SAMPLER_PARAMS_INIT };
 	unsigned differ = 0;
 
 	random_seed(11);
@@ -271,6 +269,7 @@ static void test_repetitions(void)
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		static const char *const none[1];
 		struct stoker_sampler_params p = {
+			STOKER_SAMPLER_PARAMS_INIT,
 			.repeat_penalty = 1 + 0.1f * (float)(random_u32() % 10),
 			.presence_penalty = 0.1f * (float)(random_u32() % 10) - 0.5f,
 			.frequency_penalty = 0.1f * (float)(random_u32() % 10) - 0.5f,
@@ -399,7 +398,7 @@ static void test_distribution(void)
 		for (unsigned kind = 0; kind < 10; kind++) {
 			/* within a block of logits, or over several */
 			const uint32_t n = kind < 5 ? 60 : 200;
-			struct stoker_sampler_params p;
+			struct stoker_sampler_params p = { STOKER_SAMPLER_PARAMS_INIT };
 
 			stoker_sampler_defaults(&p);
 			p.seed = 100 * i + kind;
@@ -419,7 +418,7 @@ static void test_distribution(void)
 /* What is unlikely is cut first and the temperature comes last: it can't bring anything back. */
 static void test_order(void)
 {
-	struct stoker_sampler_params p;
+	struct stoker_sampler_params p = { STOKER_SAMPLER_PARAMS_INIT };
 	struct stoker_sampler *s;
 	struct stoker_error err;
 	float logits[200];
@@ -474,7 +473,7 @@ static void test_permutations(void)
 	for (unsigned round = 0; round < 200; round++) {
 		const uint32_t n = 1 + random_u32() % 300;
 		const int stage = STOKER_STAGE_TOP_N_SIGMA + (int)(round % 7);
-		struct stoker_sampler_params p;
+		struct stoker_sampler_params p = { STOKER_SAMPLER_PARAMS_INIT };
 		uint32_t left;
 
 		random_params(&p);
@@ -513,7 +512,8 @@ static void test_reset_and_clone(void)
 	random_seed(15);
 	for (uint32_t mirostat = 0; mirostat < 3; mirostat++) {
 		const struct stoker_logit_bias biases[] = { { 3, -INFINITY }, { 4, 1 } };
-		struct stoker_sampler_params p = { .temperature = 1.2f,
+		struct stoker_sampler_params p = { STOKER_SAMPLER_PARAMS_INIT,
+						   .temperature = 1.2f,
 						   .mirostat = mirostat,
 						   .seed = 77,
 						   .repeat_penalty = 1.1f,
@@ -565,9 +565,9 @@ static void test_mirostat(void)
 	for (int i = 0; i < 1000; i++)
 		logits[i] = -1.1f * logf((float)i + 1);
 	for (uint32_t version = 1; version <= 2; version++) {
-		struct stoker_sampler_params p = {
-			.temperature = 1, .mirostat = version, .mirostat_tau = 3, .seed = 5
-		};
+		struct stoker_sampler_params p = { STOKER_SAMPLER_PARAMS_INIT, .temperature = 1,
+						   .mirostat = version, .mirostat_tau = 3,
+						   .seed = 5 };
 		struct stoker_sampler *s;
 		double surprise = 0, total = 0;
 		uint32_t token;

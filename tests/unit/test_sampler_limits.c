@@ -18,7 +18,8 @@ static void test_logits_that_are_no_numbers(void)
 	stoker_sampler_free(NULL);
 	CU_ASSERT_EQUAL(stoker_sampler_reasoning(NULL), STOKER_REASONING_IDLE);
 	for (int hot = 0; hot < 2; hot++) {
-		struct stoker_sampler_params p = { .temperature = (float)hot };
+		struct stoker_sampler_params p = { STOKER_SAMPLER_PARAMS_INIT,
+						   .temperature = (float)hot };
 
 		CU_ASSERT_EQUAL_FATAL(stoker_sampler_create(&p, &s, NULL), 0);
 		CU_ASSERT_EQUAL(stoker_sampler_sample(s, infinite, 0, &token), -EINVAL);
@@ -53,37 +54,42 @@ static void test_extremes(void)
 						    { 2, -3.4e38f },
 						    { 5, -INFINITY } };
 	const struct stoker_sampler_params odd[] = {
-		{ .temperature = 1e-45f },
-		{ .temperature = 3e38f },
-		{ .temperature = 1, .top_k = UINT32_MAX },
-		{ .temperature = 1, .top_p = 1e-45f },
-		{ .temperature = 1, .min_p = 1 },
-		{ .temperature = 1, .typical_p = 1e-45f },
-		{ .temperature = 1, .top_n_sigma = 1e-45f },
-		{ .temperature = 1, .top_n_sigma = 3e38f },
-		{ .temperature = 1, .top_n_sigma = -1 },
-		{ .temperature = 1, .xtc_probability = 1, .xtc_threshold = 1e-45f },
-		{ .temperature = 1, .xtc_probability = 1, .xtc_threshold = 1 },
-		{ .temperature = 1, .dynamic_range = 3e38f, .dynamic_exponent = 3e38f },
-		{ .temperature = 1, .dynamic_range = 1, .dynamic_exponent = 1e-45f },
-		{ .temperature = 3e38f, .dynamic_range = 3e38f },
-		{ .temperature = 1, .repeat_penalty = 1e-45f },
-		{ .temperature = 1, .repeat_penalty = 3e38f, .repeat_last = UINT32_MAX },
-		{ .temperature = 1, .frequency_penalty = 1000, .presence_penalty = -1000 },
-		{ .temperature = 1,
-		  .dry_multiplier = 3e38f,
-		  .dry_base = 3e38f,
-		  .dry_breakers = none },
-		{ .temperature = 1,
-		  .dry_multiplier = 1,
-		  .dry_allowed_length = UINT32_MAX,
-		  .dry_last = 1,
-		  .dry_breakers = none },
-		{ .temperature = 1, .mirostat = 1, .mirostat_tau = 3e38f, .mirostat_eta = 1 },
-		{ .temperature = 1, .mirostat = 1, .mirostat_tau = 1e-45f, .mirostat_eta = 1 },
-		{ .temperature = 1, .mirostat = 2, .mirostat_tau = 3e38f, .mirostat_eta = 1 },
-		{ .temperature = 1e-45f, .mirostat = 2, .mirostat_tau = 1e-45f, .mirostat_eta = 1 },
-		{ .temperature = 1, .biases = biases, .bias_count = 3 },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1e-45f },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 3e38f },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1, .top_k = UINT32_MAX },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1, .top_p = 1e-45f },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1, .min_p = 1 },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1, .typical_p = 1e-45f },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1, .top_n_sigma = 1e-45f },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1, .top_n_sigma = 3e38f },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1, .top_n_sigma = -1 },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1, .xtc_probability = 1,
+		  .xtc_threshold = 1e-45f },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1, .xtc_probability = 1,
+		  .xtc_threshold = 1 },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1, .dynamic_range = 3e38f,
+		  .dynamic_exponent = 3e38f },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1, .dynamic_range = 1,
+		  .dynamic_exponent = 1e-45f },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 3e38f, .dynamic_range = 3e38f },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1, .repeat_penalty = 1e-45f },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1, .repeat_penalty = 3e38f,
+		  .repeat_last = UINT32_MAX },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1, .frequency_penalty = 1000,
+		  .presence_penalty = -1000 },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1, .dry_multiplier = 3e38f,
+		  .dry_base = 3e38f, .dry_breakers = none },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1, .dry_multiplier = 1,
+		  .dry_allowed_length = UINT32_MAX, .dry_last = 1, .dry_breakers = none },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1, .mirostat = 1,
+		  .mirostat_tau = 3e38f, .mirostat_eta = 1 },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1, .mirostat = 1,
+		  .mirostat_tau = 1e-45f, .mirostat_eta = 1 },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1, .mirostat = 2,
+		  .mirostat_tau = 3e38f, .mirostat_eta = 1 },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1e-45f, .mirostat = 2,
+		  .mirostat_tau = 1e-45f, .mirostat_eta = 1 },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1, .biases = biases, .bias_count = 3 },
 	};
 	static const float values[] = { 0,	-0.0f,	   1,	-1,  3.4e38f, -3.4e38f,
 					1e-45f, -INFINITY, NAN, 100, 88.7f,   -104 };
@@ -121,45 +127,62 @@ static void test_impossible_parameters(void)
 	static const char *const many[33] = { "a" }, *const empty[] = { "a", "" },
 				 *const missing[] = { NULL };
 	static const struct stoker_logit_bias nan_bias = { 1, NAN }, inf_bias = { 1, INFINITY };
-	static const struct stoker_reasoning_params reasoning = { .start = "<a>", .end = "</a>" };
+	static const struct stoker_reasoning_params reasoning = { STOKER_REASONING_PARAMS_INIT,
+								  .start = "<a>", .end = "</a>" };
 	const struct {
 		struct stoker_sampler_params p;
 		const char *says;
 	} bad[] = {
-		{ { .temperature = -1 }, "temperature is -1" },
-		{ { .temperature = NAN }, "temperature is nan" },
-		{ { .temperature = INFINITY }, "temperature is inf" },
-		{ { .top_p = 2 }, "top-p is 2, limits 0 and 1" },
-		{ { .top_p = -0.5f }, "top-p is -0.5" },
-		{ { .min_p = 1.5f }, "min-p is 1.5" },
-		{ { .typical_p = NAN }, "typical p is nan" },
-		{ { .top_n_sigma = INFINITY }, "top-n-sigma is inf" },
-		{ { .xtc_probability = 1.01f }, "xtc probability is 1.01" },
-		{ { .xtc_threshold = -1 }, "xtc threshold is -1" },
-		{ { .dynamic_range = -1 }, "dynamic temperature is -1" },
-		{ { .dynamic_exponent = NAN }, "dynamic temperature is nan" },
-		{ { .repeat_penalty = -1 }, "repeat penalty is -1" },
-		{ { .repeat_penalty = INFINITY }, "repeat penalty is inf" },
-		{ { .presence_penalty = 1e9f }, "limits -1000 and 1000" },
-		{ { .frequency_penalty = NAN }, "frequency penalty is nan" },
-		{ { .repeat_last = 65537 }, "65537 tokens, the limit is 65536" },
-		{ { .dry_last = 1u << 31 }, "2147483648 tokens, the limit is 65536" },
-		{ { .dry_multiplier = -1 }, "dry multiplier is -1" },
-		{ { .dry_multiplier = 1, .dry_base = 0.5f }, "dry base is 0.5, limits 1" },
-		{ { .dry_multiplier = 1 }, "needs the vocabulary" },
-		{ { .dry_breakers = many, .dry_breaker_count = 33 }, "33 breakers" },
-		{ { .dry_breakers = empty, .dry_breaker_count = 2 }, "breaker 2 for dry has 0" },
-		{ { .dry_breakers = missing, .dry_breaker_count = 1 }, "breaker 1 for dry" },
-		{ { .mirostat = 3 }, "mirostat 3, there are 1 and 2" },
-		{ { .mirostat_tau = -1 }, "tau is -1" },
-		{ { .mirostat_eta = 2 }, "eta is 2, limits 0 and 1" },
-		{ { .biases = &nan_bias, .bias_count = 1 }, "bias nan of token 1" },
-		{ { .biases = &inf_bias, .bias_count = 1 }, "bias inf of token 1" },
-		{ { .bias_count = 1 }, "1 biases" },
-		{ { .biases = &nan_bias, .bias_count = SIZE_MAX }, "the limit is 65536" },
-		{ { .stages = { 1, 200 } }, "stage 200" },
-		{ { .stages = { 4, 5, 4 } }, "stage 4 of sampling is listed twice" },
-		{ { .reasoning = &reasoning }, "needs the vocabulary" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .temperature = -1 }, "temperature is -1" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .temperature = NAN }, "temperature is nan" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .temperature = INFINITY }, "temperature is inf" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .top_p = 2 }, "top-p is 2, limits 0 and 1" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .top_p = -0.5f }, "top-p is -0.5" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .min_p = 1.5f }, "min-p is 1.5" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .typical_p = NAN }, "typical p is nan" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .top_n_sigma = INFINITY }, "top-n-sigma is inf" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .xtc_probability = 1.01f },
+		  "xtc probability is 1.01" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .xtc_threshold = -1 }, "xtc threshold is -1" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .dynamic_range = -1 },
+		  "dynamic temperature is -1" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .dynamic_exponent = NAN },
+		  "dynamic temperature is nan" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .repeat_penalty = -1 }, "repeat penalty is -1" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .repeat_penalty = INFINITY },
+		  "repeat penalty is inf" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .presence_penalty = 1e9f },
+		  "limits -1000 and 1000" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .frequency_penalty = NAN },
+		  "frequency penalty is nan" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .repeat_last = 65537 },
+		  "65537 tokens, the limit is 65536" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .dry_last = 1u << 31 },
+		  "2147483648 tokens, the limit is 65536" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .dry_multiplier = -1 }, "dry multiplier is -1" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .dry_multiplier = 1, .dry_base = 0.5f },
+		  "dry base is 0.5, limits 1" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .dry_multiplier = 1 }, "needs the vocabulary" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .dry_breakers = many, .dry_breaker_count = 33 },
+		  "33 breakers" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .dry_breakers = empty, .dry_breaker_count = 2 },
+		  "breaker 2 for dry has 0" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .dry_breakers = missing, .dry_breaker_count = 1 },
+		  "breaker 1 for dry" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .mirostat = 3 }, "mirostat 3, there are 1 and 2" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .mirostat_tau = -1 }, "tau is -1" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .mirostat_eta = 2 }, "eta is 2, limits 0 and 1" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .biases = &nan_bias, .bias_count = 1 },
+		  "bias nan of token 1" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .biases = &inf_bias, .bias_count = 1 },
+		  "bias inf of token 1" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .bias_count = 1 }, "1 biases" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .biases = &nan_bias, .bias_count = SIZE_MAX },
+		  "the limit is 65536" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .stages = { 1, 200 } }, "stage 200" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .stages = { 4, 5, 4 } },
+		  "stage 4 of sampling is listed twice" },
+		{ { STOKER_SAMPLER_PARAMS_INIT, .reasoning = &reasoning }, "needs the vocabulary" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -180,8 +203,11 @@ static void test_large_vocabularies(void)
 	enum { TOKENS = 262144 };
 	AUTO_FREE float *logits = malloc(TOKENS * sizeof(*logits));
 	const uint64_t began = stoker_now_ns();
-	struct stoker_sampler_params p[3] = { { .temperature = 1, .top_p = 0.99f },
-					      { .temperature = 1, .typical_p = 0.99f } };
+	struct stoker_sampler_params p[3] = {
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1, .top_p = 0.99f },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1, .typical_p = 0.99f },
+		{ STOKER_SAMPLER_PARAMS_INIT },
+	};
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(logits);
 	stoker_sampler_defaults(&p[2]);
@@ -284,7 +310,7 @@ static void test_model_defaults(void)
 		{ put_names, KEY "sequence: no sampler is called \"best_of\"" },
 		{ put_number, KEY "sequence is no text" },
 	};
-	struct stoker_sampler_params p;
+	struct stoker_sampler_params p = { STOKER_SAMPLER_PARAMS_INIT };
 	struct stoker_error err;
 
 	CU_ASSERT_EQUAL(model_defaults(put_good, &p, &err), 0);

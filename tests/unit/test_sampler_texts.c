@@ -94,10 +94,11 @@ static void say(struct stoker_sampler *s, const char *text)
 static struct stoker_sampler *thinker(const struct stoker_vocabulary *v, const char *start,
 				      int32_t budget, const char *message)
 {
-	const struct stoker_reasoning_params r = {
-		.budget = budget, .start = start, .end = "</think>", .message = message
-	};
-	const struct stoker_sampler_params p = { .vocabulary = v, .reasoning = &r };
+	const struct stoker_reasoning_params r = { STOKER_REASONING_PARAMS_INIT, .budget = budget,
+						   .start = start, .end = "</think>",
+						   .message = message };
+	const struct stoker_sampler_params p = { STOKER_SAMPLER_PARAMS_INIT, .vocabulary = v,
+						 .reasoning = &r };
 	struct stoker_sampler *s = NULL;
 	struct stoker_error err;
 
@@ -200,10 +201,10 @@ static void test_reasoning_by_ids(void)
 	struct stoker_vocabulary *v = vocabulary();
 	const uint32_t start[] = { LETTER_A, LETTER_A, LETTER_A + 1 }, end[] = { 5, 6 },
 		       beyond[] = { VOCABULARY };
-	struct stoker_reasoning_params r = {
-		.start_ids = start, .start_count = 3, .end_ids = end, .end_count = 2
-	};
-	const struct stoker_sampler_params p = { .vocabulary = v, .reasoning = &r };
+	struct stoker_reasoning_params r = { STOKER_REASONING_PARAMS_INIT, .start_ids = start,
+					     .start_count = 3, .end_ids = end, .end_count = 2 };
+	const struct stoker_sampler_params p = { STOKER_SAMPLER_PARAMS_INIT, .vocabulary = v,
+						 .reasoning = &r };
 	struct stoker_sampler *s;
 	struct stoker_error err;
 	float few[6] = { 1 };
@@ -222,9 +223,11 @@ static void test_reasoning_by_ids(void)
 	r.end_count = 1;
 	CU_ASSERT_EQUAL(stoker_sampler_create(&p, &s, &err), -EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "the vocabulary has 288"));
-	r = (struct stoker_reasoning_params){ .start = "", .end = "x" };
+	r = (struct stoker_reasoning_params){ STOKER_REASONING_PARAMS_INIT, .start = "",
+					      .end = "x" };
 	CU_ASSERT_EQUAL(stoker_sampler_create(&p, &s, &err), -EINVAL);
-	r = (struct stoker_reasoning_params){ .start = "x", .end = NULL };
+	r = (struct stoker_reasoning_params){ STOKER_REASONING_PARAMS_INIT, .start = "x",
+					      .end = NULL };
 	CU_ASSERT_EQUAL(stoker_sampler_create(&p, &s, &err), -EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "the end of reasoning has 0"));
 	stoker_vocabulary_free(&v);
@@ -238,8 +241,8 @@ static void test_dry_breakers(void)
 	const uint32_t a = LETTER_A, b = a + 1, c = a + 2;
 
 	for (int way = 0; way < 4; way++) {
-		const struct stoker_sampler_params p = { .vocabulary = v,
-							 .dry_multiplier = 50,
+		const struct stoker_sampler_params p = { STOKER_SAMPLER_PARAMS_INIT,
+							 .vocabulary = v, .dry_multiplier = 50,
 							 .dry_breakers = way == 3 ? lines : NULL,
 							 .dry_breaker_count = way == 3 };
 		const uint32_t text[] = { a, b, c, way == 1 ? byte('*') : a, a, b };
@@ -294,7 +297,8 @@ static void put_suppressed_often(struct stoker_gguf_writer *w)
 static void test_suppressed_tokens(void)
 {
 	const struct stoker_logit_bias more = { LETTER_A + 1, -INFINITY };
-	struct stoker_sampler_params p = { .biases = &more, .bias_count = 1 };
+	struct stoker_sampler_params p = { STOKER_SAMPLER_PARAMS_INIT, .biases = &more,
+					   .bias_count = 1 };
 	struct stoker_sampler *s, *copy;
 	struct stoker_vocabulary *v;
 	struct stoker_error err;

@@ -20,7 +20,8 @@ struct loaded {
 static bool load(struct loaded *l, const char *file, bool exact,
 		 const struct stoker_session_params *params)
 {
-	const struct stoker_device_params device = { .threads = 2, .exact = exact };
+	const struct stoker_device_params device = { STOKER_DEVICE_PARAMS_INIT, .threads = 2,
+						     .exact = exact };
 	struct stoker_error err;
 	int ret;
 
@@ -73,7 +74,7 @@ static void test_containers(void)
 	wanted = load_file(CONTAINERS "logits.f32", &bytes);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(wanted);
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		const struct stoker_sampler_params params = { 0 };
+		const struct stoker_sampler_params params = { STOKER_SAMPLER_PARAMS_INIT };
 		struct stoker_sampler *sampler;
 		char path[128];
 		struct loaded l;
@@ -107,7 +108,8 @@ static void test_batches_agree(void)
 
 	wanted = load_file(CONTAINERS "logits.f32", &bytes);
 	for (uint32_t batch = 1; wanted && batch <= 12; batch += 2) {
-		const struct stoker_session_params params = { .batch = batch, .context = 16 };
+		const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
+							      .batch = batch, .context = 16 };
 		struct loaded l;
 
 		if (!load(&l, CONTAINERS "plain.gguf", true, &params))
@@ -124,7 +126,8 @@ static void test_batches_agree(void)
 static void test_rows_without_logits(void)
 {
 	for (int vulkan = 0; vulkan <= vulkan_is_here(); vulkan++) {
-		const struct stoker_device_params params = { .name = vulkan ? "vulkan" : "cpu",
+		const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT,
+							     .name = vulkan ? "vulkan" : "cpu",
 							     .exact = true };
 		struct loaded l = { 0 };
 		float *logits[3];
@@ -164,8 +167,9 @@ static void test_rows_without_logits(void)
 
 static void test_limits(void)
 {
-	const struct stoker_session_params params = { .context = 14 },
-					   bad = { .context = 1u << 31 };
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT, .context = 14 },
+					   bad = { STOKER_SESSION_PARAMS_INIT,
+						   .context = 1u << 31 };
 	const uint32_t wrong[2] = { 5, VOCABULARY };
 	struct stoker_session *other;
 	struct stoker_error err;
@@ -190,9 +194,11 @@ static void test_limits(void)
 	CU_ASSERT_EQUAL(stoker_session_create(l.model, &bad, &other, &err), -EINVAL);
 	CU_ASSERT_PTR_NULL(other);
 	unload(&l);
-	CU_ASSERT_EQUAL(stoker_device_open(&(struct stoker_device_params){ .name = "abacus" },
-					   &l.device, &err),
-			-ENODEV);
+	CU_ASSERT_EQUAL(
+		stoker_device_open(&(struct stoker_device_params){ STOKER_DEVICE_PARAMS_INIT,
+								   .name = "abacus" },
+				   &l.device, &err),
+		-ENODEV);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "abacus"));
 }
 
@@ -275,10 +281,12 @@ static void test_cache_types(void)
 
 	wanted = load_file(CONTAINERS "logits.f32", &bytes);
 	for (size_t i = 0; wanted && i < 2 * ARRAY_SIZE(types); i++) {
-		const struct stoker_session_params params = { .kv = STOKER_KV_TYPE_F32,
+		const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
+							      .kv = STOKER_KV_TYPE_F32,
 							      .kv_keys = types[i / 2].keys,
 							      .kv_values = types[i / 2].values };
-		const struct stoker_device_params device = { .threads = 2, .exact = i % 2 };
+		const struct stoker_device_params device = { STOKER_DEVICE_PARAMS_INIT,
+							     .threads = 2, .exact = i % 2 };
 		struct stoker_session *s = NULL;
 		struct loaded l = { 0 };
 
@@ -297,7 +305,8 @@ static void test_cache_types(void)
 static void test_sampler(void)
 {
 	const float logits[5] = { 1, 3, 2, NAN, -1 };
-	struct stoker_sampler_params p = { .temperature = 1, .seed = 7 };
+	struct stoker_sampler_params p = { STOKER_SAMPLER_PARAMS_INIT, .temperature = 1,
+					   .seed = 7 };
 	uint32_t token, first[50], counts[5] = { 0 };
 	struct stoker_sampler *s;
 
@@ -329,16 +338,16 @@ static void test_sampler(void)
 		CU_ASSERT_EQUAL(token, 1);
 	}
 	stoker_sampler_free(&s);
-	p = (struct stoker_sampler_params){ .repeat_penalty = 4 };
+	p = (struct stoker_sampler_params){ STOKER_SAMPLER_PARAMS_INIT, .repeat_penalty = 4 };
 	CU_ASSERT_EQUAL_FATAL(stoker_sampler_create(&p, &s, NULL), 0);
 	stoker_sampler_sample(s, logits, 5, &token);
 	CU_ASSERT_EQUAL(token, 1);
 	stoker_sampler_sample(s, logits, 5, &token);
 	CU_ASSERT_EQUAL(token, 2);
 	stoker_sampler_free(&s);
-	p = (struct stoker_sampler_params){ .temperature = -1 };
+	p = (struct stoker_sampler_params){ STOKER_SAMPLER_PARAMS_INIT, .temperature = -1 };
 	CU_ASSERT_EQUAL(stoker_sampler_create(&p, &s, NULL), -EINVAL);
-	p = (struct stoker_sampler_params){ .top_p = 2 };
+	p = (struct stoker_sampler_params){ STOKER_SAMPLER_PARAMS_INIT, .top_p = 2 };
 	CU_ASSERT_EQUAL(stoker_sampler_create(&p, &s, NULL), -EINVAL);
 }
 
@@ -359,11 +368,11 @@ static void test_generation_goes_on(void)
 	CU_ASSERT_EQUAL_FATAL(stoker_vocabulary_load(CONTAINERS "plain.gguf", &v, NULL), 0);
 	for (int round = 0; round < 2; round++) {
 		size_t bytes = 0;
-		const struct stoker_generate_params p = { .max_tokens = round ? 1 : 12,
-							  .ignore_end = 1,
-							  .text = count_bytes,
+		const struct stoker_generate_params p = { STOKER_GENERATE_PARAMS_INIT,
+							  .max_tokens = round ? 1 : 12,
+							  .ignore_end = 1, .text = count_bytes,
 							  .context = &bytes };
-		struct stoker_generate_result result;
+		struct stoker_generate_result result = { STOKER_GENERATE_RESULT_INIT };
 		struct stoker_sampler *sampler;
 
 		if (!load(&l, CONTAINERS "plain.gguf", true, NULL))
@@ -402,8 +411,10 @@ static bool holds(const struct stoker_session *s, const uint32_t *wanted, size_t
 /* What a session says it holds, evaluated anew, gives the same logits. */
 static void test_tokens_of_the_context(void)
 {
-	const struct stoker_session_params params = { .batch = 5, .context = 40 };
-	const struct stoker_generate_params p = { .max_tokens = 16, .ignore_end = 1 };
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT, .batch = 5,
+						      .context = 40 };
+	const struct stoker_generate_params p = { STOKER_GENERATE_PARAMS_INIT, .max_tokens = 16,
+						  .ignore_end = 1 };
 	float logits[VOCABULARY];
 	struct stoker_sampler *sampler;
 	struct stoker_vocabulary *v;

@@ -16,8 +16,9 @@ static uint32_t vocabulary, tokens[CONTEXT];
 
 static void open_model(const char *name, const char *path)
 {
-	const struct stoker_device_params params = { .name = name, .threads = 2 };
-	struct stoker_model_info info;
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = name,
+						     .threads = 2 };
+	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 
 	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, NULL), 0);
 	CU_ASSERT_EQUAL_FATAL(stoker_model_load(device, path, NULL, &model, NULL), 0);
@@ -36,8 +37,8 @@ static void close_model(void)
 
 static struct stoker_session *session_with(enum stoker_kv_type keys, enum stoker_kv_type values)
 {
-	const struct stoker_session_params params = { .context = CONTEXT,
-						      .kv_keys = keys,
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
+						      .context = CONTEXT, .kv_keys = keys,
 						      .kv_values = values };
 	struct stoker_session *s;
 
@@ -47,7 +48,8 @@ static struct stoker_session *session_with(enum stoker_kv_type keys, enum stoker
 
 static struct stoker_session *session_of(uint32_t context, enum stoker_kv_type kv)
 {
-	const struct stoker_session_params params = { .context = context, .kv = kv };
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
+						      .context = context, .kv = kv };
 	struct stoker_session *s;
 
 	CU_ASSERT_EQUAL_FATAL(stoker_session_create(model, &params, &s, NULL), 0);
@@ -184,7 +186,7 @@ static const float *step(struct stoker_batch *b, struct stoker_sequence *q, uint
 {
 	const struct stoker_batch_part part = { q, tokens + first, count, STOKER_LOGITS_LAST };
 
-	CU_ASSERT_EQUAL_FATAL(stoker_batch_eval(b, &part, 1, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_batch_eval(b, &part, sizeof(part), 1, NULL), 0);
 	return stoker_batch_logits(b, 0);
 }
 
@@ -205,8 +207,8 @@ static uint32_t shared_by(struct stoker_batch *b, struct stoker_sequence *q, uin
 /* Copies keep what one of them loses, and nobody gets what was shifted for what it isn't. */
 static void test_sharing(void)
 {
-	const struct stoker_session_params params = { .context = CONTEXT,
-						      .batch = CONTEXT,
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
+						      .context = CONTEXT, .batch = CONTEXT,
 						      .sequences = 3 };
 	struct stoker_sequence *q, *copy, *again;
 	struct state_memory saved = state_memory_make();

@@ -20,14 +20,15 @@ static uint32_t vocabulary, tokens[CONTEXT];
 
 static void open_device(const char *name, bool exact)
 {
-	const struct stoker_device_params params = { .name = name, .threads = 2, .exact = exact };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = name,
+						     .threads = 2, .exact = exact };
 
 	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&params, &device, NULL), 0);
 }
 
 static void load(const char *path)
 {
-	struct stoker_model_info info;
+	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 
 	CU_ASSERT_EQUAL_FATAL(stoker_model_load(device, path, NULL, &model, NULL), 0);
 	stoker_model_info(model, &info);
@@ -39,8 +40,8 @@ static void load(const char *path)
 
 static struct stoker_session *session_of(uint32_t context, enum stoker_kv_type kv)
 {
-	const struct stoker_session_params params = { .context = context,
-						      .batch = BATCH,
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
+						      .context = context, .batch = BATCH,
 						      .kv = kv };
 	struct stoker_session *s;
 
@@ -257,8 +258,8 @@ static void test_damage(void)
 /* States of other models and caches, and of sequences. */
 static void test_others(void)
 {
-	const struct stoker_session_params params = { .context = CONTEXT,
-						      .batch = BATCH,
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
+						      .context = CONTEXT, .batch = BATCH,
 						      .sequences = 2 };
 	struct state_memory m = state_memory_make();
 	struct stoker_sequence *q, *r;
@@ -273,7 +274,7 @@ static void test_others(void)
 	CU_ASSERT_EQUAL_FATAL(stoker_sequence_create(b, &q, NULL), 0);
 	const struct stoker_batch_part part = { q, tokens, 50, STOKER_LOGITS_LAST };
 
-	CU_ASSERT_EQUAL_FATAL(stoker_batch_eval(b, &part, 1, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_batch_eval(b, &part, sizeof(part), 1, NULL), 0);
 	CU_ASSERT_EQUAL(stoker_sequence_save(q, state_memory_write, &m, NULL), 0);
 	CU_ASSERT_EQUAL_FATAL(stoker_sequence_create(b, &r, NULL), 0);
 	CU_ASSERT_EQUAL(stoker_sequence_restore(r, state_memory_read, &m, m.bytes, NULL), 0);

@@ -18,8 +18,9 @@ static struct stoker_session *sessions[STATES], *other;
 /* Sessions of some tokens and of more. */
 static void fill(struct stoker_model *model)
 {
-	const struct stoker_session_params params = { .context = CONTEXT };
-	struct stoker_model_info info;
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
+						      .context = CONTEXT };
+	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 	uint32_t tokens[CONTEXT];
 
 	stoker_model_info(model, &info);
@@ -85,7 +86,8 @@ static void check_folder(bool nameless)
 
 static void test_killed(void)
 {
-	const struct stoker_device_params params = { .name = "cpu", .threads = 1 };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = "cpu",
+						     .threads = 1 };
 	struct stoker_device *device;
 	struct stoker_model *model;
 	int fd;

@@ -14,14 +14,14 @@ static struct stoker_model *model;
 static struct stoker_batch *batch;
 static uint32_t vocabulary, tokens[CONTEXT];
 
-static const struct stoker_session_params params = { .context = CONTEXT,
-						     .batch = STEP,
-						     .sequences = SEQUENCES };
+static const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT, .context = CONTEXT,
+						     .batch = STEP, .sequences = SEQUENCES };
 
 static void open_all(const char *name)
 {
-	const struct stoker_device_params with = { .name = name, .threads = 2 };
-	struct stoker_model_info info;
+	const struct stoker_device_params with = { STOKER_DEVICE_PARAMS_INIT, .name = name,
+						   .threads = 2 };
+	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 
 	CU_ASSERT_EQUAL_FATAL(stoker_device_open(&with, &device, NULL), 0);
 	tiny_write(tiny_path(), &tiny_caches[TINY_WINDOW]);
@@ -58,7 +58,7 @@ static void eval(struct stoker_sequence *q, uint32_t end)
 		n = MIN(end - at, (uint32_t)STEP);
 		const struct stoker_batch_part part = { q, tokens + at, n, STOKER_LOGITS_LAST };
 
-		CU_ASSERT_EQUAL_FATAL(stoker_batch_eval(batch, &part, 1, NULL), 0);
+		CU_ASSERT_EQUAL_FATAL(stoker_batch_eval(batch, &part, sizeof(part), 1, NULL), 0);
 	}
 }
 

@@ -22,7 +22,7 @@ static int render_string(const char *template, const struct stoker_vocabulary *v
 	struct stoker_template *t;
 	int ret = stoker_template_parse(template, strlen(template), "t", &t, err);
 
-	*p = (struct stoker_prompt){ 0 };
+	*p = (struct stoker_prompt){ STOKER_PROMPT_INIT };
 	if (!ret)
 		ret = stoker_template_render(t, v, input, p, err);
 	stoker_template_free(&t);
@@ -31,14 +31,14 @@ static int render_string(const char *template, const struct stoker_vocabulary *v
 
 static void check_case(struct json_object *list)
 {
-	const struct stoker_template_input input = { .messages_json = two_messages,
+	const struct stoker_template_input input = { STOKER_TEMPLATE_INPUT_INIT,
+						     .messages_json = two_messages,
 						     .variables = "{\"bos_token\": \"<s>\"}",
-						     .answer = 1,
-						     .now = 1700000000 };
+						     .answer = 1, .now = 1700000000 };
 	const char *template = json_object_get_string(json_object_array_get_idx(list, 0));
 	struct json_object *text = json_object_array_get_idx(list, 1);
 	struct stoker_error err = { "" };
-	struct stoker_prompt p;
+	struct stoker_prompt p = { STOKER_PROMPT_INIT };
 	const int ret = render_string(template, NULL, &input, &p, &err);
 
 	if (text) {
@@ -78,10 +78,11 @@ static void test_as_jinja(void)
 /* The output with what came from messages between < and >. */
 static void expect_marks(const char *template, const char *messages, const char *wanted)
 {
-	const struct stoker_template_input input = { .messages_json = messages,
+	const struct stoker_template_input input = { STOKER_TEMPLATE_INPUT_INIT,
+						     .messages_json = messages,
 						     .tools = "[{\"name\": \"T\"}]" };
 	struct stoker_error err = { "" };
-	struct stoker_prompt p;
+	struct stoker_prompt p = { STOKER_PROMPT_INIT };
 	char shown[600];
 	size_t n = 0;
 
@@ -180,9 +181,10 @@ static uint64_t cpu_ns(void)
 
 static void expect_limit(const char *template)
 {
-	const struct stoker_template_input input = { .messages_json = two_messages };
+	const struct stoker_template_input input = { STOKER_TEMPLATE_INPUT_INIT,
+						     .messages_json = two_messages };
 	struct stoker_error err = { "" };
-	struct stoker_prompt p;
+	struct stoker_prompt p = { STOKER_PROMPT_INIT };
 	const uint64_t begin = cpu_ns();
 	const int ret = render_string(template, NULL, &input, &p, &err);
 
@@ -302,9 +304,10 @@ static void test_extremes(void)
 		  "messages[0].content + 'x' %}{% endfor %}{{ ns.t | length }}",
 		  "340000" },
 	};
-	const struct stoker_template_input input = { .messages_json = two_messages };
+	const struct stoker_template_input input = { STOKER_TEMPLATE_INPUT_INIT,
+						     .messages_json = two_messages };
 	struct stoker_error err = { "" };
-	struct stoker_prompt p;
+	struct stoker_prompt p = { STOKER_PROMPT_INIT };
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		if (render_string(cases[i][0], NULL, &input, &p, &err))
@@ -366,7 +369,9 @@ static void test_input(void)
 		"{{ m.tool_calls[0].function if m.tool_calls }}:{{ m.tool_call_id }}:{{ m.name "
 		"}}\n\n"
 		"{% endfor %}{{ add_generation_prompt }}{{ tools }}";
-	struct stoker_template_input input = { .messages = talk, .count = 3 };
+	struct stoker_template_input input = { STOKER_TEMPLATE_INPUT_INIT,
+					       .message_size = sizeof(struct stoker_message),
+					       .messages = talk, .count = 3 };
 	static const char *const bad[][2] = {
 		{ "{", "messages: byte 1 of the JSON" },
 		{ "{}", "a list is needed" },
@@ -375,7 +380,7 @@ static void test_input(void)
 		{ "[{\"a\": 99999999999999999999}]", "more than 64 bits" },
 	};
 	struct stoker_error err;
-	struct stoker_prompt p;
+	struct stoker_prompt p = { STOKER_PROMPT_INIT };
 
 	CU_ASSERT_EQUAL_FATAL(render_string(template, NULL, &input, &p, &err), 0);
 	CU_ASSERT_STRING_EQUAL(p.text,
@@ -416,6 +421,8 @@ static void test_bundled(void)
 		  "Bye [/INST]" },
 	};
 	const struct stoker_template_input input = {
+		STOKER_TEMPLATE_INPUT_INIT,
+		.message_size = sizeof(struct stoker_message),
 		.messages = (const struct stoker_message[]){ { "system", "Be brief." },
 							     { "user", "Hi" },
 							     { "assistant", "Hello" },
@@ -425,7 +432,7 @@ static void test_bundled(void)
 		.answer = 1
 	};
 	struct stoker_error err;
-	struct stoker_prompt p;
+	struct stoker_prompt p = { STOKER_PROMPT_INIT };
 	const char *name;
 
 	for (size_t i = 0; (name = stoker_template_bundled_name(i)); i++) {
@@ -492,9 +499,11 @@ static void expect_ids(const struct stoker_vocabulary *v, const char *name, cons
 		       const uint32_t *wanted, size_t count)
 {
 	const struct stoker_message message = { .role = "user", .content = content };
-	const struct stoker_template_input input = { .messages = &message, .count = 1 };
+	const struct stoker_template_input input = { STOKER_TEMPLATE_INPUT_INIT,
+						     .message_size = sizeof(struct stoker_message),
+						     .messages = &message, .count = 1 };
 	struct stoker_template *t;
-	struct stoker_prompt p;
+	struct stoker_prompt p = { STOKER_PROMPT_INIT };
 	uint32_t *ids;
 	size_t n;
 

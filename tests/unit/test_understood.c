@@ -210,8 +210,8 @@ static void test_keys_of_experts(void)
 
 static struct stoker_model_info info_of(const struct tiny *t)
 {
-	const struct stoker_device_params device = { .threads = 1 };
-	struct stoker_model_info info = { 0 };
+	const struct stoker_device_params device = { STOKER_DEVICE_PARAMS_INIT, .threads = 1 };
+	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 	struct stoker_device *d;
 	struct stoker_model *m;
 
@@ -365,7 +365,7 @@ static void test_kinds(void)
 static void test_nul_in_the_architecture(void)
 {
 	const struct tiny t = { .architecture = "llamaX", .layers = 1 };
-	const struct stoker_device_params device = { .threads = 1 };
+	const struct stoker_device_params device = { STOKER_DEVICE_PARAMS_INIT, .threads = 1 };
 	struct stoker_device *d;
 	struct stoker_model *m;
 	struct stoker_error err;

@@ -144,7 +144,8 @@ static void check_fast(const struct reference *r, const char *file, const char *
 		       const char *on)
 {
 	struct json_object *native = get(r->json, "native_low_precision_path");
-	const struct stoker_device_params params = { .name = on, .threads = 2 };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = on,
+						     .threads = 2 };
 	/* Vulkan devices take 8-bit activations for single tokens */
 	const uint32_t step = strcmp(on, "cpu") ? 1 : r->count;
 	struct stoker_device *device;
@@ -216,7 +217,8 @@ static void check_tokenizer(const struct reference *r, const char *file, const c
 
 static void check_model(const char *folder, const char *name, const char *on)
 {
-	const struct stoker_device_params params = { .name = on, .threads = 2, .exact = 1 };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = on,
+						     .threads = 2, .exact = 1 };
 	struct stoker_device *device = NULL;
 	struct stoker_model *model = NULL;
 	struct reference r = { 0 };

@@ -144,7 +144,7 @@ static int evaluate(struct stoker_session *s, float *logit, struct stoker_error 
 /* Opens, loads and runs; what fails is reported, and a device that isn't lost goes on working. */
 static int run_all(float *logit, struct stoker_error *err)
 {
-	const struct stoker_device_params params = { .name = "vulkan" };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = "vulkan" };
 	struct stoker_device *device;
 	struct stoker_model *model = NULL;
 	struct stoker_session *session = NULL;
@@ -251,7 +251,7 @@ static void multiply(struct stoker_device *device, const struct stoker_weight *w
 static void tune(const char *words, const char *folder)
 {
 	enum { IN = 1024, OUT = 2048, ROWS = 16 };
-	const struct stoker_device_params params = { .name = "vulkan" };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = "vulkan" };
 	const struct stoker_format *f = stoker_format_by_name("Q8_0");
 	static float x[ROWS * IN], first[ROWS * OUT], other[ROWS * OUT];
 	const uint64_t bytes = stoker_row_bytes(f, IN) * OUT;
@@ -350,7 +350,7 @@ static void test_tuning(void)
 /* Memory large enough for huge pages, where they can be had; else of the ordinary kind. */
 static void test_large_memory(void)
 {
-	const struct stoker_device_params params = { .name = "vulkan" };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = "vulkan" };
 	const uint64_t bytes = 9 * HUGE_PAGE + 4, last = 0x123456789abcdef0;
 	struct stoker_device *device;
 	long total = 0;
@@ -411,15 +411,17 @@ static void test_scratch_is_reserved(void)
 	static const uint32_t tokens[] = { 1, 39, 37, 32, 45, 72, 75, 207 };
 	static const char mixture_path[] = "tools/demo-model/stoker-demo-Q4_K.gguf";
 	static const char *const words[] = { "", "as-gpu", "as-gpu,separate" };
-	const struct stoker_session_params session = { .context = 64, .batch = 8 };
-	const struct stoker_device_params params = { .name = "vulkan" };
+	const struct stoker_session_params session = { STOKER_SESSION_PARAMS_INIT, .context = 64,
+						       .batch = 8 };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = "vulkan" };
 
 	if (!vulkan_is_here())
 		return;
 	vulkan_table_hook = use_fakes;
 	fail_at = -1;
 	for (size_t i = 0; i < 2 * ARRAY_SIZE(words); i++) {
-		const struct stoker_model_params how = { .memory = i % 2 ? STOKER_MEMORY_MIN
+		const struct stoker_model_params how = { STOKER_MODEL_PARAMS_INIT,
+							 .memory = i % 2 ? STOKER_MEMORY_MIN
 									 : STOKER_MEMORY_MAX,
 							 .session = &session };
 		struct stoker_device *device;
@@ -448,7 +450,7 @@ static void test_scratch_is_reserved(void)
 
 static void test_thousand_loads(void)
 {
-	const struct stoker_device_params params = { .name = "vulkan" };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = "vulkan" };
 	struct stoker_device *device;
 	long kib = 0, before[4] = { 0 };
 
@@ -512,7 +514,7 @@ static void *use_session(void *model)
 
 static void test_sessions_on_threads(void)
 {
-	const struct stoker_device_params params = { .name = "vulkan" };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = "vulkan" };
 	struct stoker_device *device;
 	struct stoker_model *model;
 	pthread_t thread[3];

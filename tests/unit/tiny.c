@@ -251,8 +251,9 @@ void tiny_write(const char *path, const struct tiny *t)
 float *tiny_logits(const char *path, uint32_t count, uint64_t memory, bool exact,
 		   struct stoker_error *err)
 {
-	const struct stoker_device_params device = { .threads = 1, .exact = exact };
-	const struct stoker_model_params params = { .memory = memory };
+	const struct stoker_device_params device = { STOKER_DEVICE_PARAMS_INIT, .threads = 1,
+						     .exact = exact };
+	const struct stoker_model_params params = { STOKER_MODEL_PARAMS_INIT, .memory = memory };
 	struct stoker_device *d = NULL;
 	struct stoker_model *m = NULL;
 	struct stoker_session *s = NULL;
@@ -291,7 +292,7 @@ const char *tiny_path(void)
 
 void tiny_expect(const struct tiny *t, int wanted, const char *mention)
 {
-	const struct stoker_device_params device = { .threads = 1 };
+	const struct stoker_device_params device = { STOKER_DEVICE_PARAMS_INIT, .threads = 1 };
 	struct stoker_error err = { .message = "" };
 	struct stoker_device *d;
 	struct stoker_model *m;

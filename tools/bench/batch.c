@@ -79,10 +79,10 @@ static int submit(struct bench_run *r, uint32_t member, uint64_t shared, uint64_
 		  uint64_t max_tokens)
 {
 	/* cheap, and random: a model without sense soon repeats what is likeliest */
-	const struct stoker_sampler_params sampling = { .temperature = 1,
-							.top_k = 8,
+	const struct stoker_sampler_params sampling = { STOKER_SAMPLER_PARAMS_INIT,
+							.temperature = 1, .top_k = 8,
 							.seed = ++r->seed };
-	const struct stoker_request request = { .tokens = r->tokens,
+	const struct stoker_request request = { STOKER_REQUEST_INIT, .tokens = r->tokens,
 						.count = shared + count,
 						.max_tokens = (uint32_t)max_tokens,
 						.sampling = &sampling };
@@ -143,7 +143,7 @@ static int note_event(struct bench_run *r, const struct stoker_event *event)
 static int take_events(struct bench_run *r, bool (*ready)(const struct bench_run *r))
 {
 	struct pollfd p = { .fd = stoker_engine_fd(r->engine), .events = POLLIN };
-	struct stoker_event event;
+	struct stoker_event event = { STOKER_EVENT_INIT };
 	int status = EXIT_OK;
 
 	while (!status && !ready(r)) {
@@ -359,12 +359,14 @@ static uint64_t context(const struct batch_options *o)
 int bench_batch(const struct compute_options *compute, const struct batch_options *o)
 {
 	struct bench_run *r = calloc(1, sizeof(*r));
-	struct stoker_engine_params params = { .session.context = (uint32_t)context(o),
-					       .max_gap = o->max_gap };
+	struct stoker_session_params session = { STOKER_SESSION_PARAMS_INIT,
+						 .context = (uint32_t)context(o) };
+	const struct stoker_engine_params params = { STOKER_ENGINE_PARAMS_INIT, .session = &session,
+						     .max_gap = o->max_gap };
 	struct json_object *list = json_object_new_array();
 	struct stoker_device *device = NULL;
 	struct stoker_model *model = NULL;
-	struct stoker_model_info info;
+	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 	struct counts counts = { .count = 0 };
 	int status = r ? parse_counts(o->sequences, &counts) : failf("out of memory");
 
@@ -373,19 +375,19 @@ int bench_batch(const struct compute_options *compute, const struct batch_option
 		status = EXIT_USAGE;
 	}
 	if (!status)
-		status = parse_kv(&o->kv, &params.session);
+		status = parse_kv(&o->kv, &session);
 	if (status)
 		goto out_free;
-	params.session.sequences = counts.most + (o->arrive > 0);
+	session.sequences = counts.most + (o->arrive > 0);
 	r->options = o;
-	r->tokens = calloc(params.session.context, sizeof(*r->tokens));
+	r->tokens = calloc(session.context, sizeof(*r->tokens));
 	if (!r->tokens) {
 		status = failf("out of memory");
 		goto out_free;
 	}
 	status = open_device(compute, &device);
 	if (!status)
-		status = load_model(compute, device, o->model, &params.session, &model);
+		status = load_model(compute, device, o->model, &session, &model);
 	if (!status && stoker_engine_create(model, &params, &r->engine, &r->err))
 		status = fail(&r->err);
 	if (!status) {

@@ -96,12 +96,13 @@ static void add_figure(struct json_object *list, const struct figure *f)
 static int bench_model(const struct bench *b)
 {
 	const uint64_t most = b->prompt > b->decode ? b->prompt : b->decode;
-	struct stoker_session_params params = { .context = (uint32_t)(most + b->depth) };
+	struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
+						.context = (uint32_t)(most + b->depth) };
 	struct json_object *list = json_object_new_array();
 	struct stoker_device *device = NULL;
 	struct stoker_model *model = NULL;
 	struct stoker_session *session = NULL;
-	struct stoker_model_info info;
+	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 	struct stoker_error err;
 	struct figure figure;
 	const uint64_t needed = most * (b->repeat + 1) + b->depth;

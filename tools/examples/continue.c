@@ -18,7 +18,8 @@ static int print(void *context, const char *utf8, size_t bytes)
 
 int main(int argc, char **argv)
 {
-	const struct stoker_generate_params generate = { .max_tokens = 64, .text = print };
+	const struct stoker_generate_params generate = { STOKER_GENERATE_PARAMS_INIT,
+							 .max_tokens = 64, .text = print };
 	struct stoker_device *device = NULL;
 	struct stoker_model *model = NULL;
 	struct stoker_session *session = NULL;

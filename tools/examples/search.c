@@ -79,12 +79,13 @@ static int search(FILE *file, const char *question, uint32_t width, struct stoke
 
 int main(int argc, char **argv)
 {
-	const struct stoker_session_params params = { .context = CONTEXT,
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
+						      .context = CONTEXT,
 						      .pooling = STOKER_POOLING_MEAN };
-	const struct stoker_model_params load = { .session = &params };
+	const struct stoker_model_params load = { STOKER_MODEL_PARAMS_INIT, .session = &params };
 	struct stoker_device *device = NULL;
 	struct stoker_model *model = NULL;
-	struct stoker_model_info info;
+	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 	struct stoker_error err = { .message = "out of memory" };
 	FILE *file = argc == 4 ? fopen(argv[2], "r") : NULL;
 	int status = 1;

@@ -35,7 +35,7 @@ static int begin(struct stoker_batch *batch, struct text *t, const uint32_t *tok
 			.logits = left <= STEP ? STOKER_LOGITS_LAST : STOKER_LOGITS_NONE,
 		};
 
-		ret = stoker_batch_eval(batch, &part, 1, err);
+		ret = stoker_batch_eval(batch, &part, sizeof(part), 1, err);
 	}
 	if (!ret)
 		ret = stoker_sampler_create(NULL, &t->sampler, err);
@@ -56,7 +56,7 @@ static int step(struct stoker_batch *batch, struct text *texts, size_t count, ui
 						       .tokens = &texts[i].next,
 						       .count = 1,
 						       .logits = STOKER_LOGITS_LAST };
-	ret = stoker_batch_eval(batch, parts, count, err);
+	ret = stoker_batch_eval(batch, parts, sizeof(*parts), count, err);
 	for (size_t i = 0; i < count && !ret; i++)
 		ret = stoker_sampler_sample(texts[i].sampler, stoker_batch_logits(batch, i),
 					    vocabulary, &texts[i].next);
@@ -81,14 +81,15 @@ static void print(const struct stoker_vocabulary *vocabulary, const struct text 
 
 int main(int argc, char **argv)
 {
-	const struct stoker_session_params params = { .batch = STEP, .sequences = TEXTS };
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT, .batch = STEP,
+						      .sequences = TEXTS };
 	const size_t count = argc > 2 ? (size_t)argc - 2 : 0;
 	struct stoker_device *device = NULL;
 	struct stoker_model *model = NULL;
 	struct stoker_batch *batch = NULL;
 	struct stoker_vocabulary *vocabulary = NULL;
 	struct text texts[TEXTS] = { { NULL, NULL, 0 } };
-	struct stoker_model_params load = { .session = &params };
+	struct stoker_model_params load = { STOKER_MODEL_PARAMS_INIT, .session = &params };
 	struct stoker_error err = { .message = "no token can be sampled" };
 	int ret;
 

@@ -7,7 +7,8 @@
 
 uint64_t available_memory(void)
 {
-	const struct stoker_device_params params = { .name = "cpu", .threads = 1 };
+	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = "cpu",
+						     .threads = 1 };
 	struct stoker_device *device;
 	uint64_t left;
 
@@ -45,7 +46,7 @@ static void most_common(const struct stoker_gguf *gguf, char *out, size_t room)
 
 void outlook_of(struct stoker_device *device, const char *path, struct outlook *o)
 {
-	struct stoker_model_outlook l;
+	struct stoker_model_outlook l = { STOKER_MODEL_OUTLOOK_INIT };
 	const struct stoker_gguf_key *key;
 	struct stoker_string name;
 	struct stoker_gguf *gguf;

@@ -200,6 +200,7 @@ struct stoker_batch_part {
  * stoker_batch_eval() - one step: append tokens to several sequences
  * @parts: @count of them, together no more tokens than a step has (struct
  *	stoker_session_params' batch)
+ * @item_size: sizeof(struct stoker_batch_part)
  *
  * Blocks until done.  Nothing is evaluated unless all of it can be.
  *
@@ -216,7 +217,7 @@ struct stoker_batch_part {
  * some parts may have been evaluated: stoker_sequence_position() tells.
  */
 STOKER_API int stoker_batch_eval(struct stoker_batch *batch, const struct stoker_batch_part *parts,
-				 size_t count, struct stoker_error *err);
+				 size_t item_size, size_t count, struct stoker_error *err);
 
 /**
  * stoker_batch_logits() - of the last step

@@ -25,16 +25,19 @@ struct stoker_decoder;
 struct stoker_vocabulary;
 
 /**
- * struct stoker_decoder_params - what a decoder looks for; all zero: nothing
+ * struct stoker_decoder_params - what a decoder looks for; zeros: nothing
+ * @size: STOKER_DECODER_PARAMS_INIT
  * @stop: strings of 1 to 256 bytes that end the text and don't belong to it; they are copied
  * @stop_count: number of them
  * @special: nonzero spells control tokens out, otherwise they are empty
  */
 struct stoker_decoder_params {
+	size_t size;
 	const char *const *stop;
 	size_t stop_count;
 	int special;
 };
+#define STOKER_DECODER_PARAMS_INIT STOKER_SIZE_OF(struct stoker_decoder_params)
 
 /**
  * stoker_decoder_create() - start with an empty text

@@ -29,7 +29,8 @@ extern "C" {
 struct stoker_device;
 
 /**
- * struct stoker_device_params - how to open a device; all zero is a good default
+ * struct stoker_device_params - how to open a device; zeros are good defaults
+ * @size: STOKER_DEVICE_PARAMS_INIT
  * @name: "cpu", "vulkan" for the best Vulkan device, "vulkan:1" for the one of that number, or
  *	"vulkan:radeon" for one with that in its name; NULL is "cpu"
  * @threads: of the CPU, 0 for one for each core that the process may use
@@ -37,10 +38,12 @@ struct stoker_device;
  * @exact: nonzero computes with 32-bit float activations throughout, for verification; slower
  */
 struct stoker_device_params {
+	size_t size;
 	const char *name;
 	unsigned threads;
 	int exact;
 };
+#define STOKER_DEVICE_PARAMS_INIT STOKER_SIZE_OF(struct stoker_device_params)
 
 /**
  * stoker_device_open() - open a device
@@ -85,6 +88,7 @@ struct stoker_device_info {
 
 /**
  * stoker_device_list() - what this machine has
+ * @item_size: sizeof(struct stoker_device_info)
  * @list: receives an array, processor first; release it with stoker_free()
  * @count: receives its length
  * @err: may be NULL
@@ -92,9 +96,9 @@ struct stoker_device_info {
  * Looks anew each time, as devices come and go, which means loading the Vulkan drivers of the
  * machine: up to half a second.
  *
- * Return: 0 or -ENOMEM; a machine without GPUs is no error.
+ * Return: 0, -EINVAL or -ENOMEM; a machine without GPUs is no error.
  */
-STOKER_API int stoker_device_list(struct stoker_device_info **list, size_t *count,
+STOKER_API int stoker_device_list(size_t item_size, struct stoker_device_info **list, size_t *count,
 				  struct stoker_error *err);
 
 /**

@@ -31,20 +31,24 @@ extern "C" {
 struct stoker_engine;
 
 /**
- * struct stoker_engine_params - what an engine is created with; all zero is a good default
+ * struct stoker_engine_params - what an engine is created with; zeros are good defaults
+ * @size: STOKER_ENGINE_PARAMS_INIT
  * @session: @context of each request, @sequences that run at a time, @batch: the most tokens of a
  *	step; @observe isn't called.  With @deterministic a request gets the same tokens whatever
- *	others there are: prompts are then cut at multiples of 256 tokens, however long that takes
+ *	others there are: prompts are then cut at multiples of 256 tokens, however long that takes;
+ *	NULL: the defaults
  * @queue: requests that may wait beside those that can run, 0: 64
  * @max_gap: seconds between two tokens of a request that reading others' prompts may take; it's at
  *	least what 16 tokens of a prompt take.  0: 0.1.  Where experts are read from the drive
  *	requests may take turns of 16 tokens, and wait for theirs longer than that
  */
 struct stoker_engine_params {
-	struct stoker_session_params session;
+	size_t size;
+	const struct stoker_session_params *session;
 	uint32_t queue;
 	double max_gap;
 };
+#define STOKER_ENGINE_PARAMS_INIT STOKER_SIZE_OF(struct stoker_engine_params)
 
 /**
  * stoker_engine_create() - begin to take requests
@@ -87,6 +91,7 @@ enum { STOKER_TOP_MAX = 20 };
 
 /**
  * struct stoker_request - a prompt and how to go on from it
+ * @size: STOKER_REQUEST_INIT
  * @tokens: @count ids below the model's vocabulary, one at least
  * @count: of the prompt
  * @max_tokens: to generate at most; 0: as many as the context has room for
@@ -104,6 +109,7 @@ enum { STOKER_TOP_MAX = 20 };
  * Nothing of it is needed once stoker_engine_submit() has returned.
  */
 struct stoker_request {
+	size_t size;
 	const uint32_t *tokens;
 	size_t count;
 	uint32_t max_tokens;
@@ -117,6 +123,7 @@ struct stoker_request {
 	uint32_t top_count;
 	uint64_t salt;
 };
+#define STOKER_REQUEST_INIT STOKER_SIZE_OF(struct stoker_request)
 
 /**
  * stoker_engine_submit() - a request takes its place in the queue
@@ -167,6 +174,7 @@ struct stoker_request_timings {
 
 /**
  * struct stoker_event - what came of a request
+ * @size: STOKER_EVENT_INIT
  * @type: which of the members count
  * @id: the request's
  * @token: of a TOKEN; of DONE the one that ended the text, or STOKER_NO_TOKEN
@@ -180,6 +188,7 @@ struct stoker_request_timings {
  * @timings: of DONE
  */
 struct stoker_event {
+	size_t size;
 	enum stoker_event_type type;
 	uint64_t id;
 	uint32_t token;
@@ -191,6 +200,7 @@ struct stoker_event {
 	struct stoker_error error;
 	struct stoker_request_timings timings;
 };
+#define STOKER_EVENT_INIT STOKER_SIZE_OF(struct stoker_event)
 
 /**
  * stoker_engine_event() - take the next event
@@ -204,6 +214,7 @@ STOKER_API int stoker_engine_event(struct stoker_engine *engine, struct stoker_e
 
 /**
  * struct stoker_engine_stats - an engine so far, as of its last step
+ * @size: STOKER_ENGINE_STATS_INIT
  * @waiting: requests in the queue
  * @running: requests that have memory
  * @sequences: that can run at most
@@ -217,15 +228,20 @@ STOKER_API int stoker_engine_event(struct stoker_engine *engine, struct stoker_e
  * @pages: of the requests that run, and what is kept of others
  */
 struct stoker_engine_stats {
+	size_t size;
 	uint32_t waiting, running, sequences, rows;
 	uint64_t steps, prompt_tokens, generated, reused, preempted;
 	double largest_gap;
 	struct stoker_pages pages;
 };
+#define STOKER_ENGINE_STATS_INIT STOKER_SIZE_OF(struct stoker_engine_stats)
 
-/** stoker_engine_stats() - fill @stats; zeros without an engine and in a forked process. */
-STOKER_API void stoker_engine_stats(struct stoker_engine *engine,
-				    struct stoker_engine_stats *stats);
+/**
+ * stoker_engine_stats() - fill @stats
+ *
+ * Return: 0; with zeros -EINVAL without an engine and -ENOTSUP in a forked process.
+ */
+STOKER_API int stoker_engine_stats(struct stoker_engine *engine, struct stoker_engine_stats *stats);
 
 #ifdef __cplusplus
 }

@@ -11,11 +11,24 @@
  * forked process what they were, as long as no other thread was using them; stoker/device.h says
  * what devices, models and sessions are.
  *
+ * Sizes: structs that a program makes begin with their size, which STOKER_..._INIT sets:
+ *
+ *	struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT, .context = 4096 };
+ *	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
+ *
+ * So members can be added behind the others.  What an older program doesn't have is 0 to the
+ * library; a newer program may set what this library has, and gets -E2BIG for more than that; of
+ * results it gets what both have, zeros behind it.  Without its size a struct is refused with
+ * -EINVAL.  Arrays are handed over with the size of an item.  All other structs are what they are
+ * for good, or are made by the library alone.
+ *
  * Misuse: an object, a text or a place for a result that is NULL where a header doesn't allow it
  * makes a call that can fail return -EINVAL; others return 0 or NULL, or do nothing.
  */
 #ifndef STOKER_ERROR_H
 #define STOKER_ERROR_H
+
+#include <stddef.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -25,6 +38,13 @@ extern "C" {
 #define STOKER_API __attribute__((visibility("default")))
 #else
 #define STOKER_API
+#endif
+
+/* C++ has named initialisers from C++20 on; before, the size is the first member all the same. */
+#if defined(__cplusplus) && __cplusplus < 202002L
+#define STOKER_SIZE_OF(type) sizeof(type)
+#else
+#define STOKER_SIZE_OF(type) .size = sizeof(type)
 #endif
 
 /**

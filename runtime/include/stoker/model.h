@@ -54,7 +54,8 @@ enum stoker_pooling {
 };
 
 /**
- * struct stoker_session_params - what a session is created with; all zero is a good default
+ * struct stoker_session_params - what a session is created with; zeros are good defaults
+ * @size: STOKER_SESSION_PARAMS_INIT
  * @context: positions the cache has room for; 0: what the model was trained for, at most 4096
  * @batch: tokens computed at once while reading a prompt; 0: 512, or as many, 16 at least, as the
  *	model's budget of memory has room for
@@ -80,6 +81,7 @@ enum stoker_pooling {
  *	an engine
  */
 struct stoker_session_params {
+	size_t size;
 	uint32_t context, batch;
 	enum stoker_kv_type kv, kv_keys, kv_values;
 	int all_logits;
@@ -92,9 +94,11 @@ struct stoker_session_params {
 	uint64_t cache_bytes;
 	enum stoker_pooling pooling;
 };
+#define STOKER_SESSION_PARAMS_INIT STOKER_SIZE_OF(struct stoker_session_params)
 
 /**
- * struct stoker_model_params - how to load; all zero is a good default
+ * struct stoker_model_params - how to load; zeros are good defaults
+ * @size: STOKER_MODEL_PARAMS_INIT
  * @progress: told how many bytes of how many are read, from the loading thread; a nonzero return
  *	cancels with -ECANCELED; may be NULL
  * @context: handed to @progress
@@ -110,12 +114,14 @@ struct stoker_session_params {
  *	measuring shows to be faster; results are the same
  */
 struct stoker_model_params {
+	size_t size;
 	int (*progress)(void *context, uint64_t done, uint64_t total);
 	void *context;
 	uint64_t memory, host_memory;
 	const struct stoker_session_params *session;
 	const char *store, *policy, *prefetch;
 };
+#define STOKER_MODEL_PARAMS_INIT STOKER_SIZE_OF(struct stoker_model_params)
 
 /**
  * stoker_model_load() - read a GGUF model into a device's memory
@@ -162,6 +168,7 @@ STOKER_API void stoker_model_free(struct stoker_model **model);
 
 /**
  * struct stoker_model_info - what a model is
+ * @size: STOKER_MODEL_INFO_INIT
  * @architecture: GGUF's name, "qwen3moe"
  * @name: of the model, empty when the file has none
  * @layers: that run (draft layers of the file are not counted)
@@ -175,14 +182,17 @@ STOKER_API void stoker_model_free(struct stoker_model **model);
  * @embedding: size of a token's hidden state, and so of an embedding
  */
 struct stoker_model_info {
+	size_t size;
 	const char *architecture, *name;
 	uint32_t layers, vocabulary, context, experts, experts_used;
 	uint64_t bytes, expert_bytes, parameters;
 	uint32_t embedding;
 };
+#define STOKER_MODEL_INFO_INIT STOKER_SIZE_OF(struct stoker_model_info)
 
 /**
  * struct stoker_paging - a model whose experts are on the drive, so far
+ * @size: STOKER_PAGING_INIT
  * @store: how they are read
  * @memory: the budget
  * @dense: of it, weights that every token uses
@@ -204,6 +214,7 @@ struct stoker_model_info {
  * @reading_seconds: reads were under way
  */
 struct stoker_paging {
+	size_t size;
 	const char *store;
 	uint64_t memory, dense, cache, buffers, least;
 	uint64_t slots, experts, slot_bytes;
@@ -211,9 +222,11 @@ struct stoker_paging {
 	uint64_t prefetched, prefetched_used, prefetched_bytes, predicted, predicted_right;
 	double stall_seconds, store_seconds, reading_seconds;
 };
+#define STOKER_PAGING_INIT STOKER_SIZE_OF(struct stoker_paging)
 
 /**
  * struct stoker_model_outlook - what loading a model would come to
+ * @size: STOKER_MODEL_OUTLOOK_INIT
  * @whole: bytes for everything in memory, the session included
  * @least: the smallest budget it can be loaded with: experts on the drive, and where the session
  *	doesn't say how many tokens are computed at once, few; 0: no experts can stay there
@@ -232,11 +245,13 @@ struct stoker_paging {
  * @paged: whether experts would stay on the drive
  */
 struct stoker_model_outlook {
+	size_t size;
 	uint64_t whole, least, memory_min, left, weights, cache, buffers;
 	uint32_t context, trained_context, layers, experts, experts_used;
 	uint64_t parameters;
 	int fits, paged;
 };
+#define STOKER_MODEL_OUTLOOK_INIT STOKER_SIZE_OF(struct stoker_model_outlook)
 
 /**
  * stoker_model_foresee() - what stoker_model_load_gguf() would come to
@@ -258,8 +273,8 @@ STOKER_API int stoker_model_foresee(struct stoker_device *device, struct stoker_
 /** stoker_model_paging() - fill @info; -ENOENT for a model that is all in memory. */
 STOKER_API int stoker_model_paging(const struct stoker_model *model, struct stoker_paging *info);
 
-/** stoker_model_info() - fill @info; strings live as long as the model. */
-STOKER_API void stoker_model_info(const struct stoker_model *model, struct stoker_model_info *info);
+/** stoker_model_info() - fill @info; strings live as long as the model. Return: 0 or -EINVAL. */
+STOKER_API int stoker_model_info(const struct stoker_model *model, struct stoker_model_info *info);
 
 #ifdef __cplusplus
 }

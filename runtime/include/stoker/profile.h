@@ -62,12 +62,13 @@ struct stoker_profile_total {
 
 /**
  * stoker_profile_totals() - sums by name, by track and then the longest first
+ * @item_size: sizeof(struct stoker_profile_total)
  * @list: receives an array; release it with stoker_free()
  * @count: receives its length
  *
- * Return: 0 or -ENOMEM.
+ * Return: 0, -EINVAL or -ENOMEM.
  */
-STOKER_API int stoker_profile_totals(const struct stoker_profile *profile,
+STOKER_API int stoker_profile_totals(const struct stoker_profile *profile, size_t item_size,
 				     struct stoker_profile_total **list, size_t *count);
 
 /**

@@ -78,6 +78,7 @@ struct stoker_logit_bias {
 
 /**
  * struct stoker_reasoning_params - how long a model may think
+ * @size: STOKER_REASONING_PARAMS_INIT
  * @budget: tokens between the tags, 0: it ends at once, less than 0: without limit
  * @start: text that begins reasoning, "<think>" for instance: as the token of that name, or where
  *	the vocabulary has none, however it is cut into tokens.  NULL with @start_count
@@ -92,11 +93,13 @@ struct stoker_logit_bias {
  * the tokens of message and end tag are forced.  Another start tag begins a budget anew.
  */
 struct stoker_reasoning_params {
+	size_t size;
 	int32_t budget;
 	const char *start, *end, *message;
 	const uint32_t *start_ids, *end_ids;
 	size_t start_count, end_count;
 };
+#define STOKER_REASONING_PARAMS_INIT STOKER_SIZE_OF(struct stoker_reasoning_params)
 
 /** enum stoker_reasoning_state - where a reasoning budget is */
 enum stoker_reasoning_state {
@@ -108,7 +111,8 @@ enum stoker_reasoning_state {
 };
 
 /**
- * struct stoker_sampler_params - how the next token is chosen; all zero is greedy
+ * struct stoker_sampler_params - how the next token is chosen; zeros are greedy
+ * @size: STOKER_SAMPLER_PARAMS_INIT
  * @temperature: 0 takes the most likely token
  * @top_k: keep the k most likely, 0: all
  * @top_p: 0 or 1: all
@@ -164,6 +168,7 @@ enum stoker_reasoning_state {
  *to 1.
  */
 struct stoker_sampler_params {
+	size_t size;
 	float temperature, top_p, min_p, repeat_penalty;
 	uint32_t top_k, repeat_last;
 	uint64_t seed;
@@ -188,6 +193,7 @@ struct stoker_sampler_params {
 	const uint32_t *trigger_tokens;
 	size_t trigger_token_count;
 };
+#define STOKER_SAMPLER_PARAMS_INIT STOKER_SIZE_OF(struct stoker_sampler_params)
 
 struct stoker_sampler;
 
@@ -195,8 +201,10 @@ struct stoker_sampler;
  * stoker_sampler_defaults() - what programs for GGUF files take when nothing is said
  * @params: receives temperature 0.8, top-k 40, top-p 0.95, min-p 0.05, the rest off; what stages
  *	that are off would take when they are turned on is spelled out
+ *
+ * Return: 0 or -EINVAL.
  */
-STOKER_API void stoker_sampler_defaults(struct stoker_sampler_params *params);
+STOKER_API int stoker_sampler_defaults(struct stoker_sampler_params *params);
 
 /**
  * stoker_sampler_model_defaults() - what a file says about how it wants to be sampled

@@ -257,6 +257,7 @@ enum stoker_finish {
 
 /**
  * struct stoker_generate_params - how far to generate
+ * @size: STOKER_GENERATE_PARAMS_INIT
  * @max_tokens: 0: until the context is full
  * @stop: strings of 1 to 256 bytes that end the text; they are not passed on
  * @stop_count: number of them
@@ -267,6 +268,7 @@ enum stoker_finish {
  *	of its own in @stop's place; NULL: nothing is kept back when the call returns
  */
 struct stoker_generate_params {
+	size_t size;
 	uint32_t max_tokens;
 	const char *const *stop;
 	size_t stop_count;
@@ -275,11 +277,13 @@ struct stoker_generate_params {
 	void *context;
 	struct stoker_decoder *decoder;
 };
+#define STOKER_GENERATE_PARAMS_INIT STOKER_SIZE_OF(struct stoker_generate_params)
 
 #define STOKER_NO_TOKEN UINT32_MAX
 
 /**
  * struct stoker_generate_result - what came of it
+ * @size: STOKER_GENERATE_RESULT_INIT
  * @tokens: so many were sampled and are in the context now, the last ones of
  *	stoker_session_tokens()
  * @finish: what ended it
@@ -290,11 +294,13 @@ struct stoker_generate_params {
  *	string, or couldn't be evaluated; otherwise STOKER_NO_TOKEN
  */
 struct stoker_generate_result {
+	size_t size;
 	uint32_t tokens;
 	enum stoker_finish finish;
 	uint64_t bytes;
 	uint32_t held, token;
 };
+#define STOKER_GENERATE_RESULT_INIT STOKER_SIZE_OF(struct stoker_generate_result)
 
 /**
  * stoker_generate() - sample from the session's present logits until something ends the text

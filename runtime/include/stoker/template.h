@@ -78,7 +78,8 @@ struct stoker_message {
 
 /**
  * struct stoker_template_input - what a template is told
- * @messages: @count turns
+ * @size: STOKER_TEMPLATE_INPUT_INIT
+ * @messages: @count turns of @message_size bytes, sizeof(struct stoker_message)
  * @messages_json: instead of @messages, a JSON list in OpenAI's form; NULL: none
  * @tools: a JSON list of tools in OpenAI's form; NULL: none
  * @variables: a JSON object of further variables (enable_thinking, bos_token); NULL: none
@@ -86,12 +87,14 @@ struct stoker_message {
  * @now: what strftime_now() says, in seconds since 1970, local time; 0: the clock
  */
 struct stoker_template_input {
+	size_t size;
 	const struct stoker_message *messages;
-	size_t count;
+	size_t message_size, count;
 	const char *messages_json, *tools, *variables;
 	int answer;
 	int64_t now;
 };
+#define STOKER_TEMPLATE_INPUT_INIT STOKER_SIZE_OF(struct stoker_template_input)
 
 /** struct stoker_span - bytes [begin, end) of a prompt that come from a message */
 struct stoker_span {
@@ -100,15 +103,18 @@ struct stoker_span {
 
 /**
  * struct stoker_prompt - a rendered template
+ * @size: STOKER_PROMPT_INIT
  * @text: NUL-terminated, @bytes long, UTF-8
  * @spans: @span_count stretches that messages, tools and variables wrote, in order, apart
  */
 struct stoker_prompt {
+	size_t size;
 	char *text;
 	size_t bytes;
 	struct stoker_span *spans;
 	size_t span_count;
 };
+#define STOKER_PROMPT_INIT STOKER_SIZE_OF(struct stoker_prompt)
 
 /**
  * stoker_template_render() - run a template

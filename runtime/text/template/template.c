@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "text/template/interpreter.h"
+#include "base/sized.h"
 #include "text/vocabulary.h"
 
 struct stoker_template {
@@ -134,7 +135,8 @@ static struct value messages_value(struct job *j, const struct stoker_template_i
 		return v;
 	}
 	for (size_t i = 0; i < input->count; i++) {
-		const struct stoker_message *m = &input->messages[i];
+		const struct stoker_message *m =
+			sized_item(input->messages, input->message_size, i);
 		struct dict *d = new_dict(j);
 
 		if (!m->role)
@@ -218,6 +220,24 @@ static void set_globals(struct job *j, const struct dict *d)
 		j->globals[tree->missing[1 + i]] = ABSENT;
 }
 
+/* All of it belongs to the caller, so there has to be a place for all. */
+static int check_prompt(const struct stoker_prompt *prompt, struct stoker_error *err)
+{
+	const int ret = SIZED_CHECK(prompt, STOKER_PROMPT_INIT, err);
+
+	if (ret || prompt->size >= sizeof(*prompt))
+		return ret;
+	return stoker_fail(err, -EINVAL, "a prompt of %zu bytes, it has %zu", prompt->size,
+			   sizeof(*prompt));
+}
+
+static void clear(struct stoker_prompt *prompt)
+{
+	const struct stoker_prompt empty = { .text = NULL };
+
+	sized_give(prompt, &empty, sizeof(empty));
+}
+
 static int copy_output(const struct output *o, struct stoker_prompt *prompt)
 {
 	prompt->text = malloc(o->bytes + 1);
@@ -250,7 +270,6 @@ static int render(const struct stoker_template *t, const struct stoker_vocabular
 			 .now = input->now,
 			 .tree = t->tree };
 
-	*prompt = (struct stoker_prompt){ 0 };
 	if (!setjmp(j.out)) {
 		set_globals(&j, variables(&j, v, input));
 		j.steps = 0; /* what is given costs nothing, running does */
@@ -267,28 +286,33 @@ int stoker_template_render(const struct stoker_template *t, const struct stoker_
 			   const struct stoker_template_input *input, struct stoker_prompt *prompt,
 			   struct stoker_error *err)
 {
+	struct stoker_template_input own;
 	locale_t before;
-	int ret;
+	int ret = check_prompt(prompt, err);
 
-	if (prompt)
-		*prompt = (struct stoker_prompt){ 0 };
-	if (!t || !input || !prompt || (!input->messages && input->count && !input->messages_json))
+	if (ret)
+		return ret;
+	clear(prompt);
+	if (!t || !input)
 		return stoker_fail(err, -EINVAL, "rendering needs a %s",
-				   !t	     ? "template"
-				   : !input  ? "struct stoker_template_input"
-				   : !prompt ? "place for the prompt"
-					     : "list of messages");
+				   !t ? "template" : "struct stoker_template_input");
+	ret = SIZED_TAKE(&own, input, STOKER_TEMPLATE_INPUT_INIT, err);
+	if (ret)
+		return ret;
+	if (own.count && !own.messages_json && (!own.messages || !is_item_size(own.message_size)))
+		return stoker_fail(err, -EINVAL,
+				   "rendering needs a list of messages and the size of one");
 	before = c_locale_enter(); /* names of months, and numbers */
-	ret = render(t, v, input, prompt, err);
+	ret = render(t, v, &own, prompt, err);
 	c_locale_leave(before);
 	return ret;
 }
 
 void stoker_prompt_free(struct stoker_prompt *prompt)
 {
-	if (!prompt)
+	if (check_prompt(prompt, NULL))
 		return;
 	free(prompt->text);
 	free(prompt->spans);
-	*prompt = (struct stoker_prompt){ 0 };
+	clear(prompt);
 }
