@@ -250,13 +250,13 @@ static int take_token(const struct run *r, struct stoker_decoder *decoder, struc
 		      uint32_t token)
 {
 	char name[64];
-	const size_t n = stoker_token_text(r->vocabulary, token, 1, name, sizeof(name) - 1);
+	const size_t n = stoker_vocabulary_text(r->vocabulary, token, 1, name, sizeof(name) - 1);
 	const char *text;
 	size_t bytes;
 	int ret;
 
 	name[n < sizeof(name) ? n : 0] = 0;
-	if (!splitter_knows(name, !stoker_token_text(r->vocabulary, token, 0, NULL, 0))) {
+	if (!splitter_knows(name, !stoker_vocabulary_text(r->vocabulary, token, 0, NULL, 0))) {
 		ret = stoker_decoder_push(decoder, token, &text, &bytes);
 		if (ret < 0)
 			return ret;
@@ -291,7 +291,7 @@ static bool ends_turn(const struct conversation *c, uint32_t token)
 
 	if (stoker_vocabulary_is_end(c->run->vocabulary, token))
 		return true;
-	n = stoker_token_text(c->run->vocabulary, token, 1, name, sizeof(name));
+	n = stoker_vocabulary_text(c->run->vocabulary, token, 1, name, sizeof(name));
 	return c->end_of_turn && !splitter_knows(c->end_of_turn, true) &&
 	       n == strlen(c->end_of_turn) && n <= sizeof(name) && !memcmp(name, c->end_of_turn, n);
 }
@@ -304,7 +304,7 @@ static int leave_out_turns(struct conversation *c, size_t said, struct stoker_er
 {
 	struct run *r = c->run;
 	const size_t context = stoker_session_context(r->session), before = c->dropped;
-	struct prompt p = { .tokens = NULL };
+	struct prompt p = { .rendered = { STOKER_PROMPT_INIT } };
 	size_t held, count, same;
 	const uint32_t *tokens = stoker_session_tokens(r->session, &held);
 	uint32_t *all;
@@ -356,7 +356,8 @@ static bool is_full(const struct stoker_session *s)
 	return stoker_session_position(s) == stoker_session_context(s);
 }
 
-/* A token after the other, as stoker_generate() does it, but for marks: those it wouldn't tell. */
+/* A token after the other, as stoker_session_generate() does it, but for marks: those it wouldn't
+ * tell. */
 static int generate(struct conversation *c, size_t keep, struct stoker_decoder *decoder,
 		    struct writer *w, struct stoker_error *err)
 {

@@ -96,7 +96,8 @@ char *end_of_turn(const struct stoker_template *t, const struct stoker_vocabular
 	}
 	stoker_prompt_free(&prompt);
 	if (end && *end &&
-	    !stoker_tokenize(v, end, strlen(end), STOKER_TOKENIZE_SPECIAL, &tokens, &count, NULL) &&
+	    !stoker_vocabulary_tokenize(v, end, strlen(end), STOKER_TOKENIZE_SPECIAL, &tokens,
+					&count, NULL) &&
 	    count && !stoker_vocabulary_is_end(v, tokens[0]) && strlen(end) <= MAX_END) {
 		free(tokens);
 		return end;

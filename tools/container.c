@@ -32,7 +32,7 @@ void copy_keys(const struct stoker_gguf *in, struct stoker_gguf_writer *out, boo
 		    !strcmp(key->name, "general.alignment") || !strncmp(key->name, "split.", 6) ||
 		    stoker_gguf_find(in, key->name) != key)
 			continue; /* written anew, or repeated by a later file of a split model */
-		stoker_gguf_put_key(out, in, key);
+		stoker_gguf_writer_put_key(out, in, key);
 	}
 }
 

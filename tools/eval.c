@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <stoker/unstable/trace.h>
+
 struct eval {
 	struct compute_options compute;
 	const char *model, *tokens, *logits, *json;

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <stoker/unstable/observe.h>
+
 struct options {
 	struct compute_options compute;
 	const char *model, *text, *out, *pre;
@@ -166,9 +168,9 @@ static int write_entry(const struct collected *e, struct stoker_gguf_writer *out
 
 	if (rows) {
 		snprintf(name, sizeof(name), "%s.in_sum2", e->name);
-		stoker_gguf_put_tensor(out, name, f32, dimensions, shape);
+		stoker_gguf_writer_put_tensor(out, name, f32, dimensions, shape);
 		snprintf(name, sizeof(name), "%s.counts", e->name);
-		stoker_gguf_put_tensor(out, name, f32, dimensions, counts);
+		stoker_gguf_writer_put_tensor(out, name, f32, dimensions, counts);
 		return 0;
 	}
 	floats = malloc((values + e->matrices) * sizeof(*floats));
@@ -180,9 +182,10 @@ static int write_entry(const struct collected *e, struct stoker_gguf_writer *out
 		floats[i] = (float)e->sums[i];
 	for (uint32_t k = 0; k < e->matrices; k++)
 		floats[values + k] = (float)e->tokens[k];
-	ret = stoker_gguf_write(out, floats, values * sizeof(*floats), err);
+	ret = stoker_gguf_writer_write(out, floats, values * sizeof(*floats), err);
 	if (!ret)
-		ret = stoker_gguf_write(out, floats + values, e->matrices * sizeof(*floats), err);
+		ret = stoker_gguf_writer_write(out, floats + values, e->matrices * sizeof(*floats),
+					       err);
 	free(floats);
 	return ret;
 }
@@ -207,10 +210,10 @@ static int write_file(const struct options *o, struct collector *c)
 	if (stoker_gguf_writer_open(o->out, &out, &err))
 		return fail(&err);
 	remove_on_signal(stoker_gguf_writer_part(out));
-	stoker_gguf_put_string(out, "general.type", "imatrix");
-	stoker_gguf_put_strings(out, "imatrix.datasets", &text, 1);
-	stoker_gguf_put_u32(out, "imatrix.chunk_count", c->chunks);
-	stoker_gguf_put_u32(out, "imatrix.chunk_size", (uint32_t)o->context);
+	stoker_gguf_writer_put_string(out, "general.type", "imatrix");
+	stoker_gguf_writer_put_strings(out, "imatrix.datasets", &text, 1);
+	stoker_gguf_writer_put_u32(out, "imatrix.chunk_count", c->chunks);
+	stoker_gguf_writer_put_u32(out, "imatrix.chunk_size", (uint32_t)o->context);
 	for (size_t i = 0; i < c->count; i++)
 		write_entry(&c->list[i], out, true, &err);
 	for (size_t i = 0; i < c->count && !status; i++)
@@ -280,7 +283,7 @@ static int run(const struct options *o, struct stoker_device *device, struct sto
 {
 	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
 						      .context = (uint32_t)o->context };
-	const struct stoker_observer observer = { .product = collect, .context = c };
+	const struct stoker_observer observer = { .product = collect, .user = c };
 	struct stoker_session *session = NULL;
 	struct stoker_error err;
 	uint32_t *tokens = NULL;
@@ -289,7 +292,7 @@ static int run(const struct options *o, struct stoker_device *device, struct sto
 
 	if (stoker_device_observe(device, &observer, &err) ||
 	    stoker_session_create(model, &params, &session, &err) ||
-	    stoker_tokenize(v, text, bytes, STOKER_TOKENIZE_ADD, &tokens, &count, &err))
+	    stoker_vocabulary_tokenize(v, text, bytes, STOKER_TOKENIZE_ADD, &tokens, &count, &err))
 		status = fail(&err);
 	if (!status) {
 		cancel_on_interrupt(session);

@@ -56,7 +56,7 @@ int load_within(const struct compute_options *c, uint64_t budget, struct stoker_
 {
 	struct bar bar = { .name = file_name(stoker_gguf_file(gguf, 0, NULL, NULL)) };
 	struct stoker_model_params params = {
-		STOKER_MODEL_PARAMS_INIT, .progress = show_progress, .context = &bar,
+		STOKER_MODEL_PARAMS_INIT, .progress = show_progress, .user = &bar,
 		.memory = budget,	  .session = session,	     .store = c->store,
 		.policy = c->policy,	  .prefetch = c->prefetch,
 	};
@@ -124,7 +124,7 @@ int load_vocabulary(struct stoker_gguf *gguf, const char *pre, struct stoker_voc
 void print_paging(const struct stoker_model *model, uint64_t tokens)
 {
 	const double each = tokens ? (double)tokens : 1;
-	struct stoker_paging p = { STOKER_PAGING_INIT };
+	struct stoker_model_paging p = { STOKER_MODEL_PAGING_INIT };
 	char a[16], b[16], c[16];
 
 	if (stoker_model_paging(model, &p))
@@ -154,7 +154,7 @@ void print_paging(const struct stoker_model *model, uint64_t tokens)
 void add_paging(struct json_object *root, const struct stoker_model *model)
 {
 	struct json_object *o = json_object_new_object();
-	struct stoker_paging p = { STOKER_PAGING_INIT };
+	struct stoker_model_paging p = { STOKER_MODEL_PAGING_INIT };
 
 	if (stoker_model_paging(model, &p)) {
 		json_object_put(o);

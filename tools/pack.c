@@ -94,7 +94,7 @@ static int copy(struct packing *p, const struct stoker_gguf_tensor *t, uint64_t 
 		if (interrupted())
 			return EXIT_INTERRUPTED;
 		if (stoker_gguf_read(p->in, t, at, p->buffer, n, &p->err) ||
-		    stoker_gguf_write(p->out, p->buffer, n, &p->err))
+		    stoker_gguf_writer_write(p->out, p->buffer, n, &p->err))
 			return fail(&p->err);
 		p->done += n;
 		progress_show(&p->line, "packing: %3.0f %%, %s",
@@ -116,8 +116,8 @@ static int add_expert(struct packing *p, const struct stoker_gguf_tensor *of, ui
 		return copy(p, own ? own : of, own ? 0 : e * bytes, bytes);
 	snprintf(name, sizeof(name), "blk.%u.ffn_%s.%llu.weight", layer, parts[part],
 		 (unsigned long long)e);
-	stoker_gguf_put_tensor(p->out, name, own ? own->format : of->format, 2,
-			       own ? own->ne : of->ne);
+	stoker_gguf_writer_put_tensor(p->out, name, own ? own->format : of->format, 2,
+				      own ? own->ne : of->ne);
 	return EXIT_OK;
 }
 
@@ -156,13 +156,14 @@ static int pack(struct packing *p)
 
 	remove_on_signal(stoker_gguf_writer_part(p->out));
 	copy_keys(p->in, p->out, false);
-	stoker_gguf_put_alignment(p->out, BLOCK);
+	stoker_gguf_writer_put_alignment(p->out, BLOCK);
 	for (size_t i = 0; i < count; i++) {
 		const struct stoker_gguf_tensor *t = stoker_gguf_tensor(p->in, i);
 
 		p->total += t->bytes;
 		if (!is_expert(p->in, t))
-			stoker_gguf_put_tensor(p->out, t->name, t->format, t->dimensions, t->ne);
+			stoker_gguf_writer_put_tensor(p->out, t->name, t->format, t->dimensions,
+						      t->ne);
 	}
 	progress_begin(&p->line);
 	status = walk_experts(p, false);

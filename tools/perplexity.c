@@ -52,7 +52,7 @@ static void add_token(struct score *s, const float *logits, uint32_t count, uint
 		sum += exp((double)(logits[i] - top));
 	s->nats += log(sum) - (double)(logits[target] - top);
 	s->tokens++;
-	s->bytes += stoker_token_text(v, target, 0, NULL, 0);
+	s->bytes += stoker_vocabulary_text(v, target, 0, NULL, 0);
 }
 
 /* A row of logits for the base, or beside it; an exit status. */
@@ -218,8 +218,8 @@ static int take_text(const struct perplexity *p, struct run *r)
 		text = read_text(p->file, &bytes);
 		if (!text)
 			return EXIT_FAILED;
-		if (stoker_tokenize(r->vocabulary, text, bytes, STOKER_TOKENIZE_ADD, &r->tokens,
-				    &r->count, &err))
+		if (stoker_vocabulary_tokenize(r->vocabulary, text, bytes, STOKER_TOKENIZE_ADD,
+					       &r->tokens, &r->count, &err))
 			status = fail(&err);
 		free(text);
 	}

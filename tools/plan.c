@@ -17,6 +17,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <stoker/unstable/cache.h>
+#include <stoker/unstable/trace.h>
+
 #include "bench/measure.h"
 #include "trace.h"
 
@@ -34,7 +37,7 @@ struct plan {
 	struct stoker_model *loaded;
 	struct stoker_session *session;
 	struct stoker_model_info info;
-	struct stoker_paging paging; /* before and after the calibration */
+	struct stoker_model_paging paging; /* before and after the calibration */
 	struct trace trace;
 	double compute_seconds; /* a token */
 	double miss_seconds;	/* to send a read off and take it in, an expert */
@@ -127,7 +130,7 @@ static int decode(struct plan *p, struct stoker_session *s, double *measured)
 		return failf("out of memory");
 	ret = stoker_sampler_create(&sampling, &sampler, &err);
 	for (uint64_t i = 0; i < p->tokens && !ret; i++) {
-		const struct stoker_paging before = p->paging;
+		const struct stoker_model_paging before = p->paging;
 		const double began = now_seconds();
 		double seconds;
 
@@ -343,7 +346,7 @@ static int look_at(const struct plan *p, uint64_t slots, struct outlook *o)
 
 static uint64_t slots_in(const struct plan *p, uint64_t memory)
 {
-	const struct stoker_paging *g = &p->paging;
+	const struct stoker_model_paging *g = &p->paging;
 	const uint64_t others = g->dense + g->cache + g->buffers;
 	const uint64_t each = g->slot_bytes / g->slots;
 	const uint64_t slots = memory > others ? (memory - others) / each : 0;
@@ -358,7 +361,7 @@ static uint64_t least_memory(const struct plan *p)
 
 static uint64_t most_memory(const struct plan *p)
 {
-	const struct stoker_paging *g = &p->paging;
+	const struct stoker_model_paging *g = &p->paging;
 
 	return g->dense + g->cache + g->buffers + g->experts * (g->slot_bytes / g->slots);
 }
@@ -384,7 +387,7 @@ static int correct(struct plan *p, double measured)
 
 static int report(const struct plan *p, const struct outlook *o, int count)
 {
-	const struct stoker_paging *g = &p->paging;
+	const struct stoker_model_paging *g = &p->paging;
 	struct json_object *root = json_object_new_object(), *list = json_object_new_array();
 	char a[16], b[16], c[16], d[16];
 
@@ -468,8 +471,8 @@ static int foretell(struct plan *p)
 static int measure(struct plan *p)
 {
 	struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
-						.context = (uint32_t)p->context, .observe = add_row,
-						.observer = p };
+						.context = (uint32_t)p->context,
+						.progress = add_row, .user = p };
 	struct stoker_error err;
 	double measured = 0;
 	int status = load(p, &params);
@@ -504,7 +507,7 @@ static int measure(struct plan *p)
 int verb_plan(int argc, char **argv)
 {
 	struct plan p = { .info = { STOKER_MODEL_INFO_INIT },
-			  .paging = { STOKER_PAGING_INIT },
+			  .paging = { STOKER_MODEL_PAGING_INIT },
 			  .tokens = 96,
 			  .correction = 1 };
 	const struct option options[] = {

@@ -41,14 +41,14 @@ static void put_head(const struct quantize *q, const struct importance *importan
 		     const struct plan *p, struct stoker_gguf_writer *out)
 {
 	copy_keys(p->in, out, true);
-	stoker_gguf_put_u32(out, "general.quantization_version", 2);
-	stoker_gguf_put_u32(out, "general.file_type", p->file_type);
+	stoker_gguf_writer_put_u32(out, "general.quantization_version", 2);
+	stoker_gguf_writer_put_u32(out, "general.file_type", p->file_type);
 	if (q->imatrix)
 		importance_put_keys(importance, q->imatrix, out);
 	for (size_t i = 0; i < p->count; i++) {
 		const struct stoker_gguf_tensor *t = p->tensors[i].tensor;
 
-		stoker_gguf_put_tensor(out, t->name, p->tensors[i].to, t->dimensions, t->ne);
+		stoker_gguf_writer_put_tensor(out, t->name, p->tensors[i].to, t->dimensions, t->ne);
 	}
 }
 

@@ -354,8 +354,8 @@ static bool is_token(const struct stoker_vocabulary *vocabulary, const char *tex
 	uint32_t *tokens;
 	size_t count;
 
-	if (stoker_tokenize(vocabulary, text, strlen(text), STOKER_TOKENIZE_SPECIAL, &tokens,
-			    &count, NULL))
+	if (stoker_vocabulary_tokenize(vocabulary, text, strlen(text), STOKER_TOKENIZE_SPECIAL,
+				       &tokens, &count, NULL))
 		return false;
 	free(tokens);
 	return count == 1;

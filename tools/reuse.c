@@ -30,7 +30,8 @@ static bool extend(const struct stoker_vocabulary *v, struct piece *p)
 
 	if (p->taken == p->left)
 		return false;
-	n = stoker_token_text(v, p->tokens[p->taken], 0, p->text + p->bytes, MAX_PIECE - p->bytes);
+	n = stoker_vocabulary_text(v, p->tokens[p->taken], 0, p->text + p->bytes,
+				   MAX_PIECE - p->bytes);
 	if (!n || n > MAX_PIECE - p->bytes || looks_like_mark(p->text + p->bytes, n))
 		return false;
 	p->taken++;

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <stoker/unstable/trace.h>
+
 #include "reuse.h"
 #include "shift.h"
 #include "terminal.h"
@@ -55,7 +57,7 @@ static int generate(struct run *r, const uint32_t *tokens, size_t same, size_t c
 		.stop_count = r->stop.count,
 		.ignore_end = r->ignore_end,
 		.text = take_text,
-		.context = text,
+		.user = text,
 	};
 	struct stoker_error err;
 	const double started = now_seconds();
@@ -69,8 +71,8 @@ static int generate(struct run *r, const uint32_t *tokens, size_t same, size_t c
 	if (!ret && r->shift)
 		ret = shift_generate(r, &params, &timing->result, &err);
 	else if (!ret)
-		ret = stoker_generate(r->session, r->sampler, r->vocabulary, &params,
-				      &timing->result, &err);
+		ret = stoker_session_generate(r->session, r->sampler, r->vocabulary, &params,
+					      &timing->result, &err);
 	timing->text_seconds = now_seconds() - started - timing->prompt_seconds;
 	if (ret == -ECANCELED)
 		return EXIT_INTERRUPTED;
@@ -85,7 +87,7 @@ static double rate(double count, double seconds)
 /* How right "stoker plan" was, if it was asked. */
 static void print_plan(const struct run *r, double measured)
 {
-	struct stoker_paging paging = { STOKER_PAGING_INIT };
+	struct stoker_model_paging paging = { STOKER_MODEL_PAGING_INIT };
 	double planned;
 
 	if (stoker_model_paging(r->loaded, &paging) || !(measured > 0))
@@ -168,8 +170,9 @@ static int once(struct run *r, const char *prompt, size_t bytes)
 	size_t count, same;
 	int status = EXIT_OK;
 
-	if (stoker_tokenize(r->vocabulary, prompt, bytes,
-			    STOKER_TOKENIZE_ADD | STOKER_TOKENIZE_SPECIAL, &tokens, &count, &err))
+	if (stoker_vocabulary_tokenize(r->vocabulary, prompt, bytes,
+				       STOKER_TOKENIZE_ADD | STOKER_TOKENIZE_SPECIAL, &tokens,
+				       &count, &err))
 		return fail(&err);
 	if (!count)
 		status = failf("the prompt is empty and the model has no token that begins a text");
@@ -330,8 +333,8 @@ static int end_profile(struct run *r)
 static int start(struct run *r)
 {
 	struct stoker_session_params params = {
-		STOKER_SESSION_PARAMS_INIT, .context = (uint32_t)r->context, .observe = observe,
-		.observer = r, .predicted_layers = r->trace ? PREDICTED_LAYERS : 0
+		STOKER_SESSION_PARAMS_INIT, .context = (uint32_t)r->context, .progress = observe,
+		.user = r, .predicted_layers = r->trace ? PREDICTED_LAYERS : 0
 	};
 	const double started = now_seconds();
 	struct stoker_error err;

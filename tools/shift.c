@@ -72,10 +72,12 @@ static int make_room(struct run *r, struct stoker_error *err)
 int shift_generate(struct run *r, const struct stoker_generate_params *params,
 		   struct stoker_generate_result *result, struct stoker_error *err)
 {
-	const struct stoker_decoder_params stops = { .stop = params->stop,
+	const struct stoker_decoder_params stops = { STOKER_DECODER_PARAMS_INIT,
+						     .stop = params->stop,
 						     .stop_count = params->stop_count };
 	struct stoker_generate_params own = *params;
-	struct stoker_generate_result all = { .finish = STOKER_FINISH_CONTEXT };
+	struct stoker_generate_result all = { STOKER_GENERATE_RESULT_INIT,
+					      .finish = STOKER_FINISH_CONTEXT };
 	const char *text;
 	size_t bytes;
 	int ret = stoker_decoder_create(r->vocabulary, &stops, &own.decoder, err);
@@ -83,7 +85,8 @@ int shift_generate(struct run *r, const struct stoker_generate_params *params,
 	own.stop_count = 0;
 	while (!ret && all.finish == STOKER_FINISH_CONTEXT) {
 		own.max_tokens = params->max_tokens ? params->max_tokens - all.tokens : 0;
-		ret = stoker_generate(r->session, r->sampler, r->vocabulary, &own, result, err);
+		ret = stoker_session_generate(r->session, r->sampler, r->vocabulary, &own, result,
+					      err);
 		all.tokens += result->tokens;
 		all.bytes += result->bytes;
 		all.finish = result->finish;
@@ -92,7 +95,7 @@ int shift_generate(struct run *r, const struct stoker_generate_params *params,
 	}
 	if (own.decoder && all.finish != STOKER_FINISH_CALLER &&
 	    !stoker_decoder_flush(own.decoder, &text, &bytes) && bytes)
-		params->text(params->context, text, bytes);
+		params->text(params->user, text, bytes);
 	stoker_decoder_free(&own.decoder);
 	*result = all;
 	return ret;

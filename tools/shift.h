@@ -14,7 +14,8 @@ int shift_session(struct run *r, size_t keep, size_t *moved, struct stoker_error
 /* Evaluates tokens, with logits of the last, however many there are where that is asked for. */
 int shift_eval(struct run *r, const uint32_t *tokens, size_t count, size_t keep,
 	       struct stoker_error *err);
-/* stoker_generate() that goes on where the context is full; stop strings are @params' own. */
+/* stoker_session_generate() that goes on where the context is full; stop strings are @params' own.
+ */
 int shift_generate(struct run *r, const struct stoker_generate_params *params,
 		   struct stoker_generate_result *result, struct stoker_error *err);
 

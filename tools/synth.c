@@ -62,7 +62,7 @@ static void tensor(struct builder *b, const char *type, float mean, float spread
 	if (b->ret)
 		return;
 	if (!b->data) {
-		stoker_gguf_put_tensor(b->out, name, f, count > 1 ? 3 : out > 1 ? 2 : 1, ne);
+		stoker_gguf_writer_put_tensor(b->out, name, f, count > 1 ? 3 : out > 1 ? 2 : 1, ne);
 		return;
 	}
 	const uint32_t block = stoker_format_block_values(f);
@@ -80,7 +80,7 @@ static void tensor(struct builder *b, const char *type, float mean, float spread
 			memcpy(b->chunk + i * block_bytes,
 			       b->pool + next_random(&b->random) % blocks * block_bytes,
 			       block_bytes);
-		b->ret = stoker_gguf_write(b->out, b->chunk, n * block_bytes, &b->err);
+		b->ret = stoker_gguf_writer_write(b->out, b->chunk, n * block_bytes, &b->err);
 		done += n;
 		if (interrupted())
 			b->ret = -ECANCELED;
@@ -178,14 +178,14 @@ static int put_vocabulary(struct stoker_gguf_writer *out, uint64_t vocab)
 		tokens[i] = (struct stoker_string){ text + 24 * i, strlen(text + 24 * i) };
 		types[i] = i + 1 == vocab ? 3 : 1;
 	}
-	stoker_gguf_put_string(out, "tokenizer.ggml.model", "gpt2");
-	stoker_gguf_put_string(out, "tokenizer.ggml.pre", "qwen2");
-	stoker_gguf_put_strings(out, "tokenizer.ggml.tokens", tokens, vocab);
-	stoker_gguf_put_i32s(out, "tokenizer.ggml.token_type", types, vocab);
-	stoker_gguf_put_strings(out, "tokenizer.ggml.merges", merges, merge_count);
-	stoker_gguf_put_u32(out, "tokenizer.ggml.bos_token_id", (uint32_t)vocab - 1);
-	stoker_gguf_put_u32(out, "tokenizer.ggml.eos_token_id", (uint32_t)vocab - 1);
-	stoker_gguf_put_bool(out, "tokenizer.ggml.add_bos_token", 0);
+	stoker_gguf_writer_put_string(out, "tokenizer.ggml.model", "gpt2");
+	stoker_gguf_writer_put_string(out, "tokenizer.ggml.pre", "qwen2");
+	stoker_gguf_writer_put_strings(out, "tokenizer.ggml.tokens", tokens, vocab);
+	stoker_gguf_writer_put_i32s(out, "tokenizer.ggml.token_type", types, vocab);
+	stoker_gguf_writer_put_strings(out, "tokenizer.ggml.merges", merges, merge_count);
+	stoker_gguf_writer_put_u32(out, "tokenizer.ggml.bos_token_id", (uint32_t)vocab - 1);
+	stoker_gguf_writer_put_u32(out, "tokenizer.ggml.eos_token_id", (uint32_t)vocab - 1);
+	stoker_gguf_writer_put_bool(out, "tokenizer.ggml.add_bos_token", 0);
 	ret = 0;
 out_free:
 	free(tokens);
@@ -216,18 +216,18 @@ static void put_keys(const struct synth *s, struct stoker_gguf_writer *out)
 	};
 	char key[96];
 
-	stoker_gguf_put_string(out, "general.architecture", s->arch);
-	stoker_gguf_put_string(out, "general.name", "random weights");
+	stoker_gguf_writer_put_string(out, "general.architecture", s->arch);
+	stoker_gguf_writer_put_string(out, "general.name", "random weights");
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
 		if (!s->experts && !strncmp(numbers[i].key, "expert", 6))
 			continue;
 		snprintf(key, sizeof(key), "%s.%s", s->arch, numbers[i].key);
-		stoker_gguf_put_u32(out, key, (uint32_t)numbers[i].value);
+		stoker_gguf_writer_put_u32(out, key, (uint32_t)numbers[i].value);
 	}
 	snprintf(key, sizeof(key), "%s.attention.layer_norm_rms_epsilon", s->arch);
-	stoker_gguf_put_f32(out, key, 1e-6f);
+	stoker_gguf_writer_put_f32(out, key, 1e-6f);
 	snprintf(key, sizeof(key), "%s.rope.freq_base", s->arch);
-	stoker_gguf_put_f32(out, key, 10000);
+	stoker_gguf_writer_put_f32(out, key, 10000);
 }
 
 static int check(struct synth *s)

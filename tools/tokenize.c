@@ -28,7 +28,7 @@ static struct json_object *token_object(const struct stoker_vocabulary *v, uint3
 {
 	struct json_object *token = json_object_new_object();
 	char text[512];
-	const size_t whole = stoker_token_text(v, id, 1, text, sizeof(text));
+	const size_t whole = stoker_vocabulary_text(v, id, 1, text, sizeof(text));
 	const size_t n = whole < sizeof(text) ? whole : sizeof(text);
 
 	json_object_object_add(token, "id", json_object_new_int64(id));
@@ -117,7 +117,8 @@ int verb_tokenize(int argc, char **argv)
 	}
 	if (!status && !bytes)
 		failf("%s: there is no text", strcmp(file, "-") ? file : "standard input");
-	if (!status && stoker_tokenize(v, text, bytes, special ? all : 0, &ids, &count, &err))
+	if (!status &&
+	    stoker_vocabulary_tokenize(v, text, bytes, special ? all : 0, &ids, &count, &err))
 		status = fail(&err);
 	if (!status)
 		status = print_ids(v, ids, count, json);

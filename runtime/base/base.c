@@ -2,7 +2,6 @@
 /* Errors, half floats, medians, time and sizes: see base.h. */
 #include "base/base.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -21,21 +20,25 @@ static size_t whole_end(const char *text)
 	return end - lead < (first < 0xe0 ? 1u : first < 0xf0 ? 2u : 3u) ? lead - 1 : end;
 }
 
+void stoker_say(struct stoker_error *err, const char *fmt, va_list args)
+{
+	char text[sizeof(err->message)];
+	const locale_t before = c_locale_enter();
+	const int length = vsnprintf(text, sizeof(text), fmt, args);
+
+	c_locale_leave(before);
+	stoker_escape(err->message, sizeof(err->message), text,
+		      length < (int)sizeof(text) ? strlen(text) : whole_end(text));
+}
+
 int stoker_fail(struct stoker_error *err, int code, const char *fmt, ...)
 {
-	char text[sizeof(struct stoker_error)];
-	locale_t before;
 	va_list args;
 
 	if (err) {
-		before = c_locale_enter();
 		va_start(args, fmt);
-		const int length = vsnprintf(text, sizeof(text), fmt, args);
-
+		stoker_say(err, fmt, args);
 		va_end(args);
-		c_locale_leave(before);
-		stoker_escape(err->message, sizeof(err->message), text,
-			      length < (int)sizeof(text) ? strlen(text) : whole_end(text));
 	}
 	return code;
 }

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,6 +26,7 @@
  * failing function ends in one statement.  Control characters are shown, see stoker_escape().
  */
 int stoker_fail(struct stoker_error *err, int code, const char *fmt, ...) PRINTF(3, 4);
+void stoker_say(struct stoker_error *err, const char *fmt, va_list args) PRINTF(2, 0);
 
 /*
  * @length bytes of @text as one line that a terminal can be given: control characters and bytes

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Files in the user's cache folder: see stoker/cache.h. */
-#include "stoker/cache.h"
+/* Files in the user's cache folder: see cache.h. */
+#include "base/cache.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,10 +16,23 @@ static bool is_own(const struct stat *s)
 	return s->st_uid == geteuid() && !(s->st_mode & (S_IWGRP | S_IWOTH));
 }
 
+static char *path_in(const char *folder, const char *name)
+{
+	char *path;
+
+	mkdir(folder, 0700);
+	return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
+}
+
+char *cache_path(const char *folder, const char *name)
+{
+	return !folder ? stoker_cache_path(name) : *folder ? path_in(folder, name) : NULL;
+}
+
 char *stoker_cache_path(const char *name)
 {
 	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-	char folder[3072], *path = NULL;
+	char folder[3072];
 
 	if (!name)
 		return NULL;
@@ -31,8 +44,7 @@ char *stoker_cache_path(const char *name)
 		return NULL;
 	mkdir(folder, 0700);
 	strncat(folder, "/stoker", sizeof(folder) - strlen(folder) - 1);
-	mkdir(folder, 0700);
-	return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
+	return path_in(folder, name);
 }
 
 /*

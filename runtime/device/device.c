@@ -12,11 +12,31 @@ unsigned stoker_device_threads(void)
 	return stoker_usable_cpus();
 }
 
+/* The device keeps the cache folder's name. */
+static int open_by_name(const struct stoker_device_params *p, struct stoker_device **device,
+			struct stoker_error *err)
+{
+	const struct device_settings settings = { .cache_folder = p->cache_folder,
+						  .log = { p->log, p->log_user } };
+	int ret;
+
+	if (p->name && !strncmp(p->name, "vulkan", 6) && (!p->name[6] || p->name[6] == ':'))
+		return stoker_vulkan_open(p->name[6] ? p->name + 7 : "", p->exact != 0, &settings,
+					  device, err);
+	if (p->name && strcmp(p->name, "cpu"))
+		return stoker_fail(err, -ENODEV,
+				   "no device called \"%s\"; there are \"cpu\" and \"vulkan\"",
+				   p->name);
+	ret = stoker_cpu_open(p->threads, p->exact != 0, device, err);
+	if (!ret)
+		(*device)->settings = settings;
+	return ret;
+}
+
 int stoker_device_open(const struct stoker_device_params *params, struct stoker_device **device,
 		       struct stoker_error *err)
 {
 	struct stoker_device_params own;
-	const struct stoker_device_params *p = &own;
 	int ret;
 
 	if (!device)
@@ -25,14 +45,15 @@ int stoker_device_open(const struct stoker_device_params *params, struct stoker_
 	ret = SIZED_TAKE(&own, params, STOKER_DEVICE_PARAMS_INIT, err);
 	if (ret)
 		return ret;
-	if (p->name && !strncmp(p->name, "vulkan", 6) && (!p->name[6] || p->name[6] == ':'))
-		return stoker_vulkan_open(p->name[6] ? p->name + 7 : "", p->exact != 0, device,
-					  err);
-	if (p->name && strcmp(p->name, "cpu"))
-		return stoker_fail(err, -ENODEV,
-				   "no device called \"%s\"; there are \"cpu\" and \"vulkan\"",
-				   p->name);
-	return stoker_cpu_open(p->threads, p->exact != 0, device, err);
+	if (own.cache_folder) {
+		own.cache_folder = strdup(own.cache_folder);
+		if (!own.cache_folder)
+			return stoker_fail(err, -ENOMEM, "out of memory");
+	}
+	ret = open_by_name(&own, device, err);
+	if (ret)
+		free((char *)own.cache_folder);
+	return ret;
 }
 
 void stoker_device_close(struct stoker_device **device)
@@ -43,8 +64,12 @@ void stoker_device_close(struct stoker_device **device)
 		return;
 	*device = NULL;
 	device_go_on(d, NULL);
-	if (is_last_owner(&d->others))
-		d->ops->destroy(d);
+	if (is_last_owner(&d->others)) {
+		char *folder = (char *)d->settings.cache_folder;
+
+		d->ops->destroy(d); /* may write there */
+		free(folder);
+	}
 }
 
 int stoker_device_profile(struct stoker_device *device, struct stoker_profile *profile,

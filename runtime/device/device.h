@@ -16,10 +16,12 @@
 #include <pthread.h>
 
 #include "base/base.h"
+#include "base/log.h"
 #include "base/process.h"
 #include "device/shared_ops.h"
 #include "quant/format.h"
 #include "stoker/device.h"
+#include "stoker/unstable/observe.h"
 #include "stoker/profile.h"
 
 enum { HUGE_PAGE = 2 << 20 }; /* memory of several of them asks the kernel for some */
@@ -405,6 +407,12 @@ struct stoker_device_ops {
 };
 
 /* Implementations embed this first. */
+/* What the program says beside the device's name. */
+struct device_settings {
+	const char *cache_folder; /* see cache_path() */
+	struct logger log;
+};
+
 struct stoker_device {
 	const struct stoker_device_ops *ops;
 	_Atomic unsigned others; /* who keep it, beside its owner: models */
@@ -426,6 +434,7 @@ struct stoker_device {
 	bool runs_at_once;   /* ops have run when their calls return */
 	uint32_t whole_rows; /* experts ops of up to so many rows take only one wave, of all */
 	struct stoker_profile *profile; /* NULL: none */
+	struct device_settings settings;
 	/* is told what products read, see observe.c; product NULL: nobody is */
 	struct stoker_observer observer;
 };
@@ -509,7 +518,7 @@ void device_show_rows(const struct stoker_device *d, const struct stoker_weight 
 int stoker_cpu_open(unsigned threads, bool exact, struct stoker_device **device,
 		    struct stoker_error *err);
 /* @which is empty for the best one, a number or part of a name. */
-int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **device,
-		       struct stoker_error *err);
+int stoker_vulkan_open(const char *which, bool exact, const struct device_settings *settings,
+		       struct stoker_device **device, struct stoker_error *err);
 
 #endif

@@ -20,7 +20,7 @@ void device_show_rows(const struct stoker_device *d, const struct stoker_weight 
 	};
 
 	if (w->at && w->name && rows)
-		d->observer.product(d->observer.context, &product);
+		d->observer.product(d->observer.user, &product);
 }
 
 static const float *on_host(stoker_address at)

@@ -61,7 +61,7 @@ static void begin_step(struct stoker_engine *e)
 /* Which the pager has waited for the drive so far. */
 static uint64_t stalled_ns(const struct stoker_engine *e)
 {
-	struct stoker_paging paging = { STOKER_PAGING_INIT };
+	struct stoker_model_paging paging = { STOKER_MODEL_PAGING_INIT };
 
 	return stoker_model_paging(e->step.model, &paging) ? 0
 							   : (uint64_t)(1e9 * paging.stall_seconds);

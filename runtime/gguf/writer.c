@@ -142,7 +142,7 @@ const char *stoker_gguf_writer_part(const struct stoker_gguf_writer *w)
 	return w ? w->part : NULL;
 }
 
-void stoker_gguf_put_alignment(struct stoker_gguf_writer *w, uint32_t bytes)
+void stoker_gguf_writer_put_alignment(struct stoker_gguf_writer *w, uint32_t bytes)
 {
 	if (!w)
 		return;
@@ -151,10 +151,10 @@ void stoker_gguf_put_alignment(struct stoker_gguf_writer *w, uint32_t bytes)
 		return;
 	}
 	w->alignment = bytes;
-	stoker_gguf_put_u32(w, "general.alignment", bytes);
+	stoker_gguf_writer_put_u32(w, "general.alignment", bytes);
 }
 
-void stoker_gguf_put_u32(struct stoker_gguf_writer *w, const char *key, uint32_t value)
+void stoker_gguf_writer_put_u32(struct stoker_gguf_writer *w, const char *key, uint32_t value)
 {
 	if (!takes(w, key, true))
 		return;
@@ -162,7 +162,7 @@ void stoker_gguf_put_u32(struct stoker_gguf_writer *w, const char *key, uint32_t
 	append_u32(w, &w->keys, value);
 }
 
-void stoker_gguf_put_f32(struct stoker_gguf_writer *w, const char *key, float value)
+void stoker_gguf_writer_put_f32(struct stoker_gguf_writer *w, const char *key, float value)
 {
 	if (!takes(w, key, true))
 		return;
@@ -170,7 +170,7 @@ void stoker_gguf_put_f32(struct stoker_gguf_writer *w, const char *key, float va
 	append(w, &w->keys, &value, sizeof(value));
 }
 
-void stoker_gguf_put_bool(struct stoker_gguf_writer *w, const char *key, int value)
+void stoker_gguf_writer_put_bool(struct stoker_gguf_writer *w, const char *key, int value)
 {
 	const uint8_t byte = value != 0;
 
@@ -180,7 +180,7 @@ void stoker_gguf_put_bool(struct stoker_gguf_writer *w, const char *key, int val
 	append(w, &w->keys, &byte, 1);
 }
 
-void stoker_gguf_put_string(struct stoker_gguf_writer *w, const char *key, const char *value)
+void stoker_gguf_writer_put_string(struct stoker_gguf_writer *w, const char *key, const char *value)
 {
 	if (!takes(w, key, value))
 		return;
@@ -188,8 +188,8 @@ void stoker_gguf_put_string(struct stoker_gguf_writer *w, const char *key, const
 	append_string(w, &w->keys, value, strlen(value));
 }
 
-void stoker_gguf_put_strings(struct stoker_gguf_writer *w, const char *key,
-			     const struct stoker_string *values, uint64_t count)
+void stoker_gguf_writer_put_strings(struct stoker_gguf_writer *w, const char *key,
+				    const struct stoker_string *values, uint64_t count)
 {
 	if (!takes(w, key, values || !count))
 		return;
@@ -198,8 +198,8 @@ void stoker_gguf_put_strings(struct stoker_gguf_writer *w, const char *key,
 		append_string(w, &w->keys, values[i].data, values[i].length);
 }
 
-void stoker_gguf_put_i32s(struct stoker_gguf_writer *w, const char *key, const int32_t *values,
-			  uint64_t count)
+void stoker_gguf_writer_put_i32s(struct stoker_gguf_writer *w, const char *key,
+				 const int32_t *values, uint64_t count)
 {
 	if (!takes(w, key, values || !count))
 		return;
@@ -207,8 +207,8 @@ void stoker_gguf_put_i32s(struct stoker_gguf_writer *w, const char *key, const i
 	append(w, &w->keys, values, count * sizeof(*values));
 }
 
-void stoker_gguf_put_f32s(struct stoker_gguf_writer *w, const char *key, const float *values,
-			  uint64_t count)
+void stoker_gguf_writer_put_f32s(struct stoker_gguf_writer *w, const char *key, const float *values,
+				 uint64_t count)
 {
 	if (!takes(w, key, values || !count))
 		return;
@@ -216,8 +216,8 @@ void stoker_gguf_put_f32s(struct stoker_gguf_writer *w, const char *key, const f
 	append(w, &w->keys, values, count * sizeof(*values));
 }
 
-void stoker_gguf_put_key(struct stoker_gguf_writer *w, const struct stoker_gguf *from,
-			 const struct stoker_gguf_key *key)
+void stoker_gguf_writer_put_key(struct stoker_gguf_writer *w, const struct stoker_gguf *from,
+				const struct stoker_gguf_key *key)
 {
 	const uint8_t *raw;
 	size_t bytes;
@@ -230,9 +230,9 @@ void stoker_gguf_put_key(struct stoker_gguf_writer *w, const struct stoker_gguf 
 	append(w, &w->keys, raw, bytes);
 }
 
-void stoker_gguf_put_tensor(struct stoker_gguf_writer *w, const char *name,
-			    const struct stoker_format *format, uint32_t dimensions,
-			    const uint64_t *ne)
+void stoker_gguf_writer_put_tensor(struct stoker_gguf_writer *w, const char *name,
+				   const struct stoker_format *format, uint32_t dimensions,
+				   const uint64_t *ne)
 {
 	uint64_t values = 1, *sizes;
 
@@ -305,8 +305,8 @@ static int write_head(struct stoker_gguf_writer *w, struct stoker_error *err)
 	return w->failed;
 }
 
-int stoker_gguf_write(struct stoker_gguf_writer *w, const void *data, size_t bytes,
-		      struct stoker_error *err)
+int stoker_gguf_writer_write(struct stoker_gguf_writer *w, const void *data, size_t bytes,
+			     struct stoker_error *err)
 {
 	if (!w || !w->part || (!data && bytes))
 		return stoker_fail(err, -EINVAL, "writing needs a writer and data");

@@ -274,8 +274,8 @@ static uint32_t spelled_token(struct parser *p, size_t from)
 	id = find_token(p->vocabulary, name, length);
 	if (id != NO_TOKEN)
 		return id;
-	if (!stoker_tokenize(p->vocabulary, name, length, STOKER_TOKENIZE_SPECIAL, &ids, &count,
-			     NULL) &&
+	if (!stoker_vocabulary_tokenize(p->vocabulary, name, length, STOKER_TOKENIZE_SPECIAL, &ids,
+					&count, NULL) &&
 	    count == 1)
 		return ids[0];
 	p->failed = syntax_fail(p->s, from, p->err, -EINVAL, "%.*s isn't a token of the vocabulary",

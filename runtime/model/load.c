@@ -128,6 +128,25 @@ static int take_params(const struct stoker_model_params *params, struct stoker_m
 	return ret;
 }
 
+/* What nobody asked for. */
+static void tell_plan(const struct stoker_model *m, const struct stoker_model_params *params)
+{
+	const struct logger *log = &m->device->settings.log;
+	const char *path = stoker_gguf_file(m->gguf, 0, NULL, NULL);
+	char memory[16], slots[16];
+
+	if (m->paged && params->memory == STOKER_MEMORY_AUTO)
+		log_tell(log, STOKER_LOG_INFO,
+			 "%s: experts stay on the drive, as of memory %s are left; slots for them "
+			 "take %s",
+			 path, stoker_human_size(m->memory, memory),
+			 stoker_human_size(m->slot_bytes, slots));
+	if (m->batch)
+		log_tell(log, STOKER_LOG_INFO,
+			 "%s: prompts are read %u tokens at a time, as memory is short", path,
+			 m->batch);
+}
+
 int model_load(struct stoker_device *device, struct stoker_gguf *gguf,
 	       const struct stoker_model_params *params, const char *root,
 	       struct stoker_model **out, struct stoker_error *err)
@@ -144,6 +163,8 @@ int model_load(struct stoker_device *device, struct stoker_gguf *gguf,
 	ret = describe(device, gguf, params, &m, err);
 	if (!ret)
 		ret = model_plan(m, params, root);
+	if (!ret)
+		tell_plan(m, params);
 	if (!ret)
 		ret = model_place(m);
 	if (!ret && m->paged)

@@ -6,6 +6,7 @@
 #include "model/model.h"
 #include "pager/pager.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -91,6 +92,11 @@ static int open_files(struct stoker_model *m, struct model_pager *p)
 		if (p->files[i].fd < 0)
 			return stoker_fail(m->err, -errno, "%s: %s", p->files[i].path,
 					   stoker_strerror(errno));
+		if (!(fcntl(p->files[i].fd, F_GETFL) & O_DIRECT))
+			log_tell(&m->device->settings.log, STOKER_LOG_WARNING,
+				 "%s: its file system reads through the page cache only, which "
+				 "takes memory and time",
+				 p->files[i].path);
 	}
 	return 0;
 }
@@ -207,7 +213,8 @@ static int create(struct stoker_model *m, const struct stoker_model_params *para
 		return stoker_fail(m->err, -ENOMEM, "out of memory");
 	parse_prefetch(params->prefetch, &prefetch);
 	ret = params->store ? stoker_store_open(params->store, &store, m->err)
-			    : stoker_store_open_preferred(&store, m->err);
+			    : stoker_store_open_preferred(m->device->settings.cache_folder,
+							  &m->device->settings.log, &store, m->err);
 	if (ret)
 		return ret;
 	p->store = store->ops->name;
@@ -261,18 +268,18 @@ void model_free_pager(struct stoker_model *m)
 	free(m->pager);
 }
 
-int stoker_model_paging(const struct stoker_model *m, struct stoker_paging *info)
+int stoker_model_paging(const struct stoker_model *m, struct stoker_model_paging *info)
 {
-	struct stoker_paging own;
+	struct stoker_model_paging own;
 	struct pager_stats stats;
 
-	if (!m || SIZED_CHECK(info, STOKER_PAGING_INIT, NULL))
+	if (!m || SIZED_CHECK(info, STOKER_MODEL_PAGING_INIT, NULL))
 		return -EINVAL;
 	if (!m->pager)
 		return -ENOENT;
 	device_go_on(m->device, NULL);
 	stats = pager_stats(m->pager->pager);
-	own = (struct stoker_paging){
+	own = (struct stoker_model_paging){
 		.store = m->pager->store,
 		.memory = m->memory,
 		.dense = m->needs.dense,

@@ -426,7 +426,7 @@ static int report(void *context, uint64_t done, uint64_t total)
 	const struct progress *p = context;
 
 	(void)total;
-	return p->params->progress(p->params->context, p->before + done, p->total);
+	return p->params->progress(p->params->user, p->before + done, p->total);
 }
 
 static int read_part(struct stoker_model *m, const struct weight_block *block, uint64_t at,

@@ -178,7 +178,7 @@ static int try_triggers(struct constraint *c, uint32_t token, uint32_t matched[M
 			ret = stoker_matcher_accept(c->matcher, token);
 			return ret ? ret : 1;
 		}
-	length = MIN(stoker_token_text(c->vocabulary, token, 1, text, MAX_TOKEN_TEXT),
+	length = MIN(stoker_vocabulary_text(c->vocabulary, token, 1, text, MAX_TOKEN_TEXT),
 		     (size_t)MAX_TOKEN_TEXT);
 	for (size_t b = 0; b < length; b++) {
 		for (uint32_t i = 0; i < c->text_count; i++) {

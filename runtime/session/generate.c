@@ -28,7 +28,7 @@ static int pass_on(struct generation *g, const char *utf8, size_t bytes)
 	const struct stoker_generate_params *p = g->params;
 
 	g->result.bytes += bytes;
-	return bytes && p->text ? p->text(p->context, utf8, bytes) : 0;
+	return bytes && p->text ? p->text(p->user, utf8, bytes) : 0;
 }
 
 static int sample(struct generation *g, uint32_t *token, struct stoker_error *err)
@@ -193,10 +193,10 @@ static int generate_with_decoder(struct generation *g, struct stoker_error *err)
 	return ret;
 }
 
-int stoker_generate(struct stoker_session *session, struct stoker_sampler *sampler,
-		    const struct stoker_vocabulary *vocabulary,
-		    const struct stoker_generate_params *params,
-		    struct stoker_generate_result *result, struct stoker_error *err)
+int stoker_session_generate(struct stoker_session *session, struct stoker_sampler *sampler,
+			    const struct stoker_vocabulary *vocabulary,
+			    const struct stoker_generate_params *params,
+			    struct stoker_generate_result *result, struct stoker_error *err)
 {
 	struct stoker_generate_params own;
 	struct generation g = { .session = session,

@@ -148,7 +148,8 @@ static bool breaks(const struct history *h, uint32_t token, uint32_t matched[MAX
 
 	if (!h->breaker_count)
 		return false;
-	length = MIN(stoker_token_text(h->vocabulary, token, 1, text, sizeof(text)), sizeof(text));
+	length = MIN(stoker_vocabulary_text(h->vocabulary, token, 1, text, sizeof(text)),
+		     sizeof(text));
 	for (uint32_t b = 0; b < h->breaker_count; b++)
 		for (size_t i = 0; i < length; i++)
 			if (pattern_step(&h->breakers[b], &matched[b], (uint8_t)text[i]))

@@ -34,8 +34,8 @@ static int start_create(struct reasoning *r, const struct stoker_reasoning_param
 
 	r->start_is_text = !q->start_count;
 	if (r->start_is_text && q->start &&
-	    !stoker_tokenize(r->vocabulary, q->start, strlen(q->start), STOKER_TOKENIZE_SPECIAL,
-			     &ids, &count, NULL) &&
+	    !stoker_vocabulary_tokenize(r->vocabulary, q->start, strlen(q->start),
+					STOKER_TOKENIZE_SPECIAL, &ids, &count, NULL) &&
 	    count == 1) {
 		r->start_is_text = false;
 		return tag_create(&r->start, NULL, ids, 1, "start", err);
@@ -68,7 +68,8 @@ static int force_text(struct reasoning *r, const char *text, unsigned flags,
 {
 	AUTO_FREE uint32_t *ids = NULL;
 	size_t count;
-	int ret = stoker_tokenize(r->vocabulary, text, strlen(text), flags, &ids, &count, err);
+	int ret = stoker_vocabulary_tokenize(r->vocabulary, text, strlen(text), flags, &ids, &count,
+					     err);
 
 	return ret ? ret : force_later(r, ids, count, err);
 }
@@ -131,7 +132,7 @@ void reasoning_reset(struct reasoning *r)
 
 static size_t text_of(const struct reasoning *r, uint32_t token, char text[MAX_TOKEN_TEXT])
 {
-	return MIN(stoker_token_text(r->vocabulary, token, 1, text, MAX_TOKEN_TEXT),
+	return MIN(stoker_vocabulary_text(r->vocabulary, token, 1, text, MAX_TOKEN_TEXT),
 		   (size_t)MAX_TOKEN_TEXT);
 }
 

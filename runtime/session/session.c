@@ -7,15 +7,15 @@
 #include "base/sized.h"
 #include "base/use.h"
 #include "session/state.h"
+#include "stoker/unstable/trace.h"
 
 struct stoker_session {
 	_Atomic int use;
 	struct step step;
 	struct sequence sequence;
 	uint32_t last_rows; /* of the last batch */
-	void (*observe)(void *observer, struct stoker_session *session, uint32_t first,
-			uint32_t rows);
-	void *observer;
+	void (*progress)(void *user, struct stoker_session *session, uint32_t first, uint32_t rows);
+	void *user;
 	/*
 	 * The run's number, times two, and whether it is cancelled: one word, so that a
 	 * cancellation can't meet the run after the one that it is for.
@@ -49,8 +49,8 @@ int stoker_session_create(struct stoker_model *model, const struct stoker_sessio
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return stoker_fail(err, -ENOMEM, "out of memory");
-	s->observe = p->observe;
-	s->observer = p->observer;
+	s->progress = p->progress;
+	s->user = p->user;
 	ret = step_create(model, p, false, &s->step, err);
 	if (ret)
 		goto err_free;
@@ -216,8 +216,8 @@ static int eval(struct stoker_session *s, const uint32_t *tokens, size_t count,
 			return ret;
 		}
 		s->last_rows = part.rows;
-		if (s->observe)
-			s->observe(s->observer, s, s->sequence.position - part.rows, part.rows);
+		if (s->progress)
+			s->progress(s->user, s, s->sequence.position - part.rows, part.rows);
 	}
 	return 0;
 }

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <sys/utsname.h>
 
-#include "stoker/cache.h"
-#include "stoker/driver.h"
+#include "base/cache.h"
+#include "stoker/unstable/store.h"
 
 int stoker_store_check(const char *name, struct stoker_error *err)
 {
@@ -17,11 +17,23 @@ int stoker_store_check(const char *name, struct stoker_error *err)
 			   name);
 }
 
+/* The best that works here. */
+static int open_any(const struct logger *log, struct stoker_store **store, struct stoker_error *err)
+{
+	struct stoker_error why = { "" };
+
+	if (!stoker_store_open_uring(store, &why))
+		return 0;
+	log_tell(log, STOKER_LOG_WARNING, "%s; threads read instead", why.message);
+	return stoker_store_open_threads(store, err);
+}
+
 int stoker_store_open(const char *name, struct stoker_store **store, struct stoker_error *err)
 {
+	static const struct logger nobody;
+
 	if (!name)
-		return stoker_store_open_uring(store, NULL) ? stoker_store_open_threads(store, err)
-							    : 0;
+		return open_any(&nobody, store, err);
 	if (!strcmp(name, "uring"))
 		return stoker_store_open_uring(store, err);
 	if (!strcmp(name, "threads"))
@@ -51,18 +63,23 @@ int stoker_driver_prefer(const char *store, struct stoker_error *err)
 	return stoker_cache_write(path, line, strlen(line), err);
 }
 
-int stoker_store_open_preferred(struct stoker_store **store, struct stoker_error *err)
+int stoker_store_open_preferred(const char *cache_folder, const struct logger *log,
+				struct stoker_store **store, struct stoker_error *err)
 {
-	AUTO_FREE char *path = stoker_cache_path("store");
+	AUTO_FREE char *path = cache_path(cache_folder, "store");
+	struct stoker_error why = { "" };
 	char wanted[128];
 	size_t bytes;
 	AUTO_FREE char *line = stoker_cache_read(path, sizeof(wanted), &bytes);
 
 	preference_of("kmod", wanted, sizeof(wanted));
-	if (line && bytes == strlen(wanted) && !memcmp(line, wanted, bytes) &&
-	    !stoker_store_open_kmod(store, NULL))
-		return 0;
-	return stoker_store_open(NULL, store, err);
+	if (line && bytes == strlen(wanted) && !memcmp(line, wanted, bytes)) {
+		if (!stoker_store_open_kmod(store, &why))
+			return 0;
+		log_tell(log, STOKER_LOG_WARNING, "%s; experts are read without the module",
+			 why.message);
+	}
+	return open_any(log, store, err);
 }
 
 int stoker_store_reopen(int fd)

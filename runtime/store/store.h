@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "base/file_state.h"
+#include "base/log.h"
 
 /*
  * Reads have this alignment: file offset, length and memory.  A read may reach beyond the file's
@@ -92,7 +93,8 @@ int stoker_store_open_threads(struct stoker_store **store, struct stoker_error *
 int stoker_store_open_kmod(struct stoker_store **store, struct stoker_error *err);
 
 /* Opens "kmod" where stoker_driver_prefer() says so and the module is there, else as NULL does. */
-int stoker_store_open_preferred(struct stoker_store **store, struct stoker_error *err);
+int stoker_store_open_preferred(const char *cache_folder, const struct logger *log,
+				struct stoker_store **store, struct stoker_error *err);
 
 /* Whether a failed direct read is to be tried without: see struct store_file. */
 static inline bool store_is_refused(int result)

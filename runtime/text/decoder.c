@@ -208,7 +208,7 @@ static void give(struct stoker_decoder *d, size_t bytes, const char **utf8, size
 
 int decoder_push(struct stoker_decoder *d, uint32_t token, const char **utf8, size_t *bytes)
 {
-	const size_t n = stoker_token_text(d->vocabulary, token, d->special, NULL, 0);
+	const size_t n = stoker_vocabulary_text(d->vocabulary, token, d->special, NULL, 0);
 	size_t stop;
 
 	*d->clean = 0;
@@ -222,7 +222,7 @@ int decoder_push(struct stoker_decoder *d, uint32_t token, const char **utf8, si
 	if (reserve(d, d->length + n))
 		return -ENOMEM;
 	*utf8 = d->clean; /* which may have moved */
-	stoker_token_text(d->vocabulary, token, d->special, d->pending + d->length, n);
+	stoker_vocabulary_text(d->vocabulary, token, d->special, d->pending + d->length, n);
 	d->pushed++;
 	for (size_t i = 0; i < n; i++)
 		d->from[d->length + i] = d->pushed;

@@ -185,8 +185,9 @@ static int give(struct token_list *list, int ret, uint32_t **tokens, size_t *cou
 	return 0;
 }
 
-int stoker_tokenize(const struct stoker_vocabulary *v, const char *text, size_t bytes,
-		    unsigned flags, uint32_t **tokens, size_t *count, struct stoker_error *err)
+int stoker_vocabulary_tokenize(const struct stoker_vocabulary *v, const char *text, size_t bytes,
+			       unsigned flags, uint32_t **tokens, size_t *count,
+			       struct stoker_error *err)
 {
 	const struct guarded g = { .text = text, .bytes = bytes };
 	struct token_list list = { 0 };
@@ -277,8 +278,8 @@ static size_t emit_spaces(const struct stoker_string *s, char *out, size_t room)
 	return length;
 }
 
-size_t stoker_token_text(const struct stoker_vocabulary *v, uint32_t token, int special, char *out,
-			 size_t room)
+size_t stoker_vocabulary_text(const struct stoker_vocabulary *v, uint32_t token, int special,
+			      char *out, size_t room)
 {
 	const struct token *t;
 	unsigned byte;

@@ -28,7 +28,7 @@ struct sorting {
 size_t token_bytes(const struct stoker_vocabulary *v, uint32_t token, char *out)
 {
 	const size_t length =
-		v->tokens[token].end ? 0 : stoker_token_text(v, token, 0, out, MAX_TRIE_TEXT);
+		v->tokens[token].end ? 0 : stoker_vocabulary_text(v, token, 0, out, MAX_TRIE_TEXT);
 
 	return length <= MAX_TRIE_TEXT ? length : 0;
 }

@@ -119,7 +119,7 @@ static void write_tensor(struct stoker_gguf_writer *w, const struct vocabulary *
 
 		values[(size_t)row * t->width + (size_t)i] = 1;
 	}
-	stoker_gguf_write(w, values, t->rows * t->width * sizeof(*values), NULL);
+	stoker_gguf_writer_write(w, values, t->rows * t->width * sizeof(*values), NULL);
 	free(values);
 }
 
@@ -142,26 +142,27 @@ static void put_keys(struct stoker_gguf_writer *w, struct vocabulary *v, const c
 
 	for (int i = 0; i < v->count; i++)
 		tokens[i] = (struct stoker_string){ v->text[i], strlen(v->text[i]) };
-	stoker_gguf_put_string(w, "general.architecture", "llama");
-	stoker_gguf_put_u32(w, "llama.context_length", (uint32_t)atoi(context));
-	stoker_gguf_put_u32(w, "llama.embedding_length", WIDTH);
-	stoker_gguf_put_u32(w, "llama.block_count", 1);
-	stoker_gguf_put_u32(w, "llama.feed_forward_length", FF);
-	stoker_gguf_put_u32(w, "llama.attention.head_count", WIDTH / HEAD);
-	stoker_gguf_put_u32(w, "llama.attention.head_count_kv", 1);
-	stoker_gguf_put_f32(w, "llama.attention.layer_norm_rms_epsilon", 1e-6f);
-	stoker_gguf_put_u32(w, "llama.rope.dimension_count", HEAD);
-	stoker_gguf_put_f32(w, "llama.rope.freq_base", 10000);
-	stoker_gguf_put_u32(w, "llama.vocab_size", (uint32_t)v->count);
-	stoker_gguf_put_string(w, "tokenizer.ggml.model", "gpt2");
-	stoker_gguf_put_string(w, "tokenizer.ggml.pre", "gpt-2");
-	stoker_gguf_put_strings(w, "tokenizer.ggml.tokens", tokens, (size_t)v->count);
-	stoker_gguf_put_i32s(w, "tokenizer.ggml.token_type", v->type, (size_t)v->count);
-	stoker_gguf_put_strings(w, "tokenizer.ggml.merges", merges, 1);
-	stoker_gguf_put_bool(w, "tokenizer.ggml.add_bos_token", 0);
-	stoker_gguf_put_u32(w, "tokenizer.ggml.eos_token_id", (uint32_t)token(v, "<|im_end|>"));
+	stoker_gguf_writer_put_string(w, "general.architecture", "llama");
+	stoker_gguf_writer_put_u32(w, "llama.context_length", (uint32_t)atoi(context));
+	stoker_gguf_writer_put_u32(w, "llama.embedding_length", WIDTH);
+	stoker_gguf_writer_put_u32(w, "llama.block_count", 1);
+	stoker_gguf_writer_put_u32(w, "llama.feed_forward_length", FF);
+	stoker_gguf_writer_put_u32(w, "llama.attention.head_count", WIDTH / HEAD);
+	stoker_gguf_writer_put_u32(w, "llama.attention.head_count_kv", 1);
+	stoker_gguf_writer_put_f32(w, "llama.attention.layer_norm_rms_epsilon", 1e-6f);
+	stoker_gguf_writer_put_u32(w, "llama.rope.dimension_count", HEAD);
+	stoker_gguf_writer_put_f32(w, "llama.rope.freq_base", 10000);
+	stoker_gguf_writer_put_u32(w, "llama.vocab_size", (uint32_t)v->count);
+	stoker_gguf_writer_put_string(w, "tokenizer.ggml.model", "gpt2");
+	stoker_gguf_writer_put_string(w, "tokenizer.ggml.pre", "gpt-2");
+	stoker_gguf_writer_put_strings(w, "tokenizer.ggml.tokens", tokens, (size_t)v->count);
+	stoker_gguf_writer_put_i32s(w, "tokenizer.ggml.token_type", v->type, (size_t)v->count);
+	stoker_gguf_writer_put_strings(w, "tokenizer.ggml.merges", merges, 1);
+	stoker_gguf_writer_put_bool(w, "tokenizer.ggml.add_bos_token", 0);
+	stoker_gguf_writer_put_u32(w, "tokenizer.ggml.eos_token_id",
+				   (uint32_t)token(v, "<|im_end|>"));
 	if (template)
-		stoker_gguf_put_string(w, "tokenizer.chat_template", template);
+		stoker_gguf_writer_put_string(w, "tokenizer.chat_template", template);
 }
 
 /* "+temp=0.5" */
@@ -173,7 +174,7 @@ static void put_sampling(struct stoker_gguf_writer *w, const char *word)
 	if (*word != '+' || !value)
 		return;
 	snprintf(key, sizeof(key), "general.sampling.%.*s", (int)(value - word - 1), word + 1);
-	stoker_gguf_put_f32(w, key, strtof(value + 1, NULL));
+	stoker_gguf_writer_put_f32(w, key, strtof(value + 1, NULL));
 }
 
 int main(int argc, char **argv)
@@ -221,14 +222,14 @@ int main(int argc, char **argv)
 		die(err.message);
 	put_keys(w, &v, argv[2], read_template(argv[3]));
 	if (add_eos)
-		stoker_gguf_put_bool(w, "tokenizer.ggml.add_eos_token", 1);
+		stoker_gguf_writer_put_bool(w, "tokenizer.ggml.add_eos_token", 1);
 	for (int i = 4; i < argc; i++)
 		put_sampling(w, argv[i]);
 	for (size_t i = 0; i < count; i++) {
 		const uint64_t ne[] = { tensors[i].width, tensors[i].rows };
 
-		stoker_gguf_put_tensor(w, tensors[i].name, stoker_format_by_name("F32"),
-				       tensors[i].rows > 1 ? 2 : 1, ne);
+		stoker_gguf_writer_put_tensor(w, tensors[i].name, stoker_format_by_name("F32"),
+					      tensors[i].rows > 1 ? 2 : 1, ne);
 	}
 	for (size_t i = 0; i < count; i++)
 		write_tensor(w, &v, &tensors[i]);

@@ -5,6 +5,8 @@
  */
 #include "fuzz.h"
 
+#include <stoker/unstable/trace.h>
+
 enum { FILE_BYTES = 4 << 20, PATTERNS = 4, TOKENS = 40, OBSERVED = 8 };
 
 /* A file of the same pattern each time; heads are written over its beginning. */
@@ -90,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.kv = more >> 2 & 3,
 		.batch = more >> 4 & 1 ? 5 : 0,
 		.predicted_layers = more >> 5 & 3,
-		.observe = observe,
+		.progress = observe,
 		.all_logits = more >> 7,
 	};
 	const struct stoker_model_params model_params = {
@@ -110,7 +112,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const int exact = how >> 2 & 1;
 	struct stoker_model *model = NULL;
 	struct file *f = &files[how % PATTERNS];
-	struct stoker_paging paging = { STOKER_PAGING_INIT };
+	struct stoker_model_paging paging = { STOKER_MODEL_PAGING_INIT };
 	char path[32];
 
 	if (size < 24 || size > 200000)

@@ -18,8 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	}
 	for (unsigned flags = 0; flags < 4; flags++)
-		if (!stoker_tokenize(vocabularies[which], (const char *)data, size, flags, &tokens,
-				     &count, &err))
+		if (!stoker_vocabulary_tokenize(vocabularies[which], (const char *)data, size,
+						flags, &tokens, &count, &err))
 			free(tokens);
 	return 0;
 }

@@ -15,11 +15,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		const size_t n = size < 400 ? size : 400;
 
 		for (unsigned flags = 0; flags < 4; flags++)
-			if (!stoker_tokenize(v, (const char *)data + size - n, n, flags, &tokens,
-					     &count, &err)) {
+			if (!stoker_vocabulary_tokenize(v, (const char *)data + size - n, n, flags,
+							&tokens, &count, &err)) {
 				for (size_t i = 0; i < count; i++)
-					stoker_token_text(v, tokens[i], flags & 1, text,
-							  sizeof(text));
+					stoker_vocabulary_text(v, tokens[i], flags & 1, text,
+							       sizeof(text));
 				free(tokens);
 			}
 		stoker_vocabulary_free(&v);

@@ -20,7 +20,15 @@ complain() {
 }
 
 # the layer of a public header: stoker/NAME.h
-declare -A layer=([error]=base [cache]=base [profile]=base [format]=quant [driver]=store [decoder]=text [template]=text [sampler]=session [batch]=session [engine]=engine [state]=session [stoker]=engine [version]=base)
+declare -A layer=(
+	[cache]=base [error]=base [log]=base [profile]=base [version]=base
+	[format]=quant
+	[observe]=device
+	[driver]=store
+	[decoder]=text [template]=text
+	[batch]=session [sampler]=session [state]=session [trace]=session
+	[engine]=engine [stoker]=engine
+)
 declare -A rank=()
 n=0
 for folder in $order; do
@@ -37,7 +45,7 @@ while IFS=: read -r file line; do
 	*) own=${file#runtime/} own=${own%%/*} ;;
 	esac
 	case $other in
-	stoker/*) to=${other#stoker/} to=${layer[${to%.h}]:-} ;;
+	stoker/*) to=${other##*/} to=${layer[${to%.h}]:-} ;;
 	../shaders/push_constants.h)
 		[ "$file" = runtime/device/vulkan/record.h ] || complain "$file: only record.h includes from shaders/"
 		continue

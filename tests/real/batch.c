@@ -60,8 +60,9 @@ static struct json_object *tokens(const struct stoker_vocabulary *v, struct json
 	uint32_t *ids;
 	size_t count;
 
-	if (stoker_tokenize(v, json_object_get_string(text),
-			    (size_t)json_object_get_string_len(text), flags, &ids, &count, &err))
+	if (stoker_vocabulary_tokenize(v, json_object_get_string(text),
+				       (size_t)json_object_get_string_len(text), flags, &ids,
+				       &count, &err))
 		return failure(&err);
 	out = json_object_new_object();
 	json_object_object_add(out, "ids", id_list(ids, count));

@@ -171,6 +171,7 @@ static const struct {
 	{ "locale", suite_locale },
 	{ "misuse", suite_misuse },
 	{ "sized", suite_sized },
+	{ "log", suite_log },
 	{ "enumerate", suite_enumerate },
 	{ "vulkan", suite_vulkan },
 	{ "pager", suite_pager },

@@ -319,7 +319,8 @@ static void test_budget(void)
 						.sequences = 1 };
 	struct stoker_error err = { .message = "" };
 	struct stoker_model *model;
-	struct stoker_paging one = { STOKER_PAGING_INIT }, many = { STOKER_PAGING_INIT };
+	struct stoker_model_paging one = { STOKER_MODEL_PAGING_INIT },
+				   many = { STOKER_MODEL_PAGING_INIT };
 	struct stoker_sequence *q[16];
 	struct stoker_batch *b, *other;
 	uint32_t tokens[CONTEXT] = { 0 };

@@ -189,7 +189,7 @@ static void test_auto(void)
 							.memory = STOKER_MEMORY_MAX,
 							.session = &modest };
 	struct stoker_device *device = open_counted();
-	struct stoker_paging paging = { STOKER_PAGING_INIT };
+	struct stoker_model_paging paging = { STOKER_MODEL_PAGING_INIT };
 	struct stoker_model *model;
 	float *plenty, *little, *most;
 	size_t bytes;
@@ -332,7 +332,7 @@ static void test_large_cache(void)
 	const struct stoker_model_params params = { STOKER_MODEL_PARAMS_INIT, .session = &wide };
 	struct stoker_device *device = open_counted();
 	struct stoker_model *model;
-	struct stoker_paging paging = { STOKER_PAGING_INIT };
+	struct stoker_model_paging paging = { STOKER_MODEL_PAGING_INIT };
 	struct stoker_error err;
 
 	make_root(128);

@@ -4,6 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <stoker/unstable/cache.h>
+#include <stoker/unstable/store.h>
+
 #include "base/new_file.h"
 #include "store/store.h"
 #include "unit.h"
@@ -167,12 +170,14 @@ static void test_preferred_store(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(path);
 	CU_ASSERT_EQUAL(mkfifo(path, 0600), 0);
 	alarm(20);
-	CU_ASSERT_EQUAL_FATAL(stoker_store_open_preferred(&store, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(
+		stoker_store_open_preferred(NULL, &(struct logger){ NULL }, &store, NULL), 0);
 	alarm(0);
 	store->ops->destroy(store);
 	CU_ASSERT_EQUAL(stoker_driver_prefer("uring", NULL), 0);
 	CU_ASSERT(!lstat(path, &s) && S_ISREG(s.st_mode));
-	CU_ASSERT_EQUAL_FATAL(stoker_store_open_preferred(&store, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(
+		stoker_store_open_preferred(NULL, &(struct logger){ NULL }, &store, NULL), 0);
 	store->ops->destroy(store);
 	CU_ASSERT(!chmod(folder, 0777));
 	CU_ASSERT_EQUAL(stoker_driver_prefer("uring", NULL), -EACCES);
@@ -213,7 +218,7 @@ static void test_leftovers(void)
 	snprintf(left, sizeof(left), "%s.%d.part", path, (int)getpid());
 	CU_ASSERT_EQUAL(symlink("/nowhere", left), 0);
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_open(path, &writer, NULL), 0);
-	stoker_gguf_put_u32(writer, "key", 1);
+	stoker_gguf_writer_put_u32(writer, "key", 1);
 	CU_ASSERT_EQUAL(stoker_gguf_writer_finish(&writer, 1, NULL), 0);
 	CU_ASSERT(!access(path, F_OK));
 	remove_home();

@@ -12,9 +12,11 @@ static const char *const recurrent[] = { "lfm2moe", "qwen35moe" };
 
 static struct stoker_engine *open_engine(uint32_t sequences)
 {
-	const struct stoker_engine_params params = {
-		.session = { .context = CONTEXT, .batch = ROWS, .sequences = sequences }
-	};
+	const struct stoker_session_params session = { STOKER_SESSION_PARAMS_INIT,
+						       .context = CONTEXT, .batch = ROWS,
+						       .sequences = sequences };
+	const struct stoker_engine_params params = { STOKER_ENGINE_PARAMS_INIT,
+						     .session = &session };
 	struct stoker_engine *e;
 
 	CU_ASSERT_EQUAL_FATAL(stoker_engine_create(engine_model, &params, &e, NULL), 0);
@@ -94,7 +96,7 @@ static void check_waiting(void)
 {
 	static struct answer a[3];
 	struct stoker_engine *e = open_engine(3);
-	struct stoker_engine_stats stats;
+	struct stoker_engine_stats stats = { STOKER_ENGINE_STATS_INIT };
 
 	answer_make(&a[0], 5, 3);
 	answer_make(&a[1], 300, 3);

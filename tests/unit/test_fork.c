@@ -113,7 +113,7 @@ static int use_again(struct forked *f, const float *wanted)
 
 static int use_and_free(struct forked *f, const float *wanted)
 {
-	struct stoker_paging paging = { STOKER_PAGING_INIT };
+	struct stoker_model_paging paging = { STOKER_MODEL_PAGING_INIT };
 
 	stoker_model_paging(f->model, &paging);
 	if (use_again(f, wanted))
@@ -152,8 +152,9 @@ static void test_processor(void)
 			continue;
 		}
 		CU_ASSERT_EQUAL_FATAL(ret, 0);
-		CU_ASSERT_EQUAL(stoker_model_paging(f.model,
-						    &(struct stoker_paging){ STOKER_PAGING_INIT }),
+		CU_ASSERT_EQUAL(stoker_model_paging(
+					f.model,
+					&(struct stoker_model_paging){ STOKER_MODEL_PAGING_INIT }),
 				cases[i].store ? 0 : -ENOENT);
 		CU_ASSERT_EQUAL(in_child(only_free, &f, NULL), 0);
 		wanted = compute(&f, f.session);

@@ -19,14 +19,14 @@ static void put_head(struct stoker_gguf_writer *w, const uint64_t *shape)
 
 	for (int i = 0; i < 3; i++)
 		strings[i] = (struct stoker_string){ words[i], strlen(words[i]) };
-	stoker_gguf_put_string(w, "general.architecture", "llama");
-	stoker_gguf_put_u32(w, "a.number", 7);
-	stoker_gguf_put_f32(w, "a.float", 0.5f);
-	stoker_gguf_put_bool(w, "a.flag", 1);
-	stoker_gguf_put_strings(w, "a.strings", strings, 3);
-	stoker_gguf_put_i32s(w, "a.numbers", numbers, 3);
-	stoker_gguf_put_tensor(w, "first", stoker_format_by_name("F32"), 3, shape);
-	stoker_gguf_put_tensor(w, "twice", stoker_format_by_name("Q8_0"), 2, shape);
+	stoker_gguf_writer_put_string(w, "general.architecture", "llama");
+	stoker_gguf_writer_put_u32(w, "a.number", 7);
+	stoker_gguf_writer_put_f32(w, "a.float", 0.5f);
+	stoker_gguf_writer_put_bool(w, "a.flag", 1);
+	stoker_gguf_writer_put_strings(w, "a.strings", strings, 3);
+	stoker_gguf_writer_put_i32s(w, "a.numbers", numbers, 3);
+	stoker_gguf_writer_put_tensor(w, "first", stoker_format_by_name("F32"), 3, shape);
+	stoker_gguf_writer_put_tensor(w, "twice", stoker_format_by_name("Q8_0"), 2, shape);
 }
 
 static void write_sample(void)
@@ -41,11 +41,11 @@ static void write_sample(void)
 		values[i] = (float)i;
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_open(path, &w, NULL), 0);
 	put_head(w, shape);
-	CU_ASSERT_EQUAL(stoker_gguf_write(w, values, 1000, NULL), 0);
-	CU_ASSERT_EQUAL(stoker_gguf_write(w, values + 250, 537, NULL), -EINVAL);
-	CU_ASSERT_EQUAL(stoker_gguf_write(w, values + 250, 536, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_gguf_writer_write(w, values, 1000, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_gguf_writer_write(w, values + 250, 537, NULL), -EINVAL);
+	CU_ASSERT_EQUAL(stoker_gguf_writer_write(w, values + 250, 536, NULL), 0);
 	stoker_format_encode(stoker_format_by_name("Q8_0"), values, blocks, 192);
-	CU_ASSERT_EQUAL(stoker_gguf_write(w, blocks, 204, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_gguf_writer_write(w, blocks, 204, NULL), 0);
 	CU_ASSERT_EQUAL(stoker_gguf_writer_finish(&w, 1, NULL), 0);
 }
 
@@ -260,10 +260,10 @@ static void test_blocks_of_a_fork(void)
 	size_t bytes;
 
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_open(path, &w, NULL), 0);
-	stoker_gguf_put_tensor(w, "first", f, 2, shape);
-	stoker_gguf_put_tensor(w, "other", f, 2, shape);
-	CU_ASSERT_EQUAL(stoker_gguf_write(w, blocks, ours, NULL), 0);
-	CU_ASSERT_EQUAL(stoker_gguf_write(w, blocks, ours, NULL), 0);
+	stoker_gguf_writer_put_tensor(w, "first", f, 2, shape);
+	stoker_gguf_writer_put_tensor(w, "other", f, 2, shape);
+	CU_ASSERT_EQUAL(stoker_gguf_writer_write(w, blocks, ours, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_gguf_writer_write(w, blocks, ours, NULL), 0);
 	CU_ASSERT_EQUAL(stoker_gguf_writer_finish(&w, 1, NULL), 0);
 	file = load_file(path, &bytes);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
@@ -300,7 +300,7 @@ static void test_writer_failures(void)
 	CU_ASSERT_EQUAL(stoker_gguf_writer_open("/nonexistent/x.gguf", &w, &err), -ENOENT);
 	CU_ASSERT_PTR_NULL(w);
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_open(path, &w, &err), 0);
-	stoker_gguf_put_tensor(w, "t", stoker_format_by_name("F32"), 1, shape);
+	stoker_gguf_writer_put_tensor(w, "t", stoker_format_by_name("F32"), 1, shape);
 	CU_ASSERT_EQUAL(stoker_gguf_writer_finish(&w, 1, &err), -EINVAL);
 	CU_ASSERT_EQUAL(access(path, F_OK), -1);
 }
@@ -318,12 +318,12 @@ static void test_measured(void)
 	put_head(w, shape);
 	/* each tensor's data is filled up to the alignment */
 	CU_ASSERT_EQUAL(stoker_gguf_writer_head(w) + 1536 + 224, st.st_size);
-	CU_ASSERT_EQUAL(stoker_gguf_write(w, shape, sizeof(shape), NULL), -EINVAL);
+	CU_ASSERT_EQUAL(stoker_gguf_writer_write(w, shape, sizeof(shape), NULL), -EINVAL);
 	CU_ASSERT_EQUAL(stoker_gguf_writer_finish(&w, 1, NULL), 0);
 	CU_ASSERT_PTR_NULL(w);
 	/* what can't be written has no length */
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_measure(&w), 0);
-	stoker_gguf_put_string(w, "key", NULL);
+	stoker_gguf_writer_put_string(w, "key", NULL);
 	CU_ASSERT_EQUAL(stoker_gguf_writer_head(w), 0);
 	CU_ASSERT_EQUAL(stoker_gguf_writer_finish(&w, 0, NULL), -EINVAL);
 	unlink(path);
@@ -334,7 +334,8 @@ static void tokenize(const struct stoker_vocabulary *v)
 	uint32_t *ids;
 	size_t count;
 
-	CU_ASSERT_EQUAL_FATAL(stoker_tokenize(v, "And God said", 12, 0, &ids, &count, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(
+		stoker_vocabulary_tokenize(v, "And God said", 12, 0, &ids, &count, NULL), 0);
 	CU_ASSERT(count > 0);
 	free(ids);
 }

@@ -46,11 +46,11 @@ static void make_vocabulary(void)
 		tokens[i] = (struct stoker_string){ text, strlen(text) };
 	}
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_open(path, &w, &err), 0);
-	stoker_gguf_put_string(w, "general.architecture", "llama");
-	stoker_gguf_put_string(w, "tokenizer.ggml.model", "llama");
-	stoker_gguf_put_strings(w, "tokenizer.ggml.tokens", tokens, VOCABULARY);
-	stoker_gguf_put_f32s(w, "tokenizer.ggml.scores", scores, VOCABULARY);
-	stoker_gguf_put_i32s(w, "tokenizer.ggml.token_type", types, VOCABULARY);
+	stoker_gguf_writer_put_string(w, "general.architecture", "llama");
+	stoker_gguf_writer_put_string(w, "tokenizer.ggml.model", "llama");
+	stoker_gguf_writer_put_strings(w, "tokenizer.ggml.tokens", tokens, VOCABULARY);
+	stoker_gguf_writer_put_f32s(w, "tokenizer.ggml.scores", scores, VOCABULARY);
+	stoker_gguf_writer_put_i32s(w, "tokenizer.ggml.token_type", types, VOCABULARY);
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_finish(&w, 1, &err), 0);
 	if (stoker_vocabulary_load(path, &vocabulary, &err))
 		printf("\n    %s", err.message);
@@ -122,15 +122,20 @@ static void check_choices(struct stoker_sampler_params p, const struct stoker_gr
 static void test_choices(void)
 {
 	static const struct stoker_sampler_params all[] = {
-		{ .temperature = 0 },
-		{ .temperature = 0, .repeat_penalty = 1.3f, .dry_multiplier = 1 },
-		{ .temperature = 1 },
-		{ .temperature = 0.8f, .top_k = 5, .top_p = 0.9f, .min_p = 0.1f },
-		{ .temperature = 1, .top_n_sigma = 1, .typical_p = 0.7f },
-		{ .temperature = 1, .xtc_probability = 0.5f, .xtc_threshold = 0.1f },
-		{ .temperature = 1, .mirostat = 1 },
-		{ .temperature = 1, .mirostat = 2, .presence_penalty = 1 },
-		{ .temperature = 2, .dynamic_range = 1 },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 0 },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 0, .repeat_penalty = 1.3f,
+		  .dry_multiplier = 1 },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1 },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 0.8f, .top_k = 5, .top_p = 0.9f,
+		  .min_p = 0.1f },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1, .top_n_sigma = 1,
+		  .typical_p = 0.7f },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1, .xtc_probability = 0.5f,
+		  .xtc_threshold = 0.1f },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1, .mirostat = 1 },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 1, .mirostat = 2,
+		  .presence_penalty = 1 },
+		{ STOKER_SAMPLER_PARAMS_INIT, .temperature = 2, .dynamic_range = 1 },
 	};
 	struct stoker_grammar *g;
 

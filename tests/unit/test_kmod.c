@@ -9,6 +9,8 @@
 
 #include <linux/stoker.h>
 
+#include <stoker/unstable/store.h>
+
 #include "stoker/driver.h"
 #include "store/kmod.h"
 
@@ -383,7 +385,8 @@ static void test_preference(void)
 	for (int i = 0; i < 2; i++) {
 		CU_ASSERT_EQUAL(stoker_driver_prefer(i ? "uring" : "kmod", NULL), 0);
 		/* without the module, or not preferred: another one */
-		CU_ASSERT_FATAL(!stoker_store_open_preferred(&store, NULL));
+		CU_ASSERT_FATAL(
+			!stoker_store_open_preferred(NULL, &(struct logger){ NULL }, &store, NULL));
 		CU_ASSERT(i == 0 || strcmp(store->ops->name, "kmod") != 0);
 		store->ops->destroy(store);
 	}

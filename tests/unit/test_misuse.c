@@ -9,6 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <stoker/unstable/trace.h>
+#include <stoker/unstable/cache.h>
+#include <stoker/unstable/store.h>
+
 #define PLAIN "tests/data/containers/plain.gguf"
 #define REFUSED(call) CU_ASSERT_EQUAL(call, -EINVAL)
 #define NOTHING(call) CU_ASSERT(!(call))
@@ -91,7 +95,8 @@ static void test_models(void)
 	stoker_model_info(NULL, NULL);
 	stoker_model_info(NULL, &info);
 	CU_ASSERT_EQUAL(info.layers, 0);
-	REFUSED(stoker_model_paging(NULL, &(struct stoker_paging){ STOKER_PAGING_INIT }));
+	REFUSED(stoker_model_paging(NULL,
+				    &(struct stoker_model_paging){ STOKER_MODEL_PAGING_INIT }));
 	stoker_gguf_close(&g);
 	stoker_device_close(&d);
 }
@@ -205,23 +210,25 @@ static void test_generation(void)
 						  .stop = &too_long };
 	bad[4] = (struct stoker_generate_params){ STOKER_GENERATE_PARAMS_INIT, .stop_count = 1,
 						  .stop = stops, .decoder = p.decoder };
-	REFUSED(stoker_generate(p.session, p.sampler, p.vocabulary, &good, &r, NULL));
+	REFUSED(stoker_session_generate(p.session, p.sampler, p.vocabulary, &good, &r, NULL));
 	CU_ASSERT_EQUAL(stoker_session_eval(p.session, tokens, 3, STOKER_LOGITS_LAST, NULL), 0);
-	REFUSED(stoker_generate(NULL, p.sampler, p.vocabulary, &good, &r, NULL));
-	REFUSED(stoker_generate(p.session, NULL, p.vocabulary, &good, &r, NULL));
-	REFUSED(stoker_generate(p.session, p.sampler, NULL, &good, &r, NULL));
-	REFUSED(stoker_generate(p.session, p.sampler, p.vocabulary, NULL, NULL, NULL));
+	REFUSED(stoker_session_generate(NULL, p.sampler, p.vocabulary, &good, &r, NULL));
+	REFUSED(stoker_session_generate(p.session, NULL, p.vocabulary, &good, &r, NULL));
+	REFUSED(stoker_session_generate(p.session, p.sampler, NULL, &good, &r, NULL));
+	REFUSED(stoker_session_generate(p.session, p.sampler, p.vocabulary, NULL, NULL, NULL));
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		REFUSED(stoker_generate(p.session, p.sampler, p.vocabulary, &bad[i], &r, NULL));
+		REFUSED(stoker_session_generate(p.session, p.sampler, p.vocabulary, &bad[i], &r,
+						NULL));
 		CU_ASSERT_EQUAL(r.finish, STOKER_FINISH_FAILED);
 		CU_ASSERT_EQUAL(r.tokens, 0);
 	}
 	CU_ASSERT_EQUAL_FATAL(stoker_vocabulary_load(PLAIN, &other, NULL), 0);
 	bad[0] = (struct stoker_generate_params){ STOKER_GENERATE_PARAMS_INIT,
 						  .decoder = p.decoder };
-	REFUSED(stoker_generate(p.session, p.sampler, other, &bad[0], &r, NULL));
+	REFUSED(stoker_session_generate(p.session, p.sampler, other, &bad[0], &r, NULL));
 	stoker_vocabulary_free(&other);
-	CU_ASSERT_EQUAL(stoker_generate(p.session, p.sampler, p.vocabulary, &good, NULL, NULL), 0);
+	CU_ASSERT_EQUAL(
+		stoker_session_generate(p.session, p.sampler, p.vocabulary, &good, NULL, NULL), 0);
 	free_parts(&p);
 }
 
@@ -307,18 +314,19 @@ static void test_vocabularies(void)
 	NOTHING(stoker_vocabulary_is_end(p.vocabulary, UINT32_MAX));
 	NOTHING(stoker_vocabulary_warning(NULL, 0));
 	NOTHING(stoker_vocabulary_warning(p.vocabulary, SIZE_MAX));
-	REFUSED(stoker_tokenize(NULL, "x", 1, 0, &tokens, &count, NULL));
-	REFUSED(stoker_tokenize(p.vocabulary, NULL, 1, 0, &tokens, &count, NULL));
-	REFUSED(stoker_tokenize(p.vocabulary, "x", 1, 0, NULL, &count, NULL));
-	REFUSED(stoker_tokenize(p.vocabulary, "x", 1, 0, &tokens, NULL, NULL));
-	REFUSED(stoker_tokenize(p.vocabulary, "x", SIZE_MAX, 0, &tokens, &count, NULL));
-	CU_ASSERT_EQUAL(stoker_tokenize(p.vocabulary, NULL, 0, UINT32_MAX, &tokens, &count, NULL),
+	REFUSED(stoker_vocabulary_tokenize(NULL, "x", 1, 0, &tokens, &count, NULL));
+	REFUSED(stoker_vocabulary_tokenize(p.vocabulary, NULL, 1, 0, &tokens, &count, NULL));
+	REFUSED(stoker_vocabulary_tokenize(p.vocabulary, "x", 1, 0, NULL, &count, NULL));
+	REFUSED(stoker_vocabulary_tokenize(p.vocabulary, "x", 1, 0, &tokens, NULL, NULL));
+	REFUSED(stoker_vocabulary_tokenize(p.vocabulary, "x", SIZE_MAX, 0, &tokens, &count, NULL));
+	CU_ASSERT_EQUAL(stoker_vocabulary_tokenize(p.vocabulary, NULL, 0, UINT32_MAX, &tokens,
+						   &count, NULL),
 			0);
 	free(tokens);
-	NOTHING(stoker_token_text(NULL, 5, 1, text, sizeof(text)));
-	NOTHING(stoker_token_text(p.vocabulary, UINT32_MAX, 1, text, sizeof(text)));
-	CU_ASSERT_EQUAL(stoker_token_text(p.vocabulary, 77, 1, NULL, 8), 1);
-	CU_ASSERT_EQUAL(stoker_token_text(p.vocabulary, 77, 1, text, 0), 1);
+	NOTHING(stoker_vocabulary_text(NULL, 5, 1, text, sizeof(text)));
+	NOTHING(stoker_vocabulary_text(p.vocabulary, UINT32_MAX, 1, text, sizeof(text)));
+	CU_ASSERT_EQUAL(stoker_vocabulary_text(p.vocabulary, 77, 1, NULL, 8), 1);
+	CU_ASSERT_EQUAL(stoker_vocabulary_text(p.vocabulary, 77, 1, text, 0), 1);
 	free_parts(&p);
 }
 
@@ -449,17 +457,17 @@ static void test_writers(void)
 
 	REFUSED(stoker_gguf_writer_open(NULL, &w, NULL));
 	REFUSED(stoker_gguf_writer_open(path, NULL, NULL));
-	stoker_gguf_put_u32(NULL, "x", 1);
-	stoker_gguf_put_f32(NULL, "x", 1);
-	stoker_gguf_put_bool(NULL, "x", 1);
-	stoker_gguf_put_string(NULL, "x", "y");
-	stoker_gguf_put_strings(NULL, "x", NULL, 0);
-	stoker_gguf_put_i32s(NULL, "x", NULL, 0);
-	stoker_gguf_put_f32s(NULL, "x", NULL, 0);
-	stoker_gguf_put_key(NULL, NULL, NULL);
-	stoker_gguf_put_alignment(NULL, 32);
-	stoker_gguf_put_tensor(NULL, "x", f32, 1, ne);
-	REFUSED(stoker_gguf_write(NULL, values, 16, NULL));
+	stoker_gguf_writer_put_u32(NULL, "x", 1);
+	stoker_gguf_writer_put_f32(NULL, "x", 1);
+	stoker_gguf_writer_put_bool(NULL, "x", 1);
+	stoker_gguf_writer_put_string(NULL, "x", "y");
+	stoker_gguf_writer_put_strings(NULL, "x", NULL, 0);
+	stoker_gguf_writer_put_i32s(NULL, "x", NULL, 0);
+	stoker_gguf_writer_put_f32s(NULL, "x", NULL, 0);
+	stoker_gguf_writer_put_key(NULL, NULL, NULL);
+	stoker_gguf_writer_put_alignment(NULL, 32);
+	stoker_gguf_writer_put_tensor(NULL, "x", f32, 1, ne);
+	REFUSED(stoker_gguf_writer_write(NULL, values, 16, NULL));
 	NOTHING(stoker_gguf_writer_part(NULL));
 	REFUSED(stoker_gguf_writer_measure(NULL));
 	CU_ASSERT_EQUAL(stoker_gguf_writer_head(NULL), 0);
@@ -467,18 +475,19 @@ static void test_writers(void)
 	CU_ASSERT_EQUAL(stoker_gguf_writer_finish(&w, 1, NULL), 0);
 	for (int mistake = 0; mistake <= 12; mistake++) {
 		CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_open(path, &w, NULL), 0);
-		stoker_gguf_put_u32(w, mistake == 1 ? NULL : "a", 1);
-		stoker_gguf_put_f32(w, mistake == 2 ? NULL : "b", 1);
-		stoker_gguf_put_bool(w, mistake == 3 ? NULL : "c", 1);
-		stoker_gguf_put_string(w, "d", mistake == 4 ? NULL : "x");
-		stoker_gguf_put_strings(w, "e", NULL, mistake == 5);
-		stoker_gguf_put_i32s(w, "f", NULL, mistake == 6);
-		stoker_gguf_put_f32s(w, "g", NULL, mistake == 7);
+		stoker_gguf_writer_put_u32(w, mistake == 1 ? NULL : "a", 1);
+		stoker_gguf_writer_put_f32(w, mistake == 2 ? NULL : "b", 1);
+		stoker_gguf_writer_put_bool(w, mistake == 3 ? NULL : "c", 1);
+		stoker_gguf_writer_put_string(w, "d", mistake == 4 ? NULL : "x");
+		stoker_gguf_writer_put_strings(w, "e", NULL, mistake == 5);
+		stoker_gguf_writer_put_i32s(w, "f", NULL, mistake == 6);
+		stoker_gguf_writer_put_f32s(w, "g", NULL, mistake == 7);
 		if (mistake == 8)
-			stoker_gguf_put_key(w, NULL, NULL);
-		stoker_gguf_put_tensor(w, mistake == 9 ? NULL : "t", mistake == 10 ? NULL : f32,
-				       mistake == 11 ? 9 : 1, mistake == 12 ? NULL : ne);
-		CU_ASSERT_EQUAL(stoker_gguf_write(w, values, sizeof(values), NULL),
+			stoker_gguf_writer_put_key(w, NULL, NULL);
+		stoker_gguf_writer_put_tensor(w, mistake == 9 ? NULL : "t",
+					      mistake == 10 ? NULL : f32, mistake == 11 ? 9 : 1,
+					      mistake == 12 ? NULL : ne);
+		CU_ASSERT_EQUAL(stoker_gguf_writer_write(w, values, sizeof(values), NULL),
 				mistake ? -EINVAL : 0);
 		CU_ASSERT_EQUAL(stoker_gguf_writer_finish(&w, 1, NULL), mistake ? -EINVAL : 0);
 		CU_ASSERT_EQUAL(access(path, F_OK) == 0, !mistake);

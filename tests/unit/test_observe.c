@@ -5,6 +5,8 @@
 #include <math.h>
 #include <unistd.h>
 
+#include <stoker/unstable/observe.h>
+
 enum { LAYERS = 2, EXPERTS = 5, PROMPT = 9, NAMES = 64 };
 
 /* Of each tensor: rows that its matrices were multiplied with, and the sum of their squares. */
@@ -56,7 +58,7 @@ static void run(const struct tiny *t, uint64_t memory, unsigned threads, bool ex
 	const struct stoker_device_params device = { STOKER_DEVICE_PARAMS_INIT, .threads = threads,
 						     .exact = exact };
 	const struct stoker_model_params params = { STOKER_MODEL_PARAMS_INIT, .memory = memory };
-	const struct stoker_observer observer = { .product = see, .context = w };
+	const struct stoker_observer observer = { .product = see, .user = w };
 	struct stoker_device *d;
 	struct stoker_model *m;
 	struct stoker_session *s;

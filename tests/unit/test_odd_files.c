@@ -171,8 +171,8 @@ static void test_types_of_others(void)
 	size_t bytes;
 
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_open(path, &w, NULL), 0);
-	stoker_gguf_put_tensor(w, "vector", stoker_format_by_name("F32"), 1, shape);
-	stoker_gguf_write(w, values, sizeof(values), NULL);
+	stoker_gguf_writer_put_tensor(w, "vector", stoker_format_by_name("F32"), 1, shape);
+	stoker_gguf_writer_write(w, values, sizeof(values), NULL);
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_finish(&w, 1, NULL), 0);
 	file = load_file(path, &bytes);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
@@ -197,19 +197,19 @@ static void write_part(const char *path, uint32_t no, uint32_t count, uint32_t t
 	char name[16];
 
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_open(path, &w, NULL), 0);
-	stoker_gguf_put_string(w, "general.architecture", "llama");
+	stoker_gguf_writer_put_string(w, "general.architecture", "llama");
 	if (count) {
-		stoker_gguf_put_u32(w, "split.no", no);
-		stoker_gguf_put_u32(w, "split.count", count);
+		stoker_gguf_writer_put_u32(w, "split.no", no);
+		stoker_gguf_writer_put_u32(w, "split.count", count);
 		if (tensors)
-			stoker_gguf_put_u32(w, "split.tensors.count", tensors);
+			stoker_gguf_writer_put_u32(w, "split.tensors.count", tensors);
 	}
 	for (uint32_t i = first; i <= last; i++) {
 		snprintf(name, sizeof(name), "t%u", i);
-		stoker_gguf_put_tensor(w, name, stoker_format_by_name("F32"), 1, shape);
+		stoker_gguf_writer_put_tensor(w, name, stoker_format_by_name("F32"), 1, shape);
 	}
 	for (uint32_t i = first; i <= last; i++)
-		stoker_gguf_write(w, values, sizeof(values), NULL);
+		stoker_gguf_writer_write(w, values, sizeof(values), NULL);
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_finish(&w, 1, NULL), 0);
 }
 
@@ -286,13 +286,13 @@ static void test_unfinished(void)
 		values[i] = 1;
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_open(path, &w, NULL), 0);
 	for (int i = 0; i < 3; i++)
-		stoker_gguf_put_tensor(w,
-				       i == 0	? "first"
-				       : i == 1 ? "second"
-						: "third",
-				       stoker_format_by_name("F32"), 1, shape);
+		stoker_gguf_writer_put_tensor(w,
+					      i == 0   ? "first"
+					      : i == 1 ? "second"
+						       : "third",
+					      stoker_format_by_name("F32"), 1, shape);
 	for (int i = 0; i < 3; i++)
-		stoker_gguf_write(w, values, BYTES, NULL);
+		stoker_gguf_writer_write(w, values, BYTES, NULL);
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_finish(&w, 1, NULL), 0);
 	free(values);
 	CU_ASSERT_EQUAL_FATAL(stat(path, &st), 0);

@@ -34,7 +34,7 @@ static float *logits_of(const char *path, const char *device_name, uint64_t memo
 	struct stoker_model *model = NULL;
 	struct stoker_session *s = NULL;
 	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
-	struct stoker_paging paging = { STOKER_PAGING_INIT };
+	struct stoker_model_paging paging = { STOKER_MODEL_PAGING_INIT };
 	uint32_t tokens[40];
 	float *logits = NULL;
 	int ret = stoker_device_open(&device_params, &device, err);
@@ -158,7 +158,7 @@ static void test_growth(void)
 	struct stoker_device *device;
 	struct stoker_model *model;
 	struct stoker_session *s;
-	struct stoker_paging paging = { STOKER_PAGING_INIT };
+	struct stoker_model_paging paging = { STOKER_MODEL_PAGING_INIT };
 	struct stoker_error err;
 	long begin = 0;
 

@@ -37,8 +37,9 @@ static void begin_text(struct app *a)
 	AUTO_FREE uint32_t *tokens = NULL;
 
 	CU_ASSERT_EQUAL(stoker_session_truncate(a->session, 0), 0);
-	CU_ASSERT_EQUAL_FATAL(stoker_tokenize(a->vocabulary, PROMPT, strlen(PROMPT),
-					      STOKER_TOKENIZE_ADD, &tokens, &a->prompt, NULL),
+	CU_ASSERT_EQUAL_FATAL(stoker_vocabulary_tokenize(a->vocabulary, PROMPT, strlen(PROMPT),
+							 STOKER_TOKENIZE_ADD, &tokens, &a->prompt,
+							 NULL),
 			      0);
 	CU_ASSERT_EQUAL(
 		stoker_session_eval(a->session, tokens, a->prompt, STOKER_LOGITS_LAST, NULL), 0);
@@ -80,7 +81,8 @@ static void misuse(struct app *a)
 
 	a->misuse[0] = stoker_session_eval(a->session, &token, 1, STOKER_LOGITS_LAST, &err);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "in use"));
-	a->misuse[1] = stoker_generate(a->session, a->sampler, a->vocabulary, &p, NULL, NULL);
+	a->misuse[1] =
+		stoker_session_generate(a->session, a->sampler, a->vocabulary, &p, NULL, NULL);
 	a->misuse[2] = stoker_session_truncate(a->session, 0);
 	a->misuse[3] = stoker_session_begin(a->session) ? 0 : -EBUSY;
 	a->misuse[4] = a->decoder ? stoker_decoder_reset(a->decoder) : -EBUSY;
@@ -131,10 +133,10 @@ static int generate(struct app *a, uint32_t max, const char *stop)
 						  .stop = &stop,
 						  .stop_count = stop && !a->decoder,
 						  .text = on_text,
-						  .context = a,
+						  .user = a,
 						  .decoder = a->decoder };
 
-	return stoker_generate(a->session, a->sampler, a->vocabulary, &p, &a->result, NULL);
+	return stoker_session_generate(a->session, a->sampler, a->vocabulary, &p, &a->result, NULL);
 }
 
 /* What tokens of the context say, from @first on; not their bytes that are no characters. */
@@ -144,8 +146,8 @@ static size_t spell(const struct app *a, size_t first, size_t end, char *out)
 	const uint32_t *tokens = stoker_session_tokens(a->session, &count);
 
 	for (size_t i = first; i < MIN(end, count); i++)
-		length += stoker_token_text(a->vocabulary, tokens[i], 0, out + length,
-					    MAX_TEXT - length);
+		length += stoker_vocabulary_text(a->vocabulary, tokens[i], 0, out + length,
+						 MAX_TEXT - length);
 	out[length] = 0;
 	return length;
 }
@@ -422,8 +424,8 @@ static void test_calls_inside_observers(void)
 	for (int frees = 0; frees < 2; frees++) {
 		struct observed o = { .frees = frees };
 		const struct stoker_session_params p = { STOKER_SESSION_PARAMS_INIT, .context = 16,
-							 .batch = 4, .observe = observe,
-							 .observer = &o };
+							 .batch = 4, .progress = observe,
+							 .user = &o };
 		struct stoker_session *s;
 		struct app a;
 
@@ -521,14 +523,15 @@ static bool write_vocabulary(const char *path, bool changed, int more)
 			tokens = key;
 		else if (strcmp(key->name, "tokenizer.ggml.token_type") &&
 			 strcmp(key->name, "tokenizer.ggml.scores"))
-			stoker_gguf_put_key(w, g, key);
+			stoker_gguf_writer_put_key(w, g, key);
 	}
 	texts = calloc(tokens->count + 1, sizeof(*texts));
 	stoker_gguf_strings(g, tokens, texts);
 	texts[tokens->count] = (struct stoker_string){ "more", 4 };
 	if (changed)
 		texts[40] = (struct stoker_string){ "changed", 7 };
-	stoker_gguf_put_strings(w, tokens->name, texts, (uint64_t)((int64_t)tokens->count + more));
+	stoker_gguf_writer_put_strings(w, tokens->name, texts,
+				       (uint64_t)((int64_t)tokens->count + more));
 	stoker_gguf_close(&g);
 	return !stoker_gguf_writer_finish(&w, 1, NULL);
 }
@@ -556,7 +559,7 @@ static void test_other_vocabularies(void)
 
 		CU_ASSERT_FATAL(write_vocabulary(path, cases[i].changed, cases[i].more));
 		CU_ASSERT_EQUAL_FATAL(stoker_vocabulary_load(path, &v, &err), 0);
-		CU_ASSERT_EQUAL(stoker_generate(a.session, a.sampler, v, &p, NULL, &err),
+		CU_ASSERT_EQUAL(stoker_session_generate(a.session, a.sampler, v, &p, NULL, &err),
 				cases[i].ret);
 		CU_ASSERT_PTR_NOT_NULL(strstr(err.message, cases[i].says));
 		stoker_vocabulary_free(&v);

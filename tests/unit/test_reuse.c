@@ -35,11 +35,11 @@ static struct stoker_vocabulary *vocabulary(void)
 		merges[i] = (struct stoker_string){ merge_text[i], strlen(merge_text[i]) };
 	snprintf(path, sizeof(path), "/tmp/stoker-reuse-%d.gguf", getpid());
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_open(path, &w, NULL), 0);
-	stoker_gguf_put_string(w, "tokenizer.ggml.model", "gpt2");
-	stoker_gguf_put_string(w, "tokenizer.ggml.pre", "qwen2");
-	stoker_gguf_put_strings(w, "tokenizer.ggml.tokens", tokens, ARRAY_SIZE(tokens));
-	stoker_gguf_put_i32s(w, "tokenizer.ggml.token_type", types, ARRAY_SIZE(types));
-	stoker_gguf_put_strings(w, "tokenizer.ggml.merges", merges, ARRAY_SIZE(merges));
+	stoker_gguf_writer_put_string(w, "tokenizer.ggml.model", "gpt2");
+	stoker_gguf_writer_put_string(w, "tokenizer.ggml.pre", "qwen2");
+	stoker_gguf_writer_put_strings(w, "tokenizer.ggml.tokens", tokens, ARRAY_SIZE(tokens));
+	stoker_gguf_writer_put_i32s(w, "tokenizer.ggml.token_type", types, ARRAY_SIZE(types));
+	stoker_gguf_writer_put_strings(w, "tokenizer.ggml.merges", merges, ARRAY_SIZE(merges));
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_finish(&w, 1, NULL), 0);
 	CU_ASSERT_EQUAL_FATAL(stoker_vocabulary_load(path, &v, NULL), 0);
 	unlink(path);

@@ -255,21 +255,21 @@ static int model_defaults(void (*put)(struct stoker_gguf_writer *w),
 
 static void put_good(struct stoker_gguf_writer *w)
 {
-	stoker_gguf_put_string(w, KEY "sequence", "top_k;temperature");
-	stoker_gguf_put_f32(w, KEY "temp", 0.6f);
-	stoker_gguf_put_u32(w, KEY "top_k", 20);
-	stoker_gguf_put_f32(w, KEY "top_p", 0.5f);
-	stoker_gguf_put_u32(w, KEY "min_p", 0);
-	stoker_gguf_put_u32(w, KEY "mirostat", 2);
-	stoker_gguf_put_u32(w, KEY "penalty_last_n", 256);
-	stoker_gguf_put_f32(w, KEY "penalty_repeat", 1.5f);
-	stoker_gguf_put_string(w, KEY "something_new", "x");
+	stoker_gguf_writer_put_string(w, KEY "sequence", "top_k;temperature");
+	stoker_gguf_writer_put_f32(w, KEY "temp", 0.6f);
+	stoker_gguf_writer_put_u32(w, KEY "top_k", 20);
+	stoker_gguf_writer_put_f32(w, KEY "top_p", 0.5f);
+	stoker_gguf_writer_put_u32(w, KEY "min_p", 0);
+	stoker_gguf_writer_put_u32(w, KEY "mirostat", 2);
+	stoker_gguf_writer_put_u32(w, KEY "penalty_last_n", 256);
+	stoker_gguf_writer_put_f32(w, KEY "penalty_repeat", 1.5f);
+	stoker_gguf_writer_put_string(w, KEY "something_new", "x");
 }
 
 static void put_none(struct stoker_gguf_writer *w)
 {
-	stoker_gguf_put_f32(w, KEY "penalty_repeat", 1.5f);
-	stoker_gguf_put_u32(w, KEY "penalty_last_n", 0);
+	stoker_gguf_writer_put_f32(w, KEY "penalty_repeat", 1.5f);
+	stoker_gguf_writer_put_u32(w, KEY "penalty_last_n", 0);
 }
 
 #define PUT(name, ...)                                 \
@@ -277,19 +277,19 @@ static void put_none(struct stoker_gguf_writer *w)
 	{                                              \
 		__VA_ARGS__;                           \
 	}
-PUT(put_text, stoker_gguf_put_string(w, KEY "temp", "0.7"))
-PUT(put_bool, stoker_gguf_put_bool(w, KEY "top_p", 1))
-PUT(put_array, stoker_gguf_put_f32s(w, KEY "min_p", (float[]){ 0.1f }, 1))
-PUT(put_hot, stoker_gguf_put_f32(w, KEY "temp", -1))
-PUT(put_nan, stoker_gguf_put_f32(w, KEY "top_p", NAN))
-PUT(put_share, stoker_gguf_put_f32(w, KEY "xtc_threshold", 1.5f))
-PUT(put_part, stoker_gguf_put_f32(w, KEY "top_k", 40.5f))
-PUT(put_many, stoker_gguf_put_u32(w, KEY "top_k", UINT32_MAX))
-PUT(put_third, stoker_gguf_put_u32(w, KEY "mirostat", 3))
-PUT(put_long, stoker_gguf_put_u32(w, KEY "penalty_last_n", 1u << 31))
-PUT(put_context, stoker_gguf_put_u32(w, KEY "penalty_last_n", 131072))
-PUT(put_names, stoker_gguf_put_string(w, KEY "sequence", "top_k;best_of"))
-PUT(put_number, stoker_gguf_put_u32(w, KEY "sequence", 1))
+PUT(put_text, stoker_gguf_writer_put_string(w, KEY "temp", "0.7"))
+PUT(put_bool, stoker_gguf_writer_put_bool(w, KEY "top_p", 1))
+PUT(put_array, stoker_gguf_writer_put_f32s(w, KEY "min_p", (float[]){ 0.1f }, 1))
+PUT(put_hot, stoker_gguf_writer_put_f32(w, KEY "temp", -1))
+PUT(put_nan, stoker_gguf_writer_put_f32(w, KEY "top_p", NAN))
+PUT(put_share, stoker_gguf_writer_put_f32(w, KEY "xtc_threshold", 1.5f))
+PUT(put_part, stoker_gguf_writer_put_f32(w, KEY "top_k", 40.5f))
+PUT(put_many, stoker_gguf_writer_put_u32(w, KEY "top_k", UINT32_MAX))
+PUT(put_third, stoker_gguf_writer_put_u32(w, KEY "mirostat", 3))
+PUT(put_long, stoker_gguf_writer_put_u32(w, KEY "penalty_last_n", 1u << 31))
+PUT(put_context, stoker_gguf_writer_put_u32(w, KEY "penalty_last_n", 131072))
+PUT(put_names, stoker_gguf_writer_put_string(w, KEY "sequence", "top_k;best_of"))
+PUT(put_number, stoker_gguf_writer_put_u32(w, KEY "sequence", 1))
 
 static void test_model_defaults(void)
 {

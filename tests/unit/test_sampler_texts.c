@@ -42,12 +42,12 @@ static struct stoker_vocabulary *vocabulary_with(void (*put)(struct stoker_gguf_
 		texts[i] = (struct stoker_string){ text, strlen(text) };
 	}
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_open(path, &w, err), 0);
-	stoker_gguf_put_string(w, "general.architecture", "llama");
-	stoker_gguf_put_string(w, "tokenizer.ggml.model", "llama");
-	stoker_gguf_put_strings(w, "tokenizer.ggml.tokens", texts, VOCABULARY);
-	stoker_gguf_put_f32s(w, "tokenizer.ggml.scores", scores, VOCABULARY);
-	stoker_gguf_put_i32s(w, "tokenizer.ggml.token_type", types, VOCABULARY);
-	stoker_gguf_put_bool(w, "tokenizer.ggml.add_space_prefix", 0);
+	stoker_gguf_writer_put_string(w, "general.architecture", "llama");
+	stoker_gguf_writer_put_string(w, "tokenizer.ggml.model", "llama");
+	stoker_gguf_writer_put_strings(w, "tokenizer.ggml.tokens", texts, VOCABULARY);
+	stoker_gguf_writer_put_f32s(w, "tokenizer.ggml.scores", scores, VOCABULARY);
+	stoker_gguf_writer_put_i32s(w, "tokenizer.ggml.token_type", types, VOCABULARY);
+	stoker_gguf_writer_put_bool(w, "tokenizer.ggml.add_space_prefix", 0);
 	if (put)
 		put(w);
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_finish(&w, 1, err), 0);
@@ -277,20 +277,20 @@ static void test_dry_breakers(void)
 
 static void put_suppressed(struct stoker_gguf_writer *w)
 {
-	stoker_gguf_put_i32s(w, "tokenizer.ggml.suppress_tokens",
-			     (const int32_t[]){ LETTER_A, LETTER_A + 2, -1, VOCABULARY }, 4);
+	stoker_gguf_writer_put_i32s(w, "tokenizer.ggml.suppress_tokens",
+				    (const int32_t[]){ LETTER_A, LETTER_A + 2, -1, VOCABULARY }, 4);
 }
 
 static void put_suppressed_text(struct stoker_gguf_writer *w)
 {
-	stoker_gguf_put_string(w, "tokenizer.ggml.suppress_tokens", "a");
+	stoker_gguf_writer_put_string(w, "tokenizer.ggml.suppress_tokens", "a");
 }
 
 static void put_suppressed_often(struct stoker_gguf_writer *w)
 {
 	static const int32_t ids[VOCABULARY + 1];
 
-	stoker_gguf_put_i32s(w, "tokenizer.ggml.suppress_tokens", ids, VOCABULARY + 1);
+	stoker_gguf_writer_put_i32s(w, "tokenizer.ggml.suppress_tokens", ids, VOCABULARY + 1);
 }
 
 /* The file says which tokens never come, beside the caller's biases. */

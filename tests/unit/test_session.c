@@ -371,7 +371,7 @@ static void test_generation_goes_on(void)
 		const struct stoker_generate_params p = { STOKER_GENERATE_PARAMS_INIT,
 							  .max_tokens = round ? 1 : 12,
 							  .ignore_end = 1, .text = count_bytes,
-							  .context = &bytes };
+							  .user = &bytes };
 		struct stoker_generate_result result = { STOKER_GENERATE_RESULT_INIT };
 		struct stoker_sampler *sampler;
 
@@ -383,7 +383,8 @@ static void test_generation_goes_on(void)
 						    NULL),
 				0);
 		for (int i = 0; i < (round ? 12 : 1); i++) {
-			CU_ASSERT_EQUAL(stoker_generate(l.session, sampler, v, &p, &result, NULL),
+			CU_ASSERT_EQUAL(stoker_session_generate(l.session, sampler, v, &p, &result,
+								NULL),
 					0);
 			CU_ASSERT_EQUAL(result.finish, STOKER_FINISH_LENGTH);
 		}
@@ -391,7 +392,8 @@ static void test_generation_goes_on(void)
 		CU_ASSERT_EQUAL(stoker_session_position(l.session), 24);
 		memcpy(logits[round], stoker_session_logits(l.session, 0), sizeof(logits[round]));
 		stoker_session_truncate(l.session, 0);
-		CU_ASSERT_EQUAL(stoker_generate(l.session, sampler, v, &p, &result, NULL), -EINVAL);
+		CU_ASSERT_EQUAL(stoker_session_generate(l.session, sampler, v, &p, &result, NULL),
+				-EINVAL);
 		CU_ASSERT_EQUAL(result.finish, STOKER_FINISH_FAILED);
 		stoker_sampler_free(&sampler);
 		unload(&l);
@@ -430,7 +432,7 @@ static void test_tokens_of_the_context(void)
 	CU_ASSERT(holds(l.session, wanted, 0));
 	CU_ASSERT_EQUAL(stoker_session_eval(l.session, prompt, 12, STOKER_LOGITS_LAST, NULL), 0);
 	CU_ASSERT(holds(l.session, wanted, 12));
-	CU_ASSERT_EQUAL(stoker_generate(l.session, sampler, v, &p, NULL, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_session_generate(l.session, sampler, v, &p, NULL, NULL), 0);
 	CU_ASSERT(holds(l.session, wanted, 28));
 	memcpy(logits, stoker_session_logits(l.session, 0), sizeof(logits));
 	CU_ASSERT_EQUAL(stoker_session_truncate(l.session, 7), 0);

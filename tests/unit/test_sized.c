@@ -84,7 +84,7 @@ static void test_unsized(void)
 	struct stoker_sampler *sampler;
 	struct stoker_error err;
 	struct stoker_model_info info = { 0 };
-	struct stoker_paging paging = { 0 };
+	struct stoker_model_paging paging = { 0 };
 	struct stoker_sampler_params sampling = { 0 };
 
 #define UNSIZED(call, init)                       \

@@ -474,21 +474,21 @@ static struct stoker_vocabulary *vocabulary_with_templates(void)
 	}
 	snprintf(path, sizeof(path), "/tmp/stoker-template-%d.gguf", getpid());
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_open(path, &w, NULL), 0);
-	stoker_gguf_put_string(w, "tokenizer.ggml.model", "gpt2");
-	stoker_gguf_put_string(w, "tokenizer.ggml.pre", "qwen2");
-	stoker_gguf_put_strings(w, "tokenizer.ggml.tokens", tokens, ARRAY_SIZE(tokens));
-	stoker_gguf_put_i32s(w, "tokenizer.ggml.token_type", types, ARRAY_SIZE(types));
-	stoker_gguf_put_strings(w, "tokenizer.ggml.merges", &merge, 1);
-	stoker_gguf_put_u32(w, "tokenizer.ggml.bos_token_id", 256);
-	stoker_gguf_put_u32(w, "tokenizer.ggml.eos_token_id", 257);
-	stoker_gguf_put_bool(w, "tokenizer.ggml.add_bos_token", 1);
-	stoker_gguf_put_bool(w, "tokenizer.ggml.add_eos_token", 1);
-	stoker_gguf_put_string(w, "tokenizer.chat_template",
-			       "{{ bos_token }}a{{ messages[0].content }}{{ eos_token }}");
-	stoker_gguf_put_string(w, "tokenizer.chat_template.turn",
-			       "<｜User｜>{{ messages[0].content }}");
-	stoker_gguf_put_string(w, "tokenizer.chat_template.tool_use",
-			       "{{ messages[0].content }}<tag>");
+	stoker_gguf_writer_put_string(w, "tokenizer.ggml.model", "gpt2");
+	stoker_gguf_writer_put_string(w, "tokenizer.ggml.pre", "qwen2");
+	stoker_gguf_writer_put_strings(w, "tokenizer.ggml.tokens", tokens, ARRAY_SIZE(tokens));
+	stoker_gguf_writer_put_i32s(w, "tokenizer.ggml.token_type", types, ARRAY_SIZE(types));
+	stoker_gguf_writer_put_strings(w, "tokenizer.ggml.merges", &merge, 1);
+	stoker_gguf_writer_put_u32(w, "tokenizer.ggml.bos_token_id", 256);
+	stoker_gguf_writer_put_u32(w, "tokenizer.ggml.eos_token_id", 257);
+	stoker_gguf_writer_put_bool(w, "tokenizer.ggml.add_bos_token", 1);
+	stoker_gguf_writer_put_bool(w, "tokenizer.ggml.add_eos_token", 1);
+	stoker_gguf_writer_put_string(w, "tokenizer.chat_template",
+				      "{{ bos_token }}a{{ messages[0].content }}{{ eos_token }}");
+	stoker_gguf_writer_put_string(w, "tokenizer.chat_template.turn",
+				      "<｜User｜>{{ messages[0].content }}");
+	stoker_gguf_writer_put_string(w, "tokenizer.chat_template.tool_use",
+				      "{{ messages[0].content }}<tag>");
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_finish(&w, 1, NULL), 0);
 	CU_ASSERT_EQUAL_FATAL(stoker_vocabulary_load(path, &v, NULL), 0);
 	unlink(path);

@@ -35,13 +35,13 @@ static struct stoker_vocabulary *small_vocabulary(void)
 		merges[i] = (struct stoker_string){ merge_text[i], strlen(merge_text[i]) };
 	snprintf(path, sizeof(path), "/tmp/stoker-test-%d.gguf", getpid());
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_open(path, &w, NULL), 0);
-	stoker_gguf_put_string(w, "tokenizer.ggml.model", "gpt2");
-	stoker_gguf_put_string(w, "tokenizer.ggml.pre", "qwen2");
-	stoker_gguf_put_strings(w, "tokenizer.ggml.tokens", tokens, ARRAY_SIZE(tokens));
-	stoker_gguf_put_i32s(w, "tokenizer.ggml.token_type", types, ARRAY_SIZE(types));
-	stoker_gguf_put_strings(w, "tokenizer.ggml.merges", merges, ARRAY_SIZE(merges));
-	stoker_gguf_put_u32(w, "tokenizer.ggml.bos_token_id", 261);
-	stoker_gguf_put_bool(w, "tokenizer.ggml.add_bos_token", 1);
+	stoker_gguf_writer_put_string(w, "tokenizer.ggml.model", "gpt2");
+	stoker_gguf_writer_put_string(w, "tokenizer.ggml.pre", "qwen2");
+	stoker_gguf_writer_put_strings(w, "tokenizer.ggml.tokens", tokens, ARRAY_SIZE(tokens));
+	stoker_gguf_writer_put_i32s(w, "tokenizer.ggml.token_type", types, ARRAY_SIZE(types));
+	stoker_gguf_writer_put_strings(w, "tokenizer.ggml.merges", merges, ARRAY_SIZE(merges));
+	stoker_gguf_writer_put_u32(w, "tokenizer.ggml.bos_token_id", 261);
+	stoker_gguf_writer_put_bool(w, "tokenizer.ggml.add_bos_token", 1);
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_finish(&w, 1, NULL), 0);
 	if (stoker_vocabulary_load(path, &v, &err))
 		printf("\n    %s", err.message);
@@ -56,7 +56,8 @@ static void expect_tokens(const struct stoker_vocabulary *v, const char *text, s
 	uint32_t *tokens;
 	size_t n;
 
-	CU_ASSERT_EQUAL_FATAL(stoker_tokenize(v, text, bytes, flags, &tokens, &n, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_vocabulary_tokenize(v, text, bytes, flags, &tokens, &n, NULL),
+			      0);
 	CU_ASSERT(n == count && (!n || !memcmp(tokens, wanted, n * sizeof(*tokens))));
 	free(tokens);
 }
@@ -100,10 +101,11 @@ static void test_text_survives(void)
 		}
 		if (memmem(text, bytes, "<tag>", 5))
 			continue;
-		CU_ASSERT_EQUAL_FATAL(stoker_tokenize(v, text, bytes, 0, &tokens, &count, NULL), 0);
+		CU_ASSERT_EQUAL_FATAL(
+			stoker_vocabulary_tokenize(v, text, bytes, 0, &tokens, &count, NULL), 0);
 		for (size_t i = 0; i < count; i++)
-			length += stoker_token_text(v, tokens[i], 0, back + length,
-						    sizeof(back) - length);
+			length += stoker_vocabulary_text(v, tokens[i], 0, back + length,
+							 sizeof(back) - length);
 		wrong += length != bytes || memcmp(text, back, bytes);
 		free(tokens);
 	}
@@ -122,7 +124,7 @@ static void test_long_word(void)
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
 	memset(text, 'l', LENGTH);
-	CU_ASSERT_EQUAL(stoker_tokenize(v, text, LENGTH, 0, &tokens, &count, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_vocabulary_tokenize(v, text, LENGTH, 0, &tokens, &count, NULL), 0);
 	CU_ASSERT_EQUAL(count, LENGTH / 2);
 	free(tokens);
 	stoker_vocabulary_free(&v);
@@ -171,9 +173,10 @@ static void check_vocabulary_file(const char *folder, const char *name, unsigned
 		size_t count, at = 0;
 		bool same = true;
 
-		CU_ASSERT_EQUAL_FATAL(stoker_tokenize(v, text, (size_t)((next ? next : end) - text),
-						      0, &tokens, &count, NULL),
-				      0);
+		CU_ASSERT_EQUAL_FATAL(
+			stoker_vocabulary_tokenize(v, text, (size_t)((next ? next : end) - text), 0,
+						   &tokens, &count, NULL),
+			0);
 		for (char *stop = line + strcspn(line, "\n"); line < stop; at++) {
 			char *after;
 			const unsigned long id = strtoul(line, &after, 10);

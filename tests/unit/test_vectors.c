@@ -4,6 +4,8 @@
 
 #include <dirent.h>
 
+#include <stoker/unstable/trace.h>
+
 struct reference {
 	struct json_object *json;
 	float *logits;
@@ -198,10 +200,11 @@ static void check_tokenizer(const struct reference *r, const char *file, const c
 		size_t count = 0;
 		bool same;
 
-		CU_ASSERT_EQUAL_FATAL(stoker_tokenize(v, json_object_get_string(text),
-						      (size_t)json_object_get_string_len(text),
-						      flags, &tokens, &count, NULL),
-				      0);
+		CU_ASSERT_EQUAL_FATAL(
+			stoker_vocabulary_tokenize(v, json_object_get_string(text),
+						   (size_t)json_object_get_string_len(text), flags,
+						   &tokens, &count, NULL),
+			0);
 		same = count == json_object_array_length(wanted);
 		for (size_t t = 0; same && t < count; t++)
 			same = (int)tokens[t] ==

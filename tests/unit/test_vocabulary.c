@@ -45,14 +45,15 @@ static void begin_draft(struct draft *d, const char *const *extra, int32_t type)
 	}
 	snprintf(d->path, sizeof(d->path), "/tmp/stoker-test-%d.gguf", getpid());
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_open(d->path, &d->w, NULL), 0);
-	stoker_gguf_put_string(d->w, "tokenizer.ggml.model", d->kind == BYTES ? "gpt2" : "llama");
-	stoker_gguf_put_strings(d->w, "tokenizer.ggml.tokens", tokens, n);
-	stoker_gguf_put_i32s(d->w, "tokenizer.ggml.token_type", types, n);
-	stoker_gguf_put_f32s(d->w, "tokenizer.ggml.scores", scores, n);
+	stoker_gguf_writer_put_string(d->w, "tokenizer.ggml.model",
+				      d->kind == BYTES ? "gpt2" : "llama");
+	stoker_gguf_writer_put_strings(d->w, "tokenizer.ggml.tokens", tokens, n);
+	stoker_gguf_writer_put_i32s(d->w, "tokenizer.ggml.token_type", types, n);
+	stoker_gguf_writer_put_f32s(d->w, "tokenizer.ggml.scores", scores, n);
 	if (d->pre)
-		stoker_gguf_put_string(d->w, "tokenizer.ggml.pre", d->pre);
+		stoker_gguf_writer_put_string(d->w, "tokenizer.ggml.pre", d->pre);
 	if (d->kind == SPM)
-		stoker_gguf_put_bool(d->w, "tokenizer.ggml.add_space_prefix", 0);
+		stoker_gguf_writer_put_bool(d->w, "tokenizer.ggml.add_space_prefix", 0);
 	if (d->kind == BYTES) {
 		struct stoker_string merges[8] = { { "Z Z", 3 } };
 		size_t count = !d->merges;
@@ -60,7 +61,7 @@ static void begin_draft(struct draft *d, const char *const *extra, int32_t type)
 		for (; d->merges && d->merges[count]; count++)
 			merges[count] = (struct stoker_string){ d->merges[count],
 								strlen(d->merges[count]) };
-		stoker_gguf_put_strings(d->w, "tokenizer.ggml.merges", merges, count);
+		stoker_gguf_writer_put_strings(d->w, "tokenizer.ggml.merges", merges, count);
 	}
 }
 
@@ -110,7 +111,8 @@ static bool gives(const struct stoker_vocabulary *v, const char *text, unsigned 
 	size_t n = 0;
 	bool same;
 
-	CU_ASSERT_EQUAL_FATAL(stoker_tokenize(v, text, strlen(text), flags, &tokens, &n, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(
+		stoker_vocabulary_tokenize(v, text, strlen(text), flags, &tokens, &n, NULL), 0);
 	same = n == count && (!n || !memcmp(tokens, wanted, n * sizeof(*tokens)));
 	for (size_t i = 0; !same && i < n; i++)
 		printf("%s%u", i ? " " : "\n    ", tokens[i]);
@@ -154,13 +156,14 @@ static void test_control_by_name(void)
 				uint32_t *tokens;
 				size_t n;
 
-				CU_ASSERT_EQUAL_FATAL(stoker_tokenize(v, text, strlen(text), 0,
-								      &tokens, &n, NULL),
+				CU_ASSERT_EQUAL_FATAL(stoker_vocabulary_tokenize(v, text,
+										 strlen(text), 0,
+										 &tokens, &n, NULL),
 						      0);
 				CU_ASSERT_EQUAL(n, strlen(text));
 				free(tokens);
-				CU_ASSERT_EQUAL(stoker_token_text(v, FIRST_EXTRA + i, 0, out,
-								  sizeof(out)),
+				CU_ASSERT_EQUAL(stoker_vocabulary_text(v, FIRST_EXTRA + i, 0, out,
+								       sizeof(out)),
 						0);
 				CU_ASSERT_EQUAL(stoker_vocabulary_is_end(v, FIRST_EXTRA + i),
 						i != 2 && i != 5);
@@ -185,9 +188,9 @@ static void test_other_names(void)
 	CU_ASSERT(GIVES(v, "<|channel|>", STOKER_TOKENIZE_SPECIAL, FIRST_EXTRA));
 	CU_ASSERT(GIVES(v, "<|channel|>", 0, byte(60), byte(124), byte(99), byte(104), byte(97),
 			byte(110), byte(110), byte(101), byte(108), byte(124), byte(62)));
-	CU_ASSERT_EQUAL(stoker_token_text(v, FIRST_EXTRA, 0, out, sizeof(out)), 11);
+	CU_ASSERT_EQUAL(stoker_vocabulary_text(v, FIRST_EXTRA, 0, out, sizeof(out)), 11);
 	CU_ASSERT(!stoker_vocabulary_is_end(v, FIRST_EXTRA + 1));
-	CU_ASSERT_EQUAL(stoker_token_text(v, FIRST_EXTRA + 1, 0, out, sizeof(out)), 7);
+	CU_ASSERT_EQUAL(stoker_vocabulary_text(v, FIRST_EXTRA + 1, 0, out, sizeof(out)), 7);
 	CU_ASSERT(stoker_vocabulary_is_end(v, FIRST_EXTRA + 2));
 	stoker_vocabulary_free(&v);
 }
@@ -211,7 +214,7 @@ static void test_stripping(void)
 		const uint32_t user = FIRST_EXTRA, end = user + 1, text = user + 2;
 
 		begin_draft(&d, extra, TOKEN_CONTROL);
-		stoker_gguf_put_string(d.w, "general.name", names[i].name);
+		stoker_gguf_writer_put_string(d.w, "general.name", names[i].name);
 		struct stoker_vocabulary *v = made(&d);
 
 		if (names[i].strips) {
@@ -310,14 +313,15 @@ static void test_many_specials(void)
 	}
 	snprintf(path, sizeof(path), "/tmp/stoker-test-%d.gguf", getpid());
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_open(path, &w, NULL), 0);
-	stoker_gguf_put_string(w, "tokenizer.ggml.model", "llama");
-	stoker_gguf_put_strings(w, "tokenizer.ggml.tokens", tokens, COUNT);
-	stoker_gguf_put_i32s(w, "tokenizer.ggml.token_type", types, COUNT);
+	stoker_gguf_writer_put_string(w, "tokenizer.ggml.model", "llama");
+	stoker_gguf_writer_put_strings(w, "tokenizer.ggml.tokens", tokens, COUNT);
+	stoker_gguf_writer_put_i32s(w, "tokenizer.ggml.token_type", types, COUNT);
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_finish(&w, 1, NULL), 0);
 	CU_ASSERT_EQUAL_FATAL(stoker_vocabulary_load(path, &v, NULL), 0);
 	unlink(path);
-	CU_ASSERT_EQUAL_FATAL(
-		stoker_tokenize(v, text, bytes, STOKER_TOKENIZE_SPECIAL, &ids, &count, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_vocabulary_tokenize(v, text, bytes, STOKER_TOKENIZE_SPECIAL,
+							 &ids, &count, NULL),
+			      0);
 	CU_ASSERT_EQUAL_FATAL(count, COUNT);
 	for (uint32_t i = 0; i < COUNT; i++)
 		wrong += ids[i] != i;
@@ -334,8 +338,8 @@ static void test_ends(void)
 	struct stoker_vocabulary *v;
 
 	begin_draft(&d, extra, TOKEN_CONTROL);
-	stoker_gguf_put_i32s(d.w, "tokenizer.ggml.eos_token_id", list, 4);
-	stoker_gguf_put_bool(d.w, "tokenizer.ggml.add_eos_token", 1);
+	stoker_gguf_writer_put_i32s(d.w, "tokenizer.ggml.eos_token_id", list, 4);
+	stoker_gguf_writer_put_bool(d.w, "tokenizer.ggml.add_eos_token", 1);
 	v = made(&d);
 	CU_ASSERT(stoker_vocabulary_is_end(v, FIRST_EXTRA));
 	CU_ASSERT(stoker_vocabulary_is_end(v, FIRST_EXTRA + 1));
@@ -351,7 +355,7 @@ static void test_ends(void)
 
 	/* as a name */
 	begin_draft(&d, extra, TOKEN_CONTROL);
-	stoker_gguf_put_string(d.w, "tokenizer.ggml.eos_token_id", "<z>");
+	stoker_gguf_writer_put_string(d.w, "tokenizer.ggml.eos_token_id", "<z>");
 	v = made(&d);
 	CU_ASSERT(stoker_vocabulary_is_end(v, FIRST_EXTRA + 2));
 	stoker_vocabulary_free(&v);
@@ -367,27 +371,27 @@ static void test_ends(void)
 
 static void put_text(struct stoker_gguf_writer *w, const char *key)
 {
-	stoker_gguf_put_string(w, key, "false");
+	stoker_gguf_writer_put_string(w, key, "false");
 }
 
 static void put_real(struct stoker_gguf_writer *w, const char *key)
 {
-	stoker_gguf_put_f32(w, key, 1);
+	stoker_gguf_writer_put_f32(w, key, 1);
 }
 
 static void put_two(struct stoker_gguf_writer *w, const char *key)
 {
-	stoker_gguf_put_u32(w, key, 2);
+	stoker_gguf_writer_put_u32(w, key, 2);
 }
 
 static void put_true(struct stoker_gguf_writer *w, const char *key)
 {
-	stoker_gguf_put_bool(w, key, 1);
+	stoker_gguf_writer_put_bool(w, key, 1);
 }
 
 static void put_reals(struct stoker_gguf_writer *w, const char *key)
 {
-	stoker_gguf_put_f32s(w, key, (float[]){ 1, 2 }, 2);
+	stoker_gguf_writer_put_f32s(w, key, (float[]){ 1, 2 }, 2);
 }
 
 static void test_wrong_kinds(void)
@@ -420,7 +424,7 @@ static void test_wrong_kinds(void)
 	expect_refused(&d, "tokenizer.chat_template");
 	/* numbers for truth are fine */
 	begin_draft(&d, (const char *const[]){ NULL }, 0);
-	stoker_gguf_put_u32(d.w, "tokenizer.ggml.add_bos_token", 1);
+	stoker_gguf_writer_put_u32(d.w, "tokenizer.ggml.add_bos_token", 1);
 	struct stoker_vocabulary *v = made(&d);
 
 	CU_ASSERT(GIVES(v, "a", STOKER_TOKENIZE_ADD, 1, byte('a')));

@@ -105,22 +105,22 @@ static void put(struct stoker_gguf_writer *w, const struct tiny *t, const struct
 		reals[i] = (float)k->list[i];
 	switch (k->type) {
 	case TINY_U32:
-		stoker_gguf_put_u32(w, name, (uint32_t)k->value);
+		stoker_gguf_writer_put_u32(w, name, (uint32_t)k->value);
 		break;
 	case TINY_F32:
-		stoker_gguf_put_f32(w, name, (float)k->value);
+		stoker_gguf_writer_put_f32(w, name, (float)k->value);
 		break;
 	case TINY_BOOL:
-		stoker_gguf_put_bool(w, name, k->value != 0);
+		stoker_gguf_writer_put_bool(w, name, k->value != 0);
 		break;
 	case TINY_TEXT:
-		stoker_gguf_put_string(w, name, k->text);
+		stoker_gguf_writer_put_string(w, name, k->text);
 		break;
 	case TINY_LIST:
-		stoker_gguf_put_i32s(w, name, k->list, k->count);
+		stoker_gguf_writer_put_i32s(w, name, k->list, k->count);
 		break;
 	case TINY_REALS:
-		stoker_gguf_put_f32s(w, name, reals, k->count);
+		stoker_gguf_writer_put_f32s(w, name, reals, k->count);
 		break;
 	}
 }
@@ -145,7 +145,7 @@ static void put_keys(struct stoker_gguf_writer *w, const struct tiny *t)
 		{ .name = "expert_feed_forward_length", .value = t->experts ? EXPERT_HIDDEN : 0 },
 	};
 
-	stoker_gguf_put_string(w, "general.architecture", t->architecture);
+	stoker_gguf_writer_put_string(w, "general.architecture", t->architecture);
 	for (size_t i = 0; i < ARRAY_SIZE(usual); i++) {
 		bool own = t->without && !strcmp(t->without, usual[i].name);
 
@@ -197,7 +197,8 @@ static void write_values(struct stoker_gguf_writer *w, const struct tiny *t, con
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(blocks);
 	CU_ASSERT_EQUAL(stoker_format_encode(format, values, blocks, count), 0);
-	CU_ASSERT_EQUAL(stoker_gguf_write(w, blocks, stoker_format_bytes(format, count), NULL), 0);
+	CU_ASSERT_EQUAL(
+		stoker_gguf_writer_write(w, blocks, stoker_format_bytes(format, count), NULL), 0);
 }
 
 static bool comes_last(const struct tiny *t, const char *name)
@@ -238,11 +239,11 @@ void tiny_write(const char *path, const struct tiny *t)
 				if (data)
 					write_values(w, t, r);
 				else
-					stoker_gguf_put_tensor(w, r->name, format_of(t, r),
-							       r->ne[2] > 1   ? 3
-							       : r->ne[1] > 1 ? 2
-									      : 1,
-							       r->ne);
+					stoker_gguf_writer_put_tensor(w, r->name, format_of(t, r),
+								      r->ne[2] > 1   ? 3
+								      : r->ne[1] > 1 ? 2
+										     : 1,
+								      r->ne);
 			}
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_writer_finish(&w, 1, NULL), 0);
 	free(b);

@@ -40,6 +40,7 @@ void suite_fork(void);
 void suite_locale(void);
 void suite_misuse(void);
 void suite_sized(void);
+void suite_log(void);
 
 void suite_vulkan(void);
 void suite_enumerate(void);

@@ -108,7 +108,7 @@ static void note_token(struct bench_run *r, struct member *m, uint32_t member)
 		r->last_together = now;
 	}
 	if (!m->tokens++ && ++r->started == r->sequences) {
-		struct stoker_engine_stats stats;
+		struct stoker_engine_stats stats = { STOKER_ENGINE_STATS_INIT };
 
 		r->all_started = r->last_together = now;
 		stoker_engine_stats(r->engine, &stats);

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include <stoker/unstable/store.h>
+
 struct bench {
 	struct compute_options compute;
 	struct grammar_options grammar;

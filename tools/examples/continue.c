@@ -39,14 +39,14 @@ int main(int argc, char **argv)
 	    stoker_vocabulary_load(argv[1], &vocabulary, &err) ||
 	    stoker_session_create(model, NULL, &session, &err) ||
 	    stoker_sampler_create(NULL, &sampler, &err) ||
-	    stoker_tokenize(vocabulary, argv[2], strlen(argv[2]), STOKER_TOKENIZE_ADD, &tokens,
-			    &count, &err) ||
+	    stoker_vocabulary_tokenize(vocabulary, argv[2], strlen(argv[2]), STOKER_TOKENIZE_ADD,
+				       &tokens, &count, &err) ||
 	    stoker_session_eval(session, tokens, count, STOKER_LOGITS_LAST, &err)) {
 		fprintf(stderr, "%s\n", err.message);
 		goto out_free;
 	}
 	fputs(argv[2], stdout);
-	if (stoker_generate(session, sampler, vocabulary, &generate, NULL, &err)) {
+	if (stoker_session_generate(session, sampler, vocabulary, &generate, NULL, &err)) {
 		fprintf(stderr, "\n%s\n", err.message);
 		goto out_free;
 	}

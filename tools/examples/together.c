@@ -109,8 +109,8 @@ int main(int argc, char **argv)
 		uint32_t *tokens = NULL;
 		size_t n;
 
-		ret = stoker_tokenize(vocabulary, text, strlen(text), STOKER_TOKENIZE_ADD, &tokens,
-				      &n, &err);
+		ret = stoker_vocabulary_tokenize(vocabulary, text, strlen(text),
+						 STOKER_TOKENIZE_ADD, &tokens, &n, &err);
 		if (!ret && !n)
 			ret = snprintf(err.message, sizeof(err.message), "text %zu has no tokens",
 				       i + 1);

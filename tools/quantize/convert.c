@@ -171,7 +171,7 @@ static void write_in_turn(struct conversion *c, const struct chunk *chunk, const
 			      100.0 * (double)c->done / (double)c->all,
 			      (size_t)(chunk->planned - c->plan->tensors) + 1, c->plan->count,
 			      t->name);
-		ret = stoker_gguf_write(c->out, made, bytes, &writing);
+		ret = stoker_gguf_writer_write(c->out, made, bytes, &writing);
 		if (ret)
 			snprintf(err->message, sizeof(err->message), "tensor %s: %.350s", t->name,
 				 writing.message);

@@ -293,10 +293,12 @@ int importance_apply(const struct importance *importance, const char *path, stru
 void importance_put_keys(const struct importance *importance, const char *path,
 			 struct stoker_gguf_writer *out)
 {
-	stoker_gguf_put_string(out, "quantize.imatrix.file", file_name(path));
+	stoker_gguf_writer_put_string(out, "quantize.imatrix.file", file_name(path));
 	if (importance->dataset)
-		stoker_gguf_put_string(out, "quantize.imatrix.dataset", importance->dataset);
-	stoker_gguf_put_u32(out, "quantize.imatrix.entries_count", (uint32_t)importance->count);
+		stoker_gguf_writer_put_string(out, "quantize.imatrix.dataset", importance->dataset);
+	stoker_gguf_writer_put_u32(out, "quantize.imatrix.entries_count",
+				   (uint32_t)importance->count);
 	if (importance->chunks)
-		stoker_gguf_put_u32(out, "quantize.imatrix.chunks_count", importance->chunks);
+		stoker_gguf_writer_put_u32(out, "quantize.imatrix.chunks_count",
+					   importance->chunks);
 }

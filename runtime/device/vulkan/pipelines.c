@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-#include "stoker/cache.h"
+#include "base/cache.h"
 
 enum {
 	CACHE_LIMIT = 64 << 20,
@@ -40,13 +40,23 @@ static const char *const shader_names[] = {
 #undef SHADER_NAME
 };
 
-static char *cache_path(const VkPhysicalDeviceProperties *p)
+void vulkan_keep(const struct vulkan *v, const char *path, const void *data, size_t bytes)
+{
+	struct stoker_error why = { "" };
+
+	if (path && stoker_cache_write(path, data, bytes, &why))
+		log_tell(&v->base.settings.log, STOKER_LOG_WARNING,
+			 "%s: what would make the next start faster isn't kept: %s", v->name,
+			 why.message);
+}
+
+static char *path_of(const struct vulkan *v, const VkPhysicalDeviceProperties *p)
 {
 	char name[64];
 
 	snprintf(name, sizeof(name), "vulkan-%04x-%04x-%08x.bin", p->vendorID, p->deviceID,
 		 p->driverVersion);
-	return stoker_cache_path(name);
+	return cache_path(v->base.settings.cache_folder, name);
 }
 
 static VkResult create_cache(struct vulkan *v, const void *data, size_t bytes)
@@ -84,15 +94,19 @@ int vulkan_pipelines_open(struct vulkan *v, const VkPhysicalDeviceProperties *pr
 	if (result != VK_SUCCESS)
 		return vulkan_fail(v, result, "creating a pipeline layout", err);
 	if (v->use_cache)
-		own->cache_path = cache_path(properties);
+		own->cache_path = path_of(v, properties);
 	/*
 	 * VUID-VkPipelineCacheCreateInfo-initialDataSize-00769: "pInitialData must have been
 	 * retrieved from a previous call to vkGetPipelineCacheData"
 	 */
 	data = stoker_cache_read(own->cache_path, CACHE_LIMIT, &bytes);
 	result = create_cache(v, data, bytes);
-	if (result != VK_SUCCESS && bytes)
-		result = create_cache(v, NULL, 0); /* a damaged file */
+	if (result != VK_SUCCESS && bytes) {
+		log_tell(&v->base.settings.log, STOKER_LOG_WARNING,
+			 "%s: its driver refuses the pipelines in %s; they are made anew", v->name,
+			 own->cache_path);
+		result = create_cache(v, NULL, 0);
+	}
 	if (result != VK_SUCCESS)
 		return vulkan_fail(v, result, "creating a pipeline cache", err);
 	/* what the driver took of the file: one of another version counts for nothing */
@@ -113,7 +127,7 @@ static void save_cache(struct vulkan *v)
 		return;
 	data = malloc(bytes);
 	if (data && !v->vk.vkGetPipelineCacheData(v->device, own->cache, &bytes, data))
-		stoker_cache_write(own->cache_path, data, bytes, NULL);
+		vulkan_keep(v, own->cache_path, data, bytes);
 }
 
 void vulkan_pipelines_close(struct vulkan *v)

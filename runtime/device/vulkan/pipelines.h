@@ -24,6 +24,9 @@ VkPipelineLayout vulkan_pipeline_layout(const struct vulkan *v);
 int vulkan_pipeline(struct vulkan *v, const struct vulkan_dispatch *d, VkPipeline *pipeline,
 		    struct stoker_error *err);
 
+/* Writes a file of the cache folder; a failure is told. */
+void vulkan_keep(const struct vulkan *v, const char *path, const void *data, size_t bytes);
+
 bool vulkan_has_shader(enum vulkan_shader shader, const struct stoker_format *format);
 const char *vulkan_shader_name(enum vulkan_shader shader);
 

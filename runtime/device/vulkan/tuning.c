@@ -9,7 +9,8 @@
 
 #include <stdio.h>
 
-#include "stoker/cache.h"
+#include "base/cache.h"
+#include "device/vulkan/pipelines.h"
 #include "device/vulkan/record.h"
 
 enum {
@@ -94,7 +95,7 @@ int vulkan_tuning_open(struct vulkan *v, const VkPhysicalDeviceProperties *p,
 		return 0;
 	snprintf(name, sizeof(name), "vulkan-%04x-%04x-%08x.tuning", p->vendorID, p->deviceID,
 		 p->driverVersion);
-	v->tuning->path = stoker_cache_path(name);
+	v->tuning->path = cache_path(v->base.settings.cache_folder, name);
 	read_file(v);
 	return 0;
 }
@@ -142,7 +143,7 @@ static void save(struct vulkan *v)
 							  "%s %s %u\n", f->name, kind_names[k],
 							  variant);
 		}
-	stoker_cache_write(v->tuning->path, text, bytes, NULL);
+	vulkan_keep(v, v->tuning->path, text, bytes);
 }
 
 void vulkan_tuning_close(struct vulkan *v)

@@ -216,8 +216,8 @@ int vulkan_open_compiler(const char *which, struct vulkan **out, struct stoker_e
 	return ret;
 }
 
-int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **device,
-		       struct stoker_error *err)
+int stoker_vulkan_open(const char *which, bool exact, const struct device_settings *settings,
+		       struct stoker_device **device, struct stoker_error *err)
 {
 	struct vulkan *v = calloc(1, sizeof(*v));
 	VkPhysicalDeviceProperties2 properties;
@@ -226,6 +226,7 @@ int stoker_vulkan_open(const char *which, bool exact, struct stoker_device **dev
 	if (!v)
 		return stoker_fail(err, -ENOMEM, "vulkan: out of memory");
 	v->base.exact = exact;
+	v->base.settings = *settings;
 	ret = open_bare(v, which, &properties, err);
 	if (!ret)
 		ret = vulkan_memory_open(v, vulkan_wanted("separate"), err);

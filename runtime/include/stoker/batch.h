@@ -33,7 +33,7 @@ struct stoker_sequence;
  * stoker_batch_create() - room for sequences, and for computing their steps
  * @model: stays in memory for as long as the batch needs it, even when it is freed
  * @params: @context is that of each sequence, @batch the most tokens of a step, @sequences how many
- *	there can be at a time; @observe isn't called; may be NULL
+ *	there can be at a time; @progress isn't called; may be NULL
  * @batch: receives it; release it with stoker_batch_free()
  *
  * Of a model with a budget of memory all batches together take no more than it was made for, the

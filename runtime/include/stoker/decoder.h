@@ -54,7 +54,7 @@ STOKER_API int stoker_decoder_create(const struct stoker_vocabulary *vocabulary,
 /**
  * stoker_decoder_free() - release and clear; NULL is fine
  *
- * In a callback of the stoker_generate() that uses it, it goes when that returns.
+ * In a callback of the stoker_session_generate() that uses it, it goes when that returns.
  */
 STOKER_API void stoker_decoder_free(struct stoker_decoder **decoder);
 

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "stoker/error.h"
+#include "stoker/log.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -36,12 +37,19 @@ struct stoker_device;
  * @threads: of the CPU, 0 for one for each core that the process may use
  *	(affinity and CPU quota of its cgroups)
  * @exact: nonzero computes with 32-bit float activations throughout, for verification; slower
+ * @cache_folder: where pipelines and what was measured are kept for the next time, made if need be;
+ *	"": nowhere; NULL: stoker in $XDG_CACHE_HOME, or in ~/.cache
+ * @log: is told of what can't be done as it might be, see stoker/log.h; may be NULL
+ * @log_user: handed to @log
  */
 struct stoker_device_params {
 	size_t size;
 	const char *name;
 	unsigned threads;
 	int exact;
+	const char *cache_folder;
+	stoker_log log;
+	void *log_user;
 };
 #define STOKER_DEVICE_PARAMS_INIT STOKER_SIZE_OF(struct stoker_device_params)
 
@@ -109,44 +117,6 @@ STOKER_API int stoker_device_list(size_t item_size, struct stoker_device_info **
  * Return: 0, -ENODEV without a node, or the driver's -errno.
  */
 STOKER_API int stoker_device_accepts(const struct stoker_device_info *device, int fd);
-
-/**
- * struct stoker_product - rows that a matrix is about to be multiplied with
- * @tensor: the tensor's name in the file; of experts that are tensors of their own, the first one's
- * @matrix: its number among the tensor's @matrices: of an expert, or a head
- * @x: @rows rows of @columns values, @stride values apart
- */
-struct stoker_product {
-	const char *tensor;
-	uint32_t matrix, matrices, columns, rows;
-	size_t stride;
-	const float *x;
-};
-
-/**
- * struct stoker_observer - who is told of products
- * @product: called in the middle of an evaluation, on its thread or another one, one call at a
- *	time; @product and the rows live until it returns
- * @context: for it
- */
-struct stoker_observer {
-	void (*product)(void *context, const struct stoker_product *product);
-	void *context;
-};
-
-/**
- * stoker_device_observe() - see what matrices are multiplied with, from the next evaluation on
- * @observer: copied; NULL ends it
- * @err: may be NULL
- *
- * Matrices with a name in the file are told of, each once an evaluation and row: those that one
- * tensor holds together are one matrix.
- *
- * Return: 0; -EINVAL without a device; -ENOTSUP for any but the CPU; -ENOMEM.
- */
-STOKER_API int stoker_device_observe(struct stoker_device *device,
-				     const struct stoker_observer *observer,
-				     struct stoker_error *err);
 
 /** stoker_device_shares_memory() - whether models on it take the machine's memory, not a GPU's own.
  */

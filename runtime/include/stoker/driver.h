@@ -30,18 +30,6 @@ extern "C" {
  */
 STOKER_API int stoker_driver_arena(uint64_t bytes, int *fd, struct stoker_error *err);
 
-/**
- * stoker_driver_prefer() - what paging reads with when it isn't told
- * @store: "kmod" or "uring"
- * @err: may be NULL
- *
- * Kept in the user's cache folder, for the running kernel's release.  "stoker bench store" calls it
- * with what was faster.
- *
- * Return: 0, -EINVAL for another name, or -errno of writing it.
- */
-STOKER_API int stoker_driver_prefer(const char *store, struct stoker_error *err);
-
 #ifdef __cplusplus
 }
 #endif

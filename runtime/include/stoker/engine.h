@@ -34,7 +34,7 @@ struct stoker_engine;
  * struct stoker_engine_params - what an engine is created with; zeros are good defaults
  * @size: STOKER_ENGINE_PARAMS_INIT
  * @session: @context of each request, @sequences that run at a time, @batch: the most tokens of a
- *	step; @observe isn't called.  With @deterministic a request gets the same tokens whatever
+ *	step; @progress isn't called.  With @deterministic a request gets the same tokens whatever
  *	others there are: prompts are then cut at multiples of 256 tokens, however long that takes;
  *	NULL: the defaults
  * @queue: requests that may wait beside those that can run, 0: 64

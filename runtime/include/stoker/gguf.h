@@ -246,46 +246,51 @@ STOKER_API int stoker_gguf_writer_measure(struct stoker_gguf_writer **writer);
  */
 STOKER_API uint64_t stoker_gguf_writer_head(const struct stoker_gguf_writer *w);
 
-/** stoker_gguf_put_u32() - add a metadata entry; failures are kept for stoker_gguf_writer_finish().
+/** stoker_gguf_writer_put_u32() - add a metadata entry; failures are kept for
+ * stoker_gguf_writer_finish().
  */
-STOKER_API void stoker_gguf_put_u32(struct stoker_gguf_writer *w, const char *key, uint32_t value);
-/** stoker_gguf_put_f32() - likewise. */
-STOKER_API void stoker_gguf_put_f32(struct stoker_gguf_writer *w, const char *key, float value);
-/** stoker_gguf_put_bool() - likewise. */
-STOKER_API void stoker_gguf_put_bool(struct stoker_gguf_writer *w, const char *key, int value);
-/** stoker_gguf_put_string() - likewise; @value is NUL-terminated. */
-STOKER_API void stoker_gguf_put_string(struct stoker_gguf_writer *w, const char *key,
-				       const char *value);
-/** stoker_gguf_put_strings() - likewise, an array of @count strings. */
-STOKER_API void stoker_gguf_put_strings(struct stoker_gguf_writer *w, const char *key,
-					const struct stoker_string *values, uint64_t count);
-/** stoker_gguf_put_i32s() - likewise, an array of @count integers. */
-STOKER_API void stoker_gguf_put_i32s(struct stoker_gguf_writer *w, const char *key,
-				     const int32_t *values, uint64_t count);
-/** stoker_gguf_put_f32s() - likewise, an array of @count floats. */
-STOKER_API void stoker_gguf_put_f32s(struct stoker_gguf_writer *w, const char *key,
-				     const float *values, uint64_t count);
-/** stoker_gguf_put_key() - copy entry @key of container @from unchanged. */
-STOKER_API void stoker_gguf_put_key(struct stoker_gguf_writer *w, const struct stoker_gguf *from,
-				    const struct stoker_gguf_key *key);
+STOKER_API void stoker_gguf_writer_put_u32(struct stoker_gguf_writer *w, const char *key,
+					   uint32_t value);
+/** stoker_gguf_writer_put_f32() - likewise. */
+STOKER_API void stoker_gguf_writer_put_f32(struct stoker_gguf_writer *w, const char *key,
+					   float value);
+/** stoker_gguf_writer_put_bool() - likewise. */
+STOKER_API void stoker_gguf_writer_put_bool(struct stoker_gguf_writer *w, const char *key,
+					    int value);
+/** stoker_gguf_writer_put_string() - likewise; @value is NUL-terminated. */
+STOKER_API void stoker_gguf_writer_put_string(struct stoker_gguf_writer *w, const char *key,
+					      const char *value);
+/** stoker_gguf_writer_put_strings() - likewise, an array of @count strings. */
+STOKER_API void stoker_gguf_writer_put_strings(struct stoker_gguf_writer *w, const char *key,
+					       const struct stoker_string *values, uint64_t count);
+/** stoker_gguf_writer_put_i32s() - likewise, an array of @count integers. */
+STOKER_API void stoker_gguf_writer_put_i32s(struct stoker_gguf_writer *w, const char *key,
+					    const int32_t *values, uint64_t count);
+/** stoker_gguf_writer_put_f32s() - likewise, an array of @count floats. */
+STOKER_API void stoker_gguf_writer_put_f32s(struct stoker_gguf_writer *w, const char *key,
+					    const float *values, uint64_t count);
+/** stoker_gguf_writer_put_key() - copy entry @key of container @from unchanged. */
+STOKER_API void stoker_gguf_writer_put_key(struct stoker_gguf_writer *w,
+					   const struct stoker_gguf *from,
+					   const struct stoker_gguf_key *key);
 /**
- * stoker_gguf_put_alignment() - begin each tensor's data at a multiple of @bytes, a power of two
- * from 32, the default, to 4096; before the first row
+ * stoker_gguf_writer_put_alignment() - begin each tensor's data at a multiple of @bytes, a power of
+ * two from 32, the default, to 4096; before the first row
  */
-STOKER_API void stoker_gguf_put_alignment(struct stoker_gguf_writer *w, uint32_t bytes);
-/** stoker_gguf_put_tensor() - add a row to the tensor table. */
-STOKER_API void stoker_gguf_put_tensor(struct stoker_gguf_writer *w, const char *name,
-				       const struct stoker_format *format, uint32_t dimensions,
-				       const uint64_t *ne);
+STOKER_API void stoker_gguf_writer_put_alignment(struct stoker_gguf_writer *w, uint32_t bytes);
+/** stoker_gguf_writer_put_tensor() - add a row to the tensor table. */
+STOKER_API void stoker_gguf_writer_put_tensor(struct stoker_gguf_writer *w, const char *name,
+					      const struct stoker_format *format,
+					      uint32_t dimensions, const uint64_t *ne);
 
 /**
- * stoker_gguf_write() - append tensor data
+ * stoker_gguf_writer_write() - append tensor data
  * @data: the next @bytes of the current tensor; a call may not cross into the next tensor
  *
  * Return: 0, -EINVAL beyond the tensor, or -errno (-ENOSPC ...).
  */
-STOKER_API int stoker_gguf_write(struct stoker_gguf_writer *w, const void *data, size_t bytes,
-				 struct stoker_error *err);
+STOKER_API int stoker_gguf_writer_write(struct stoker_gguf_writer *w, const void *data,
+					size_t bytes, struct stoker_error *err);
 
 /**
  * stoker_gguf_writer_finish() - give the complete file its name, or remove it

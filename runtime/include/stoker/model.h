@@ -64,11 +64,10 @@ enum stoker_pooling {
  *	multi-head latent attention has in place of both
  * @kv_values: how values are
  * @all_logits: nonzero when STOKER_LOGITS_ALL will be asked for; only a memory budget needs to know
- * @observe: told after each batch that the positions from @first on, @rows of them, are computed,
- *	so that stoker_session_experts() can be asked for each; may be NULL
- * @observer: handed to @observe
- * @predicted_layers: each layer asks the routers of so many next ones
- *	(stoker_session_predicted())
+ * @progress: told after each batch that the positions from @first on, @rows of them, are computed;
+ *	may be NULL
+ * @user: handed to @progress
+ * @predicted_layers: for the program itself, 0
  * @sequences: of stoker_batch_create(), at a time, with @context positions each; 0: 1; a session
  *	has one
  * @cache_bytes: of stoker_batch_create(): what keys and values of all sequences may take together,
@@ -85,9 +84,8 @@ struct stoker_session_params {
 	uint32_t context, batch;
 	enum stoker_kv_type kv, kv_keys, kv_values;
 	int all_logits;
-	void (*observe)(void *observer, struct stoker_session *session, uint32_t first,
-			uint32_t rows);
-	void *observer;
+	void (*progress)(void *user, struct stoker_session *session, uint32_t first, uint32_t rows);
+	void *user;
 	uint32_t predicted_layers;
 	uint32_t sequences;
 	int deterministic;
@@ -101,7 +99,7 @@ struct stoker_session_params {
  * @size: STOKER_MODEL_PARAMS_INIT
  * @progress: told how many bytes of how many are read, from the loading thread; a nonzero return
  *	cancels with -ECANCELED; may be NULL
- * @context: handed to @progress
+ * @user: handed to @progress
  * @memory: bytes that the model and one session may take together, with the experts of a mixture
  *	that don't fit staying on the drive; or STOKER_MEMORY_AUTO, _MIN, or _MAX
  * @host_memory: for a device with memory of its own, which @memory is about: bytes of the host's
@@ -115,8 +113,8 @@ struct stoker_session_params {
  */
 struct stoker_model_params {
 	size_t size;
-	int (*progress)(void *context, uint64_t done, uint64_t total);
-	void *context;
+	int (*progress)(void *user, uint64_t done, uint64_t total);
+	void *user;
 	uint64_t memory, host_memory;
 	const struct stoker_session_params *session;
 	const char *store, *policy, *prefetch;
@@ -191,8 +189,8 @@ struct stoker_model_info {
 #define STOKER_MODEL_INFO_INIT STOKER_SIZE_OF(struct stoker_model_info)
 
 /**
- * struct stoker_paging - a model whose experts are on the drive, so far
- * @size: STOKER_PAGING_INIT
+ * struct stoker_model_paging - a model whose experts are on the drive, so far
+ * @size: STOKER_MODEL_PAGING_INIT
  * @store: how they are read
  * @memory: the budget
  * @dense: of it, weights that every token uses
@@ -213,7 +211,7 @@ struct stoker_model_info {
  * @store_seconds: spent sending reads off and taking them in
  * @reading_seconds: reads were under way
  */
-struct stoker_paging {
+struct stoker_model_paging {
 	size_t size;
 	const char *store;
 	uint64_t memory, dense, cache, buffers, least;
@@ -222,7 +220,7 @@ struct stoker_paging {
 	uint64_t prefetched, prefetched_used, prefetched_bytes, predicted, predicted_right;
 	double stall_seconds, store_seconds, reading_seconds;
 };
-#define STOKER_PAGING_INIT STOKER_SIZE_OF(struct stoker_paging)
+#define STOKER_MODEL_PAGING_INIT STOKER_SIZE_OF(struct stoker_model_paging)
 
 /**
  * struct stoker_model_outlook - what loading a model would come to
@@ -271,7 +269,8 @@ STOKER_API int stoker_model_foresee(struct stoker_device *device, struct stoker_
 				    struct stoker_model_outlook *outlook, struct stoker_error *err);
 
 /** stoker_model_paging() - fill @info; -ENOENT for a model that is all in memory. */
-STOKER_API int stoker_model_paging(const struct stoker_model *model, struct stoker_paging *info);
+STOKER_API int stoker_model_paging(const struct stoker_model *model,
+				   struct stoker_model_paging *info);
 
 /** stoker_model_info() - fill @info; strings live as long as the model. Return: 0 or -EINVAL. */
 STOKER_API int stoker_model_info(const struct stoker_model *model, struct stoker_model_info *info);

@@ -246,7 +246,7 @@ STOKER_API int stoker_sampler_create(const struct stoker_sampler_params *params,
 /**
  * stoker_sampler_free() - release and clear; NULL is fine
  *
- * In a callback of the stoker_generate() that uses it, it goes when that returns.
+ * In a callback of the stoker_session_generate() that uses it, it goes when that returns.
  */
 STOKER_API void stoker_sampler_free(struct stoker_sampler **sampler);
 

@@ -6,8 +6,8 @@
  * -EBUSY.  stoker_session_cancel() and stoker_session_cancel_run() alone may be called from any.
  * Several sessions may share a model; calls on the same device take turns.
  *
- * Callbacks (of stoker_generate(), and struct stoker_session_params' observe) may read from the
- * session they are about: its position, tokens, logits, experts; they may cancel it, and free it,
+ * Callbacks (of stoker_session_generate(), and struct stoker_session_params' progress) may read
+ * from the session they are about: its position, tokens, logits; they may cancel it, and free it,
  * which ends the call early and then happens.  What would change its context gives -EBUSY.  They
  * don't jump out (longjmp(), C++ exceptions).
  *
@@ -115,8 +115,8 @@ STOKER_API uint32_t stoker_session_position(const struct stoker_session *session
  * stoker_session_tokens() - which tokens are in the context
  * @count: receives their number, stoker_session_position()
  *
- * Those that were evaluated and those that stoker_generate() chose, in order: what a next prompt
- * has in common with them needn't be evaluated again.
+ * Those that were evaluated and those that stoker_session_generate() chose, in order: what a next
+ * prompt has in common with them needn't be evaluated again.
  *
  * Return: their ids, valid until the next call on the session.
  */
@@ -196,27 +196,6 @@ STOKER_API int stoker_session_remove(struct stoker_session *session, uint32_t fi
 				     int shift, struct stoker_error *err);
 
 /**
- * stoker_session_experts() - which experts the last batch of the last call used
- * @layer: of the model
- * @row: token of the batch
- * @ids: room for struct stoker_model_info's experts_used ids, receives them best first
- *
- * Return: number of ids, 0 for a dense layer or a row that wasn't in the batch.
- */
-STOKER_API uint32_t stoker_session_experts(const struct stoker_session *session, uint32_t layer,
-					   uint32_t row, uint32_t *ids);
-
-/**
- * stoker_session_predicted() - what the router of a layer said earlier, on the input of another
- * @layer: whose router it is
- * @distance: layers before it was asked, 1 to struct stoker_session_params' predicted_layers
- *
- * Otherwise as stoker_session_experts().
- */
-STOKER_API uint32_t stoker_session_predicted(const struct stoker_session *session, uint32_t layer,
-					     uint32_t distance, uint32_t row, uint32_t *ids);
-
-/**
  * stoker_session_begin() - a new run: what is cancelled from now on, and no longer what was before
  *
  * A run is what is cancelled as a whole: a request, an answer, any number of calls on the session.
@@ -229,8 +208,8 @@ STOKER_API uint32_t stoker_session_begin(struct stoker_session *session);
 /**
  * stoker_session_cancel() - cancel the run that is going on, whichever it is
  *
- * The call that is running, or else the next stoker_session_eval() or stoker_generate(), returns
- * -ECANCELED, one of them once; unless stoker_session_begin() comes before it.
+ * The call that is running, or else the next stoker_session_eval() or stoker_session_generate(),
+ * returns -ECANCELED, one of them once; unless stoker_session_begin() comes before it.
  *
  * Thread-safety: any thread, and signal handlers; not once stoker_session_free() was called.
  */
@@ -263,7 +242,7 @@ enum stoker_finish {
  * @stop_count: number of them
  * @ignore_end: nonzero goes on after end-of-text tokens
  * @text: receives whole characters as they come, what isn't UTF-8 as U+FFFD; nonzero stops
- * @context: handed to @text
+ * @user: handed to @text
  * @decoder: keeps text back from one call to the next, of the same vocabulary and with stop strings
  *	of its own in @stop's place; NULL: nothing is kept back when the call returns
  */
@@ -273,8 +252,8 @@ struct stoker_generate_params {
 	const char *const *stop;
 	size_t stop_count;
 	int ignore_end;
-	int (*text)(void *context, const char *utf8, size_t bytes);
-	void *context;
+	int (*text)(void *user, const char *utf8, size_t bytes);
+	void *user;
 	struct stoker_decoder *decoder;
 };
 #define STOKER_GENERATE_PARAMS_INIT STOKER_SIZE_OF(struct stoker_generate_params)
@@ -303,7 +282,8 @@ struct stoker_generate_result {
 #define STOKER_GENERATE_RESULT_INIT STOKER_SIZE_OF(struct stoker_generate_result)
 
 /**
- * stoker_generate() - sample from the session's present logits until something ends the text
+ * stoker_session_generate() - sample from the session's present logits until something ends the
+ * text
  * @session: after a stoker_session_eval() with logits for the last position
  * @vocabulary: of the session's model
  * @result: receives how it ended, also on failure; may be NULL
@@ -328,10 +308,12 @@ struct stoker_generate_result {
  * Return: 0; -EINVAL for a bad stop string, another model's vocabulary, or a session without
  * logits; -EDOM when the model gives no finite logits; what stoker_session_eval() returns.
  */
-STOKER_API int stoker_generate(struct stoker_session *session, struct stoker_sampler *sampler,
-			       const struct stoker_vocabulary *vocabulary,
-			       const struct stoker_generate_params *params,
-			       struct stoker_generate_result *result, struct stoker_error *err);
+STOKER_API int stoker_session_generate(struct stoker_session *session,
+				       struct stoker_sampler *sampler,
+				       const struct stoker_vocabulary *vocabulary,
+				       const struct stoker_generate_params *params,
+				       struct stoker_generate_result *result,
+				       struct stoker_error *err);
 
 #ifdef __cplusplus
 }

@@ -4,7 +4,6 @@
 #define STOKER_STOKER_H
 
 #include "stoker/batch.h"
-#include "stoker/cache.h"
 #include "stoker/decoder.h"
 #include "stoker/device.h"
 #include "stoker/driver.h"
@@ -13,6 +12,7 @@
 #include "stoker/format.h"
 #include "stoker/gguf.h"
 #include "stoker/grammar.h"
+#include "stoker/log.h"
 #include "stoker/model.h"
 #include "stoker/profile.h"
 #include "stoker/sampler.h"

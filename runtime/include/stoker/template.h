@@ -141,7 +141,7 @@ STOKER_API void stoker_prompt_free(struct stoker_prompt *prompt);
  * Control tokens are those that the template spelled out, whole, itself.  A token that begins a
  * text is put in front if the file asks for it and the template hasn't done it; no end is added.
  *
- * Return: as stoker_tokenize().
+ * Return: as stoker_vocabulary_tokenize().
  */
 STOKER_API int stoker_prompt_tokenize(const struct stoker_vocabulary *vocabulary,
 				      const struct stoker_prompt *prompt, uint32_t **tokens,

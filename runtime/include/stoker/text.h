@@ -85,7 +85,7 @@ STOKER_API int64_t stoker_vocabulary_bos(const struct stoker_vocabulary *vocabul
  */
 STOKER_API int stoker_vocabulary_is_end(const struct stoker_vocabulary *vocabulary, uint32_t token);
 
-/** Flags of stoker_tokenize(). */
+/** Flags of stoker_vocabulary_tokenize(). */
 enum {
 	STOKER_TOKENIZE_ADD = 1,     /* begin as the file's flags say (BOS) */
 	STOKER_TOKENIZE_SPECIAL = 2, /* recognise control tokens spelled out in the text */
@@ -93,7 +93,7 @@ enum {
 };
 
 /**
- * stoker_tokenize() - text to token ids
+ * stoker_vocabulary_tokenize() - text to token ids
  * @text: @bytes of any content; invalid UTF-8 is encoded byte by byte
  * @flags: STOKER_TOKENIZE_*
  * @tokens: receives an array to be released with stoker_free()
@@ -101,19 +101,20 @@ enum {
  *
  * Return: 0, -ENOMEM, -EINVAL when the vocabulary can't express the text.
  */
-STOKER_API int stoker_tokenize(const struct stoker_vocabulary *vocabulary, const char *text,
-			       size_t bytes, unsigned flags, uint32_t **tokens, size_t *count,
-			       struct stoker_error *err);
+STOKER_API int stoker_vocabulary_tokenize(const struct stoker_vocabulary *vocabulary,
+					  const char *text, size_t bytes, unsigned flags,
+					  uint32_t **tokens, size_t *count,
+					  struct stoker_error *err);
 
 /**
- * stoker_token_text() - what a token adds to a text
+ * stoker_vocabulary_text() - what a token adds to a text
  * @special: nonzero spells control tokens out, otherwise they are empty
  * @out: receives up to @room bytes, no NUL; may end inside a UTF-8 character
  *
  * Return: the token's whole length in bytes, which may exceed @room.
  */
-STOKER_API size_t stoker_token_text(const struct stoker_vocabulary *vocabulary, uint32_t token,
-				    int special, char *out, size_t room);
+STOKER_API size_t stoker_vocabulary_text(const struct stoker_vocabulary *vocabulary, uint32_t token,
+					 int special, char *out, size_t room);
 
 #ifdef __cplusplus
 }

@@ -4,7 +4,7 @@
  *
  * Programs that were built against an older version of this API go on with a newer library of the
  * same soname: calls, members of structs and values of enums are added, none is changed or taken
- * away.  What is in stoker/unstable.h is no part of that.
+ * away.
  *
  * Thread-safety: any thread, at any time.
  */

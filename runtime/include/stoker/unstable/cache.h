@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* stoker/cache.h - what is kept from one run to the next, and never a condition */
-#ifndef STOKER_CACHE_H
-#define STOKER_CACHE_H
+/**
+ * stoker/unstable/cache.h - what is kept from one run to the next, and never a condition.
+ *
+ * For the stoker program, which is built together with the library: neither installed nor exported,
+ * and different whenever it has to be.
+ */
+#ifndef STOKER_UNSTABLE_CACHE_H
+#define STOKER_UNSTABLE_CACHE_H
 
 #include <stddef.h>
 
 #include "stoker/error.h"
-
-#ifdef __cplusplus
-extern "C" {
-#endif
 
 /**
  * stoker_cache_path() - a file in the user's cache folder
@@ -17,7 +18,7 @@ extern "C" {
  *
  * Return: its path, release it with stoker_free(); NULL when there is no such place or no memory.
  */
-STOKER_API char *stoker_cache_path(const char *name);
+char *stoker_cache_path(const char *name);
 
 /**
  * stoker_cache_read() - all of a file whose path stoker_cache_path() gave
@@ -30,7 +31,7 @@ STOKER_API char *stoker_cache_path(const char *name);
  * Return: what is in it, release it with stoker_free(); NULL when it can't be read, is empty or too
  * large.
  */
-STOKER_API void *stoker_cache_read(const char *path, size_t limit, size_t *bytes);
+void *stoker_cache_read(const char *path, size_t limit, size_t *bytes);
 
 /**
  * stoker_cache_write() - give a file whose path stoker_cache_path() gave other contents, or make it
@@ -41,11 +42,6 @@ STOKER_API void *stoker_cache_read(const char *path, size_t limit, size_t *bytes
  *
  * Return: 0, -EACCES when the folder isn't the user's own or others may write to it, or -errno.
  */
-STOKER_API int stoker_cache_write(const char *path, const void *data, size_t bytes,
-				  struct stoker_error *err);
-
-#ifdef __cplusplus
-}
-#endif
+int stoker_cache_write(const char *path, const void *data, size_t bytes, struct stoker_error *err);
 
 #endif
