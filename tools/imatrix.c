@@ -126,7 +126,7 @@ static int read_text_in(const struct options *o, struct stoker_session *session,
 			const struct stoker_vocabulary *v, uint32_t *tokens, size_t count,
 			struct collector *c)
 {
-	const bool begins = count && stoker_vocabulary_bos(v) == tokens[0];
+	const bool begins = count && stoker_vocabulary_special(v, STOKER_SPECIAL_BEGIN) == tokens[0];
 	const size_t context = o->context, all = (count + context - 1) / context,
 		     most = o->chunks && o->chunks < all ? o->chunks : all;
 	struct stoker_error err;
@@ -141,7 +141,7 @@ static int read_text_in(const struct options *o, struct stoker_session *session,
 		if (n < context && at)
 			break;
 		if (begins)
-			tokens[at] = (uint32_t)stoker_vocabulary_bos(v);
+			tokens[at] = (uint32_t)stoker_vocabulary_special(v, STOKER_SPECIAL_BEGIN);
 		stoker_session_truncate(session, 0);
 		if (stoker_session_eval(session, tokens + at, n, STOKER_LOGITS_NONE, &err))
 			status = interrupted() ? EXIT_INTERRUPTED : fail(&err);

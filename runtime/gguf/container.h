@@ -28,7 +28,7 @@ struct key {
 };
 
 struct stoker_gguf {
-	_Atomic unsigned owners, readers; /* of keys, who are owners, too */
+	_Atomic unsigned owners;
 	uint32_t version, alignment;
 	struct file *files;
 	uint32_t file_count;

@@ -12,7 +12,8 @@
 
 enum { MAX_FILES = 1024 };
 
-static int open_file(struct file *file, const char *path, struct stoker_error *err)
+/* @fd: less than 0: @path is opened; otherwise it's a name for messages. */
+static int open_file(struct file *file, const char *path, int fd, struct stoker_error *err)
 {
 	struct stat st;
 
@@ -20,7 +21,8 @@ static int open_file(struct file *file, const char *path, struct stoker_error *e
 	file->path = strdup(path);
 	if (!file->path)
 		return stoker_fail(err, -ENOMEM, "%s: out of memory", path);
-	file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not block */
+	file->fd = fd < 0 ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) /* pipes don't block */
+			  : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (file->fd < 0 || fstat(file->fd, &st))
 		return gguf_refuse_path(path, 0, errno, err);
 	if (!S_ISREG(st.st_mode))
@@ -100,7 +102,7 @@ static int open_part(struct stoker_gguf *g, uint32_t i, uint32_t count, struct s
 				   g->files[0].path, count, count);
 	g->file_count = i + 1;
 	g->files[i].fd = -1;
-	ret = open_file(&g->files[i], path, err);
+	ret = open_file(&g->files[i], path, -1, err);
 	if (ret == -ENOENT)
 		stoker_fail(err, ret, "%s: No such file or directory, part %u of %u of %s", path,
 			    i + 1, count, g->files[0].path);
@@ -187,17 +189,13 @@ static int find_parts(const struct stoker_gguf *g, uint32_t *parts, struct stoke
 	return 0;
 }
 
-int stoker_gguf_open(const char *path, struct stoker_gguf **out, struct stoker_error *err)
+static int open_container(const char *path, int fd, struct stoker_gguf **out,
+			  struct stoker_error *err)
 {
 	struct stoker_gguf *g;
 	uint32_t parts;
-	int ret = -ENOMEM;
+	int ret;
 
-	if (out)
-		*out = NULL;
-	if (!path || !out)
-		return stoker_fail(err, -EINVAL,
-				   "opening a container needs its path and a place for it");
 	g = calloc(1, sizeof(*g));
 	if (g)
 		g->files = calloc(1, sizeof(*g->files));
@@ -205,16 +203,20 @@ int stoker_gguf_open(const char *path, struct stoker_gguf **out, struct stoker_e
 		free(g);
 		return stoker_fail(err, -ENOMEM, "%s: out of memory", path);
 	}
-	g->owners = g->readers = 1;
+	g->owners = 1;
 	g->file_count = 1;
-	ret = open_file(g->files, path, err);
+	ret = open_file(g->files, path, fd, err);
 	if (!ret)
 		ret = gguf_parse_file(g, g->files, err);
 	if (ret)
 		goto err_close;
 	ret = find_parts(g, &parts, err);
 	if (!ret && parts > 1)
-		ret = open_splits(g, parts, err);
+		ret = fd < 0 ? open_splits(g, parts, err)
+			     : stoker_fail(err, -ENOTSUP,
+					   "%s: the first of %u files of a model, which are found "
+					   "by its path alone",
+					   path, parts);
 	if (!ret)
 		ret = sort_names(g, err);
 	if (ret)
@@ -226,45 +228,52 @@ err_close:
 	return ret;
 }
 
-struct stoker_gguf *gguf_share(struct stoker_gguf *g)
+int stoker_gguf_open(const char *path, struct stoker_gguf **gguf, struct stoker_error *err)
 {
-	atomic_fetch_add(&g->readers, 1);
-	return gguf_hold(g);
+	if (gguf)
+		*gguf = NULL;
+	if (!path || !gguf)
+		return stoker_fail(err, -EINVAL,
+				   "opening a container needs its path and a place for it");
+	return open_container(path, -1, gguf, err);
 }
 
-struct stoker_gguf *gguf_hold(struct stoker_gguf *g)
+int stoker_gguf_open_fd(int fd, struct stoker_gguf **gguf, struct stoker_error *err)
+{
+	char name[32];
+
+	if (gguf)
+		*gguf = NULL;
+	if (fd < 0 || !gguf)
+		return stoker_fail(err, -EINVAL,
+				   "opening a container needs a descriptor and a place for it");
+	snprintf(name, sizeof(name), "descriptor %d", fd);
+	return open_container(name, fd, gguf, err);
+}
+
+struct stoker_gguf *gguf_share(struct stoker_gguf *g)
 {
 	atomic_fetch_add(&g->owners, 1);
 	return g;
 }
 
-/* Nobody reads keys any more: with a large vocabulary they take some MB. */
-static void free_keys(struct stoker_gguf *g)
+void stoker_gguf_close(struct stoker_gguf **gguf)
 {
-	for (uint32_t i = 0; i < g->file_count; i++) {
-		free(g->files[i].head);
-		g->files[i].head = NULL;
-		g->files[i].head_bytes = 0;
-	}
-	free(g->sorted_keys);
-	free(g->keys);
-	g->sorted_keys = NULL;
-	g->keys = NULL;
-	g->key_count = 0;
-}
+	struct stoker_gguf *g = gguf ? *gguf : NULL;
 
-void gguf_let_go(struct stoker_gguf **gguf)
-{
-	struct stoker_gguf *g = *gguf;
-
+	if (!g)
+		return;
 	*gguf = NULL;
-	if (!g || atomic_fetch_sub(&g->owners, 1) > 1)
+	if (atomic_fetch_sub(&g->owners, 1) > 1)
 		return;
 	for (uint32_t i = 0; i < g->file_count; i++) {
 		if (g->files[i].fd >= 0)
 			close(g->files[i].fd);
 		free(g->files[i].path);
+		free(g->files[i].head);
 	}
+	free(g->sorted_keys);
+	free(g->keys);
 	for (size_t i = 0; i < g->name_count; i++)
 		free(g->names[i]);
 	free(g->names);
@@ -272,15 +281,6 @@ void gguf_let_go(struct stoker_gguf **gguf)
 	free(g->tensors);
 	free(g->files);
 	free(g);
-}
-
-void stoker_gguf_close(struct stoker_gguf **gguf)
-{
-	if (!gguf || !*gguf)
-		return;
-	if (atomic_fetch_sub(&(*gguf)->readers, 1) == 1)
-		free_keys(*gguf);
-	gguf_let_go(gguf);
 }
 
 uint32_t stoker_gguf_version(const struct stoker_gguf *gguf)

@@ -11,14 +11,6 @@
 /* One more owner of a container, who closes it, too. */
 struct stoker_gguf *gguf_share(struct stoker_gguf *gguf);
 
-/*
- * One more who needs its tensors and files, but keys only for as long as somebody else has it open:
- * they go when that one closes it.
- */
-struct stoker_gguf *gguf_hold(struct stoker_gguf *gguf);
-/* Of gguf_hold(), and clears the pointer; NULL is fine. */
-void gguf_let_go(struct stoker_gguf **gguf);
-
 /* What file @file was when it was opened. */
 const struct file_state *gguf_file_state(const struct stoker_gguf *gguf, uint32_t file);
 /* -EIO when file @file has changed since. */

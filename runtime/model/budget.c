@@ -15,7 +15,7 @@ enum {
 	SLACK_BYTES = 512 << 20, /* for cache and buffers beside files */
 };
 
-/* The heads of files, which are there until model and vocabulary have read them; its tables. */
+/* The heads of files, and the tables of a vocabulary. */
 static uint64_t metadata_bytes(const struct stoker_model *m)
 {
 	uint64_t bytes = 0;

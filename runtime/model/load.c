@@ -98,7 +98,7 @@ static int describe(struct stoker_device *device, struct stoker_gguf *gguf,
 	m->device = device;
 	atomic_fetch_add(&device->others, 1);
 	m->err = err;
-	m->gguf = gguf_hold(gguf);
+	m->gguf = gguf_share(gguf);
 	ret = find_architecture(m, path);
 	if (!ret)
 		ret = model_begin_description(m);
@@ -246,9 +246,30 @@ int stoker_model_load(struct stoker_device *device, const char *path,
 	return ret;
 }
 
+int stoker_model_load_fd(struct stoker_device *device, int fd,
+			 const struct stoker_model_params *params, struct stoker_model **model,
+			 struct stoker_error *err)
+{
+	struct stoker_gguf *gguf;
+	int ret = stoker_gguf_open_fd(fd, &gguf, err);
+
+	if (model)
+		*model = NULL;
+	if (!ret)
+		ret = stoker_model_load_gguf(device, gguf, params, model, err);
+	stoker_gguf_close(&gguf);
+	return ret;
+}
+
+const struct stoker_gguf *stoker_model_gguf(const struct stoker_model *m)
+{
+	return m ? m->gguf : NULL;
+}
+
 void stoker_model_free(struct stoker_model **model)
 {
 	struct stoker_model *m = model ? *model : NULL;
+	struct stoker_vocabulary *vocabulary;
 
 	if (!m)
 		return;
@@ -258,7 +279,10 @@ void stoker_model_free(struct stoker_model **model)
 	device_go_on(m->device, NULL);
 	model_free_pager(m);
 	model_free_memory(m);
-	gguf_let_go(&m->gguf);
+	vocabulary = m->own_vocabulary;
+	if (vocabulary)
+		m->release_vocabulary(&vocabulary);
+	stoker_gguf_close(&m->gguf);
 	stoker_device_close(&m->device);
 	free(m->layers);
 	free(m->name);

@@ -125,10 +125,15 @@ struct model_needs {
 	uint64_t dense, cache, buffers, least;
 };
 
+struct stoker_vocabulary;
+
 struct stoker_model {
 	_Atomic unsigned others; /* who keep it, beside its owner: sessions */
 	struct stoker_device *device;
 	struct stoker_gguf *gguf;
+	/* read when first asked for, by text/, which says how it is released */
+	struct stoker_vocabulary *_Atomic own_vocabulary;
+	void (*_Atomic release_vocabulary)(struct stoker_vocabulary **);
 	const struct architecture *architecture;
 	char *name;
 

@@ -42,7 +42,8 @@ static const char *const ends[] = {
 	"<|file_sep|>",
 };
 
-/* Names that mark text to be filled in. */
+/* Names that mark text to be filled in: FILL_NAMES of what is before, behind, and between. */
+enum { FILL_NAMES = 8 };
 static const char *const fills[] = {
 	"<|fim_prefix|>", "<fim-prefix>", "<fim_prefix>",    "<｜fim▁begin｜>",
 	"<PRE>",	  "▁<PRE>",	  "<|code_prefix|>", "<|prefix|>",
@@ -271,4 +272,78 @@ uint32_t specials_match(const struct stoker_vocabulary *v, const char *text, siz
 		to = first_from(v, from, to, n, byte + 1);
 	}
 	return found;
+}
+
+void specials_name(struct stoker_vocabulary *v)
+{
+	/* the usual ones of each part come first */
+	static const struct {
+		enum stoker_special which;
+		const char *name;
+	} parts[] = {
+		{ STOKER_SPECIAL_END_OF_TURN, "<|eot_id|>" },
+		{ STOKER_SPECIAL_END_OF_TURN, "<|im_end|>" },
+		{ STOKER_SPECIAL_END_OF_TURN, "<|end|>" },
+		{ STOKER_SPECIAL_END_OF_TURN, "<end_of_turn>" },
+		{ STOKER_SPECIAL_END_OF_TURN, "<turn|>" },
+		{ STOKER_SPECIAL_END_OF_TURN, "<end_of_utterance>" },
+		{ STOKER_SPECIAL_END_OF_TURN, "<EOT>" },
+		{ STOKER_SPECIAL_END_OF_TURN, "_<EOT>" },
+		{ STOKER_SPECIAL_END_OF_TURN, "[EOT]" },
+		{ STOKER_SPECIAL_END_OF_MESSAGE, "<|eom_id|>" },
+		{ STOKER_SPECIAL_FILL_PAD, "<|fim_pad|>" },
+		{ STOKER_SPECIAL_FILL_PAD, "<fim-pad>" },
+		{ STOKER_SPECIAL_FILL_PAD, "<fim_pad>" },
+		{ STOKER_SPECIAL_FILL_PAD, "<PAD>" },
+		{ STOKER_SPECIAL_FILL_PAD, "[PAD]" },
+		{ STOKER_SPECIAL_REPOSITORY, "<|fim_repo|>" },
+		{ STOKER_SPECIAL_REPOSITORY, "<|repo_name|>" },
+		{ STOKER_SPECIAL_REPOSITORY, "<fim-repo>" },
+		{ STOKER_SPECIAL_REPOSITORY, "<REPO>" },
+		{ STOKER_SPECIAL_REPOSITORY, "<reponame>" },
+		{ STOKER_SPECIAL_FILE, "<|file_sep|>" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		const uint32_t id = find_token(v, parts[i].name, strlen(parts[i].name));
+
+		if (v->marks[parts[i].which] < 0 && id != NO_TOKEN && v->tokens[id].end)
+			v->marks[parts[i].which] = id;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(fills); i++) {
+		const enum stoker_special which =
+			(enum stoker_special)(STOKER_SPECIAL_FILL_PREFIX + i / FILL_NAMES);
+		const uint32_t id = find_token(v, fills[i], strlen(fills[i]));
+
+		if (v->marks[which] < 0 && id != NO_TOKEN)
+			v->marks[which] = id;
+	}
+}
+
+int64_t stoker_vocabulary_special(const struct stoker_vocabulary *v, enum stoker_special which)
+{
+	if (!v)
+		return -1;
+	switch (which) {
+	case STOKER_SPECIAL_BEGIN:
+		return v->bos;
+	case STOKER_SPECIAL_END:
+		return v->eos;
+	case STOKER_SPECIAL_UNKNOWN:
+		return v->unknown;
+	case STOKER_SPECIAL_SEPARATOR:
+		return v->separator;
+	case STOKER_SPECIAL_PADDING:
+		return v->padding;
+	default:
+		return (size_t)which < ARRAY_SIZE(v->marks) ? v->marks[which] : -1;
+	}
+}
+
+int64_t stoker_vocabulary_find(const struct stoker_vocabulary *v, const char *spelling,
+			       size_t bytes)
+{
+	const uint32_t id = v && spelling ? find_token(v, spelling, bytes) : NO_TOKEN;
+
+	return id == NO_TOKEN ? -1 : (int64_t)id;
 }

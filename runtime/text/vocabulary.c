@@ -303,13 +303,34 @@ static int64_t usual_id(const struct loading *l, int id)
 		       : -1;
 }
 
+/* Nothing is padded here: a number that makes no sense is no fault. */
+static int64_t padding_id(const struct loading *l)
+{
+	const struct stoker_gguf_key *key = tokenizer_key(l, "ggml.padding_token_id");
+	int64_t id = -1;
+
+	if (key && is_integer(key->type))
+		stoker_gguf_i64(l->v->gguf, key, 0, &id);
+	return id >= 0 && id < l->v->count ? id : -1;
+}
+
 static int load_ids(const struct loading *l, const struct kind *k)
 {
-	static const char *const marks[] = {
-		"ggml.eot_token_id",	 "ggml.eom_token_id",	  "ggml.fim_pre_token_id",
-		"ggml.fim_suf_token_id", "ggml.fim_mid_token_id", "ggml.fim_pad_token_id",
-		"ggml.fim_rep_token_id", "ggml.fim_sep_token_id", "ggml.prefix_token_id",
-		"ggml.suffix_token_id",	 "ggml.middle_token_id",
+	static const struct {
+		const char *key;
+		enum stoker_special which;
+	} marks[] = {
+		{ "ggml.eot_token_id", STOKER_SPECIAL_END_OF_TURN },
+		{ "ggml.eom_token_id", STOKER_SPECIAL_END_OF_MESSAGE },
+		{ "ggml.prefix_token_id", STOKER_SPECIAL_FILL_PREFIX },
+		{ "ggml.suffix_token_id", STOKER_SPECIAL_FILL_SUFFIX },
+		{ "ggml.middle_token_id", STOKER_SPECIAL_FILL_MIDDLE },
+		{ "ggml.fim_pre_token_id", STOKER_SPECIAL_FILL_PREFIX },
+		{ "ggml.fim_suf_token_id", STOKER_SPECIAL_FILL_SUFFIX },
+		{ "ggml.fim_mid_token_id", STOKER_SPECIAL_FILL_MIDDLE },
+		{ "ggml.fim_pad_token_id", STOKER_SPECIAL_FILL_PAD },
+		{ "ggml.fim_rep_token_id", STOKER_SPECIAL_REPOSITORY },
+		{ "ggml.fim_sep_token_id", STOKER_SPECIAL_FILE },
 	};
 	struct stoker_vocabulary *v = l->v;
 	int ret;
@@ -318,6 +339,7 @@ static int load_ids(const struct loading *l, const struct kind *k)
 	v->eos = usual_id(l, k->eos);
 	v->unknown = usual_id(l, k->unknown);
 	v->separator = usual_id(l, k->separator);
+	v->padding = padding_id(l);
 	ret = read_id(l, "ggml.bos_token_id", &v->bos);
 	if (!ret)
 		ret = read_end(l, "ggml.eos_token_id", &v->eos);
@@ -325,12 +347,16 @@ static int load_ids(const struct loading *l, const struct kind *k)
 		ret = read_id(l, "ggml.unknown_token_id", &v->unknown);
 	if (!ret) /* as files spell it */
 		ret = read_id(l, "ggml.seperator_token_id", &v->separator);
+	for (size_t i = 0; i < ARRAY_SIZE(v->marks); i++)
+		v->marks[i] = -1;
 	for (size_t i = 0; i < ARRAY_SIZE(marks) && !ret; i++) {
 		int64_t id = -1;
 
-		ret = i < 2 ? read_end(l, marks[i], &id) : read_id(l, marks[i], &id);
-		if (!ret && id >= 0)
+		ret = i < 2 ? read_end(l, marks[i].key, &id) : read_id(l, marks[i].key, &id);
+		if (!ret && id >= 0) {
 			v->tokens[id].type = TOKEN_CONTROL;
+			v->marks[marks[i].which] = id;
+		}
 	}
 	return ret;
 }
@@ -471,10 +497,12 @@ int stoker_vocabulary_load_named(struct stoker_gguf *gguf, const char *pretokeni
 		ret = load_suppressed(&l);
 	if (!ret)
 		ret = check_template(&l);
-	if (ret)
+	if (ret) {
 		stoker_vocabulary_free(&v);
-	else
+	} else {
 		name_end(v);
+		specials_name(v);
+	}
 	*out = v;
 	return ret;
 }
@@ -539,11 +567,6 @@ const char *stoker_vocabulary_warning(const struct stoker_vocabulary *v, size_t 
 uint32_t stoker_vocabulary_size(const struct stoker_vocabulary *v)
 {
 	return v ? v->count : 0;
-}
-
-int64_t stoker_vocabulary_bos(const struct stoker_vocabulary *v)
-{
-	return v ? v->bos : -1;
 }
 
 int stoker_vocabulary_is_end(const struct stoker_vocabulary *v, uint32_t token)

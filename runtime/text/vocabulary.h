@@ -62,7 +62,8 @@ struct stoker_vocabulary {
 	size_t longest;		     /* token in bytes, no more than MAX_SPELLING */
 	uint32_t *suppressed;	     /* tokens that are never sampled */
 	uint32_t suppressed_count;
-	int64_t bos, eos, unknown, separator;
+	int64_t bos, eos, unknown, separator, padding;
+	int64_t marks[STOKER_SPECIAL_FILE + 1]; /* by enum stoker_special, the others; -1: none */
 	bool add_bos, add_eos, add_space_prefix, ignore_merges, lowercase, strip_accents;
 	_Atomic(struct tries *) tries; /* NULL until somebody asks for them */
 	char *warnings[MAX_WARNINGS];
@@ -115,6 +116,8 @@ static inline uint32_t find_piece(const struct stoker_vocabulary *v, const char 
  * special tokens.  Return: 0 or -ENOMEM.
  */
 int specials_find(struct stoker_vocabulary *v);
+/* Which token plays what part, by its name, where the file doesn't say it. */
+void specials_name(struct stoker_vocabulary *v);
 bool is_special(const struct token *t);
 enum specials {
 	SPECIALS_ALL,

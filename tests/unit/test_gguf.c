@@ -2,6 +2,7 @@
 /* The container: round trips, and a malformed file for each check. */
 #include "unit.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -106,35 +107,53 @@ static void test_what_is_kept(void)
 	unlink(path);
 }
 
-/* Keys go with the last who reads them, tensors with the last who holds the container. */
+/* It goes with the last who needs it. */
 static void test_who_needs_what(void)
 {
-	struct stoker_gguf *g, *reader, *holder;
+	struct stoker_gguf *g, *other;
 
 	write_sample();
 	CU_ASSERT_EQUAL_FATAL(stoker_gguf_open(path, &g, NULL), 0);
-	holder = gguf_hold(g);
-	reader = gguf_share(g);
+	other = gguf_share(g);
 	stoker_gguf_close(&g);
-	CU_ASSERT_PTR_NOT_NULL(stoker_gguf_find(reader, "a.strings"));
-	stoker_gguf_close(&reader);
-	CU_ASSERT_PTR_NULL(reader);
-	CU_ASSERT_EQUAL(stoker_gguf_key_count(holder), 0);
-	CU_ASSERT_PTR_NULL(stoker_gguf_find(holder, "a.strings"));
-	CU_ASSERT_PTR_NULL(holder->files[0].head);
-	CU_ASSERT_STRING_EQUAL(stoker_gguf_file(holder, 0, NULL, NULL), path);
-	CU_ASSERT(stoker_gguf_tensor_count(holder) > 0);
-	CU_ASSERT_PTR_NOT_NULL(
-		stoker_gguf_find_tensor(holder, stoker_gguf_tensor(holder, 0)->name));
-	gguf_let_go(&holder);
-	CU_ASSERT_PTR_NULL(holder);
-	/* or in the other order */
-	CU_ASSERT_EQUAL_FATAL(stoker_gguf_open(path, &g, NULL), 0);
-	holder = gguf_hold(g);
-	gguf_let_go(&holder);
-	CU_ASSERT_PTR_NOT_NULL(stoker_gguf_find(g, "a.strings"));
-	stoker_gguf_close(&g);
+	CU_ASSERT_PTR_NULL(g);
+	CU_ASSERT_PTR_NOT_NULL(stoker_gguf_find(other, "a.strings"));
+	CU_ASSERT_STRING_EQUAL(stoker_gguf_file(other, 0, NULL, NULL), path);
+	stoker_gguf_close(&other);
 	unlink(path);
+}
+
+/* From a descriptor, which stays the caller's. */
+static void test_descriptors(void)
+{
+	static const char split[] = "tests/data/containers/split-00001-of-00002.gguf";
+	struct stoker_error err = { "" };
+	struct stoker_gguf *g;
+	int fd[2];
+
+	write_sample();
+	fd[0] = open(path, O_RDONLY | O_CLOEXEC);
+	unlink(path);
+	CU_ASSERT_FATAL(fd[0] >= 0 && lseek(fd[0], 7, SEEK_SET) == 7);
+	CU_ASSERT_EQUAL_FATAL(stoker_gguf_open_fd(fd[0], &g, &err), 0);
+	CU_ASSERT_EQUAL(close(fd[0]), 0);
+	CU_ASSERT_PTR_NOT_NULL(stoker_gguf_find(g, "a.strings"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(stoker_gguf_file(g, 0, NULL, NULL), "descriptor "));
+	stoker_gguf_close(&g);
+	CU_ASSERT_EQUAL(stoker_gguf_open_fd(fd[0], &g, &err), -EBADF);
+	CU_ASSERT_PTR_NULL(g);
+	CU_ASSERT_EQUAL(stoker_gguf_open_fd(-1, &g, &err), -EINVAL);
+	CU_ASSERT_EQUAL(stoker_gguf_open_fd(0, NULL, &err), -EINVAL);
+	CU_ASSERT_FATAL(!pipe(fd));
+	CU_ASSERT(stoker_gguf_open_fd(fd[0], &g, &err) < 0 && *err.message);
+	close(fd[0]);
+	close(fd[1]);
+	fd[0] = open(split, O_RDONLY | O_CLOEXEC);
+	if (fd[0] >= 0) {
+		CU_ASSERT_EQUAL(stoker_gguf_open_fd(fd[0], &g, &err), -ENOTSUP);
+		CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "the first of 2 files"));
+		close(fd[0]);
+	}
 }
 
 /* Writes @bytes as a file and opens it; the message has to contain @mention. */
@@ -404,6 +423,7 @@ void suite_gguf(void)
 	TEST(test_round_trip);
 	TEST(test_what_is_kept);
 	TEST(test_who_needs_what);
+	TEST(test_descriptors);
 	TEST(test_malformed);
 	TEST(test_blocks_of_a_fork);
 	TEST(test_writer_failures);

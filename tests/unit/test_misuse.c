@@ -309,7 +309,10 @@ static void test_vocabularies(void)
 	REFUSED(stoker_vocabulary_load_named(NULL, "gpt-2", &v, NULL));
 	stoker_vocabulary_free(NULL);
 	NOTHING(stoker_vocabulary_size(NULL));
-	CU_ASSERT_EQUAL(stoker_vocabulary_bos(NULL), -1);
+	CU_ASSERT_EQUAL(stoker_vocabulary_special(NULL, STOKER_SPECIAL_BEGIN), -1);
+	CU_ASSERT_EQUAL(stoker_vocabulary_find(NULL, "a", 1), -1);
+	REFUSED(stoker_model_vocabulary(NULL, NULL, NULL));
+	CU_ASSERT_PTR_NULL(stoker_model_gguf(NULL));
 	NOTHING(stoker_vocabulary_is_end(NULL, 0));
 	NOTHING(stoker_vocabulary_is_end(p.vocabulary, UINT32_MAX));
 	NOTHING(stoker_vocabulary_warning(NULL, 0));

@@ -365,7 +365,55 @@ static void test_ends(void)
 	v = made(&d);
 	for (uint32_t i = 0; i < stoker_vocabulary_size(v); i++)
 		CU_ASSERT_EQUAL(stoker_vocabulary_is_end(v, i), i == 2);
-	CU_ASSERT_EQUAL(stoker_vocabulary_bos(v), -1);
+	CU_ASSERT_EQUAL(stoker_vocabulary_special(v, STOKER_SPECIAL_BEGIN), -1);
+	stoker_vocabulary_free(&v);
+}
+
+/* Which tokens play parts: by their names, or as the file says. */
+static void test_parts(void)
+{
+	static const char *const extra[] = { "<|im_end|>",   "<|fim_middle|>", "<PRE>",
+					     "<|file_sep|>", "<|fim_prefix|>", "a",
+					     "<|repo_name|>", NULL };
+	static const enum stoker_special none[] = { STOKER_SPECIAL_BEGIN, STOKER_SPECIAL_SEPARATOR,
+						    STOKER_SPECIAL_PADDING,
+						    STOKER_SPECIAL_END_OF_MESSAGE,
+						    STOKER_SPECIAL_FILL_SUFFIX,
+						    STOKER_SPECIAL_FILL_PAD };
+	struct draft d = { .kind = BYTES };
+	struct stoker_vocabulary *v;
+
+	begin_draft(&d, extra, TOKEN_CONTROL);
+	v = made(&d);
+	for (size_t i = 0; i < ARRAY_SIZE(none); i++)
+		CU_ASSERT_EQUAL(stoker_vocabulary_special(v, none[i]), -1);
+	CU_ASSERT_EQUAL(stoker_vocabulary_special(v, STOKER_SPECIAL_END), 2);
+	CU_ASSERT_EQUAL(stoker_vocabulary_special(v, STOKER_SPECIAL_END_OF_TURN), FIRST_EXTRA);
+	CU_ASSERT_EQUAL(stoker_vocabulary_special(v, STOKER_SPECIAL_FILL_MIDDLE), FIRST_EXTRA + 1);
+	CU_ASSERT_EQUAL(stoker_vocabulary_special(v, STOKER_SPECIAL_FILL_PREFIX), FIRST_EXTRA + 4);
+	CU_ASSERT_EQUAL(stoker_vocabulary_special(v, STOKER_SPECIAL_FILE), FIRST_EXTRA + 3);
+	CU_ASSERT_EQUAL(stoker_vocabulary_special(v, STOKER_SPECIAL_REPOSITORY), FIRST_EXTRA + 6);
+	CU_ASSERT_EQUAL(stoker_vocabulary_special(v, (enum stoker_special)99), -1);
+	CU_ASSERT_EQUAL(stoker_vocabulary_find(v, "<PRE>", 5), FIRST_EXTRA + 2);
+	CU_ASSERT_EQUAL(stoker_vocabulary_find(v, "<PRE>", 4), -1);
+	stoker_vocabulary_free(&v);
+
+	begin_draft(&d, extra, TOKEN_CONTROL);
+	stoker_gguf_writer_put_u32(d.w, "tokenizer.ggml.fim_pre_token_id", FIRST_EXTRA + 5);
+	stoker_gguf_writer_put_u32(d.w, "tokenizer.ggml.prefix_token_id", FIRST_EXTRA);
+	stoker_gguf_writer_put_u32(d.w, "tokenizer.ggml.eot_token_id", FIRST_EXTRA + 3);
+	stoker_gguf_writer_put_u32(d.w, "tokenizer.ggml.padding_token_id", 7);
+	v = made(&d);
+	CU_ASSERT_EQUAL(stoker_vocabulary_special(v, STOKER_SPECIAL_FILL_PREFIX), FIRST_EXTRA + 5);
+	CU_ASSERT_EQUAL(stoker_vocabulary_special(v, STOKER_SPECIAL_END_OF_TURN), FIRST_EXTRA + 3);
+	CU_ASSERT_EQUAL(stoker_vocabulary_special(v, STOKER_SPECIAL_PADDING), 7);
+	stoker_vocabulary_free(&v);
+
+	begin_draft(&d, extra, TOKEN_CONTROL);
+	stoker_gguf_writer_put_string(d.w, "tokenizer.ggml.padding_token_id", "no number");
+	v = made(&d);
+	CU_ASSERT_EQUAL(stoker_vocabulary_special(v, STOKER_SPECIAL_PADDING), -1);
+	CU_ASSERT_PTR_NULL(stoker_vocabulary_warning(v, 1));
 	stoker_vocabulary_free(&v);
 }
 
@@ -514,5 +562,6 @@ void suite_vocabulary(void)
 	TEST(test_wrong_kinds);
 	TEST(test_merges);
 	TEST(test_pretokenizer);
+	TEST(test_parts);
 	TEST(test_string_map);
 }

@@ -96,6 +96,17 @@ STOKER_API int stoker_gguf_open(const char *path, struct stoker_gguf **gguf,
 				struct stoker_error *err);
 
 /**
+ * stoker_gguf_open_fd() - the same from a file that the caller has opened
+ * @fd: for reading, a regular file; stays the caller's, who may close it at once
+ * @gguf: receives the container; close it with stoker_gguf_close()
+ *
+ * A split model is opened by the path of its first file instead.
+ *
+ * Return: as stoker_gguf_open(); -EBADF; -ENOTSUP for a file of a split model.
+ */
+STOKER_API int stoker_gguf_open_fd(int fd, struct stoker_gguf **gguf, struct stoker_error *err);
+
+/**
  * stoker_gguf_close() - release a container and clear the pointer; NULL is fine
  *
  * Nothing that came from the container is used by the caller any more.  Models and vocabularies

@@ -158,6 +158,28 @@ STOKER_API int stoker_model_load_gguf(struct stoker_device *device, struct stoke
 				      struct stoker_model **model, struct stoker_error *err);
 
 /**
+ * stoker_model_load_fd() - the same from a file that the caller has opened
+ * @fd: for reading, a regular file; stays the caller's, who may close it once this call has returned
+ *
+ * For programs that may not open files themselves, or were handed one.  Where experts are read from
+ * the drive without /proc they go through the page cache.
+ *
+ * Return: what stoker_model_load() returns; -EBADF; -ENOTSUP for a file of a split model.
+ */
+STOKER_API int stoker_model_load_fd(struct stoker_device *device, int fd,
+				    const struct stoker_model_params *params,
+				    struct stoker_model **model, struct stoker_error *err);
+
+/**
+ * stoker_model_gguf() - the container that a model was loaded from
+ *
+ * For its metadata (stoker_gguf_find()) and its table of tensors.
+ *
+ * Return: lives as long as the model; don't close it.  NULL without a model.
+ */
+STOKER_API const struct stoker_gguf *stoker_model_gguf(const struct stoker_model *model);
+
+/**
  * stoker_model_free() - release a model and clear the pointer; NULL is fine
  *
  * Its memory goes with the last session on it.

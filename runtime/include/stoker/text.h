@@ -21,6 +21,7 @@ extern "C" {
 
 struct stoker_vocabulary;
 struct stoker_gguf;
+struct stoker_model;
 
 /**
  * stoker_vocabulary_load() - read the tokenizer of a GGUF file
@@ -60,6 +61,17 @@ STOKER_API int stoker_vocabulary_load_named(struct stoker_gguf *gguf, const char
 					    struct stoker_error *err);
 
 /**
+ * stoker_model_vocabulary() - the vocabulary of a loaded model
+ * @model: keeps it, and reads it when it is first asked for: from any thread
+ * @vocabulary: receives it; lives as long as the model, don't free it
+ *
+ * Return: as stoker_vocabulary_load_gguf().
+ */
+STOKER_API int stoker_model_vocabulary(struct stoker_model *model,
+				       const struct stoker_vocabulary **vocabulary,
+				       struct stoker_error *err);
+
+/**
  * stoker_vocabulary_warning() - what is doubtful about the file's tokenizer
  * @index: 0 for the first
  *
@@ -75,8 +87,44 @@ STOKER_API void stoker_vocabulary_free(struct stoker_vocabulary **vocabulary);
 /** stoker_vocabulary_size() - number of tokens. */
 STOKER_API uint32_t stoker_vocabulary_size(const struct stoker_vocabulary *vocabulary);
 
-/** stoker_vocabulary_bos() - the token that begins a text, or -1. */
-STOKER_API int64_t stoker_vocabulary_bos(const struct stoker_vocabulary *vocabulary);
+/** enum stoker_special - parts that tokens play */
+enum stoker_special {
+	STOKER_SPECIAL_BEGIN, /* of a text (BOS) */
+	STOKER_SPECIAL_END,   /* of a text (EOS) */
+	STOKER_SPECIAL_UNKNOWN,
+	STOKER_SPECIAL_SEPARATOR,
+	STOKER_SPECIAL_PADDING,
+	STOKER_SPECIAL_END_OF_TURN,    /* behind an answer (EOT) */
+	STOKER_SPECIAL_END_OF_MESSAGE, /* behind a call of a tool, within a turn (EOM) */
+	/* text to be filled in (FIM): prefix TEXT suffix TEXT middle, and the model goes on */
+	STOKER_SPECIAL_FILL_PREFIX,
+	STOKER_SPECIAL_FILL_SUFFIX,
+	STOKER_SPECIAL_FILL_MIDDLE,
+	STOKER_SPECIAL_FILL_PAD,
+	STOKER_SPECIAL_REPOSITORY, /* before a repository's name */
+	STOKER_SPECIAL_FILE,	   /* before a file's */
+};
+
+/**
+ * stoker_vocabulary_special() - the token that plays a part
+ * @which: its id is what the file says, or that of a name that models have for it
+ *
+ * Several tokens may end a text or a turn, see stoker_vocabulary_is_end().
+ *
+ * Return: an id, or -1.
+ */
+STOKER_API int64_t stoker_vocabulary_special(const struct stoker_vocabulary *vocabulary,
+					     enum stoker_special which);
+
+/**
+ * stoker_vocabulary_find() - the token that is spelled so
+ * @spelling: @bytes as the file has it: of a control token "<|im_start|>"; pieces of text are in the
+ *	vocabulary's own alphabet
+ *
+ * Return: its id, or -1.
+ */
+STOKER_API int64_t stoker_vocabulary_find(const struct stoker_vocabulary *vocabulary,
+					  const char *spelling, size_t bytes);
 
 /**
  * stoker_vocabulary_is_end() - nonzero for tokens that end a text or a turn
