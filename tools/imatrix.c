@@ -126,7 +126,8 @@ static int read_text_in(const struct options *o, struct stoker_session *session,
 			const struct stoker_vocabulary *v, uint32_t *tokens, size_t count,
 			struct collector *c)
 {
-	const bool begins = count && stoker_vocabulary_special(v, STOKER_SPECIAL_BEGIN) == tokens[0];
+	const bool begins = count &&
+			    stoker_vocabulary_special(v, STOKER_SPECIAL_BEGIN) == tokens[0];
 	const size_t context = o->context, all = (count + context - 1) / context,
 		     most = o->chunks && o->chunks < all ? o->chunks : all;
 	struct stoker_error err;

@@ -120,7 +120,8 @@ static int score_text(const struct perplexity *p, struct stoker_session *session
 		if (!p->stride && end - begin < context)
 			break;
 		if (!p->stride && begins)
-			tokens[begin] = (uint32_t)stoker_vocabulary_special(v, STOKER_SPECIAL_BEGIN);
+			tokens[begin] =
+				(uint32_t)stoker_vocabulary_special(v, STOKER_SPECIAL_BEGIN);
 		status = score_window(session, info, v, tokens + begin, end - begin, scored, s);
 		tokens[begin] = first;
 		progress_show(&line, "%zu of %zu tokens, perplexity %.4f", end, count,
@@ -278,7 +279,9 @@ static int measure(const struct perplexity *p, struct run *r)
 
 	cancel_on_interrupt(r->session);
 	status = score_text(p, r->session, &r->info, r->vocabulary, r->tokens, r->count,
-			    r->count && stoker_vocabulary_special(r->vocabulary, STOKER_SPECIAL_BEGIN) == r->tokens[0],
+			    r->count &&
+				    stoker_vocabulary_special(r->vocabulary,
+							      STOKER_SPECIAL_BEGIN) == r->tokens[0],
 			    &r->score);
 	cancel_on_interrupt(NULL);
 	if (!status && r->score.base.part)

@@ -222,7 +222,7 @@ int stoker_engine_submit(struct stoker_engine *e, const struct stoker_request *f
 	}
 	pthread_mutex_unlock(&e->lock);
 	if (ret)
-		request_free(r);
+		request_refuse(r);
 	return ret;
 }
 

@@ -91,6 +91,8 @@ struct stoker_engine {
 int request_create(const struct stoker_engine *e, const struct stoker_request *from,
 		   struct request **out, struct stoker_error *err);
 void request_free(struct request *r);
+/* The same of one that isn't taken, whose stages stay the caller's. */
+void request_refuse(struct request *r);
 /* The next token from a row of logits; false: it's over, as @finish and @status say. */
 bool request_sample(struct request *r, const struct stoker_model *m, const float *logits);
 /* Fills in its next event; true: it was the last. */

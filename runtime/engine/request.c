@@ -4,6 +4,7 @@
 
 #include "base/sized.h"
 #include "engine/engine.h"
+#include "session/probabilities.h"
 #include "session/session.h"
 #include "text/vocabulary.h"
 
@@ -27,6 +28,10 @@ static int check(const struct stoker_engine *e, const struct stoker_request *fro
 	if (from->top_count > STOKER_TOP_MAX)
 		return stoker_fail(err, -EINVAL, "log-probabilities of %u tokens, the limit is %d",
 				   from->top_count, STOKER_TOP_MAX);
+	if (from->stage_count && (!from->stages || !is_item_size(from->stage_size)))
+		return stoker_fail(err, -EINVAL,
+				   "%zu stages need a list and sizeof(struct stoker_custom_stage)",
+				   from->stage_count);
 	if (from->count >= e->step.context)
 		return stoker_fail(err, -ENOSPC,
 				   "a prompt of %zu tokens, the context has %u, with one to follow",
@@ -86,8 +91,11 @@ int request_create(const struct stoker_engine *e, const struct stoker_request *f
 	ret = allocate(r, from, err);
 	if (!ret)
 		ret = stoker_sampler_create(from->sampling, &r->sampler, err);
+	for (size_t i = 0; i < from->stage_count && !ret; i++)
+		ret = stoker_sampler_add(r->sampler, sized_item(from->stages, from->stage_size, i),
+					 err);
 	if (ret) {
-		request_free(r);
+		request_refuse(r);
 		return ret;
 	}
 	stoker_sampler_begin(r->sampler, r->tokens, r->prompt);
@@ -95,6 +103,13 @@ int request_create(const struct stoker_engine *e, const struct stoker_request *f
 		r->vocabulary = vocabulary_share(from->vocabulary);
 	*out = r;
 	return 0;
+}
+
+void request_refuse(struct request *r)
+{
+	if (r->sampler)
+		sampler_forget_custom(r->sampler);
+	request_free(r);
 }
 
 void request_free(struct request *r)
@@ -105,44 +120,6 @@ void request_free(struct request *r)
 	free(r->stop);
 	free(r->tokens);
 	free(r);
-}
-
-/* Puts one in its place among the @count likeliest. */
-static void insert(struct stoker_token_probability *top, uint32_t count, uint32_t token,
-		   float logit)
-{
-	uint32_t at = count - 1;
-
-	for (; at > 0 && logit > top[at - 1].log_probability; at--)
-		top[at] = top[at - 1];
-	top[at] = (struct stoker_token_probability){ .token = token, .log_probability = logit };
-}
-
-/* Of the chosen token, and behind it of the likeliest; logits that aren't numbers don't count. */
-static void note_probabilities(struct request *r, const float *logits, uint32_t count,
-			       uint32_t token)
-{
-	struct stoker_token_probability *p =
-		r->probabilities + (size_t)(r->count - r->prompt) * (1 + r->top_count);
-	float most = -INFINITY;
-	double sum = 0;
-
-	for (uint32_t i = 0; i <= r->top_count; i++)
-		p[i] = (struct stoker_token_probability){ .token = STOKER_NO_TOKEN,
-							  .log_probability = -INFINITY };
-	p[0] = (struct stoker_token_probability){ token, logits[token] };
-	for (uint32_t i = 0; i < count; i++) {
-		most = logits[i] > most ? logits[i] : most;
-		if (r->top_count && logits[i] > p[r->top_count].log_probability)
-			insert(p + 1, r->top_count, i, logits[i]);
-	}
-	for (uint32_t i = 0; i < count; i++)
-		sum += logits[i] <= most ? exp((double)logits[i] - (double)most) : 0;
-	/* without a number among the logits there is no sum either */
-	const double total = (double)most + (sum > 0 ? log(sum) : 0);
-
-	for (uint32_t i = 0; i <= r->top_count; i++)
-		p[i].log_probability = (float)((double)p[i].log_probability - total);
 }
 
 static bool ends(struct request *r, uint32_t token)
@@ -175,7 +152,10 @@ bool request_sample(struct request *r, const struct stoker_model *m, const float
 	if (ends(r, token))
 		return false;
 	if (r->probabilities)
-		note_probabilities(r, logits, m->vocabulary, token);
+		note_probabilities(logits, m->vocabulary, token,
+				   r->probabilities +
+					   (size_t)(r->count - r->prompt) * (1 + r->top_count),
+				   r->top_count);
 	r->tokens[r->count++] = token;
 	if (!r->first)
 		r->first = now;
@@ -205,11 +185,8 @@ static void tell_token(struct request *r, struct stoker_event *event)
 		r->probabilities + (size_t)n * (1 + r->top_count);
 
 	event->log_probability = p->log_probability;
-	while (event->top_count < r->top_count &&
-	       p[1 + event->top_count].token != STOKER_NO_TOKEN) {
-		event->top[event->top_count] = p[1 + event->top_count];
-		event->top_count++;
-	}
+	event->top_count = count_probabilities(p, r->top_count);
+	memcpy(event->top, p + 1, event->top_count * sizeof(*event->top));
 }
 
 bool request_tell(struct request *r, struct stoker_event *event)

@@ -15,6 +15,7 @@ struct stoker_batch {
 	_Atomic unsigned released; /* of them, that are still there */
 	struct step_part *parts;   /* of a step, one a sequence at most */
 	uint64_t steps;
+	_Atomic uint32_t cancelled; /* the step that is going on */
 };
 
 struct stoker_sequence {
@@ -419,14 +420,21 @@ int stoker_batch_eval(struct stoker_batch *b, const struct stoker_batch_part *pa
 	ret = enter(b, err);
 	if (ret)
 		return ret;
+	atomic_store(&b->cancelled, 0);
 	b->step.logit_rows = 0;
 	ret = check_parts(b, parts, item_size, count, err);
 	if (!ret)
-		ret = step_eval(&b->step, b->parts, count, NULL, err);
+		ret = step_eval(&b->step, b->parts, count, &b->cancelled, err);
 	if (ret)
 		b->step.logit_rows = 0;
 	leave(b);
 	return ret;
+}
+
+void stoker_batch_cancel(struct stoker_batch *b)
+{
+	if (b)
+		atomic_store(&b->cancelled, 1);
 }
 
 const float *stoker_batch_logits(const struct stoker_batch *b, size_t row)

@@ -9,6 +9,7 @@
 
 #include "base/sized.h"
 #include "model/model.h"
+#include "session/probabilities.h"
 #include "text/decoder.h"
 #include "text/vocabulary.h"
 
@@ -31,6 +32,24 @@ static int pass_on(struct generation *g, const char *utf8, size_t bytes)
 	return bytes && p->text ? p->text(p->user, utf8, bytes) : 0;
 }
 
+/* Nonzero: the caller asks to stop. */
+static int tell(struct generation *g, const float *logits, uint32_t token)
+{
+	struct stoker_token_probability p[1 + STOKER_TOP_MAX];
+	struct stoker_generated told = { .token = token };
+	const uint32_t top = g->params->log_probabilities ? g->params->top_count : 0;
+
+	if (!g->params->token)
+		return 0;
+	if (g->params->log_probabilities) {
+		note_probabilities(logits, session_model(g->session)->vocabulary, token, p, top);
+		told.log_probability = p->log_probability;
+		told.top_count = count_probabilities(p, top);
+		told.top = p + 1;
+	}
+	return g->params->token(g->params->user, &told);
+}
+
 static int sample(struct generation *g, uint32_t *token, struct stoker_error *err)
 {
 	const float *logits = stoker_session_last_logits(g->session);
@@ -39,7 +58,11 @@ static int sample(struct generation *g, uint32_t *token, struct stoker_error *er
 	if (!logits)
 		return stoker_fail(err, -EINVAL, "the session has no logits to sample from");
 	ret = sampler_choose(g->sampler, logits, g->choices, token);
-	return ret ? stoker_fail(err, ret, "%s", sampler_failure(g->sampler, ret)) : 0;
+	if (ret)
+		return stoker_fail(err, ret, "%s", sampler_failure(g->sampler, ret));
+	if (tell(g, logits, *token))
+		g->result.finish = STOKER_FINISH_CALLER;
+	return 0;
 }
 
 /* One token, from being sampled to being in the context. */
@@ -142,20 +165,30 @@ static int check_vocabulary(const struct stoker_model *m, const struct stoker_vo
 	return 0;
 }
 
-static int check(const struct generation *g, struct stoker_error *err)
+static int check(struct generation *g, struct stoker_error *err)
 {
 	const struct stoker_generate_params *p = g->params;
 
-	if (!g->session || !g->sampler || !g->vocabulary || !p)
+	if (!g->session || !g->sampler || !p)
 		return stoker_fail(err, -EINVAL, "generating needs a %s",
-				   !g->session	    ? "session"
-				   : !g->sampler    ? "sampler"
-				   : !g->vocabulary ? "vocabulary"
-						    : "struct stoker_generate_params");
+				   !g->session	 ? "session"
+				   : !g->sampler ? "sampler"
+						 : "struct stoker_generate_params");
+	if (p->top_count > STOKER_TOP_MAX)
+		return stoker_fail(err, -EINVAL, "log-probabilities of %u tokens, the limit is %d",
+				   p->top_count, STOKER_TOP_MAX);
 	if (p->decoder && p->stop_count)
 		return stoker_fail(err, -EINVAL,
 				   "%zu stop strings beside a decoder, which has its own",
 				   p->stop_count);
+	if (!g->vocabulary) {
+		/* having read it is nothing that one could see of a model */
+		int ret = stoker_model_vocabulary((struct stoker_model *)session_model(g->session),
+						  &g->vocabulary, err);
+
+		if (ret)
+			return ret;
+	}
 	if (p->decoder && decoder_vocabulary(p->decoder) != g->vocabulary)
 		return stoker_fail(err, -EINVAL, "the decoder has another vocabulary");
 	return check_vocabulary(session_model(g->session), g->vocabulary, err);

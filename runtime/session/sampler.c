@@ -22,6 +22,7 @@ struct stoker_sampler {
 	struct reasoning reasoning;
 	struct constraint constraint;
 	struct candidates candidates;
+	struct custom_stages custom;
 	_Atomic int use;
 };
 
@@ -34,6 +35,7 @@ void stoker_sampler_reset(struct stoker_sampler *s)
 	history_reset(&s->history);
 	reasoning_reset(&s->reasoning);
 	constraint_reset(&s->constraint);
+	custom_reset(&s->custom);
 }
 
 static void destroy(struct stoker_sampler *s)
@@ -44,6 +46,7 @@ static void destroy(struct stoker_sampler *s)
 	reasoning_free(&s->reasoning);
 	constraint_free(&s->constraint);
 	candidates_free(&s->candidates);
+	custom_free(&s->custom);
 	stoker_vocabulary_free(&vocabulary);
 	free(s->biases);
 	free(s);
@@ -123,6 +126,7 @@ int stoker_sampler_clone(const struct stoker_sampler *from, struct stoker_sample
 			 struct stoker_error *err)
 {
 	struct stoker_sampler *s;
+	int ret;
 
 	if (out)
 		*out = NULL;
@@ -142,8 +146,32 @@ int stoker_sampler_clone(const struct stoker_sampler *from, struct stoker_sample
 		stoker_sampler_free(&s);
 		return stoker_fail(err, -ENOMEM, "out of memory");
 	}
+	ret = custom_clone(&s->custom, &from->custom, err);
+	if (ret) {
+		stoker_sampler_free(&s);
+		return ret;
+	}
 	*out = s;
 	return 0;
+}
+
+int stoker_sampler_add(struct stoker_sampler *s, const struct stoker_custom_stage *stage,
+		       struct stoker_error *err)
+{
+	int ret;
+
+	if (!s)
+		return stoker_fail(err, -EINVAL, "there is no sampler");
+	if (!sampler_use(s))
+		return stoker_fail(err, -EBUSY, "the sampler is in use");
+	ret = custom_add(&s->custom, stage, err);
+	sampler_leave(s);
+	return ret;
+}
+
+void sampler_forget_custom(struct stoker_sampler *s)
+{
+	s->custom.count = 0;
 }
 
 void stoker_sampler_free(struct stoker_sampler **sampler)
@@ -179,6 +207,7 @@ static int accept(struct stoker_sampler *s, uint32_t token)
 	history_add(&s->history, token);
 	if (!ret)
 		reasoning_accept(&s->reasoning, token);
+	custom_accept(&s->custom, token);
 	return 0;
 }
 
@@ -189,6 +218,7 @@ void stoker_sampler_accept(struct stoker_sampler *s, uint32_t token)
 	/* the grammar couldn't; the others do */
 	history_add(&s->history, token);
 	reasoning_accept(&s->reasoning, token);
+	custom_accept(&s->custom, token);
 }
 
 void stoker_sampler_begin(struct stoker_sampler *s, const uint32_t *tokens, size_t count)
@@ -200,6 +230,7 @@ void stoker_sampler_begin(struct stoker_sampler *s, const uint32_t *tokens, size
 		history_add(&s->history, tokens[i]);
 	reasoning_begin(&s->reasoning, tokens, count);
 	constraint_reset(&s->constraint);
+	custom_begin(&s->custom, tokens, count);
 }
 
 enum stoker_reasoning_state stoker_sampler_reasoning(const struct stoker_sampler *s)
@@ -321,7 +352,9 @@ static int sample(struct stoker_sampler *s, const float *logits, uint32_t count,
 
 	if (reasoning_forces(&s->reasoning, token))
 		return *token < count ? 0 : -EINVAL;
-	ret = choose_from(s, logits, count, mask, token);
+	ret = custom_apply(&s->custom, &logits, count);
+	if (!ret)
+		ret = choose_from(s, logits, count, mask, token);
 	if (ret || !constrained || mask || *token == opener(s))
 		return ret;
 	ret = constraint_allows(&s->constraint, *token);
@@ -375,8 +408,10 @@ const char *sampler_failure(const struct stoker_sampler *s, int ret)
 		return "the sampler is in use";
 	case -EINVAL:
 		return "the reasoning budget forces a token that the model lacks";
+	case -ENOMEM:
+		return "out of memory";
 	}
-	return "out of memory";
+	return "a stage of the program's failed";
 }
 
 int stoker_sampler_sample(struct stoker_sampler *s, const float *logits, uint32_t count,

@@ -167,6 +167,29 @@ bool reasoning_goes_on(const struct reasoning *r);
 /* The token that begins reasoning, or UINT32_MAX where that is a text or can't be now. */
 uint32_t reasoning_opener(const struct reasoning *r);
 
+/* --- custom_stages.c
+ * ------------------------------------------------------------------------------- */
+
+enum { MAX_CUSTOM = 8 };
+
+struct custom_stages {
+	struct stoker_custom_stage of[MAX_CUSTOM];
+	size_t count;
+	float *logits; /* as the stages leave them */
+	uint32_t room;
+};
+
+int custom_add(struct custom_stages *c, const struct stoker_custom_stage *stage,
+	       struct stoker_error *err);
+int custom_clone(struct custom_stages *to, const struct custom_stages *from,
+		 struct stoker_error *err);
+void custom_free(struct custom_stages *c);
+void custom_reset(struct custom_stages *c);
+void custom_begin(struct custom_stages *c, const uint32_t *tokens, size_t count);
+void custom_accept(struct custom_stages *c, uint32_t token);
+/* Has *@logits point at what the stages made of them. */
+int custom_apply(struct custom_stages *c, const float **logits, uint32_t count);
+
 /* --- sampler_params.c
  * ------------------------------------------------------------------------------ */
 

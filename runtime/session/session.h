@@ -26,6 +26,8 @@ int session_append(struct stoker_session *session, uint32_t token, struct stoker
 
 /* For several choices without another user between them: false when there is one. */
 bool sampler_use(struct stoker_sampler *sampler);
+/* Its stages of the program's go back to whom they came from. */
+void sampler_forget_custom(struct stoker_sampler *sampler);
 /* Releases it when that was asked for meanwhile. */
 void sampler_leave(struct stoker_sampler *sampler);
 /* As stoker_sampler_sample(), between the two. */

@@ -12,8 +12,7 @@ int stoker_model_vocabulary(struct stoker_model *m, const struct stoker_vocabula
 	if (out)
 		*out = NULL;
 	if (!m || !out)
-		return stoker_fail(err, -EINVAL,
-				   "a vocabulary needs a model and a place for it");
+		return stoker_fail(err, -EINVAL, "a vocabulary needs a model and a place for it");
 	*out = atomic_load(&m->own_vocabulary);
 	if (*out)
 		return 0;

@@ -172,6 +172,7 @@ static const struct {
 	{ "misuse", suite_misuse },
 	{ "sized", suite_sized },
 	{ "log", suite_log },
+	{ "custom", suite_custom },
 	{ "enumerate", suite_enumerate },
 	{ "vulkan", suite_vulkan },
 	{ "pager", suite_pager },

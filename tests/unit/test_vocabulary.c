@@ -372,14 +372,14 @@ static void test_ends(void)
 /* Which tokens play parts: by their names, or as the file says. */
 static void test_parts(void)
 {
-	static const char *const extra[] = { "<|im_end|>",   "<|fim_middle|>", "<PRE>",
-					     "<|file_sep|>", "<|fim_prefix|>", "a",
-					     "<|repo_name|>", NULL };
-	static const enum stoker_special none[] = { STOKER_SPECIAL_BEGIN, STOKER_SPECIAL_SEPARATOR,
-						    STOKER_SPECIAL_PADDING,
-						    STOKER_SPECIAL_END_OF_MESSAGE,
-						    STOKER_SPECIAL_FILL_SUFFIX,
-						    STOKER_SPECIAL_FILL_PAD };
+	static const char *const extra[] = { "<|im_end|>",     "<|fim_middle|>",
+					     "<PRE>",	       "<|file_sep|>",
+					     "<|fim_prefix|>", "a",
+					     "<|repo_name|>",  NULL };
+	static const enum stoker_special none[] = {
+		STOKER_SPECIAL_BEGIN,	       STOKER_SPECIAL_SEPARATOR,   STOKER_SPECIAL_PADDING,
+		STOKER_SPECIAL_END_OF_MESSAGE, STOKER_SPECIAL_FILL_SUFFIX, STOKER_SPECIAL_FILL_PAD
+	};
 	struct draft d = { .kind = BYTES };
 	struct stoker_vocabulary *v;
 

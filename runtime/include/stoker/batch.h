@@ -209,8 +209,8 @@ struct stoker_batch_part {
  *
  * Return: 0; -ENOSPC when a context is full, or when there is no memory for more keys and values
  * (struct stoker_session_params' cache_bytes); -EINVAL for a bad token, too many tokens, a sequence
- * that comes twice or is of another batch; -EBUSY; -ENOMEM; what the drive said when it couldn't
- * read an expert, as -EIO or -ETIMEDOUT.
+ * that comes twice or is of another batch; -EBUSY; -ECANCELED; -ENOMEM; what the drive said when it
+ * couldn't read an expert, as -EIO or -ETIMEDOUT.
  *
  * After a failure that isn't the arguments' sequences hold what they held before; with recurrent
  * layers those of the step may have gone back to a position that was kept, and with deterministic
@@ -218,6 +218,16 @@ struct stoker_batch_part {
  */
 STOKER_API int stoker_batch_eval(struct stoker_batch *batch, const struct stoker_batch_part *parts,
 				 size_t item_size, size_t count, struct stoker_error *err);
+
+/**
+ * stoker_batch_cancel() - cut the step short that is going on
+ *
+ * It returns -ECANCELED when its present layer is done, unless it is done itself by then; between
+ * steps nothing happens.
+ *
+ * Thread-safety: any thread, and signal handlers; not once stoker_batch_free() was called.
+ */
+STOKER_API void stoker_batch_cancel(struct stoker_batch *batch);
 
 /**
  * stoker_batch_logits() - of the last step

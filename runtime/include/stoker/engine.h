@@ -86,9 +86,6 @@ enum stoker_priority {
 	STOKER_PRIORITY_BATCH,
 };
 
-/* The most tokens whose log-probabilities are told beside the chosen one's. */
-enum { STOKER_TOP_MAX = 20 };
-
 /**
  * struct stoker_request - a prompt and how to go on from it
  * @size: STOKER_REQUEST_INIT
@@ -105,6 +102,8 @@ enum { STOKER_TOP_MAX = 20 };
  * @top_count: of so many likeliest tokens, too; at most STOKER_TOP_MAX
  * @salt: the beginning of a prompt isn't computed again when another request with the same one has
  *	it, too, which can be noticed by the time that takes
+ * @stages: @stage_count stages of the program's own, of @stage_size bytes, see
+ *	stoker_sampler_add(); if the request isn't taken their free isn't called
  *
  * Nothing of it is needed once stoker_engine_submit() has returned.
  */
@@ -122,6 +121,8 @@ struct stoker_request {
 	int log_probabilities;
 	uint32_t top_count;
 	uint64_t salt;
+	const struct stoker_custom_stage *stages;
+	size_t stage_size, stage_count;
 };
 #define STOKER_REQUEST_INIT STOKER_SIZE_OF(struct stoker_request)
 
@@ -148,12 +149,6 @@ STOKER_API void stoker_engine_cancel(struct stoker_engine *engine, uint64_t id);
 enum stoker_event_type {
 	STOKER_EVENT_TOKEN = 1, /* a token of the text */
 	STOKER_EVENT_DONE,	/* the request's last one */
-};
-
-/** struct stoker_token_probability - natural logarithm of a token's probability */
-struct stoker_token_probability {
-	uint32_t token;
-	float log_probability;
 };
 
 /**

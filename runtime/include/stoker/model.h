@@ -159,7 +159,8 @@ STOKER_API int stoker_model_load_gguf(struct stoker_device *device, struct stoke
 
 /**
  * stoker_model_load_fd() - the same from a file that the caller has opened
- * @fd: for reading, a regular file; stays the caller's, who may close it once this call has returned
+ * @fd: for reading, a regular file; stays the caller's, who may close it once this call has
+ * returned
  *
  * For programs that may not open files themselves, or were handed one.  Where experts are read from
  * the drive without /proc they go through the page cache.

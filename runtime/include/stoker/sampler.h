@@ -5,12 +5,13 @@
  * What happens to a row of logits, in this order:
  *
  *	1. A reasoning budget that is used up forces its tokens; nothing else is asked.
- *	2. Logits that aren't a number count as minus infinity, as do those beyond the
+ *	2. Stages of the program's own (stoker_sampler_add()) change the logits.
+ *	3. Logits that aren't a number count as minus infinity, as do those beyond the
  *	   vocabulary and of tokens that a grammar doesn't allow, and biases are added.
  *	   If a logit is plus infinity now, the first of them is the choice.
- *	3. The stages, see enum stoker_sampler_stage: penalties and dry change logits, the
+ *	4. The stages, see enum stoker_sampler_stage: penalties and dry change logits, the
  *	   others take candidates away, temperature evens out what is left.
- *	4. One of the candidates is drawn by its probability.
+ *	5. One of the candidates is drawn by its probability.
  *
  * With temperature 0 the most likely token (the first of equals) is taken after penalties and dry,
  * without the other stages and without anything random.  Mirostat takes the place of all stages but
@@ -255,10 +256,50 @@ STOKER_API void stoker_sampler_free(struct stoker_sampler **sampler);
  * @from: isn't changed; nobody else may use it meanwhile
  * @sampler: receives the copy, which makes the same choices as @from from here on
  *
- * Return: 0 or -ENOMEM.
+ * Return: 0; -EINVAL; -ENOMEM; -ENOTSUP when a stage of the program's can't be copied, or what its
+ * clone returned.
  */
 STOKER_API int stoker_sampler_clone(const struct stoker_sampler *from,
 				    struct stoker_sampler **sampler, struct stoker_error *err);
+
+/**
+ * struct stoker_custom_stage - a stage of sampling that the program brings
+ * @size: STOKER_CUSTOM_STAGE_INIT
+ * @apply: changes @count logits, those of the model, before all that the library does with them;
+ *	minus infinity takes a token away.  0, or a negative errno that sampling then returns
+ * @accept: told of each token of the text once it's settled; may be NULL
+ * @begin: told of a prompt, see stoker_sampler_begin(); may be NULL
+ * @reset: as after stoker_sampler_add(); may be NULL
+ * @clone: gives what a copy of the sampler is handed for @user.  0 or a negative errno.  NULL: the
+ *	same one, or if there is @free no copy is made
+ * @free: the sampler goes; may be NULL
+ * @user: handed to all of these
+ *
+ * They are called by who samples: in stoker_session_generate() by its thread, in an engine by the
+ * engine's.  They make no calls on the sampler.
+ */
+struct stoker_custom_stage {
+	size_t size;
+	int (*apply)(void *user, float *logits, uint32_t count);
+	void (*accept)(void *user, uint32_t token);
+	void (*begin)(void *user, const uint32_t *tokens, size_t count);
+	void (*reset)(void *user);
+	int (*clone)(void *user, void **copy);
+	void (*free)(void *user);
+	void *user;
+};
+#define STOKER_CUSTOM_STAGE_INIT STOKER_SIZE_OF(struct stoker_custom_stage)
+
+/**
+ * stoker_sampler_add() - one more stage of the program's, behind those that were added before
+ * @stage: copied
+ *
+ * Return: 0; -EINVAL without @stage's size or apply; -ENOSPC for a ninth one; -EBUSY.  After a
+ * failure @stage's free isn't called.
+ */
+STOKER_API int stoker_sampler_add(struct stoker_sampler *sampler,
+				  const struct stoker_custom_stage *stage,
+				  struct stoker_error *err);
 
 /** stoker_sampler_reset() - as after stoker_sampler_create(): seed, history, everything. */
 STOKER_API void stoker_sampler_reset(struct stoker_sampler *sampler);
@@ -293,8 +334,8 @@ STOKER_API void stoker_sampler_begin(struct stoker_sampler *sampler, const uint3
  *
  * Return: 0; -EINVAL when @count is 0, or not above a token that the reasoning budget forces; -EDOM
  * when no logit is above minus infinity, of the tokens that a grammar allows if there is one;
- * -E2BIG when the grammar can be read in too many ways; -EBUSY; -ENOMEM.  After a failure the
- * sampler is as before.
+ * -E2BIG when the grammar can be read in too many ways; -EBUSY; -ENOMEM; what a stage of the
+ * program's returned.  After a failure the sampler is as before.
  */
 STOKER_API int stoker_sampler_sample(struct stoker_sampler *sampler, const float *logits,
 				     uint32_t count, uint32_t *token);

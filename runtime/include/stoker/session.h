@@ -234,6 +234,28 @@ enum stoker_finish {
 	STOKER_FINISH_FAILED,  /* an error or a cancellation, see the return value */
 };
 
+/* The most tokens whose log-probabilities are told beside the chosen one's. */
+enum { STOKER_TOP_MAX = 20 };
+
+/** struct stoker_token_probability - natural logarithm of a token's probability */
+struct stoker_token_probability {
+	uint32_t token;
+	float log_probability;
+};
+
+/**
+ * struct stoker_generated - a token that was sampled; made by the library
+ * @token: its id
+ * @top_count: so many of @top are there
+ * @log_probability: of the raw logits, if asked for
+ * @top: the likeliest tokens, best first; live until the callback returns
+ */
+struct stoker_generated {
+	uint32_t token, top_count;
+	float log_probability;
+	const struct stoker_token_probability *top;
+};
+
 /**
  * struct stoker_generate_params - how far to generate
  * @size: STOKER_GENERATE_PARAMS_INIT
@@ -242,7 +264,11 @@ enum stoker_finish {
  * @stop_count: number of them
  * @ignore_end: nonzero goes on after end-of-text tokens
  * @text: receives whole characters as they come, what isn't UTF-8 as U+FFFD; nonzero stops
- * @user: handed to @text
+ * @token: told of each token that is sampled before its text, the one that ends the text, too;
+ *	nonzero stops
+ * @log_probabilities: nonzero: @token is told them
+ * @top_count: of so many likeliest tokens, too; at most STOKER_TOP_MAX
+ * @user: handed to @text and @token
  * @decoder: keeps text back from one call to the next, of the same vocabulary and with stop strings
  *	of its own in @stop's place; NULL: nothing is kept back when the call returns
  */
@@ -253,7 +279,10 @@ struct stoker_generate_params {
 	size_t stop_count;
 	int ignore_end;
 	int (*text)(void *user, const char *utf8, size_t bytes);
+	int (*token)(void *user, const struct stoker_generated *token);
 	void *user;
+	int log_probabilities;
+	uint32_t top_count;
 	struct stoker_decoder *decoder;
 };
 #define STOKER_GENERATE_PARAMS_INIT STOKER_SIZE_OF(struct stoker_generate_params)
@@ -285,7 +314,7 @@ struct stoker_generate_result {
  * stoker_session_generate() - sample from the session's present logits until something ends the
  * text
  * @session: after a stoker_session_eval() with logits for the last position
- * @vocabulary: of the session's model
+ * @vocabulary: of the session's model; NULL: the one that it keeps, stoker_model_vocabulary()
  * @result: receives how it ended, also on failure; may be NULL
  *
  * Every token whose text was passed on, or a part of it, is in the context on return, with logits
@@ -295,7 +324,8 @@ struct stoker_generate_result {
  * - The token that ended the text isn't in the context.  Nor is the token that completed a stop
  *   string, unless text before the string came from it; the tokens before it, which spell the
  *   string's beginning, are: stoker_session_truncate() drops them, @result has their number.
- * - When @text asks to stop, the token that the text came from is put into the context first.
+ * - When @text or @token asks to stop, the token that the text came from is put into the context
+ * first.
  * - A cancellation is looked at between tokens.
  * - What is kept back is passed on at the end, also of a cancelled call, unless @text asked to
  * stop. With @params' decoder only when the text has ended (STOKER_FINISH_END): otherwise it stays
@@ -303,7 +333,8 @@ struct stoker_generate_result {
  * - When computing fails for another reason than a cancellation, text of one token that isn't in
  *   the context may have been passed on.  What the context holds then, stoker_session_eval() says.
  *
- * The token that ended the text counts for the sampler.  Only @err and @result may be NULL.
+ * The token that ended the text counts for the sampler.  Only @vocabulary, @err and @result may be
+ * NULL.
  *
  * Return: 0; -EINVAL for a bad stop string, another model's vocabulary, or a session without
  * logits; -EDOM when the model gives no finite logits; what stoker_session_eval() returns.

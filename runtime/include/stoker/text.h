@@ -118,8 +118,8 @@ STOKER_API int64_t stoker_vocabulary_special(const struct stoker_vocabulary *voc
 
 /**
  * stoker_vocabulary_find() - the token that is spelled so
- * @spelling: @bytes as the file has it: of a control token "<|im_start|>"; pieces of text are in the
- *	vocabulary's own alphabet
+ * @spelling: @bytes as the file has it: of a control token "<|im_start|>"; pieces of text are in
+ *the vocabulary's own alphabet
  *
  * Return: its id, or -1.
  */
