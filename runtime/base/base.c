@@ -27,8 +27,18 @@ void stoker_say(struct stoker_error *err, const char *fmt, va_list args)
 	const int length = vsnprintf(text, sizeof(text), fmt, args);
 
 	c_locale_leave(before);
+	*err = (struct stoker_error){ .needed = 0 };
 	stoker_escape(err->message, sizeof(err->message), text,
 		      length < (int)sizeof(text) ? strlen(text) : whole_end(text));
+}
+
+int stoker_fall_short(struct stoker_error *err, uint64_t needed, uint64_t available)
+{
+	if (err) {
+		err->needed = needed;
+		err->available = available;
+	}
+	return -ENOMEM;
 }
 
 int stoker_fail(struct stoker_error *err, int code, const char *fmt, ...)

@@ -27,6 +27,8 @@
  */
 int stoker_fail(struct stoker_error *err, int code, const char *fmt, ...) PRINTF(3, 4);
 void stoker_say(struct stoker_error *err, const char *fmt, va_list args) PRINTF(2, 0);
+/* Adds the figures of a budget to a sentence that is there; returns -ENOMEM. */
+int stoker_fall_short(struct stoker_error *err, uint64_t needed, uint64_t available);
 
 /*
  * @length bytes of @text as one line that a terminal can be given: control characters and bytes

@@ -121,14 +121,14 @@ static int refuse(struct stoker_model *m, const struct model_needs *n)
 {
 	char size[5][16], total[16];
 
-	return stoker_fail(
-		m->err, -ENOMEM,
-		"%s: %s isn't enough memory, this needs at least %s: weights that every token "
-		"uses %s, cache %s, working buffers %s, one layer's experts %s",
-		stoker_gguf_file(m->gguf, 0, NULL, NULL), stoker_human_size(m->memory, size[0]),
-		stoker_human_size(sum(n), total), stoker_human_size(n->dense, size[1]),
-		stoker_human_size(n->cache, size[2]), stoker_human_size(n->buffers, size[3]),
-		stoker_human_size(n->least, size[4]));
+	stoker_fail(m->err, -ENOMEM,
+		    "%s: %s isn't enough memory, this needs at least %s: weights that every token "
+		    "uses %s, cache %s, working buffers %s, one layer's experts %s",
+		    stoker_gguf_file(m->gguf, 0, NULL, NULL), stoker_human_size(m->memory, size[0]),
+		    stoker_human_size(sum(n), total), stoker_human_size(n->dense, size[1]),
+		    stoker_human_size(n->cache, size[2]), stoker_human_size(n->buffers, size[3]),
+		    stoker_human_size(n->least, size[4]));
+	return stoker_fall_short(m->err, sum(n), m->memory);
 }
 
 /* That can stay on the drive. */
@@ -289,14 +289,17 @@ int model_take(struct stoker_model *m, const struct stoker_session_params *sessi
 
 	*bytes = 0;
 	do {
-		if (needed && others + needed > share)
-			return stoker_fail(
-				err, -ENOMEM,
-				"%u sequences need %s of memory at least, the budget of %s "
-				"has %s for them",
-				model_sequences(session), stoker_human_size(needed, human[0]),
-				stoker_human_size(m->memory, human[1]),
-				stoker_human_size(share > others ? share - others : 0, human[2]));
+		if (needed && others + needed > share) {
+			const uint64_t left = share > others ? share - others : 0;
+
+			stoker_fail(err, -ENOMEM,
+				    "%u sequences need %s of memory at least, the budget of %s "
+				    "has %s for them",
+				    model_sequences(session), stoker_human_size(needed, human[0]),
+				    stoker_human_size(m->memory, human[1]),
+				    stoker_human_size(left, human[2]));
+			return stoker_fall_short(err, needed, left);
+		}
 	} while (!atomic_compare_exchange_weak(&m->taken, &others, others + needed));
 	*bytes = needed;
 	return 0;

@@ -315,6 +315,7 @@ static void test_outlook(void)
 		CU_ASSERT(o.fits && o.paged);
 		params.memory = o.least - 1;
 		CU_ASSERT_EQUAL(stoker_model_foresee(device, gguf, &params, &o, &err), -ENOMEM);
+		CU_ASSERT(err.needed > params.memory && err.available == params.memory);
 		CU_ASSERT(!o.fits && o.whole && strstr(err.message, "this needs at least"));
 		CU_ASSERT_EQUAL(load_counted(device, demo, &params, &model, &err), -ENOMEM);
 	}

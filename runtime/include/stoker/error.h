@@ -29,6 +29,7 @@
 #define STOKER_ERROR_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -49,13 +50,18 @@ extern "C" {
 
 /**
  * struct stoker_error - one human sentence about a failure
- * @message: NUL-terminated UTF-8, set by a call that fails and left
- *	alone by one that succeeds; truncated rather than split over lines
+ * @message: NUL-terminated UTF-8, truncated rather than split over lines
+ * @needed: with -ENOMEM where a budget of memory isn't enough, bytes that would be; otherwise 0
+ * @available: then bytes that there are
+ * @reserved: 0
  *
- * The caller owns it, usually on the stack; it needs no initialisation and no release.
+ * A call that fails sets all of it, one that succeeds leaves it alone.  The caller owns it, usually
+ * on the stack; it needs no initialisation and no release.
  */
 struct stoker_error {
 	char message[480];
+	uint64_t needed, available;
+	uint64_t reserved[2];
 };
 
 /**
