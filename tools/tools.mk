@@ -50,12 +50,18 @@ lint:
 	$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
 	tests/lint/layers.sh
 	tests/lint/symbols.sh
+	tests/abi/check.sh $(CC)
 	tests/bench/summary.sh --check
 	shellcheck -x -P SCRIPTDIR $$(git ls-files '*.sh') .ci/run tools/completion/stoker.bash
 	codespell -q 3 -L ser,caf,nd,te,fo,thi,ba,filp,inout,cant,ans,nin,runn,modle,ois *.md docs .github tools runtime shaders driver uapi tests \
 		-S '*.txt,*.gguf,*.f32,*.json,pretokenizers.h,iq_grids.h,COPYING,./build'
 	cppcheck -q --std=c11 --error-exitcode=1 --inline-suppr --suppressions-list=tests/lint/cppcheck.txt \
 		-Iruntime -Iruntime/include -DISA=scalar $(SOURCES) $(TOOL_SOURCES)
+
+# What programs that link the library rely on: notes what was added to it.
+.PHONY: abi
+abi:
+	tests/abi/check.sh --update $(CC)
 
 # --- benchmarks -----------------------------------------------------------------------------------
 
@@ -133,6 +139,7 @@ help:
 	@echo 'make deps-next   newer shader compiler, headers and drivers into build/next (Debian packages)'
 	@echo 'make fuzz RUNS=N libFuzzer targets, N inputs each (clang)'
 	@echo 'make lint        formatting, layering, shellcheck, codespell, cppcheck'
+	@echo 'make abi         notes what was added to the library'"'"'s interface (tests/abi)'
 	@echo 'make module      the kernel module, for KDIR=; module-install for DKMS; module-lint'
 	@echo 'make module-check   the module in a virtual machine (QEMU) on kernels 6.1 and 6.12; SUITES=a,b BENCH=1'
 	@echo 'make module-check-debug   likewise, on a kernel with KASAN, lockdep, kmemleak (built, ten minutes)'

@@ -188,12 +188,14 @@ STOKER_API int stoker_sequence_reuse(struct stoker_sequence *sequence, const uin
  * @tokens: @count ids below the model's vocabulary, appended to the context
  * @logits: which of them to compute logits for; STOKER_LOGITS_NONE with struct
  *	stoker_session_params' pooling
+ * @reserved: 0
  */
 struct stoker_batch_part {
 	struct stoker_sequence *sequence;
 	const uint32_t *tokens;
 	size_t count;
 	enum stoker_logits logits;
+	uint32_t reserved;
 };
 
 /**

@@ -30,12 +30,14 @@ struct stoker_vocabulary;
  * @stop: strings of 1 to 256 bytes that end the text and don't belong to it; they are copied
  * @stop_count: number of them
  * @special: nonzero spells control tokens out, otherwise they are empty
+ * @reserved: 0
  */
 struct stoker_decoder_params {
 	size_t size;
 	const char *const *stop;
 	size_t stop_count;
 	int special;
+	uint32_t reserved;
 };
 #define STOKER_DECODER_PARAMS_INIT STOKER_SIZE_OF(struct stoker_decoder_params)
 
