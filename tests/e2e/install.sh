@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Installs into a scratch folder, builds the example against that through pkg-config, runs it, and
+# Installs into a scratch folder, builds the examples against that through pkg-config, runs them, and
 # checks what the library exports and that it goes along with a program's own names.
 # usage: install.sh BUILD
 set -eu
@@ -9,10 +9,16 @@ root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 make -s BUILD="$1" PREFIX="$root/usr" install >/dev/null
 export PKG_CONFIG_PATH=$root/usr/lib/pkgconfig
-# shellcheck disable=SC2046 # lists of flags
-"${cc[@]}" -Wall -Wextra -Werror tools/examples/continue.c $(pkg-config --cflags --libs stoker-rt) -o "$root/continue"
-# shellcheck disable=SC2046
-"${cc[@]}" -Wall -Wextra -Werror tools/examples/together.c $(pkg-config --cflags --libs stoker-rt) -o "$root/together"
+# each example as C, and as what C++ had before it had named initialisers
+for example in tools/examples/*.c; do
+	name=$(basename "$example" .c)
+	# shellcheck disable=SC2046 # lists of flags
+	"${cc[@]}" -Wall -Wextra -Wpedantic -Werror "$example" $(pkg-config --cflags --libs stoker-rt) -lm -o "$root/$name"
+	command -v c++ >/dev/null || continue
+	# shellcheck disable=SC2046
+	c++ -x c++ -std=c++17 -fsyntax-only -Wall -Wextra -Wpedantic -Werror -Wno-missing-field-initializers \
+		$(pkg-config --cflags stoker-rt) "$example"
+done
 # shellcheck disable=SC2046
 "${cc[@]}" -Wall -Wextra -Werror tools/examples/search.c $(pkg-config --cflags --libs stoker-rt) -o "$root/search"
 # shellcheck disable=SC2046
@@ -21,7 +27,25 @@ c++ -x c++ -fsyntax-only -Wall $(pkg-config --cflags stoker-rt) - <<<'#include <
 export LD_LIBRARY_PATH=$root/usr/lib
 "$root/continue" tests/data/containers/plain.gguf x >/dev/null 2>&1 || true
 if [ -e tools/demo-model/stoker-demo-Q4_K.gguf ]; then
-	"$root/continue" tools/demo-model/stoker-demo-Q4_K.gguf "In the beginning" | grep -q "In the beginning .*"
+	"$root/continue" tools/demo-model/stoker-demo-Q4_K.gguf "In the beginning" >"$root/text"
+	grep -q "In the beginning .*" "$root/text"
+	# from Python: half as much of the same
+	if command -v python3 >/dev/null; then
+		said=$(python3 tools/examples/complete.py tools/demo-model/stoker-demo-Q4_K.gguf "In the beginning")
+		[[ $(<"$root/text") == "$said"* && ${#said} -gt 30 ]] || { echo "complete.py says \"$said\""; exit 1; }
+	else
+		echo "skipped: complete.py, there is no python3"
+	fi
+	# an answer that is interrupted is an end, not a failure
+	"$root/chat" tools/demo-model/stoker-demo-Q4_K.gguf <<<"And God said" >"$root/said" &
+	chat=$!
+	for _ in {1..100}; do
+		[ "$(wc -c <"$root/said")" -lt 30 ] || break
+		sleep 0.1
+	done
+	kill -INT $chat 2>/dev/null || true
+	wait $chat || { echo "chat ends with $?"; exit 1; }
+	grep -q "> .*[a-z]" "$root/said"
 	"$root/together" tools/demo-model/stoker-demo-Q4_K.gguf "In the beginning" "Once upon a time" >"$root/texts"
 	[ "$("$root/search" tools/demo-model/stoker-demo-Q4_K.gguf README.md "# Stoker" | head -n 1 | cut -d ' ' -f 1)" = 1.000 ]
 	# whatever is sampled: a comma, too

@@ -10,21 +10,20 @@
 
 #include <stoker/stoker.h>
 
-static int print(void *context, const char *utf8, size_t bytes)
+static int print(void *user, const char *utf8, size_t bytes)
 {
-	(void)context;
+	(void)user;
 	return fwrite(utf8, 1, bytes, stdout) != bytes || fflush(stdout);
 }
 
 int main(int argc, char **argv)
 {
-	const struct stoker_generate_params generate = { STOKER_GENERATE_PARAMS_INIT,
-							 .max_tokens = 64, .text = print };
+	struct stoker_generate_params generate = { STOKER_GENERATE_PARAMS_INIT };
 	struct stoker_device *device = NULL;
 	struct stoker_model *model = NULL;
 	struct stoker_session *session = NULL;
 	struct stoker_sampler *sampler = NULL;
-	struct stoker_vocabulary *vocabulary = NULL;
+	const struct stoker_vocabulary *vocabulary = NULL;
 	struct stoker_error err;
 	uint32_t *tokens = NULL;
 	size_t count;
@@ -34,9 +33,11 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: %s MODEL.gguf TEXT\n", argv[0]);
 		return 2;
 	}
+	generate.max_tokens = 64;
+	generate.text = print;
 	if (stoker_device_open(NULL, &device, &err) ||
 	    stoker_model_load(device, argv[1], NULL, &model, &err) ||
-	    stoker_vocabulary_load(argv[1], &vocabulary, &err) ||
+	    stoker_model_vocabulary(model, &vocabulary, &err) ||
 	    stoker_session_create(model, NULL, &session, &err) ||
 	    stoker_sampler_create(NULL, &sampler, &err) ||
 	    stoker_vocabulary_tokenize(vocabulary, argv[2], strlen(argv[2]), STOKER_TOKENIZE_ADD,
@@ -56,7 +57,6 @@ out_free:
 	stoker_free(tokens);
 	stoker_sampler_free(&sampler);
 	stoker_session_free(&session);
-	stoker_vocabulary_free(&vocabulary);
 	stoker_model_free(&model);
 	stoker_device_close(&device);
 	return status;

@@ -28,12 +28,13 @@ static int begin(struct stoker_batch *batch, struct text *t, const uint32_t *tok
 
 	for (size_t done = 0; done < count && !ret; done += STEP) {
 		const size_t left = count - done;
-		const struct stoker_batch_part part = {
-			.sequence = t->sequence,
-			.tokens = tokens + done,
-			.count = left < STEP ? left : STEP,
-			.logits = left <= STEP ? STOKER_LOGITS_LAST : STOKER_LOGITS_NONE,
-		};
+		struct stoker_batch_part part = { t->sequence, tokens + done, left,
+						  STOKER_LOGITS_LAST, 0 };
+
+		if (left > STEP) {
+			part.count = STEP;
+			part.logits = STOKER_LOGITS_NONE;
+		}
 
 		ret = stoker_batch_eval(batch, &part, sizeof(part), 1, err);
 	}
@@ -51,11 +52,13 @@ static int step(struct stoker_batch *batch, struct text *texts, size_t count, ui
 	struct stoker_batch_part parts[TEXTS];
 	int ret;
 
-	for (size_t i = 0; i < count; i++)
-		parts[i] = (struct stoker_batch_part){ .sequence = texts[i].sequence,
-						       .tokens = &texts[i].next,
-						       .count = 1,
-						       .logits = STOKER_LOGITS_LAST };
+	memset(parts, 0, sizeof(parts));
+	for (size_t i = 0; i < count; i++) {
+		parts[i].sequence = texts[i].sequence;
+		parts[i].tokens = &texts[i].next;
+		parts[i].count = 1;
+		parts[i].logits = STOKER_LOGITS_LAST;
+	}
 	ret = stoker_batch_eval(batch, parts, sizeof(*parts), count, err);
 	for (size_t i = 0; i < count && !ret; i++)
 		ret = stoker_sampler_sample(texts[i].sampler, stoker_batch_logits(batch, i),
@@ -81,27 +84,29 @@ static void print(const struct stoker_vocabulary *vocabulary, const struct text 
 
 int main(int argc, char **argv)
 {
-	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT, .batch = STEP,
-						      .sequences = TEXTS };
+	struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT };
 	const size_t count = argc > 2 ? (size_t)argc - 2 : 0;
 	struct stoker_device *device = NULL;
 	struct stoker_model *model = NULL;
 	struct stoker_batch *batch = NULL;
-	struct stoker_vocabulary *vocabulary = NULL;
+	const struct stoker_vocabulary *vocabulary = NULL;
 	struct text texts[TEXTS] = { { NULL, NULL, 0 } };
-	struct stoker_model_params load = { STOKER_MODEL_PARAMS_INIT, .session = &params };
-	struct stoker_error err = { .message = "no token can be sampled" };
+	struct stoker_model_params load = { STOKER_MODEL_PARAMS_INIT };
+	struct stoker_error err = { "no token can be sampled", 0, 0, { 0, 0 } };
 	int ret;
 
 	if (count < 1 || count > TEXTS) {
 		fprintf(stderr, "usage: %s MODEL.gguf TEXT... (up to %d)\n", argv[0], TEXTS);
 		return 2;
 	}
+	params.batch = STEP;
+	params.sequences = TEXTS;
+	load.session = &params; /* whatever memory is left is for all of them */
 	ret = stoker_device_open(NULL, &device, &err);
 	if (!ret)
 		ret = stoker_model_load(device, argv[1], &load, &model, &err);
 	if (!ret)
-		ret = stoker_vocabulary_load(argv[1], &vocabulary, &err);
+		ret = stoker_model_vocabulary(model, &vocabulary, &err);
 	if (!ret)
 		ret = stoker_batch_create(model, &params, &batch, &err);
 	for (size_t i = 0; i < count && !ret; i++) {
@@ -130,7 +135,6 @@ int main(int argc, char **argv)
 		stoker_sampler_free(&texts[i].sampler);
 	}
 	stoker_batch_free(&batch);
-	stoker_vocabulary_free(&vocabulary);
 	stoker_model_free(&model);
 	stoker_device_close(&device);
 	return ret != 0;
