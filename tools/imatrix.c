@@ -143,7 +143,7 @@ static int read_text_in(const struct options *o, struct stoker_session *session,
 			break;
 		if (begins)
 			tokens[at] = (uint32_t)stoker_vocabulary_special(v, STOKER_SPECIAL_BEGIN);
-		stoker_session_truncate(session, 0);
+		stoker_session_truncate(session, 0, NULL);
 		if (stoker_session_eval(session, tokens + at, n, STOKER_LOGITS_NONE, &err))
 			status = interrupted() ? EXIT_INTERRUPTED : fail(&err);
 		else if (c->out_of_memory)

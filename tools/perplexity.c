@@ -71,7 +71,7 @@ static int score_window(struct stoker_session *session, const struct stoker_mode
 	struct stoker_error err;
 	int status = EXIT_OK;
 
-	stoker_session_truncate(session, 0);
+	stoker_session_truncate(session, 0, NULL);
 	/* position i predicts token i + 1 */
 	if (scored > 1 &&
 	    stoker_session_eval(session, window, scored - 1, STOKER_LOGITS_NONE, &err))

@@ -93,5 +93,5 @@ size_t reuse_session(struct stoker_session *session, const struct stoker_vocabul
 
 	same = reuse_context(v, context, held, tokens, count);
 	same = stoker_session_reachable(session, (uint32_t)same);
-	return stoker_session_truncate(session, (uint32_t)same) ? 0 : same;
+	return stoker_session_truncate(session, (uint32_t)same, NULL) ? 0 : same;
 }

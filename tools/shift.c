@@ -65,7 +65,8 @@ static int make_room(struct run *r, struct stoker_error *err)
 	int ret = shift_session(r, 0, NULL, err);
 
 	if (!ret)
-		ret = stoker_session_truncate(r->session, stoker_session_position(r->session) - 1);
+		ret = stoker_session_truncate(r->session, stoker_session_position(r->session) - 1,
+					      err);
 	return ret ? ret : stoker_session_eval(r->session, &last, 1, STOKER_LOGITS_LAST, err);
 }
 

@@ -99,18 +99,18 @@ void stoker_session_free(struct stoker_session **session)
 		destroy(s);
 }
 
-int stoker_session_truncate(struct stoker_session *s, uint32_t position)
+int stoker_session_truncate(struct stoker_session *s, uint32_t position, struct stoker_error *err)
 {
 	uint32_t present;
 	int ret;
 
 	if (!s)
-		return -EINVAL;
-	ret = session_use(s, NULL);
+		return stoker_fail(err, -EINVAL, "there is no session");
+	ret = session_use(s, err);
 	if (ret)
 		return ret;
 	present = s->sequence.position;
-	ret = sequence_truncate(&s->step, &s->sequence, position, NULL);
+	ret = sequence_truncate(&s->step, &s->sequence, position, err);
 	if (!ret && (position < present || !position))
 		s->step.logit_rows = s->last_rows = 0;
 	session_leave(s);

@@ -55,7 +55,7 @@ static void tell_alone(void)
 		struct story *t = &stories[i];
 		const uint32_t *tokens = t->tokens;
 
-		CU_ASSERT_EQUAL(stoker_session_truncate(s, 0), 0);
+		CU_ASSERT_EQUAL(stoker_session_truncate(s, 0, NULL), 0);
 		for (uint32_t c = 0; c < CHUNKS; tokens += t->chunks[c++]) {
 			CU_ASSERT_EQUAL_FATAL(stoker_session_eval(s, tokens, t->chunks[c],
 								  STOKER_LOGITS_LAST, NULL),

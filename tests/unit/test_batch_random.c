@@ -59,7 +59,7 @@ static void check_logits(const struct life *l, const float *logits)
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(logits);
 	fails_in = 0;
-	CU_ASSERT_EQUAL(stoker_session_truncate(alone, 0), 0);
+	CU_ASSERT_EQUAL(stoker_session_truncate(alone, 0, NULL), 0);
 	CU_ASSERT_EQUAL_FATAL(
 		stoker_session_eval(alone, l->tokens, l->count, STOKER_LOGITS_LAST, NULL), 0);
 	wanted = stoker_session_logits(alone, 0);

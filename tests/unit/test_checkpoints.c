@@ -66,8 +66,8 @@ static void go_back(uint32_t position, uint32_t to)
 {
 	CU_ASSERT_EQUAL(stoker_session_reachable(session, position), to);
 	if (to != position)
-		CU_ASSERT_EQUAL(stoker_session_truncate(session, position), -ENOTSUP);
-	CU_ASSERT_EQUAL(stoker_session_truncate(session, to), 0);
+		CU_ASSERT_EQUAL(stoker_session_truncate(session, position, NULL), -ENOTSUP);
+	CU_ASSERT_EQUAL(stoker_session_truncate(session, to, NULL), 0);
 	CU_ASSERT_EQUAL(stoker_session_position(session), to);
 }
 

@@ -106,7 +106,7 @@ static int in_child(int (*run)(struct forked *f, const float *wanted), struct fo
 
 static int use_again(struct forked *f, const float *wanted)
 {
-	if (stoker_session_truncate(f->session, 0) || !computes(f, f->session, wanted))
+	if (stoker_session_truncate(f->session, 0, NULL) || !computes(f, f->session, wanted))
 		return 1;
 	return computes_anew(f, wanted) ? 0 : 2;
 }
@@ -166,7 +166,7 @@ static void test_processor(void)
 		CU_ASSERT_EQUAL(in_child(use_and_free, &fresh, wanted), 0);
 		close_all(&fresh);
 		/* the parent goes on */
-		stoker_session_truncate(f.session, 0);
+		stoker_session_truncate(f.session, 0, NULL);
 		CU_ASSERT(computes(&f, f.session, wanted));
 		close_all(&f);
 	}
@@ -183,7 +183,7 @@ static void *compute_on(void *argument)
 	struct busy *b = argument;
 
 	while (!atomic_load(&b->stop)) {
-		stoker_session_truncate(b->f->session, 0);
+		stoker_session_truncate(b->f->session, 0, NULL);
 		stoker_session_eval(b->f->session, tokens, 5, STOKER_LOGITS_LAST, NULL);
 		b->rounds++;
 	}
@@ -260,7 +260,7 @@ static void test_vulkan(void)
 	CU_ASSERT_PTR_NOT_NULL(wanted);
 	CU_ASSERT_EQUAL(in_child(is_told, &f, wanted), 0);
 	CU_ASSERT_EQUAL(in_child(only_free, &f, wanted), 0);
-	stoker_session_truncate(f.session, 0);
+	stoker_session_truncate(f.session, 0, NULL);
 	CU_ASSERT(wanted && computes(&f, f.session, wanted));
 	close_all(&f);
 }

@@ -135,7 +135,7 @@ static void test_second_thread(void)
 	CU_ASSERT_EQUAL(stoker_session_eval(h.session, tokens, 1, STOKER_LOGITS_LAST, NULL),
 			-EBUSY);
 	CU_ASSERT_EQUAL(stoker_session_generate(h.session, other, NULL, &one, NULL, NULL), -EBUSY);
-	CU_ASSERT_EQUAL(stoker_session_truncate(h.session, 0), -EBUSY);
+	CU_ASSERT_EQUAL(stoker_session_truncate(h.session, 0, NULL), -EBUSY);
 	CU_ASSERT_EQUAL(stoker_session_remove(h.session, 1, 1, 1, NULL), -EBUSY);
 	CU_ASSERT_EQUAL(stoker_session_save(h.session, refuse_to_write, NULL, NULL), -EBUSY);
 	CU_ASSERT_EQUAL(stoker_session_begin(h.session), 0);
@@ -243,7 +243,7 @@ static void misuse(struct visitor *v)
 	}
 	CU_ASSERT_EQUAL(stoker_session_eval(h->session, tokens, 1, STOKER_LOGITS_LAST, NULL),
 			-EBUSY);
-	CU_ASSERT_EQUAL(stoker_session_truncate(h->session, 0), -EBUSY);
+	CU_ASSERT_EQUAL(stoker_session_truncate(h->session, 0, NULL), -EBUSY);
 	CU_ASSERT(stoker_session_position(h->session) <= 4);
 	if (v->frees)
 		stoker_session_free(&h->session);
@@ -286,7 +286,7 @@ static void test_callbacks(void)
 			if (v.of_sequence)
 				stoker_sequence_truncate(h.sequence, 0, NULL);
 			else
-				stoker_session_truncate(h.session, 0);
+				stoker_session_truncate(h.session, 0, NULL);
 			ret = v.of_sequence ? stoker_sequence_restore(h.sequence, visit_reading, &v,
 								      v.memory.bytes, NULL)
 					    : stoker_session_restore(h.session, visit_reading, &v,

@@ -170,8 +170,8 @@ static void test_sessions(void)
 	stoker_session_tokens(p.session, NULL);
 	stoker_session_bytes(NULL, &cache, &scratch);
 	stoker_session_bytes(p.session, NULL, NULL);
-	REFUSED(stoker_session_truncate(NULL, 0));
-	REFUSED(stoker_session_truncate(p.session, UINT32_MAX));
+	REFUSED(stoker_session_truncate(NULL, 0, NULL));
+	REFUSED(stoker_session_truncate(p.session, UINT32_MAX, NULL));
 	NOTHING(stoker_session_experts(NULL, 0, 0, ids));
 	NOTHING(stoker_session_experts(p.session, UINT32_MAX, 0, ids));
 	NOTHING(stoker_session_experts(p.session, 0, UINT32_MAX, ids));
@@ -182,7 +182,7 @@ static void test_sessions(void)
 	stoker_session_cancel(NULL);
 	stoker_session_cancel_run(NULL, 1);
 	CU_ASSERT_EQUAL(stoker_session_eval(p.session, tokens, 3, STOKER_LOGITS_LAST, NULL), 0);
-	CU_ASSERT_EQUAL(stoker_session_truncate(p.session, 3), 0);
+	CU_ASSERT_EQUAL(stoker_session_truncate(p.session, 3, NULL), 0);
 	CU_ASSERT_PTR_NOT_NULL(stoker_session_logits(p.session, 0));
 	free_parts(&p);
 }

@@ -270,7 +270,7 @@ static void test_going_back(void)
 	CU_ASSERT_EQUAL(stoker_session_eval(s, tokens, all, STOKER_LOGITS_LAST, NULL), 0);
 	memcpy(wanted, stoker_session_logits(s, 0), sizeof(wanted));
 	for (uint32_t back = 1; back < all; back++) {
-		if (stoker_session_truncate(s, all - back) == -ENOTSUP) {
+		if (stoker_session_truncate(s, all - back, NULL) == -ENOTSUP) {
 			CU_ASSERT_EQUAL(stoker_session_position(s), all);
 			continue;
 		}
@@ -285,7 +285,7 @@ static void test_going_back(void)
 			CU_ASSERT_DOUBLE_EQUAL(stoker_session_logits(s, 0)[i], wanted[i], 1e-3);
 	}
 	CU_ASSERT(reached >= BATCH && reached < 3 * KV_PAGE_ROWS);
-	CU_ASSERT_EQUAL(stoker_session_truncate(s, 0), 0);
+	CU_ASSERT_EQUAL(stoker_session_truncate(s, 0, NULL), 0);
 	CU_ASSERT_EQUAL(stoker_session_eval(s, tokens, all, STOKER_LOGITS_LAST, NULL), 0);
 	CU_ASSERT(!memcmp(stoker_session_logits(s, 0), wanted, sizeof(wanted)));
 	stoker_session_free(&s);

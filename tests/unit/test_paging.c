@@ -173,7 +173,7 @@ static void test_growth(void)
 		const uint32_t token = i * 2654435761u % 2000;
 
 		if (i % 250 == 0)
-			CU_ASSERT_EQUAL(stoker_session_truncate(s, 0), 0);
+			CU_ASSERT_EQUAL(stoker_session_truncate(s, 0, NULL), 0);
 		CU_ASSERT_EQUAL_FATAL(stoker_session_eval(s, &token, 1, STOKER_LOGITS_LAST, &err),
 				      0);
 		if (i == 300)

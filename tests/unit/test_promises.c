@@ -36,7 +36,7 @@ static void begin_text(struct app *a)
 {
 	AUTO_FREE uint32_t *tokens = NULL;
 
-	CU_ASSERT_EQUAL(stoker_session_truncate(a->session, 0), 0);
+	CU_ASSERT_EQUAL(stoker_session_truncate(a->session, 0, NULL), 0);
 	CU_ASSERT_EQUAL_FATAL(stoker_vocabulary_tokenize(a->vocabulary, PROMPT, strlen(PROMPT),
 							 STOKER_TOKENIZE_ADD, &tokens, &a->prompt,
 							 NULL),
@@ -83,7 +83,7 @@ static void misuse(struct app *a)
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "in use"));
 	a->misuse[1] =
 		stoker_session_generate(a->session, a->sampler, a->vocabulary, &p, NULL, NULL);
-	a->misuse[2] = stoker_session_truncate(a->session, 0);
+	a->misuse[2] = stoker_session_truncate(a->session, 0, NULL);
 	a->misuse[3] = stoker_session_begin(a->session) ? 0 : -EBUSY;
 	a->misuse[4] = a->decoder ? stoker_decoder_reset(a->decoder) : -EBUSY;
 	a->misuse[6] =
@@ -347,7 +347,7 @@ static void test_recurrent_models_keep_their_context(void)
 		CU_ASSERT_EQUAL(stoker_session_eval(a.session, tokens, 3, STOKER_LOGITS_LAST, NULL),
 				-ECANCELED);
 		CU_ASSERT_EQUAL(stoker_session_position(a.session), 3);
-		CU_ASSERT_EQUAL(stoker_session_truncate(a.session, 3), 0);
+		CU_ASSERT_EQUAL(stoker_session_truncate(a.session, 3, NULL), 0);
 		CU_ASSERT(stoker_session_logits(a.session, 0) &&
 			  stoker_session_logits(a.session, 0)[0] == before);
 		CU_ASSERT_EQUAL(stoker_session_eval(a.session, tokens, 3, STOKER_LOGITS_LAST, NULL),
@@ -459,7 +459,7 @@ static void *use(void *argument)
 		u->done += !ret;
 		u->busy += ret == -EBUSY;
 		if (ret == -ENOSPC)
-			stoker_session_truncate(u->app->session, 0);
+			stoker_session_truncate(u->app->session, 0, NULL);
 		else
 			u->others += ret && ret != -EBUSY;
 	}

@@ -188,8 +188,8 @@ static void test_limits(void)
 	CU_ASSERT_EQUAL(stoker_session_eval(l.session, prompt, 3, STOKER_LOGITS_LAST, &err),
 			-ENOSPC);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "14"));
-	CU_ASSERT_EQUAL(stoker_session_truncate(l.session, 13), -EINVAL);
-	CU_ASSERT_EQUAL(stoker_session_truncate(l.session, 5), 0);
+	CU_ASSERT_EQUAL(stoker_session_truncate(l.session, 13, NULL), -EINVAL);
+	CU_ASSERT_EQUAL(stoker_session_truncate(l.session, 5, NULL), 0);
 	CU_ASSERT_EQUAL(stoker_session_eval(l.session, prompt + 5, 7, STOKER_LOGITS_LAST, NULL), 0);
 	CU_ASSERT_EQUAL(stoker_session_create(l.model, &bad, &other, &err), -EINVAL);
 	CU_ASSERT_PTR_NULL(other);
@@ -215,7 +215,7 @@ static void *talk(void *argument)
 
 	t->ret = stoker_session_create(t->model, NULL, &s, NULL);
 	for (int i = 0; i < 20 && !t->ret; i++) {
-		stoker_session_truncate(s, 0);
+		stoker_session_truncate(s, 0, NULL);
 		t->ret = stoker_session_eval(s, prompt, 12, STOKER_LOGITS_LAST, NULL);
 	}
 	if (!t->ret)
@@ -391,7 +391,7 @@ static void test_generation_goes_on(void)
 		CU_ASSERT(bytes > 0);
 		CU_ASSERT_EQUAL(stoker_session_position(l.session), 24);
 		memcpy(logits[round], stoker_session_logits(l.session, 0), sizeof(logits[round]));
-		stoker_session_truncate(l.session, 0);
+		stoker_session_truncate(l.session, 0, NULL);
 		CU_ASSERT_EQUAL(stoker_session_generate(l.session, sampler, v, &p, &result, NULL),
 				-EINVAL);
 		CU_ASSERT_EQUAL(result.finish, STOKER_FINISH_FAILED);
@@ -435,7 +435,7 @@ static void test_tokens_of_the_context(void)
 	CU_ASSERT_EQUAL(stoker_session_generate(l.session, sampler, v, &p, NULL, NULL), 0);
 	CU_ASSERT(holds(l.session, wanted, 28));
 	memcpy(logits, stoker_session_logits(l.session, 0), sizeof(logits));
-	CU_ASSERT_EQUAL(stoker_session_truncate(l.session, 7), 0);
+	CU_ASSERT_EQUAL(stoker_session_truncate(l.session, 7, NULL), 0);
 	CU_ASSERT(holds(l.session, wanted, 7));
 	CU_ASSERT_EQUAL(stoker_session_eval(l.session, wanted + 7, 21, STOKER_LOGITS_LAST, NULL),
 			0);

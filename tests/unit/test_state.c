@@ -99,16 +99,16 @@ static void check_round(const char *path, bool ring)
 	/* back to before the end, as an answer that is asked for again */
 	const uint32_t back = stoker_session_reachable(a, PROMPT);
 
-	CU_ASSERT_EQUAL(stoker_session_truncate(a, back), 0);
-	CU_ASSERT_EQUAL(stoker_session_truncate(b, back), 0);
+	CU_ASSERT_EQUAL(stoker_session_truncate(a, back, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_session_truncate(b, back, NULL), 0);
 	check_alike(a, b);
 	/* saved when it has been cut, and restored where there was something */
-	CU_ASSERT_EQUAL(stoker_session_truncate(a, stoker_session_reachable(a, back)), 0);
+	CU_ASSERT_EQUAL(stoker_session_truncate(a, stoker_session_reachable(a, back), NULL), 0);
 	m.bytes = 0;
 	CU_ASSERT_EQUAL(stoker_session_save(a, state_memory_write, &m, &err), 0);
 	CU_ASSERT_EQUAL(restore(b, &m, &err), -EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "empty context"));
-	CU_ASSERT_EQUAL(stoker_session_truncate(b, 0), 0);
+	CU_ASSERT_EQUAL(stoker_session_truncate(b, 0, NULL), 0);
 	CU_ASSERT_EQUAL(restore(b, &m, &err), 0);
 	check_alike(a, b);
 	stoker_session_free(&a);
@@ -386,7 +386,7 @@ static void check_other_files(struct stoker_session *a, struct stoker_session *b
 	CU_ASSERT_EQUAL(stoker_session_restore_file(b, path, NULL), 0);
 	unlink(path);
 	CU_ASSERT_EQUAL_FATAL(mkfifo(path, 0600), 0);
-	CU_ASSERT_EQUAL(stoker_session_truncate(b, 0), 0);
+	CU_ASSERT_EQUAL(stoker_session_truncate(b, 0, NULL), 0);
 	CU_ASSERT_EQUAL(stoker_session_restore_file(b, path, &err), -EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "not a regular file"));
 	CU_ASSERT_EQUAL(stoker_session_save_file(a, path, &err), -EINVAL);
@@ -422,7 +422,7 @@ static void test_files(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, nowhere));
 	CU_ASSERT_EQUAL(stoker_session_restore_file(b, path, NULL), 0);
 	check_alike(a, b);
-	CU_ASSERT_EQUAL(stoker_session_truncate(b, 0), 0);
+	CU_ASSERT_EQUAL(stoker_session_truncate(b, 0, NULL), 0);
 	f = fopen(path, "re+");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
 	CU_ASSERT(!fseek(f, 500, SEEK_SET) && putc('x', f) == 'x' && putc('y', f) == 'y');

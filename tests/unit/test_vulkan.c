@@ -129,7 +129,7 @@ static void use_fakes(struct VolkDeviceTable *table)
 static int evaluate(struct stoker_session *s, float *logit, struct stoker_error *err)
 {
 	static const uint32_t tokens[] = { 1, 2, 3, 4, 5, 6 };
-	int ret = stoker_session_truncate(s, 0);
+	int ret = stoker_session_truncate(s, 0, NULL);
 
 	if (!ret)
 		ret = stoker_session_eval(s, tokens, ARRAY_SIZE(tokens), STOKER_LOGITS_LAST, err);

@@ -40,7 +40,7 @@ static double measure(struct stoker_session *s, const uint32_t *tokens, uint64_t
 {
 	double started;
 
-	stoker_session_truncate(s, 0);
+	stoker_session_truncate(s, 0, NULL);
 	if (depth && stoker_session_eval(s, tokens, depth, STOKER_LOGITS_NONE, err))
 		return -1;
 	started = now_seconds();

@@ -107,7 +107,7 @@ static int answer(struct chat *c, struct stoker_error *err)
 	stoker_sampler_begin(c->sampler, tokens, count);
 	stoker_session_begin(c->session); /* an interruption that came too late is forgotten */
 	computing = c->session;
-	ret = stoker_session_truncate(c->session, (uint32_t)same);
+	ret = stoker_session_truncate(c->session, (uint32_t)same, err);
 	if (!ret)
 		ret = stoker_session_eval(c->session, tokens + same, count - same,
 					  STOKER_LOGITS_LAST, err);

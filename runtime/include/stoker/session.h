@@ -149,7 +149,8 @@ struct stoker_pages {
  * Return: 0, -EINVAL beyond the present position, -EBUSY; -ENOTSUP where what comes before
  * @position isn't known any more, see stoker_session_reachable().
  */
-STOKER_API int stoker_session_truncate(struct stoker_session *session, uint32_t position);
+STOKER_API int stoker_session_truncate(struct stoker_session *session, uint32_t position,
+				       struct stoker_error *err);
 
 /**
  * stoker_session_reachable() - how far a context can go back, for stoker_session_truncate()
