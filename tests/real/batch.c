@@ -169,7 +169,7 @@ static bool draw(struct stoker_matcher *m, const struct stoker_vocabulary *v, ui
 		uint32_t *ids;
 		bool good = false;
 
-		if (stoker_tokenize(v, closers[i], 1, 0, &ids, &count, NULL))
+		if (stoker_vocabulary_tokenize(v, closers[i], 1, 0, &ids, &count, NULL))
 			continue;
 		good = count && stoker_matcher_allows(m, ids[count - 1]) > 0;
 		*token = count ? ids[count - 1] : 0;
@@ -223,7 +223,7 @@ static struct json_object *walk(const struct stoker_grammar *g, const struct sto
 			fprintf(stderr, "a token that the mask allows isn't accepted\n");
 			exit(1);
 		}
-		n = stoker_token_text(v, token, 0, piece, sizeof(piece));
+		n = stoker_vocabulary_text(v, token, 0, piece, sizeof(piece));
 		if (n > sizeof(piece) || fwrite(piece, 1, n, f) != n)
 			exit(1);
 	}

@@ -87,11 +87,11 @@ static int make_vocabulary(struct stoker_vocabulary **v)
 	    stoker_gguf_writer_open(path, &w, &err)) {
 		status = fail(&err);
 	} else {
-		stoker_gguf_put_string(w, "tokenizer.ggml.model", "llama");
-		stoker_gguf_put_strings(w, "tokenizer.ggml.tokens", tokens, MADE_TOKENS);
-		stoker_gguf_put_f32s(w, "tokenizer.ggml.scores", scores, MADE_TOKENS);
-		stoker_gguf_put_i32s(w, "tokenizer.ggml.token_type", types, MADE_TOKENS);
-		stoker_gguf_put_u32(w, "tokenizer.ggml.eos_token_id", 0);
+		stoker_gguf_writer_put_string(w, "tokenizer.ggml.model", "llama");
+		stoker_gguf_writer_put_strings(w, "tokenizer.ggml.tokens", tokens, MADE_TOKENS);
+		stoker_gguf_writer_put_f32s(w, "tokenizer.ggml.scores", scores, MADE_TOKENS);
+		stoker_gguf_writer_put_i32s(w, "tokenizer.ggml.token_type", types, MADE_TOKENS);
+		stoker_gguf_writer_put_u32(w, "tokenizer.ggml.eos_token_id", 0);
 		if (stoker_gguf_writer_finish(&w, 1, &err) || stoker_vocabulary_load(path, v, &err))
 			status = fail(&err);
 	}
