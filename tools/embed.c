@@ -105,7 +105,8 @@ static int tokenize(struct embed *e, const struct stoker_vocabulary *v)
 
 		if (!t->bytes)
 			return failf("text %zu is empty", i + 1);
-		if (stoker_tokenize(v, t->data, t->bytes, flags, &t->tokens, &t->count, &err))
+		if (stoker_vocabulary_tokenize(v, t->data, t->bytes, flags, &t->tokens, &t->count,
+					       &err))
 			return fail(&err);
 		if (t->count > UINT32_MAX)
 			return failf("text %zu has %zu tokens", i + 1, t->count);

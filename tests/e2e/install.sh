@@ -20,8 +20,6 @@ for example in tools/examples/*.c; do
 		$(pkg-config --cflags stoker-rt) "$example"
 done
 # shellcheck disable=SC2046
-"${cc[@]}" -Wall -Wextra -Werror tools/examples/search.c $(pkg-config --cflags --libs stoker-rt) -o "$root/search"
-# shellcheck disable=SC2046
 c++ -x c++ -fsyntax-only -Wall $(pkg-config --cflags stoker-rt) - <<<'#include <stoker/stoker.h>' 2>"$root/cxx" ||
 	{ command -v c++ >/dev/null && cat "$root/cxx" && exit 1; }
 export LD_LIBRARY_PATH=$root/usr/lib

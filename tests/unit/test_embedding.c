@@ -225,7 +225,7 @@ static void check_together(enum stoker_pooling pooling)
 	for (int i = 0; i <= SEQUENCES; i++) {
 		const int of = i % SEQUENCES;
 
-		CU_ASSERT_EQUAL(stoker_session_truncate(s, 0), 0);
+		CU_ASSERT_EQUAL(stoker_session_truncate(s, 0, NULL), 0);
 		CU_ASSERT_EQUAL_FATAL(stoker_session_eval(s, tokens + 20 * of, ends[of][1],
 							  STOKER_LOGITS_NONE, NULL),
 				      0);
@@ -279,9 +279,9 @@ static void check_cut(enum stoker_pooling pooling)
 	CU_ASSERT_EQUAL(stoker_session_embedding(s, 0, whole, NULL), 0);
 	CU_ASSERT_EQUAL(stoker_session_save(s, state_memory_write, &m, NULL), 0);
 	expect(s, true, whole);
-	CU_ASSERT_EQUAL(stoker_session_truncate(s, 30), 0);
+	CU_ASSERT_EQUAL(stoker_session_truncate(s, 30, NULL), 0);
 	expect(s, true, whole);
-	CU_ASSERT_EQUAL(stoker_session_truncate(s, 20), 0);
+	CU_ASSERT_EQUAL(stoker_session_truncate(s, 20, NULL), 0);
 	expect(s, first, NULL);
 	go_on(s, 10);
 	expect(s, first || last, whole);
@@ -291,11 +291,11 @@ static void check_cut(enum stoker_pooling pooling)
 	expect(s, false, NULL);
 	go_on(s, 1);
 	expect(s, last, NULL);
-	CU_ASSERT_EQUAL(stoker_session_truncate(s, 0), 0);
+	CU_ASSERT_EQUAL(stoker_session_truncate(s, 0, NULL), 0);
 	expect(s, false, NULL);
 	go_on(s, 30);
 	expect(s, true, whole);
-	CU_ASSERT_EQUAL(stoker_session_truncate(s, 0), 0);
+	CU_ASSERT_EQUAL(stoker_session_truncate(s, 0, NULL), 0);
 	CU_ASSERT_EQUAL(stoker_session_restore(s, state_memory_read, &m, m.bytes, NULL), 0);
 	expect(s, false, NULL);
 	go_on(s, 3);

@@ -58,7 +58,7 @@ static void check_whole(const char *name)
 	uint32_t position;
 
 	snprintf(file, sizeof(file), "%s/%s", folder, name);
-	CU_ASSERT_EQUAL(stoker_session_truncate(other, 0), 0);
+	CU_ASSERT_EQUAL(stoker_session_truncate(other, 0, NULL), 0);
 	CU_ASSERT_EQUAL(stoker_session_restore_file(other, file, NULL), 0);
 	position = stoker_session_position(other);
 	CU_ASSERT(position == CONTEXT / STATES || position == CONTEXT);

@@ -10,7 +10,9 @@
 
 #include <stoker/stoker.h>
 
-enum { BEST = 3, CONTEXT = 1024 };
+enum { BEST = 3 };
+
+static const size_t CONTEXT = 1024;
 
 static struct stoker_session *session;
 static struct stoker_vocabulary *vocabulary;
@@ -20,16 +22,16 @@ static int embed(const char *text, float *vector, struct stoker_error *err)
 {
 	uint32_t *tokens = NULL;
 	size_t count;
-	int ret = stoker_tokenize(vocabulary, text, strlen(text),
-				  STOKER_TOKENIZE_ADD | STOKER_TOKENIZE_ADD_END, &tokens, &count,
-				  err);
+	int ret = stoker_vocabulary_tokenize(vocabulary, text, strlen(text),
+					     STOKER_TOKENIZE_ADD | STOKER_TOKENIZE_ADD_END, &tokens,
+					     &count, err);
 
 	if (ret)
 		return ret;
-	stoker_session_truncate(session, 0);
+	stoker_session_truncate(session, 0, NULL);
 	ret = stoker_session_eval(session, tokens, count < CONTEXT ? count : CONTEXT,
 				  STOKER_LOGITS_NONE, err);
-	free(tokens);
+	stoker_free(tokens);
 	return ret ? ret : stoker_session_embedding(session, 1, vector, err);
 }
 
@@ -54,8 +56,9 @@ static void consider(struct line *best, const char *text, double score)
 
 static int search(FILE *file, const char *question, uint32_t width, struct stoker_error *err)
 {
-	float *wanted = calloc(2 * (size_t)width, sizeof(*wanted)), *vector = wanted + width;
-	struct line best[BEST] = { { .score = -2 }, { .score = -2 }, { .score = -2 } };
+	float *wanted = (float *)calloc(2 * (size_t)width, sizeof(float));
+	float *vector = wanted + width;
+	struct line best[BEST] = { { "", -2 }, { "", -2 }, { "", -2 } };
 	char text[512];
 	int ret = wanted ? embed(question, wanted, err) : -1;
 
@@ -79,14 +82,12 @@ static int search(FILE *file, const char *question, uint32_t width, struct stoke
 
 int main(int argc, char **argv)
 {
-	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
-						      .context = CONTEXT,
-						      .pooling = STOKER_POOLING_MEAN };
-	const struct stoker_model_params load = { STOKER_MODEL_PARAMS_INIT, .session = &params };
+	struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT };
+	struct stoker_model_params load = { STOKER_MODEL_PARAMS_INIT };
 	struct stoker_device *device = NULL;
 	struct stoker_model *model = NULL;
 	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
-	struct stoker_error err = { .message = "out of memory" };
+	struct stoker_error err = { "out of memory", 0, 0, { 0, 0 } };
 	FILE *file = argc == 4 ? fopen(argv[2], "r") : NULL;
 	int status = 1;
 
@@ -94,6 +95,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: %s MODEL.gguf TEXT.txt QUESTION\n", argv[0]);
 		return 2;
 	}
+	params.context = (uint32_t)CONTEXT;
+	params.pooling = STOKER_POOLING_MEAN;
+	load.session = &params;
 	if (stoker_device_open(NULL, &device, &err) ||
 	    stoker_model_load(device, argv[1], &load, &model, &err) ||
 	    stoker_vocabulary_load(argv[1], &vocabulary, &err) ||

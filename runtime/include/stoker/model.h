@@ -89,8 +89,8 @@ struct stoker_session_params {
 	uint32_t predicted_layers;
 	uint32_t sequences;
 	int deterministic;
-	uint64_t cache_bytes;
 	enum stoker_pooling pooling;
+	uint64_t cache_bytes;
 };
 #define STOKER_SESSION_PARAMS_INIT STOKER_SIZE_OF(struct stoker_session_params)
 
@@ -205,9 +205,8 @@ STOKER_API void stoker_model_free(struct stoker_model **model);
 struct stoker_model_info {
 	size_t size;
 	const char *architecture, *name;
-	uint32_t layers, vocabulary, context, experts, experts_used;
+	uint32_t layers, vocabulary, context, experts, experts_used, embedding;
 	uint64_t bytes, expert_bytes, parameters;
-	uint32_t embedding;
 };
 #define STOKER_MODEL_INFO_INIT STOKER_SIZE_OF(struct stoker_model_info)
 
