@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOGETHER = 32, BATCH = 512 };
+enum { TOGETHER = 32 };
 
 struct text {
 	const char *data;
@@ -255,7 +255,6 @@ static int compute(struct embed *e, struct stoker_gguf *gguf)
 	struct stoker_model *model = NULL;
 	int status;
 
-	e->params.batch = BATCH;
 	e->params.sequences = e->count < TOGETHER ? (uint32_t)e->count : TOGETHER;
 	e->list = e->json ? json_object_new_array() : NULL;
 	status = open_device(&e->compute, &device);
