@@ -143,10 +143,10 @@ int lazy_step(struct lazy *l, uint32_t state, uint8_t byte, uint32_t *edge)
 		ret = advance_open(&l->advance, &p);
 		l->opened = ret ? (uint32_t)DEAD : state;
 	}
-	if (!ret && l->left < l->advance.all.count)
+	if (!ret && l->left < PLACE_WORK * l->advance.all.count)
 		return -E2BIG;
 	if (!ret) {
-		l->left -= l->advance.all.count;
+		l->left -= PLACE_WORK * l->advance.all.count;
 		ret = advance_byte(&l->advance, byte);
 	}
 	if (!ret)

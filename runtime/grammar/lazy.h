@@ -15,7 +15,10 @@
 #include "grammar/stacks.h"
 #include "text/trie.h"
 
-enum { DEAD = 0 }; /* the state from which nothing leads on */
+enum {
+	DEAD = 0,	 /* the state from which nothing leads on */
+	PLACE_WORK = 16, /* nodes of tries that take as long as a place */
+};
 
 /*
  * Tokens to which the text of a state leads, from the trie's root or from all exits of others,
@@ -51,7 +54,7 @@ struct lazy {
 	uint32_t *table;     /* of states, open addressing; 0: free */
 	struct reached *all; /* chained by @other */
 	uint64_t *ranks;     /* a bit for each token of a trie, while it is walked over */
-	uint64_t left; /* nodes of tries and places that may be looked at yet; -E2BIG behind them */
+	uint64_t left;	     /* nodes of tries that may be looked at yet; -E2BIG behind them */
 	uint32_t state_count, state_room;
 	size_t place_count, place_room, table_size;
 	size_t bytes, limit; /* bytes: roughly; -EAGAIN above the limit */

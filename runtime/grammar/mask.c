@@ -3,7 +3,7 @@
 #include "grammar/grammar.h"
 
 enum {
-	MAX_WORK = 16 << 20, /* nodes of tries and places that are looked at for one mask */
+	MAX_WORK = 16 << 20, /* nodes of tries that are looked at for one mask */
 	REMEMBERED = 64,     /* nodes whose returns are known */
 };
 
@@ -22,8 +22,9 @@ struct masking {
 	struct stoker_matcher *m;
 	struct lazy *l;
 	uint32_t *bits;
-	struct ending *endings;
-	size_t ending_count, ending_room;
+	struct ending *endings; /* each once, the first @ended of which are done with */
+	uint32_t *seen;		/* their numbers from 1, open addressing */
+	size_t ending_count, ending_room, ended, seen_size;
 	struct returns *returns;
 	size_t return_count, return_room;
 	struct {
@@ -41,18 +42,52 @@ static int spend(struct masking *k, uint64_t nodes)
 	return 0;
 }
 
+static size_t slot_of(const struct masking *k, struct ending e)
+{
+	const uint64_t h =
+		((uintptr_t)e.at >> 4 ^ e.node * 0x9e3779b97f4a7c15u) * 0xbf58476d1ce4e5b9u;
+	size_t at = (h ^ h >> 32) & (k->seen_size - 1);
+
+	while (k->seen[at] && (k->endings[k->seen[at] - 1].at != e.at ||
+			       k->endings[k->seen[at] - 1].node != e.node))
+		at = (at + 1) & (k->seen_size - 1);
+	return at;
+}
+
+static int grow_endings(struct masking *k)
+{
+	const size_t room = k->ending_room ? 4 * k->ending_room : 16;
+	struct ending *more = realloc(k->endings, room * sizeof(*more));
+	uint32_t *seen;
+
+	if (!more)
+		return -ENOMEM;
+	k->endings = more;
+	seen = calloc(2 * room, sizeof(*seen));
+	if (!seen)
+		return -ENOMEM;
+	free(k->seen);
+	k->seen = seen;
+	k->seen_size = 2 * room;
+	k->ending_room = room;
+	for (size_t i = 0; i < k->ending_count; i++)
+		k->seen[slot_of(k, k->endings[i])] = (uint32_t)i + 1;
+	return 0;
+}
+
+/* A text that can be read in many ways comes to the same endings by each of them. */
 static int add_ending(struct masking *k, struct reached *r, uint32_t node)
 {
-	if (k->ending_count == k->ending_room) {
-		const size_t room = 2 * k->ending_room + 16;
-		struct ending *more = realloc(k->endings, room * sizeof(*more));
+	const struct ending e = { r, node };
+	size_t at;
 
-		if (!more)
-			return -ENOMEM;
-		k->endings = more;
-		k->ending_room = room;
-	}
-	k->endings[k->ending_count++] = (struct ending){ r, node };
+	if (k->ending_count == k->ending_room && grow_endings(k))
+		return -ENOMEM;
+	at = slot_of(k, e);
+	if (k->seen[at])
+		return 0;
+	k->endings[k->ending_count++] = e;
+	k->seen[at] = (uint32_t)k->ending_count;
 	return 0;
 }
 
@@ -108,7 +143,7 @@ static int find_returns(struct masking *k, uint32_t node, size_t slot)
 	const struct stacks *s = &k->m->stacks;
 	const uint32_t first = (uint32_t)k->return_count;
 	size_t count = 0, used;
-	int ret = spend(k, s->first[node + 1] - s->first[node]);
+	int ret = spend(k, PLACE_WORK * (s->first[node + 1] - s->first[node]));
 
 	if (!ret && s->first[node + 1] - s->first[node] > k->frame_room) {
 		const size_t room = 2 * (s->first[node + 1] - s->first[node]);
@@ -143,7 +178,7 @@ static int follow(struct masking *k, struct ending e)
 {
 	const size_t slot = e.node % REMEMBERED;
 	uint32_t first, count;
-	int ret = spend(k, 1);
+	int ret = spend(k, PLACE_WORK);
 
 	if (!ret && k->known[slot].node != e.node + 1)
 		ret = find_returns(k, e.node, slot);
@@ -183,10 +218,11 @@ int mask_texts(struct stoker_matcher *m, uint32_t *bits)
 			bits[w] |= l->tries->plain[r->level][w];
 		if (!ret)
 			ret = take(&k, r, m->now.list[i].node);
-		while (k.ending_count && !ret)
-			ret = follow(&k, k.endings[--k.ending_count]);
+		while (k.ended < k.ending_count && !ret)
+			ret = follow(&k, k.endings[k.ended++]);
 	}
 	free(k.endings);
+	free(k.seen);
 	free(k.returns);
 	free(k.frames);
 	return ret;
@@ -207,7 +243,7 @@ int mask_texts_slowly(struct stoker_matcher *m, uint32_t *bits)
 		depth = n->depth;
 		stacks_rewind(&m->stacks, marks[depth - 1]);
 		ret = advance_open(&m->advance, &at[depth - 1]);
-		work += m->advance.all.count;
+		work += PLACE_WORK * m->advance.all.count;
 		if (work > MAX_WORK) {
 			ret = -E2BIG;
 			break;

@@ -227,6 +227,27 @@ int stoker_matcher_allows(struct stoker_matcher *m, uint32_t token)
 	return ret == -EINVAL || ret == -E2BIG ? 0 : ret ? ret : 1;
 }
 
+static bool has_any(const uint32_t *bits, size_t words)
+{
+	for (size_t w = 0; w < words; w++)
+		if (bits[w])
+			return true;
+	return false;
+}
+
+/* No token is allowed: -E2BIG if the text goes on, but in too many ways. */
+static int why_none(struct stoker_matcher *m)
+{
+	const struct automaton *a = &m->grammar->automaton;
+	const uint32_t nodes = m->stacks.node_count;
+	int ret = advance_open(&m->advance, &m->now);
+
+	for (uint32_t c = 0; c < a->class_count && !ret; c++)
+		ret = advance_byte(&m->advance, a->sample[c]);
+	stacks_rewind(&m->stacks, nodes);
+	return ret;
+}
+
 int stoker_matcher_mask(struct stoker_matcher *m, uint32_t *bits, size_t words)
 {
 	struct stoker_grammar *g;
@@ -252,7 +273,7 @@ int stoker_matcher_mask(struct stoker_matcher *m, uint32_t *bits, size_t words)
 	pthread_mutex_unlock(&g->lock);
 	for (uint32_t i = 0; i < g->end_count && m->now.ends; i++)
 		bits[g->ends[i] / 32] |= 1u << g->ends[i] % 32;
-	return ret;
+	return ret || has_any(bits, words) ? ret : why_none(m);
 }
 
 int stoker_matcher_may_end(const struct stoker_matcher *m)

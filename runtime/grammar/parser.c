@@ -233,11 +233,11 @@ static int parse_any(struct parser *p)
 /* A count that may be too large for its type is at least larger than any limit. */
 static uint32_t parse_number(struct parser *p)
 {
-	uint32_t value = 0;
+	uint64_t value = 0;
 
 	for (; is_digit(peek(p, 0)); p->at++)
-		value = MIN(value * 10 + (uint32_t)(peek(p, 0) - '0'), 100000000u);
-	return value;
+		value = MIN(value * 10 + (uint64_t)(peek(p, 0) - '0'), (uint64_t)FOR_EVER - 1);
+	return (uint32_t)value;
 }
 
 static uint32_t numbered_token(struct parser *p, size_t from)

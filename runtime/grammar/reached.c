@@ -316,9 +316,14 @@ int reached_behind(struct lazy *l, struct reached *before, uint32_t state, struc
 {
 	int ret;
 
-	for (*reached = before->behind; *reached; *reached = (*reached)->next)
+	for (*reached = before->behind; *reached; *reached = (*reached)->next) {
 		if ((*reached)->state == state)
 			return 0;
+		if (!l->left--) {
+			l->left = 0;
+			return -E2BIG;
+		}
+	}
 	ret = find(l, before->level, before->exits, before->exit_count, state, reached);
 	if (!ret) {
 		(*reached)->next = before->behind;

@@ -146,11 +146,12 @@ static struct piece parse_atom(struct regex_reader *r)
 
 static uint32_t parse_count(struct regex_reader *r)
 {
-	uint32_t value = 0;
+	uint64_t value = 0;
 
 	for (; ascii_is_digit(regex_peek(r, 0)); r->at++)
-		value = MIN(value * 10 + (uint32_t)(regex_peek(r, 0) - '0'), 100000000u);
-	return value;
+		value = MIN(value * 10 + (uint64_t)(regex_peek(r, 0) - '0'),
+			    (uint64_t)WITHOUT_END - 1);
+	return (uint32_t)value;
 }
 
 static void parse_counts(struct regex_reader *r, uint32_t *first, uint32_t *last)

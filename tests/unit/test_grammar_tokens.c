@@ -207,6 +207,73 @@ static void test_masks_of_models(void)
 	}
 }
 
+/* A text that can be read in ever more ways comes to the same places by most of them. */
+static void test_ambiguous(void)
+{
+	static const char gbnf[] = "root ::= s \"!\"\ns ::= [a-z ] s s | [a-z ] s | [a-z ]";
+	const char *folder = vectors_folder("masks of texts that can be read in many ways");
+	struct stoker_grammar *g;
+	struct stoker_matcher *m;
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/tokenizer/ggml-vocab-gpt-2.gguf", folder ? folder : "");
+	if (!folder || stoker_vocabulary_load(path, &vocabulary, NULL))
+		return;
+	words = (stoker_vocabulary_size(vocabulary) + 31) / 32;
+	bits = calloc(words, sizeof(*bits));
+	CU_ASSERT_EQUAL_FATAL(stoker_grammar_compile(vocabulary, gbnf, strlen(gbnf), &g, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_matcher_create(g, &m, NULL), 0);
+	for (unsigned i = 0; i < 40; i++) {
+		CU_ASSERT_EQUAL(stoker_matcher_mask(m, bits, words), 0);
+		CU_ASSERT_EQUAL(stoker_matcher_accept_text(m, "a", 1, NULL), 0);
+	}
+	stoker_matcher_free(&m);
+	stoker_grammar_free(&g);
+	free(bits);
+	stoker_vocabulary_free(&vocabulary);
+}
+
+/* Too many ways to go on are a failure, and not a mask without tokens. */
+static void test_too_many_ways(void)
+{
+	enum { RULES = 1000 };
+	char *gbnf = malloc(64 * RULES), *at = gbnf;
+	struct stoker_grammar *g;
+	struct stoker_matcher *m;
+	int ret = 0;
+
+	CU_ASSERT_EQUAL_FATAL(
+		stoker_vocabulary_load("tests/data/containers/plain.gguf", &vocabulary, NULL), 0);
+	words = (stoker_vocabulary_size(vocabulary) + 31) / 32;
+	bits = calloc(words, sizeof(*bits));
+	at += sprintf(at, "root ::= a0");
+	for (unsigned i = 1; i < RULES; i++)
+		at += sprintf(at, "|a%u", i);
+	for (unsigned i = 0; i < RULES; i++)
+		at += sprintf(at, "\na%u ::= [a-z] [a-z] (a%u|a%u|a%u) [a-%c]? | [a-z]", i,
+			      2 * i % RULES, (2 * i + 1) % RULES, (3 * i + 7) % RULES,
+			      'b' + i % 24);
+	CU_ASSERT_EQUAL_FATAL(
+		stoker_grammar_compile(vocabulary, gbnf, (size_t)(at - gbnf), &g, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_matcher_create(g, &m, NULL), 0);
+	for (unsigned i = 0; i < 10 && !ret; i++) {
+		unsigned allowed = 0;
+
+		ret = stoker_matcher_mask(m, bits, words);
+		for (size_t w = 0; w < words; w++)
+			allowed |= bits[w];
+		CU_ASSERT(ret == -E2BIG || allowed);
+		if (!ret)
+			stoker_matcher_accept_text(m, "a", 1, NULL);
+	}
+	CU_ASSERT_EQUAL(ret, -E2BIG);
+	stoker_matcher_free(&m);
+	stoker_grammar_free(&g);
+	free(gbnf);
+	free(bits);
+	stoker_vocabulary_free(&vocabulary);
+}
+
 /* A matcher's calls, each a few times, whatever fails; what failed has changed nothing. */
 static int use_all(struct stoker_grammar *g)
 {
@@ -497,4 +564,6 @@ void add_grammar_tokens(void)
 	TEST(test_texts);
 	TEST(test_masks);
 	TEST(test_masks_of_models);
+	TEST(test_ambiguous);
+	TEST(test_too_many_ways);
 }

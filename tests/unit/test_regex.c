@@ -129,7 +129,7 @@ static void test_limits(void)
 	expect_refusal(stoker_grammar_from_regex, large, sizeof(large) - 1, -E2BIG,
 		       "more than 256 KiB");
 	expect_refusal(stoker_grammar_from_regex, "a{1000000000}", 13, -E2BIG,
-		       "column 2: 100000000 repetitions of 1, the limit is 2000");
+		       "column 2: 1000000000 repetitions of 1, the limit is 2000");
 	expect_refusal(stoker_grammar_from_regex, "((a{10}){20}){11}", 17, -E2BIG,
 		       "column 14: 11 repetitions of 200");
 	expect_no_memory(stoker_grammar_from_regex, "(a|[b-d]{2,7})*\\s.x?");
