@@ -313,19 +313,6 @@ STOKER_API int stoker_gguf_writer_write(struct stoker_gguf_writer *w, const void
 STOKER_API int stoker_gguf_writer_finish(struct stoker_gguf_writer **writer, int keep,
 					 struct stoker_error *err);
 
-/* What they were called before; to go soon. */
-#define stoker_gguf_put_u32 stoker_gguf_writer_put_u32
-#define stoker_gguf_put_f32 stoker_gguf_writer_put_f32
-#define stoker_gguf_put_bool stoker_gguf_writer_put_bool
-#define stoker_gguf_put_string stoker_gguf_writer_put_string
-#define stoker_gguf_put_strings stoker_gguf_writer_put_strings
-#define stoker_gguf_put_i32s stoker_gguf_writer_put_i32s
-#define stoker_gguf_put_f32s stoker_gguf_writer_put_f32s
-#define stoker_gguf_put_key stoker_gguf_writer_put_key
-#define stoker_gguf_put_alignment stoker_gguf_writer_put_alignment
-#define stoker_gguf_put_tensor stoker_gguf_writer_put_tensor
-#define stoker_gguf_write stoker_gguf_writer_write
-
 #ifdef __cplusplus
 }
 #endif

@@ -347,9 +347,6 @@ STOKER_API int stoker_session_generate(struct stoker_session *session,
 				       struct stoker_generate_result *result,
 				       struct stoker_error *err);
 
-/* What it was called before; to go soon. */
-#define stoker_generate stoker_session_generate
-
 #ifdef __cplusplus
 }
 #endif

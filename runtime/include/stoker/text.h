@@ -164,11 +164,6 @@ STOKER_API int stoker_vocabulary_tokenize(const struct stoker_vocabulary *vocabu
 STOKER_API size_t stoker_vocabulary_text(const struct stoker_vocabulary *vocabulary, uint32_t token,
 					 int special, char *out, size_t room);
 
-/* What they were called before; to go soon. */
-#define stoker_tokenize stoker_vocabulary_tokenize
-#define stoker_token_text stoker_vocabulary_text
-#define stoker_vocabulary_bos(v) stoker_vocabulary_special(v, STOKER_SPECIAL_BEGIN)
-
 #ifdef __cplusplus
 }
 #endif
