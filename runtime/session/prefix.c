@@ -300,11 +300,13 @@ static void share(struct step *s, struct sequence *q, const struct prefix_entry 
 int prefix_take(struct step *s, struct sequence *q, const uint32_t *tokens, size_t count,
 		uint64_t salt, struct stoker_error *err)
 {
-	const struct match m = embedding_needs_all(s->pooling) ? (struct match){ .pages = 0 }
-							       : match(s, tokens, count, salt);
-	const struct prefix_entry *e = m.last;
+	struct match m = { .pages = 0 };
+	const struct prefix_entry *e;
 	int ret;
 
+	if (!embedding_needs_all(s->pooling))
+		m = match(s, tokens, count, salt);
+	e = m.last;
 	assert(q->position == 0 && !q->whole);
 	ret = sequence_truncate(s, q, 0, err); /* there may be pages of a step that failed */
 	if (ret || !e)
