@@ -14,7 +14,8 @@ int sized_check(const void *to, const char *init, struct stoker_error *err)
 {
 	const size_t size = to ? size_of(to) : 0;
 
-	if (size >= sizeof(size) && size <= SIZED_MAX)
+	/* no member is smaller than 4 bytes */
+	if (size >= sizeof(size) && size <= SIZED_MAX && size % 4 == 0)
 		return 0;
 	return stoker_fail(err, -EINVAL,
 			   "a struct whose size is %zu: it has to begin with %s, as in \"{ %s }\"",
@@ -52,6 +53,18 @@ int sized_take_item(void *own, size_t size, const void *from, size_t item_size, 
 		    struct stoker_error *err)
 {
 	return take(own, size, sized_item(from, item_size, index), item_size, "an item", err);
+}
+
+int sized_check_item(const void *from, size_t item_size, size_t index, const char *init,
+		     struct stoker_error *err)
+{
+	const void *item = sized_item(from, item_size, index);
+	const int ret = sized_check(item, init, err);
+
+	if (!ret && size_of(item) > item_size)
+		return stoker_fail(err, -EINVAL, "item %zu: %s of %zu bytes in a list of %zu each",
+				   index, init, size_of(item), item_size);
+	return ret;
 }
 
 void *sized_list(void *list, size_t count, size_t size, size_t item_size)

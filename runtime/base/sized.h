@@ -26,10 +26,10 @@ int sized_check(const void *to, const char *init, struct stoker_error *err);
 /* Copies @own, of @size bytes, into @to, which has been checked; its own size stays. */
 void sized_give(void *to, const void *own, size_t size);
 
-/* Arrays are handed over with the size of an item. */
+/* Arrays are handed over with the size of an item, which holds pointers: none is cut in two. */
 static inline bool is_item_size(size_t item_size)
 {
-	return item_size && item_size <= SIZED_MAX;
+	return item_size && item_size <= SIZED_MAX && item_size % sizeof(void *) == 0;
 }
 
 static inline const void *sized_item(const void *from, size_t item_size, size_t index)
@@ -40,6 +40,10 @@ static inline const void *sized_item(const void *from, size_t item_size, size_t 
 /* As sized_take(), of an item without a size of its own. */
 int sized_take_item(void *own, size_t size, const void *from, size_t item_size, size_t index,
 		    struct stoker_error *err);
+
+/* Of an item that has a size of its own: that it's one, and all in the item. */
+int sized_check_item(const void *from, size_t item_size, size_t index, const char *init,
+		     struct stoker_error *err);
 
 /* @list, of @count items of @size bytes, with items as the caller wants them; NULL: no memory. */
 void *sized_list(void *list, size_t count, size_t size, size_t item_size);

@@ -91,9 +91,13 @@ int request_create(const struct stoker_engine *e, const struct stoker_request *f
 	ret = allocate(r, from, err);
 	if (!ret)
 		ret = stoker_sampler_create(from->sampling, &r->sampler, err);
-	for (size_t i = 0; i < from->stage_count && !ret; i++)
-		ret = stoker_sampler_add(r->sampler, sized_item(from->stages, from->stage_size, i),
-					 err);
+	for (size_t i = 0; i < from->stage_count && !ret; i++) {
+		ret = sized_check_item(from->stages, from->stage_size, i,
+				       "STOKER_CUSTOM_STAGE_INIT", err);
+		if (!ret)
+			ret = stoker_sampler_add(
+				r->sampler, sized_item(from->stages, from->stage_size, i), err);
+	}
 	if (ret) {
 		request_refuse(r);
 		return ret;

@@ -386,6 +386,11 @@ static int check_parts(struct stoker_batch *b, const struct stoker_batch_part *p
 		if (ret)
 			break;
 		q = part.sequence;
+		if (part.reserved)
+			return stoker_fail(err, -E2BIG,
+					   "part %zu: reserved is %u, this library has no use "
+					   "for it: the program was built for a newer one",
+					   i, part.reserved);
 		if (!q || q->batch != b)
 			return stoker_fail(err, -EINVAL, "part %zu: no sequence of this batch", i);
 		if (q->step == b->steps)

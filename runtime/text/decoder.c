@@ -98,6 +98,11 @@ int stoker_decoder_create(const struct stoker_vocabulary *vocabulary,
 	ret = SIZED_TAKE(&own, params, STOKER_DECODER_PARAMS_INIT, err);
 	if (ret)
 		return ret;
+	if (own.reserved)
+		return stoker_fail(err, -E2BIG,
+				   "STOKER_DECODER_PARAMS_INIT: reserved is %u, this library has "
+				   "no use for it: the program was built for a newer one",
+				   own.reserved);
 	d = calloc(1, sizeof(*d));
 	if (!d)
 		return stoker_fail(err, -ENOMEM, "out of memory");

@@ -266,6 +266,11 @@ static void test_engine_stages(void)
 	for (uint32_t i = 0; i < b.told; i++)
 		CU_ASSERT_NOT_EQUAL(b.tokens[i], ban.banned);
 	CU_ASSERT_EQUAL(ban.frees, 1);
+	/* a list whose items are smaller than what is in them */
+	request.stage_size = sizeof(size_t);
+	CU_ASSERT_EQUAL(stoker_engine_submit(e, &request, &b.id, &err), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "in a list of 8 each"));
+	request.stage_size = sizeof(stage);
 	/* one that is refused: by its arguments, and by its second stage */
 	request.count = CONTEXT;
 	CU_ASSERT_EQUAL(stoker_engine_submit(e, &request, &b.id, &err), -ENOSPC);

@@ -50,8 +50,13 @@ static void test_taking(void)
 	newer.more = (uint64_t)1 << 56;
 	CU_ASSERT_EQUAL(sized_take(&own, sizeof(own), &newer, "STOKER_X_INIT", &err), -E2BIG);
 	CU_ASSERT(mentions(&err, "STOKER_X_INIT has 24 bytes, this library knows 16"));
-	for (size_t i = 0; i < 4; i++) {
-		given.size = (size_t[]){ 0, sizeof(size_t) - 1, SIZED_MAX + 1, SIZE_MAX }[i];
+	for (size_t i = 0; i < 6; i++) {
+		given.size = (size_t[]){ 0,
+					 sizeof(size_t) - 1,
+					 sizeof(size_t) + 1,
+					 sizeof(given) + 2,
+					 SIZED_MAX + 4,
+					 SIZE_MAX - 3 }[i];
 		CU_ASSERT_EQUAL(sized_take(&own, sizeof(own), &given, "STOKER_X_INIT", &err),
 				-EINVAL);
 		CU_ASSERT(mentions(&err, "{ STOKER_X_INIT }"));
@@ -180,6 +185,75 @@ static void test_items(void)
 	stoker_free(list);
 }
 
+/* Messages of a program that knows nothing but role and content, and of a newer one. */
+static void test_messages(void)
+{
+	static const char source[] = "{% for m in messages %}{{ m.role }}:{{ m.content }}"
+				     "{% if m.name %}!{% endif %};{% endfor %}";
+	struct short_message {
+		const char *role, *content;
+	} messages[] = { { "user", "a" }, { "assistant", "b" }, { "user", "c" }, { "tool", "d" } };
+	NEWER(message)
+	newer[2] = { { .own = { .role = "user", .content = "e" } },
+		     { .own = { .role = "tool", .content = "f" } } };
+	struct stoker_template_input input = { STOKER_TEMPLATE_INPUT_INIT,
+					       .messages = (const void *)messages,
+					       .message_size = sizeof(messages[0]), .count = 4 };
+	struct stoker_prompt prompt = { STOKER_PROMPT_INIT };
+	struct stoker_template *t;
+	struct stoker_error err;
+
+	CU_ASSERT_EQUAL_FATAL(stoker_template_parse(source, strlen(source), "test", &t, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_template_render(t, NULL, &input, &prompt, NULL), 0);
+	CU_ASSERT_STRING_EQUAL(prompt.text, "user:a;assistant:b;user:c;tool:d;");
+	stoker_prompt_free(&prompt);
+	input.message_size = sizeof(messages[0]) - 1;
+	CU_ASSERT_EQUAL(stoker_template_render(t, NULL, &input, &prompt, &err), -EINVAL);
+	input.messages = &newer[0].own;
+	input.message_size = sizeof(newer[0]);
+	input.count = 2;
+	CU_ASSERT_EQUAL_FATAL(stoker_template_render(t, NULL, &input, &prompt, NULL), 0);
+	CU_ASSERT_STRING_EQUAL(prompt.text, "user:e;tool:f;");
+	stoker_prompt_free(&prompt);
+	newer[1].more = 1;
+	CU_ASSERT_EQUAL(stoker_template_render(t, NULL, &input, &prompt, &err), -E2BIG);
+	CU_ASSERT(mentions(&err, "message 2: an item has"));
+	stoker_template_free(&t);
+}
+
+/* What is reserved is looked at, so that it can mean something one day. */
+static void test_reserved(void)
+{
+	struct stoker_batch_part part = { .count = 1, .tokens = &(uint32_t){ 1 } };
+	struct stoker_decoder_params params = { STOKER_DECODER_PARAMS_INIT, .reserved = 1 };
+	struct stoker_vocabulary *v;
+	struct stoker_decoder *decoder;
+	struct stoker_device *device;
+	struct stoker_model *model;
+	struct stoker_batch *batch;
+	struct stoker_error err;
+
+	CU_ASSERT_EQUAL_FATAL(stoker_vocabulary_load(PLAIN, &v, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_decoder_create(v, &params, &decoder, &err), -E2BIG);
+	CU_ASSERT(mentions(&err, "reserved is 1"));
+	stoker_vocabulary_free(&v);
+	CU_ASSERT_EQUAL_FATAL(stoker_device_open(NULL, &device, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_model_load(device, PLAIN, NULL, &model, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_batch_create(model, NULL, &batch, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_sequence_create(batch, &part.sequence, NULL), 0);
+	for (size_t size = 0; size < sizeof(part.sequence); size++)
+		CU_ASSERT_EQUAL(stoker_batch_eval(batch, &part, size, 1, &err), -EINVAL);
+	CU_ASSERT_EQUAL(stoker_batch_eval(batch, &part, sizeof(part) + 4, 1, &err), -EINVAL);
+	CU_ASSERT_EQUAL(stoker_batch_eval(batch, &part, sizeof(part), 1, &err), 0);
+	part.reserved = 1;
+	CU_ASSERT_EQUAL(stoker_batch_eval(batch, &part, sizeof(part), 1, &err), -E2BIG);
+	CU_ASSERT(mentions(&err, "reserved is 1"));
+	stoker_sequence_free(&part.sequence);
+	stoker_batch_free(&batch);
+	stoker_model_free(&model);
+	stoker_device_close(&device);
+}
+
 void suite_sized(void)
 {
 	TEST(test_taking);
@@ -187,4 +261,6 @@ void suite_sized(void)
 	TEST(test_unsized);
 	TEST(test_newer_programs);
 	TEST(test_items);
+	TEST(test_messages);
+	TEST(test_reserved);
 }

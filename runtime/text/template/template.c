@@ -135,10 +135,14 @@ static struct value messages_value(struct job *j, const struct stoker_template_i
 		return v;
 	}
 	for (size_t i = 0; i < input->count; i++) {
-		const struct stoker_message *m =
-			sized_item(input->messages, input->message_size, i);
+		struct stoker_message own;
+		const struct stoker_message *m = &own;
 		struct dict *d = new_dict(j);
+		struct stoker_error why;
 
+		if (sized_take_item(&own, sizeof(own), input->messages, input->message_size, i,
+				    &why))
+			job_fail(j, -E2BIG, "messages: message %zu: %s", i + 1, why.message);
 		if (!m->role)
 			job_fail(j, -EINVAL, "messages: message %zu has no role", i + 1);
 		dict_set(j, d, name_of(j, "role"), role_value(j, m->role));
