@@ -92,6 +92,7 @@ int custom_apply(struct custom_stages *c, const float **logits, uint32_t count)
 		ret = c->of[i].apply(c->of[i].user, c->logits, count);
 		ret = ret > 0 ? -EINVAL : ret;
 	}
+	c->failed = ret != 0;
 	*logits = c->logits;
 	return ret;
 }

@@ -237,14 +237,14 @@ int stoker_session_generate(struct stoker_session *session, struct stoker_sample
 				.vocabulary = vocabulary,
 				.result = { .finish = STOKER_FINISH_LENGTH,
 					    .token = STOKER_NO_TOKEN } };
-	int ret = SIZED_TAKE(&own, params, STOKER_GENERATE_PARAMS_INIT, err);
+	int ret = result ? SIZED_CHECK(result, STOKER_GENERATE_RESULT_INIT, err) : 0;
 
-	if (!ret && result)
-		ret = SIZED_CHECK(result, STOKER_GENERATE_RESULT_INIT, err);
 	if (ret)
 		return ret;
 	g.params = params ? &own : NULL;
-	ret = check(&g, err);
+	ret = SIZED_TAKE(&own, params, STOKER_GENERATE_PARAMS_INIT, err);
+	if (!ret)
+		ret = check(&g, err);
 	if (!ret)
 		ret = session_use(session, err);
 	if (!ret) {

@@ -26,16 +26,24 @@ struct stoker_sampler {
 	_Atomic int use;
 };
 
-void stoker_sampler_reset(struct stoker_sampler *s)
+static void reset(struct stoker_sampler *s)
 {
-	if (!s)
-		return;
 	s->random = s->params.seed;
 	s->mu = 2 * (double)s->params.mirostat_tau;
 	history_reset(&s->history);
 	reasoning_reset(&s->reasoning);
 	constraint_reset(&s->constraint);
 	custom_reset(&s->custom);
+}
+
+void stoker_sampler_reset(struct stoker_sampler *s)
+{
+	const bool own = s && sampler_use(s);
+
+	if (s)
+		reset(s);
+	if (own)
+		sampler_leave(s);
 }
 
 static void destroy(struct stoker_sampler *s)
@@ -117,7 +125,7 @@ int stoker_sampler_create(const struct stoker_sampler_params *params, struct sto
 		stoker_sampler_free(&s);
 		return ret;
 	}
-	stoker_sampler_reset(s);
+	reset(s);
 	*out = s;
 	return 0;
 }
@@ -213,24 +221,33 @@ static int accept(struct stoker_sampler *s, uint32_t token)
 
 void stoker_sampler_accept(struct stoker_sampler *s, uint32_t token)
 {
-	if (!s || !accept(s, token))
-		return;
-	/* the grammar couldn't; the others do */
-	history_add(&s->history, token);
-	reasoning_accept(&s->reasoning, token);
-	custom_accept(&s->custom, token);
+	const bool own = s && sampler_use(s);
+
+	if (s && accept(s, token)) {
+		/* the grammar couldn't; the others do */
+		history_add(&s->history, token);
+		reasoning_accept(&s->reasoning, token);
+		custom_accept(&s->custom, token);
+	}
+	if (own)
+		sampler_leave(s);
 }
 
 void stoker_sampler_begin(struct stoker_sampler *s, const uint32_t *tokens, size_t count)
 {
+	bool own;
+
 	if (!s || (!tokens && count))
 		return;
+	own = sampler_use(s);
 	history_reset(&s->history);
 	for (size_t i = count > s->history.room ? count - s->history.room : 0; i < count; i++)
 		history_add(&s->history, tokens[i]);
 	reasoning_begin(&s->reasoning, tokens, count);
 	constraint_reset(&s->constraint);
 	custom_begin(&s->custom, tokens, count);
+	if (own)
+		sampler_leave(s);
 }
 
 enum stoker_reasoning_state stoker_sampler_reasoning(const struct stoker_sampler *s)
@@ -350,6 +367,7 @@ static int sample(struct stoker_sampler *s, const float *logits, uint32_t count,
 	const double mu = s->mu;
 	int ret;
 
+	s->custom.failed = false;
 	if (reasoning_forces(&s->reasoning, token))
 		return *token < count ? 0 : -EINVAL;
 	ret = custom_apply(&s->custom, &logits, count);
@@ -397,7 +415,7 @@ int sampler_choose(struct stoker_sampler *s, const float *logits, uint32_t count
 
 const char *sampler_failure(const struct stoker_sampler *s, int ret)
 {
-	switch (ret) {
+	switch (s->custom.failed ? 0 : ret) {
 	case -EDOM:
 		return s->constraint.matcher ? "the model gives no finite logit of a token that "
 					       "the grammar allows"

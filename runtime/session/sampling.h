@@ -177,6 +177,7 @@ struct custom_stages {
 	size_t count;
 	float *logits; /* as the stages leave them */
 	uint32_t room;
+	bool failed; /* one of them, the last time */
 };
 
 int custom_add(struct custom_stages *c, const struct stoker_custom_stage *stage,

@@ -119,6 +119,86 @@ static void test_stages(void)
 	CU_ASSERT(best.frees == 3 && second.frees == 2);
 }
 
+/* What fails is called what it is, whatever number it gives. */
+static void test_names_of_failures(void)
+{
+	static const int failures[] = { 1, -EINVAL, -EDOM, -E2BIG, -ENOMEM, -EPROTO };
+	struct stage stage = { .banned = UINT32_MAX };
+	const struct stoker_custom_stage own = stage_of(&stage);
+	struct stoker_generate_params how = { STOKER_GENERATE_PARAMS_INIT, .max_tokens = 1 };
+	struct stoker_generate_result r = { STOKER_GENERATE_RESULT_INIT, .tokens = 5 };
+	const uint32_t prompt[] = { 1, 2 };
+	struct stoker_sampler *sampler;
+	struct stoker_session *s;
+	struct stoker_error err;
+
+	engine_load(DEMO);
+	CU_ASSERT_EQUAL_FATAL(stoker_session_create(engine_model, NULL, &s, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_sampler_create(NULL, &sampler, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_sampler_add(sampler, &own, NULL), 0);
+	CU_ASSERT_EQUAL(stoker_session_eval(s, prompt, 2, STOKER_LOGITS_LAST, NULL), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(failures); i++) {
+		stage.ret = failures[i];
+		CU_ASSERT_EQUAL(stoker_session_generate(s, sampler, NULL, &how, &r, &err),
+				failures[i] > 0 ? -EINVAL : failures[i]);
+		CU_ASSERT_STRING_EQUAL(err.message, "a stage of the program's failed");
+	}
+	/* a result is filled in whatever is wrong with the rest */
+	how.size = 0;
+	r = (struct stoker_generate_result){ STOKER_GENERATE_RESULT_INIT, .tokens = 5 };
+	CU_ASSERT_EQUAL(stoker_session_generate(s, sampler, NULL, &how, &r, &err), -EINVAL);
+	CU_ASSERT(r.finish == STOKER_FINISH_FAILED && !r.tokens && r.token == STOKER_NO_TOKEN);
+	stoker_sampler_free(&sampler);
+	stoker_session_free(&s);
+	engine_unload();
+}
+
+static struct stoker_sampler *given_up;
+
+static void give_up(void *user)
+{
+	stoker_sampler_free(&given_up);
+	CU_ASSERT_EQUAL(((struct stage *)user)->frees, 0);
+}
+
+static void give_up_token(void *user, uint32_t token)
+{
+	(void)token;
+	give_up(user);
+}
+
+static void give_up_prompt(void *user, const uint32_t *tokens, size_t count)
+{
+	(void)tokens;
+	(void)count;
+	give_up(user);
+}
+
+/* A sampler that a stage frees goes when the call that the stage is in returns. */
+static void test_freed_by_a_stage(void)
+{
+	const uint32_t prompt = 1;
+
+	for (int i = 0; i < 3; i++) {
+		struct stage s = { .banned = UINT32_MAX };
+		struct stoker_custom_stage own = stage_of(&s);
+
+		own.reset = give_up;
+		own.accept = give_up_token;
+		own.begin = give_up_prompt;
+		CU_ASSERT_EQUAL_FATAL(stoker_sampler_create(NULL, &given_up, NULL), 0);
+		CU_ASSERT_EQUAL(stoker_sampler_add(given_up, &own, NULL), 0);
+		if (i == 0)
+			stoker_sampler_reset(given_up);
+		else if (i == 1)
+			stoker_sampler_accept(given_up, prompt);
+		else
+			stoker_sampler_begin(given_up, &prompt, 1);
+		CU_ASSERT_PTR_NULL(given_up);
+		CU_ASSERT_EQUAL(s.frees, 1);
+	}
+}
+
 static void test_bad_stages(void)
 {
 	struct stage all = { .banned = UINT32_MAX };
@@ -389,6 +469,8 @@ static void test_cancelled_steps(void)
 void suite_custom(void)
 {
 	TEST(test_stages);
+	TEST(test_names_of_failures);
+	TEST(test_freed_by_a_stage);
 	TEST(test_bad_stages);
 	TEST(test_generated);
 	TEST(test_engine_stages);

@@ -275,8 +275,10 @@ STOKER_API int stoker_sampler_clone(const struct stoker_sampler *from,
  * @free: the sampler goes; may be NULL
  * @user: handed to all of these
  *
- * They are called by who samples: in stoker_session_generate() by its thread, in an engine by the
- * engine's.  They make no calls on the sampler.
+ * They are called by who calls what they are about.  Of a request to an engine @begin is called by
+ * stoker_engine_submit(), @apply and @accept by the engine's thread, which goes on when they have
+ * returned, and @free by whoever takes the request's last event or frees the engine.  They make no
+ * calls on the sampler but freeing it, which happens when the call returns.
  */
 struct stoker_custom_stage {
 	size_t size;
