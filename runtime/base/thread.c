@@ -44,6 +44,16 @@ void stoker_thread_join(struct stoker_thread *thread)
 		dlclose(thread->library);
 }
 
+bool stoker_thread_is_this(const struct stoker_thread *thread)
+{
+	return pthread_equal(thread->id, pthread_self());
+}
+
+void stoker_thread_leave(const struct stoker_thread *thread)
+{
+	pthread_detach(thread->id);
+}
+
 void stoker_thread_place(const struct stoker_thread *thread, unsigned index, unsigned threads)
 {
 	struct stoker_cpu_set allowed, own;

@@ -4,6 +4,7 @@
 #define STOKER_BASE_THREAD_H
 
 #include <pthread.h>
+#include <stdbool.h>
 
 struct stoker_thread {
 	pthread_t id;
@@ -22,5 +23,9 @@ void stoker_thread_place(const struct stoker_thread *thread, unsigned index, uns
 
 /* The caller's own code must be held by somebody else. */
 void stoker_thread_join(struct stoker_thread *thread);
+
+bool stoker_thread_is_this(const struct stoker_thread *thread);
+/* The thread itself, which nobody joins; what its code was loaded from stays in memory. */
+void stoker_thread_leave(const struct stoker_thread *thread);
 
 #endif

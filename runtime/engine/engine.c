@@ -143,9 +143,22 @@ static void free_requests(struct stoker_engine *e)
 	}
 }
 
+void engine_destroy(struct stoker_engine *e)
+{
+	pthread_cond_destroy(&e->changed);
+	pthread_mutex_destroy(&e->lock);
+	for (uint32_t i = 0; i < e->running.count; i++)
+		if (e->running.of[i]->has_sequence)
+			sequence_destroy(&e->step, &e->running.of[i]->sequence);
+	free_requests(e);
+	step_destroy(&e->step);
+	release(e);
+}
+
 void stoker_engine_free(struct stoker_engine **engine)
 {
 	struct stoker_engine *e = engine ? *engine : NULL;
+	bool within;
 
 	if (!e)
 		return;
@@ -157,17 +170,13 @@ void stoker_engine_free(struct stoker_engine **engine)
 	pthread_mutex_lock(&e->lock);
 	e->quit = true;
 	atomic_store(&e->stop, 1);
+	within = e->freed_within = stoker_thread_is_this(&e->thread);
 	pthread_cond_signal(&e->changed);
 	pthread_mutex_unlock(&e->lock);
+	if (within) /* a request's stage: the thread does it when the step is over */
+		return;
 	stoker_thread_join(&e->thread);
-	pthread_cond_destroy(&e->changed);
-	pthread_mutex_destroy(&e->lock);
-	for (uint32_t i = 0; i < e->running.count; i++)
-		if (e->running.of[i]->has_sequence)
-			sequence_destroy(&e->step, &e->running.of[i]->sequence);
-	free_requests(e);
-	step_destroy(&e->step);
-	release(e);
+	engine_destroy(e);
 }
 
 int stoker_engine_fd(const struct stoker_engine *e)

@@ -80,7 +80,7 @@ struct stoker_engine {
 	_Atomic uint32_t stop; /* the step is cut short */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	bool quit;
+	bool quit, freed_within;
 	uint64_t last_id;
 	struct request_list waiting, running;
 	struct request *first_ready, *last_ready;
@@ -114,7 +114,9 @@ static inline uint32_t request_left(const struct request *r)
 void request_list_add(struct request_list *l, struct request *r);
 void request_list_remove(struct request_list *l, const struct request *r);
 
-/* engine.c; under the lock: there is something to be told of a request */
+/* engine.c; once the thread is over, or at its very end */
+void engine_destroy(struct stoker_engine *e);
+/* under the lock: there is something to be told of a request */
 void engine_tell(struct stoker_engine *e, struct request *r);
 
 /* plan.c: who is in the next step, and with how many rows */

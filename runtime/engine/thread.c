@@ -180,5 +180,9 @@ void *engine_run(void *engine)
 		engine_admit(e);
 		step(e);
 	}
+	if (e->freed_within) {
+		stoker_thread_leave(&e->thread);
+		engine_destroy(e);
+	}
 	return NULL;
 }

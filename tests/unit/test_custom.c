@@ -366,6 +366,50 @@ static void test_engine_stages(void)
 	engine_unload();
 }
 
+/* An engine's last call may be one of its requests' stages. */
+struct last_call {
+	struct stoker_engine *engine;
+	_Atomic int applied, frees;
+};
+
+static int free_engine(void *user, float *logits, uint32_t count)
+{
+	struct last_call *l = user;
+
+	(void)logits;
+	(void)count;
+	atomic_fetch_add(&l->applied, 1);
+	stoker_engine_free(&l->engine);
+	return 0;
+}
+
+static void count_free(void *user)
+{
+	atomic_fetch_add(&((struct last_call *)user)->frees, 1);
+}
+
+static void test_engine_freed_by_a_stage(void)
+{
+	const uint32_t prompt[] = { 1, 2, 3 };
+	struct last_call l = { .engine = NULL };
+	const struct stoker_custom_stage stage = { STOKER_CUSTOM_STAGE_INIT, .apply = free_engine,
+						   .free = count_free, .user = &l };
+	const struct stoker_request request = { STOKER_REQUEST_INIT, .tokens = prompt,
+						.count = 3,	     .max_tokens = 4,
+						.stages = &stage,    .stage_size = sizeof(stage),
+						.stage_count = 1 };
+	uint64_t id;
+
+	engine_load_tiny(&engine_plain);
+	l.engine = engine_open(1, 1, false);
+	CU_ASSERT_EQUAL_FATAL(stoker_engine_submit(l.engine, &request, &id, NULL), 0);
+	for (int i = 0; i < 10000 && !atomic_load(&l.frees); i++)
+		usleep(1000);
+	CU_ASSERT(atomic_load(&l.applied) == 1 && atomic_load(&l.frees) == 1);
+	CU_ASSERT_PTR_NULL(l.engine);
+	engine_unload();
+}
+
 static void *ask_for_vocabulary(void *model)
 {
 	const struct stoker_vocabulary *v = NULL;
@@ -474,6 +518,7 @@ void suite_custom(void)
 	TEST(test_bad_stages);
 	TEST(test_generated);
 	TEST(test_engine_stages);
+	TEST(test_engine_freed_by_a_stage);
 	TEST(test_what_a_model_keeps);
 	TEST(test_cancelled_steps);
 }

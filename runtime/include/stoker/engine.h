@@ -66,7 +66,8 @@ STOKER_API int stoker_engine_create(struct stoker_model *model,
 /**
  * stoker_engine_free() - release an engine and clear the pointer; NULL is fine
  *
- * Its requests end without an event.  Waits for the layer that is being computed.
+ * Its requests end without an event.  Waits for the layer that is being computed; in a request's
+ * stage, which is in a step, it happens when the step is over.
  */
 STOKER_API void stoker_engine_free(struct stoker_engine **engine);
 
