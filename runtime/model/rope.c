@@ -115,10 +115,14 @@ struct rope model_rope(struct stoker_model *m, uint32_t dimensions, bool interle
 	AUTO_FREE float *frequency = calloc(rope.pairs + 1, sizeof(*frequency));
 	double low = 0, high = 0;
 
-	if (dimensions == 0 || dimensions % 2 || !(base > 0) || !factors || !frequency) {
+	if (dimensions == 0 || dimensions % 2 || !(base > 0)) {
 		model_fail(m, -EINVAL,
 			   "rope.dimension_count %u and rope.freq_base %g can't be used",
 			   dimensions, (double)base);
+		return rope;
+	}
+	if (!factors || !frequency) {
+		model_fail(m, -ENOMEM, "out of memory");
 		return rope;
 	}
 	if (scaled)

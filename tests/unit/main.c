@@ -173,6 +173,7 @@ static const struct {
 	{ "sized", suite_sized },
 	{ "log", suite_log },
 	{ "custom", suite_custom },
+	{ "missing-memory", suite_missing_memory },
 	{ "lifetimes", suite_lifetimes },
 	{ "enumerate", suite_enumerate },
 	{ "vulkan", suite_vulkan },

@@ -42,6 +42,7 @@ void suite_misuse(void);
 void suite_sized(void);
 void suite_log(void);
 void suite_custom(void);
+void suite_missing_memory(void);
 void suite_lifetimes(void);
 
 void suite_vulkan(void);
