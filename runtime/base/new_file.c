@@ -3,6 +3,7 @@
 #include "base/new_file.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -98,6 +99,18 @@ static int open_nameless(const char *target, mode_t mode)
 		       : -1;
 }
 
+/* What is too long for a name with an ending is cut. */
+static char *name_of_part(const char *target)
+{
+	static const char ending[] = ".XXXXXX";
+	const char *slash = strrchr(target, '/');
+	const size_t folder = slash ? (size_t)(slash + 1 - target) : 0;
+	const size_t bytes = folder + MIN(strlen(target + folder), NAME_MAX - strlen(ending));
+	char *part;
+
+	return asprintf(&part, "%.*s%s", (int)bytes, target, ending) < 0 ? NULL : part;
+}
+
 int whole_file_begin(struct whole_file *w, const char *path, mode_t mode, struct stoker_error *err)
 {
 	int ret;
@@ -106,8 +119,8 @@ int whole_file_begin(struct whole_file *w, const char *path, mode_t mode, struct
 	ret = stoker_file_target(path, &w->target, err);
 	if (ret)
 		return ret;
-	if (asprintf(&w->part, "%s.XXXXXX", w->target) < 0) {
-		w->part = NULL;
+	w->part = name_of_part(w->target);
+	if (!w->part) {
 		ret = stoker_fail(err, -ENOMEM, "%s: out of memory", path);
 		goto err_free;
 	}

@@ -395,6 +395,24 @@ static void check_other_files(struct stoker_session *a, struct stoker_session *b
 	unlink(link);
 }
 
+/* As long as a name can be; the second time beside the first one. */
+static void check_long_name(struct stoker_session *a)
+{
+	char path[300] = "/tmp/", part[300];
+	struct stat s;
+
+	memset(path + 5, 'n', 255);
+	snprintf(path + 5, 24, "stoker-state-%d-", (int)getpid());
+	path[strlen(path)] = 'n';
+	for (int i = 0; i < 2; i++)
+		CU_ASSERT_EQUAL(stoker_session_save_file(a, path, NULL), 0);
+	CU_ASSERT(strlen(path) == 260 && !stat(path, &s));
+	unlink(path);
+	path[260] = 'n';
+	snprintf(part, sizeof(part), "%s", path);
+	CU_ASSERT_EQUAL(stoker_session_save_file(a, part, NULL), -ENAMETOOLONG);
+}
+
 static void test_files(void)
 {
 	char path[64], nowhere[96];
@@ -418,6 +436,7 @@ static void test_files(void)
 	CU_ASSERT(!stat(path, &s) && (s.st_mode & 0777) == 0600);
 	go_on(a, 30);
 	CU_ASSERT_EQUAL(stoker_session_save_file(a, path, NULL), 0);
+	check_long_name(a);
 	CU_ASSERT_EQUAL(stoker_session_save_file(a, nowhere, &err), -ENOTDIR);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, nowhere));
 	CU_ASSERT_EQUAL(stoker_session_restore_file(b, path, NULL), 0);
