@@ -66,7 +66,7 @@ STOKER_API void stoker_grammar_free(struct stoker_grammar **grammar);
 /**
  * stoker_grammar_from_schema() - the grammar of the JSON texts that a JSON Schema describes
  * @json: @bytes of a schema, of draft 2020-12 or earlier
- * @gbnf: receives NUL-terminated GBNF to be released with free()
+ * @gbnf: receives NUL-terminated GBNF to be released with stoker_free()
  *
  * Keywords: $ref to places in the same document, type, nullable, enum, const, anyOf, oneOf, allOf;
  * properties, required, patternProperties, additionalProperties, minProperties, maxProperties;
@@ -104,7 +104,7 @@ STOKER_API int stoker_grammar_from_schema(const char *json, size_t bytes, char *
 /**
  * stoker_grammar_from_regex() - the grammar of the texts that a regular expression matches whole
  * @regex: @bytes of a regular expression, in ECMAScript's syntax with its flag u
- * @gbnf: receives NUL-terminated GBNF to be released with free()
+ * @gbnf: receives NUL-terminated GBNF to be released with stoker_free()
  *
  * Characters, ".", classes, \d \w \s \D \W \S, \t \n \v \f \r \0 \cX \xHH \uHHHH \u{...}, groups,
  * alternatives, repetitions (those that take as little as they can match the same texts), and ^ and
