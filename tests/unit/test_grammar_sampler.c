@@ -8,9 +8,11 @@
 /* Bytes, a few longer tokens, and tags that are control tokens. */
 enum { END = 2, FIRST_BYTE = 3, THINK = 259, END_THINK, CALL, FIRST_TEXT };
 
-static const char *const texts[] = { "{\"", "\": ", "\"}",  "\", \"", "ab",   "abc",  "true",
-				     "tru", "123",  " ",    "{}",     "name", "call", "ll{",
-				     "}ca", "äö",   "\xc3", "\"a\"",  "call}" };
+static const char *const texts[] = {
+	"{\"",	 "\": ", "\"}",	 "\", \"", "ab",  "abc",   "true",     "tru",	       "123",
+	" ",	 "{}",	 "name", "call",   "ll{", "}ca",   "äö",       "\xc3",	       "\"a\"",
+	"call}", "",	 "",	 "ab",	   "ab",  "\xa4z", "\xff\xfe", "z\xf0\x9f\x98"
+};
 enum { VOCABULARY = FIRST_TEXT + ARRAY_SIZE(texts) };
 
 static const char json[] =
@@ -391,6 +393,85 @@ static void test_memory(void)
 	stoker_vocabulary_free(&vocabulary);
 }
 
+/* Tokens without a text, with the same one, and such that end or begin within a character. */
+static void test_odd_tokens(void)
+{
+	static const char *const gbnf[] = {
+		"root ::= .*", "root ::= [a-bä]* \"x\"?", "root ::= <call>+ | !<call> \"b\"",
+		"root ::= \"z\" \"\\U0001F600\" | [ä-ü] z\nz ::= \"z\" z?", "root ::= \"\""
+	};
+	uint32_t bits[VOCABULARY / 32 + 1];
+
+	make_vocabulary();
+	random_seed(4);
+	for (size_t i = 0; i < ARRAY_SIZE(gbnf); i++) {
+		struct stoker_grammar *g = compile(gbnf[i]);
+		struct stoker_matcher *m;
+
+		CU_ASSERT_EQUAL_FATAL(stoker_matcher_create(g, &m, NULL), 0);
+		for (unsigned s = 0; s < 50; s++) {
+			uint32_t token = random_u32() % VOCABULARY;
+
+			CU_ASSERT_EQUAL(stoker_matcher_mask(m, bits, ARRAY_SIZE(bits)), 0);
+			for (uint32_t t = 0; t < VOCABULARY; t++)
+				CU_ASSERT_EQUAL(stoker_matcher_allows(m, t),
+						bits[t / 32] >> t % 32 & 1);
+			for (unsigned n = 0; n < VOCABULARY && stoker_matcher_accept(m, token); n++)
+				token = (token + 1) % VOCABULARY;
+		}
+		stoker_matcher_free(&m);
+		stoker_grammar_free(&g);
+	}
+	stoker_vocabulary_free(&vocabulary);
+}
+
+/* A request that makes room for another goes on in its grammar where it was. */
+static void test_preempted(void)
+{
+	static const char gbnf[] = "root ::= ([a-m] [0-9]){400,600} \"x\"";
+	static struct answer alone[2], a[2];
+	struct stoker_grammar *g;
+	struct stoker_engine *e;
+	struct stoker_matcher *m;
+	unsigned preempted = 0;
+
+	CU_ASSERT_EQUAL_FATAL(
+		stoker_vocabulary_load("tests/data/containers/plain.gguf", &vocabulary, NULL), 0);
+	engine_load("tests/data/containers/plain.gguf");
+	e = engine_open(1, 0, true);
+	g = compile(gbnf);
+	for (int i = 0; i < 2; i++) {
+		answer_make(&alone[i], 17, i ? 5 : 200);
+		alone[i].sampling.grammar = g;
+		alone[i].sampling.temperature = 1;
+		alone[i].priority = i ? STOKER_PRIORITY_INTERACTIVE : STOKER_PRIORITY_BATCH;
+		CU_ASSERT_EQUAL(answer_submit(e, &alone[i], NULL), 0);
+		answers_finish(e, &alone[i], 1);
+	}
+	CU_ASSERT_EQUAL_FATAL(stoker_matcher_create(g, &m, NULL), 0);
+	/* it may be done before the other comes */
+	for (unsigned n = 0; n < 50 && !preempted; n++) {
+		memcpy(a, alone, sizeof(a));
+		CU_ASSERT_EQUAL(answer_submit(e, &a[0], NULL), 0);
+		while (a[0].told < 4 && answer_take(e, a, 1))
+			;
+		CU_ASSERT_EQUAL(answer_submit(e, &a[1], NULL), 0);
+		answers_finish(e, a, 2);
+		preempted = a[0].done.timings.preempted;
+		for (int i = 0; i < 2; i++)
+			answer_check_alike(&alone[i], &a[i]);
+	}
+	CU_ASSERT(preempted);
+	CU_ASSERT_EQUAL(a[0].told, 200);
+	for (uint32_t n = 0; n < a[0].told; n++)
+		CU_ASSERT_EQUAL(stoker_matcher_accept(m, a[0].tokens[n]), 0);
+	stoker_matcher_free(&m);
+	stoker_grammar_free(&g);
+	stoker_engine_free(&e);
+	engine_unload();
+	stoker_vocabulary_free(&vocabulary);
+}
+
 /* Requests of the engine, each with a grammar, in the same steps. */
 static void test_engine(void)
 {
@@ -453,4 +534,6 @@ void add_grammar_sampler(void)
 	TEST(test_refused);
 	TEST(test_memory);
 	TEST(test_engine);
+	TEST(test_odd_tokens);
+	TEST(test_preempted);
 }
