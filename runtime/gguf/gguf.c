@@ -244,9 +244,10 @@ int stoker_gguf_open_fd(int fd, struct stoker_gguf **gguf, struct stoker_error *
 
 	if (gguf)
 		*gguf = NULL;
-	if (fd < 0 || !gguf)
-		return stoker_fail(err, -EINVAL,
-				   "opening a container needs a descriptor and a place for it");
+	if (!gguf)
+		return stoker_fail(err, -EINVAL, "opening a container needs a place for it");
+	if (fd < 0)
+		return stoker_fail(err, -EBADF, "descriptor %d: %s", fd, stoker_strerror(EBADF));
 	snprintf(name, sizeof(name), "descriptor %d", fd);
 	return open_container(name, fd, gguf, err);
 }

@@ -142,7 +142,7 @@ static void test_descriptors(void)
 	stoker_gguf_close(&g);
 	CU_ASSERT_EQUAL(stoker_gguf_open_fd(fd[0], &g, &err), -EBADF);
 	CU_ASSERT_PTR_NULL(g);
-	CU_ASSERT_EQUAL(stoker_gguf_open_fd(-1, &g, &err), -EINVAL);
+	CU_ASSERT_EQUAL(stoker_gguf_open_fd(-1, &g, &err), -EBADF);
 	CU_ASSERT_EQUAL(stoker_gguf_open_fd(0, NULL, &err), -EINVAL);
 	CU_ASSERT_FATAL(!pipe(fd));
 	CU_ASSERT(stoker_gguf_open_fd(fd[0], &g, &err) < 0 && *err.message);
