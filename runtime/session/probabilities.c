@@ -15,6 +15,14 @@ static void insert(struct stoker_token_probability *top, uint32_t count, uint32_
 	top[at] = (struct stoker_token_probability){ .token = token, .log_probability = logit };
 }
 
+/* @total: logarithm of the sum of all, which without a finite @most there isn't. */
+static float chance(float logit, float most, double total)
+{
+	if (isfinite(most) || isnan(logit))
+		return (float)((double)logit - total);
+	return logit == most && most > 0 ? 0 : -INFINITY;
+}
+
 void note_probabilities(const float *logits, uint32_t count, uint32_t token,
 			struct stoker_token_probability *p, uint32_t top_count)
 {
@@ -36,7 +44,7 @@ void note_probabilities(const float *logits, uint32_t count, uint32_t token,
 	const double total = (double)most + (sum > 0 ? log(sum) : 0);
 
 	for (uint32_t i = 0; i <= top_count; i++)
-		p[i].log_probability = (float)((double)p[i].log_probability - total);
+		p[i].log_probability = chance(p[i].log_probability, most, total);
 }
 
 uint32_t count_probabilities(const struct stoker_token_probability *p, uint32_t top_count)

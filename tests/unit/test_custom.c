@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "answers.h"
+#include "session/probabilities.h"
 
 #define DEMO "tools/demo-model/stoker-demo-Q4_K.gguf"
 
@@ -303,6 +304,21 @@ static void test_generated(void)
 	engine_unload();
 }
 
+/* What is infinite has all of the probability, and where nothing is finite nothing has any. */
+static void test_infinite_logits(void)
+{
+	const float one[] = { 1, INFINITY, 2, NAN }, none[] = { -INFINITY, -INFINITY };
+	struct stoker_token_probability p[3];
+
+	note_probabilities(one, 4, 1, p, 2);
+	CU_ASSERT(p[0].log_probability == 0 && p[1].token == 1 && p[1].log_probability == 0);
+	CU_ASSERT(p[2].token == 2 && p[2].log_probability == -INFINITY);
+	note_probabilities(one, 4, 0, p, 0);
+	CU_ASSERT(p[0].log_probability == -INFINITY);
+	note_probabilities(none, 2, 1, p, 2);
+	CU_ASSERT(p[0].log_probability == -INFINITY && !count_probabilities(p, 2));
+}
+
 /* The engine's thread runs them; those of requests that aren't taken stay the caller's. */
 static void test_engine_stages(void)
 {
@@ -517,6 +533,7 @@ void suite_custom(void)
 	TEST(test_freed_by_a_stage);
 	TEST(test_bad_stages);
 	TEST(test_generated);
+	TEST(test_infinite_logits);
 	TEST(test_engine_stages);
 	TEST(test_engine_freed_by_a_stage);
 	TEST(test_what_a_model_keeps);
