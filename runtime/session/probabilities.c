@@ -18,7 +18,9 @@ static void insert(struct stoker_token_probability *top, uint32_t count, uint32_
 /* @total: logarithm of the sum of all, which without a finite @most there isn't. */
 static float chance(float logit, float most, double total)
 {
-	if (isfinite(most) || isnan(logit))
+	if (isnan(logit))
+		return -INFINITY;
+	if (isfinite(most))
 		return (float)((double)logit - total);
 	return logit == most && most > 0 ? 0 : -INFINITY;
 }

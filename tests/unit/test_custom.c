@@ -315,6 +315,8 @@ static void test_infinite_logits(void)
 	CU_ASSERT(p[2].token == 2 && p[2].log_probability == -INFINITY);
 	note_probabilities(one, 4, 0, p, 0);
 	CU_ASSERT(p[0].log_probability == -INFINITY);
+	note_probabilities(one, 4, 3, p, 0);
+	CU_ASSERT(p[0].log_probability == -INFINITY);
 	note_probabilities(none, 2, 1, p, 2);
 	CU_ASSERT(p[0].log_probability == -INFINITY && !count_probabilities(p, 2));
 }
