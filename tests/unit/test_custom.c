@@ -459,6 +459,7 @@ static void test_what_a_model_keeps(void)
 		CU_ASSERT_PTR_EQUAL(got[i], v);
 	CU_ASSERT(stoker_vocabulary_size(v) > 0);
 	CU_ASSERT_PTR_NOT_NULL(stoker_gguf_find(stoker_model_gguf(model), "general.architecture"));
+	stoker_model_free(&model);
 	CU_ASSERT_EQUAL(stoker_model_load_fd(device, -1, NULL, &model, NULL), -EBADF);
 	CU_ASSERT_PTR_NULL(model);
 	CU_ASSERT_EQUAL_FATAL(stoker_model_load(device, DEMO, NULL, &model, NULL), 0);
