@@ -7,11 +7,18 @@
 
 #include "progress.h"
 
+static void show_warning(void *user, enum stoker_log_level level, const char *message)
+{
+	(void)user;
+	if (level == STOKER_LOG_WARNING)
+		fprintf(stderr, "stoker: warning: %s\n", message);
+}
+
 int open_device(const struct compute_options *c, struct stoker_device **device)
 {
 	const struct stoker_device_params params = { STOKER_DEVICE_PARAMS_INIT, .name = c->device,
 						     .threads = (unsigned)c->threads,
-						     .exact = c->exact };
+						     .exact = c->exact, .log = show_warning };
 	struct stoker_error err;
 
 	return stoker_device_open(&params, device, &err) ? fail(&err) : EXIT_OK;

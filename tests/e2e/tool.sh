@@ -312,7 +312,8 @@ if [ -e $demo ]; then
 	expect 0 "" "embed in little memory" "$stoker" embed $demo -f "$scratch/lines" --memory 13M
 	expect 2 'no pooling "max"' "embed: an unknown pooling" "$stoker" embed $demo -p x --pooling max
 	expect 2 "don't go together" "embed: two inputs" "$stoker" embed $demo -p x -f "$scratch/lines"
-	expect 1 "text 2 is empty" "embed: an empty line" "$stoker" embed $demo <<<$'a\n\nb'
+	printf 'a\n\nb\n' >"$scratch/lines"
+	expect 1 "text 2 is empty" "embed: an empty line" "$stoker" embed $demo -f "$scratch/lines"
 	expect 1 "is empty" "embed: an empty text" "$stoker" embed $demo -p ""
 	# experts on the drive
 	plain=$("$stoker" run -m $demo -p "And God said" -n 30 --temp 0 -c 128 2>/dev/null)
