@@ -174,7 +174,7 @@ static const struct expression *up_to(struct translation *t, const struct expres
 
 	part->body = repeat(t, of, 0, TRANSLATION_REPETITIONS - 1);
 	for (uint32_t i = 0; i < most / TRANSLATION_REPETITIONS; i++) {
-		struct production *p = new_production(t, "upto");
+		struct production *p = new_production(t, "atmost");
 		struct parts choice = { 0 }, whole = { 0 };
 
 		add_part(t, &choice, expression_call(t, part));

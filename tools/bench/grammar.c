@@ -40,7 +40,7 @@ static const struct {
 static size_t make_token(uint32_t n, char out[LONGEST_TEXT])
 {
 	static const char *const parts[] = { "a",   "in", "er", "on", "th",   "st", "re", "al",
-					     "ing", "o",  "ti", "s",  "ment", "c",  "de", "un" };
+					     "ing", "o",  "ti", "s",  "ness", "c",  "de", "un" };
 	static const char *const odd[] = { "\",", "\":", "{\"", "}\n", "\\n", "();", "  ", "\n\n",
 					   "->",  "==",	 "ä",	"字",  "é",   "\"}", "],", "//" };
 	size_t length = 0;
