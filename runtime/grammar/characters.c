@@ -143,13 +143,14 @@ int draft_class(struct draft *d, const struct node *n, uint32_t from, uint32_t t
 		for (size_t l = 0; l < ARRAY_SIZE(lengths); l++) {
 			const uint32_t low = MAX(ranges[i].low, lengths[l].low);
 			const uint32_t high = MIN(ranges[i].high, lengths[l].high);
-			char first[4], last[4];
+			char first[4] = { 0 }, last[4] = { 0 };
+			size_t bytes;
 
 			if (low > high)
 				continue;
 			utf8_encode(low, first);
-			add_range(&t, from, (const uint8_t *)first, (const uint8_t *)last,
-				  utf8_encode(high, last));
+			bytes = utf8_encode(high, last);
+			add_range(&t, from, (const uint8_t *)first, (const uint8_t *)last, bytes);
 		}
 	}
 	return 0;

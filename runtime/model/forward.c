@@ -85,9 +85,10 @@ static struct op_add_norm to_next(const struct forward *f, uint32_t il)
 	const struct stoker_model *m = f->model;
 	const struct layer *next = &m->layers[il + 1];
 	const struct stoker_weight *output = &m->output;
-	const struct reading last = f->hidden_only ? (struct reading){ .floats = true }
-						   : reading_of(f, &output, 1);
+	struct reading last = { .floats = true };
 
+	if (!f->hidden_only)
+		last = reading_of(f, &output, 1);
 	return il + 1 < m->layer_count ? to_residual(f, next->attn_norm, mixer_reading(f, next))
 				       : to_residual(f, m->output_norm, last);
 }

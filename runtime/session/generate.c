@@ -231,7 +231,7 @@ int stoker_session_generate(struct stoker_session *session, struct stoker_sample
 			    const struct stoker_generate_params *params,
 			    struct stoker_generate_result *result, struct stoker_error *err)
 {
-	struct stoker_generate_params own;
+	struct stoker_generate_params own = { 0 };
 	struct generation g = { .session = session,
 				.sampler = sampler,
 				.vocabulary = vocabulary,
