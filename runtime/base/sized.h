@@ -48,6 +48,8 @@ int sized_check_item(const void *from, size_t item_size, size_t index, const cha
 /* @list, of @count items of @size bytes, with items as the caller wants them; NULL: no memory. */
 void *sized_list(void *list, size_t count, size_t size, size_t item_size);
 
+/* The size of a struct as of the version in which @member was its last one. */
+#define SIZED_THROUGH(type, member) (offsetof(type, member) + sizeof(((type *)NULL)->member))
 #define SIZED_TAKE(own, from, init, err) sized_take(own, sizeof(*(own)), from, #init, err)
 #define SIZED_CHECK(to, init, err) sized_check(to, #init, err)
 

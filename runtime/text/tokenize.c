@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "base/sized.h"
 #include "stoker/template.h"
 
 uint32_t find_byte_token(const struct stoker_vocabulary *v, uint8_t byte)
@@ -217,8 +218,9 @@ int stoker_prompt_tokenize(const struct stoker_vocabulary *v, const struct stoke
 	struct guarded g;
 	int ret;
 
-	if (!v || !prompt || prompt->size < sizeof(*prompt) || !tokens || !count ||
-	    (!prompt->text && prompt->bytes) || (!prompt->spans && prompt->span_count))
+	if (!v || !prompt || prompt->size < SIZED_THROUGH(struct stoker_prompt, span_count) ||
+	    !tokens || !count || (!prompt->text && prompt->bytes) ||
+	    (!prompt->spans && prompt->span_count))
 		return stoker_fail(err, -EINVAL,
 				   "tokenizing needs a vocabulary, a prompt and a place");
 	g = (struct guarded){ prompt->text, prompt->bytes, prompt->spans, prompt->span_count };

@@ -215,6 +215,9 @@ static void test_messages(void)
 	CU_ASSERT_EQUAL_FATAL(stoker_template_render(t, NULL, &input, &prompt, NULL), 0);
 	CU_ASSERT_STRING_EQUAL(prompt.text, "user:e;tool:f;");
 	stoker_prompt_free(&prompt);
+	prompt.size -= sizeof(prompt.span_count); /* no place for all that it owns */
+	CU_ASSERT_EQUAL(stoker_template_render(t, NULL, &input, &prompt, &err), -EINVAL);
+	prompt.size = sizeof(prompt);
 	newer[1].more = 1;
 	CU_ASSERT_EQUAL(stoker_template_render(t, NULL, &input, &prompt, &err), -E2BIG);
 	CU_ASSERT(mentions(&err, "message 2: an item has"));

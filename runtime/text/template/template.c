@@ -224,15 +224,18 @@ static void set_globals(struct job *j, const struct dict *d)
 		j->globals[tree->missing[1 + i]] = ABSENT;
 }
 
-/* All of it belongs to the caller, so there has to be a place for all. */
+/*
+ * What it leads to belongs to the caller, so there has to be a place for it: for all that version 1
+ * has.  Members that come later can't lead to memory unless they are asked for.
+ */
 static int check_prompt(const struct stoker_prompt *prompt, struct stoker_error *err)
 {
+	const size_t least = SIZED_THROUGH(struct stoker_prompt, span_count);
 	const int ret = SIZED_CHECK(prompt, STOKER_PROMPT_INIT, err);
 
-	if (ret || prompt->size >= sizeof(*prompt))
+	if (ret || prompt->size >= least)
 		return ret;
-	return stoker_fail(err, -EINVAL, "a prompt of %zu bytes, it has %zu", prompt->size,
-			   sizeof(*prompt));
+	return stoker_fail(err, -EINVAL, "a prompt of %zu bytes, it has %zu", prompt->size, least);
 }
 
 static void clear(struct stoker_prompt *prompt)
