@@ -58,10 +58,14 @@ lint:
 	cppcheck -q --std=c11 --error-exitcode=1 --inline-suppr --suppressions-list=tests/lint/cppcheck.txt \
 		-Iruntime -Iruntime/include -DISA=scalar $(SOURCES) $(TOOL_SOURCES)
 
-# What programs that link the library rely on: notes what was added to it.
-.PHONY: abi
-abi:
+# What programs that link the library rely on: notes what was added to it; compares the built library
+# with the last candidate.
+.PHONY: abi check-abi
+abi: $(SHARED)
 	tests/abi/check.sh --update $(CC)
+	tests/abi/binary.sh --update $(SHARED)
+check-abi: $(SHARED)
+	tests/abi/binary.sh $(SHARED)
 
 # --- benchmarks -----------------------------------------------------------------------------------
 
@@ -140,6 +144,7 @@ help:
 	@echo 'make fuzz RUNS=N libFuzzer targets, N inputs each (clang)'
 	@echo 'make lint        formatting, layering, shellcheck, codespell, cppcheck'
 	@echo 'make abi         notes what was added to the library'"'"'s interface (tests/abi)'
+	@echo 'make check-abi   compares the library with the last candidate of its interface (abidiff)'
 	@echo 'make module      the kernel module, for KDIR=; module-install for DKMS; module-lint'
 	@echo 'make module-check   the module in a virtual machine (QEMU) on kernels 6.1 and 6.12; SUITES=a,b BENCH=1'
 	@echo 'make module-check-debug   likewise, on a kernel with KASAN, lockdep, kmemleak (built, ten minutes)'

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Compares what programs rely on (dump.sh) with what tests/abi/stoker-1.txt says they do.  What was
-# promised stays; what is new is noted there (make abi) and in CHANGELOG.md.
+# promised stays; what is new is noted there (make abi) and in CHANGELOG.md.  binary.sh has abidiff say
+# the same of the built library.
 # usage: check.sh [--update] CC...; BREAK=1 notes what breaks programs, too, which takes another soname
 set -eu
 promised=tests/abi/stoker-1.txt

@@ -8,7 +8,7 @@ set -eu
 build="gcc make pkg-config libc6-dev liburing-dev libpcre2-dev libutf8proc-dev libnuma-dev
        libjson-c-dev libedit-dev libcurl4-openssl-dev libssl-dev libmicrohttpd-dev libcunit1-dev help2man libdrm-dev libvulkan-dev libvulkan-volk-dev
        glslc spirv-tools libvulkan1 mesa-vulkan-drivers vulkan-validationlayers"
-lint="clang clang-format clang-tidy cppcheck shellcheck codespell"
+lint="clang clang-format clang-tidy cppcheck shellcheck codespell abigail-tools xz-utils"
 # building the kernel module against kernels that are fetched, and running it in a virtual machine
 module="$build qemu-system-x86 busybox-static cpio e2fsprogs gcc-multilib g++ sparse perl flex bison bc
         libelf-dev libssl-dev xz-utils kmod dwarves"
