@@ -72,9 +72,10 @@ STOKER_API int stoker_session_restore(struct stoker_session *session, stoker_sta
  *
  * It is written without a name, readable for its owner only, and gets its name when all of it is
  * on the drive: whatever happens, @path is what it was or what it shall be, and a process that is
- * killed leaves nothing else.  Where the file system has no files without names (O_TMPFILE) it has
- * another one beside @path until then.  A symbolic link stays one; what isn't a regular file isn't
- * replaced.
+ * killed while it writes leaves nothing else; one that is killed between a file's two names, in
+ * the moment before @path is replaced, leaves the whole file under another one.  Where the file
+ * system has no files without names (O_TMPFILE) it has another one beside @path until then.  A
+ * symbolic link stays one; what isn't a regular file isn't replaced.
  *
  * Return: as stoker_session_save(), or what the system said; -EINVAL for what isn't a regular file.
  */
