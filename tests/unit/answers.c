@@ -23,8 +23,13 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool closed;
-	unsigned waiting, passed;
+	unsigned waiting, passed, until;
 } gate = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+
+static bool gate_holds(void)
+{
+	return gate.closed && gate.passed >= gate.until;
+}
 
 static int gated_submit(struct stoker_device *d, struct stoker_recording **keep,
 			struct stoker_error *err)
@@ -32,7 +37,7 @@ static int gated_submit(struct stoker_device *d, struct stoker_recording **keep,
 	pthread_mutex_lock(&gate.lock);
 	gate.waiting++;
 	pthread_cond_broadcast(&gate.changed);
-	while (gate.closed)
+	while (gate_holds())
 		pthread_cond_wait(&gate.changed, &gate.lock);
 	gate.waiting--;
 	gate.passed++;
@@ -40,18 +45,29 @@ static int gated_submit(struct stoker_device *d, struct stoker_recording **keep,
 	return own_ops->submit(d, keep, err);
 }
 
-void engine_gate(bool closed)
+static void set_gate(bool closed, unsigned steps)
 {
 	pthread_mutex_lock(&gate.lock);
 	gate.closed = closed;
+	gate.until = gate.passed + steps;
 	pthread_cond_broadcast(&gate.changed);
 	pthread_mutex_unlock(&gate.lock);
+}
+
+void engine_gate(bool closed)
+{
+	set_gate(closed, 0);
+}
+
+void engine_gate_behind(unsigned steps)
+{
+	set_gate(true, steps);
 }
 
 void engine_wait_for_step(void)
 {
 	pthread_mutex_lock(&gate.lock);
-	while (!gate.waiting)
+	while (!gate.waiting || !gate_holds())
 		pthread_cond_wait(&gate.changed, &gate.lock);
 	pthread_mutex_unlock(&gate.lock);
 }

@@ -27,6 +27,8 @@ extern const struct tiny engine_plain;
 
 /* A step's end waits while the gate is closed: what a request is in the middle of is certain. */
 void engine_gate(bool closed);
+/* It lets so many ends of steps through before. */
+void engine_gate_behind(unsigned steps);
 void engine_wait_for_step(void);
 
 void engine_load(const char *path);

@@ -148,17 +148,28 @@ static void test_allocations(void)
 }
 
 static const struct stoker_device_ops *roomy_ops;
-static atomic_uint refused; /* so many blocks of pages can't be had */
+static atomic_uint refused; /* so many blocks of pages can't be had, */
+static atomic_uint granted; /* behind so many that can */
+static atomic_bool held;    /* nobody gets any meanwhile */
+
+/* Whether there was one to take. */
+static bool take_one(atomic_uint *of)
+{
+	unsigned left = atomic_load(of);
+
+	while (left && !atomic_compare_exchange_weak(of, &left, left - 1))
+		;
+	return left;
+}
 
 static int refuse(struct stoker_device *d, uint64_t bytes, struct stoker_memory *m,
 		  struct stoker_error *err)
 {
-	unsigned left = atomic_load(&refused);
-
-	while (left && !atomic_compare_exchange_weak(&refused, &left, left - 1))
-		;
-	return left ? stoker_fail(err, -ENOSPC, "no pages, for a test")
-		    : roomy_ops->memory_create(d, bytes, m, err);
+	while (atomic_load(&held))
+		sched_yield();
+	return !take_one(&granted) && take_one(&refused)
+		       ? stoker_fail(err, -ENOSPC, "no pages, for a test")
+		       : roomy_ops->memory_create(d, bytes, m, err);
 }
 
 /* A step without pages: one makes room and is computed again; who is alone is told. */
@@ -184,13 +195,15 @@ static void test_crowded(void)
 	for (int forever = 0; forever < 2; forever++) {
 		e = engine_open(2, 0, true);
 		memcpy(a, alone, sizeof(a));
-		atomic_store(&refused, forever ? UINT32_MAX : 0);
+		/* once: when both have their prompts' two pages, and one wants a third */
+		atomic_store(&granted, forever ? 0 : 4);
+		atomic_store(&refused, forever ? UINT32_MAX : 1);
+		atomic_store(&held, true);
 		for (int i = 0; i < 2; i++)
 			CU_ASSERT_EQUAL(answer_submit(e, &a[i], NULL), 0);
-		while (!forever && a[1].told < 20 && answer_take(e, a, 2))
-			;
-		atomic_store(&refused, forever ? UINT32_MAX : 1);
+		atomic_store(&held, false);
 		answers_finish(e, a, 2);
+		atomic_store(&granted, 0);
 		atomic_store(&refused, 0);
 		for (int i = 0; i < 2; i++) {
 			CU_ASSERT_EQUAL(a[i].done.status, forever ? -ENOSPC : 0);
