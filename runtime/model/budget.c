@@ -241,23 +241,47 @@ static int plan_whole(struct stoker_model *m, const struct stoker_session_params
 	return find_all_needs(m, session);
 }
 
+/* Whole, with pages for as many sequences in full context as @left has room for, one at least. */
+static int plan_filled_later(struct stoker_model *m, const struct stoker_session_params *session,
+			     uint64_t left)
+{
+	uint32_t sequences = MIN(model_sequences(session), (uint32_t)MODEL_MAX_SEQUENCES);
+	struct cache_size size;
+	int ret = plan_whole(m, session);
+
+	while (!ret && sum(&m->needs) > left && sequences > 1 && !session->cache_bytes) {
+		sequences /= 2;
+		size = cache_of(m, session);
+		m->cache_limit = sequences * cache_page_bytes(&size);
+		m->needs = find_needs(m, session);
+	}
+	return ret;
+}
+
+/* Without a budget that was asked for: @left is what the machine has now, less some for others. */
 static int plan_for_left(struct stoker_model *m, const struct stoker_session_params *session,
 			 uint64_t left)
 {
+	const uint64_t most = left / 16 * 15;
 	bool fits;
 	int ret = plan_whole(m, session);
 
-	if (ret || sum(&m->needs) <= left / 16 * 15)
+	if (ret)
 		return ret;
-	m->memory = left / 16 * 15;
-	ret = plan_paged(m, session, false, &fits);
-	if (ret || fits)
-		return ret;
-	/* a cache takes real memory only as far as it is filled, which it may never be */
-	if (files_fit(m, left))
-		return plan_whole(m, session);
-	ret = plan_small(m, session, &fits);
-	return ret || fits ? ret : refuse(m, &m->needs);
+	if (sum(&m->needs) > most) {
+		m->memory = most;
+		ret = plan_paged(m, session, false, &fits);
+		if (ret || fits)
+			return ret;
+		if (!files_fit(m, left)) {
+			ret = plan_small(m, session, &fits);
+			return ret || fits ? ret : refuse(m, &m->needs);
+		}
+		/* a cache takes real memory only as far as it is filled, which it may never be */
+		ret = plan_filled_later(m, session, most);
+	}
+	m->left = most > m->needs.dense ? most - m->needs.dense : 1;
+	return ret;
 }
 
 int model_plan(struct stoker_model *m, const struct stoker_model_params *params, const char *root)
@@ -267,6 +291,7 @@ int model_plan(struct stoker_model *m, const struct stoker_model_params *params,
 	bool fits;
 	int ret;
 
+	m->left = 0;
 	if (params->memory == STOKER_MEMORY_MAX)
 		return plan_whole(m, session);
 	if (params->memory == STOKER_MEMORY_AUTO)
@@ -278,28 +303,40 @@ int model_plan(struct stoker_model *m, const struct stoker_model_params *params,
 	return ret || fits ? ret : refuse(m, &m->needs);
 }
 
+static int refuse_sequences(const struct stoker_model *m, uint32_t sequences, uint64_t needed,
+			    uint64_t share, uint64_t left, struct stoker_error *err)
+{
+	char human[3][16];
+
+	stoker_human_size(needed, human[0]);
+	stoker_human_size(m->memory ? m->memory : share, human[1]);
+	stoker_human_size(left, human[2]);
+	if (m->memory)
+		stoker_fail(err, -ENOMEM,
+			    "%u sequences need %s of memory at least, the budget of %s has %s for "
+			    "them",
+			    sequences, human[0], human[1], human[2]);
+	else
+		stoker_fail(err, -ENOMEM,
+			    "%u sequences need %s of memory at least, beside the model %s of %s "
+			    "are left",
+			    sequences, human[0], human[2], human[1]);
+	return stoker_fall_short(err, needed, left);
+}
+
 int model_take(struct stoker_model *m, const struct stoker_session_params *session, uint64_t *bytes,
 	       struct stoker_error *err)
 {
 	const struct model_needs n = find_needs(m, session);
-	const uint64_t share = m->needs.cache + m->needs.buffers;
-	const uint64_t needed = m->memory ? n.cache + n.buffers : 0;
+	const uint64_t share = MAX(m->needs.cache + m->needs.buffers, m->left);
+	const uint64_t needed = m->memory || m->left ? n.cache + n.buffers : 0;
 	uint64_t others = atomic_load(&m->taken);
-	char human[3][16];
 
 	*bytes = 0;
 	do {
-		if (needed && others + needed > share) {
-			const uint64_t left = share > others ? share - others : 0;
-
-			stoker_fail(err, -ENOMEM,
-				    "%u sequences need %s of memory at least, the budget of %s "
-				    "has %s for them",
-				    model_sequences(session), stoker_human_size(needed, human[0]),
-				    stoker_human_size(m->memory, human[1]),
-				    stoker_human_size(left, human[2]));
-			return stoker_fall_short(err, needed, left);
-		}
+		if (needed && others + needed > share)
+			return refuse_sequences(m, model_sequences(session), needed, share,
+						share > others ? share - others : 0, err);
 	} while (!atomic_compare_exchange_weak(&m->taken, &others, others + needed));
 	*bytes = needed;
 	return 0;

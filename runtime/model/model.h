@@ -159,6 +159,7 @@ struct stoker_model {
 	uint64_t memory; /* the budget, 0: everything is in memory without one */
 	uint32_t batch;	 /* of sessions that don't say it, as the budget has it; 0: the usual */
 	uint64_t cache_limit; /* of pages of several sequences, as the budget has it; 0: none */
+	uint64_t left; /* without a budget, beside weights when it was loaded; 0: isn't known */
 	struct model_needs needs;
 	_Atomic uint64_t taken; /* of what @needs has for sequences: by batches */
 	uint64_t slot_bytes;	/* what the experts get */

@@ -5,6 +5,7 @@
 #include "device/device.h"
 #include "failing.h"
 #include "model/session_size.h"
+#include "root.h"
 #include "session/pages.h"
 #include "tiny.h"
 
@@ -380,6 +381,91 @@ static void test_budget(void)
 	stoker_device_close(&device);
 }
 
+static int try_batch(struct stoker_model *model, uint32_t context, uint32_t sequences,
+		     struct stoker_error *err)
+{
+	const struct stoker_session_params params = { STOKER_SESSION_PARAMS_INIT,
+						      .context = context, .batch = 16,
+						      .sequences = sequences };
+	struct stoker_batch *batch = NULL;
+	const int ret = stoker_batch_create(model, &params, &batch, err);
+
+	CU_ASSERT_EQUAL(!ret, batch != NULL);
+	stoker_batch_free(&batch);
+	return ret;
+}
+
+static struct stoker_model *load_for(uint32_t context, uint32_t sequences, uint64_t memory)
+{
+	const struct stoker_session_params session = { STOKER_SESSION_PARAMS_INIT,
+						       .context = context, .batch = 16,
+						       .sequences = sequences };
+	const struct stoker_model_params params = { STOKER_MODEL_PARAMS_INIT, .memory = memory,
+						    .session = &session };
+	struct stoker_gguf *gguf;
+	struct stoker_model *model;
+
+	CU_ASSERT_EQUAL_FATAL(stoker_gguf_open(tiny_path(), &gguf, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(model_load(device, gguf, &params, root, &model, NULL), 0);
+	stoker_gguf_close(&gguf);
+	return model;
+}
+
+/* Without a budget sequences have what is left beside the model, together, and no more. */
+static void test_left(void)
+{
+	enum { LONG = 1 << 20 };
+	const struct stoker_session_params one = { STOKER_SESSION_PARAMS_INIT, .context = LONG,
+						   .batch = 16, .sequences = 1 };
+	struct stoker_error err = { .message = "" };
+	struct stoker_batch *first;
+	struct stoker_model *model;
+
+	root_make();
+	root_write("/proc/meminfo", "MemTotal: 64000000 kB\nMemAvailable: 64000000 kB\n");
+	open_device();
+	tiny_write(tiny_path(), &tiny_caches[TINY_FULL]);
+	model = load_for(LONG, 1, STOKER_MEMORY_AUTO);
+	const uint64_t each = model->needs.cache + model->needs.buffers;
+	char text[128];
+
+	stoker_model_free(&model);
+	/* there is room for one of them, but not for two */
+	snprintf(text, sizeof(text), "MemTotal: 64000000 kB\nMemAvailable: %llu kB\n",
+		 (unsigned long long)(each * 5 / 3) >> 10);
+	root_write("/proc/meminfo", text);
+	model = load_for(512, 4, STOKER_MEMORY_AUTO);
+	CU_ASSERT_EQUAL(model->memory, 0);
+	CU_ASSERT_EQUAL(try_batch(model, LONG, 64, &err), -ENOMEM);
+	CU_ASSERT(err.needed > 32 * (each - model->needs.buffers) && err.available < 2 * each);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "64 sequences need"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "are left"));
+	CU_ASSERT_EQUAL(try_batch(model, 512, 4, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_batch_create(model, &one, &first, &err), 0);
+	CU_ASSERT_EQUAL(try_batch(model, LONG, 1, &err), -ENOMEM);
+	stoker_batch_free(&first);
+	CU_ASSERT_EQUAL(try_batch(model, LONG, 1, &err), 0);
+	CU_ASSERT_EQUAL(atomic_load(&model->taken), 0);
+	stoker_model_free(&model);
+
+	/* loaded for more than there is room for: they share pages, and one may have all it needs
+	 */
+	model = load_for(LONG, 64, STOKER_MEMORY_AUTO);
+	CU_ASSERT_EQUAL(model->memory, 0);
+	CU_ASSERT(model->cache_limit && model->needs.cache < 2 * each);
+	CU_ASSERT_EQUAL(try_batch(model, LONG, 64, &err), 0);
+	CU_ASSERT_EQUAL(try_batch(model, 2 * LONG - 1, 1, &err), -ENOMEM);
+	stoker_model_free(&model);
+
+	/* who asks for no limit has none */
+	model = load_for(512, 4, STOKER_MEMORY_MAX);
+	CU_ASSERT_EQUAL(try_batch(model, LONG, 64, &err), 0);
+	stoker_model_free(&model);
+	unlink(tiny_path());
+	stoker_device_close(&device);
+	root_remove();
+}
+
 /* A plain session isn't made for several sequences. */
 static void test_session(void)
 {
@@ -412,5 +498,6 @@ void add_batch_memory(void)
 	TEST(test_failing);
 	TEST(test_full);
 	TEST(test_budget);
+	TEST(test_left);
 	TEST(test_session);
 }

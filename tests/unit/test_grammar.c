@@ -118,7 +118,7 @@ static void check_limit(char *gbnf, const char *message)
 	const clock_t start = clock();
 
 	check_refused(gbnf, -E2BIG, message);
-	CU_ASSERT(SANITIZED || clock() - start < CLOCKS_PER_SEC / 4);
+	CU_ASSERT(SANITIZED || clock() - start < 2 * CLOCKS_PER_SEC);
 	free(gbnf);
 }
 
@@ -153,7 +153,7 @@ static void test_many_rules(void)
 	}
 	sprintf(at, "r%u ::= \"a\"?", n);
 	check_fine(text);
-	CU_ASSERT(SANITIZED || clock() - start < CLOCKS_PER_SEC / 4);
+	CU_ASSERT(SANITIZED || clock() - start < 2 * CLOCKS_PER_SEC);
 }
 
 static void test_memory(void)

@@ -38,9 +38,11 @@ struct stoker_sequence;
  *
  * Of a model with a budget of memory all batches together take no more than it was made for, the
  * session of struct stoker_model_params; in a small one sequences share pages for fewer full
- * contexts than there are of them, as with @params' cache_bytes, one at least.
+ * contexts than there are of them, as with @params' cache_bytes, one at least.  With
+ * STOKER_MEMORY_AUTO the budget is what the device had left beside the model when that was loaded.
  *
- * Return: 0, -EINVAL for parameters the model can't do, -ENOMEM.
+ * Return: 0; -EINVAL for parameters the model can't do; -ENOMEM, also where that is too little,
+ *with the figures in @err.
  */
 STOKER_API int stoker_batch_create(struct stoker_model *model,
 				   const struct stoker_session_params *params,
