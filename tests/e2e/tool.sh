@@ -133,6 +133,15 @@ for list in "" 0 1,0 "1,," x 4000; do
 done
 expect 2 "nothing to decode" "bench batch without tokens" "$stoker" bench batch -m "$scratch/synth.gguf" -n 0
 expect 2 "too many tokens" "bench batch: too long a prompt" "$stoker" bench batch -m "$scratch/synth.gguf" --shared-prefix 4000000000 -p 400000000
+for url in https://127.0.0.1:1 http://127.0.0.1:x http://127.0.0.1:0 http://10.0.0.1:8080 'http://[::2]:8080' http://127.0.0.1.example.org:80 http://example.org; do
+	expect 2 "stoker: --against: \"" "bench serve --against $url" "$stoker" bench serve --against "$url"
+done
+expect 1 "127.0.0.1:9/v1/models: no connection: Connection refused" "bench serve without a server there" "$stoker" bench serve --against http://127.0.0.1:9/
+expect 2 "  poisson     requests that come by chance" "bench serve: no such load" "$stoker" bench serve -m "$scratch/synth.gguf" --load mixed,fixed
+expect 2 "isn't a list like 1,2,4" "bench serve --clients wrong" "$stoker" bench serve -m "$scratch/synth.gguf" --clients 1,257
+expect 2 "a model, or --against URL" "bench serve of nothing" "$stoker" bench serve
+expect 2 "one of them" "bench serve of two things" "$stoker" bench serve -m "$scratch/synth.gguf" --against http://127.0.0.1:9
+expect 2 "from 2 on" "bench serve: too few tokens" "$stoker" bench serve -m "$scratch/synth.gguf" -n 1
 expect 2 'did you mean "batch"' "bench of a word like batch" "$stoker" bench bach -m "$scratch/synth.gguf"
 expect 2 "no format" "bench ops: unknown format" "$stoker" bench ops --format foo
 formats=("$stoker" bench formats --cached --seconds 0.001 -p 16)

@@ -82,4 +82,5 @@ void suite_bench(void)
 {
 	TEST(test_bench_products);
 	TEST(test_bench_ops);
+	add_bench_serve();
 }

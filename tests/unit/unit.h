@@ -71,6 +71,7 @@ void add_checkpoints(void);
 void add_shift(void);
 void suite_vectors(void);
 void suite_bench(void);
+void add_bench_serve(void);
 void suite_odd_files(void);
 void suite_understood(void);
 void suite_formulas(void);

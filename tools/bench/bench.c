@@ -281,8 +281,8 @@ static int bench_store(const struct bench *b)
 
 static int measure_what(const struct bench *b, const char *what)
 {
-	static const char *const names[] = { "model",  "batch",	  "ops",   "formats",
-					     "limits", "shaders", "store", "grammar" };
+	static const char *const names[] = { "model",	"batch", "ops",	    "formats", "limits",
+					     "shaders", "store", "grammar", "serve" };
 	const struct formats_options formats = { .formats = b->format,
 						 .shapes = b->shapes,
 						 .prompt = (uint32_t)b->prompt,
@@ -332,8 +332,8 @@ static int measure_what(const struct bench *b, const char *what)
 		fprintf(stderr, "stoker: nothing to measure called \"%s\"; did you mean \"%s\"?\n",
 			what, g.best);
 	fputs("stoker: \"bench model FILE\", \"bench batch FILE\", \"bench store FILE\", \"bench "
-	      "ops\", \"bench formats\", \"bench limits\", \"bench grammar\" or \"bench "
-	      "shaders\"\n",
+	      "ops\", \"bench formats\", \"bench limits\", \"bench grammar\", \"bench "
+	      "serve\" or \"bench shaders\"\n",
 	      stderr);
 	return EXIT_USAGE;
 }
@@ -387,7 +387,8 @@ static const char description[] =
 	"vocabulary, or 150,000 made-up words. \"bench formats\" makes a table of "
 	"all formats: decoding "
 	"(one row), 4 and 8 rows and a prompt, and what parts of reading and "
-	"multiplying that is.";
+	"multiplying that is. \"bench serve\" measures a server, with options of its own: see "
+	"stoker bench serve --help.";
 
 int verb_bench(int argc, char **argv)
 {
@@ -447,7 +448,7 @@ int verb_bench(int argc, char **argv)
 		{ 0 },
 	};
 	const struct usage usage = {
-		.synopsis = "bench model|batch|ops|formats|limits|shaders|store|grammar "
+		.synopsis = "bench model|batch|ops|formats|limits|shaders|store|grammar|serve "
 			    "[OPTION]... [FILE]",
 		.description = description,
 		.options = options,
@@ -459,6 +460,8 @@ int verb_bench(int argc, char **argv)
 	};
 	int status;
 
+	if (argc > 1 && !strcmp(argv[1], "serve"))
+		return bench_serve(argc - 1, argv + 1);
 	if (parse_options(&usage, argc, argv, &status) < 0)
 		return status;
 	status = check_options(&b, argv[1]);

@@ -39,6 +39,8 @@ int bench_shaders(const struct compute_options *compute, bool json);
 /* Masks of a grammar, or of some usual ones, over the model's vocabulary, or (NULL) one of 150,000
  * words. */
 int bench_grammar(const char *model, const struct grammar_options *options, bool json);
+/* A server's loads; options of its own. */
+int bench_serve(int argc, char **argv);
 int bench_limits(const struct compute_options *compute, bool json);
 
 /* Parts of what the device does at most: it reads, and on the CPU it multiplies codes where a

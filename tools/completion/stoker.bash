@@ -5,10 +5,12 @@ _stoker() {
 	local word=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]}
 	if ((COMP_CWORD == 1)); then
 		mapfile -t COMPREPLY < <(compgen -W "$(stoker --help | sed -n 's/^  \([a-z]*\) .*/\1/p')" -- "$word")
+	elif [[ $word == -* && $verb == bench && ${COMP_WORDS[2]} == serve ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(stoker bench serve --help 2>/dev/null | grep -oE -- '--[a-z-]+')" -- "$word")
 	elif [[ $word == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(stoker "$verb" --help 2>/dev/null | grep -oE -- '--[a-z-]+')" -- "$word")
 	elif [[ $verb == bench && $COMP_CWORD == 2 ]]; then
-		mapfile -t COMPREPLY < <(compgen -W "model batch ops formats limits shaders store grammar" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "model batch ops formats limits shaders store grammar serve" -- "$word")
 	elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --template ]]; then
 		mapfile -t COMPREPLY < <(compgen -f -W "$(stoker template --template '?' 2>&1 | sed -n 's/.*, or one of //p' | tr -d ,)" -- "$word")
 		compopt -o filenames 2>/dev/null
