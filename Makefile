@@ -39,6 +39,9 @@ TOOL_PACKAGES := libedit
 # "stoker pull" alone needs these, and loads them; a build without their headers says so
 PULL_PACKAGES := libcurl libcrypto
 HAS_PULL := $(shell $(PKG_CONFIG) --exists $(PULL_PACKAGES) && echo yes)
+# "stoker serve" loads it, likewise
+SERVE_PACKAGES := libmicrohttpd
+HAS_SERVE := $(shell $(PKG_CONFIG) --exists $(SERVE_PACKAGES) && echo yes)
 TEST_PACKAGES := cunit
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wno-psabi \
@@ -219,13 +222,15 @@ BENCH_OBJECTS := $(BENCH_SOURCES:%.c=$(BUILD)/%.o)
 SPIN_OBJECTS := $(BUILD)/tools/bench/spin_shader.o \
 	$(foreach isa,$(ISAS),$(BENCH_ISA_SOURCES:%.c=$(BUILD)/%.$(isa).o))
 PULL_SOURCES := $(addprefix tools/models/,pull.c check.c fetch.c download.c pace.c part.c hasher.c hub.c choose.c http.c url.c token.c libraries.c)
-TOOL_SOURCES := $(filter-out $(if $(HAS_PULL),tools/models/no_pull.c,$(PULL_SOURCES)), \
-	$(wildcard tools/*.c tools/models/*.c tools/quantize/*.c)) $(BENCH_SOURCES)
+SERVE_SOURCES := $(filter-out tools/serve/no_serve.c,$(wildcard tools/serve/*.c))
+TOOL_SOURCES := $(filter-out $(if $(HAS_PULL),tools/models/no_pull.c,$(PULL_SOURCES)) \
+	$(if $(HAS_SERVE),tools/serve/no_serve.c,$(SERVE_SOURCES)), \
+	$(wildcard tools/*.c tools/models/*.c tools/quantize/*.c tools/serve/*.c)) $(BENCH_SOURCES)
 TOOL_OBJECTS := $(TOOL_SOURCES:%.c=$(BUILD)/%.o)
 $(BENCH_OBJECTS): INTERNAL_HEADERS := -Iruntime
 $(TOOL_OBJECTS): LIBRARY_FLAGS = $(BASE_FLAGS) -Itools $(INTERNAL_HEADERS) $(TOOL_FLAGS)
 $(SPIN_OBJECTS): LIBRARY_FLAGS += -Itools -ffp-contract=fast
-TOOL_FLAGS := $(shell $(PKG_CONFIG) --cflags $(TOOL_PACKAGES) $(if $(HAS_PULL),$(PULL_PACKAGES)) 2>/dev/null)
+TOOL_FLAGS := $(shell $(PKG_CONFIG) --cflags $(TOOL_PACKAGES) $(if $(HAS_PULL),$(PULL_PACKAGES)) $(if $(HAS_SERVE),$(SERVE_PACKAGES)) 2>/dev/null)
 
 $(BUILD)/tools/bench/spin.spv: tools/bench/spin.comp $(SHADER_SOURCES)
 	@mkdir -p $(@D)

@@ -9,6 +9,7 @@
 
 static const struct verb verbs[] = {
 	{ "run", "write text with a model, or hold a conversation", verb_run },
+	{ "serve", "answer applications and people by HTTP", verb_serve },
 	{ "info", "what a model is and whether it runs here; the devices", verb_info },
 	{ "pull", "fetch a model", verb_pull },
 	{ "list", "show the models on this machine", verb_list },

@@ -228,6 +228,7 @@ int verb_replay(int argc, char **argv);
 int verb_quantize(int argc, char **argv);
 int verb_rm(int argc, char **argv);
 int verb_run(int argc, char **argv);
+int verb_serve(int argc, char **argv);
 int verb_synth(int argc, char **argv);
 int verb_template(int argc, char **argv);
 int verb_tokenize(int argc, char **argv);

@@ -88,7 +88,7 @@ bench-paging: all
 
 # --- installation -----------------------------------------------------------------------------------
 
-VERBS := run pull list rm info inspect tokenize template grammar embed eval perplexity bench plan replay quantize imatrix pack synth
+VERBS := run serve pull list rm info inspect tokenize template grammar embed eval perplexity bench plan replay quantize imatrix pack synth
 MAN_PAGES := $(BUILD)/man/stoker.1 $(VERBS:%=$(BUILD)/man/stoker-%.1)
 man: $(MAN_PAGES)
 all: man

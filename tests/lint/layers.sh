@@ -66,7 +66,7 @@ circle=$(git grep -n '^#include "' -- 'runtime/*.h' 'tools/*.h' |
 	sed 's,^runtime/include/,,; s,^runtime/,,; s,^tools/,,' | tsort 2>&1 >/dev/null) || true
 [ -z "$circle" ] || complain "headers that include each other: $circle"
 
-own_headers=$(git ls-files 'tools/*.h' | sed -n 's,^tools/\([a-z_]*\|models/[a-z_]*\|quantize/[a-z_]*\)\.h$,\1,p' | paste -sd '|')
+own_headers=$(git ls-files 'tools/*.h' | sed -n 's,^tools/\([a-z_]*\|models/[a-z_]*\|quantize/[a-z_]*\|serve/[a-z_]*\)\.h$,\1,p' | paste -sd '|')
 for file in $(git ls-files 'tools/*.c' 'tools/*.h' | grep -v '^tools/bench/'); do
 	if grep -En '^#include "' "$file" | grep -Ev "\"(bench/measure|$own_headers)\.h\""; then
 		complain "$file: tools include nothing but the public headers and their own"

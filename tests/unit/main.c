@@ -193,6 +193,7 @@ static const struct {
 	{ "messages", suite_messages },
 	{ "reasoning", suite_reasoning },
 	{ "reuse", suite_reuse },
+	{ "serve", suite_serve },
 	{ "pool", suite_pool },
 	{ "cpus", suite_cpus },
 	{ "cache", suite_cache },

@@ -82,6 +82,7 @@ void suite_progress(void);
 void suite_reasoning(void);
 void suite_reuse(void);
 void suite_messages(void);
+void suite_serve(void);
 
 /* One test of the suite that was added last. */
 #define TEST(function)                                                                             \

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* The bodies of requests: how large they may be, and what is in them. */
+#ifndef STOKER_SERVE_BODY_H
+#define STOKER_SERVE_BODY_H
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "serve/problem.h"
+
+enum {
+	BODY_BYTES = 16 << 20,
+	BODY_DEPTH = 64,
+	BODY_VALUES = 1 << 20, /* a value takes a hundred bytes once it is parsed */
+	BODY_VALUE_BYTES = 128,
+};
+
+/* What a text of JSON would take, found without memory.  Says nothing of whether it is one. */
+struct body_size {
+	size_t depth, values;
+};
+struct body_size body_measure(const char *data, size_t bytes);
+
+/* An object, and nothing else; false: @p says why not. */
+bool body_parse(const char *data, size_t bytes, struct json_object **object, struct problem *p);
+
+#endif

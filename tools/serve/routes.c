@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+/* The table of what can be asked. */
+#include "serve/routes.h"
+
+#include <string.h>
+
+#include "serve/health.h"
+
+static const struct route routes[] = {
+	{ "GET", "/health", DIALECT_OPENAI, ROUTE_NO_KEY, health_get },
+	{ "GET", "/v1/health", DIALECT_OPENAI, ROUTE_NO_KEY, health_get },
+};
+enum { ROUTES = sizeof(routes) / sizeof(*routes) };
+
+static enum dialect dialect_of(const char *path)
+{
+	if (!strncmp(path, "/api/", 5))
+		return DIALECT_OLLAMA;
+	if (!strncmp(path, "/v1/messages", 12))
+		return DIALECT_ANTHROPIC;
+	return DIALECT_OPENAI;
+}
+
+static bool has_path(const struct route *r, const char *path)
+{
+	const size_t length = strlen(r->path);
+
+	if (length > 1 && r->path[length - 1] == '/')
+		return !strncmp(path, r->path, length) && path[length];
+	return !strcmp(path, r->path);
+}
+
+struct found_route route_find(const char *method, const char *path)
+{
+	struct found_route found = { .dialect = dialect_of(path), .rest = "" };
+
+	if (!strcmp(method, "HEAD"))
+		method = "GET";
+	for (size_t i = 0; i < ROUTES; i++) {
+		const struct route *r = &routes[i];
+		const size_t length = strlen(r->path);
+
+		if (!has_path(r, path))
+			continue;
+		found.allowed = r->method;
+		if (strcmp(r->method, method) != 0)
+			continue;
+		found.route = r;
+		found.dialect = r->dialect;
+		found.rest = length > 1 && r->path[length - 1] == '/' ? path + length : "";
+		break;
+	}
+	return found;
+}
