@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pooling.h"
+
 enum { TOGETHER = 32 };
 
 struct text {
@@ -33,14 +35,6 @@ static const char *const names[] = {
 /* What --pooling says, or else the file; an exit status, after a complaint. */
 static int choose_pooling(struct embed *e, const struct stoker_gguf *gguf)
 {
-	static const enum stoker_pooling known[] = {
-		[1] = STOKER_POOLING_MEAN, [2] = STOKER_POOLING_CLS, [3] = STOKER_POOLING_LAST
-	};
-	const struct stoker_gguf_key *key = stoker_gguf_find(gguf, "general.architecture");
-	struct stoker_string architecture;
-	uint64_t type;
-	char name[128];
-
 	for (size_t i = 1; e->pooling && i < sizeof(names) / sizeof(*names); i++)
 		if (!strcmp(e->pooling, names[i]))
 			e->params.pooling = (enum stoker_pooling)i;
@@ -49,17 +43,8 @@ static int choose_pooling(struct embed *e, const struct stoker_gguf *gguf)
 			e->pooling);
 		return EXIT_USAGE;
 	}
-	if (e->pooling)
-		return EXIT_OK;
-	e->params.pooling = STOKER_POOLING_MEAN;
-	if (!key || stoker_gguf_string(gguf, key, &architecture))
-		return EXIT_OK;
-	snprintf(name, sizeof(name), "%.*s.pooling_type", (int)architecture.length,
-		 architecture.data);
-	key = stoker_gguf_find(gguf, name);
-	if (key && !stoker_gguf_u64(gguf, key, 0, &type) && type &&
-	    type < sizeof(known) / sizeof(*known))
-		e->params.pooling = known[type];
+	if (!e->pooling)
+		e->params.pooling = file_pooling(gguf);
 	return EXIT_OK;
 }
 
