@@ -194,6 +194,7 @@ static const struct {
 	{ "reasoning", suite_reasoning },
 	{ "reuse", suite_reuse },
 	{ "serve", suite_serve },
+	{ "serve_fields", suite_serve_fields },
 	{ "pool", suite_pool },
 	{ "cpus", suite_cpus },
 	{ "cache", suite_cache },

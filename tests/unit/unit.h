@@ -46,6 +46,7 @@ void suite_missing_memory(void);
 void suite_lifetimes(void);
 
 void suite_vulkan(void);
+void suite_serve_fields(void);
 void suite_enumerate(void);
 void suite_pager(void);
 void test_pressure(void); /* of that suite, for others with another locale */
