@@ -9,7 +9,7 @@ $(TEST_OBJECTS): LIBRARY_FLAGS := $(BASE_FLAGS) -Iruntime -Itools -Itests/unit -
 # parts of the program that suites call
 TESTED_TOOLS := bench/matmul bench/ops bench/serve_figures bench/serve_reply common messages progress reasoning reuse terminal
 TESTED_TOOLS += $(addprefix serve/,body guard problem text)
-TESTED_TOOLS += $(addprefix serve/,field fields logit_bias)
+TESTED_TOOLS += $(addprefix serve/,chat_messages chat_read field fields forms logit_bias)
 $(BUILD)/unit: $(TEST_OBJECTS) $(TESTED_TOOLS:%=$(BUILD)/tools/%.o) $(KEEP_LOADED) $(INTERNAL)
 	$(CC) $(LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%) $(if $(KEEP_LOADED),-rdynamic) $^ $(shell $(PKG_CONFIG) --libs json-c) -lcunit $(LDLIBS) -o $@
 # tests/unit/failing.c has them fail

@@ -195,6 +195,7 @@ static const struct {
 	{ "reuse", suite_reuse },
 	{ "serve", suite_serve },
 	{ "serve_fields", suite_serve_fields },
+	{ "serve_chat", suite_serve_chat },
 	{ "pool", suite_pool },
 	{ "cpus", suite_cpus },
 	{ "cache", suite_cache },
