@@ -10,8 +10,6 @@
 
 #include "reasoning.h"
 
-enum { MOST_BIASES = sizeof((struct string_list){ 0 }.items) / sizeof(const char *) };
-
 static void set_number(double said, float *value)
 {
 	if (!isnan(said))
@@ -139,8 +137,7 @@ static void set_numbers(const struct sampling_options *s, struct stoker_sampler_
 	set_count(s->mirostat, &p->mirostat);
 }
 
-/* One that --seed takes. */
-static uint32_t any_seed(void)
+uint32_t any_seed(void)
 {
 	struct timespec now;
 	uint32_t seed;
@@ -151,52 +148,55 @@ static uint32_t any_seed(void)
 	return (uint32_t)now.tv_sec ^ (uint32_t)now.tv_nsec;
 }
 
-/* With the grammar that they ask for in @params, which may still be NULL. */
-static int make_sampler(struct sampling_options *s, struct stoker_sampler_params *params,
-			struct stoker_sampler **sampler)
+int choose_sampling(struct sampling_options *s, const struct stoker_gguf *gguf,
+		    const struct stoker_vocabulary *vocabulary, struct sampling_choice *c)
 {
-	struct stoker_logit_bias biases[MOST_BIASES];
-	struct stoker_reasoning_params reasoning = { STOKER_REASONING_PARAMS_INIT };
+	struct stoker_sampler_params *params = &c->params;
 	struct stoker_error err;
 	int status;
 
+	*c = (struct sampling_choice){ .params = { STOKER_SAMPLER_PARAMS_INIT } };
+	stoker_sampler_defaults(params);
+	if (stoker_sampler_model_defaults(gguf, params, &err))
+		return fail(&err);
+	c->grammar = open_grammar(&s->grammar, vocabulary, &status);
+	params->vocabulary = vocabulary;
+	params->grammar = c->grammar;
 	set_numbers(s, params);
 	set_last(s, params);
 	set_breakers(s, params);
-	status = set_biases(s, biases, params);
 	if (!status)
-		status = set_reasoning(s, &reasoning, params);
-	if (status)
-		return status;
-	if (s->seed == UNSAID_COUNT)
-		s->seed = any_seed();
-	params->seed = s->seed;
-	if ((s->samplers && stoker_sampler_order(s->samplers, params->stages, &err)) ||
-	    stoker_sampler_create(params, sampler, &err)) {
+		status = set_biases(s, c->biases, params);
+	if (!status)
+		status = set_reasoning(s, &c->reasoning, params);
+	if (!status && s->samplers && stoker_sampler_order(s->samplers, params->stages, &err)) {
 		fail(&err);
-		return EXIT_USAGE;
+		status = EXIT_USAGE;
 	}
-	s->chosen = *params;
-	return EXIT_OK;
+	if (status)
+		stoker_grammar_free(&c->grammar);
+	return status;
 }
 
 int open_sampler(struct sampling_options *s, const struct stoker_gguf *gguf,
 		 const struct stoker_vocabulary *vocabulary, struct stoker_sampler **sampler)
 {
-	struct stoker_sampler_params params = { STOKER_SAMPLER_PARAMS_INIT };
-	struct stoker_grammar *grammar;
+	struct sampling_choice c;
 	struct stoker_error err;
-	int status;
+	int status = choose_sampling(s, gguf, vocabulary, &c);
 
-	stoker_sampler_defaults(&params);
-	if (stoker_sampler_model_defaults(gguf, &params, &err))
-		return fail(&err);
-	grammar = open_grammar(&s->grammar, vocabulary, &status);
-	params.vocabulary = vocabulary;
-	params.grammar = grammar;
-	if (!status)
-		status = make_sampler(s, &params, sampler);
-	stoker_grammar_free(&grammar);
+	if (status)
+		return status;
+	if (s->seed == UNSAID_COUNT)
+		s->seed = any_seed();
+	c.params.seed = s->seed;
+	if (stoker_sampler_create(&c.params, sampler, &err)) {
+		fail(&err);
+		status = EXIT_USAGE;
+	} else {
+		s->chosen = c.params;
+	}
+	stoker_grammar_free(&c.grammar);
 	return status;
 }
 

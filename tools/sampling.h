@@ -108,6 +108,20 @@ struct sampling_options {
 	  "what ends it" }
 /* clang-format on */
 
+/* What options and file ask for, but for a seed.  Pointers in @params lead to the rest, to the
+ * options, and to what choose_sampling() was given. */
+struct sampling_choice {
+	struct stoker_sampler_params params;
+	struct stoker_logit_bias biases[sizeof((struct string_list){ 0 }.items) / sizeof(char *)];
+	struct stoker_reasoning_params reasoning;
+	struct stoker_grammar *grammar; /* to be released with stoker_grammar_free() */
+};
+/* An exit status, after a complaint. */
+int choose_sampling(struct sampling_options *s, const struct stoker_gguf *gguf,
+		    const struct stoker_vocabulary *vocabulary, struct sampling_choice *c);
+/* A seed that --seed takes. */
+uint32_t any_seed(void);
+
 /*
  * The sampler that options and file ask for.  Sets a seed where none was given.  An exit status,
  * after a complaint.
