@@ -191,6 +191,7 @@ static const struct {
 	{ "terminal", suite_terminal },
 	{ "progress", suite_progress },
 	{ "messages", suite_messages },
+	{ "generation", suite_generation },
 	{ "reasoning", suite_reasoning },
 	{ "reuse", suite_reuse },
 	{ "serve", suite_serve },

@@ -85,6 +85,8 @@ void suite_reasoning(void);
 void suite_reuse(void);
 void suite_messages(void);
 void suite_serve(void);
+void suite_generation(void);
+void add_serve_generation(void);
 
 /* One test of the suite that was added last. */
 #define TEST(function)                                                                             \

@@ -216,6 +216,20 @@ static void walk_home(struct found *f, const char *below,
 	free(root);
 }
 
+static void add_plain(struct found *f, const char *root, const char *path)
+{
+	(void)root;
+	add_file(f, STORE_OWN, path);
+}
+
+void found_scan_folder(struct found *f, const char *root)
+{
+	*f = (struct found){ 0 };
+	found_walk(f, root, add_plain);
+	for (size_t i = 0; i < f->count; i++)
+		f->out_of_memory |= !f->models[i].name;
+}
+
 static const char *setting(const char *name)
 {
 	const char *value = getenv(name);

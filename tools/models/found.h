@@ -39,6 +39,8 @@ const char *store_name(enum store_kind kind);
 
 /* Sorted by store and name. */
 void found_scan(struct found *f);
+/* Those below a folder alone, in no order, without full names, maybe only some: @out_of_memory. */
+void found_scan_folder(struct found *f, const char *root);
 void found_free(struct found *f);
 /* The name that says which one is meant: the short one unless it is shared. */
 const char *found_shown(const struct found_model *m);
