@@ -14,6 +14,7 @@
 #include "serve/catalogue.h"
 #include "serve/metrics.h"
 #include "serve/served.h"
+#include "serve/server.h"
 
 struct models {
 	const struct models_options *options;
@@ -133,12 +134,12 @@ static void hide_folder(const char *path, char *message)
 		memmove(at, at + n, strlen(at + n) + 1);
 }
 
-static bool cannot_load(const struct models *m, const struct catalogue_entry *e, int ret,
-			struct stoker_error *err, struct problem *p)
+static bool cannot_load(const struct catalogue_entry *e, int ret, struct stoker_error *err,
+			struct problem *p)
 {
 	failf("%s can't be loaded: %s", e->name, err->message);
 	hide_folder(e->path, err->message);
-	return problem_set(p, ret == -ENOMEM || m->closing ? 503 : 500, "model", NULL,
+	return problem_set(p, ret == -ENOMEM || ret == -ECANCELED ? 503 : 500, "model", NULL,
 			   "%s can't be loaded: %s", e->name, err->message);
 }
 
@@ -150,20 +151,18 @@ static bool load_entry(struct models *m, struct catalogue_entry *e, struct probl
 	int ret;
 
 	m->busy = true;
-	m->progress = (struct models_progress){ .state = MODELS_LOADING };
 	pthread_mutex_unlock(&m->lock);
 	ret = load(m, e, &served, &err);
 	if (ret)
-		cannot_load(m, e, ret, &err, p);
+		cannot_load(e, ret, &err, p);
 	pthread_mutex_lock(&m->lock);
 	m->busy = false;
-	m->progress.state = ret ? MODELS_FAILED : MODELS_READY;
-	if (ret) {
-		snprintf(m->progress.message, sizeof(m->progress.message), "%s", p->message);
-	} else {
+	if (!ret) {
 		served->models = m;
 		served->idle_since = now_seconds();
 		e->served = served;
+		if (!m->starting)
+			m->progress.state = MODELS_READY;
 	}
 	pthread_cond_broadcast(&m->changed);
 	return !ret;
@@ -175,7 +174,12 @@ static void *load_first(void *models)
 	struct problem problem;
 
 	pthread_mutex_lock(&m->lock);
-	load_entry(m, m->catalogue.entries, &problem);
+	if (load_entry(m, m->catalogue.entries, &problem)) {
+		m->progress.state = MODELS_READY;
+	} else {
+		m->progress.state = MODELS_FAILED;
+		snprintf(m->progress.message, sizeof(m->progress.message), "%s", problem.message);
+	}
 	m->starting = false;
 	pthread_cond_broadcast(&m->changed);
 	pthread_mutex_unlock(&m->lock);
@@ -310,6 +314,11 @@ bool models_take_of(struct models *m, const char *name, struct served **out, str
 		*out = e->served;
 	pthread_mutex_unlock(&m->lock);
 	return ok;
+}
+
+bool models_take(struct server *s, const char *name, struct served **m, struct problem *p)
+{
+	return models_take_of(s->models, name, m, p);
 }
 
 void models_keep(struct served *served)

@@ -29,17 +29,18 @@ struct models_options {
 /* clang-format off */
 #define MODELS_OPTIONS(o)                                                                          \
 	{ "model", 'm', OPTION_LIST, &(o)->paths, "FILE",                                          \
-	  "a model, or a folder of models; may be given several times" },                          \
-	{ "alias", 0, OPTION_STRING, &(o)->alias, "NAME", "another name of the first model" },     \
+	  "a model, or a folder of them; may be given several times, or as words" },               \
+	{ "alias", 0, OPTION_STRING, &(o)->alias, "NAME",                                          \
+	  "what the first model is called (as its file)" },                                        \
 	{ "context", 'c', OPTION_UINT, &(o)->context, "N",                                         \
-	  "tokens that each request has room for (as trained, at most 4096)" },                    \
+	  "tokens that a conversation may have (the model's, at most 4096)" },                     \
 	{ "sequences", 0, OPTION_UINT, &(o)->sequences, "N",                                       \
-	  "requests that are computed at a time (8)" },                                            \
-	{ "queue", 0, OPTION_UINT, &(o)->queue, "N", "requests that may wait (64)" },              \
+	  "requests that are worked on together (8)" },                                            \
+	{ "queue", 0, OPTION_UINT, &(o)->queue, "N", "requests that may wait for others (64)" },   \
 	{ "max-gap", 0, OPTION_FLOAT, &(o)->max_gap, "MS",                                         \
-	  "reading others' prompts takes at most this long between two tokens (100)" },            \
+	  "longest pause between tokens for prompts of others (100)" },                            \
 	{ "deterministic", 0, OPTION_FLAG, &(o)->deterministic, NULL,                              \
-	  "an answer doesn't depend on what others ask" },                                         \
+	  "the same answer whatever others ask at the time; slower" },                             \
 	{ "load-late", 0, OPTION_FLAG, &(o)->load_late, NULL,                                      \
 	  "load a model when it is first asked for" },                                             \
 	TEMPLATE_OPTIONS(&(o)->template_given, &(o)->variables),                                   \
