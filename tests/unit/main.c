@@ -197,6 +197,7 @@ static const struct {
 	{ "serve", suite_serve },
 	{ "serve_fields", suite_serve_fields },
 	{ "serve_chat", suite_serve_chat },
+	{ "serve_dialects", suite_serve_dialects },
 	{ "pool", suite_pool },
 	{ "cpus", suite_cpus },
 	{ "cache", suite_cache },
