@@ -193,6 +193,7 @@ static const struct {
 	{ "messages", suite_messages },
 	{ "generation", suite_generation },
 	{ "reasoning", suite_reasoning },
+	{ "calls", suite_calls },
 	{ "reuse", suite_reuse },
 	{ "serve", suite_serve },
 	{ "serve_fields", suite_serve_fields },

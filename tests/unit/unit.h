@@ -88,6 +88,7 @@ void suite_serve(void);
 void suite_generation(void);
 void add_serve_generation(void);
 void suite_serve_dialects(void);
+void suite_calls(void);
 
 /* One test of the suite that was added last. */
 #define TEST(function)                                                                             \

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls of tools, by families of models: how a model writes them, read while the text comes.
+ * Pure functions, no server.  Tools are JSON in OpenAI's form.
+ */
+#ifndef STOKER_SERVE_CALLS_H
+#define STOKER_SERVE_CALLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "reasoning.h"
+
+struct json_object;
+
+/* How models of one kind write calls; a table's row, which lives forever. */
+struct call_family;
+
+/* By the marks in a template's source; NULL or one without any: plain JSON, "generic". */
+const struct call_family *call_family_of(const char *template_source);
+const char *call_family_name(const struct call_family *f);
+
+/*
+ * One answer, read while it comes: reasoning and calls told apart from the text.  (It has the
+ * splitter of tools/reasoning.h inside, as some families mark calls by the headers that mark
+ * reasoning, too.)
+ */
+struct call_reader;
+
+/* Each returns 0, or something else that ends reading and is handed back to the caller. */
+struct call_sink {
+	/* Text of the answer or of the reasoning. */
+	int (*text)(void *context, enum part part, const char *text, size_t bytes);
+	/* Call number @index, from 0, begins.  @id: as the model wrote it; NULL: it wrote none. */
+	int (*call)(void *context, unsigned index, const char *name, const char *id);
+	/* More of its arguments, which together are one JSON object; at least "{}" comes. */
+	int (*arguments)(void *context, unsigned index, const char *json, size_t bytes);
+};
+
+struct call_reader_params {
+	const struct call_family *family; /* NULL: calls aren't looked for */
+	struct json_object *tools;	  /* those that may be called; borrowed until _free() */
+	const char *opening;		  /* how the prompt ends: reasoning may have begun */
+	size_t opening_bytes;
+	bool split_reasoning; /* false: all of it is PART_ANSWER, tags too */
+};
+
+/* NULL without memory.  @sink is copied. */
+struct call_reader *call_reader_create(const struct call_reader_params *params,
+				       const struct call_sink *sink, void *context);
+/* The text of a token that isn't a control token, in pieces of any size. */
+int call_reader_text(struct call_reader *r, const char *text, size_t bytes);
+/*
+ * Whether a token of this name is to be told by call_reader_control() in place of its text;
+ * @control: it is a control token, which has no text.
+ */
+bool call_reader_knows(const struct call_reader *r, const char *name, bool control);
+/* Such a token, spelled out; one that means nothing here changes nothing. */
+int call_reader_control(struct call_reader *r, const char *name);
+/* No more comes: what was held back comes out. */
+int call_reader_end(struct call_reader *r);
+/* How many calls have begun. */
+unsigned call_reader_count(const struct call_reader *r);
+void call_reader_free(struct call_reader *r);
+
+#endif
