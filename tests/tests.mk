@@ -88,6 +88,11 @@ $(BUILD)/tests/real/batch.o: LIBRARY_FLAGS := $(BASE_FLAGS) $(shell $(PKG_CONFIG
 $(BUILD)/real-batch: $(BUILD)/tests/real/batch.o $(KEEP_LOADED) $(INTERNAL)
 	$(CC) $(LDFLAGS) $(if $(KEEP_LOADED),-rdynamic) $^ $(shell $(PKG_CONFIG) --libs json-c) $(LDLIBS) -o $@
 
+# The server's page in a browser: make check-page [TESTS="stop narrow"] [RECORD=1]
+.PHONY: check-page
+check-page:
+	RECORD="$(RECORD)" tests/page/check.sh $(BUILD) $(TESTS)
+
 # The CPU's code for another processor, built here and run by an emulator: make check-arm64
 # [SUITES="ops vectors"]
 .PHONY: check-arm64

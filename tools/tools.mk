@@ -138,6 +138,7 @@ help:
 	@echo 'make test        the tests alone (unit: CUnit suites, e2e: the program)'
 	@echo 'make check-arm64  the CPU'"'"'s code for 64-bit Arm, by an emulator (Debian: gcc-aarch64-linux-gnu, qemu-user-static)'
 	@echo 'make check-real  real models and their templates beside programs of others; LONG=1, TEMPLATES=FOLDER'
+	@echo 'make check-page  the server'"'"'s page in Chromium (installs it); TESTS="stop narrow" RECORD=1'
 	@echo 'make sanitize tsan     the tests under sanitizers (or one alone: asan, ubsan)'
 	@echo 'make vulkan-check   the Vulkan tests at other subgroup sizes, GPU-assisted, and on newer drivers'
 	@echo 'make deps-next   newer shader compiler, headers and drivers into build/next (Debian packages)'

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Installs the distribution packages that building and testing need, and nothing when all are there.
 # For Debian 12 and 13 and Ubuntu 24.04; elsewhere it names the packages and leaves it to you.
-# usage: install-packages.sh [build|lint|module|models]
+# usage: install-packages.sh [build|lint|module|models|page]
 set -eu
 
 build="gcc make pkg-config libc6-dev liburing-dev libpcre2-dev libutf8proc-dev libnuma-dev
@@ -14,13 +14,16 @@ module="$build qemu-system-x86 busybox-static cpio e2fsprogs gcc-multilib g++ sp
         libelf-dev libssl-dev xz-utils kmod dwarves"
 # fetching real models, which are Python packages, and what tests them
 models="python3 python3-pip"
+# trying the server's page
+page="python3 chromium"
 
 case "${1:-build}" in
 build) wanted=$build ;;
 lint) wanted="$build $lint" ;;
 module) wanted=$module ;;
 models) wanted=$models ;;
-*) echo "usage: $0 [build|lint|module|models]" >&2; exit 2 ;;
+page) wanted=$page ;;
+*) echo "usage: $0 [build|lint|module|models|page]" >&2; exit 2 ;;
 esac
 
 if ! command -v dpkg-query >/dev/null; then
