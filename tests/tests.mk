@@ -9,11 +9,11 @@ $(TEST_OBJECTS): LIBRARY_FLAGS := $(BASE_FLAGS) -Iruntime -Itools -Itests/unit -
 # parts of the program that suites call
 TESTED_TOOLS := bench/matmul bench/ops bench/serve_figures bench/serve_reply common messages progress reasoning reuse terminal
 TESTED_TOOLS += $(addprefix serve/,body guard problem text)
-TESTED_TOOLS += $(addprefix serve/,chat_messages chat_read field fields forms logit_bias)
 TESTED_TOOLS += $(addprefix serve/,catalogue dispatcher generation metrics models pieces served stops) \
 	chat_template container grammar guess load memory models/found models/names models/ollama models/resolve models/spans models/store options sampling
 TESTED_TOOLS += $(addprefix serve/,anthropic_request ollama_request translate)
 TESTED_TOOLS += $(patsubst tools/%.c,%,$(wildcard tools/serve/calls*.c))
+TESTED_TOOLS += $(addprefix serve/,chat_messages chat_read field fields forms logit_bias responses_read)
 $(BUILD)/unit: $(TEST_OBJECTS) $(TESTED_TOOLS:%=$(BUILD)/tools/%.o) $(KEEP_LOADED) $(INTERNAL)
 	$(CC) $(LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%) $(if $(KEEP_LOADED),-rdynamic) $^ $(shell $(PKG_CONFIG) --libs json-c) -lcunit $(LDLIBS) -o $@
 # tests/unit/failing.c has them fail

@@ -199,6 +199,7 @@ static const struct {
 	{ "serve_fields", suite_serve_fields },
 	{ "serve_chat", suite_serve_chat },
 	{ "serve_dialects", suite_serve_dialects },
+	{ "serve_responses", suite_serve_responses },
 	{ "pool", suite_pool },
 	{ "cpus", suite_cpus },
 	{ "cache", suite_cache },

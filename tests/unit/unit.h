@@ -48,6 +48,7 @@ void suite_lifetimes(void);
 void suite_vulkan(void);
 void suite_serve_fields(void);
 void suite_serve_chat(void);
+void suite_serve_responses(void);
 void suite_enumerate(void);
 void suite_pager(void);
 void test_pressure(void); /* of that suite, for others with another locale */
