@@ -103,7 +103,10 @@ const struct expression *leaf_number(const struct leaf *leaf, bool whole);
 /* Those of enum and const that the other keywords allow; NULL: there is neither. */
 const struct expression *leaf_values(const struct leaf *leaf, unsigned types);
 bool number_allowed(const struct leaf *leaf, const struct json *number);
-bool is_known_format(const struct json *name);
+/* The types that a format is about; 0: it isn't known. */
+unsigned format_types(const struct json *name);
+/* The whole numbers that one has; false: it is about other values, or about all numbers. */
+bool format_bounds(const struct json *name, const char **low, const char **high);
 /* What patterns and formats say of a string: it obeys if all bits are set; NULL: there are none. */
 struct recognizer *leaf_shapes(const struct leaf *leaf, uint64_t *all);
 /* Of a keyword's value, or of one of its keys, @at. */

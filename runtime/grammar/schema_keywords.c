@@ -32,14 +32,18 @@ static const struct keyword {
 	{ "allOf", JSON_ARRAY, SCHEMA, ROLE_APPLIES, 0, false },
 	{ "anyOf", JSON_ARRAY, SCHEMA, ROLE_APPLIES, 0, false },
 	{ "const", ANYTHING, 0, ROLE_OWN, 0, false },
+	{ "contentEncoding", ANYTHING, 0, ROLE_IGNORED, 0, false },
+	{ "contentMediaType", ANYTHING, 0, ROLE_IGNORED, 0, false },
 	{ "default", ANYTHING, 0, ROLE_IGNORED, 0, false },
 	{ "definitions", JSON_OBJECT, SCHEMA, ROLE_IGNORED, 0, false },
 	{ "deprecated", ANYTHING, 0, ROLE_IGNORED, 0, false },
 	{ "description", ANYTHING, 0, ROLE_IGNORED, 0, false },
 	{ "enum", JSON_ARRAY, 0, ROLE_OWN, 0, false },
+	{ "example", ANYTHING, 0, ROLE_IGNORED, 0, false }, /* OpenAPI's */
 	{ "examples", ANYTHING, 0, ROLE_IGNORED, 0, false },
 	{ "exclusiveMaximum", JSON_NUMBER | BOOLEAN, 0, ROLE_OWN, TYPE_NUMBER, false },
 	{ "exclusiveMinimum", JSON_NUMBER | BOOLEAN, 0, ROLE_OWN, TYPE_NUMBER, false },
+	{ "externalDocs", ANYTHING, 0, ROLE_IGNORED, 0, false }, /* likewise */
 	{ "format", JSON_STRING, 0, ROLE_OWN, TYPE_STRING, false },
 	{ "id", JSON_STRING, 0, ROLE_IGNORED, 0, false }, /* in drafts up to 4 */
 	{ "items", SCHEMA | JSON_ARRAY, 0, ROLE_OWN, TYPE_ARRAY, false },
@@ -78,10 +82,15 @@ static bool is_text(const struct json *v, const char *text)
 	return v->bytes == strlen(text) && !memcmp(v->text, text, v->bytes);
 }
 
+/* "x-order" and the like are for other programs. */
+static const struct keyword extension = { "x-", ANYTHING, 0, ROLE_IGNORED, 0, false };
+
 static const struct keyword *find(const struct json *member)
 {
 	size_t low = 0, high = ARRAY_SIZE(keywords);
 
+	if (!strncmp(member->key, "x-", 2))
+		return &extension;
 	while (low < high) {
 		const size_t middle = (low + high) / 2;
 		const int order = strcmp(member->key, keywords[middle].name);
@@ -164,7 +173,7 @@ static void check_value(struct schema *s, const struct keyword *k, const struct 
 	if ((k->role == ROLE_APPLIES || !strcmp(k->name, "enum")) && v->kind == JSON_ARRAY &&
 	    !v->count)
 		wrong(s, v, "an array that isn't empty");
-	if (!strcmp(k->name, "format") && !is_known_format(v))
+	if (!strcmp(k->name, "format") && !format_types(v))
 		translation_fail(s->t, -EINVAL, "the format \"%.80s\" at %s isn't supported",
 				 v->text, json_pointer(s->t, v));
 	if (strcmp(k->name, "type") != 0)
@@ -211,7 +220,10 @@ unsigned keyword_types(const struct json *node)
 	for (const struct json *m = node->first; m; m = m->next) {
 		const struct keyword *k = find(m);
 
-		all |= k ? k->types : 0;
+		if (k && !strcmp(k->name, "format"))
+			all |= format_types(m);
+		else
+			all |= k ? k->types : 0;
 	}
 	return all;
 }

@@ -1,6 +1,46 @@
 // SPDX-License-Identifier: MIT
-/* Numbers: minimum, maximum and their exclusive ones. */
+/* Numbers: minimum, maximum and their exclusive ones, and formats that are about them. */
 #include "grammar/schema.h"
+
+/* OpenAPI's, and those that libraries write for their languages' types. */
+static const struct {
+	const char *name, *low, *high;
+} formats[] = {
+	{ "int", "-2147483648", "2147483647" },
+	{ "int8", "-128", "127" },
+	{ "int16", "-32768", "32767" },
+	{ "int32", "-2147483648", "2147483647" },
+	{ "int64", "-9223372036854775808", "9223372036854775807" },
+	{ "uint", "0", "4294967295" },
+	{ "uint8", "0", "255" },
+	{ "uint16", "0", "65535" },
+	{ "uint32", "0", "4294967295" },
+	{ "uint64", "0", "18446744073709551615" },
+};
+
+bool format_bounds(const struct json *name, const char **low, const char **high)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
+		if (name->bytes == strlen(formats[i].name) &&
+		    !memcmp(name->text, formats[i].name, name->bytes)) {
+			*low = formats[i].low;
+			*high = formats[i].high;
+			return true;
+		}
+	return false;
+}
+
+/* A number that a format says, at its place. */
+static const struct json *said_by(struct schema *s, const struct json *format, const char *number)
+{
+	struct json *v = translation_alloc(s->t, sizeof(*v));
+
+	*v = *format;
+	v->kind = JSON_NUMBER;
+	v->text = number;
+	v->bytes = strlen(number);
+	return v;
+}
 
 /* Takes @value for @bound if it leaves less: @sign 1 for lower bounds, -1 for upper ones. */
 static void narrow(struct schema *s, struct bound *bound, const struct json *value, bool exclusive,
@@ -16,6 +56,17 @@ static void narrow(struct schema *s, struct bound *bound, const struct json *val
 	order = bound->from ? sign * decimal_compare(&d, &bound->value) : 1;
 	if (order > 0 || (!order && exclusive))
 		*bound = (struct bound){ .from = value, .value = d, .exclusive = exclusive };
+}
+
+static void narrow_by_format(struct schema *s, const struct json *format, struct bound *low,
+			     struct bound *high)
+{
+	const char *least, *most;
+
+	if (!format || !format_bounds(format, &least, &most))
+		return;
+	narrow(s, low, said_by(s, format, least), false, 1);
+	narrow(s, high, said_by(s, format, most), false, -1);
 }
 
 static void find_bounds(const struct leaf *leaf, struct bound *low, struct bound *high)
@@ -40,6 +91,7 @@ static void find_bounds(const struct leaf *leaf, struct bound *low, struct bound
 			if (e && e->kind == JSON_NUMBER)
 				narrow(leaf->s, bound, e, true, keywords[k].sign);
 		}
+		narrow_by_format(leaf->s, json_get(leaf->nodes[i], "format"), low, high);
 	}
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Strings: minLength, maxLength, pattern, format. */
+/* Strings: minLength, maxLength, pattern, and format where it is about them. */
 #include "grammar/schema.h"
 
 #include <stdio.h>
@@ -24,6 +24,20 @@
 #define ATOM "[0-9A-Za-z!#$%&'*+/=?^_`{|}~\\-]{1,15}"
 #define EMAIL ATOM "(?:\\." ATOM "){0,3}@" LABEL("22") "(?:\\." LABEL("22") "){1,3}"
 
+/* Those two in texts that are short anyway: parts of any length. */
+#define ANY_LABEL "[0-9A-Za-z](?:-?[0-9A-Za-z])*"
+#define ANY_ATOM "[0-9A-Za-z!#$%&'*+/=?^_`{|}~\\-]+"
+#define SHORT_HOSTNAME ANY_LABEL "(?:\\." ANY_LABEL ")*"
+#define SHORT_EMAIL ANY_ATOM "(?:\\." ANY_ATOM ")*@" ANY_LABEL "(?:\\." ANY_LABEL ")+"
+
+#define BASE64 "(?:[0-9A-Za-z+/]{4})*(?:[0-9A-Za-z+/]{2}==|[0-9A-Za-z+/]{3}=)?"
+/* ISO 8601 as RFC 3339 has it */
+#define CLOCK \
+	"(?:[0-9]{1,9}H(?:[0-9]{1,9}M(?:[0-9]{1,9}S)?)?|[0-9]{1,9}M(?:[0-9]{1,9}S)?|[0-9]{1,9}S)"
+#define CALENDAR \
+	"(?:[0-9]{1,9}Y(?:[0-9]{1,9}M(?:[0-9]{1,9}D)?)?|[0-9]{1,9}M(?:[0-9]{1,9}D)?|[0-9]{1,9}D)"
+#define DURATION "P(?:" CALENDAR "(?:T" CLOCK ")?|T" CLOCK "|[0-9]{1,9}W)"
+
 /* RFC 3986; of RFC 4291 */
 #define OCTET "(?:[0-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5])"
 #define IPV4 OCTET "(?:\\." OCTET "){3}"
@@ -47,34 +61,58 @@
 		")"                                                                                \
 		"(?:\\?" UNIT(":@/?") query ")?(?:#" UNIT(":@/?") fragment ")?"
 
-/* @regex is replaced by @bounded where there is a maxLength that it could exceed. */
+/*
+ * @regex is replaced by @bounded where there is a maxLength below @longest, or any if that is 0.
+ * @most: of characters then; 0: as many as maxLength says.
+ */
 static const struct format {
 	const char *name, *regex, *bounded;
+	uint32_t longest, most;
 } formats[] = {
-	{ "date", DATE, NULL },
-	{ "date-time", DATE "T" TIME, NULL },
-	{ "email", EMAIL, NULL },
-	{ "hostname", HOSTNAME, NULL },
-	{ "ipv4", IPV4, NULL },
-	{ "ipv6", IPV6, NULL },
-	{ "time", TIME, NULL },
+	{ "base64", BASE64 },
+	{ "byte", BASE64 },
+	{ "date", DATE },
+	{ "date-time", DATE "T" TIME },
+	{ "duration", DURATION },
+	{ "email", EMAIL, SHORT_EMAIL, 247, 64 },
+	{ "hostname", HOSTNAME, SHORT_HOSTNAME, 253, 63 },
+	{ "ipv4", IPV4 },
+	{ "ipv6", IPV6 },
+	{ "time", TIME },
 	{ "uri", URI("*", "*", "*"), URI("{0,300}", "{0,100}", "{0,60}") },
-	{ "uuid", "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}",
-	  NULL },
+	{ "uuid", "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}" },
 };
+
+static bool is_named(const struct json *name, const char *text)
+{
+	return name->bytes == strlen(text) && !memcmp(name->text, text, name->bytes);
+}
 
 static const struct format *find_format(const struct json *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
-		if (name->bytes == strlen(formats[i].name) &&
-		    !memcmp(name->text, formats[i].name, name->bytes))
+		if (is_named(name, formats[i].name))
 			return &formats[i];
 	return NULL;
 }
 
-bool is_known_format(const struct json *name)
+/* Of strings: they say who shows or reads one, not what is in it. */
+static bool is_free_format(const struct json *name)
 {
-	return find_format(name);
+	return is_named(name, "binary") || is_named(name, "password") || is_named(name, "path") ||
+	       is_named(name, "file-path") || is_named(name, "directory-path");
+}
+
+unsigned format_types(const struct json *name)
+{
+	const char *low, *high;
+
+	if (find_format(name) || is_free_format(name))
+		return TYPE_STRING;
+	return format_bounds(name, &low, &high) || is_named(name, "float") ||
+			       is_named(name, "double")
+		       ? TYPE_NUMBER
+		       : 0;
 }
 
 /* The patterns and formats of a leaf, each once. */
@@ -105,18 +143,28 @@ static struct shapes shapes_of(const struct leaf *leaf)
 		for (size_t k = 0; k < ARRAY_SIZE(keywords); k++) {
 			const struct json *v = json_get(leaf->nodes[i], keywords[k]);
 
-			if (v)
+			if (v && (!k || find_format(v)))
 				add_shape(leaf, &shapes, v);
 		}
 	}
 	return shapes;
 }
 
-static struct regex parse_shape(struct schema *s, const struct json *shape, bool bounded,
+static const struct format *format_of(const struct json *shape)
+{
+	return shape->key[0] == 'f' ? find_format(shape) : NULL;
+}
+
+static bool is_bounded(const struct format *f, uint32_t most)
+{
+	return f && f->bounded && most != WITHOUT_END && (!f->longest || most < f->longest);
+}
+
+static struct regex parse_shape(struct schema *s, const struct json *shape, uint32_t most,
 				enum regex_use use)
 {
-	const struct format *f = shape->key[0] == 'f' ? find_format(shape) : NULL;
-	const char *regex = f && bounded && f->bounded ? f->bounded : f ? f->regex : NULL;
+	const struct format *f = format_of(shape);
+	const char *regex = is_bounded(f, most) ? f->bounded : f ? f->regex : NULL;
 
 	if (f)
 		return regex_parse(s->t, regex, strlen(regex), REGEX_TEXT, "");
@@ -141,8 +189,7 @@ static struct recognizer *recognizer_of(struct schema *s, const struct shapes *s
 	const struct expression *any = expression_class(s->t, all, ARRAY_SIZE(all));
 
 	for (uint32_t i = 0; i < shapes->count; i++)
-		recognizer_add(r, parse_shape(s, shapes->items[i], most != WITHOUT_END, REGEX_FOUND)
-					  .expression);
+		recognizer_add(r, parse_shape(s, shapes->items[i], most, REGEX_FOUND).expression);
 	recognizer_add(r, expression_repeat(s->t, any, least, most));
 	if (!recognizer_finish(r))
 		translation_fail(s->t, -E2BIG,
@@ -189,7 +236,7 @@ static const struct expression *intersected(struct schema *s, const struct shape
 static const struct expression *shaped(struct schema *s, const struct shapes *shapes,
 				       const struct json *length, uint32_t least, uint32_t most)
 {
-	const struct regex r = parse_shape(s, shapes->items[0], most != WITHOUT_END, REGEX_JSON);
+	const struct regex r = parse_shape(s, shapes->items[0], most, REGEX_JSON);
 	struct parts parts = { 0 };
 
 	if (r.most < least || r.least > most)
@@ -202,6 +249,20 @@ static const struct expression *shaped(struct schema *s, const struct shapes *sh
 		return intersected(s, shapes, length, least, most);
 	add_text(s->t, &parts, "\"");
 	return expression_sequence(s->t, &parts);
+}
+
+/* How long texts get that obey a format whose parts aren't counted. */
+static uint32_t most_of(const struct shapes *shapes, uint32_t least, uint32_t most)
+{
+	uint32_t shorter = most;
+
+	for (uint32_t i = 0; i < shapes->count; i++) {
+		const struct format *f = format_of(shapes->items[i]);
+
+		if (is_bounded(f, most) && f->most)
+			shorter = MIN(shorter, f->most);
+	}
+	return shorter < least ? most : shorter;
 }
 
 const struct expression *leaf_string(const struct leaf *leaf)
@@ -220,6 +281,7 @@ const struct expression *leaf_string(const struct leaf *leaf)
 	if (!shapes.count && !least && most == WITHOUT_END)
 		return builtin(t, BUILTIN_STRING);
 	add_text(t, &all, "\"");
+	most = most_of(&shapes, least, most);
 	if (shapes.count == 1) {
 		add_part(t, &all, shaped(leaf->s, &shapes, length, least, most));
 	} else if (shapes.count) {

@@ -71,11 +71,13 @@ STOKER_API void stoker_grammar_free(struct stoker_grammar **grammar);
  * Keywords: $ref to places in the same document, type, nullable, enum, const, anyOf, oneOf, allOf;
  * properties, required, patternProperties, additionalProperties, minProperties, maxProperties;
  * items, prefixItems, additionalItems, minItems, maxItems; minLength, maxLength, pattern as
- * stoker_grammar_from_regex() takes it, format: date, time, date-time, uuid, ipv4, ipv6, email,
- * hostname, uri; minimum, maximum, exclusiveMinimum, exclusiveMaximum.  $schema, $id, $defs,
- * definitions, $comment, title, description, default, examples, deprecated, readOnly and writeOnly
- * describe no values.  All others are refused, and so are bounds of more than 18 digits before or
- * behind the point.
+ * stoker_grammar_from_regex() takes it, format: date, time, date-time, duration, uuid, ipv4, ipv6,
+ * email, hostname, uri, byte and base64, of numbers int, int8 to int64, uint, uint8 to uint64;
+ * minimum, maximum, exclusiveMinimum, exclusiveMaximum.  $schema, $id, $defs, definitions,
+ * $comment, title, description, default, example, examples, deprecated, readOnly, writeOnly,
+ * contentEncoding, contentMediaType, externalDocs, names that begin with "x-" and the formats
+ * binary, password, path, file-path, directory-path, float and double describe no values.  All
+ * others are refused, and so are bounds of more than 18 digits before or behind the point.
  *
  * Each text that matches is valid, but that oneOf is taken as anyOf, and that keys which aren't
  * named may come twice.  Not each valid text matches:
