@@ -373,4 +373,5 @@ void suite_calls(void)
 	TEST(test_reasoning);
 	TEST(test_streamed);
 	TEST(test_hostile);
+	add_calls_grammar();
 }

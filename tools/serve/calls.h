@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls of tools, by families of models: how a model writes them, read while the text comes.
- * Pure functions, no server.  Tools are JSON in OpenAI's form.
+ * Calls of tools, by families of models: how a model writes them, read while the text comes, and
+ * the grammar that makes it write them.  Pure functions, no server.  Tools are JSON in OpenAI's
+ * form.
  */
 #ifndef STOKER_SERVE_CALLS_H
 #define STOKER_SERVE_CALLS_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+#include <stoker/text.h>
 
 #include "reasoning.h"
 
 struct json_object;
+struct problem;
 
 /* How models of one kind write calls; a table's row, which lives forever. */
 struct call_family;
@@ -62,5 +67,27 @@ int call_reader_end(struct call_reader *r);
 /* How many calls have begun. */
 unsigned call_reader_count(const struct call_reader *r);
 void call_reader_free(struct call_reader *r);
+
+enum call_choice { CALL_AUTO, CALL_REQUIRED, CALL_NAMED };
+
+struct call_grammar {
+	char *gbnf; /* NUL-terminated */
+	/* For CALL_AUTO: what switches the grammar on; none: it is on from the beginning. */
+	const char **trigger_texts;
+	size_t trigger_text_count;
+	uint32_t *trigger_tokens;
+	size_t trigger_token_count;
+};
+
+/*
+ * The texts that are calls of @tools.  @name: of the tool with CALL_NAMED.  @parallel: several
+ * calls may come.  @vocabulary: which marks are control tokens; NULL: none is. false: @p says which
+ * tool's schema isn't understood, and where (400). What is inside reasoning isn't the grammar's:
+ * give the sampler the tags (reasoning_tags()).
+ */
+bool call_grammar(const struct call_family *f, const struct stoker_vocabulary *vocabulary,
+		  struct json_object *tools, enum call_choice choice, const char *name,
+		  bool parallel, struct call_grammar *out, struct problem *p);
+void call_grammar_free(struct call_grammar *g);
 
 #endif

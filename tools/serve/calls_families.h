@@ -49,6 +49,7 @@ struct call_family {
 	const char *key_open, *key_close;
 	const char *key_tail;	/* behind key_close are attributes, up to this */
 	const char *string_key; /* how a key closes that has a string, if it matters */
+	const char *other_key;	/* and how one that has something else; NULL: by its type */
 	const char *value_open, *value_close;
 	const char *wrap_open, *wrap_close; /* may stand around a value */
 	bool lines;			    /* a value has lines of its own */
