@@ -215,20 +215,22 @@ static void drop_infinite(struct json_object *o)
 	}
 }
 
-int print_json(FILE *out, struct json_object *object)
+char *clean_json(struct json_object *object, int flags)
 {
 	const char *text;
-	char *clean = NULL;
-	bool ok;
 
 	drop_infinite(object);
-	text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY |
-							      JSON_C_TO_STRING_SPACED |
-							      JSON_C_TO_STRING_NOSLASHESCAPE);
-	if (text)
-		clean = clean_text(text, strlen(text));
-	ok = clean && fputs(clean, out) >= 0 && fputc('\n', out) != EOF && !fflush(out);
-	free(clean);
+	text = json_object_to_json_string_ext(object, flags);
+	return text ? clean_text(text, strlen(text)) : NULL;
+}
+
+int print_json(FILE *out, struct json_object *object)
+{
+	char *text = clean_json(object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+						JSON_C_TO_STRING_NOSLASHESCAPE);
+	const bool ok = text && fputs(text, out) >= 0 && fputc('\n', out) != EOF && !fflush(out);
+
+	free(text);
 	json_object_put(object);
 	return ok ? EXIT_OK : failf("can't write JSON: %s", strerror(errno));
 }

@@ -9,45 +9,6 @@
 
 enum { SHOWN_ELEMENTS = 6, SHOWN_BYTES = 100 };
 
-static struct json_object *value_of(const struct stoker_gguf *g, const struct stoker_gguf_key *key,
-				    uint64_t limit)
-{
-	const bool array = key->type == STOKER_GGUF_ARRAY;
-	struct json_object *list = array ? json_object_new_array() : NULL;
-	struct stoker_string *strings = NULL, single;
-
-	if (key->element_type == STOKER_GGUF_STRING && array) {
-		strings = calloc(key->count + 1, sizeof(*strings));
-		if (strings)
-			stoker_gguf_strings(g, key, strings);
-	}
-	for (uint64_t i = 0; i < key->count && i < limit; i++) {
-		struct json_object *v = NULL;
-		int64_t integer;
-		uint64_t large;
-		double real;
-
-		if (strings)
-			v = json_object_new_string_len(strings[i].data, (int)strings[i].length);
-		else if (key->type == STOKER_GGUF_STRING && !stoker_gguf_string(g, key, &single))
-			v = json_object_new_string_len(single.data, (int)single.length);
-		else if (key->element_type == STOKER_GGUF_BOOL &&
-			 !stoker_gguf_i64(g, key, i, &integer))
-			v = json_object_new_boolean(integer != 0);
-		else if (!stoker_gguf_i64(g, key, i, &integer))
-			v = json_object_new_int64(integer);
-		else if (!stoker_gguf_u64(g, key, i, &large))
-			v = json_object_new_uint64(large);
-		else if (!stoker_gguf_f64(g, key, i, &real))
-			v = json_object_new_double(real);
-		if (!array)
-			return v;
-		json_object_array_add(list, v);
-	}
-	free(strings);
-	return list;
-}
-
 /* A name of the file's, in a column. */
 static void print_name(const char *name, size_t width)
 {
@@ -77,7 +38,7 @@ static void print_text(const struct stoker_gguf *g)
 
 	for (size_t i = 0; i < stoker_gguf_key_count(g); i++) {
 		const struct stoker_gguf_key *key = stoker_gguf_key(g, i);
-		struct json_object *v = value_of(g, key, SHOWN_ELEMENTS);
+		struct json_object *v = key_value(g, key, SHOWN_ELEMENTS);
 		const char *text =
 			json_object_to_json_string_ext(v, JSON_C_TO_STRING_NOSLASHESCAPE);
 
@@ -118,7 +79,7 @@ static int print_everything(const struct stoker_gguf *g)
 	for (size_t i = 0; i < stoker_gguf_key_count(g); i++) {
 		const struct stoker_gguf_key *key = stoker_gguf_key(g, i);
 
-		json_object_object_add(keys, key->name, value_of(g, key, UINT64_MAX));
+		json_object_object_add(keys, key->name, key_value(g, key, UINT64_MAX));
 	}
 	for (size_t i = 0; i < stoker_gguf_tensor_count(g); i++) {
 		const struct stoker_gguf_tensor *t = stoker_gguf_tensor(g, i);

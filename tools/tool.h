@@ -165,6 +165,10 @@ double planned_rate(const char *path, uint64_t memory);
 /* Of all files of a model; @largest, which may be NULL, is the path of the one with most of it. */
 uint64_t model_bytes(const struct stoker_gguf *gguf, const char **largest);
 
+/* What a key has; of a list up to @limit elements. */
+struct json_object *key_value(const struct stoker_gguf *g, const struct stoker_gguf_key *key,
+			      uint64_t limit);
+
 /* The metadata of @in; without what depends on the tensors' format if that is another. */
 void copy_keys(const struct stoker_gguf *in, struct stoker_gguf_writer *out, bool other_format);
 /* Writing over a file that is being read would leave nothing to go back to. */
@@ -193,6 +197,11 @@ char *read_text(const char *path, size_t *bytes);
 /* "1,2,3", or "@FILE" with such a list; commas and white space separate. */
 int parse_tokens(const char *text, uint32_t **tokens, size_t *count);
 
+/*
+ * As text for others, to be released with free(): UTF-8 and finite numbers whatever is in it, as
+ * print_json() says.  NULL without memory.
+ */
+char *clean_json(struct json_object *object, int flags);
 /*
  * Pretty JSON and a newline to @out; drops the reference.  Whatever strings hold, it's UTF-8:
  * U+FFFD stands for each byte that isn't; null stands for what isn't a finite number.
