@@ -9,7 +9,7 @@ $(TEST_OBJECTS): LIBRARY_FLAGS := $(BASE_FLAGS) -Iruntime -Itools -Itests/unit -
 # parts of the program that suites call
 TESTED_TOOLS := bench/matmul bench/ops bench/serve_figures bench/serve_reply common messages progress reasoning reuse terminal
 TESTED_TOOLS += $(addprefix serve/,body guard problem text)
-TESTED_TOOLS += $(addprefix serve/,catalogue dispatcher generation metrics models pieces served stops) \
+TESTED_TOOLS += $(addprefix serve/,catalogue details dispatcher generation metrics models pieces served stops) \
 	chat_template container grammar guess load memory models/found models/names models/ollama models/resolve models/spans models/store options sampling
 TESTED_TOOLS += $(addprefix serve/,anthropic_request ollama_request translate)
 TESTED_TOOLS += $(patsubst tools/%.c,%,$(wildcard tools/serve/calls*.c))

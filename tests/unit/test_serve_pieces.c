@@ -281,4 +281,5 @@ void suite_generation(void)
 	TEST(test_random_stops);
 	TEST(test_tokens_of_pieces);
 	add_serve_generation();
+	add_serve_models();
 }

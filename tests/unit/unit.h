@@ -91,6 +91,7 @@ void add_serve_generation(void);
 void suite_serve_dialects(void);
 void suite_calls(void);
 void add_calls_grammar(void);
+void add_serve_models(void);
 
 /* One test of the suite that was added last. */
 #define TEST(function)                                                                             \

@@ -3,6 +3,7 @@
 #ifndef STOKER_SERVE_CATALOGUE_H
 #define STOKER_SERVE_CATALOGUE_H
 
+#include "serve/details.h"
 #include "tool.h"
 
 struct served;
@@ -12,8 +13,10 @@ struct catalogue_entry {
 	char *other; /* of its file, where @name is an alias; or NULL */
 	char *path;
 	uint64_t bytes;
-	int64_t created;       /* seconds since 1970, of the file */
-	struct served *served; /* once it's loaded: for who has the catalogue */
+	int64_t created; /* seconds since 1970, of the file */
+	/* for who has the catalogue: once it's loaded, and once they were asked for */
+	struct served *served;
+	struct details details;
 };
 
 struct catalogue {

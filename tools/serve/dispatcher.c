@@ -40,8 +40,8 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-int dispatcher_create(struct stoker_engine *engine, struct metrics *metrics,
-		      struct dispatcher **out, struct stoker_error *err)
+int dispatcher_create(struct stoker_engine *engine, struct dispatcher **out,
+		      struct stoker_error *err)
 {
 	struct dispatcher *d = calloc(1, sizeof(*d));
 
@@ -59,10 +59,14 @@ int dispatcher_create(struct stoker_engine *engine, struct metrics *metrics,
 		return ret;
 	}
 	d->engine = engine;
-	d->metrics = metrics;
 	pthread_mutex_init(&d->lock, NULL);
 	*out = d;
 	return 0;
+}
+
+void dispatcher_measure(struct dispatcher *d, struct metrics *metrics)
+{
+	d->metrics = metrics;
 }
 
 void dispatcher_free(struct dispatcher **d)
@@ -96,6 +100,7 @@ static void put_token(struct dispatcher *d, struct inbox *box, const struct stok
 			      1e-9 * (double)(now - (box->last ? box->last : box->began)),
 			      !box->last);
 	box->last = now;
+	box->told++;
 	if (box->head == box->count)
 		box->head = box->count = 0;
 	if (box->count == box->room) {
@@ -166,6 +171,7 @@ int dispatcher_submit(struct dispatcher *d, const struct stoker_request *request
 	box->item = request->log_probabilities ? sizeof(struct token_info)
 					       : offsetof(struct token_info, top);
 	box->began = now_ns();
+	box->prompt = (uint32_t)request->count;
 	/* under the lock, so that its first event finds the inbox */
 	pthread_mutex_lock(&d->lock);
 	if (!d->led)
@@ -320,4 +326,15 @@ enum inbox_news dispatcher_take(struct dispatcher *d, struct inbox *box, struct 
 	}
 	pthread_mutex_unlock(&d->lock);
 	return news;
+}
+
+void dispatcher_each(struct dispatcher *d, void (*each)(void *context, const struct inbox *box),
+		     void *context)
+{
+	pthread_mutex_lock(&d->lock);
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (const struct inbox *box = d->buckets[i]; box; box = box->next)
+			if (!box->done)
+				each(context, box);
+	pthread_mutex_unlock(&d->lock);
 }

@@ -22,15 +22,18 @@ struct inbox {
 	size_t item;	      /* bytes kept of each struct token_info: from the front */
 	unsigned char *items; /* from @head to @count */
 	size_t head, count, room;
-	uint64_t began, last; /* ns: submitted, last token */
+	uint64_t began, last;  /* ns: submitted, last token */
+	uint32_t prompt, told; /* tokens of the prompt; that have come */
 	bool done, cancelled, no_memory;
 	struct stoker_event end;
 	struct waiter *waiter; /* who waits for it */
 };
 
-/* @metrics may be NULL.  The engine stays the caller's. */
-int dispatcher_create(struct stoker_engine *engine, struct metrics *metrics, struct dispatcher **d,
+/* The engine stays the caller's. */
+int dispatcher_create(struct stoker_engine *engine, struct dispatcher **d,
 		      struct stoker_error *err);
+/* From now on the times of tokens are told there.  Nobody waits yet. */
+void dispatcher_measure(struct dispatcher *d, struct metrics *metrics);
 void dispatcher_free(struct dispatcher **d);
 
 /* As stoker_engine_submit(); @box, which is all zeroes, gets the events. */
@@ -47,5 +50,9 @@ enum inbox_news { INBOX_EMPTY, INBOX_TOKEN, INBOX_END, INBOX_CANCELLED, INBOX_NO
 /* The next of what an inbox has: a @token, or @end.  Being cancelled comes before all else. */
 enum inbox_news dispatcher_take(struct dispatcher *d, struct inbox *box, struct token_info *token,
 				struct stoker_event *end);
+
+/* Requests that haven't ended, for GET /slots; @each makes no calls here. */
+void dispatcher_each(struct dispatcher *d, void (*each)(void *context, const struct inbox *box),
+		     void *context);
 
 #endif

@@ -10,6 +10,7 @@
 #include "serve/body.h"
 #include "serve/exchange.h"
 #include "serve/log.h"
+#include "serve/metrics.h"
 #include "serve/server.h"
 
 enum {
@@ -244,6 +245,8 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **reque
 	*request = NULL;
 	connection_answered(x->connection);
 	log_request(x, how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+	metrics_request(x->server->metrics, x->route ? x->route->path : NULL, x->status,
+			now_seconds() - x->begun);
 	exchange_free(x);
 }
 

@@ -56,6 +56,7 @@ struct metrics {
 	struct route_count routes[ROUTES_MOST];
 	size_t route_count;
 	struct totals gone;
+	unsigned gone_count;
 };
 
 struct metrics *metrics_create(void)
@@ -138,13 +139,12 @@ void metrics_keep(struct metrics *m, struct stoker_engine *engine, const struct 
 {
 	pthread_mutex_lock(&m->lock);
 	add_totals(&m->gone, engine, model);
+	m->gone_count++;
 	pthread_mutex_unlock(&m->lock);
 }
 
 /* What is so now, of all models that are loaded. */
 struct now {
-	struct metrics *metrics;
-	bool begun;
 	struct totals totals;
 	uint64_t running, waiting, used, shared, kept, limit, weights;
 };
@@ -155,12 +155,6 @@ static void add_model(void *context, const struct model_entry *entry)
 	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 	struct now *now = context;
 
-	if (!now->begun) { /* here, so that a model that goes meanwhile is counted once */
-		pthread_mutex_lock(&now->metrics->lock);
-		now->totals = now->metrics->gone;
-		pthread_mutex_unlock(&now->metrics->lock);
-		now->begun = true;
-	}
 	if (!entry->served)
 		return;
 	add_totals(&now->totals, served_engine(entry->served), served_model(entry->served));
@@ -257,10 +251,17 @@ static void write_memory(const struct now *now, struct text *out)
 
 void metrics_write(struct metrics *m, struct models *models, struct text *out)
 {
-	struct now now = { .metrics = m };
+	struct now now;
+	unsigned gone;
 
-	models_each(models, add_model, &now);
 	pthread_mutex_lock(&m->lock);
+	do { /* again if a model went meanwhile: it would be counted twice, or not at all */
+		now = (struct now){ .totals = m->gone };
+		gone = m->gone_count;
+		pthread_mutex_unlock(&m->lock);
+		models_each(models, add_model, &now);
+		pthread_mutex_lock(&m->lock);
+	} while (gone != m->gone_count);
 	write_requests(m, out);
 	for (unsigned i = 0; i < HISTOGRAMS; i++)
 		write_histogram(m, i, out);

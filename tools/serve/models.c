@@ -299,6 +299,12 @@ static bool take(struct models *m, struct catalogue_entry *e, struct problem *p)
 	return true;
 }
 
+static bool not_here(const char *name, struct problem *p)
+{
+	return problem_set(p, 404, "model", "model_not_found", "there is no model \"%.200s\" here",
+			   name);
+}
+
 bool models_take_of(struct models *m, const char *name, struct served **out, struct problem *p)
 {
 	struct catalogue_entry *e = catalogue_find(&m->catalogue, name);
@@ -306,8 +312,7 @@ bool models_take_of(struct models *m, const char *name, struct served **out, str
 
 	*out = NULL;
 	if (!e)
-		return problem_set(p, 404, "model", "model_not_found",
-				   "there is no model \"%.200s\" here", name);
+		return not_here(name, p);
 	pthread_mutex_lock(&m->lock);
 	ok = take(m, e, p);
 	if (ok)
@@ -343,24 +348,58 @@ void models_release(struct served **out)
 	pthread_mutex_unlock(&m->lock);
 }
 
+/* One that is loaded stays for the callback, without counting as used. */
+static void tell(struct models *m, struct catalogue_entry *e,
+		 void (*each)(void *context, const struct model_entry *entry), void *context)
+{
+	struct model_entry entry = {
+		.name = e->name, .path = e->path, .bytes = e->bytes, .created = e->created
+	};
+
+	pthread_mutex_lock(&m->lock);
+	entry.served = e->served;
+	if (e->served && !e->served->users++)
+		entry.idle_seconds = now_seconds() - e->served->idle_since;
+	pthread_mutex_unlock(&m->lock);
+	each(context, &entry);
+	pthread_mutex_lock(&m->lock);
+	if (entry.served)
+		entry.served->users--;
+	pthread_mutex_unlock(&m->lock);
+}
+
 void models_each(struct models *m, void (*each)(void *context, const struct model_entry *entry),
 		 void *context)
 {
-	pthread_mutex_lock(&m->lock);
-	for (size_t i = 0; i < m->catalogue.count; i++) {
-		const struct catalogue_entry *e = &m->catalogue.entries[i];
-		const struct model_entry entry = {
-			.name = e->name,
-			.path = e->path,
-			.bytes = e->bytes,
-			.created = e->created,
-			.served = e->served,
-			.idle_seconds = e->served && !e->served->users
-						? now_seconds() - e->served->idle_since
-						: 0,
-		};
+	for (size_t i = 0; i < m->catalogue.count; i++)
+		tell(m, &m->catalogue.entries[i], each, context);
+}
 
-		each(context, &entry);
-	}
+bool models_find(struct models *m, const char *name, struct model_entry *entry, struct problem *p)
+{
+	const struct catalogue_entry *e = catalogue_find(&m->catalogue, name);
+
+	if (!e)
+		return not_here(name, p);
+	*entry = (struct model_entry){
+		.name = e->name, .path = e->path, .bytes = e->bytes, .created = e->created
+	};
+	return true;
+}
+
+bool models_details(struct models *m, const struct model_entry *of, struct details *out)
+{
+	struct catalogue_entry *e = catalogue_find(&m->catalogue, of->name);
+
+	pthread_mutex_lock(&m->lock);
+	*out = e->details;
 	pthread_mutex_unlock(&m->lock);
+	if (*out->digest)
+		return true;
+	if (!details_read(e->path, out))
+		return false;
+	pthread_mutex_lock(&m->lock);
+	e->details = *out;
+	pthread_mutex_unlock(&m->lock);
+	return true;
 }

@@ -67,11 +67,15 @@ struct model_entry {
 	const char *name, *path;
 	uint64_t bytes;
 	int64_t created;
-	bool loaded;
-	struct served *served; /* of a loaded one; lives until the callback returns */
+	struct served *served; /* NULL: isn't loaded; lives until the callback returns */
 	double idle_seconds;   /* of a loaded one that nobody uses */
 };
 void models_each(struct models *m, void (*each)(void *context, const struct model_entry *entry),
 		 void *context);
+/* Without loading it, and without @served; false: 404. */
+bool models_find(struct models *m, const char *name, struct model_entry *entry, struct problem *p);
+struct details;
+/* What its file says; false when it can't be read. */
+bool models_details(struct models *m, const struct model_entry *of, struct details *out);
 
 #endif

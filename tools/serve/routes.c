@@ -5,10 +5,20 @@
 #include <string.h>
 
 #include "serve/health.h"
+#include "serve/listing.h"
 
 static const struct route routes[] = {
 	{ "GET", "/health", DIALECT_OPENAI, ROUTE_NO_KEY, health_get },
 	{ "GET", "/v1/health", DIALECT_OPENAI, ROUTE_NO_KEY, health_get },
+	{ "GET", "/v1/models", DIALECT_OPENAI, 0, listing_models },
+	{ "GET", "/v1/models/", DIALECT_OPENAI, 0, listing_model },
+	{ "GET", "/metrics", DIALECT_OPENAI, 0, listing_metrics },
+	{ "GET", "/props", DIALECT_OPENAI, 0, listing_props },
+	{ "GET", "/slots", DIALECT_OPENAI, 0, listing_slots },
+	{ "GET", "/api/tags", DIALECT_OLLAMA, 0, listing_tags },
+	{ "GET", "/api/ps", DIALECT_OLLAMA, 0, listing_running },
+	{ "GET", "/api/version", DIALECT_OLLAMA, 0, listing_version },
+	{ "POST", "/api/show", DIALECT_OLLAMA, 0, listing_show },
 };
 enum { ROUTES = sizeof(routes) / sizeof(*routes) };
 

@@ -145,7 +145,7 @@ static int open_engine(struct served *m, const struct served_params *p,
 		     : info.context < 4096 ? info.context
 					   : 4096;
 	ret = stoker_engine_create(m->model, &params, &m->engine, err);
-	return ret ? ret : dispatcher_create(m->engine, p->metrics, &m->dispatcher, err);
+	return ret ? ret : dispatcher_create(m->engine, &m->dispatcher, err);
 }
 
 static int64_t made(const char *path)
@@ -222,6 +222,7 @@ int served_load(const struct served_params *p, struct served **out, struct stoke
 		return ret;
 	}
 	warm_up(m);
+	dispatcher_measure(m->dispatcher, p->metrics);
 	*out = m;
 	return 0;
 }
