@@ -8,7 +8,7 @@ $(TEST_OBJECTS): LIBRARY_FLAGS := $(BASE_FLAGS) -Iruntime -Itools -Itests/unit -
 
 # parts of the program that suites call
 TESTED_TOOLS := bench/matmul bench/ops bench/serve_figures bench/serve_reply common messages progress reasoning reuse terminal
-TESTED_TOOLS += $(addprefix serve/,body guard problem text)
+TESTED_TOOLS += $(addprefix serve/,body guard keys problem text)
 TESTED_TOOLS += $(addprefix serve/,catalogue details dispatcher generation metrics models pieces served stops) \
 	chat_template container grammar guess load memory models/found models/names models/ollama models/resolve models/spans models/store options sampling
 TESTED_TOOLS += $(addprefix serve/,anthropic_request ollama_request translate)
@@ -33,6 +33,7 @@ e2e: all $(BUILD)/faultfs $(BUILD)/scripted $(BUILD)/terminal $(HUB)
 	tests/e2e/manners.sh $(BUILD)
 	tests/e2e/pull.sh $(BUILD)
 	tests/e2e/pull_evil.sh $(BUILD)
+	tests/e2e/serve.sh $(BUILD)
 	tests/e2e/faults.sh $(BUILD)
 	tests/e2e/install.sh $(BUILD)
 $(BUILD)/faultfs: tests/e2e/faultfs.c
@@ -71,6 +72,7 @@ e2e-tool: all $(BUILD)/faultfs $(BUILD)/scripted $(BUILD)/terminal $(HUB)
 	tests/e2e/manners.sh $(BUILD)
 	tests/e2e/pull.sh $(BUILD)
 	tests/e2e/pull_evil.sh $(BUILD)
+	tests/e2e/serve.sh $(BUILD)
 	tests/e2e/faults.sh $(BUILD)
 
 # The Vulkan device at other subgroup sizes, under GPU-assisted validation, and on newer drivers.

@@ -137,4 +137,5 @@ void suite_serve(void)
 	TEST(test_text);
 	TEST(test_problems);
 	TEST(test_bodies);
+	add_serve_guard();
 }

@@ -92,6 +92,7 @@ void suite_serve_dialects(void);
 void suite_calls(void);
 void add_calls_grammar(void);
 void add_serve_models(void);
+void add_serve_guard(void);
 
 /* One test of the suite that was added last. */
 #define TEST(function)                                                                             \

@@ -11,6 +11,8 @@
 
 enum {
 	BODY_BYTES = 16 << 20,
+	/* of one that is refused, read so that its sender gets to the reply */
+	BODY_SKIPPED_BYTES = 4 * BODY_BYTES,
 	BODY_DEPTH = 64,
 	BODY_VALUES = 1 << 20, /* a value takes a hundred bytes once it is parsed */
 	BODY_VALUE_BYTES = 128,

@@ -13,7 +13,7 @@
 struct header {
 	char name[32], value[224];
 };
-enum { HEADERS_MOST = 4 };
+enum { HEADERS_MOST = 8 };
 
 struct stream;
 
@@ -26,6 +26,7 @@ struct exchange {
 	char *method, *path;
 	const char *rest;
 	uint64_t salt;
+	const char *origin; /* of a page that may read the answer */
 
 	struct text body;
 	uint64_t body_bytes; /* that came, kept or not */
@@ -45,6 +46,10 @@ struct exchange {
 	uint64_t sent, prompt_tokens, generated_tokens;
 };
 
+/* Finds the route, or sets the problem; @hang_up where the body isn't to be read. */
+void head_check(struct exchange *x);
+/* For a browser that asks whether a page may ask. */
+void reply_allowed(struct exchange *x);
 /* A stream that was cut off or has ended is let go. */
 void stream_free(struct exchange *x);
 

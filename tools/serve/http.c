@@ -16,11 +16,8 @@
 enum {
 	/* of a connection, for a head and what is on its way; a head may have half of it */
 	POOL_BYTES = 32 << 10,
-	HEAD_BYTES = 16 << 10,
 	/* more than ours: libmicrohttpd is late to see that one has ended */
 	DAEMON_CONNECTIONS = 2 * (CONNECTIONS_MOST + CONNECTIONS_ENDING),
-	/* of a body that is refused, read so that its sender gets to the reply */
-	SKIPPED_BYTES = 4 * BODY_BYTES,
 };
 /* what bodies of all connections may take together, their JSON included */
 #define HELD_BYTES (512ull << 20)
@@ -92,7 +89,6 @@ static struct exchange *exchange_create(struct server *s, struct MHD_Connection 
 	const union MHD_ConnectionInfo *socket =
 		microhttpd.connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	struct exchange *x = calloc(1, sizeof(*x));
-	struct found_route found;
 
 	if (!x)
 		return NULL;
@@ -107,17 +103,6 @@ static struct exchange *exchange_create(struct server *s, struct MHD_Connection 
 		free(x->path);
 		free(x);
 		return NULL;
-	}
-	found = route_find(x->method, x->path);
-	x->route = found.route;
-	x->dialect = found.dialect;
-	x->rest = found.rest;
-	if (!found.route && found.allowed) {
-		problem_set(&x->problem, 405, NULL, NULL, "%s has %s, not %.20s", x->path,
-			    found.allowed, method);
-		exchange_add_header(x, "Allow", found.allowed);
-	} else if (!found.route) {
-		problem_set(&x->problem, 404, NULL, NULL, "there is no %.20s %.200s", method, path);
 	}
 	return x;
 }
@@ -145,32 +130,12 @@ static bool hold(struct exchange *x, uint64_t bytes)
 	return true;
 }
 
-/* What the head alone is refused for. */
-static void check_head(struct exchange *x)
-{
-	const union MHD_ConnectionInfo *head =
-		microhttpd.connection_info(x->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-	const char *length = exchange_header(x, "Content-Length");
-	const unsigned long long bytes = length ? strtoull(length, NULL, 10) : 0;
-
-	if (head && head->header_size > HEAD_BYTES) {
-		problem_set(&x->problem, 431, NULL, NULL, "the head has %zu bytes, %d are the most",
-			    head->header_size, HEAD_BYTES);
-		x->hang_up = true;
-	} else if (bytes > BODY_BYTES) {
-		problem_set(&x->problem, 413, NULL, NULL,
-			    "the body has %llu bytes, %d are the most", bytes, BODY_BYTES);
-		/* asked before anything was sent, or too much to read for nothing */
-		x->hang_up = bytes > SKIPPED_BYTES || exchange_header(x, "Expect");
-	}
-}
-
 static enum MHD_Result begin(struct exchange *x)
 {
 	if (!connection_asked(x->connection))
 		return MHD_NO;
 	microhttpd.set_connection_option(x->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 0u);
-	check_head(x);
+	head_check(x);
 	if (x->hang_up)
 		reply_problem(x, &x->problem);
 	return MHD_YES;
@@ -179,7 +144,7 @@ static enum MHD_Result begin(struct exchange *x)
 static enum MHD_Result take(struct exchange *x, const char *data, size_t bytes)
 {
 	x->body_bytes += bytes;
-	if (x->body_bytes > SKIPPED_BYTES)
+	if (x->body_bytes > BODY_SKIPPED_BYTES)
 		return MHD_NO;
 	if (!x->problem.status && x->body_bytes > BODY_BYTES)
 		problem_set(&x->problem, 413, NULL, NULL, "the body has more than %d bytes",
@@ -194,6 +159,10 @@ static enum MHD_Result take(struct exchange *x, const char *data, size_t bytes)
 static void answer(struct exchange *x)
 {
 	connection_replying(x->connection);
+	if (!x->route && !x->problem.status) {
+		reply_allowed(x);
+		return;
+	}
 	if (!x->problem.status && x->body.failed)
 		problem_set(&x->problem, 503, NULL, NULL, "there is no memory for this request");
 	if (!x->problem.status && !strcmp(x->route->method, "POST") &&

@@ -19,11 +19,18 @@
 
 enum { BACKLOG = 128, FIRST_PASSED = 3 };
 
-static int refuse_open(const char *address)
+/* Whether @address may be listened on, which is called @name.  An exit status, after a complaint.
+ */
+static int check_open(struct server *s, const struct sockaddr *address, const char *name)
 {
+	if (guard_is_loopback(address))
+		return EXIT_OK;
+	s->rules.open = true;
+	if (s->keys.count || s->options->insecure)
+		return EXIT_OK;
 	return failf("%s can be reached from other machines: give --api-key-file with a key, or "
 		     "--insecure if everybody there may use it",
-		     address);
+		     name);
 }
 
 /* "http://127.0.0.1:8080" */
@@ -54,7 +61,7 @@ static void keep(struct server *s, int fd)
 }
 
 /* 0: nobody passed any; otherwise their number, or -1 after a complaint. */
-static int take_passed(struct server *s, bool open)
+static int take_passed(struct server *s)
 {
 	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
 	const int most = sizeof(s->listening) / sizeof(*s->listening);
@@ -79,10 +86,8 @@ static int take_passed(struct server *s, bool open)
 			return -1;
 		}
 		keep(s, fd);
-		if (!open && !guard_is_loopback((struct sockaddr *)&address)) {
-			refuse_open(s->address);
+		if (check_open(s, (struct sockaddr *)&address, s->address) != EXIT_OK)
 			return -1;
-		}
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
 		fcntl(fd, F_SETFL, O_NONBLOCK);
 	}
@@ -171,14 +176,14 @@ static int listen_at(const struct addrinfo *a)
 }
 
 /* A name may have an address of each kind: "localhost" usually does. */
-static int listen_all(struct server *s, const struct addrinfo *all, bool open)
+static int listen_all(struct server *s, const struct addrinfo *all)
 {
 	const char *host = s->options->host;
 	int first = 0;
 
 	for (const struct addrinfo *a = all; a; a = a->ai_next)
-		if (!open && !guard_is_loopback(a->ai_addr))
-			return refuse_open(host);
+		if (check_open(s, a->ai_addr, host) != EXIT_OK)
+			return EXIT_FAILED;
 	for (const struct addrinfo *a = all; a && s->listening_count < 2; a = a->ai_next) {
 		int fd;
 
@@ -196,13 +201,13 @@ static int listen_all(struct server *s, const struct addrinfo *all, bool open)
 		     first == EADDRINUSE ? "; --port 0 takes a free one" : "");
 }
 
-int listen_start(struct server *s, bool open)
+int listen_start(struct server *s)
 {
 	const struct addrinfo hints = {
 		.ai_socktype = SOCK_STREAM,
 		.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
 	};
-	const int passed = take_passed(s, open);
+	const int passed = take_passed(s);
 	struct addrinfo *found;
 	char port[16];
 	int ret;
@@ -215,7 +220,7 @@ int listen_start(struct server *s, bool open)
 	ret = getaddrinfo(s->options->host, port, &hints, &found);
 	if (ret)
 		return failf("--host %s: %s", s->options->host, gai_strerror(ret));
-	ret = listen_all(s, found, open);
+	ret = listen_all(s, found);
 	freeaddrinfo(found);
 	return ret;
 }

@@ -3,16 +3,15 @@
 #ifndef STOKER_SERVE_LISTEN_H
 #define STOKER_SERVE_LISTEN_H
 
-#include <stdbool.h>
-
 struct server;
 
 /*
  * Those that the service manager has opened, or else what the options say; sets the server's
  * address.
- * @open: others than this machine's users may be let in.  An exit status, after a complaint.
+ * Refuses those that other machines reach, where neither a key nor an option allows it.  An exit
+ * status, after a complaint.
  */
-int listen_start(struct server *s, bool open);
+int listen_start(struct server *s);
 void listen_stop(struct server *s);
 
 /* A line such as "READY=1", where a service manager wants to know. */

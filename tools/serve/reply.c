@@ -42,6 +42,10 @@ static void send_response(struct exchange *x, unsigned status, const char *type,
 	microhttpd.add_header(response, "X-Content-Type-Options", "nosniff");
 	for (unsigned i = 0; i < x->header_count; i++)
 		microhttpd.add_header(response, x->headers[i].name, x->headers[i].value);
+	if (x->origin) {
+		microhttpd.add_header(response, "Access-Control-Allow-Origin", x->origin);
+		microhttpd.add_header(response, "Vary", "Origin");
+	}
 	if (x->hang_up || connections_draining(&x->server->connections))
 		microhttpd.add_header(response, "Connection", "close");
 	microhttpd.set_connection_option(x->mhd, MHD_CONNECTION_OPTION_TIMEOUT,
@@ -63,6 +67,15 @@ void reply_text(struct exchange *x, unsigned status, const char *type, const cha
 						   MHD_RESPMEM_MUST_COPY);
 	x->sent = bytes;
 	send_response(x, status, type, response);
+}
+
+void reply_allowed(struct exchange *x)
+{
+	exchange_add_header(x, "Access-Control-Allow-Methods", "GET, POST");
+	exchange_add_header(x, "Access-Control-Allow-Headers",
+			    "Authorization, Content-Type, X-Api-Key, *");
+	exchange_add_header(x, "Access-Control-Max-Age", "600");
+	reply_text(x, 204, "text/plain", NULL, 0);
 }
 
 void reply_json(struct exchange *x, unsigned status, struct json_object *object)

@@ -2,7 +2,9 @@
 /* stoker serve: models behind the protocols that applications speak. */
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "serve/accept.h"
 #include "serve/listen.h"
@@ -69,24 +71,51 @@ static int run(struct server *s, const sigset_t *set)
 	return EXIT_OK;
 }
 
+static int read_keys(const char *path, struct keys *keys)
+{
+	char why[128], *text;
+	struct stat st;
+	size_t bytes;
+	bool ok;
+
+	text = read_text(path, &bytes);
+	if (!text)
+		return EXIT_FAILED;
+	if (!stat(path, &st) && S_ISREG(st.st_mode) && st.st_mode & 077)
+		fprintf(stderr, "stoker: warning: %s can be read by others: chmod 600 it\n", path);
+	ok = keys_parse(keys, text, bytes, why);
+	explicit_bzero(text, bytes);
+	free(text);
+	return ok ? EXIT_OK : failf("%s: %s", path, why);
+}
+
 static int serve(const struct serve_options *o)
 {
-	struct server s = { .options = o, .metrics = metrics_create() };
+	struct server s = {
+		.options = o,
+		.metrics = metrics_create(),
+		.rules = { .names = &o->allowed_hosts,
+			   .origins = &o->allowed_origins,
+			   .host = o->host },
+	};
 	struct stoker_error err;
+	int status = EXIT_OK;
 	sigset_t set;
-	int status;
 
 	if (!s.metrics)
 		return failf("out of memory");
 	block_signals(&set);
-	status = models_open(&o->models, s.metrics, &s.models);
+	if (o->api_key_file)
+		status = read_keys(o->api_key_file, &s.keys);
+	if (status == EXIT_OK)
+		status = models_open(&o->models, s.metrics, &s.models);
 	if (status != EXIT_OK)
 		goto out_metrics;
 	if (http_start(&s, &err)) {
 		status = fail(&err);
 		goto out_models;
 	}
-	status = listen_start(&s, o->insecure);
+	status = listen_start(&s);
 	if (status == EXIT_OK)
 		status = run(&s, &set);
 	listen_stop(&s);
@@ -96,23 +125,9 @@ out_models:
 	models_close(&s.models);
 out_metrics:
 	metrics_free(&s.metrics);
+	keys_free(&s.keys);
 	return status;
 }
-
-/* clang-format off */
-#define OWN_OPTIONS(o)                                                                             \
-	{ "host", 0, OPTION_STRING, &(o)->host, "ADDRESS", "listen on this address (127.0.0.1)" }, \
-	{ "port", 0, OPTION_UINT, &(o)->port, "N", "and port (8080), 0: any free one" },           \
-	{ "socket", 0, OPTION_STRING, &(o)->socket, "PATH", "listen on a Unix socket instead" },   \
-	{ "api-key-file", 0, OPTION_STRING, &(o)->api_key_file, "FILE",                            \
-	  "only who has one of its lines as a key may ask" },                                      \
-	{ "insecure", 0, OPTION_FLAG, &(o)->insecure, NULL,                                        \
-	  "be there for other machines without a key" },                                           \
-	{ "allow-host", 0, OPTION_LIST, &(o)->allowed_hosts, "NAME",                               \
-	  "answer to this name, too; may be given several times" },                                \
-	{ "log-prompts", 0, OPTION_STRING, &(o)->log_prompts, "FILE",                              \
-	  "write down what is asked and answered" }
-/* clang-format on */
 
 int verb_serve(int argc, char **argv)
 {
@@ -122,7 +137,7 @@ int verb_serve(int argc, char **argv)
 		.models = MODELS_DEFAULTS,
 	};
 	const struct option options[] = {
-		OWN_OPTIONS(&o),
+		SERVE_OPTIONS(&o),
 		MODELS_OPTIONS(&o.models),
 		{ 0 },
 	};

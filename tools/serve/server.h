@@ -7,18 +7,10 @@
 #include <stdint.h>
 
 #include "serve/connections.h"
-#include "serve/models_options.h"
+#include "serve/guard.h"
+#include "serve/options.h"
 
 struct MHD_Daemon;
-
-struct serve_options {
-	const char *host, *socket, *api_key_file, *log_prompts;
-	struct string_list allowed_hosts; /* beside those that are ours */
-	uint64_t port;
-	bool insecure;
-	struct models_options models;
-};
-
 struct metrics;
 struct models;
 
@@ -30,6 +22,8 @@ struct server {
 	unsigned listening_count;
 	char address[160];     /* "http://127.0.0.1:8080" */
 	_Atomic uint64_t held; /* bytes of memory that bodies take */
+	struct guard_rules rules;
+	struct keys keys;
 	struct models *models;
 	struct metrics *metrics;
 };
