@@ -17,10 +17,12 @@ def record(chromium, folder):
     os.makedirs(folder, exist_ok=True)
     try:
         page = chromium.page(server.address + "/", 1120, 720)
-        for text in ("What did we say about kindling?", "think of two and two"):
+        # as on a desktop that has a font of its own
+        page.js("document.documentElement.style.setProperty('--font', 'Inter, system-ui')")
+        for text in ("What did we say about kindling?", "Think: what are two and two?"):
             send(page, text)
             page.key("n", ALT)
-        send(page, "table of fuels, and how much heat is in a pile of oak?")
+        send(page, "Table of fuels, and the heat in a pile of oak, please")
         page.js("document.activeElement.blur(); scroll.scrollTop = 0")
         page.js("document.getElementById('scroll').scrollTop = 0")
         page.js("new Promise((done) => setTimeout(done, 300))")

@@ -205,7 +205,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return None
         self.server.requests.append(request)
         asked = request["messages"][-1]["content"]
-        kind = asked.split()[0] if asked.split() else ""
+        kind = asked.split()[0].lower() if asked.split() else ""
         if kind == "full":
             return self.problem(400, "The prompt has 4096 tokens, the context 2048.", "context_length_exceeded")
         if kind == "busy" and len(self.server.requests) % 2:

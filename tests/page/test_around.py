@@ -52,6 +52,66 @@ def search_rename_delete(page, server):
 
 
 @test
+def many_conversations(page, server):
+    file = {"format": "stoker-conversations", "version": 1, "conversations": [
+        {"id": f"c{i}", "title": f"Number {i}", "created": i, "changed": i, "settings": {}, "chosen": {}, "messages": [
+            {"id": f"m{i}", "parent": "", "role": "user", "content": f"text {i}", "created": i}]} for i in range(1000)]}
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "many.json")
+        with open(path, "w", encoding="utf-8") as out:
+            json.dump(file, out)
+        page.files("#import-file", [path])
+        page.wait("document.getElementById('toast').textContent === '1000 imported.'", 30)
+    page.wait("document.querySelectorAll('#list a').length === 200")
+    page.click("#list > .button")
+    page.wait("document.querySelectorAll('#list a').length === 1000")
+    page.click("#search")
+    page.type("text 777")
+    page.wait("document.querySelectorAll('#list a').length === 1")
+
+
+@test
+def deleted_and_renamed_while_it_answers(page, server):
+    send(page, "slow one", wait=False)
+    page.wait("document.querySelector('#list a')")
+    page.js("document.querySelector('#list a').focus()")
+    page.key("F2")
+    page.js("document.activeElement.select()")
+    page.type("Renamed")
+    page.key("Enter")
+    page.wait("document.activeElement.textContent === 'Renamed'")
+    page.key("n", ALT)
+    page.js("document.querySelector('#list a').focus()")
+    page.key("F2")
+    page.js("document.activeElement.select()")
+    page.type("Again")
+    page.key("Enter")
+    page.wait("document.activeElement.textContent === 'Again'")
+    page.key("Enter")
+    page.wait("document.getElementById('title').textContent === 'Again'")
+    page.key("Escape")
+    page.wait(DONE)
+    page.wait("document.querySelector('#list a').textContent === 'Again'")
+    send(page, "slow two", wait=False)
+    page.wait("document.querySelector('.assistant:last-child .answer').textContent.includes('word3')")
+    page.js("document.querySelector('#list a').focus()")
+    page.key("Delete")
+    page.click("#delete-dialog .danger")
+    page.wait("document.querySelector('#list .nothing')")
+    time.sleep(0.5)
+    page.reload()
+    equal(titles(page), [], "it doesn't come back")
+    equal(len(server.hung_up), 2, "the server has been told")
+
+
+@test
+def draft_is_measured(page, server):
+    page.js("document.getElementById('draft').focus()")
+    page.type("word " * 512)
+    page.wait("document.getElementById('gauge').getAttribute('aria-valuetext') === '512 of 2,048 tokens'")
+
+
+@test
 def export_and_import(page, server):
     send(page, "think of it")
     send(page, "more")

@@ -25,7 +25,10 @@ export class Chat extends EventTarget {
 			edit: (message, text) => this.edit(message, text),
 			turn: (message, step) => this.turnTo(message, step),
 			results: (message, texts) => this.results(message, texts),
-			drawn: () => this.follow(),
+			drawn: () => {
+				this.follow();
+				this.changed();
+			},
 		};
 		this.scroll.addEventListener('scroll', () => {
 			this.follows = this.scroll.scrollHeight - this.scroll.scrollTop - this.scroll.clientHeight < NEAR;
@@ -98,6 +101,22 @@ export class Chat extends EventTarget {
 		byId('latest').classList.toggle('hidden', this.follows || !this.views.length);
 	}
 
+	// It was deleted; nothing of it is kept any more.
+	forget(id) {
+		const turn = this.running.get(id);
+		if (!turn)
+			return;
+		turn.conversation.isGone = true;
+		turn.stop();
+		this.running.delete(id);
+	}
+
+	// The record that is in use, shown or under way, or null.
+	record(id) {
+		const conversation = this.conversation.record.id === id ? this.conversation : this.running.get(id)?.conversation;
+		return conversation?.record || null;
+	}
+
 	// --- what is said ---
 
 	async send(text, attachments) {
@@ -125,7 +144,6 @@ export class Chat extends EventTarget {
 				began = true;
 				announce('Thinking.');
 			}
-			this.changed();
 		});
 		this.running.set(conversation.record.id, turn);
 		this.show();
@@ -134,6 +152,8 @@ export class Chat extends EventTarget {
 		await turn.run();
 		await saved;
 		this.running.delete(conversation.record.id);
+		if (conversation.isGone)
+			return;
 		if (message.state === 'stopped')
 			announce('Stopped.');
 		await this.store.save(conversation.record, message).catch(() => {});

@@ -4,6 +4,7 @@
 import { byId, h, icon, iconButton, size } from './dom.js';
 
 const FILE_LIMIT = 1 << 20, ALL_LIMIT = 4 << 20;  // bytes
+const COMPOSES = 229;  // the key of an input method, where isComposing comes too early
 
 // Text of a file, or an Error for a person.
 async function readText(file) {
@@ -21,16 +22,16 @@ async function readText(file) {
 }
 
 export class Composer {
-	// send(text, attachments), stop(), say(message).
-	constructor({ send, stop, say }) {
-		Object.assign(this, { onSend: send, onStop: stop, say });
+	// send(text, attachments), stop(), say(message), changed().
+	constructor({ send, stop, say, changed }) {
+		Object.assign(this, { onSend: send, onStop: stop, say, onChange: changed });
 		this.files = [];
 		this.busy = false;
 		this.draft = byId('draft');
 		this.button = byId('send');
 		this.draft.addEventListener('input', () => this.changed());
 		this.draft.addEventListener('keydown', (event) => {
-			if (event.key === 'Enter' && !event.shiftKey && !event.isComposing && !event.ctrlKey && !event.altKey) {
+			if (event.key === 'Enter' && !event.shiftKey && !event.isComposing && event.keyCode !== COMPOSES && !event.ctrlKey && !event.altKey) {
 				event.preventDefault();
 				this.submit();
 			}
@@ -56,7 +57,7 @@ export class Composer {
 			}
 		});
 		this.drops();
-		this.changed();
+		this.enable();
 	}
 
 	drops() {
@@ -110,6 +111,11 @@ export class Composer {
 		return this.draft.value;
 	}
 
+	// with what is attached
+	get everything() {
+		return [this.text, ...this.files.map((file) => file.text)].join('\n').trim();
+	}
+
 	set text(value) {
 		this.draft.value = value;
 		this.changed();
@@ -120,6 +126,7 @@ export class Composer {
 		this.draft.style.height = 'auto';
 		this.draft.style.height = `${this.draft.scrollHeight}px`;
 		this.enable();
+		this.onChange();
 	}
 
 	setBusy(busy) {

@@ -2,7 +2,7 @@
 // The page: brings its parts together, and what goes for all of it, keys on the keyboard above all.
 
 import { announce } from './announce.js';
-import { key } from './api.js';
+import { ask, key } from './api.js';
 import { Chat } from './chat.js';
 import { Composer } from './composer.js';
 import { byId, copyText, count, h, icon, saveFile } from './dom.js';
@@ -14,6 +14,8 @@ import { Store } from './store.js';
 
 const COPIED = 1500;    // ms that a copy is confirmed for
 const TOLD = 6000;      // ms that a message stays at the foot
+const RESTS = 500;      // ms that a draft isn't changed for before it is measured
+const MEASURED = 1 << 19;  // characters: a longer one isn't
 const NARROW = matchMedia('(max-width: 56rem)');
 
 const store = await Store.open();
@@ -21,18 +23,16 @@ const chat = new Chat(store);
 const server = new Server();
 const sidebar = new Sidebar(store, { followed: () => openSidebar(false), isRunning: (id) => chat.running.has(id),
 	removed(record) {
-		chat.running.get(record.id)?.stop();
+		chat.forget(record.id);
 		if (chat.conversation.record.id === record.id)
 			newConversation();
 	},
 	renamed(record) {
-		if (chat.conversation.record.id !== record.id)
-			return;
-		Object.assign(chat.conversation.record, { title: record.title, named: true });
+		Object.assign(chat.record(record.id) || {}, { title: record.title, named: true });
 		showTitle();
 	} });
 const panel = new Panel({ changed: saveSettings, keyed: () => server.describe() });
-const composer = new Composer({ say, stop: () => chat.stop(), send: (text, files) => chat.send(text, files) });
+const composer = new Composer({ say, stop: () => chat.stop(), send: (text, files) => chat.send(text, files), changed: measure });
 
 // --- a word at the foot ---
 
@@ -96,7 +96,7 @@ function showChat() {
 	const isEmpty = !chat.views.length;
 	byId('main').classList.toggle('empty', isEmpty);
 	if (isEmpty && !byId('welcome'))
-		byId('messages').append(h('div', { id: 'welcome' }, icon('flame'), h('p', { class: 'welcome-title' }, 'What is it about?'),
+		byId('messages').append(h('div', { id: 'welcome' }, icon('flame'), h('p', { class: 'welcome-title' }, 'What would you like to know?'),
 			h('p', { class: 'muted' }, store.lasting ? 'Answers come from your own server. What is said stays in this browser.' :
 				'This browser keeps nothing: what is said is gone with this tab.')));
 	showGauge();
@@ -210,9 +210,29 @@ function saveSettings() {
 		store.save(chat.conversation.record).catch(() => say('The browser refuses to keep this.'));
 }
 
+// How many tokens the draft has, once it rests; what isn't known counts as none.
+let draftTokens = 0, measuring = null;
+async function measure() {
+	measuring?.abort();
+	const control = measuring = new AbortController();
+	const content = composer.everything;
+	const wasShown = draftTokens;
+	draftTokens = 0;
+	if (content && content.length <= MEASURED) {
+		await new Promise((resolve) => setTimeout(resolve, RESTS));
+		if (control.signal.aborted || server.state !== 'ready')
+			return;
+		const { model } = chat.conversation.record.settings;
+		const counted = await ask('/tokenize', { body: { content, ...(model ? { model } : {}) }, signal: control.signal }).catch(() => null);
+		draftTokens = counted?.tokens?.length || 0;
+	}
+	if (draftTokens !== wasShown && !control.signal.aborted)
+		showGauge();
+}
+
 function showGauge() {
 	const gauge = byId('gauge');
-	const { used } = chat, { context } = server;
+	const used = chat.used + draftTokens, { context } = server;
 	gauge.classList.toggle('hidden', !used || !context);
 	if (!used || !context)
 		return;
@@ -342,6 +362,11 @@ document.addEventListener('keydown', (event) => {
 
 // --- begin ---
 
+for (const element of document.querySelectorAll('[data-icon]')) {
+	element.prepend(icon(element.dataset.icon));
+	if (element.matches('.icon-button'))
+		element.title = element.getAttribute('aria-label');
+}
 showTheme();
 openSidebar(false);
 showChat();

@@ -15,7 +15,7 @@ export const NUMBERS = [
 	{ name: 'seed', label: 'Seed', hint: 'The same one gives the same answer', min: 0, max: 4294967295, step: 1 },
 ];
 export const REASONING = [
-	['', 'As the model likes'], ['off', 'Off'], ['on', 'On'], ['low', 'Little'], ['medium', 'Medium'], ['high', 'Much'],
+	['', 'Model’s choice'], ['off', 'Off'], ['on', 'On'], ['low', 'Little'], ['medium', 'Medium'], ['high', 'Much'],
 ];
 
 // Settings that are certain to be well-formed, whatever was stored or imported.

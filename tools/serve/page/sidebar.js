@@ -5,6 +5,7 @@ import { announce } from './announce.js';
 import { byId, h, iconButton } from './dom.js';
 
 const DAY = 24 * 3600 * 1000;
+const SHOWN = 200;  // rows, until somebody wants all
 const TYPED = 150;  // ms of quiet before a search begins
 
 function dayOf(time) {
@@ -63,11 +64,19 @@ export class Sidebar {
 		}
 		byId('search-result').textContent = text ? `${records.length} found` : '';
 		const focused = document.activeElement?.closest?.('#list li')?.dataset.id;
-		const groups = Map.groupBy ? Map.groupBy(records, (record) => dayOf(record.changed)) : this.group(records);
+		const all = records.length;
+		if (!this.wantsAll)
+			records = records.slice(0, SHOWN);
+		const groups = this.group(records);
 		this.list.replaceChildren(...[...groups].map(([day, members]) => h('section', null, h('h2', null, day),
 			h('ul', null, ...members.map((record) => this.row(record))))));
 		if (!records.length)
-			this.list.append(h('p', { class: 'nothing' }, text ? 'Nothing has these words.' : 'Conversations will stand here. They stay in this browser.'));
+			this.list.append(h('p', { class: 'nothing' }, text ? 'Nothing has these words.' : 'Your conversations will be listed here. They stay in this browser.'));
+		if (all > records.length)
+			this.list.append(h('button', { type: 'button', class: 'button', on: { click: () => {
+				this.wantsAll = true;
+				this.show();
+			} } }, `Show all ${all}`));
 		if (focused)
 			this.list.querySelector(`[data-id="${focused}"] a`)?.focus();
 	}

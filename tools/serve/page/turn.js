@@ -140,6 +140,8 @@ export class Turn {
 
 	async save() {
 		this.saved = performance.now();
+		if (this.conversation.isGone)
+			return;
 		try {
 			await this.store.save(null, this.message);
 		} catch (error) {
