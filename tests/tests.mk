@@ -13,7 +13,7 @@ TESTED_TOOLS += $(addprefix serve/,catalogue details dispatcher generation metri
 	chat_template container grammar guess load memory models/found models/names models/ollama models/resolve models/spans models/store options sampling
 TESTED_TOOLS += $(addprefix serve/,anthropic_request ollama_request translate)
 TESTED_TOOLS += $(patsubst tools/%.c,%,$(wildcard tools/serve/calls*.c))
-TESTED_TOOLS += $(addprefix serve/,chat_messages chat_read field fields forms logit_bias responses_read)
+TESTED_TOOLS += $(addprefix serve/,chat_messages chat_read field fields forms gbnf logit_bias responses_read)
 $(BUILD)/unit: $(TEST_OBJECTS) $(TESTED_TOOLS:%=$(BUILD)/tools/%.o) $(KEEP_LOADED) $(INTERNAL)
 	$(CC) $(LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%) $(if $(KEEP_LOADED),-rdynamic) $^ $(shell $(PKG_CONFIG) --libs json-c) -lcunit $(LDLIBS) -o $@
 # tests/unit/failing.c has them fail

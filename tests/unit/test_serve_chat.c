@@ -4,6 +4,7 @@
 
 #include "serve/chat.h"
 #include "serve/forms.h"
+#include "serve/gbnf.h"
 
 static struct chat_request request;
 static struct problem problem;
@@ -268,6 +269,39 @@ static void test_forms(void)
 		       "root ::= (", "grammar", "grammar: ");
 }
 
+static bool matches(struct stoker_grammar *g, const char *text)
+{
+	struct stoker_matcher *m;
+	bool ok;
+
+	CU_ASSERT_EQUAL_FATAL(stoker_matcher_create(g, &m, NULL), 0);
+	ok = !stoker_matcher_accept_text(m, text, strlen(text), NULL) && stoker_matcher_may_end(m);
+	stoker_matcher_free(&m);
+	return ok;
+}
+
+/* Rules of two grammars that are called the same stay apart. */
+static void test_either(void)
+{
+	static const char a[] =
+		"root ::= \"root\\\"\" item{1,2} # item\nitem ::= [item\\]] | \"-\"",
+			  b[] = "item ::= \"x\" | other\nroot ::= item item\nother ::= \"y\"\n";
+	struct text both = { .data = NULL };
+	struct stoker_grammar *g;
+	struct stoker_error err;
+
+	gbnf_either(a, b, &both);
+	if (stoker_grammar_compile(NULL, both.data, both.bytes, &g, &err))
+		CU_FAIL_FATAL(err.message);
+	CU_ASSERT_TRUE(matches(g, "root\"i-"));
+	CU_ASSERT_TRUE(matches(g, "root\"]"));
+	CU_ASSERT_TRUE(matches(g, "xy"));
+	CU_ASSERT_FALSE(matches(g, "root\"x"));
+	CU_ASSERT_FALSE(matches(g, "x"));
+	stoker_grammar_free(&g);
+	text_free(&both);
+}
+
 void suite_serve_chat(void)
 {
 	TEST(test_messages);
@@ -277,4 +311,5 @@ void suite_serve_chat(void)
 	TEST(test_formats);
 	TEST(test_going_on);
 	TEST(test_forms);
+	TEST(test_either);
 }

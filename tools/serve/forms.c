@@ -95,29 +95,34 @@ static struct form *take_kept(const struct stoker_vocabulary *v, enum form_kind 
 	return f;
 }
 
-static int compile(struct form *f, struct stoker_error *err)
+static bool tell(int ret, const char *param, const struct stoker_error *err, struct problem *p)
 {
-	char *gbnf = NULL;
-	int ret = 0;
+	if (ret == -ENOMEM)
+		return problem_set(p, 500, NULL, NULL, "out of memory");
+	return !ret || problem_set(p, 400, param, NULL, "%s: %s", param, err->message);
+}
 
-	if (f->kind == FORM_GRAMMAR)
-		return stoker_grammar_compile(f->vocabulary, f->source, f->bytes, &f->grammar, err);
-	if (f->kind == FORM_SCHEMA)
-		ret = stoker_grammar_from_schema(f->source, f->bytes, &gbnf, err);
-	else
-		ret = stoker_grammar_from_regex(f->source, f->bytes, &gbnf, err);
-	if (!ret)
-		ret = stoker_grammar_compile(f->vocabulary, gbnf, strlen(gbnf), &f->grammar, err);
-	stoker_free(gbnf);
-	return ret;
+bool form_gbnf(enum form_kind kind, const char *source, const char *param, char **gbnf,
+	       struct problem *p)
+{
+	const size_t bytes = strlen(source);
+	struct stoker_error err;
+
+	if (kind == FORM_SCHEMA)
+		return tell(stoker_grammar_from_schema(source, bytes, gbnf, &err), param, &err, p);
+	if (kind == FORM_REGEX)
+		return tell(stoker_grammar_from_regex(source, bytes, gbnf, &err), param, &err, p);
+	*gbnf = strdup(source);
+	return *gbnf || problem_set(p, 500, NULL, NULL, "out of memory");
 }
 
 static struct form *make(const struct stoker_vocabulary *v, enum form_kind kind, const char *source,
 			 const char *param, struct problem *p)
 {
 	struct form *f = calloc(1, sizeof(*f));
-	struct stoker_error err = { .message = "out of memory" };
-	int ret = -ENOMEM;
+	struct stoker_error err;
+	char *gbnf = NULL;
+	bool ok = form_gbnf(kind, source, param, &gbnf, p);
 
 	if (f) {
 		f->vocabulary = v;
@@ -125,17 +130,15 @@ static struct form *make(const struct stoker_vocabulary *v, enum form_kind kind,
 		f->source = strdup(source);
 		f->bytes = strlen(source);
 		f->users = 1;
-		ret = f->source ? compile(f, &err) : -ENOMEM;
 	}
-	if (!ret)
-		return f;
-	if (f)
+	if (ok && (!f || !f->source))
+		ok = problem_set(p, 500, NULL, NULL, "out of memory");
+	ok = ok &&
+	     tell(stoker_grammar_compile(v, gbnf, strlen(gbnf), &f->grammar, &err), param, &err, p);
+	stoker_free(gbnf);
+	if (!ok && f)
 		free_form(f);
-	if (ret == -ENOMEM)
-		problem_set(p, 500, NULL, NULL, "out of memory");
-	else
-		problem_set(p, 400, param, NULL, "%s: %s", param, err.message);
-	return NULL;
+	return ok ? f : NULL;
 }
 
 bool form_take(const struct stoker_vocabulary *v, enum form_kind kind, const char *source,

@@ -20,6 +20,9 @@ struct form;
  */
 bool form_take(const struct stoker_vocabulary *v, enum form_kind kind, const char *source,
 	       const char *param, struct form **out, struct problem *p);
+/* The grammar as text, to be released with stoker_free(). */
+bool form_gbnf(enum form_kind kind, const char *source, const char *param, char **gbnf,
+	       struct problem *p);
 const struct stoker_grammar *form_grammar(const struct form *f);
 /* NULL is fine. */
 void form_release(struct form **f);
