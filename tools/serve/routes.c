@@ -4,8 +4,10 @@
 
 #include <string.h>
 
+#include "serve/embeddings.h"
 #include "serve/health.h"
 #include "serve/listing.h"
+#include "serve/openai.h"
 
 static const struct route routes[] = {
 	{ "GET", "/health", DIALECT_OPENAI, ROUTE_NO_KEY, health_get },
@@ -19,6 +21,9 @@ static const struct route routes[] = {
 	{ "GET", "/api/ps", DIALECT_OLLAMA, 0, listing_running },
 	{ "GET", "/api/version", DIALECT_OLLAMA, 0, listing_version },
 	{ "POST", "/api/show", DIALECT_OLLAMA, 0, listing_show },
+	{ "POST", "/v1/chat/completions", DIALECT_OPENAI, 0, openai_chat_post },
+	{ "POST", "/v1/responses", DIALECT_OPENAI, 0, openai_responses_post },
+	{ "POST", "/v1/embeddings", DIALECT_OPENAI, 0, embeddings_post },
 };
 enum { ROUTES = sizeof(routes) / sizeof(*routes) };
 

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: MIT
+/* From a conversation to its prompt: by the model's template, and what comes
+ * behind it when an answer that was begun goes on. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reasoning.h"
+#include "serve/chat.h"
+#include "serve/models.h"
+#include "serve/text.h"
+
+/* A prompt as it grows: text, and which stretches of it aren't the template's.
+ */
+struct draft {
+	struct text text;
+	struct stoker_span *spans;
+	size_t span_count;
+	size_t opening, opening_bytes;
+};
+
+static bool no_memory(struct problem *p)
+{
+	return problem_set(p, 500, NULL, NULL, "out of memory");
+}
+
+static void free_draft(struct draft *d)
+{
+	text_free(&d->text);
+	free(d->spans);
+}
+
+/* --- what the template is told
+ * ------------------------------------------------------------------
+ */
+
+static bool set_bool(struct json_object *o, const char *key, bool value)
+{
+	struct json_object *b = json_object_new_boolean(value);
+
+	return b && !json_object_object_add(o, key, b);
+}
+
+/* What the request says by its own fields counts only where it doesn't by the
+ * template's names. */
+static struct json_object *variables_of(const struct chat_request *c, enum chat_switch think)
+{
+	struct json_object *o = json_object_new_object();
+	bool ok = o;
+
+	if (ok && think != SWITCH_UNSET)
+		ok = set_bool(o, "enable_thinking", think == SWITCH_ON) &&
+		     set_bool(o, "thinking", think == SWITCH_ON);
+	if (ok && c->reasoning_effort)
+		ok = !json_object_object_add(o, "reasoning_effort",
+					     json_object_new_string(c->reasoning_effort));
+	if (ok && c->variables) {
+		json_object_object_foreach(c->variables, key, value)
+		{
+			ok = ok && !json_object_object_add(o, key, json_object_get(value));
+		}
+	}
+	if (ok)
+		return o;
+	json_object_put(o);
+	return NULL;
+}
+
+static const char *role_of(struct json_object *message)
+{
+	return json_object_get_string(field_of(message, "role"));
+}
+
+/* All but the last @without messages; developers are the system to a template
+ * that doesn't know them. */
+static struct json_object *list_of(const struct chat_request *c, const struct stoker_template *t,
+				   size_t without)
+{
+	const bool knows = strstr(stoker_template_source(t), "developer");
+	const size_t count = json_object_array_length(c->messages) - without;
+	struct json_object *list = json_object_new_array();
+	bool ok = list;
+
+	for (size_t i = 0; i < count && ok; i++) {
+		struct json_object *message = json_object_array_get_idx(c->messages, i);
+		struct json_object *copy = NULL;
+
+		if (knows || strcmp(role_of(message), "developer") != 0)
+			copy = json_object_get(message);
+		else if (!json_object_deep_copy(message, &copy, NULL))
+			json_object_object_add(copy, "role", json_object_new_string("system"));
+		ok = copy && !json_object_array_add(list, copy);
+		if (!ok)
+			json_object_put(copy);
+	}
+	if (ok)
+		return list;
+	json_object_put(list);
+	return NULL;
+}
+
+static const char *json_of(struct json_object *o)
+{
+	return json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
+							 JSON_C_TO_STRING_NOSLASHESCAPE);
+}
+
+static bool render_list(const struct served *m, const struct stoker_template *t,
+			struct json_object *list, struct json_object *tools,
+			struct json_object *variables, struct stoker_prompt *out, struct problem *p)
+{
+	const struct stoker_template_input input = {
+		STOKER_TEMPLATE_INPUT_INIT,
+		.messages_json = json_of(list),
+		.tools = tools ? json_of(tools) : NULL,
+		.variables = json_of(variables),
+		.answer = 1,
+	};
+	struct stoker_error err;
+	const int ret = stoker_template_render(t, served_vocabulary(m), &input, out, &err);
+
+	if (ret == -ENOMEM)
+		return no_memory(p);
+	return !ret || problem_set(p, 400, "messages", NULL, "the chat template: %s", err.message);
+}
+
+/* All but the last @without messages as the template writes them. */
+static bool render(const struct served *m, const struct chat_request *c, size_t without,
+		   enum chat_switch think, struct stoker_prompt *out, struct problem *p)
+{
+	struct json_object *tools = c->choice == CHOICE_NONE ? NULL : c->tools;
+	const struct stoker_template *t = served_template(m, tools ? "tool_use" : NULL);
+	struct json_object *list, *variables;
+	bool ok;
+
+	if (!t)
+		return problem_set(p, 400, "messages", NULL, "%s has no chat template",
+				   served_name(m));
+	list = list_of(c, t, without);
+	variables = variables_of(c, think);
+	ok = (list && variables) || no_memory(p);
+	ok = ok && render_list(m, t, list, tools, variables, out, p);
+	json_object_put(list);
+	json_object_put(variables);
+	return ok;
+}
+
+/* --- an answer that goes on
+ * ---------------------------------------------------------------------
+ */
+
+static void add_span(struct draft *d, const char *text)
+{
+	const size_t begin = d->text.bytes;
+	struct stoker_span *more;
+
+	if (!*text)
+		return;
+	text_puts(&d->text, text);
+	more = realloc(d->spans, (d->span_count + 1) * sizeof(*more));
+	if (!more) {
+		d->text.failed = true;
+		return;
+	}
+	d->spans = more;
+	d->spans[d->span_count++] = (struct stoker_span){ begin, d->text.bytes };
+}
+
+static bool ends_with(const struct text *t, size_t from, const char *tag)
+{
+	size_t end = t->bytes;
+	const size_t n = strlen(tag);
+
+	while (end > from && strchr(" \t\r\n", t->data[end - 1]))
+		end--;
+	return end - from >= n && !memcmp(t->data + end - n, tag, n);
+}
+
+/* What the last message has said already, its reasoning between the tags. */
+static void go_on(const struct served *m, struct json_object *message, struct draft *d)
+{
+	struct json_object *said = field_of(message, "reasoning_content");
+	const char *content = json_object_get_string(field_of(message, "content"));
+	const char *reasoning = said ? json_object_get_string(said) : "", *open, *close;
+	bool inside;
+
+	reasoning_tags(served_vocabulary(m), &open, &close);
+	inside = ends_with(&d->text, d->opening, open);
+	if (*reasoning && !inside)
+		text_printf(&d->text, "%s\n", open);
+	add_span(d, reasoning);
+	if (content && *content && (*reasoning || inside))
+		text_printf(&d->text, "\n%s\n\n", close);
+	if (content && *content)
+		d->opening_bytes = 0;
+	else
+		d->opening_bytes = d->text.bytes - d->opening;
+	add_span(d, content ? content : "");
+}
+
+/* Whether the last message is the beginning of the answer. */
+static bool goes_on(const struct chat_request *c, bool *on, struct problem *p)
+{
+	const size_t count = json_object_array_length(c->messages);
+	struct json_object *last = json_object_array_get_idx(c->messages, count - 1);
+	const bool can = !strcmp(role_of(last), "assistant") && !field_of(last, "tool_calls");
+
+	*on = can && c->go_on != SWITCH_OFF;
+	return can || c->go_on != SWITCH_ON ||
+	       problem_set(p, 400, "messages", NULL,
+			   "the last message isn't an assistant's text that could be "
+			   "gone on with");
+}
+
+/* --- all of it
+ * ----------------------------------------------------------------------------------
+ */
+
+static bool take_prompt(const struct stoker_prompt *from, struct draft *d)
+{
+	const size_t bytes = from->span_count * sizeof(*d->spans);
+
+	text_add(&d->text, from->text, from->bytes);
+	d->spans = malloc(bytes ? bytes : 1);
+	if (!d->spans)
+		return false;
+	if (bytes)
+		memcpy(d->spans, from->spans, bytes);
+	d->span_count = from->span_count;
+	d->opening = from->span_count ? from->spans[from->span_count - 1].end : 0;
+	d->opening_bytes = from->bytes - d->opening;
+	return !d->text.failed;
+}
+
+static bool tokenize(const struct served *m, struct draft *d, struct chat_prompt *out,
+		     struct problem *p)
+{
+	const struct stoker_prompt whole = { STOKER_PROMPT_INIT, .text = d->text.data,
+					     .bytes = d->text.bytes, .spans = d->spans,
+					     .span_count = d->span_count };
+	struct stoker_error err;
+	const int ret = stoker_prompt_tokenize(served_vocabulary(m), &whole, &out->tokens,
+					       &out->count, &err);
+
+	if (ret == -ENOMEM)
+		return no_memory(p);
+	if (ret)
+		return problem_set(p, 400, "messages", NULL, "%s", err.message);
+	if (!out->count)
+		return problem_set(p, 400, "messages", NULL, "the template makes an empty prompt");
+	out->text = d->text.data;
+	out->bytes = d->text.bytes;
+	out->opening = d->opening;
+	out->opening_bytes = d->opening_bytes;
+	d->text = (struct text){ .data = NULL };
+	return true;
+}
+
+bool chat_render(const struct served *m, const struct chat_request *c, struct chat_prompt *out,
+		 struct problem *p)
+{
+	const size_t count = json_object_array_length(c->messages);
+	struct json_object *last = json_object_array_get_idx(c->messages, count - 1);
+	struct stoker_prompt rendered = { STOKER_PROMPT_INIT };
+	struct draft d = { .spans = NULL };
+	enum chat_switch think = c->think;
+	bool on, ok;
+
+	*out = (struct chat_prompt){ .text = NULL };
+	if (!goes_on(c, &on, p))
+		return false;
+	/* what the answer says already would stand in the place of thoughts */
+	if (on && think == SWITCH_UNSET && !field_of(last, "reasoning_content"))
+		think = SWITCH_OFF;
+	ok = render(m, c, on, think, &rendered, p) && (take_prompt(&rendered, &d) || no_memory(p));
+	if (ok && on) {
+		go_on(m, last, &d);
+		ok = !d.text.failed || no_memory(p);
+	}
+	ok = ok && tokenize(m, &d, out, p);
+	stoker_prompt_free(&rendered);
+	free_draft(&d);
+	return ok;
+}
+
+void chat_prompt_free(struct chat_prompt *prompt)
+{
+	free(prompt->text);
+	stoker_free(prompt->tokens);
+	*prompt = (struct chat_prompt){ .text = NULL };
+}
