@@ -16,8 +16,9 @@
 enum width { WIDTH_F32, WIDTH_F16, WIDTH_BF16, WIDTH_OTHER };
 
 enum {
-	NX = 4,			 /* activation rows that go together */
-	NW = LANES == 8 ? 3 : 4, /* weight rows that do: so many sums stay in registers */
+	NX = 4,			   /* activation rows that go together */
+	NW = LANES == 8 ? 3 : 4,   /* weight rows that do: so many sums stay in registers */
+	GX = LANES == 16 ? 6 : NX, /* the same of products with many, which have the registers */
 	NDOT = MANY_REGISTERS
 		       ? 4
 		       : 2, /* activation rows of dot_vectors(), which has four sums of each */
@@ -146,20 +147,35 @@ INLINE void dot_with_all(enum width width, const uint8_t *w, const float *const 
 		out[i] = sum_of(sum[i]) + tail_of(width, w, x[i] + from, whole, n);
 }
 
-/* acc[j][i] += w[j] . x[i], for @nx activation rows and vectors from @begin on, @step apart. */
+/*
+ * acc[j][i] += w[j] . x[i], for @nx activation rows and vectors from @begin on, @step apart.  Those
+ * of which there are fewer stay in registers.
+ */
 INLINE void add_products(enum width width, const uint8_t *const w[NW], const float *const *x,
-			 int nx, size_t begin, size_t end, size_t step, vec acc[NW][NX])
+			 int nx, size_t begin, size_t end, size_t step, vec acc[NW][GX])
 {
 	for (size_t c = begin; c < end; c += step) {
-		vec v[NX];
+		vec v[GX], weights[NW];
 
+		if (nx > NX) {
+			for (int j = 0; j < NW; j++)
+				weights[j] = load_wide(width, w[j], c);
+#pragma GCC unroll 6
+			for (int i = 0; i < nx; i++) {
+				const vec values = load(x[i] + c);
+
+#pragma GCC unroll 4
+				for (int j = 0; j < NW; j++)
+					acc[j][i] += weights[j] * values;
+			}
+			continue;
+		}
 		for (int i = 0; i < nx; i++)
 			v[i] = load(x[i] + c);
 		for (int j = 0; j < NW; j++) {
-			const vec weights = load_wide(width, w[j], c);
-
+			weights[j] = load_wide(width, w[j], c);
 			for (int i = 0; i < nx; i++)
-				acc[j][i] += weights * v[i];
+				acc[j][i] += weights[j] * v[i];
 		}
 	}
 }
@@ -223,8 +239,29 @@ INLINE void fold_sums(vec v[][NX], int n, four_floats y[NX])
 	}
 }
 
+/* fold_sums() of @nx activation rows, up to GX. */
+INLINE void fold_all_sums(vec acc[NW][GX], int nx, four_floats *y)
+{
+#pragma GCC unroll 2
+	for (int first = 0; first < nx; first += NX) {
+		const int n = MIN(nx - first, (int)NX);
+		four_floats part[NX];
+		vec v[NW][NX];
+
+#pragma GCC unroll 4
+		for (int j = 0; j < NW; j++)
+#pragma GCC unroll 4
+			for (int i = 0; i < NX; i++)
+				v[j][i] = acc[j][first + i % n];
+		fold_sums(v, NW, part);
+#pragma GCC unroll 4
+		for (int i = 0; i < n; i++)
+			y[first + i] = part[i];
+	}
+}
+
 /* The first @rows sums of each activation row to where they go; inlined, a full set is constant. */
-INLINE void store_sums(const four_floats y[NX], float *const out[NX], int count, unsigned rows)
+INLINE void store_sums(const four_floats *y, float *const out[NX], int count, unsigned rows)
 {
 	for (int i = 0; i < count; i++)
 		if (rows == 4)

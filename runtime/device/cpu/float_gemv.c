@@ -22,27 +22,27 @@ struct few_rows {
  * rows.  It has four sums of each; they are made one after another, for all rows at once.
  */
 INLINE void dot_groups(enum width width, const uint8_t *const w[NW], const float *const *x,
-		       int count, size_t begin, size_t end, vec out[NW][NX])
+		       int count, size_t begin, size_t end, vec out[NW][GX])
 {
 	const size_t fours = begin + (end - begin) / (4 * LANES) * (4 * LANES);
-	vec sum[4][NW][NX];
+	vec sum[4][NW][GX];
 
 	/* not unrolled: compilers would mix them, and run out of registers */
 #pragma GCC unroll 1
 	for (size_t v = 0; v < 4; v++) {
-		vec acc[NW][NX] = { 0 };
+		vec acc[NW][GX] = { 0 };
 
 		add_products(width, w, x, count, begin + v * LANES, fours, 4 * LANES, acc);
-		for (int n = 0; n < NW * NX; n++)
-			if (n % NX < count)
-				sum[v][n / NX][n % NX] = acc[n / NX][n % NX];
+		for (int n = 0; n < NW * GX; n++)
+			if (n % GX < count)
+				sum[v][n / GX][n % GX] = acc[n / GX][n % GX];
 	}
 	if (fours < end)
 		add_products(width, w, x, count, fours, end, LANES, sum[0]);
-	for (int n = 0; n < NW * NX; n++)
-		if (n % NX < count)
-			out[n / NX][n % NX] = (sum[0][n / NX][n % NX] + sum[1][n / NX][n % NX]) +
-					      (sum[2][n / NX][n % NX] + sum[3][n / NX][n % NX]);
+	for (int n = 0; n < NW * GX; n++)
+		if (n % GX < count)
+			out[n / GX][n % GX] = (sum[0][n / GX][n % GX] + sum[1][n / GX][n % GX]) +
+					      (sum[2][n / GX][n % GX] + sum[3][n / GX][n % GX]);
 }
 
 /*
@@ -64,14 +64,14 @@ INLINE void gemv_in_place(enum width width, const struct few_rows *f, int count)
 		for (size_t c = 0; c < f->k; c += PIECE) {
 			const size_t end = MIN(f->k, c + PIECE);
 			const size_t whole = c + (end - c) / LANES * LANES;
-			vec part[NW][NX] = { 0 };
+			vec part[NW][GX] = { 0 };
 			four_floats y[NX];
 
 			for (unsigned j = 0; j < rows; j++)
 				prefetch_at((uintptr_t)from[j] + c * bytes + group_bytes,
 					    PIECE * bytes);
 			dot_groups(width, from, f->x, count, c, whole, part);
-			fold_sums(part, NW, y);
+			fold_all_sums(part, count, y);
 			for (int i = 0; i < count; i++) {
 				for (unsigned j = 0; whole < end && j < rows; j++)
 					y[i][j] += tail_of(width, from[j], f->x[i], whole, end);
