@@ -85,7 +85,7 @@ static bool is_idle(void)
 
 	for (int i = 0; i < 5000; i++) {
 		stoker_engine_stats(served_engine(served), &s);
-		if (!s.running && !s.waiting && s.pages.used == s.pages.kept)
+		if (!s.running && !s.waiting && s.pages.used == 0)
 			return true;
 		nanosleep(&(struct timespec){ 0, 1000000 }, 0);
 	}

@@ -2,6 +2,9 @@
 /* Tokens to pieces of text for clients, wherever characters and stop strings are cut. */
 #include "unit.h"
 
+#include <json-c/json.h>
+
+#include "serve/calls.h"
 #include "serve/pieces.h"
 #include "serve/stops.h"
 
@@ -265,6 +268,64 @@ static void test_tokens_of_pieces(void)
 	}
 }
 
+/* A call comes behind the text that was held back before it, and isn't searched for stop strings.
+ */
+static void test_calls(void)
+{
+	static const char text[] = "So sto<tool_call>\n{\"name\": \"find\", \"arguments\": "
+				   "{\"what\": \"stop\"}}\n</tool_call>";
+	static const char *const stop[] = { "stop" };
+	struct json_object *tools =
+		json_tokener_parse("[{\"type\":\"function\",\"function\":{\"name\":\"find\"}}]");
+	const struct generation_params params = {
+		.stop = stop,
+		.stop_count = 1,
+		.log_probabilities = true,
+		.tools = tools,
+		.calls = call_family_of("<tool_call>\n{\"name\": <function-name>")
+	};
+	const size_t length = strlen(text);
+
+	for (size_t cut = 1; cut < 9; cut++) {
+		struct pieces *s = pieces_create(&params, vocabulary, NULL);
+		char said[64] = "", arguments[64] = "";
+		unsigned calls = 0, count = 0;
+
+		for (size_t at = 0; at <= length; at += cut) {
+			const size_t most = length - at;
+			uint32_t tokens[64];
+			const size_t n = tokenize(text + at, MIN(most, cut), tokens);
+			struct piece p;
+
+			for (size_t i = 0; i < n; i++) {
+				const struct token_info token = { .token = tokens[i] };
+
+				CU_ASSERT_EQUAL(pieces_token(s, &token), 0);
+				if (at + cut > length && i == n - 1)
+					CU_ASSERT_EQUAL(pieces_end(s), 0);
+				while (pieces_next(s, &p)) {
+					count += p.token_count;
+					CU_ASSERT(p.kind != PIECE_TEXT || !calls);
+					if (p.kind == PIECE_CALL) {
+						calls++;
+						CU_ASSERT_STRING_EQUAL(p.name, "find");
+						CU_ASSERT_EQUAL(p.index, 0);
+					} else {
+						strcat(p.kind == PIECE_TEXT ? said : arguments,
+						       p.text);
+					}
+				}
+			}
+		}
+		CU_ASSERT_STRING_EQUAL(said, "So sto");
+		CU_ASSERT_STRING_EQUAL(arguments, "{\"what\": \"stop\"}");
+		CU_ASSERT(calls == 1 && pieces_has_calls(s) && count > 0);
+		CU_ASSERT_PTR_NULL(pieces_stop(s));
+		pieces_free(s);
+	}
+	json_object_put(tools);
+}
+
 void suite_generation(void)
 {
 	if (stoker_vocabulary_load("tools/demo-model/stoker-demo-Q4_K.gguf", &vocabulary, NULL))
@@ -280,6 +341,7 @@ void suite_generation(void)
 	TEST(test_reasoning);
 	TEST(test_random_stops);
 	TEST(test_tokens_of_pieces);
+	TEST(test_calls);
 	add_serve_generation();
 	add_serve_models();
 }

@@ -6,21 +6,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reasoning.h"
+#include <json-c/json.h>
+
+#include "serve/calls.h"
 #include "serve/stops.h"
 #include "serve/text.h"
 
 /* What was told of a piece; texts are places in @said, SIZE_MAX: none. */
 struct record {
 	enum piece_kind kind;
-	size_t text, bytes;
+	size_t text, bytes, name, id;
 	size_t first, count; /* of the tokens */
+	unsigned index;
 };
 
 struct pieces {
 	const struct stoker_vocabulary *vocabulary;
 	struct stoker_decoder *decoder;
-	struct splitter *splitter; /* NULL: tags stay in the text */
+	struct call_reader *reader;
+	struct json_object *tools; /* for that one */
 	struct stops *stops;	   /* NULL: there are none */
 	char *end;		   /* of them, the one that isn't the client's */
 	bool log_probabilities;
@@ -35,8 +39,11 @@ struct pieces {
 	uint32_t before; /* tokens before the answer */
 };
 
+/* Tokens go with the first piece that comes when they are known. */
 static struct record *add_record(struct pieces *s, enum piece_kind kind)
 {
+	struct record *r;
+
 	if (s->count == s->room) {
 		const size_t room = 2 * s->room + 8;
 		struct record *more = realloc(s->records, room * sizeof(*more));
@@ -46,27 +53,35 @@ static struct record *add_record(struct pieces *s, enum piece_kind kind)
 		s->records = more;
 		s->room = room;
 	}
-	s->records[s->count] = (struct record){ .kind = kind };
-	return &s->records[s->count++];
+	r = &s->records[s->count++];
+	*r = (struct record){ .kind = kind,
+			      .name = SIZE_MAX,
+			      .id = SIZE_MAX,
+			      .first = s->token_first,
+			      .count = s->token_count - s->token_first };
+	s->token_first = s->token_count;
+	return r;
 }
 
-/* Tokens go with the first text that comes when they are known. */
+static size_t say(struct pieces *s, const char *text, size_t bytes)
+{
+	const size_t at = s->said.bytes;
+
+	text_add(&s->said, text, bytes);
+	text_add(&s->said, "", 1);
+	return at;
+}
+
 static int add_text(struct pieces *s, enum piece_kind kind, const char *text, size_t bytes)
 {
-	struct record *r;
+	struct record *r = bytes ? add_record(s, kind) : NULL;
 
 	if (!bytes)
 		return 0;
-	r = add_record(s, kind);
 	if (!r)
 		return -ENOMEM;
-	r->text = s->said.bytes;
+	r->text = say(s, text, bytes);
 	r->bytes = bytes;
-	r->first = s->token_first;
-	r->count = s->token_count - s->token_first;
-	s->token_first = s->token_count;
-	text_add(&s->said, text, bytes);
-	text_add(&s->said, "", 1);
 	return s->said.failed ? -ENOMEM : 0;
 }
 
@@ -94,11 +109,50 @@ static int take_part(void *context, enum part part, const char *text, size_t byt
 	return add_text(s, PIECE_REASONING, text, bytes);
 }
 
+/* What may have become a stop string won't any more. */
+static int release_held(struct pieces *s)
+{
+	const char *text;
+	size_t bytes;
+
+	if (!s->stops)
+		return 0;
+	stops_end(s->stops, &text, &bytes);
+	return add_text(s, PIECE_TEXT, text, bytes);
+}
+
+static int take_call(void *context, unsigned index, const char *name, const char *id)
+{
+	struct pieces *s = context;
+	struct record *r;
+
+	s->answered = true;
+	if (release_held(s))
+		return -ENOMEM;
+	r = add_record(s, PIECE_CALL);
+	if (!r)
+		return -ENOMEM;
+	r->index = index;
+	r->text = s->said.bytes;
+	r->name = say(s, name, strlen(name));
+	if (id)
+		r->id = say(s, id, strlen(id));
+	return s->said.failed ? -ENOMEM : 0;
+}
+
+static int take_arguments(void *context, unsigned index, const char *json, size_t bytes)
+{
+	struct pieces *s = context;
+	const int ret = add_text(s, PIECE_ARGUMENTS, json, bytes);
+
+	if (!ret && bytes)
+		s->records[s->count - 1].index = index;
+	return ret;
+}
+
 static int take_text(struct pieces *s, const char *text, size_t bytes)
 {
-	if (!bytes)
-		return 0;
-	return s->splitter ? splitter_text(s->splitter, text, bytes) : add_answer(s, text, bytes);
+	return bytes ? call_reader_text(s->reader, text, bytes) : 0;
 }
 
 static int take_control(struct pieces *s, const char *name)
@@ -109,22 +163,20 @@ static int take_control(struct pieces *s, const char *name)
 
 	if (!ret)
 		ret = take_text(s, text, bytes);
-	if (ret)
-		return ret;
-	return s->splitter ? splitter_control(s->splitter, name)
-			   : add_answer(s, name, strlen(name));
+	return ret ? ret : call_reader_control(s->reader, name);
 }
 
 static int take_token(struct pieces *s, uint32_t token)
 {
 	char name[64];
 	const size_t n = stoker_vocabulary_text(s->vocabulary, token, 1, name, sizeof(name) - 1);
+	const bool control = !stoker_vocabulary_text(s->vocabulary, token, 0, NULL, 0);
 	const char *text;
 	size_t bytes;
 	int ret;
 
 	name[n < sizeof(name) ? n : 0] = 0;
-	if (splitter_knows(name, !stoker_vocabulary_text(s->vocabulary, token, 0, NULL, 0)))
+	if (call_reader_knows(s->reader, name, control))
 		return take_control(s, name);
 	ret = stoker_decoder_push(s->decoder, token, &text, &bytes);
 	return ret ? ret : take_text(s, text, bytes);
@@ -180,12 +232,9 @@ int pieces_end(struct pieces *s)
 	ret = stoker_decoder_flush(s->decoder, &text, &bytes);
 	if (!ret)
 		ret = take_text(s, text, bytes);
-	if (!ret && s->splitter)
-		ret = splitter_end(s->splitter);
-	if (ret || !s->stops)
-		return ret;
-	stops_end(s->stops, &text, &bytes);
-	return add_text(s, PIECE_TEXT, text, bytes);
+	if (!ret)
+		ret = call_reader_end(s->reader);
+	return ret ? ret : release_held(s);
 }
 
 bool pieces_next(struct pieces *s, struct piece *piece)
@@ -198,6 +247,9 @@ bool pieces_next(struct pieces *s, struct piece *piece)
 	*piece = (struct piece){ .kind = r->kind,
 				 .text = s->said.data + r->text,
 				 .bytes = r->bytes,
+				 .index = r->index,
+				 .name = r->name < SIZE_MAX ? s->said.data + r->name : NULL,
+				 .id = r->id < SIZE_MAX ? s->said.data + r->id : NULL,
 				 .tokens = s->tokens + r->first,
 				 .token_count = r->count };
 	return true;
@@ -212,8 +264,7 @@ const char *pieces_stop(const struct pieces *s)
 
 bool pieces_has_calls(const struct pieces *s)
 {
-	(void)s;
-	return false;
+	return call_reader_count(s->reader) > 0;
 }
 
 uint32_t pieces_reasoning(const struct pieces *s)
@@ -239,6 +290,22 @@ static bool open_stops(struct pieces *s, const struct generation_params *p, cons
 	return s->stops || !count;
 }
 
+static bool open_reader(struct pieces *s, const struct generation_params *p)
+{
+	static const struct call_sink sink = { take_part, take_call, take_arguments };
+	const struct call_reader_params params = {
+		.family = p->calls,
+		.tools = p->tools,
+		.opening = p->opening ? p->opening : "",
+		.opening_bytes = p->opening_bytes,
+		.split_reasoning = p->split_reasoning,
+	};
+
+	s->tools = json_object_get(p->tools);
+	s->reader = call_reader_create(&params, &sink, s);
+	return s->reader;
+}
+
 struct pieces *pieces_create(const struct generation_params *p,
 			     const struct stoker_vocabulary *vocabulary, const char *end)
 {
@@ -248,14 +315,9 @@ struct pieces *pieces_create(const struct generation_params *p,
 		return NULL;
 	s->vocabulary = vocabulary;
 	s->log_probabilities = p->log_probabilities;
-	if (stoker_decoder_create(vocabulary, NULL, &s->decoder, NULL) || !open_stops(s, p, end))
-		goto err_free;
-	if (!p->split_reasoning)
+	if (!stoker_decoder_create(vocabulary, NULL, &s->decoder, NULL) && open_stops(s, p, end) &&
+	    open_reader(s, p))
 		return s;
-	s->splitter = splitter_create(p->opening ? p->opening : "", p->opening_bytes, take_part, s);
-	if (s->splitter)
-		return s;
-err_free:
 	pieces_free(s);
 	return NULL;
 }
@@ -265,7 +327,8 @@ void pieces_free(struct pieces *s)
 	if (!s)
 		return;
 	stoker_decoder_free(&s->decoder);
-	splitter_free(s->splitter);
+	call_reader_free(s->reader);
+	json_object_put(s->tools);
 	stops_free(s->stops);
 	text_free(&s->said);
 	free(s->records);
