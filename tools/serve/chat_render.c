@@ -188,13 +188,12 @@ static void go_on(const struct served *m, struct json_object *message, struct dr
 	inside = ends_with(&d->text, d->opening, open);
 	if (*reasoning && !inside)
 		text_printf(&d->text, "%s\n", open);
+	d->opening_bytes = d->text.bytes - d->opening;
 	add_span(d, reasoning);
 	if (content && *content && (*reasoning || inside))
 		text_printf(&d->text, "\n%s\n\n", close);
 	if (content && *content)
 		d->opening_bytes = 0;
-	else
-		d->opening_bytes = d->text.bytes - d->opening;
 	add_span(d, content ? content : "");
 }
 

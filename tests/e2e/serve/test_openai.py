@@ -256,5 +256,62 @@ class Embeddings(unittest.TestCase):
         self.assertEqual(sorted(got), [2, 2, 2, 8, 8, 8])
 
 
+class HangingUp(unittest.TestCase):
+    """Who hangs up ends what is computed for him, in each state, streamed or not."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server("-m", DEMO, "-c", "30000", "--sequences", "2")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.__exit__()
+
+    def busy(self):
+        text = self.server.get("/metrics")[2].decode()
+        return [int(line.split()[1]) for line in text.split("\n")
+                if line.startswith(("stoker_requests_running ", "stoker_requests_waiting "))]
+
+    def wait_for(self, running, waiting):
+        until = time.monotonic() + 5
+        while self.busy() != [running, waiting]:
+            self.assertLess(time.monotonic(), until, self.busy())
+            time.sleep(0.01)
+
+    def send(self, path, **body):
+        connection = self.server.connect()
+        data = json.dumps({"ignore_eos": True, "temperature": 0, **body}).encode()
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(data)}\r\n\r\n".encode()
+                           + data)
+        return connection
+
+    def test_states(self):
+        for path, body in (("/v1/chat/completions", {"messages": HELLO}), ("/v1/responses", {"input": "Speak."})):
+            for stream in False, True:
+                begun = [self.send(path, stream=stream, **body) for _ in range(2)]
+                self.wait_for(2, 0)
+                queued = [self.send(path, stream=stream, **body) for _ in range(2)]
+                self.wait_for(2, 2)
+                for connection in queued:
+                    connection.close()
+                self.wait_for(2, 0)
+                for connection in begun:
+                    connection.close()
+                self.wait_for(0, 0)
+
+    def test_several(self):
+        with self.send("/v1/chat/completions", messages=HELLO, n=4):
+            self.wait_for(2, 2)
+        self.wait_for(0, 0)
+
+    def test_embeddings(self):
+        with self.send("/v1/embeddings", input=["word " * 300] * 2000):
+            time.sleep(0.2)
+        begun = time.monotonic()
+        _, _, data = self.server.post("/v1/embeddings", {"input": "a"})
+        self.assertEqual(len(json.loads(data)["data"]), 1)
+        self.assertLess(time.monotonic() - begun, 5)
+
+
 if __name__ == "__main__":
     unittest.main()
