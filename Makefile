@@ -226,11 +226,20 @@ SERVE_SOURCES := $(filter-out tools/serve/no_serve.c,$(wildcard tools/serve/*.c)
 TOOL_SOURCES := $(filter-out $(if $(HAS_PULL),tools/models/no_pull.c,$(PULL_SOURCES)) \
 	$(if $(HAS_SERVE),tools/serve/no_serve.c,$(SERVE_SOURCES)), \
 	$(wildcard tools/*.c tools/models/*.c tools/quantize/*.c tools/serve/*.c)) $(BENCH_SOURCES)
-TOOL_OBJECTS := $(TOOL_SOURCES:%.c=$(BUILD)/%.o)
+TOOL_OBJECTS := $(TOOL_SOURCES:%.c=$(BUILD)/%.o) $(if $(HAS_SERVE),$(BUILD)/tools/serve/page_files.o)
 $(BENCH_OBJECTS): INTERNAL_HEADERS := -Iruntime
 $(TOOL_OBJECTS): LIBRARY_FLAGS = $(BASE_FLAGS) -Itools $(INTERNAL_HEADERS) $(TOOL_FLAGS)
 $(SPIN_OBJECTS): LIBRARY_FLAGS += -Itools -ffp-contract=fast
 TOOL_FLAGS := $(shell $(PKG_CONFIG) --cflags $(TOOL_PACKAGES) $(if $(HAS_PULL),$(PULL_PACKAGES)) $(if $(HAS_SERVE),$(SERVE_PACKAGES)) 2>/dev/null)
+
+# the server's page, as it lies there
+PAGE_FILES := $(wildcard tools/serve/page/*)
+$(BUILD)/tools/serve/page_files.c: $(PAGE_FILES) tools/serve/embed.sh
+	@mkdir -p $(@D)
+	tools/serve/embed.sh $(PAGE_FILES) > $@.part
+	mv $@.part $@
+$(BUILD)/tools/serve/page_files.o: %.o: %.c
+	$(CC) $(CPPFLAGS) $(LIBRARY_FLAGS) $(CFLAGS) -c $< -o $@
 
 $(BUILD)/tools/bench/spin.spv: tools/bench/spin.comp $(SHADER_SOURCES)
 	@mkdir -p $(@D)

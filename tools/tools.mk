@@ -7,7 +7,7 @@ DEVICE ?= cpu
 # What people type builds on all CPUs, unless they say how many.
 BUILD_ALL = $(MAKE) $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 
-.PHONY: deps-next setup demo models chat check lint bench bench-peer bench-paging install uninstall clean help summary man
+.PHONY: deps-next setup demo models chat serve check lint bench bench-peer bench-paging install uninstall clean help summary man
 setup:
 	@tools/setup/install-packages.sh build
 
@@ -30,6 +30,14 @@ chat: setup
 	$(BUILD_ALL) all
 	@tools/setup/fetch-model.sh -C $(MODEL_FOLDER) smollm2 >/dev/null
 	$(TOOL) run -m $(MODEL_FOLDER)/smollm2-135m-instruct-Q4_1.gguf --device $(DEVICE) --chat
+
+# Opens nothing: the address is the first line.  make serve [OPTIONS="--port 0"]
+serve: setup
+	$(BUILD_ALL) all
+	@tools/setup/fetch-model.sh -C $(MODEL_FOLDER) smollm2 >/dev/null || \
+		echo "SmolLM2 can't be fetched: the bundled model, which only goes on with old texts" >&2
+	$(TOOL) serve -m $$(ls $(MODEL_FOLDER)/smollm2-135m-instruct-Q4_1.gguf 2>/dev/null || echo $(DEMO_MODEL)) \
+		--device $(DEVICE) $(OPTIONS)
 
 check: setup
 	$(MAKE) summary
@@ -133,6 +141,7 @@ help:
 	@echo 'make             the library, the stoker program, man pages'
 	@echo 'make demo        install what is missing, build, write text with the bundled model; DEVICE=vulkan'
 	@echo 'make chat        likewise, fetches a small real model (98 MB) and talks to it; DEVICE=vulkan'
+	@echo 'make serve       likewise, and has a page and an API for it; DEVICE=vulkan OPTIONS="--port 0"'
 	@echo 'make models      fetches SmolLM2-135M-Instruct and Gemma 3 270M into build/models (350 MB)'
 	@echo 'make check       install what is missing, build, run the tests'
 	@echo 'make test        the tests alone (unit: CUnit suites, e2e: the program)'

@@ -8,6 +8,7 @@
 #include "serve/health.h"
 #include "serve/listing.h"
 #include "serve/openai.h"
+#include "serve/page.h"
 
 static const struct route routes[] = {
 	{ "GET", "/health", DIALECT_OPENAI, ROUTE_NO_KEY, health_get },
@@ -25,6 +26,8 @@ static const struct route routes[] = {
 	{ "POST", "/v1/responses", DIALECT_OPENAI, 0, openai_responses_post },
 	{ "POST", "/v1/embeddings", DIALECT_OPENAI, 0, embeddings_post },
 };
+/* "/", and a path for each of its files */
+static const struct route page = { "GET", "/", DIALECT_OPENAI, ROUTE_NO_KEY, page_get };
 enum { ROUTES = sizeof(routes) / sizeof(*routes) };
 
 static enum dialect dialect_of(const char *path)
@@ -63,7 +66,11 @@ struct found_route route_find(const char *method, const char *path)
 		found.route = r;
 		found.dialect = r->dialect;
 		found.rest = length > 1 && r->path[length - 1] == '/' ? path + length : "";
-		break;
+		return found;
+	}
+	if (page_find(path)) {
+		found.allowed = page.method;
+		found.route = !strcmp(method, page.method) ? &page : NULL;
 	}
 	return found;
 }
