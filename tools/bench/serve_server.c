@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -16,7 +17,7 @@
 enum { START_SECONDS = 120, STOP_SECONDS = 10 };
 
 static void run_server(const struct serve_bench *b, uint64_t sequences, uint64_t context,
-		       const char *memory, int out)
+		       const char *memory, int out, int errors)
 {
 	const struct serve_options *o = b->options;
 	char texts[3][24];
@@ -41,6 +42,7 @@ static void run_server(const struct serve_bench *b, uint64_t sequences, uint64_t
 		}
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	dup2(out, STDOUT_FILENO);
+	dup2(errors, STDERR_FILENO);
 	execv("/proc/self/exe", (char *const *)(uintptr_t)argv);
 	_exit(127);
 }
@@ -68,19 +70,35 @@ static int read_address(int fd, struct target *t)
 	return failf("the server has ended, or doesn't say where it listens");
 }
 
+/* Its log, which is of interest where it fails. */
+static void copy_errors(int fd)
+{
+	char text[2048];
+	const off_t end = lseek(fd, 0, SEEK_END);
+	const off_t from = end > (off_t)sizeof(text) ? end - (off_t)sizeof(text) : 0;
+	const ssize_t n = pread(fd, text, sizeof(text), from);
+
+	if (n > 0)
+		fwrite(text, 1, (size_t)n, stderr);
+}
+
 int server_start(struct serve_bench *b, uint64_t sequences, uint64_t context, const char *memory)
 {
-	int out[2], status;
+	int out[2], errors, status;
 
 	if (pipe2(out, O_CLOEXEC))
 		return failf("no pipe: %s", strerror(errno));
+	errors = memfd_create("errors", MFD_CLOEXEC);
 	b->server = fork();
 	if (!b->server)
-		run_server(b, sequences, context, memory, out[1]);
+		run_server(b, sequences, context, memory, out[1],
+			   errors < 0 ? STDERR_FILENO : errors);
 	close(out[1]);
 	if (b->server < 0) {
 		b->server = 0;
 		close(out[0]);
+		if (errors >= 0)
+			close(errors);
 		return failf("no process: %s", strerror(errno));
 	}
 	status = read_address(out[0], &b->target);
@@ -90,6 +108,10 @@ int server_start(struct serve_bench *b, uint64_t sequences, uint64_t context, co
 	b->output = out[0];
 	if (status)
 		server_stop(b);
+	if (status && errors >= 0)
+		copy_errors(errors);
+	if (errors >= 0)
+		close(errors);
 	return status;
 }
 
