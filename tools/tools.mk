@@ -94,6 +94,12 @@ endif
 bench-paging: all
 	tests/bench/paging.sh $(BUILD) $(PEER)
 
+# make bench-serve PEER=FOLDER: "stoker serve" beside the llama-server in FOLDER; tests/bench/serve.sh says what
+# narrows it: LOADS, CLIENTS, ROUNDS, MODEL
+.PHONY: bench-serve
+bench-serve: all
+	tests/bench/serve.sh $(BUILD) "$(PEER)"
+
 # --- installation -----------------------------------------------------------------------------------
 
 VERBS := run serve pull list rm info inspect tokenize template grammar embed eval perplexity bench plan replay quantize imatrix pack synth
@@ -161,6 +167,8 @@ help:
 	@echo 'make bench       speed of this machine'
 	@echo 'make bench-peer  every format beside llama.cpp; PEER=FOLDER PEER_AVX2=FOLDER FORMATS="Q4_0 Q4_K" THREADS_LIST=1'
 	@echo 'make bench-paging   experts paged from the drive under a memory limit (root); PEER=FOLDER'
+	@echo 'make bench-serve PEER=FOLDER   the server beside llama-server, under loads that clients make'
+	@echo 'make check-clients   clients of others talk to the server; RUNS=N requests by schemathesis, PARTS=llama PEER=CHECKOUT'
 	@echo 'make gpu-day     what a borrowed machine with a GPU needs, in one file; PEER=FOLDER; gpu-day-rehearse'
 	@echo 'make install DESTDIR= PREFIX=/usr/local, make uninstall'
 	@echo 'make clean       remove build/'

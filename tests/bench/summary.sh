@@ -14,7 +14,7 @@ awk '
 		file = $2
 		table = 0
 		while ((getline line < file) > 0) {
-			if (line ~ /^(file|format|memory|family) /)
+			if (line ~ /^(file|format|memory|family|load) /)
 				table = 1
 			else if (table && line == "")
 				break
