@@ -95,6 +95,12 @@ $(BUILD)/real-batch: $(BUILD)/tests/real/batch.o $(KEEP_LOADED) $(INTERNAL)
 check-page:
 	RECORD="$(RECORD)" tests/page/check.sh $(BUILD) $(TESTS)
 
+# Clients of others talk to the server; needs the Python package index.
+# make check-clients [PARTS="clients fuzz"] [RUNS=N] [UPDATE=1]; PARTS=llama PEER=FOLDER, a checkout of llama.cpp
+.PHONY: check-clients
+check-clients: all
+	RUNS="$(if $(filter command environment,$(origin RUNS)),$(RUNS))" PEER="$(PEER)" UPDATE="$(UPDATE)" tests/clients/check.sh $(BUILD) $(PARTS)
+
 # The CPU's code for another processor, built here and run by an emulator: make check-arm64
 # [SUITES="ops vectors"]
 .PHONY: check-arm64
