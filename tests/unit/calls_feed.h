@@ -23,6 +23,10 @@ const struct call_family *family_called(const char *name);
 /* "text{name|id|arguments}text", for comparing. */
 void fed_show(const struct fed *fed, char *out, size_t room);
 
+/* Of the grammar that call_grammar() makes, without a vocabulary. */
+struct stoker_matcher *calls_matcher(const struct call_family *f, const char *tools,
+				     enum call_choice choice, const char *name, bool parallel);
+
 /* The two tools of most tests. */
 extern const char two_tools[];
 

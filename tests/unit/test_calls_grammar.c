@@ -7,8 +7,8 @@
 
 enum { MAX_WALK = 3000 };
 
-static struct stoker_matcher *matcher_of(const struct call_family *f, const char *tools,
-					 enum call_choice choice, const char *name, bool parallel)
+struct stoker_matcher *calls_matcher(const struct call_family *f, const char *tools,
+				     enum call_choice choice, const char *name, bool parallel)
 {
 	struct json_object *list = json_tokener_parse(tools);
 	struct stoker_grammar *grammar;
@@ -35,7 +35,7 @@ static struct stoker_matcher *matcher_of(const struct call_family *f, const char
 
 static bool accepts(const struct call_family *f, const char *text)
 {
-	struct stoker_matcher *m = matcher_of(f, two_tools, CALL_REQUIRED, NULL, true);
+	struct stoker_matcher *m = calls_matcher(f, two_tools, CALL_REQUIRED, NULL, true);
 	size_t matched = 0;
 	const bool ok = !stoker_matcher_accept_text(m, text, strlen(text), &matched) &&
 			stoker_matcher_may_end(m);
@@ -213,7 +213,7 @@ static void test_walks(void)
 
 	random_seed(1);
 	for (size_t k = 0; (f = call_family_at(k)); k++) {
-		struct stoker_matcher *m = matcher_of(f, two_tools, CALL_REQUIRED, NULL, true);
+		struct stoker_matcher *m = calls_matcher(f, two_tools, CALL_REQUIRED, NULL, true);
 		int complete = 0;
 
 		for (int i = 0; i < 12; i++)

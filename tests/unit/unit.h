@@ -93,6 +93,8 @@ void suite_calls(void);
 void add_calls_grammar(void);
 void add_serve_models(void);
 void add_serve_guard(void);
+void add_calls_messages(void);
+void add_calls_templates(void);
 
 /* One test of the suite that was added last. */
 #define TEST(function)                                                                             \

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <stoker/template.h>
 #include <stoker/text.h>
 
 #include "reasoning.h"
@@ -89,5 +90,33 @@ bool call_grammar(const struct call_family *f, const struct stoker_vocabulary *v
 		  struct json_object *tools, enum call_choice choice, const char *name,
 		  bool parallel, struct call_grammar *out, struct problem *p);
 void call_grammar_free(struct call_grammar *g);
+
+/* What a template makes of tools and calls; looked at once, by rendering small conversations. */
+struct call_support {
+	const struct call_family *family;
+	bool tools;	     /* it shows tools to the model */
+	bool calls;	     /* it writes calls that an assistant made */
+	bool results;	     /* it has a place for what a tool said */
+	bool text_arguments; /* arguments as a JSON string, not as an object */
+	bool null_content;   /* beside calls content has to be null, not "" */
+	bool short_ids;	     /* ids have to be nine letters and digits */
+	bool one_call;	     /* it refuses several in a message */
+	bool system;	     /* it takes a system message */
+};
+
+void call_support_of(const struct stoker_template *t, const struct stoker_vocabulary *vocabulary,
+		     struct call_support *out);
+
+/*
+ * A conversation in OpenAI's form as the template wants it: arguments as objects or text, content,
+ * ids and names of results; and where it knows no tools, a system text that explains them,
+ * calls as answers and results as the user's turns.  *@out is a new list (json_object_put());
+ * *@show_tools: whether to hand
+ * @tools to the template as well.  @tools NULL: none.  @messages are as chat_messages() leaves
+ * them.  false: no memory (500).
+ */
+bool call_messages(const struct call_support *s, struct json_object *messages,
+		   struct json_object *tools, struct json_object **out, bool *show_tools,
+		   struct problem *p);
 
 #endif

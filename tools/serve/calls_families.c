@@ -35,7 +35,7 @@ static const struct call_family families[] = {
 	  .end = { "</minimax:tool_call>" }, .name_open = "<invoke name=\"", .name_close = "\">",
 	  .args_close = "</invoke>", .key_open = "<parameter name=\"", .key_close = "\">",
 	  .value_close = "</parameter>", .gap = "\n", .between = "\n" },
-	{ "muse", STYLE_TAGS, .begin = { "<atem:function_calls>" },
+	{ "muse", STYLE_TAGS, .one = true, .begin = { "<atem:function_calls>" },
 	  .end = { "</atem:function_calls>" }, .name_open = "<atem:invoke name=\"",
 	  .name_close = "\">", .args_close = "</atem:invoke>",
 	  .key_open = "<atem:parameter name=\"", .key_close = "\">",

@@ -190,7 +190,7 @@ static void frame_rules(struct work *w)
 	text_puts(out, "gap ::= ");
 	if (f->gap) {
 		rule_literal(out, f->gap);
-		text_puts(out, "?");
+		text_puts(out, "{0,2}");
 	} else {
 		text_puts(out, "\"\"");
 	}

@@ -380,8 +380,9 @@ int rules_shared(struct text *out, const struct call_family *f,
 	if (f->style == STYLE_LOOSE)
 		loose_rules(out, f, vocabulary);
 	if (f->style == STYLE_PYTHON)
-		text_puts(out, "python-string ::= \"'\" ( [^'\\\\] | \"\\\\\" . )* \"'\" | "
-			       "\"\\\"\" ( [^\\\"\\\\] | \"\\\\\" . )* \"\\\"\"\n");
+		text_puts(out, "escape ::= \"\\\\\" [\"'\\\\/bfnrt]\n"
+			       "python-string ::= \"'\" ( [^'\\\\] | escape )* \"'\" | "
+			       "\"\\\"\" ( [^\"\\\\] | escape )* \"\\\"\"\n");
 	if (f->style == STYLE_TAGS) {
 		text_puts(out, "body ::= ");
 		rule_until(out, vocabulary, f->value_close);
