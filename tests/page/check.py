@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The page in Chromium beside a scripted server.  usage: check.py [--record FOLDER] [TEST...]"""
+"""The page in Chromium, beside a scripted server and `stoker serve`.
+
+usage: check.py [--build BUILD] [--record FOLDER] [TEST...]
+"""
 import argparse
 import os
 import sys
@@ -9,7 +12,8 @@ import browser
 import scripted
 from browser import ALT
 import test_conversation, test_text, test_around, test_access  # noqa: E401,F401 (in the order that they run in)
-from steps import TESTS, equal, send
+from steps import REAL_TESTS, TESTS, equal, send
+from test_real import Real
 
 
 def record(chromium, folder):
@@ -38,9 +42,51 @@ def record(chromium, folder):
         page.picture(f"{folder}/page-settings.png")
         page.key("Escape")
         page.media(prefers_color_scheme="light")
+        page.js("document.activeElement.blur()")
         page.size(320, 640, mobile=True)
         page.js("new Promise((done) => setTimeout(done, 300))")
         page.picture(f"{folder}/page-narrow.png")
+    finally:
+        server.stop()
+
+
+def run(chromium, function, server):
+    """Whether a test passes, on a page of its own."""
+    page = None
+    try:
+        page = chromium.page(server.address + "/")
+        function(page, server)
+        equal(page.errors, [], "errors on the console")
+        equal(page.js("violations"), [], "violations of the policy")
+        elsewhere = [url for url in page.requests if not url.startswith((server.address, "blob:", "data:", "about:"))]
+        equal(elsewhere, [], "requests elsewhere")
+        print(f"ok     {function.__name__}", flush=True)
+        return True
+    except (AssertionError, browser.Failed, ValueError, TypeError) as error:
+        print(f"FAILED {function.__name__}: {error}", flush=True)
+        if os.environ.get("PICTURE") and page:
+            page.picture(os.environ["PICTURE"])
+        if os.environ.get("TRACE"):
+            traceback.print_exc()
+        return False
+    finally:
+        if page:
+            page.close()
+
+
+def run_real(chromium, wanted, build):
+    """Those that want the program itself: passed, failed, skipped."""
+    functions = [function for function in REAL_TESTS if not wanted or function.__name__ in wanted]
+    if not functions:
+        return 0, 0, 0
+    server = Real(build)
+    try:
+        reason = server.reason or ("it has no page" if server.get("/")[0] != 200 else None)
+        if reason:
+            print(f"skipped: {', '.join(function.__name__ for function in functions)}: {reason}")
+            return 0, 0, len(functions)
+        passed = sum(run(chromium, function, server) for function in functions)
+        return passed, len(functions) - passed, 0
     finally:
         server.stop()
 
@@ -62,34 +108,19 @@ def main():
             record(chromium, arguments.record)
             return 0
         for function in TESTS:
-            name = function.__name__
-            if arguments.tests and name not in arguments.tests:
+            if arguments.tests and function.__name__ not in arguments.tests:
                 continue
             server = scripted.Server()
-            page = None
-            try:
-                page = chromium.page(server.address + "/")
-                function(page, server)
-                equal(page.errors, [], "errors on the console")
-                equal(page.js("violations"), [], "violations of the policy")
-                equal([url for url in page.requests if not url.startswith((server.address, "blob:", "data:", "about:"))], [], "requests elsewhere")
-                print(f"ok     {name}", flush=True)
+            if run(chromium, function, server):
                 passed += 1
-            except (AssertionError, browser.Failed, ValueError) as error:
-                print(f"FAILED {name}: {error}", flush=True)
-                if os.environ.get("PICTURE") and page:
-                    page.picture(os.environ["PICTURE"])
-                if os.environ.get("TRACE"):
-                    traceback.print_exc()
+            else:
                 failed += 1
-            finally:
-                if page:
-                    page.close()
-                server.stop()
+            server.stop()
+        really = run_real(chromium, arguments.tests, arguments.build)
     finally:
         chromium.close()
-    print(f"{passed} passed, {failed} failed, 0 skipped")
-    return 1 if failed else 0
+    print(f"{passed + really[0]} passed, {failed + really[1]} failed, {really[2]} skipped")
+    return 1 if failed + really[1] else 0
 
 
 if __name__ == "__main__":

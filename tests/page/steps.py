@@ -3,13 +3,18 @@
 import os
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-TESTS = []
+TESTS, REAL_TESTS = [], []
 # an answer is complete, and nothing else is under way
 DONE = "document.querySelector('.message.assistant:last-child:not(.running)') && document.getElementById('send').getAttribute('aria-label') === 'Send'"
 
 
 def test(function):
     TESTS.append(function)
+    return function
+
+
+def real_test(function):
+    REAL_TESTS.append(function)
     return function
 
 

@@ -43,6 +43,17 @@ export class Chat extends EventTarget {
 		return this.running.get(this.conversation.record.id) || null;
 	}
 
+	// Nothing else is asked while an answer comes; that is said, as somebody has pressed a button.
+	isBusy() {
+		if (this.turn)
+			this.say('An answer is still coming: stop it first.');
+		return Boolean(this.turn);
+	}
+
+	say(text) {
+		this.dispatchEvent(new CustomEvent('say', { detail: text }));
+	}
+
 	changed() {
 		this.dispatchEvent(new Event('change'));
 	}
@@ -66,7 +77,7 @@ export class Chat extends EventTarget {
 		const { record } = this.conversation;
 		record.changed = Date.now();
 		this.conversation.name();
-		await this.store.save(record, ...messages).catch(() => announce('The browser refuses to keep this conversation.'));
+		await this.store.save(record, ...messages).catch(() => this.say('The browser refuses to keep this conversation.'));
 		this.dispatchEvent(new Event('saved'));
 	}
 
@@ -120,7 +131,7 @@ export class Chat extends EventTarget {
 	// --- what is said ---
 
 	async send(text, attachments) {
-		if (this.turn)
+		if (this.isBusy())
 			return;
 		const last = this.conversation.path().at(-1);
 		const message = this.conversation.add(last ? last.id : '', 'user', { content: text,
@@ -171,7 +182,7 @@ export class Chat extends EventTarget {
 	}
 
 	async retry(message) {
-		if (this.turn)
+		if (this.isBusy())
 			return;
 		this.follows = true;
 		await this.answer(this.conversation.messages.get(message.parent));
@@ -179,7 +190,7 @@ export class Chat extends EventTarget {
 
 	// An edited message is another version of it.  A person's is answered.
 	async edit(message, text) {
-		if (this.turn)
+		if (this.isBusy())
 			return;
 		const { parent, role, attachments, model } = message;
 		const added = this.conversation.add(parent, role, { content: text, ...(attachments ? { attachments } : {}), ...(model ? { model } : {}) });
@@ -193,7 +204,7 @@ export class Chat extends EventTarget {
 	}
 
 	async results(message, texts) {
-		if (this.turn)
+		if (this.isBusy())
 			return;
 		let parent = message;
 		const added = message.calls.map((call, i) => {
@@ -205,7 +216,7 @@ export class Chat extends EventTarget {
 	}
 
 	async turnTo(message, step) {
-		if (this.turn)
+		if (this.isBusy())
 			return;
 		const id = this.conversation.turn(message, step);
 		if (!id)

@@ -103,6 +103,7 @@ function showChat() {
 }
 
 chat.addEventListener('change', showChat);
+chat.addEventListener('say', ({ detail }) => say(detail));
 chat.addEventListener('saved', () => {
 	const { id } = chat.conversation.record;
 	// a new conversation has its address from its first message on
@@ -146,6 +147,7 @@ function askKey(reason, then) {
 	byId('key-entry').focus();
 }
 
+let keyWasAsked = false;
 function showServer() {
 	const banner = byId('banner');
 	const shown = { loading: 'The model is being loaded', away: 'The server is away. What was said can still be read.',
@@ -166,8 +168,9 @@ function showServer() {
 		banner.querySelector('.percent').textContent = part === null ? '' : `${Math.round(part * 100)} %`;
 	}
 	banner.dataset.state = server.state;
-	if (server.wantsKey && !key.get())
+	if (server.wantsKey && !key.get() && !keyWasAsked)
 		askKey('This server wants a key.');
+	keyWasAsked = Boolean(server.wantsKey);
 	showModels();
 	panel.showServer(server);
 	showGauge();

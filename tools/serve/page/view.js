@@ -207,7 +207,7 @@ export class MessageView {
 		if (message.finish === 'length')
 			parts.push(['Cut off', 'The longest answer allowed, or the end of the context']);
 		if (figures?.rate)
-			parts.push([`${rate(figures.rate)} tokens/s`, `${count(figures.answer ?? 0)} tokens`]);
+			parts.push([`${rate(figures.rate)} tokens/s`, figures.answer && `${count(figures.answer)} tokens`]);
 		if (figures?.firstMs)
 			parts.push([`first after ${duration(figures.firstMs)}`, 'From sending to the first token']);
 		if (figures?.prompt)
