@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "reasoning.h"
+#include "serve/calls.h"
 #include "serve/chat.h"
 #include "serve/models.h"
 #include "serve/text.h"
@@ -99,6 +100,17 @@ static struct json_object *list_of(const struct chat_request *c, const struct st
 	return NULL;
 }
 
+/* Whether somebody called tools, or may. */
+static bool has_calls(const struct chat_request *c, bool tools)
+{
+	for (size_t i = 0; !tools && i < json_object_array_length(c->messages); i++) {
+		struct json_object *message = json_object_array_get_idx(c->messages, i);
+
+		tools = field_of(message, "tool_calls") || !strcmp(role_of(message), "tool");
+	}
+	return tools;
+}
+
 static const char *json_of(struct json_object *o)
 {
 	return json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
@@ -130,8 +142,9 @@ static bool render(const struct served *m, const struct chat_request *c, size_t 
 {
 	struct json_object *tools = c->choice == CHOICE_NONE ? NULL : c->tools;
 	const struct stoker_template *t = served_template(m, tools ? "tool_use" : NULL);
-	struct json_object *list, *variables;
-	bool ok;
+	struct json_object *list, *variables, *other = NULL;
+	struct call_support support;
+	bool ok, shows = tools;
 
 	if (!t)
 		return problem_set(p, 400, "messages", NULL, "%s has no chat template",
@@ -139,7 +152,12 @@ static bool render(const struct served *m, const struct chat_request *c, size_t 
 	list = list_of(c, t, without);
 	variables = variables_of(c, think);
 	ok = (list && variables) || no_memory(p);
-	ok = ok && render_list(m, t, list, tools, variables, out, p);
+	if (ok && has_calls(c, tools)) {
+		call_support_of(t, served_vocabulary(m), &support);
+		ok = call_messages(&support, list, tools, &other, &shows, p);
+	}
+	ok = ok && render_list(m, t, other ? other : list, shows ? tools : NULL, variables, out, p);
+	json_object_put(other);
 	json_object_put(list);
 	json_object_put(variables);
 	return ok;

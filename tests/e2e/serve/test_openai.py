@@ -8,7 +8,7 @@ import threading
 import time
 import unittest
 
-from server import DEMO, Server
+from server import Server
 
 HELLO = [{"role": "user", "content": "And God said unto Moses,"}]
 PERSON = {"type": "object", "properties": {"name": {"type": "string", "maxLength": 8}, "age": {"type": "integer"}},
@@ -17,7 +17,7 @@ PERSON = {"type": "object", "properties": {"name": {"type": "string", "maxLength
 
 def setUpModule():
     global server
-    server = Server("-m", DEMO)
+    server = Server()
 
 
 def tearDownModule():
@@ -180,6 +180,88 @@ class Chat(unittest.TestCase):
         self.assertEqual(stream[0], 400)
 
 
+class Tools(unittest.TestCase):
+    TOOLS = [{"type": "function", "function": {
+        "name": name, "description": "Says something.",
+        "parameters": {"type": "object", "properties": {"what": {"enum": ["peace", "war"]}}, "required": ["what"],
+                       "additionalProperties": False}}} for name in ("speak", "shout")]
+    ONE = {"tools": TOOLS, "tool_choice": "required", "parallel_tool_calls": False, "max_tokens": 100}
+
+    def call(self, reply, name=None):
+        choice, = reply["choices"]
+        self.assertEqual(choice["finish_reason"], "tool_calls")
+        self.assertIsNone(choice["message"]["content"])
+        call, = choice["message"]["tool_calls"]
+        self.assertEqual(call["type"], "function")
+        self.assertTrue(call["id"])
+        self.assertIn(call["function"]["name"], [name] if name else ["speak", "shout"])
+        self.assertIn(json.loads(call["function"]["arguments"])["what"], ["peace", "war"])
+        return call
+
+    def test_choices(self):
+        self.call(chat(**self.ONE))
+        for name in "speak", "shout":
+            choice = {"type": "function", "function": {"name": name}}
+            self.call(chat(**{**self.ONE, "tool_choice": choice}), name)
+        self.assertNotIn("tool_calls", chat(tools=self.TOOLS, tool_choice="none")["choices"][0]["message"])
+        with_tools, without = (chat(max_tokens=1, **more)["usage"]["prompt_tokens"]
+                               for more in ({"tools": self.TOOLS}, {}))
+        self.assertGreater(with_tools, without + 20)
+
+    def test_streamed(self):
+        whole = self.call(chat(**self.ONE))
+        got = chunks(**self.ONE)[:-1]
+        self.assertEqual(got[-1]["choices"][0]["finish_reason"], "tool_calls")
+        pieces = [c["choices"][0]["delta"]["tool_calls"][0] for c in got[1:-1]]
+        self.assertEqual({p["index"] for p in pieces}, {0})
+        self.assertEqual(pieces[0]["function"], {"name": whole["function"]["name"], "arguments": ""})
+        self.assertEqual((pieces[0]["type"], bool(pieces[0]["id"])), ("function", True))
+        self.assertEqual("".join(p["function"]["arguments"] for p in pieces), whole["function"]["arguments"])
+
+    def test_round_trip(self):
+        call = self.call(chat(**self.ONE))
+        told = HELLO + [{"role": "assistant", "content": None, "tool_calls": [call]},
+                        {"role": "tool", "tool_call_id": call["id"], "content": "They heard."}]
+        for more in ({}, {"tools": self.TOOLS}):
+            self.assertTrue(chat(messages=told, max_tokens=1, **more)["usage"]["completion_tokens"])
+
+    def test_either(self):
+        """A call, or an answer of the form that it has to have."""
+        form = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"enum": ["yes", "no"]}}}
+        for seed in range(4):
+            choice, = chat(**{**self.ONE, "tool_choice": "auto"}, response_format=form, temperature=1,
+                           seed=seed)["choices"]
+            if choice["finish_reason"] == "tool_calls":
+                self.assertIn(choice["message"]["tool_calls"][0]["function"]["name"], ["speak", "shout"])
+            else:
+                self.assertIn(json.loads(choice["message"]["content"]), ["yes", "no"])
+
+    def test_responses(self):
+        tools = [{"type": "function", **t["function"]} for t in self.TOOLS]
+        said = {"input": [{"role": "user", "content": "Speak."}], "tools": tools, "tool_choice": "required",
+                "parallel_tool_calls": False, "temperature": 0, "max_output_tokens": 100}
+        reply = post("/v1/responses", **said)
+        call, = reply["output"]
+        self.assertEqual((call["type"], call["status"]), ("function_call", "completed"))
+        self.assertIn(json.loads(call["arguments"])["what"], ["peace", "war"])
+        got = list(events("/v1/responses", **said))
+        deltas = [d["delta"] for name, d in got if name == "response.function_call_arguments.delta"]
+        self.assertEqual("".join(deltas), call["arguments"])
+        done, = (d for name, d in got if name == "response.function_call_arguments.done")
+        self.assertEqual((done["name"], done["arguments"]), (call["name"], call["arguments"]))
+        output = {"type": "function_call_output", "call_id": call["call_id"], "output": "They heard."}
+        said = {**said, "input": [*said["input"], call, output], "tool_choice": "none", "max_output_tokens": 4}
+        self.assertEqual(post("/v1/responses", **said)["output"][0]["type"], "message")
+
+    def test_refused(self):
+        wrong = [{"type": "function", "function": {"name": "f", "strict": True, "parameters": {
+            "type": "object", "properties": {"a": {"not": {}}}}}}]
+        error = refused("/v1/chat/completions", messages=HELLO, tools=wrong, tool_choice="required")
+        self.assertIn("not", error["message"])
+        self.assertEqual(refused("/v1/chat/completions", messages=HELLO, tool_choice="required")["param"],
+                         "tool_choice")
+
+
 class Responses(unittest.TestCase):
     def test_at_once(self):
         reply = post("/v1/responses", input="Speak.", max_output_tokens=6, temperature=0, instructions="Be brief.")
@@ -261,7 +343,7 @@ class HangingUp(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.server = Server("-m", DEMO, "-c", "30000", "--sequences", "2")
+        cls.server = Server("-c", "30000", "--sequences", "2")
 
     @classmethod
     def tearDownClass(cls):

@@ -5,7 +5,7 @@ import json
 import tempfile
 import unittest
 
-from server import DEMO, Server
+from server import Server
 
 TEMPLATE = """{%- for m in messages -%}
 {{- "[" + m.role + "]\\n" }}{% if m.reasoning_content %}{{ "<think>" + m.reasoning_content + "</think>" }}{% endif -%}
@@ -24,7 +24,7 @@ class Reasoning(unittest.TestCase):
         cls.file = tempfile.NamedTemporaryFile("w", suffix=".jinja")
         cls.file.write(TEMPLATE)
         cls.file.flush()
-        cls.server = Server("-m", DEMO, "--template", cls.file.name)
+        cls.server = Server("--template", cls.file.name)
 
     @classmethod
     def tearDownClass(cls):
