@@ -1,59 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* What the endpoints of OpenAI's API have in common. */
+/* What the endpoints of OpenAI's API write about answers. */
 #include "serve/openai.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
-
-/* --- answers
- * ------------------------------------------------------------------------------------
- */
-
-static void count_end(struct answers *a, size_t which, const struct piece *piece)
-{
-	const bool first = which % (a->each ? a->each : a->count) == 0;
-
-	a->ended++;
-	a->usage.prompt += first ? piece->usage.prompt : 0;
-	a->usage.cached += first ? piece->usage.cached : 0;
-	a->usage.generated += piece->usage.generated;
-	a->usage.reasoning += piece->usage.reasoning;
-	a->timings = piece->timings;
-	exchange_tokens(a->x, a->usage.prompt, a->usage.generated);
-}
-
-bool answers_next(struct answers *a, int wait_ms, size_t *which, struct piece *piece)
-{
-	if (a->ended == a->count)
-		return false;
-	generation_next_of(a->g, a->count, wait_ms, which, piece);
-	if (piece->kind == PIECE_END || piece->kind == PIECE_FAILED)
-		count_end(a, *which, piece);
-	return true;
-}
-
-void answers_cancel(void *answers)
-{
-	struct answers *a = answers;
-
-	for (size_t i = 0; i < a->count; i++)
-		generation_cancel(a->g[i]);
-}
-
-void answers_free(struct answers *a)
-{
-	for (size_t i = 0; i < a->count; i++)
-		generation_free(&a->g[i]);
-	json_object_put(a->tools);
-	models_release(&a->model);
-}
-
-/* --- parts of replies
- * ---------------------------------------------------------------------------
- */
 
 void openai_id(char id[ID_BYTES], const char *prefix)
 {
@@ -117,7 +69,7 @@ static void add_token(struct text *out, const struct served *m, uint32_t token, 
 	struct text spelled = { .data = NULL };
 
 	token_text(m, token, &spelled);
-	text_puts(out, "{\"token\":");
+	text_printf(out, "{\"id\":%u,\"token\":", token);
 	text_json(out, spelled.data, spelled.bytes);
 	text_puts(out, ",\"logprob\":");
 	openai_number(out, (double)probability);
@@ -157,22 +109,6 @@ const char *openai_finish(enum finish finish)
 		return "stop";
 	}
 }
-
-bool openai_model(struct exchange *x, struct served **m)
-{
-	struct problem p = { .status = 0 };
-	const char *name = NULL;
-
-	if (field_text(exchange_json(x), "model", &name, &p) &&
-	    models_take(exchange_server(x), name, m, &p))
-		return true;
-	reply_problem(x, &p);
-	return false;
-}
-
-/* --- event streams
- * ------------------------------------------------------------------------------
- */
 
 void openai_event_begin(struct text *out)
 {
