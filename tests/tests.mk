@@ -11,7 +11,7 @@ TESTED_TOOLS := bench/matmul bench/ops bench/serve_figures bench/serve_reply com
 TESTED_TOOLS += $(addprefix serve/,body guard keys problem text)
 TESTED_TOOLS += $(addprefix serve/,catalogue details dispatcher generation metrics models pieces served stops) \
 	chat_template container grammar guess load memory models/found models/names models/ollama models/resolve models/spans models/store options sampling
-TESTED_TOOLS += $(addprefix serve/,anthropic_request ollama_request translate)
+TESTED_TOOLS += $(addprefix serve/,anthropic_reply anthropic_request native_prompt native_reply objects ollama_reply ollama_request openai translate)
 TESTED_TOOLS += $(patsubst tools/%.c,%,$(wildcard tools/serve/calls*.c))
 TESTED_TOOLS += $(addprefix serve/,chat_messages chat_read field fields forms gbnf logit_bias responses_read)
 $(BUILD)/unit: $(TEST_OBJECTS) $(TESTED_TOOLS:%=$(BUILD)/tools/%.o) $(KEEP_LOADED) $(INTERNAL)

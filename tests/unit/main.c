@@ -199,6 +199,8 @@ static const struct {
 	{ "serve_fields", suite_serve_fields },
 	{ "serve_chat", suite_serve_chat },
 	{ "serve_dialects", suite_serve_dialects },
+	{ "serve_prompts", suite_serve_prompts },
+	{ "serve_replies", suite_serve_replies },
 	{ "serve_responses", suite_serve_responses },
 	{ "pool", suite_pool },
 	{ "cpus", suite_cpus },

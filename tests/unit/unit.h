@@ -89,6 +89,8 @@ void suite_serve(void);
 void suite_generation(void);
 void add_serve_generation(void);
 void suite_serve_dialects(void);
+void suite_serve_prompts(void);
+void suite_serve_replies(void);
 void suite_calls(void);
 void add_calls_grammar(void);
 void add_serve_models(void);

@@ -4,9 +4,12 @@
 
 #include <string.h>
 
+#include "serve/anthropic.h"
 #include "serve/embeddings.h"
 #include "serve/health.h"
 #include "serve/listing.h"
+#include "serve/native.h"
+#include "serve/ollama.h"
 #include "serve/openai.h"
 #include "serve/page.h"
 
@@ -25,6 +28,23 @@ static const struct route routes[] = {
 	{ "POST", "/v1/chat/completions", DIALECT_OPENAI, 0, openai_chat_post },
 	{ "POST", "/v1/responses", DIALECT_OPENAI, 0, openai_responses_post },
 	{ "POST", "/v1/embeddings", DIALECT_OPENAI, 0, embeddings_post },
+	{ "POST", "/v1/messages", DIALECT_ANTHROPIC, 0, anthropic_messages },
+	{ "POST", "/v1/messages/count_tokens", DIALECT_ANTHROPIC, 0, anthropic_count_tokens },
+	{ "POST", "/api/chat", DIALECT_OLLAMA, 0, ollama_chat },
+	{ "POST", "/api/generate", DIALECT_OLLAMA, 0, ollama_generate },
+	{ "POST", "/api/embed", DIALECT_OLLAMA, 0, ollama_embed },
+	{ "POST", "/api/embeddings", DIALECT_OLLAMA, 0, ollama_embeddings },
+	{ "POST", "/api/pull", DIALECT_OLLAMA, 0, ollama_refused },
+	{ "POST", "/api/push", DIALECT_OLLAMA, 0, ollama_refused },
+	{ "POST", "/api/create", DIALECT_OLLAMA, 0, ollama_refused },
+	{ "POST", "/api/copy", DIALECT_OLLAMA, 0, ollama_refused },
+	{ "DELETE", "/api/delete", DIALECT_OLLAMA, 0, ollama_refused },
+	{ "POST", "/completion", DIALECT_OPENAI, 0, native_completion },
+	{ "POST", "/completions", DIALECT_OPENAI, 0, native_completion },
+	{ "POST", "/infill", DIALECT_OPENAI, 0, native_fill },
+	{ "POST", "/tokenize", DIALECT_OPENAI, 0, native_tokenize },
+	{ "POST", "/detokenize", DIALECT_OPENAI, 0, native_detokenize },
+	{ "POST", "/apply-template", DIALECT_OPENAI, 0, native_apply_template },
 };
 /* "/", and a path for each of its files */
 static const struct route page = { "GET", "/", DIALECT_OPENAI, ROUTE_NO_KEY, page_get };
