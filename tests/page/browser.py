@@ -25,7 +25,7 @@ for (const name of ['alert', 'confirm', 'prompt'])
 KEYS = {
     "Enter": (13, "Enter", "\r"), "Tab": (9, "Tab", ""), "Escape": (27, "Escape", ""), "F2": (113, "F2", ""),
     "ArrowDown": (40, "ArrowDown", ""), "ArrowUp": (38, "ArrowUp", ""), "Delete": (46, "Delete", ""),
-    " ": (32, "Space", " "), "Home": (36, "Home", ""), "End": (35, "End", ""), "Backspace": (8, "Backspace", ""),
+    " ": (32, "Space", " "), "Home": (36, "Home", ""), "End": (35, "End", ""), "Backspace": (8, "Backspace", ""), "PageUp": (33, "PageUp", ""),
 }
 ALT, CTRL, SHIFT = 1, 2, 8
 

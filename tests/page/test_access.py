@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """How it looks, and who can use it."""
 import os
+import tempfile
 import time
 
 import scripted
+from browser import CTRL
 from steps import DONE, equal, expect, rules, send, test
 
 
@@ -29,6 +31,31 @@ def themes(page, server):
         page.click(opener)
         rules(page, f"{name}, dark")
         page.key("Escape")
+
+
+@test
+def every_state_in_both_themes(page, server):
+    send(page, "fault")
+    send(page, "full")
+    send(page, "call")
+    with tempfile.NamedTemporaryFile(suffix=".txt") as file:
+        file.write(b"text")
+        file.flush()
+        page.files("#attach-file", [file.name])
+        page.wait("document.querySelector('#attachments li')")
+    page.click(".user [aria-label=Edit]")
+    server.loading = 0.5
+    page.js("document.dispatchEvent(new Event('visibilitychange'))")
+    page.wait("document.querySelector('.banner')")
+    send(page, "slow", wait=False)
+    for scheme in ("light", "dark"):
+        page.media(prefers_color_scheme=scheme)
+        page.js("new Promise((done) => setTimeout(done, 300))")
+        rules(page, f"all at once, {scheme}")
+    page.key("k", CTRL)
+    page.type("nowhere to be found")
+    page.wait("document.querySelector('#list .nothing')")
+    rules(page, "nothing found, dark")
 
 
 @test
@@ -117,6 +144,18 @@ def keyboard_only(page, server):
     page.js("document.querySelector('[aria-label=\"Earlier version\"]').focus()")
     page.key(" ")
     page.wait("document.querySelector('.user .plain')?.textContent === 'hello'")
+    # where a button goes, the focus isn't lost
+    page.js("document.querySelector('[aria-label=\"Answer again\"]').focus()")
+    page.key("Enter")
+    page.wait(DONE)
+    equal(page.focus(), "send")
+    page.js("document.getElementById('draft').focus()")
+    page.type("table")
+    page.key("Enter")
+    page.wait(DONE)
+    page.key("PageUp")
+    page.wait("document.getElementById('scroll').scrollTop + document.getElementById('scroll').clientHeight < document.getElementById('scroll').scrollHeight - 100")
+    equal(page.focus(), "draft")
     # dialogs keep the focus, and give it back
     page.js("document.getElementById('settings-open').focus()")
     page.key("Enter")

@@ -193,9 +193,9 @@ def problems(page, server):
     send(page, "busy")
     expect("Too many" in page.text(".assistant:last-child .problem"), page.text(".problem"))
     page.click(".assistant:last-child .problem button")
-    page.wait("document.querySelector('.assistant:last-child .place')?.textContent === '2/2'")
+    page.wait("document.querySelector('.assistant:last-child .answer')?.textContent.startsWith('Answer')")
     page.wait(DONE)
-    expect("Answer" in page.text(".assistant:last-child .answer"), "again, and it answers")
+    equal(page.count(".assistant:last-child .place"), 0, "an answer takes the place of nothing")
     send(page, "cut")
     expect("Cut off" in page.text(".assistant:last-child .figures"), page.text(".figures"))
 
@@ -247,9 +247,7 @@ def works_when_the_server_is_away(page, server):
     try:
         page.wait("document.getElementById('banner').classList.contains('hidden')", 15)
         page.click(".assistant:last-child .problem button")
-        page.wait("document.querySelector('.assistant:last-child .place')?.textContent === '2/2'")
-        page.wait(DONE)
-        expect("Answer" in page.text(".assistant:last-child .answer"), "it answers again")
+        page.wait("document.querySelector('.assistant:last-child .answer')?.textContent.startsWith('Answer')")
     finally:
         again.stop()
 

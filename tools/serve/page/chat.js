@@ -140,10 +140,10 @@ export class Chat extends EventTarget {
 		await this.answer(message);
 	}
 
-	// Asks for an answer below a message.
-	async answer(parent) {
+	// Asks for an answer below a message, in place of one that failed if that is given.
+	async answer(parent, failed) {
 		const { conversation } = this;
-		const message = conversation.add(parent.id, 'assistant', { model: conversation.record.settings.model });
+		const message = failed || conversation.add(parent.id, 'assistant', { model: conversation.record.settings.model });
 		const sentences = new Sentences();
 		let began = false;
 		const turn = new Turn(conversation, message, this.store, () => {
@@ -159,6 +159,9 @@ export class Chat extends EventTarget {
 		this.running.set(conversation.record.id, turn);
 		this.show();
 		this.views.at(-1).changed(turn);
+		// the button that was pressed may be gone
+		if (document.activeElement === document.body)
+			byId('send').focus();
 		const saved = this.save(parent, message);
 		await turn.run();
 		await saved;
@@ -185,7 +188,12 @@ export class Chat extends EventTarget {
 		if (this.isBusy())
 			return;
 		this.follows = true;
-		await this.answer(this.conversation.messages.get(message.parent));
+		const isEmpty = message.state === 'failed' && !message.content && !message.reasoning && !message.calls;
+		if (isEmpty) {
+			delete message.problem;
+			this.views = this.views.filter((view) => view.message !== message);
+		}
+		await this.answer(this.conversation.messages.get(message.parent), isEmpty ? message : null);
 	}
 
 	// An edited message is another version of it.  A person's is answered.
@@ -198,9 +206,9 @@ export class Chat extends EventTarget {
 			await this.answer(added);
 		} else {
 			this.show();
+			this.list.querySelector(`[data-id="${added.id}"] [aria-label=Edit]`).focus();
 			await this.save(added);
 		}
-		byId('draft').focus({ preventScroll: true });
 	}
 
 	async results(message, texts) {

@@ -353,6 +353,8 @@ document.addEventListener('keydown', (event) => {
 			byId('draft').focus();
 		else
 			return;
+	} else if (plain && !isOpen && event.target === byId('draft') && ['PageUp', 'PageDown'].includes(event.key)) {
+		byId('scroll').scrollBy({ top: byId('scroll').clientHeight * (event.key === 'PageUp' ? -0.85 : 0.85) });
 	} else if (plain && !isField(event.target) && !isOpen && event.key === '/') {
 		byId('draft').focus();
 	} else if (plain && !isField(event.target) && !isOpen && event.key === '?') {

@@ -178,12 +178,11 @@ export class Store {
 		return found;
 	}
 
-	// All of it, or one conversation, as a file.
-	async export(only) {
+	// All of it, as a file.
+	async export() {
 		const conversations = [];
 		for (const record of await this.list())
-			if (!only || record.id === only)
-				conversations.push({ ...record, messages: await this.messages(record.id) });
+			conversations.push({ ...record, messages: await this.messages(record.id) });
 		return JSON.stringify({ format: FORMAT, version: VERSION, conversations }, null, '\t');
 	}
 

@@ -210,9 +210,9 @@ export class MessageView {
 			parts.push([`${rate(figures.rate)} tokens/s`, figures.answer && `${count(figures.answer)} tokens`]);
 		if (figures?.firstMs)
 			parts.push([`first after ${duration(figures.firstMs)}`, 'From sending to the first token']);
-		if (figures?.prompt)
-			parts.push([`${Math.round(100 * (figures.cached || 0) / figures.prompt)} % reused`,
-				`${count(figures.cached || 0)} of the prompt’s ${count(figures.prompt)} tokens were in the cache`]);
+		if (figures?.cached)
+			parts.push([`${Math.round(100 * figures.cached / figures.prompt)} % reused`,
+				`${count(figures.cached)} of the prompt’s ${count(figures.prompt)} tokens were in the cache`]);
 		this.note = h('p', { class: 'figures' }, ...parts.map(([text, title]) => h('span', { title: title || null }, text)));
 	}
 
