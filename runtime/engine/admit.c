@@ -69,7 +69,7 @@ void engine_stop(struct stoker_engine *e, struct request *r, bool again)
 		r->done = true;
 		engine_tell(e, r);
 	}
-	pthread_mutex_unlock(&e->lock);
+	engine_unlock(e);
 }
 
 /* Where a request is at its longest: what it says last isn't computed any more. */

@@ -188,19 +188,35 @@ int stoker_engine_fd(const struct stoker_engine *e)
 
 void engine_tell(struct stoker_engine *e, struct request *r)
 {
-	const bool first = !e->first_ready;
-
 	if (r->ready)
 		return;
 	r->ready = true;
 	r->next_ready = NULL;
-	if (first)
+	if (!e->first_ready)
 		e->first_ready = r;
 	else
 		e->last_ready->next_ready = r;
 	e->last_ready = r;
-	if (first)
+}
+
+void engine_unlock(struct stoker_engine *e)
+{
+	const bool ring = e->first_ready && !e->rung;
+
+	e->rung |= ring;
+	pthread_mutex_unlock(&e->lock);
+	if (ring)
 		eventfd_write(e->fd, 1);
+}
+
+/* Under the lock, when there is nothing to tell.  Who has just rung may not have got to it: that is
+ * left to the next call then. */
+static void stop_ringing(struct stoker_engine *e)
+{
+	eventfd_t unused;
+
+	if (e->rung && !eventfd_read(e->fd, &unused))
+		e->rung = false;
 }
 
 int stoker_engine_submit(struct stoker_engine *e, const struct stoker_request *from, uint64_t *id,
@@ -276,21 +292,18 @@ void stoker_engine_cancel(struct stoker_engine *e, uint64_t id)
 		r->cancelled = true;
 		stop_useless_step(e);
 	}
-	pthread_mutex_unlock(&e->lock);
+	engine_unlock(e);
 }
 
 /* Takes the first one's next event; whoever has more goes behind the others. */
 static struct request *take_event(struct stoker_engine *e, struct stoker_event *event)
 {
 	struct request *r = e->first_ready;
-	eventfd_t unused;
 	bool last;
 
 	e->first_ready = r->next_ready;
 	r->ready = false;
 	last = request_tell(r, event);
-	if (!e->first_ready)
-		eventfd_read(e->fd, &unused);
 	if (!last && (r->told < r->published || r->done))
 		engine_tell(e, r);
 	return last ? r : NULL;
@@ -312,6 +325,8 @@ int stoker_engine_event(struct stoker_engine *e, struct stoker_event *event)
 		sized_give(event, &own, sizeof(own));
 		ret = 0;
 	}
+	if (!e->first_ready)
+		stop_ringing(e);
 	pthread_mutex_unlock(&e->lock);
 	if (over)
 		request_free(over);

@@ -84,6 +84,7 @@ struct stoker_engine {
 	uint64_t last_id;
 	struct request_list waiting, running;
 	struct request *first_ready, *last_ready;
+	bool rung; /* the descriptor is readable, or is about to be */
 	struct stoker_engine_stats stats;
 };
 
@@ -118,6 +119,8 @@ void request_list_remove(struct request_list *l, const struct request *r);
 void engine_destroy(struct stoker_engine *e);
 /* under the lock: there is something to be told of a request */
 void engine_tell(struct stoker_engine *e, struct request *r);
+/* ends that, and has the descriptor readable: whoever waits for it finds the lock free */
+void engine_unlock(struct stoker_engine *e);
 
 /* plan.c: who is in the next step, and with how many rows */
 void engine_plan(struct stoker_engine *e, uint64_t now);

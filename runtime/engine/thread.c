@@ -103,7 +103,7 @@ static void publish(struct stoker_engine *e, uint32_t rows)
 			engine_tell(e, r);
 		}
 	}
-	pthread_mutex_unlock(&e->lock);
+	engine_unlock(e);
 }
 
 /* The next token of each whose logits were computed. */

@@ -74,7 +74,8 @@ STOKER_API void stoker_engine_free(struct stoker_engine **engine);
 /**
  * stoker_engine_fd() - a descriptor to poll(): readable while an event waits
  *
- * It stays the engine's: don't read from it, don't close it.
+ * It stays the engine's: don't read from it, don't close it.  It may be readable though another
+ * thread, or a call a moment ago, has taken all events.
  *
  * Return: -EINVAL or -ENOTSUP instead.
  */
