@@ -135,9 +135,7 @@ static void drain(struct dispatcher *d, struct waiter *own)
 {
 	struct stoker_event e = { STOKER_EVENT_INIT };
 	const uint64_t now = now_ns();
-	eventfd_t unused;
 
-	eventfd_read(d->bell, &unused);
 	while (!stoker_engine_event(d->engine, &e)) {
 		struct inbox *box = *find(d, e.id);
 
@@ -220,13 +218,15 @@ static void lead(struct dispatcher *d, struct waiter *w, int wait_ms)
 {
 	struct pollfd fds[] = { { .fd = stoker_engine_fd(d->engine), .events = POLLIN },
 				{ .fd = d->bell, .events = POLLIN } };
+	eventfd_t unused;
 
 	d->led = w->leads = true;
 	pthread_mutex_unlock(&d->lock);
 	poll(fds, 2, wait_ms);
 	pthread_mutex_lock(&d->lock);
 	d->led = w->leads = w->told = false;
-	drain(d, w);
+	if (fds[1].revents)
+		eventfd_read(d->bell, &unused);
 }
 
 static void follow(struct dispatcher *d, struct waiter *w, int wait_ms)
@@ -294,10 +294,12 @@ size_t dispatcher_wait(struct dispatcher *d, struct inbox *const *boxes, size_t 
 		enter(d, &w, boxes, count);
 		for (; which == SIZE_MAX && again; which = find_news(boxes, count)) {
 			again = left > 0;
-			if (!d->led)
-				lead(d, &w, (int)left);
-			else if (again)
+			if (again && d->led)
 				follow(d, &w, (int)left);
+			else if (again)
+				lead(d, &w, (int)left);
+			if (!d->led)
+				drain(d, &w);
 			left = ((int64_t)(until - now_ns()) + 999999) / 1000000;
 			left = left > 0 ? left : 0;
 		}
