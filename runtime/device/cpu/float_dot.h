@@ -147,6 +147,12 @@ INLINE void dot_with_all(enum width width, const uint8_t *w, const float *const 
 		out[i] = sum_of(sum[i]) + tail_of(width, w, x[i] + from, whole, n);
 }
 
+/* How many of @left activation rows go together next: no few ones shall be left for the end. */
+INLINE size_t rows_together(size_t left)
+{
+	return left > GX && left <= 2 * NX ? NX : MIN(left, (size_t)GX);
+}
+
 /*
  * acc[j][i] += w[j] . x[i], for @nx activation rows and vectors from @begin on, @step apart.  Those
  * of which there are fewer stay in registers.
@@ -178,6 +184,19 @@ INLINE void add_products(enum width width, const uint8_t *const w[NW], const flo
 				acc[j][i] += weights[j] * v[i];
 		}
 	}
+}
+
+/* Sums that aren't complete from memory to registers, or back. */
+INLINE void copy_sums(vec *sums, int nx, vec acc[NW][GX], bool back)
+{
+#pragma GCC unroll 4
+	for (int j = 0; j < NW; j++)
+#pragma GCC unroll 6
+		for (int i = 0; i < nx; i++)
+			if (back)
+				sums[j * nx + i] = acc[j][i];
+			else
+				acc[j][i] = sums[j * nx + i];
 }
 
 typedef float four_floats __attribute__((vector_size(16)));

@@ -74,19 +74,6 @@ INLINE void finish(enum width width, const uint8_t *const w[NW], const float *co
 		store_sums(y, out, nx, rows);
 }
 
-/* From memory to registers, or back. */
-INLINE void copy_sums(vec *sums, int nx, vec acc[NW][GX], bool back)
-{
-#pragma GCC unroll 4
-	for (int j = 0; j < NW; j++)
-#pragma GCC unroll 6
-		for (int i = 0; i < nx; i++)
-			if (back)
-				sums[j * nx + i] = acc[j][i];
-			else
-				acc[j][i] = sums[j * nx + i];
-}
-
 /* Values [begin, end) of rows of @k. */
 struct stretch {
 	size_t begin, end, k;
@@ -130,26 +117,17 @@ TILE(F32, 4)
 TILE(F16, 4)
 TILE(BF16, 4)
 #if HAVE_VNNI512
-TILE(F32, 2)
 TILE(F32, 6)
-TILE(F16, 2)
 TILE(F16, 6)
-TILE(BF16, 2)
 TILE(BF16, 6)
-#define TILES(NAME)                                                                 \
-	{                                                                           \
-		[2] = tile_##NAME##_2, [4] = tile_##NAME##_4, [6] = tile_##NAME##_6 \
-	}
+#define TILES(NAME) [4] = tile_##NAME##_4, [6] = tile_##NAME##_6
 #else
-#define TILES(NAME)                   \
-	{                             \
-		[4] = tile_##NAME##_4 \
-	}
+#define TILES(NAME) [4] = tile_##NAME##_4
 #endif
 static tile_fn *const tiles[][GX + 1] = {
-	[WIDTH_F32] = TILES(F32),
-	[WIDTH_F16] = TILES(F16),
-	[WIDTH_BF16] = TILES(BF16),
+	[WIDTH_F32] = { TILES(F32) },
+	[WIDTH_F16] = { TILES(F16) },
+	[WIDTH_BF16] = { TILES(BF16) },
 };
 
 /* A block with @nx activation rows. */
@@ -205,7 +183,7 @@ static void multiply_block(const struct weight_block *b, const float *x, size_t 
 		const float *src[GX];
 		float *out[GX];
 
-		count = MIN((first < together ? together : r->count) - first, (size_t)GX);
+		count = rows_together((first < together ? together : r->count) - first);
 		for (size_t i = 0; i < count; i++) {
 			src[i] = x + row_of(r->src, first + i) * k;
 			out[i] = r->out + row_of(r->dst, first + i) * r->out_stride + b->column;
