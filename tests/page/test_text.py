@@ -72,6 +72,48 @@ def markdown_cases(page, server):
 
 
 @test
+def markdown_by_chance(page, server):
+    """Texts of marks that chance puts together: in pieces they become what they are as a whole, and never an element
+    that the renderer doesn't make."""
+    wrong = page.js("""import('/markdown.js').then(({ Markdown }) => {
+        const PARTS = ['*', '**', '_', '`', '```', '~~', '~~~', '[', ']', '(', ')', '](https://a.example)', '!', '<', '>', '> ', '|', '| ', '|-|-|', '\\n', '\\n\\n',
+            '\\n- ', '\\n  - ', '\\n1. ', '\\n    ', '\\n# ', '### ', '---', '$', '$$', '\\\\', '\\\\(', '&amp;', '<b>', '<script>', 'https://a.example/x', 'word', ' ', 'a', 'é',
+            '🔥', '[x] ', ': ', '\\t', '\\r\\n', '    ', '=', '1.', '<br>'];
+        const KNOWN = new Set('P UL OL LI H3 H4 H5 H6 BLOCKQUOTE HR DIV SPAN BUTTON SVG USE PRE CODE TABLE THEAD TBODY TR TH TD EM STRONG DEL A BR'.split(' '));
+        let seed = %d;
+        const chance = (n) => { seed = (Math.imul(seed, 1103515245) + 12345) >>> 0; return (seed >>> 8) %% n; };
+        const wrong = [];
+        const render = (text, next) => {
+            const root = document.createElement('div'), markdown = new Markdown(root);
+            for (let at = 0; at < text.length;) {
+                const to = at + next();
+                markdown.append(text.slice(at, to));
+                at = to;
+            }
+            markdown.finish();
+            return root;
+        };
+        for (let i = 0; i < 4000 && wrong.length < 5; i++) {
+            let text = '';
+            for (let n = chance(24) + 1; n; n--)
+                text += PARTS[chance(PARTS.length)];
+            try {
+                const whole = render(text, () => text.length), pieces = render(text, () => 1 + chance(3));
+                if (whole.innerHTML !== pieces.innerHTML.replaceAll('<ul class="">', '<ul>').replaceAll('<ol class="">', '<ol>'))
+                    wrong.push({ text, whole: whole.innerHTML, pieces: pieces.innerHTML });
+                for (const element of whole.querySelectorAll('*'))
+                    if (!KNOWN.has(element.tagName.toUpperCase()) || (element.tagName === 'A' && !element.href.startsWith('https://a.example')))
+                        wrong.push({ text, element: element.outerHTML });
+            } catch (error) {
+                wrong.push({ text, error: error.stack });
+            }
+        }
+        return wrong;
+    })""" % 20261129)
+    expect(not wrong, "\n".join(map(str, wrong)))
+
+
+@test
 def long_answers_cost_what_is_new(page, server):
     """Ten times the text costs about ten times as long, also in one list and in pathological lines."""
     times = page.js("""import('/markdown.js').then(({ Markdown }) => {

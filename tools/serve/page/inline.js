@@ -13,7 +13,7 @@ const PLAIN = /[^\\`*_~[\]!<&$h\n]+|h(?!ttps?:\/\/)/y;
 const ENTITY = /&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|([a-z]{2,5}));/iy;
 const BRACKETED = /<((?:https?:\/\/|mailto:)[^\s<>]+)>/iy;
 const BREAK = /<br\s*\/?>/iy;
-const BARE = /https?:\/\/[^\s<>"'`|]+/iy;
+const BARE = /https?:\/\/(?:[^\s<>"'`|[\]*()\\]|\([^\s<>"'`|[\]*()\\]*\))+/iy;  // with brackets that it closes itself
 // behind the "]" of a link: its target, a title perhaps
 const TARGET = /\(\s*(?:<([^<>\n]*)>|((?:[^\s()\\]|\\.|\((?:[^\s()\\]|\\.)*\))*))(?:\s+(?:"[^"]*"|'[^']*'))?\s*\)/y;
 
@@ -305,10 +305,7 @@ class Inline {
 			return false;
 		const start = this.at;
 		let [address] = this.match(BARE) || [''];
-		// what ends the sentence isn't the address's, nor is a bracket that opens before it
-		address = address.replace(/[.,:;!?*_~]+$/, '');
-		while (address.endsWith(')') && address.split(')').length > address.split('(').length)
-			address = address.slice(0, -1).replace(/[.,:;!?*_~]+$/, '');
+		address = address.replace(/[.,:;!?_~]+$/, '');  // what ends the sentence isn't the address's
 		const url = address && target(address);
 		this.at = url ? start + address.length : start;
 		if (url)
