@@ -136,6 +136,8 @@ fuzz: $(TOOL)
 		$(MAKE) SANITIZE=fuzz CC="$(CLANG)" CFLAGS="-O1 -g" \
 			SHADER_BUILD=$(SHADER_BUILD) STOKER=$(TOOL) fuzz-run; fi
 $(BUILD)/fuzz_trace: $(BUILD)/tools/trace.o
+$(BUILD)/fuzz_calls: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tools/serve/calls*.c)) \
+	$(addprefix $(BUILD)/tools/,serve/text.o serve/problem.o reasoning.o)
 fuzz-run: $(FUZZERS:%=$(BUILD)/%)
 	tests/fuzz/run.sh $(STOKER) $(RUNS) $^
 $(FUZZERS:%=$(BUILD)/%): $(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(INTERNAL)

@@ -23,6 +23,22 @@ seeds() {
 			printf '%s\000[{"role": "user", "content": "Hi"}]\000{"x": [1, 2.5, {"a": "b"}]}' "$line" >"$2/$n"
 		done < <(sed 's/^\["//; s/\\"/'"'"'/g; s/\\n/ /g; s/", ".*//' tests/data/templates.json)
 		;;
+	fuzz_calls) # one of each style, and tools
+		local n=0
+		while IFS= read -r line; do
+			n=$((n + 1))
+			printf '%b' "$line" >"$2/$n"
+		done <<-'END'
+			\0000\0003<tool_call>{"name": "f", "arguments": {"a": "x", "b": 1}}</tool_call>
+			\0001\0007<tool_call>\n<function=f>\n<parameter=a>\nx\n</parameter>\n<parameter=b>\n7\n</parameter>\n</function>\n</tool_call>
+			\0003\0002<tool_call>f<arg_key>c</arg_key><arg_value>{"x": 1}</arg_value></tool_call>
+			\0020\0005[TOOL_CALLS]f[CALL_ID]abcdefghi[ARGS]{"a": "b"}[TOOL_CALLS]g[ARGS]{}
+			\0037\0001<|tool_call_start|>[f(a='x', b=3, c={'k': [1, None]}), g()]<|tool_call_end|>
+			\0040\0004<|tool_call>call:f{a:<|"|>x<|"|>,c:{k:[1,true]}}<tool_call|>
+			\0043\0006{"tool_calls": [{"name": "f", "arguments": {}}, {"arguments": {"a": "x"}, "name": "g"}]}
+			\0001\0001x\0000[{"name":"f","parameters":{"type":"object","properties":{"a":{"enum":["x"]},"b":{"$ref":"#/$defs/q"}},"$defs":{"q":{"type":"integer"}}}}]
+		END
+		;;
 	fuzz_schema) # those that unit tests begin with, a line each
 		local line n=0
 		while IFS= read -r line; do
@@ -72,7 +88,7 @@ for fuzzer; do
 	mkdir "$corpus"
 	seeds "$name" "$corpus"
 	longest=40000 inputs=$runs words=()
-	case $name in fuzz_grammar | fuzz_schema | fuzz_text | fuzz_template | fuzz_trace) longest=1500 ;; esac # longer ones only take longer
+	case $name in fuzz_calls | fuzz_grammar | fuzz_schema | fuzz_text | fuzz_template | fuzz_trace) longest=1500 ;; esac # longer ones only take longer
 	[ ! -e "tests/fuzz/${name#fuzz_}.dict" ] || words=("-dict=tests/fuzz/${name#fuzz_}.dict")
 	[ "$name" != fuzz_state ] || longest=120000
 	[ "$name" != fuzz_head ] || inputs=$((runs / 4 + 1)) # each loads a model and runs it

@@ -82,6 +82,35 @@ static void test_accepted(void)
 		CU_ASSERT(accepts(family_called(samples[i].family), samples[i].text));
 }
 
+/* Which tool, and how many calls. */
+static void test_choices(void)
+{
+	static const char one[] =
+		"<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>";
+	static const struct {
+		enum call_choice choice;
+		const char *name;
+		bool parallel, once, twice;
+	} choices[] = {
+		{ CALL_REQUIRED, NULL, true, true, true },
+		{ CALL_REQUIRED, NULL, false, true, false },
+		{ CALL_NAMED, "now", true, true, false },
+		{ CALL_NAMED, "get_weather", true, false, false },
+	};
+
+	for (size_t i = 0; i < sizeof(choices) / sizeof(*choices); i++) {
+		struct stoker_matcher *m = calls_matcher(family_called("hermes"), two_tools,
+							 choices[i].choice, choices[i].name,
+							 choices[i].parallel);
+		int ret = stoker_matcher_accept_text(m, one, sizeof(one) - 1, NULL);
+
+		CU_ASSERT_EQUAL(!ret && stoker_matcher_may_end(m), choices[i].once);
+		ret = stoker_matcher_accept_text(m, one, sizeof(one) - 1, NULL);
+		CU_ASSERT_EQUAL(!ret && stoker_matcher_may_end(m), choices[i].twice);
+		stoker_matcher_free(&m);
+	}
+}
+
 /* --- random walks -------------------------------------------------------------------------------
  */
 
@@ -231,5 +260,6 @@ static void test_walks(void)
 void add_calls_grammar(void)
 {
 	TEST(test_accepted);
+	TEST(test_choices);
 	TEST(test_walks);
 }

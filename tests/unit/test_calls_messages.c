@@ -147,10 +147,49 @@ static void test_refused(void)
 	json_object_put(tools);
 }
 
+/* Schemas that would be more than a grammar can be: the last tools take any object. */
+static void test_many(void)
+{
+	struct json_object *tools = json_object_new_array();
+	struct call_grammar g;
+	struct problem p = { 0 };
+
+	for (int i = 0; i < 64; i++) {
+		char tool[512];
+
+		snprintf(
+			tool, sizeof(tool),
+			"{\"function\": {\"name\": \"tool%d\", \"parameters\": {\"type\": "
+			"\"object\", \"properties\": {\"a\": {\"type\": \"string\", \"maxLength\": "
+			"5000}, \"b\": {\"type\": \"array\", \"items\": {\"type\": \"string\", "
+			"\"maxLength\": 1900}, \"maxItems\": 1000}}}}}",
+			i);
+		json_object_array_add(tools, json_tokener_parse(tool));
+	}
+	for (int named = 0; named < 2; named++) {
+		const struct call_family *f;
+
+		for (size_t k = 0; (f = call_family_at(k)); k++) {
+			struct stoker_grammar *grammar;
+			struct stoker_error err = { "" };
+
+			CU_ASSERT(call_grammar(f, NULL, tools, named ? CALL_NAMED : CALL_AUTO,
+					       "tool63", true, &g, &p));
+			CU_ASSERT_EQUAL(stoker_grammar_compile(NULL, g.gbnf, strlen(g.gbnf),
+							       &grammar, &err),
+					0);
+			stoker_grammar_free(&grammar);
+			call_grammar_free(&g);
+		}
+	}
+	json_object_put(tools);
+}
+
 void add_calls_messages(void)
 {
 	TEST(test_support);
 	TEST(test_as_wanted);
 	TEST(test_explained);
 	TEST(test_refused);
+	TEST(test_many);
 }

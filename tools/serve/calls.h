@@ -82,9 +82,10 @@ struct call_grammar {
 
 /*
  * The texts that are calls of @tools.  @name: of the tool with CALL_NAMED.  @parallel: several
- * calls may come.  @vocabulary: which marks are control tokens; NULL: none is. false: @p says which
- * tool's schema isn't understood, and where (400). What is inside reasoning isn't the grammar's:
- * give the sampler the tags (reasoning_tags()).
+ * calls may come, but of a tool that was named only one.  @vocabulary: which marks are control
+ * tokens; NULL: none is.  false: @p says which tool's schema isn't understood, and where (400).
+ *
+ * What is inside reasoning isn't the grammar's: give the sampler the tags (reasoning_tags()).
  */
 bool call_grammar(const struct call_family *f, const struct stoker_vocabulary *vocabulary,
 		  struct json_object *tools, enum call_choice choice, const char *name,

@@ -250,6 +250,7 @@ static bool tool_rules(struct work *w, struct json_object *tools, const char *on
 		       struct problem *p)
 {
 	struct text calls = { 0 };
+	struct rules_left left = { RULES_BYTES, RULES_REPEATED };
 	struct stoker_error err = { "" };
 	size_t found = 0;
 	bool ok = true;
@@ -262,7 +263,7 @@ static bool tool_rules(struct work *w, struct json_object *tools, const char *on
 			continue;
 		text_printf(&calls, "%scall%zu", found++ ? " | " : "call ::= ", i);
 		call_rule(w, tool, i);
-		if (rules_of_tool(w->out, w->f, w->vocabulary, tool, i, &err))
+		if (rules_of_tool(w->out, w->f, w->vocabulary, tool, i, &left, &err))
 			ok = problem_set(p, 400, "tools", NULL, "tools[%zu], %.64s: %s", i, name,
 					 err.message);
 	}
@@ -289,7 +290,7 @@ bool call_grammar(const struct call_family *f, const struct stoker_vocabulary *v
 	bool ok;
 
 	*out = (struct call_grammar){ 0 };
-	root_rule(&w, parallel);
+	root_rule(&w, parallel && choice != CALL_NAMED);
 	frame_rules(&w);
 	ok = tool_rules(&w, tools, choice == CALL_NAMED ? name : NULL, p);
 	if (ok && rules_shared(&gbnf, f, vocabulary, &err))

@@ -37,15 +37,20 @@ bool mark_begins_with_token(const struct stoker_vocabulary *vocabulary, const ch
 int rules_of_schema(struct text *out, const char *prefix, struct json_object *schema,
 		    struct stoker_error *err);
 
-enum { RULES_OF_A_TOOL = 65536 }; /* bytes, else any object is taken */
+/* What all tools' schemas may become, so that the grammar is within its limits. */
+enum { RULES_BYTES = 160 * 1024, RULES_REPEATED = 60000 };
+struct rules_left {
+	size_t bytes, repeated; /* @repeated: the sum of {m,n} */
+};
 
 /*
  * Tool @number's arguments in the family's syntax are "tNUMBER-root".  A schema that can't be a
- * grammar is any object, unless the tool is strict.  As rules_of_schema().
+ * grammar, or has become too much of one, is any object, unless the tool is strict.  As
+ * rules_of_schema().
  */
 int rules_of_tool(struct text *out, const struct call_family *f,
 		  const struct stoker_vocabulary *vocabulary, struct json_object *tool,
-		  size_t number, struct stoker_error *err);
+		  size_t number, struct rules_left *left, struct stoker_error *err);
 /* What these rely on, once; but for "gap" and "other-key". */
 int rules_shared(struct text *out, const struct call_family *f,
 		 const struct stoker_vocabulary *vocabulary, struct stoker_error *err);

@@ -20,6 +20,7 @@ struct work {
 	struct json_object *tool;
 	struct text *out; /* the rules */
 	size_t number;	  /* of the tool */
+	struct rules_left *left;
 	struct stoker_error *err;
 	int ret;
 };
@@ -63,7 +64,10 @@ static struct json_object *object_schema(struct json_object *schema)
 		return json_tokener_parse("{\"type\": \"object\", \"maxProperties\": 0}");
 	if (json_object_deep_copy(schema, &copy, NULL))
 		return NULL;
-	if (!json_object_object_get_ex(copy, "type", NULL) && all)
+	if (!json_object_object_length(copy))
+		json_object_object_add(copy, "maxProperties", json_object_new_int(0));
+	if (!json_object_object_get_ex(copy, "type", NULL) &&
+	    (all || json_object_object_get_ex(copy, "maxProperties", NULL)))
 		json_object_object_add(copy, "type", json_object_new_string("object"));
 	if (all && !json_object_object_length(all) &&
 	    !json_object_object_get_ex(copy, "additionalProperties", NULL))
@@ -81,13 +85,33 @@ static bool is_strict(struct json_object *tool)
 	       json_object_get_boolean(strict);
 }
 
+/* Takes these rules from what is left; false: they are too much. */
+static bool within(struct rules_left *left, const char *rules)
+{
+	const size_t bytes = strlen(rules);
+	size_t repeated = 0;
+
+	for (const char *at = rules; (at = strchr(at, '{')); at++) {
+		const char *most = strpbrk(at, ",}");
+
+		if (most && *most == ',' && most[1] != '}')
+			at = most;
+		repeated += strtoul(at + 1, NULL, 10);
+	}
+	if (bytes > left->bytes || repeated > left->repeated)
+		return false;
+	left->bytes -= bytes;
+	left->repeated -= repeated;
+	return true;
+}
+
 static void schema_rules(struct work *w, const char *prefix, struct json_object *schema,
 			 const char *otherwise)
 {
 	const size_t before = w->out->bytes;
 	int ret = schema ? rules_of_schema(w->out, prefix, schema, w->err) : -ENOMEM;
 
-	if (!ret && w->out->bytes - before > RULES_OF_A_TOOL)
+	if (!ret && !w->out->failed && !within(w->left, w->out->data + before))
 		ret = -E2BIG;
 	if (ret == -E2BIG && is_strict(w->tool))
 		snprintf(w->err->message, sizeof(w->err->message),
@@ -319,13 +343,14 @@ static void list_arguments(struct work *w)
 
 int rules_of_tool(struct text *out, const struct call_family *f,
 		  const struct stoker_vocabulary *vocabulary, struct json_object *tool,
-		  size_t number, struct stoker_error *err)
+		  size_t number, struct rules_left *left, struct stoker_error *err)
 {
 	struct work w = { .f = f,
 			  .vocabulary = vocabulary,
 			  .tool = tool,
 			  .out = out,
 			  .number = number,
+			  .left = left,
 			  .err = err };
 
 	if (f->style == STYLE_TAGS)
