@@ -19,6 +19,7 @@ enum {
 	/* what a slow reader is ahead of what it has read */
 	SEND_BYTES = 64 << 10,
 	WITHOUT_DESCRIPTORS_MS = 100,
+	PLACE_MS = 500,
 };
 
 struct refused {
@@ -34,17 +35,9 @@ struct refusals {
 /* Closing it at once would take back what was sent where the request hasn't been read. */
 static void refuse(struct refusals *r, int fd)
 {
-	static const char body[] =
-		"{\"error\":{\"message\":\"too many connections, try again\","
-		"\"type\":\"service_unavailable\",\"param\":null,\"code\":null}}";
 	char reply[512];
-	const int bytes = snprintf(reply, sizeof(reply),
-				   "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
-				   "Connection: close\r\nContent-Type: application/json\r\n"
-				   "Content-Length: %zu\r\n\r\n%s",
-				   sizeof(body) - 1, body);
 
-	send(fd, reply, (size_t)bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+	send(fd, reply, connection_refusal(503, reply, sizeof(reply)), MSG_DONTWAIT | MSG_NOSIGNAL);
 	shutdown(fd, SHUT_WR);
 	if (r->count == MOST_REFUSED) {
 		close(r->items[0].fd);
@@ -104,8 +97,10 @@ static void *run(void *argument)
 		if (poll(list, s->listening_count + 1, refusals.count ? REFUSED_MS / 10 : -1) < 0)
 			continue;
 		for (unsigned i = 0; i < s->listening_count; i++)
-			if (list[i + 1].revents)
+			if (list[i + 1].revents) {
+				connections_await_place(&s->connections, PLACE_MS);
 				take(s, &refusals, list[i + 1].fd);
+			}
 		close_refused(&refusals);
 	}
 	for (unsigned i = 0; i < refusals.count; i++)

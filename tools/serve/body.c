@@ -4,7 +4,12 @@
 
 #include <string.h>
 
-struct body_size body_measure(const char *data, size_t bytes)
+struct body_size {
+	size_t depth, values;
+};
+
+/* Says nothing of whether it is JSON. */
+static struct body_size measure(const char *data, size_t bytes)
 {
 	struct body_size size = { .values = 1 };
 	size_t depth = 0;
@@ -91,25 +96,19 @@ static bool parse(struct json_tokener *tokener, const char *data, size_t bytes,
 	return true;
 }
 
-bool body_parse(const char *data, size_t bytes, struct json_object **object, struct problem *p)
+bool body_check(const char *data, size_t bytes, size_t *values, struct problem *p)
 {
-	const struct body_size size = body_measure(data, bytes);
-	struct json_tokener *tokener;
+	const struct body_size size = measure(data, bytes);
 	size_t begin = 0, length;
 	const char *odd;
-	bool ok;
 
-	*object = NULL;
+	*values = size.values;
 	if (!bytes)
 		return problem_set(p, 400, NULL, NULL, "a JSON object is needed as the body");
 	while (begin < bytes && data[begin] && strchr(" \t\r\n", data[begin]))
 		begin++;
 	if (begin < bytes && data[begin] != '{' && data[begin] != '[')
 		return problem_set(p, 400, NULL, NULL, "the body has to be a JSON object");
-	odd = find_odd_word(data, bytes, &length);
-	if (odd)
-		return problem_set(p, 400, NULL, NULL, "the body isn't JSON: %.*s at byte %zu",
-				   length < 20 ? (int)length : 20, odd, (size_t)(odd - data));
 	if (size.depth > BODY_DEPTH)
 		return problem_set(p, 400, NULL, NULL,
 				   "the body's JSON is nested %zu deep, %d is the most", size.depth,
@@ -118,7 +117,19 @@ bool body_parse(const char *data, size_t bytes, struct json_object **object, str
 		return problem_set(p, 400, NULL, NULL,
 				   "the body's JSON has about %zu values, %d are the most",
 				   size.values, BODY_VALUES);
-	tokener = json_tokener_new_ex(BODY_DEPTH + 1);
+	odd = find_odd_word(data, bytes, &length);
+	if (odd)
+		return problem_set(p, 400, NULL, NULL, "the body isn't JSON: %.*s at byte %zu",
+				   length < 20 ? (int)length : 20, odd, (size_t)(odd - data));
+	return true;
+}
+
+bool body_parse(const char *data, size_t bytes, struct json_object **object, struct problem *p)
+{
+	struct json_tokener *tokener = json_tokener_new_ex(BODY_DEPTH + 1);
+	bool ok;
+
+	*object = NULL;
 	if (!tokener)
 		return problem_set(p, 503, NULL, NULL, "there is no memory for this request");
 	ok = parse(tokener, data, bytes, object, p);

@@ -18,13 +18,10 @@ enum {
 	BODY_VALUE_BYTES = 128,
 };
 
-/* What a text of JSON would take, found without memory.  Says nothing of whether it is one. */
-struct body_size {
-	size_t depth, values;
-};
-struct body_size body_measure(const char *data, size_t bytes);
-
-/* An object, and nothing else; false: @p says why not. */
+/* Whether it is small enough to be parsed, without memory; false: @p says why not.  @values is
+ * about how many there are. */
+bool body_check(const char *data, size_t bytes, size_t *values, struct problem *p);
+/* Of one that was checked: an object, and nothing else; false: @p says why not. */
 bool body_parse(const char *data, size_t bytes, struct json_object **object, struct problem *p);
 
 #endif

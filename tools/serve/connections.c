@@ -9,9 +9,11 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "serve/problem.h"
 #include "serve/watch.h"
 #include "tool.h"
 
+enum { OPENING_MOST = 8 };
 enum { PLACES = sizeof(((struct connections *)0)->items) / sizeof(struct connection) };
 
 int connections_create(struct connections *all)
@@ -19,6 +21,7 @@ int connections_create(struct connections *all)
 	*all = (struct connections){ .epoll = -1, .wake = -1 };
 	pthread_mutex_init(&all->lock, NULL);
 	pthread_cond_init(&all->called, NULL);
+	pthread_cond_init(&all->changed, NULL);
 	all->epoll = epoll_create1(EPOLL_CLOEXEC);
 	all->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (all->epoll < 0 || all->wake < 0)
@@ -33,6 +36,7 @@ void connections_destroy(struct connections *all)
 		close(all->epoll);
 	if (all->wake >= 0)
 		close(all->wake);
+	pthread_cond_destroy(&all->changed);
 	pthread_cond_destroy(&all->called);
 	pthread_mutex_destroy(&all->lock);
 }
@@ -87,11 +91,38 @@ static struct connection *find_idlest(struct connections *all, const struct conn
 	return found;
 }
 
-void connection_end(struct connection *c)
+size_t connection_refusal(unsigned status, char *out, size_t room)
 {
+	struct problem p;
+	struct text body = { 0 };
+	int bytes = 0;
+
+	problem_set(&p, status, NULL, NULL,
+		    status == 503 ? "too many connections, try again"
+				  : "the request took too long");
+	problem_write(&p, DIALECT_OPENAI, &body);
+	if (!body.failed)
+		bytes = snprintf(out, room,
+				 "HTTP/1.1 %s\r\n%sConnection: close\r\n"
+				 "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+				 status == 503 ? "503 Service Unavailable" : "408 Request Timeout",
+				 status == 503 ? "Retry-After: 1\r\n" : "", body.bytes, body.data);
+	text_free(&body);
+	return bytes > 0 && (size_t)bytes < room ? (size_t)bytes : 0;
+}
+
+void connection_end(struct connection *c, unsigned status)
+{
+	char reply[512];
+
 	c->ended = true;
-	if (c->phase != PHASE_OPENING) /* its descriptor may be closed by now */
-		shutdown(c->fd, SHUT_RDWR);
+	if (c->phase == PHASE_OPENING)
+		return; /* its descriptor may be closed by now */
+	/* where libmicrohttpd hasn't begun */
+	if (status && c->phase == PHASE_HEADER)
+		send(c->fd, reply, connection_refusal(status, reply, sizeof(reply)),
+		     MSG_DONTWAIT | MSG_NOSIGNAL);
+	shutdown(c->fd, SHUT_RDWR);
 }
 
 static void set_address(struct connection *c, const struct sockaddr *address)
@@ -123,8 +154,34 @@ static bool make_room(struct connections *all, const struct connection *c)
 	else
 		return true;
 	if (idle)
-		connection_end(idle);
+		connection_end(idle, 503);
 	return idle != NULL;
+}
+
+/* A free place, and not too many that wait for their thread. */
+static bool has_place(const struct connections *all)
+{
+	int free_places = 0, opening = 0;
+
+	for (int i = 0; i < PLACES; i++) {
+		free_places += all->items[i].phase == PHASE_NONE;
+		opening += all->items[i].phase == PHASE_OPENING;
+	}
+	return free_places && opening < OPENING_MOST;
+}
+
+void connections_await_place(struct connections *all, int most_ms)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += most_ms * 1000000l;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_mutex_lock(&all->lock);
+	while (!has_place(all) && !pthread_cond_timedwait(&all->changed, &all->lock, &until))
+		;
+	pthread_mutex_unlock(&all->lock);
 }
 
 bool connections_open(struct connections *all, int fd, const struct sockaddr *address)
@@ -171,8 +228,9 @@ struct connection *connections_started(struct connections *all, int fd)
 		c->phase = PHASE_HEADER;
 		c->since = now_seconds();
 		if (c->ended)
-			connection_end(c);
+			connection_end(c, 503);
 	}
+	pthread_cond_signal(&all->changed);
 	pthread_mutex_unlock(&all->lock);
 	return c;
 }
@@ -183,6 +241,7 @@ void connection_closed(struct connection *c)
 
 	pthread_mutex_lock(&all->lock);
 	*c = (struct connection){ .phase = PHASE_NONE };
+	pthread_cond_signal(&all->changed);
 	pthread_mutex_unlock(&all->lock);
 }
 
@@ -216,7 +275,7 @@ void connection_answered(struct connection *c)
 	c->phase = PHASE_IDLE;
 	c->since = now_seconds();
 	if (c->all->draining)
-		connection_end(c);
+		connection_end(c, 0);
 	pthread_mutex_unlock(&c->all->lock);
 }
 
@@ -248,7 +307,7 @@ void connections_drain(struct connections *all)
 	all->draining = true;
 	for (int i = 0; i < PLACES; i++)
 		if (all->items[i].phase == PHASE_OPENING || is_waiting(&all->items[i]))
-			connection_end(&all->items[i]);
+			connection_end(&all->items[i], 503);
 	pthread_mutex_unlock(&all->lock);
 }
 
@@ -282,6 +341,6 @@ void connections_end(struct connections *all)
 		if (all->items[i].phase == PHASE_REPLY)
 			shutdown(all->items[i].fd, SHUT_RD);
 		else if (all->items[i].phase != PHASE_NONE)
-			connection_end(&all->items[i]);
+			connection_end(&all->items[i], 503);
 	pthread_mutex_unlock(&all->lock);
 }

@@ -47,7 +47,7 @@ struct connection {
 
 struct connections {
 	pthread_mutex_t lock;
-	pthread_cond_t called;
+	pthread_cond_t called, changed;
 	struct connection items[CONNECTIONS_MOST + CONNECTIONS_ENDING];
 	uint32_t numbers;
 	int epoll, wake;
@@ -61,6 +61,8 @@ int connections_create(struct connections *all);
 /* After all have been closed. */
 void connections_destroy(struct connections *all);
 
+/* Connections may come in faster than threads begin and end: waits until one more is welcome. */
+void connections_await_place(struct connections *all, int most_ms);
 /*
  * A place for a connection that was just accepted; makes room by ending the one that has been idle
  * for longest.  false: there is none.
@@ -69,6 +71,9 @@ bool connections_open(struct connections *all, int fd, const struct sockaddr *ad
 /* It has its thread now.  NULL: nobody knows it. */
 struct connection *connections_started(struct connections *all, int fd);
 void connection_closed(struct connection *c);
+
+/* A whole reply that says 503 or 408, for who isn't let in; bytes of it. */
+size_t connection_refusal(unsigned status, char *out, size_t room);
 
 /* A request's head was read; false: the connection is being ended, nothing is to be done any more.
  */

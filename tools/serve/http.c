@@ -158,6 +158,8 @@ static enum MHD_Result take(struct exchange *x, const char *data, size_t bytes)
 
 static void answer(struct exchange *x)
 {
+	size_t values;
+
 	connection_replying(x->connection);
 	if (!x->route && !x->problem.status) {
 		reply_allowed(x);
@@ -166,7 +168,8 @@ static void answer(struct exchange *x)
 	if (!x->problem.status && x->body.failed)
 		problem_set(&x->problem, 503, NULL, NULL, "there is no memory for this request");
 	if (!x->problem.status && !strcmp(x->route->method, "POST") &&
-	    hold(x, body_measure(x->body.data, x->body.bytes).values * BODY_VALUE_BYTES))
+	    body_check(x->body.data, x->body.bytes, &values, &x->problem) &&
+	    hold(x, values * BODY_VALUE_BYTES))
 		body_parse(x->body.data, x->body.bytes, &x->json, &x->problem);
 	text_free(&x->body);
 	if (x->problem.status)

@@ -17,7 +17,7 @@
 #include "serve/guard.h"
 #include "serve/server.h"
 
-enum { BACKLOG = 128, FIRST_PASSED = 3 };
+enum { BACKLOG = 1024, FIRST_PASSED = 3 };
 
 /* Whether @address may be listened on, which is called @name.  An exit status, after a complaint.
  */
@@ -135,6 +135,7 @@ static int listen_local(struct server *s, const char *path)
 			close(fd);
 		return EXIT_FAILED;
 	}
+	s->made_socket = true;
 	keep(s, fd);
 	return EXIT_OK;
 }
@@ -230,6 +231,9 @@ void listen_stop(struct server *s)
 	for (unsigned i = 0; i < s->listening_count; i++)
 		close(s->listening[i]);
 	s->listening_count = 0;
+	if (s->made_socket)
+		unlink(s->options->socket);
+	s->made_socket = false;
 }
 
 void listen_notify(const char *state)

@@ -77,15 +77,6 @@ static void tell(struct connections *all, uint64_t about)
 	pthread_mutex_unlock(&all->lock);
 }
 
-/* The head of a reply that libmicrohttpd doesn't write: nothing was sent on that connection yet. */
-static void tell_too_slow(const struct connection *c)
-{
-	static const char reply[] = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n"
-				    "Content-Length: 0\r\n\r\n";
-
-	send(c->fd, reply, sizeof(reply) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
 /* Ends what takes too long.  Returns when to look again, in milliseconds; -1: when woken up. */
 static int end_slow(struct connections *all)
 {
@@ -109,9 +100,7 @@ static int end_slow(struct connections *all)
 		if (!limit || c->ended)
 			continue;
 		if (left <= 0) {
-			if (c->phase == PHASE_HEADER)
-				tell_too_slow(c);
-			connection_end(c);
+			connection_end(c, 408);
 		} else if (left < next) {
 			next = left;
 		}

@@ -25,7 +25,8 @@ void watch_add(struct connection *c);
 void watch_again(struct connection *c);
 void watch_remove(struct connection *c);
 
-/* In connections.c, for here: closes it, which its thread notices. */
-void connection_end(struct connection *c);
+/* In connections.c, for here: closes it, which its thread notices.  @status, or 0, is told where
+ * nothing was sent yet. */
+void connection_end(struct connection *c, unsigned status);
 
 #endif
