@@ -58,6 +58,7 @@ void openai_event_problem(struct text *out, const struct problem *p);
 void openai_ping(void *context, struct text *out);
 
 void openai_chat_post(struct exchange *x);
+void openai_completions_post(struct exchange *x);
 void openai_responses_post(struct exchange *x);
 
 #endif

@@ -26,6 +26,7 @@ static const struct route routes[] = {
 	{ "GET", "/api/version", DIALECT_OLLAMA, 0, listing_version },
 	{ "POST", "/api/show", DIALECT_OLLAMA, 0, listing_show },
 	{ "POST", "/v1/chat/completions", DIALECT_OPENAI, 0, openai_chat_post },
+	{ "POST", "/v1/completions", DIALECT_OPENAI, 0, openai_completions_post },
 	{ "POST", "/v1/responses", DIALECT_OPENAI, 0, openai_responses_post },
 	{ "POST", "/v1/embeddings", DIALECT_OPENAI, 0, embeddings_post },
 	{ "POST", "/v1/messages", DIALECT_ANTHROPIC, 0, anthropic_messages },

@@ -180,6 +180,56 @@ class Chat(unittest.TestCase):
         self.assertEqual(stream[0], 400)
 
 
+class Completions(unittest.TestCase):
+    def complete(self, **body):
+        return post("/v1/completions", **{"prompt": HELLO[0]["content"], "max_tokens": 6, "temperature": 0, **body})
+
+    def test_prompts(self):
+        reply = self.complete()
+        self.assertEqual(reply["object"], "text_completion")
+        text = reply["choices"][0]["text"]
+        both = self.complete(prompt=["In the", HELLO[0]["content"]], n=2)
+        self.assertEqual([c["index"] for c in both["choices"]], [0, 1, 2, 3])
+        self.assertEqual([c["text"] for c in both["choices"][2:]], [text, text])
+        self.assertEqual(both["usage"]["completion_tokens"], 24)
+        self.assertGreater(both["usage"]["prompt_tokens"], reply["usage"]["prompt_tokens"])
+        self.assertEqual(self.complete(prompt="")["choices"][0]["finish_reason"], "length")
+
+    def test_tokens(self):
+        reply = self.complete(prompt=[5, 6, 7], echo=True)
+        self.assertEqual(reply["usage"]["prompt_tokens"], 3)
+        self.assertEqual(self.complete(prompt=[[5, 6, 7]], echo=True)["choices"], reply["choices"])
+        self.assertEqual(refused("/v1/completions", prompt=[5, 10**9])["param"], "prompt")
+
+    def test_echo(self):
+        text = self.complete()["choices"][0]["text"]
+        whole = HELLO[0]["content"] + text
+        self.assertEqual(self.complete(echo=True)["choices"][0]["text"], whole)
+        got = [data for _, data in events("/v1/completions", prompt=HELLO[0]["content"], max_tokens=6,
+                                          temperature=0, echo=True, stream_options={"include_usage": True})]
+        self.assertEqual(got.pop(), "[DONE]")
+        self.assertEqual(got.pop()["usage"]["completion_tokens"], 6)
+        self.assertEqual(got[-1]["choices"][0]["finish_reason"], "length")
+        self.assertEqual("".join(c["choices"][0]["text"] for c in got), whole)
+
+    def test_log_probabilities(self):
+        choice, = self.complete(logprobs=2)["choices"]
+        lists = choice["logprobs"]
+        self.assertEqual({len(lists[key]) for key in lists}, {6})
+        self.assertEqual("".join(lists["tokens"]), choice["text"])
+        self.assertEqual(lists["text_offset"][1], len(lists["tokens"][0]))
+        self.assertEqual(len(lists["top_logprobs"][0]), 2)
+        self.assertEqual(max(lists["top_logprobs"][0].values()), lists["token_logprobs"][0])
+
+    def test_refused(self):
+        for body in ({}, {"prompt": []}, {"prompt": {}}, {"prompt": 5}, {"prompt": ["a"] * 40}):
+            self.assertEqual(refused("/v1/completions", **body)["param"], "prompt")
+        self.assertEqual(refused("/v1/completions", prompt="a", best_of=4)["param"], "best_of")
+        self.assertEqual(refused("/v1/completions", prompt="a", echo=True, logprobs=1)["param"], "echo")
+        status, _, data = server.post("/v1/completions", {"prompt": "a", "suffix": "b"})
+        self.assertIn(status, (200, 501), data)
+
+
 class Tools(unittest.TestCase):
     TOOLS = [{"type": "function", "function": {
         "name": name, "description": "Says something.",
@@ -368,7 +418,8 @@ class HangingUp(unittest.TestCase):
         return connection
 
     def test_states(self):
-        for path, body in (("/v1/chat/completions", {"messages": HELLO}), ("/v1/responses", {"input": "Speak."})):
+        for path, body in (("/v1/chat/completions", {"messages": HELLO}), ("/v1/responses", {"input": "Speak."}),
+                           ("/v1/completions", {"prompt": "Speak."})):
             for stream in False, True:
                 begun = [self.send(path, stream=stream, **body) for _ in range(2)]
                 self.wait_for(2, 0)
