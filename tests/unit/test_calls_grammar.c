@@ -111,6 +111,77 @@ static void test_choices(void)
 	}
 }
 
+/* What switches a grammar on is what its texts begin with. */
+static void test_triggers(void)
+{
+	struct json_object *tools = json_tokener_parse(two_tools);
+	const struct call_family *f;
+
+	for (size_t k = 0; (f = call_family_at(k)); k++) {
+		struct call_grammar g;
+		struct problem p;
+
+		CU_ASSERT_FATAL(call_grammar(f, NULL, tools, CALL_AUTO, NULL, true, &g, &p));
+		CU_ASSERT(g.trigger_text_count && !g.trigger_token_count);
+		for (size_t i = 0; i < g.trigger_text_count; i++) {
+			struct stoker_grammar *grammar;
+			struct stoker_matcher *m;
+			const char *text = g.trigger_texts[i];
+
+			CU_ASSERT_EQUAL_FATAL(stoker_grammar_compile(NULL, g.gbnf, strlen(g.gbnf),
+								     &grammar, NULL),
+					      0);
+			CU_ASSERT_EQUAL_FATAL(stoker_matcher_create(grammar, &m, NULL), 0);
+			CU_ASSERT_EQUAL(stoker_matcher_accept_text(m, text, strlen(text), NULL), 0);
+			stoker_matcher_free(&m);
+			stoker_grammar_free(&grammar);
+		}
+		if (!strcmp(f->name, "llama-3"))
+			CU_ASSERT(g.trigger_text_count == 2 &&
+				  !strcmp(g.trigger_texts[1], "{\"name\": \"now\""));
+		if (!strcmp(f->name, "firefunction-2"))
+			CU_ASSERT_STRING_EQUAL(g.trigger_texts[0], "functools[");
+		call_grammar_free(&g);
+	}
+	json_object_put(tools);
+}
+
+/* Marks that are control tokens, which have no text. */
+static void test_control_tokens(void)
+{
+	static const struct call_family f = { "t",
+					      STYLE_OBJECT,
+					      .begin = { "<s>" },
+					      .end = { "x</s>" },
+					      .name_key = "name",
+					      .args_key = "arguments" };
+	struct json_object *tools = json_tokener_parse(two_tools);
+	struct stoker_vocabulary *v;
+	struct stoker_grammar *grammar;
+	struct stoker_matcher *m;
+	struct call_grammar g;
+	struct problem p;
+	struct stoker_error err;
+	const char text[] = "{\"name\": \"now\", \"arguments\": {}}x";
+
+	CU_ASSERT_EQUAL_FATAL(stoker_vocabulary_load("tests/data/containers/plain.gguf", &v, &err),
+			      0);
+	CU_ASSERT_FATAL(call_grammar(&f, v, tools, CALL_AUTO, NULL, false, &g, &p));
+	CU_ASSERT(!g.trigger_text_count && g.trigger_token_count == 1 && g.trigger_tokens[0] == 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(g.gbnf, "root ::= <[1]> call \"x\" <[2]>"));
+	CU_ASSERT_EQUAL_FATAL(stoker_grammar_compile(v, g.gbnf, strlen(g.gbnf), &grammar, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(stoker_matcher_create(grammar, &m, &err), 0);
+	CU_ASSERT_EQUAL(stoker_matcher_accept(m, 1), 0);
+	CU_ASSERT_EQUAL(stoker_matcher_accept_text(m, text, strlen(text), NULL), 0);
+	CU_ASSERT_EQUAL(stoker_matcher_allows(m, 2), 1);
+	CU_ASSERT_EQUAL(stoker_matcher_allows(m, 1), 0);
+	stoker_matcher_free(&m);
+	stoker_grammar_free(&grammar);
+	call_grammar_free(&g);
+	stoker_vocabulary_free(&v);
+	json_object_put(tools);
+}
+
 /* --- random walks -------------------------------------------------------------------------------
  */
 
@@ -260,6 +331,8 @@ static void test_walks(void)
 void add_calls_grammar(void)
 {
 	TEST(test_accepted);
+	TEST(test_control_tokens);
 	TEST(test_choices);
+	TEST(test_triggers);
 	TEST(test_walks);
 }

@@ -3,6 +3,7 @@
 #include "serve/calls.h"
 
 #include <json-c/json.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,8 @@
 #include "serve/calls_rules.h"
 #include "serve/calls_tools.h"
 #include "serve/problem.h"
+
+enum { TRIGGERS = 64, TRIGGER_BYTES = 256 }; /* a sampler's limits */
 
 struct work {
 	const struct call_family *f;
@@ -212,8 +215,36 @@ static void frame_rules(struct work *w)
 	text_puts(out, "\n");
 }
 
-/* What switches the grammar on: the first mark, or of it what is text. */
-static bool set_trigger(struct work *w, struct call_grammar *g)
+static bool add_trigger(struct call_grammar *g, const char *format, const char *a, const char *b)
+{
+	const char **more =
+		realloc(g->trigger_texts, (g->trigger_text_count + 1) * sizeof(*g->trigger_texts));
+	char text[TRIGGER_BYTES + 1];
+
+	if (!more)
+		return false;
+	g->trigger_texts = more;
+	snprintf(text, sizeof(text), format, a, b);
+	more[g->trigger_text_count] = strdup(text);
+	return more[g->trigger_text_count++];
+}
+
+/* Without marks a call begins as any JSON may, up to the tool's name. */
+static bool trigger_names(struct json_object *tools, struct call_grammar *g)
+{
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < tool_count(tools) && g->trigger_text_count < TRIGGERS; i++) {
+		const char *name = tool_name(tool_at(tools, i));
+
+		ok = !name || add_trigger(g, "{\"name\": \"%s%s", name, "\"");
+	}
+	return ok;
+}
+
+/* What switches the grammar on: the first mark, or of it what is text.  A bracket tells a list from
+ * a text that has the word. */
+static bool set_triggers(struct work *w, struct json_object *tools, struct call_grammar *g)
 {
 	const struct call_family *f = w->f;
 	const char *first = f->harmony	   ? "to=functions."
@@ -221,27 +252,21 @@ static bool set_trigger(struct work *w, struct call_grammar *g)
 			    : f->open	   ? f->open
 			    : f->name_open ? f->name_open
 					   : NULL;
-	char *text;
+	const bool bracket = first && f->list && !f->indented && !f->at_start;
+	char text[TRIGGER_BYTES + 1];
 	uint32_t token;
 	size_t bytes;
 
-	if (!first) {
-		text = strdup("{\"name\":");
-	} else if (mark_begins_with_token(w->vocabulary, first, &token, &bytes)) {
-		g->trigger_tokens = malloc(sizeof(*g->trigger_tokens));
-		if (!g->trigger_tokens)
-			return false;
-		g->trigger_tokens[g->trigger_token_count++] = token;
-		return true;
-	} else {
-		text = strndup(first, bytes);
+	if (!first)
+		return trigger_names(tools, g);
+	if (!mark_begins_with_token(w->vocabulary, first, &token, &bytes)) {
+		snprintf(text, sizeof(text), "%.*s", (int)bytes, first);
+		return add_trigger(g, "%s%s", text, bracket && !first[bytes] ? "[" : "");
 	}
-	g->trigger_texts = calloc(1, sizeof(*g->trigger_texts));
-	if (!text || !g->trigger_texts) {
-		free(text);
+	g->trigger_tokens = malloc(sizeof(*g->trigger_tokens));
+	if (!g->trigger_tokens)
 		return false;
-	}
-	g->trigger_texts[g->trigger_text_count++] = text;
+	g->trigger_tokens[g->trigger_token_count++] = token;
 	return true;
 }
 
@@ -295,7 +320,7 @@ bool call_grammar(const struct call_family *f, const struct stoker_vocabulary *v
 	ok = tool_rules(&w, tools, choice == CALL_NAMED ? name : NULL, p);
 	if (ok && rules_shared(&gbnf, f, vocabulary, &err))
 		ok = problem_set(p, 500, NULL, NULL, "%s", err.message);
-	if (ok && ((choice == CALL_AUTO && !set_trigger(&w, out)) || gbnf.failed))
+	if (ok && ((choice == CALL_AUTO && !set_triggers(&w, tools, out)) || gbnf.failed))
 		ok = problem_set(p, 500, NULL, NULL, "out of memory");
 	if (!ok) {
 		text_free(&gbnf);
