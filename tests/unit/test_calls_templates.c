@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Templates write calls, and what they write is read back.  Models' own templates are in a folder
- * of STOKER_TEST_TEMPLATES, as "make check-real" has them; some forms are here.
+ * Models' templates write calls; what they write is read back, and their family's grammar takes it.
+ * They are in a folder that STOKER_TEST_TEMPLATES names: llama.cpp's models/templates for instance.
  */
 #include "calls_feed.h"
 
