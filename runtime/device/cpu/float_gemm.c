@@ -68,7 +68,7 @@ INLINE void finish(enum width width, const uint8_t *const w[NW], const float *co
 				sum += load_one(width, w[j], t) * x[i][t];
 			y[i][j] = sum;
 		}
-	if (rows == NW)
+	if (rows >= NW)
 		store_sums(y, out, nx, NW);
 	else
 		store_sums(y, out, nx, rows);
