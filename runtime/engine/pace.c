@@ -4,8 +4,7 @@
 
 #include "base/base.h"
 
-/* Sizes of steps double: [2^(n-1) + 1, 2^n]. */
-static unsigned size_of(uint32_t rows)
+unsigned pace_size(uint32_t rows)
 {
 	unsigned n = 0;
 
@@ -20,7 +19,7 @@ void pace_note(struct pace *p, uint32_t rows, double seconds)
 
 	if (!rows || !(seconds > 0))
 		return;
-	usual = &p->row_seconds[size_of(rows)];
+	usual = &p->row_seconds[pace_size(rows)];
 	if (!(p->slower > 0))
 		p->slower = 1;
 	if (!(*usual > 0)) {
@@ -51,7 +50,7 @@ uint32_t pace_prompt_rows(const struct pace *p, uint32_t rows, uint32_t most, do
 	const uint32_t least = PACE_LEAST;
 	uint32_t fits = 0;
 
-	for (unsigned size = size_of(most) + 1; size-- > 0 && !fits;) {
+	for (unsigned size = pace_size(most) + 1; size-- > 0 && !fits;) {
 		unsigned known = 0;
 		const double row = row_seconds(p, size, &known);
 		/* of a size that wasn't measured the first ones are few */
@@ -80,11 +79,11 @@ void pace_note_stall(struct pace *p, uint32_t rows, uint32_t most, double second
 		return;
 	}
 	/* fewer sequences have fewer experts, which stay: whether that pays, measuring tells */
-	const double many = p->row_seconds[size_of(rows)];
-	const double few = rows > 1 ? p->row_seconds[size_of(rows) - 1] : 0;
+	const double many = p->row_seconds[pace_size(rows)];
+	const double few = rows > 1 ? p->row_seconds[pace_size(rows) - 1] : 0;
 
 	if (rows > 1 && !(few > 0 && few >= many))
-		p->limit = 1u << (size_of(rows) - 1);
-	else if (rows == p->limit && p->row_seconds[size_of(2 * rows)] < many)
+		p->limit = 1u << (pace_size(rows) - 1);
+	else if (rows == p->limit && p->row_seconds[pace_size(2 * rows)] < many)
 		p->limit = MIN(2 * p->limit, most);
 }

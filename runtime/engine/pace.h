@@ -8,8 +8,10 @@
 
 #include <stdint.h>
 
+#include "stoker/engine.h"
+
 enum {
-	PACE_SIZES = 17, /* steps of 1, 2, to 4, to 8, ... to 65536 rows */
+	PACE_SIZES = STOKER_STEP_SIZES,
 	PACE_LEAST = 16, /* rows of prompts in a step, however long they take */
 	PACE_MOST = 512, /* beyond that a row hardly gets cheaper */
 	PACE_SLICE = 16, /* steps after which others have their turn, or the limit is looked at */
@@ -22,6 +24,8 @@ struct pace {
 	uint32_t limit, steps; /* sequences that generate in a step; since that changed */
 };
 
+/* Which of the sizes that is: they double, [2^(n-1) + 1, 2^n]. */
+unsigned pace_size(uint32_t rows);
 /* A step of @rows has taken @seconds. */
 void pace_note(struct pace *p, uint32_t rows, double seconds);
 /* Rows of prompts that go with @rows others in a step of up to @most that takes @seconds. */

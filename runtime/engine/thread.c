@@ -88,6 +88,8 @@ static void publish(struct stoker_engine *e, uint32_t rows)
 	pthread_mutex_lock(&e->lock);
 	e->stats.steps++;
 	e->stats.rows = rows;
+	e->stats.step_rows += rows;
+	e->stats.step_sizes[pace_size(rows)]++;
 	pages_tell(&e->step.pages, &e->stats.pages);
 	for (uint32_t i = 0; i < e->part_count; i++) {
 		struct request *r = e->served[i];

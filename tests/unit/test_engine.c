@@ -185,7 +185,7 @@ static void test_many(void)
 	static struct answer answers[REQUESTS * 4];
 	struct stoker_engine_stats stats = { STOKER_ENGINE_STATS_INIT };
 	struct stoker_engine *e;
-	uint64_t generated = 0;
+	uint64_t generated = 0, steps = 0, least = 0, most = 0;
 
 	engine_load_tiny(&engine_plain);
 	e = engine_open(5, 0, false);
@@ -200,6 +200,13 @@ static void test_many(void)
 	stoker_engine_stats(e, &stats);
 	CU_ASSERT(stats.generated == generated && !stats.running && !stats.waiting);
 	CU_ASSERT(stats.sequences == 5 && stats.steps > 0 && stats.largest_gap > 0);
+	for (unsigned i = 0; i < STOKER_STEP_SIZES; i++) {
+		steps += stats.step_sizes[i];
+		least += stats.step_sizes[i] * (i ? (1ull << (i - 1)) + 1 : 1);
+		most += stats.step_sizes[i] << i;
+	}
+	CU_ASSERT_EQUAL(steps, stats.steps);
+	CU_ASSERT(stats.step_rows >= least && stats.step_rows <= most && least > 0);
 	stoker_engine_free(&e);
 	engine_unload();
 }

@@ -46,6 +46,7 @@ struct route_count {
 
 /* What engines have done that are gone. */
 struct totals {
+	uint64_t steps, rows, sizes[STOKER_STEP_SIZES];
 	uint64_t prompt, generated, reused, hits, misses, read;
 	double stall;
 };
@@ -123,6 +124,10 @@ static void add_totals(struct totals *t, struct stoker_engine *engine,
 	struct stoker_model_paging paging = { STOKER_MODEL_PAGING_INIT };
 
 	if (!stoker_engine_stats(engine, &stats)) {
+		t->steps += stats.steps;
+		t->rows += stats.step_rows;
+		for (size_t i = 0; i < STOKER_STEP_SIZES; i++)
+			t->sizes[i] += stats.step_sizes[i];
 		t->prompt += stats.prompt_tokens;
 		t->generated += stats.generated;
 		t->reused += stats.reused;
@@ -198,6 +203,23 @@ static void write_histogram(const struct metrics *m, unsigned which, struct text
 		    (unsigned long long)c->count);
 }
 
+static void write_steps(const struct totals *t, struct text *out)
+{
+	enum { SHOWN = 11 }; /* up to 1024 rows */
+	static const char name[] = "stoker_step_rows";
+	uint64_t so_far = 0;
+
+	head(out, name, "histogram", "Tokens that were computed together.");
+	for (unsigned i = 0; i < SHOWN; i++) {
+		so_far += t->sizes[i];
+		text_printf(out, "%s_bucket{le=\"%u\"} %llu\n", name, 1u << i,
+			    (unsigned long long)so_far);
+	}
+	text_printf(out, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %llu\n%s_count %llu\n", name,
+		    (unsigned long long)t->steps, name, (unsigned long long)t->rows, name,
+		    (unsigned long long)t->steps);
+}
+
 static void write_requests(const struct metrics *m, struct text *out)
 {
 	static const char name[] = "stoker_requests_total";
@@ -230,7 +252,7 @@ static void write_totals(const struct totals *t, struct text *out)
 
 static void write_memory(const struct now *now, struct text *out)
 {
-	static const char pages[] = "stoker_kv_pages", memory[] = "stoker_memory_bytes";
+	static const char pages[] = "stoker_kv_bytes", memory[] = "stoker_memory_bytes";
 	const struct {
 		const char *state;
 		uint64_t value;
@@ -270,6 +292,7 @@ void metrics_write(struct metrics *m, struct models *models, struct text *out)
 		     now.running);
 	write_number(out, "stoker_requests_waiting", "gauge", "Requests in the queue.",
 		     now.waiting);
+	write_steps(&now.totals, out);
 	write_totals(&now.totals, out);
 	write_memory(&now, out);
 }

@@ -209,6 +209,9 @@ struct stoker_event {
  */
 STOKER_API int stoker_engine_event(struct stoker_engine *engine, struct stoker_event *event);
 
+/* Steps of 1, of 2, of 3 to 4, of 5 to 8, ... of up to 65536 tokens. */
+enum { STOKER_STEP_SIZES = 17 };
+
 /**
  * struct stoker_engine_stats - an engine so far, as of its last step
  * @size: STOKER_ENGINE_STATS_INIT
@@ -223,6 +226,8 @@ STOKER_API int stoker_engine_event(struct stoker_engine *engine, struct stoker_e
  * @preempted: how often a request made room
  * @largest_gap: seconds between two tokens of any request
  * @pages: of the requests that run, and what is kept of others
+ * @step_rows: tokens of all steps
+ * @step_sizes: how many of @steps had so many tokens
  */
 struct stoker_engine_stats {
 	size_t size;
@@ -230,6 +235,7 @@ struct stoker_engine_stats {
 	uint64_t steps, prompt_tokens, generated, reused, preempted;
 	double largest_gap;
 	struct stoker_pages pages;
+	uint64_t step_rows, step_sizes[STOKER_STEP_SIZES];
 };
 #define STOKER_ENGINE_STATS_INIT STOKER_SIZE_OF(struct stoker_engine_stats)
 
