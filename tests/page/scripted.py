@@ -180,7 +180,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif path == "/v1/models":
             if not self.refused():
                 self.reply(200, {"object": "list", "data": [{"id": name, "object": "model", "created": 0, "owned_by": "stoker"}
-                                                            for name in ("smol-135m", "large-30b")]})
+                                                            for name in self.server.models]})
         elif path == "/props":
             if not self.refused():
                 self.reply(200, {"default_generation_settings": {"n_ctx": 2048, "params": {
@@ -218,7 +218,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def chunk(self, **fields):
-        self.send(f"data: {json.dumps({'id': 'chat-1', 'object': 'chat.completion.chunk', 'created': 0, 'model': 'smol-135m', **fields})}\n\n")
+        self.send(f"data: {json.dumps({'id': 'chat-1', 'object': 'chat.completion.chunk', 'created': 0, 'model': self.model, **fields})}\n\n")
 
     def hung_up(self, seconds):
         """Waits, and says whether the client has gone meanwhile."""
@@ -231,6 +231,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         finish, pieces = "stop", 0
+        self.model = request.get("model", "smol-135m")
         try:
             self.chunk(choices=[{"index": 0, "delta": {"role": "assistant", "content": None}, "finish_reason": None}])
             for step in answer(kind, request):
@@ -270,7 +271,7 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self, port=0):
         super().__init__(("127.0.0.1", port), Handler)
         self.requests, self.hung_up, self.connections = [], [], set()
-        self.key, self.loading = None, None
+        self.key, self.loading, self.models = None, None, ("smol-135m", "large-30b")
         self.address = f"http://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 

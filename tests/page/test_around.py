@@ -197,6 +197,25 @@ def settings(page, server):
 
 
 @test
+def models(page, server):
+    page.wait("model.value === 'smol-135m'")
+    send(page, "hello")
+    expect("model" not in server.requests[-1], "the server chooses while nobody does")
+    page.js("model.value = 'large-30b'; model.dispatchEvent(new Event('change'))")
+    page.click("[aria-label='Answer again']")
+    page.wait("document.querySelector('.assistant .place')")
+    page.wait(DONE)
+    expect(page.text(".figures").startswith("large-30b"), page.text(".figures"))
+    page.click("[aria-label='Earlier version']")
+    page.wait("document.querySelector('.figures').textContent.startsWith('smol-135m')")
+    server.models = ("another",)
+    page.reload()
+    page.wait("model.value === 'another'")
+    send(page, "hello again")
+    expect("model" not in server.requests[-1], "one that isn't there any more isn't asked for")
+
+
+@test
 def attachments(page, server):
     with tempfile.TemporaryDirectory() as folder:
         paths = []

@@ -114,3 +114,10 @@ def a_problem_is_readable(page, server):
     said = page.text(".problem:not(.hidden) p")
     print(f"   {said}")
     expect("token" in said, said)
+
+
+@real_test
+def draft_is_measured_by_the_model(page, server):
+    page.js("document.getElementById('draft').focus()")
+    page.type("several words that become tokens")
+    page.wait("!document.getElementById('gauge').classList.contains('hidden')")

@@ -179,10 +179,14 @@ server.addEventListener('change', showServer);
 
 function showModels() {
 	const select = byId('model');
-	const chosen = chat.conversation.record.settings.model;
+	const { settings } = chat.conversation.record;
 	const names = server.models.map((model) => model.id);
-	if (chosen && !names.includes(chosen))
-		names.unshift(chosen);
+	// one that the server had once: what it has now answers
+	if (names.length && !names.includes(settings.model))
+		settings.model = '';
+	const chosen = settings.model;
+	if (chosen && !names.length)
+		names.push(chosen);
 	if (select.dataset.names === names.join('\n') && select.value === (chosen || names[0]))
 		return;
 	select.dataset.names = names.join('\n');

@@ -200,6 +200,9 @@ export class MessageView {
 		const { message } = this;
 		const { figures } = message;
 		const parts = [];
+		const models = new Set([...this.conversation.messages.values()].map((one) => one.model).filter(Boolean));
+		if (models.size > 1 && message.model)
+			parts.push([message.model, '']);
 		if (message.state === 'stopped')
 			parts.push(['Stopped', '']);
 		if (message.state === 'running')
