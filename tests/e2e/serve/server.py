@@ -116,6 +116,16 @@ class Server:
         return s, reply
 
 
+def until(holds, seconds=10):
+    """Waits for what takes the server a moment; whether it came."""
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
 def read_all(s):
     data = b""
     try:
