@@ -131,6 +131,10 @@ install: all
 	install -m 644 runtime/include/stoker/*.h $(DESTDIR)$(PREFIX)/include/stoker
 	install -m 644 $(MAN_PAGES) $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 tools/completion/stoker.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/stoker
+	install -d $(LIBDIR)/systemd/system
+	sed 's|@PREFIX@|$(PREFIX)|' tools/setup/stoker.service.in > $(LIBDIR)/systemd/system/stoker.service
+	install -m 644 tools/setup/stoker.socket $(LIBDIR)/systemd/system
+	chmod 644 $(LIBDIR)/systemd/system/stoker.service
 	install -m 644 tools/completion/_stoker $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 
 uninstall:
@@ -138,7 +142,7 @@ uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/stoker $(LIBDIR)/libstoker-rt.* $(LIBDIR)/pkgconfig/stoker-rt.pc \
 		$(DESTDIR)$(PREFIX)/share/man/man1/stoker.1 $(VERBS:%=$(DESTDIR)$(PREFIX)/share/man/man1/stoker-%.1) \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/stoker \
-		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_stoker
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_stoker $(LIBDIR)/systemd/system/stoker.*
 
 clean:
 	rm -rf $(BUILD)

@@ -40,6 +40,7 @@ struct exchange {
 	bool answered;
 	unsigned status;
 	struct stream *stream;
+	struct text said; /* for --log-prompts */
 
 	/* for the log */
 	double begun, first_byte;

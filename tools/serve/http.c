@@ -112,6 +112,7 @@ static void exchange_free(struct exchange *x)
 	stream_free(x);
 	json_object_put(x->json);
 	text_free(&x->body);
+	text_free(&x->said);
 	atomic_fetch_sub(&x->server->held, x->held);
 	free(x->method);
 	free(x->path);
@@ -216,6 +217,8 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **reque
 		return;
 	*request = NULL;
 	connection_answered(x->connection);
+	if (x->server->prompts >= 0 && x->json)
+		log_prompt(x, x->server->prompts);
 	log_request(x, how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 	metrics_request(x->server->metrics, x->route ? x->route->path : NULL, x->status,
 			now_seconds() - x->begun);

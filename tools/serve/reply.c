@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "serve/body.h"
 #include "serve/exchange.h"
 #include "serve/server.h"
 
@@ -55,6 +56,13 @@ static void send_response(struct exchange *x, unsigned status, const char *type,
 	microhttpd.destroy_response(response);
 }
 
+/* For --log-prompts, as far as a request may be long. */
+static void remember(struct exchange *x, const char *data, size_t bytes)
+{
+	if (x->server->prompts >= 0 && x->json && x->said.bytes + bytes <= BODY_BYTES)
+		text_add(&x->said, data, bytes);
+}
+
 void reply_text(struct exchange *x, unsigned status, const char *type, const char *data,
 		size_t bytes)
 {
@@ -66,6 +74,7 @@ void reply_text(struct exchange *x, unsigned status, const char *type, const cha
 	response = microhttpd.response_from_buffer(bytes, (void *)(uintptr_t)(data ? data : ""),
 						   MHD_RESPMEM_MUST_COPY);
 	x->sent = bytes;
+	remember(x, data, bytes);
 	send_response(x, status, type, response);
 }
 
@@ -160,6 +169,7 @@ static ssize_t pull(void *context, uint64_t position, char *out, size_t most)
 	if (bytes > most)
 		bytes = most;
 	memcpy(out, s->text.data + s->sent, bytes);
+	remember(x, out, bytes);
 	s->sent += bytes;
 	if (!x->sent)
 		x->first_byte = now_seconds();

@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "serve/accept.h"
 #include "serve/listen.h"
+#include "serve/log.h"
 #include "serve/metrics.h"
 #include "serve/models.h"
 #include "serve/server.h"
@@ -94,6 +96,7 @@ static int serve(const struct serve_options *o)
 	struct server s = {
 		.options = o,
 		.metrics = metrics_create(),
+		.prompts = -1,
 		.rules = { .names = &o->allowed_hosts,
 			   .origins = &o->allowed_origins,
 			   .host = o->host },
@@ -107,6 +110,10 @@ static int serve(const struct serve_options *o)
 	block_signals(&set);
 	if (o->api_key_file)
 		status = read_keys(o->api_key_file, &s.keys);
+	if (status == EXIT_OK && o->log_prompts) {
+		s.prompts = log_open_prompts(o->log_prompts);
+		status = s.prompts < 0 ? EXIT_FAILED : EXIT_OK;
+	}
 	if (status == EXIT_OK)
 		status = models_open(&o->models, s.metrics, &s.models);
 	if (status != EXIT_OK)
@@ -125,6 +132,8 @@ out_models:
 	models_close(&s.models);
 out_metrics:
 	metrics_free(&s.metrics);
+	if (s.prompts >= 0)
+		close(s.prompts);
 	keys_free(&s.keys);
 	return status;
 }

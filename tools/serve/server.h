@@ -20,6 +20,7 @@ struct server {
 	struct MHD_Daemon *daemon;
 	int listening[8]; /* sockets */
 	unsigned listening_count;
+	int prompts;	       /* file that they are written to; -1: none */
 	bool made_socket;      /* its file is ours */
 	char address[160];     /* "http://127.0.0.1:8080" */
 	_Atomic uint64_t held; /* bytes of memory that bodies take */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A server of its own for tests, with the standard library's clients."""
 
+import fcntl
 import http.client
 import json
 import os
@@ -17,7 +18,7 @@ DEMO = "tools/demo-model/stoker-demo-Q4_K.gguf"
 class Server:
     """`with Server("--sequences", "2") as s:` ... its address is s.host, s.port, or s.path."""
 
-    def __init__(self, *options, port="0", model=DEMO, ready=True, **popen):
+    def __init__(self, *options, port="0", model=DEMO, ready=True, passing=(), **popen):
         self.log = tempfile.TemporaryFile("w+")
         self.begun = time.monotonic()
         command = [PROGRAM, "serve", *options]
@@ -25,7 +26,14 @@ class Server:
             command += ["-m", model]
         if port is not None:
             command += ["--port", port]
+        if passing:  # as a service manager does
+            high = [fcntl.fcntl(s, fcntl.F_DUPFD, 20) for s in passing]
+            moved = "".join(f"exec {3 + i}<&{fd} {fd}<&-; " for i, fd in enumerate(high))
+            command = ["bash", "-c", f'{moved}LISTEN_PID=$$ LISTEN_FDS={len(high)} exec "$@"', "bash", *command]
+            popen["pass_fds"] = high
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, text=True, **popen)
+        for fd in popen.get("pass_fds", ()):
+            os.close(fd)
         self.first_line = self.process.stdout.readline()
         self.listening_after = time.monotonic() - self.begun
         self.path = None
