@@ -87,6 +87,8 @@ static bool tokenize_gap(const struct completion *c, struct json_object *prompt,
 	ok = native_infill(served_vocabulary(m), gap, native_prompt_room(m, &c->request.chosen),
 			   &out->tokens, &out->count, p);
 	json_object_put(gap);
+	if (!ok && p->status == 501)
+		problem_set(p, 400, "suffix", NULL, "suffix: this model can't fill text in");
 	return ok;
 }
 
