@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
+
+#include "sampling.h"
 
 enum kind { NUMBER, COUNT, FLAG, SPECIAL };
 
@@ -321,18 +321,6 @@ static bool take_field(const struct field *f, const struct reading *r, struct js
 	}
 }
 
-/* One that nobody can guess from others. */
-static uint64_t any_seed(void)
-{
-	struct timespec now;
-	uint32_t seed;
-
-	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) == sizeof(seed))
-		return seed;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint32_t)now.tv_sec ^ (uint32_t)now.tv_nsec;
-}
-
 void fields_begin(struct chosen *out, const struct stoker_vocabulary *v,
 		  const struct stoker_sampler_params *defaults)
 {
@@ -342,7 +330,8 @@ void fields_begin(struct chosen *out, const struct stoker_vocabulary *v,
 	if (defaults)
 		out->sampling = *defaults;
 	out->sampling.vocabulary = v;
-	out->sampling.seed = any_seed();
+	if (!defaults || defaults->seed == UNSAID_COUNT) /* --seed is everybody's */
+		out->sampling.seed = any_seed();
 }
 
 bool fields_take(struct json_object *o, struct chosen *out, struct problem *p)

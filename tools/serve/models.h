@@ -50,11 +50,9 @@ const char *served_variables(const struct served *m);
 const struct stoker_gguf *served_gguf(const struct served *m);
 struct stoker_model *served_model(const struct served *m);
 struct stoker_engine *served_engine(const struct served *m);
-/* Of the file and the command line, but for the seed; what its pointers lead to lives as long as
- * the model. */
+/* Of the file and the command line; a seed that wasn't said is UINT64_MAX.  What pointers lead to
+ * lives as long as the model. */
 const struct stoker_sampler_params *served_defaults(const struct served *m);
-/* What --seed says, or else another one each time. */
-uint64_t served_seed(const struct served *m);
 uint32_t served_context(const struct served *m);
 /* What the template writes behind an answer and no token of the vocabulary says, or NULL; a
  * generation ends there by itself. */

@@ -285,11 +285,6 @@ const struct stoker_sampler_params *served_defaults(const struct served *m)
 	return &m->sampling.params;
 }
 
-uint64_t served_seed(const struct served *m)
-{
-	return m->sampling.params.seed == UNSAID_COUNT ? any_seed() : m->sampling.params.seed;
-}
-
 uint32_t served_context(const struct served *m)
 {
 	return m->context;

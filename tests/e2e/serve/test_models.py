@@ -134,6 +134,16 @@ class Metrics(unittest.TestCase):
         self.assertGreaterEqual(values["stoker_generated_tokens_total"], 5)
 
 
+class Seed(unittest.TestCase):
+    def test_of_the_command_line(self):
+        body = {"prompt": "And God said", "n_predict": 12, "temperature": 1.5}
+        with Server("--seed", "7") as s:
+            first, second, other = (json.loads(s.post("/completion", {**body, **more})[2])["content"]
+                                    for more in ({}, {}, {"seed": 8}))
+        self.assertEqual(first, second)
+        self.assertNotEqual(first, other)
+
+
 class Failing(unittest.TestCase):
     """A model that can't be loaded: the server says why, without saying where its file is."""
 
