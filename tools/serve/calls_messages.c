@@ -82,7 +82,10 @@ static struct json_object *copy(struct work *w, struct json_object *from)
 		w->failed = true;
 		return NULL;
 	}
-	json_object_object_foreach(from, key, value) set(w, to, key, json_object_get(value));
+	json_object_object_foreach(from, key, value)
+	{
+		set(w, to, key, json_object_get(value));
+	}
 	return to;
 }
 
