@@ -147,10 +147,11 @@ static bool read_rest(struct json_object *body, struct telling *t, struct chat_r
 		c->chosen.max_tokens = 1;
 	for (size_t i = 0; i < CHOICES_MAX; i++) {
 		t->answers[i].probabilities = c->chosen.log_probabilities;
-		t->answers[i].return_tokens = tokens;
+		t->answers[i].return_tokens = tokens || c->chosen.stream;
 		t->answers[i].whole = !c->chosen.stream;
 	}
-	c->chosen.log_probabilities |= tokens;
+	/* pieces have tokens then, which streams always tell */
+	c->chosen.log_probabilities |= tokens || c->chosen.stream;
 	c->chosen.n = 1;
 	return true;
 }

@@ -223,6 +223,19 @@ static bool put_together(struct filling *f, uint32_t room, struct ids *out)
 	       append_special(f, out, STOKER_SPECIAL_FILL_MIDDLE, &has);
 }
 
+static bool can_fill(const struct filling *f)
+{
+	static const enum stoker_special needed[] = { STOKER_SPECIAL_FILL_PREFIX,
+						      STOKER_SPECIAL_FILL_SUFFIX,
+						      STOKER_SPECIAL_FILL_MIDDLE };
+
+	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
+		if (stoker_vocabulary_special(f->v, needed[i]) < 0)
+			return problem_set(f->p, 501, NULL, NULL,
+					   "this model has no tokens for text to be filled in");
+	return true;
+}
+
 uint32_t native_prompt_room(const struct served *m, const struct chosen *c)
 {
 	const uint32_t context = served_context(m);
@@ -235,20 +248,13 @@ uint32_t native_prompt_room(const struct served *m, const struct chosen *c)
 bool native_infill(const struct stoker_vocabulary *v, struct json_object *body, uint32_t room,
 		   uint32_t **tokens, size_t *count, struct problem *p)
 {
-	static const enum stoker_special needed[] = { STOKER_SPECIAL_FILL_PREFIX,
-						      STOKER_SPECIAL_FILL_SUFFIX,
-						      STOKER_SPECIAL_FILL_MIDDLE };
 	struct filling f = { .v = v, .p = p };
 	struct json_object *extra = NULL;
 	struct ids all = { .data = NULL };
 	bool ok;
 
-	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
-		if (stoker_vocabulary_special(v, needed[i]) < 0)
-			return problem_set(p, 501, NULL, NULL,
-					   "this model has no tokens for text to be filled in");
 	ok = field_list(body, "input_extra", &extra, p) && add_around(&f, body) &&
-	     add_extra(&f, extra) && put_together(&f, room, &all);
+	     add_extra(&f, extra) && can_fill(&f) && put_together(&f, room, &all);
 	free(f.begin.data);
 	free(f.extra.data);
 	free(f.prefix.data);

@@ -30,6 +30,8 @@ class Native(Case):
         self.check("only the last stops", [e["stop"] for e in events] == [False] * (len(events) - 1) + [True], events)
         self.check("the same text", "".join(e["content"] for e in events) == text, (events, text))
         self.check("timings", "timings" in events[-1], events[-1])
+        told = [token for e in events for token in e["tokens"]]
+        self.check("tokens", len(told) == 8 and "completion_probabilities" not in events[0], events)
 
     def test_fields(self):
         text = self.complete().json()["content"]
@@ -85,6 +87,7 @@ class Native(Case):
             ("a wrong grammar", self.complete(grammar="root"), 400),
             ("a foreign token", self.post("/detokenize", {"tokens": [-1]}), 400),
             ("no messages", self.post("/apply-template", {}), 400),
+            ("no suffix", self.post("/infill", {"input_prefix": ""}), 400),
             ("no tokens to fill in with", self.post("/infill", {"input_prefix": "", "input_suffix": ""}), 501),
         ):
             self.check(what, reply.status == status and reply.json()["error"]["message"], reply.text)
