@@ -374,6 +374,7 @@ void suite_calls(void)
 	TEST(test_streamed);
 	TEST(test_hostile);
 	add_calls_grammar();
+	add_calls_memory();
 	add_calls_messages();
 	add_calls_templates();
 }

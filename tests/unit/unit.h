@@ -95,6 +95,7 @@ void suite_calls(void);
 void add_calls_grammar(void);
 void add_serve_models(void);
 void add_serve_guard(void);
+void add_calls_memory(void);
 void add_calls_messages(void);
 void add_calls_templates(void);
 

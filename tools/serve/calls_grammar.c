@@ -2,6 +2,7 @@
 /* The texts that are calls of tools, as a grammar, and what such a text begins with. */
 #include "serve/calls.h"
 
+#include <errno.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -279,6 +280,7 @@ static bool tool_rules(struct work *w, struct json_object *tools, const char *on
 	struct stoker_error err = { "" };
 	size_t found = 0;
 	bool ok = true;
+	int ret;
 
 	for (size_t i = 0; ok && i < tool_count(tools); i++) {
 		struct json_object *tool = tool_at(tools, i);
@@ -288,7 +290,10 @@ static bool tool_rules(struct work *w, struct json_object *tools, const char *on
 			continue;
 		text_printf(&calls, "%scall%zu", found++ ? " | " : "call ::= ", i);
 		call_rule(w, tool, i);
-		if (rules_of_tool(w->out, w->f, w->vocabulary, tool, i, &left, &err))
+		ret = rules_of_tool(w->out, w->f, w->vocabulary, tool, i, &left, &err);
+		if (ret == -ENOMEM)
+			ok = problem_set(p, 500, NULL, NULL, "out of memory");
+		else if (ret)
 			ok = problem_set(p, 400, "tools", NULL, "tools[%zu], %.64s: %s", i, name,
 					 err.message);
 	}

@@ -171,9 +171,12 @@ static struct json_object *call_for_template(struct work *w, struct json_object 
 
 	if (!f)
 		return out;
-	if (json_object_object_get_ex(function, "arguments", &arguments))
-		set(w, f, "arguments",
-		    w->s->text_arguments ? arguments_text(arguments) : arguments_object(arguments));
+	if (json_object_object_get_ex(function, "arguments", &arguments)) {
+		arguments = w->s->text_arguments ? arguments_text(arguments)
+						 : arguments_object(arguments);
+		set(w, f, "arguments", arguments);
+		w->failed = w->failed || !arguments;
+	}
 	set(w, out, "function", f);
 	set_id(w, out, "id");
 	return out;
@@ -205,6 +208,7 @@ static void add_calls(struct work *w, struct json_object *message, struct json_o
 	content_text(message, &content);
 	if (from || !content.bytes)
 		set(w, out, "content", w->s->null_content ? NULL : json_object_new_string(""));
+	w->failed = w->failed || content.failed;
 	text_free(&content);
 	add(w, out);
 }
