@@ -82,10 +82,11 @@ static void expect_refused(const struct stoker_vocabulary *v, const char *json, 
 {
 	struct json_object *prompt = json_tokener_parse(json);
 	struct problem p = { .status = 0 };
-	uint32_t *tokens;
+	uint32_t *tokens = NULL;
 	size_t count;
 
 	CU_ASSERT_FALSE(native_tokens(v, prompt, 0, &tokens, &count, &p));
+	CU_ASSERT_PTR_NULL(tokens); /* nothing that the caller could free once more */
 	CU_ASSERT_EQUAL(p.status, 400);
 	if (!strstr(p.message, why))
 		printf("\n    \"%s\" lacks \"%s\"", p.message, why);
@@ -111,6 +112,8 @@ static void test_prompts(void)
 	expect_refused(v, "null", "prompt is null");
 	expect_refused(v, "7", "prompt is a number");
 	expect_refused(v, "[264]", "264");
+	expect_refused(v, "[107, 264]", "264");
+	expect_refused(v, "[\"h\", -1]", "-1");
 	expect_refused(v, "[-1]", "-1");
 	expect_refused(v, "[1.5]", "prompt");
 	expect_refused(v, "[[1]]", "prompt");

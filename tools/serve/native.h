@@ -35,7 +35,8 @@ struct json_object *native_settings(const struct chosen *c, const struct served 
 
 /*
  * A prompt of /completion: a text, a list of tokens, or one of both; @flags are those of
- * stoker_vocabulary_tokenize().  false: 400 or 500.  @tokens belongs to the caller, free().
+ * stoker_vocabulary_tokenize().  false: 400 or 500, and @tokens is as it was.  It belongs to the
+ * caller, free().
  */
 bool native_tokens(const struct stoker_vocabulary *v, struct json_object *prompt, unsigned flags,
 		   uint32_t **tokens, size_t *count, struct problem *p);

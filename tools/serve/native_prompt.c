@@ -102,11 +102,13 @@ bool native_tokens(const struct stoker_vocabulary *v, struct json_object *prompt
 		ok = append_string(&all, v, prompt, flags, p);
 	else
 		ok = value_wrong(p, "prompt", prompt, "a text, or a list of texts and tokens");
+	if (!ok) {
+		free(all.data);
+		return false;
+	}
 	*tokens = all.data;
 	*count = all.count;
-	if (!ok)
-		free(all.data);
-	return ok;
+	return true;
 }
 
 /* The parts of a prompt with a gap, each as tokens. */
@@ -259,9 +261,11 @@ bool native_infill(const struct stoker_vocabulary *v, struct json_object *body, 
 	free(f.extra.data);
 	free(f.prefix.data);
 	free(f.suffix.data);
+	if (!ok) {
+		free(all.data);
+		return false;
+	}
 	*tokens = all.data;
 	*count = all.count;
-	if (!ok)
-		free(all.data);
-	return ok;
+	return true;
 }

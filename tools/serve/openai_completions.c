@@ -108,6 +108,7 @@ static bool tokenize(const struct completion *c, struct json_object *prompt,
 	if (out->count)
 		return true;
 	free(out->tokens);
+	out->tokens = NULL;
 	/* nothing to go on from is the beginning of a text */
 	begin = stoker_vocabulary_special(v, STOKER_SPECIAL_BEGIN);
 	if (begin < 0)
