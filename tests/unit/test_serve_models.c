@@ -166,6 +166,68 @@ static void test_turns(void)
 	remove_folder();
 }
 
+struct visitor {
+	pthread_t thread;
+	struct models *models;
+	const char *name;
+	unsigned served, refused;
+};
+
+static void *visit(void *visitor)
+{
+	struct visitor *v = visitor;
+
+	for (unsigned i = 0; i < 6; i++) {
+		struct problem p = { 0 };
+		struct served *m;
+
+		if (models_take_of(v->models, v->name, &m, &p)) {
+			v->served++;
+			CU_ASSERT_STRING_EQUAL(served_name(m), v->name);
+			nanosleep(&(struct timespec){ 0, (long)(1000000 * i) }, 0);
+			models_release(&m);
+		} else {
+			v->refused++;
+			CU_ASSERT_EQUAL(p.status, 503);
+		}
+	}
+	return NULL;
+}
+
+/* Where there is room for one only whoever comes while another is in use is refused, and nobody
+ * waits forever. */
+static void test_visitors(void)
+{
+	enum { VISITORS = 4 };
+	struct models_options o = { .sampling = SAMPLING_DEFAULTS,
+				    .paths = { .items = { folder }, .count = 1 },
+				    .compute = { .memory = "40M" },
+				    .context = 256,
+				    .sequences = 2,
+				    .load_late = true };
+	struct metrics *metrics = metrics_create();
+	struct visitor visitors[VISITORS];
+	unsigned all = 0, served = 0;
+	struct models *m;
+
+	make_folder();
+	CU_ASSERT_EQUAL_FATAL(models_open(&o, metrics, &m), EXIT_OK);
+	for (unsigned i = 0; i < VISITORS; i++) {
+		visitors[i] = (struct visitor){ .models = m, .name = i % 2 ? "a" : "b" };
+		pthread_create(&visitors[i].thread, NULL, visit, &visitors[i]);
+	}
+	for (unsigned i = 0; i < VISITORS; i++) {
+		pthread_join(visitors[i].thread, NULL);
+		served += visitors[i].served;
+		all += visitors[i].served + visitors[i].refused;
+	}
+	CU_ASSERT(all == 6 * VISITORS && served >= 6);
+	CU_ASSERT_EQUAL(loaded(m), 1);
+	models_close(&m);
+	metrics_free(&metrics);
+	remove_folder();
+}
+
 /* What a file that can't be loaded is refused with doesn't say where it is. */
 static void test_cannot_load(void)
 {
@@ -197,5 +259,6 @@ void add_serve_models(void)
 	TEST(test_names);
 	TEST(test_one_model);
 	TEST(test_turns);
+	TEST(test_visitors);
 	TEST(test_cannot_load);
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Clients that hang up: in each state of a request, and half of all at random moments.  LONG=1 takes
-ten minutes for the latter, SECONDS=N so long."""
+ten minutes for the latter, HANGUP_SECONDS=N so long."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import unittest
 
 from server import Server
 
-LONG = float(os.environ.get("SECONDS", 600 if os.environ.get("LONG") else 6))
+LONG = float(os.environ.get("HANGUP_SECONDS", 600 if os.environ.get("LONG") else 6))
 PROMPT = "And it came to pass that God said unto Moses, "
 CHAT, COMPLETION = "/v1/chat/completions", "/completion"
 
