@@ -249,6 +249,11 @@ static void test_cannot_load(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(p.message, "b.gguf"));
 	CU_ASSERT(models_take_of(m, "a", &b, &p));
 	models_release(&b);
+	/* when the server ends those that are there go on */
+	models_stop(m);
+	CU_ASSERT(models_take_of(m, "a", &b, &p));
+	models_release(&b);
+	CU_ASSERT(!models_take_of(m, "sub/a", &b, &p) && p.status == 503);
 	models_close(&m);
 	metrics_free(&metrics);
 	remove_folder();

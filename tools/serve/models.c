@@ -245,6 +245,14 @@ int models_open(const struct models_options *options, struct metrics *metrics, s
 	return status;
 }
 
+void models_stop(struct models *m)
+{
+	pthread_mutex_lock(&m->lock);
+	m->closing = true;
+	pthread_cond_broadcast(&m->changed);
+	pthread_mutex_unlock(&m->lock);
+}
+
 void models_close(struct models **models)
 {
 	struct models *m = *models;
@@ -252,9 +260,7 @@ void models_close(struct models **models)
 	if (!m)
 		return;
 	*models = NULL;
-	pthread_mutex_lock(&m->lock);
-	m->closing = true;
-	pthread_mutex_unlock(&m->lock);
+	models_stop(m);
 	if (m->has_starter)
 		pthread_join(m->starter, NULL);
 	for (size_t i = 0; i < m->catalogue.count; i++)

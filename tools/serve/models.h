@@ -20,6 +20,9 @@ struct served;
  */
 int models_open(const struct models_options *options, struct metrics *metrics, struct models **m);
 void models_close(struct models **m);
+/* What is being loaded is cancelled, and nothing is loaded any more: who waits for it gets a 503.
+ */
+void models_stop(struct models *m);
 
 /* For /health: what the first one is doing. */
 enum models_state { MODELS_LOADING, MODELS_READY, MODELS_FAILED };

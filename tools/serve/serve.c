@@ -68,6 +68,7 @@ static int run(struct server *s, const sigset_t *set)
 	listen_stop(s);
 	connections_drain(&s->connections);
 	wait_for_requests(s, set, DRAIN_SECONDS);
+	models_stop(s->models);
 	connections_end(&s->connections);
 	wait_for_requests(s, set, CANCEL_SECONDS);
 	return EXIT_OK;
