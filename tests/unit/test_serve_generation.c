@@ -171,6 +171,7 @@ struct client {
 	struct generation *g;
 	char text[8192];
 	struct piece last;
+	long pause; /* ns until it hangs up */
 };
 
 static void *read_all(void *client)
@@ -276,7 +277,7 @@ static void *hang_up(void *client)
 {
 	struct client *c = client;
 
-	nanosleep(&(struct timespec){ 0, (long)(random_u32() % 4000000) }, 0);
+	nanosleep(&(struct timespec){ 0, c->pause }, 0);
 	generation_cancel(c->g);
 	return NULL;
 }
@@ -294,6 +295,7 @@ static void test_random_hang_ups(void)
 				start("And God said", 1 + random_u32() % 60, NULL, true, &problem);
 			CU_ASSERT_PTR_NOT_NULL_FATAL(clients[i].g);
 			pthread_create(&clients[i].thread, NULL, read_all, &clients[i]);
+			others[i].pause = (long)(random_u32() % 4000000);
 			if (i % 2)
 				pthread_create(&others[i].thread, NULL, hang_up, &others[i]);
 		}

@@ -33,7 +33,7 @@ struct models_options {
 	{ "alias", 0, OPTION_STRING, &(o)->alias, "NAME",                                          \
 	  "what the first model is called (as its file)" },                                        \
 	{ "context", 'c', OPTION_UINT, &(o)->context, "N",                                         \
-	  "tokens that a conversation may have (the model's, at most 4096)" },                     \
+	  "tokens that a conversation may have (the model's, at most 8192)" },                     \
 	{ "sequences", 0, OPTION_UINT, &(o)->sequences, "N",                                       \
 	  "requests that are worked on together (8)" },                                            \
 	{ "queue", 0, OPTION_UINT, &(o)->queue, "N", "requests that may wait for others (64)" },   \

@@ -8,9 +8,10 @@
 #include <sys/stat.h>
 
 #include "reasoning.h"
+#include "serve/details.h"
 #include "serve/dispatcher.h"
 
-enum { SEQUENCES = 8 };
+enum { SEQUENCES = 8, CONTEXT = 8192 };
 
 static int no_memory(struct stoker_error *err)
 {
@@ -23,11 +24,28 @@ static void say(const struct served *m, const char *what)
 	failf("%s: %s", m->name, what);
 }
 
-static void session_params(const struct models_options *o, struct stoker_session_params *out)
+/* As many tokens as it was trained for, up to CONTEXT: each request may take memory for all. */
+static uint32_t usual_context(const struct stoker_gguf *gguf)
+{
+	char *architecture = details_text(gguf, "general.architecture");
+	const struct stoker_gguf_key *key;
+	uint64_t trained = 0;
+	char name[128];
+
+	snprintf(name, sizeof(name), "%s.context_length", architecture ? architecture : "");
+	free(architecture);
+	key = stoker_gguf_find(gguf, name);
+	if (!key || stoker_gguf_u64(gguf, key, 0, &trained))
+		return 0;
+	return trained < CONTEXT ? (uint32_t)trained : CONTEXT;
+}
+
+static void session_params(const struct models_options *o, const struct stoker_gguf *gguf,
+			   struct stoker_session_params *out)
 {
 	*out = (struct stoker_session_params){
 		STOKER_SESSION_PARAMS_INIT,
-		.context = (uint32_t)o->context,
+		.context = o->context ? (uint32_t)o->context : usual_context(gguf),
 		.sequences = o->sequences ? (uint32_t)o->sequences : SEQUENCES,
 		.deterministic = o->deterministic,
 	};
@@ -57,7 +75,7 @@ int served_foresee(const struct served_params *p, struct stoker_gguf **gguf,
 
 	if (ret)
 		return ret;
-	session_params(p->options, &session);
+	session_params(p->options, *gguf, &session);
 	model_params(p, &session, &params);
 	return stoker_model_foresee(p->device, *gguf, &params, outlook, err);
 }
@@ -176,7 +194,7 @@ static int load(struct served *m, const struct served_params *p, struct stoker_e
 	if (ret)
 		return ret;
 	warn_of_holes(m->gguf);
-	session_params(o, &session);
+	session_params(o, m->gguf, &session);
 	model_params(p, &session, &params);
 	ret = stoker_model_load_gguf(p->device, m->gguf, &params, &m->model, err);
 	return ret ? ret : open_engine(m, p, &session, err);
