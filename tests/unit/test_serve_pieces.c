@@ -2,8 +2,10 @@
 /* Tokens to pieces of text for clients, wherever characters and stop strings are cut. */
 #include "unit.h"
 
+#include <errno.h>
 #include <json-c/json.h>
 
+#include "failing.h"
 #include "serve/calls.h"
 #include "serve/pieces.h"
 #include "serve/stops.h"
@@ -326,6 +328,47 @@ static void test_calls(void)
 	json_object_put(tools);
 }
 
+/* Each allocation fails once: what was asked for fails with it, or has all that it should. */
+static void test_missing_memory(void)
+{
+	static const char text[] = "<think>why\u00ef?</think> Because \u65e5 is <b, st and";
+	static const char *const stop[] = { "stop", "never" };
+	const struct generation_params params = {
+		.stop = stop, .stop_count = 2, .log_probabilities = true, .split_reasoning = true
+	};
+	uint32_t tokens[128];
+	const size_t count = tokenize(text, strlen(text), tokens);
+	bool failed = true;
+
+	for (unsigned n = 0; failed && n < 500; n++) {
+		struct said said = { .length = { 0 } };
+		struct pieces *s;
+		int ret = 0;
+
+		failing_after(n);
+		s = pieces_create(&params, vocabulary, "<end>");
+		for (size_t i = 0; s && i < count && !ret; i++) {
+			const struct token_info token = { .token = tokens[i] };
+
+			ret = pieces_token(s, &token);
+			take(s, &said);
+		}
+		if (s && !ret)
+			ret = pieces_end(s);
+		failed = failing_end();
+		CU_ASSERT(ret == 0 || ret == -ENOMEM);
+		CU_ASSERT_EQUAL(failed, !s || ret == -ENOMEM);
+		if (s && !ret) {
+			take(s, &said);
+			CU_ASSERT_STRING_EQUAL(said.text[0], "Because \u65e5 is <b, st and");
+			CU_ASSERT_STRING_EQUAL(said.text[1], "why\u00ef?");
+			CU_ASSERT_EQUAL(said.token_count, count);
+		}
+		pieces_free(s);
+	}
+	CU_ASSERT(!failed);
+}
+
 void suite_generation(void)
 {
 	if (stoker_vocabulary_load("tools/demo-model/stoker-demo-Q4_K.gguf", &vocabulary, NULL))
@@ -342,6 +385,7 @@ void suite_generation(void)
 	TEST(test_random_stops);
 	TEST(test_tokens_of_pieces);
 	TEST(test_calls);
+	TEST(test_missing_memory);
 	add_serve_generation();
 	add_serve_models();
 }

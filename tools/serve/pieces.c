@@ -74,15 +74,17 @@ static size_t say(struct pieces *s, const char *text, size_t bytes)
 
 static int add_text(struct pieces *s, enum piece_kind kind, const char *text, size_t bytes)
 {
-	struct record *r = bytes ? add_record(s, kind) : NULL;
+	const size_t at = bytes ? say(s, text, bytes) : 0;
+	struct record *r;
 
 	if (!bytes)
 		return 0;
+	r = s->said.failed ? NULL : add_record(s, kind);
 	if (!r)
 		return -ENOMEM;
-	r->text = say(s, text, bytes);
+	r->text = at;
 	r->bytes = bytes;
-	return s->said.failed ? -ENOMEM : 0;
+	return 0;
 }
 
 static int add_answer(struct pieces *s, const char *text, size_t bytes)
@@ -124,20 +126,21 @@ static int release_held(struct pieces *s)
 static int take_call(void *context, unsigned index, const char *name, const char *id)
 {
 	struct pieces *s = context;
+	size_t name_at, id_at;
 	struct record *r;
 
 	s->answered = true;
 	if (release_held(s))
 		return -ENOMEM;
-	r = add_record(s, PIECE_CALL);
+	name_at = say(s, name, strlen(name));
+	id_at = id ? say(s, id, strlen(id)) : SIZE_MAX;
+	r = s->said.failed ? NULL : add_record(s, PIECE_CALL);
 	if (!r)
 		return -ENOMEM;
 	r->index = index;
-	r->text = s->said.bytes;
-	r->name = say(s, name, strlen(name));
-	if (id)
-		r->id = say(s, id, strlen(id));
-	return s->said.failed ? -ENOMEM : 0;
+	r->text = r->name = name_at;
+	r->id = id_at;
+	return 0;
 }
 
 static int take_arguments(void *context, unsigned index, const char *json, size_t bytes)
