@@ -98,7 +98,7 @@ static void quantize_range(const void *context, const struct cpu *cpu, unsigned 
 
 static size_t q8_bytes(size_t rows, size_t k)
 {
-	return round_up(rows * k, 64) + 28 * rows * (k / ACTIVATION_GROUP) + 64;
+	return round_up(rows * k, 64) + 36 * rows * (k / ACTIVATION_GROUP) + 64;
 }
 
 static uint64_t working_bytes(const struct stoker_device *d, const struct stoker_shapes *s)
@@ -129,6 +129,7 @@ bool cpu_reserve_q8(struct cpu *cpu, struct buffer *into, size_t rows, size_t k,
 		.xs16 = f + 2 * groups,
 		.corr32 = (int32_t *)(f + 4 * groups),
 		.corr16 = (int32_t *)(f + 5 * groups),
+		.pairs16 = (int16_t *)(f + 7 * groups),
 	};
 	return true;
 }

@@ -256,8 +256,28 @@ static void kv_save(enum stoker_kv_format format, const float *src, uint8_t *dst
 /* Below this, 127 / largest value isn't finite; such activations count as zero. */
 static const float smallest_group = 1e-36f;
 
+#if defined(__AVX2__) && !HAVE_VNNI512 && !HAVE_VNNI256
+/* See struct q8_rows. */
+static void store_pairs(const struct q8_rows *q, size_t at)
+{
+	const __m256i codes = _mm256_loadu_si256((const void *)(q->codes + at * ACTIVATION_GROUP));
+	__m256i sums = _mm256_maddubs_epi16(_mm256_set1_epi8(1), codes);
+
+	sums = _mm256_add_epi16(sums, _mm256_shuffle_epi32(sums, 0x4e));
+	sums = _mm256_add_epi16(sums, _mm256_shuffle_epi32(sums, 0xb1));
+	_mm_storeu_si32(q->pairs16 + 4 * at, _mm256_castsi256_si128(sums));
+	_mm_storeu_si32(q->pairs16 + 4 * at + 2, _mm256_extracti128_si256(sums, 1));
+}
+#else
+static void store_pairs(const struct q8_rows *q, size_t at)
+{
+	(void)q, (void)at;
+}
+#endif
+
 static void store_group(const struct q8_rows *q, size_t at, float d, const int32_t sum[2])
 {
+	store_pairs(q, at);
 	q->d[at] = d;
 	for (size_t h = 0; h < 2; h++) {
 		q->xs16[2 * at + h] = d * (float)sum[h];

@@ -28,6 +28,11 @@ struct q8_rows {
 	float *d;      /* [rows][k / 32] */
 	float *xs32, *xs16;
 	int32_t *corr32, *corr16;
+	/*
+	 * [rows][k / 16][2], for AVX2: sums of the codes 0, 1, 4, 5 ... of 16, and of the others,
+	 * as that adds pairs of products.
+	 */
+	int16_t *pairs16;
 };
 
 /* Which rows of the activations a product takes, and where its results go. */

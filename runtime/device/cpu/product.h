@@ -32,6 +32,7 @@ static inline struct q8_rows q8_rows_from(const struct q8_rows *q, size_t first)
 		.xs16 = q->xs16 + 2 * groups,
 		.corr32 = q->corr32 + groups,
 		.corr16 = q->corr16 + 2 * groups,
+		.pairs16 = q->pairs16 + 4 * groups,
 	};
 }
 

@@ -54,6 +54,16 @@ INLINE __m256i starts_of(int bias, const int32_t *corr)
 			sum = _mm256_add_epi32(sum, _mm256_srai_epi32(all, 7 - bit));
 	return sum;
 }
+
+/*
+ * What sums of 16 bits begin with where codes are @bias too large: they wrap on their way, and are
+ * right if what the real codes give fits.
+ */
+INLINE __m256i word_starts(int bias, const int16_t *pairs)
+{
+	return _mm256_mullo_epi16(_mm256_set1_epi32((int)load_u32((const uint8_t *)pairs)),
+				  _mm256_set1_epi16((int16_t)-bias));
+}
 #endif
 
 /* The same where codes are made for few products: with the smallest bias. */

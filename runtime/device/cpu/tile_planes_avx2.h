@@ -18,39 +18,60 @@ INLINE bool has_planes(uint32_t id)
 	return id == FORMAT_Q2_K || id == FORMAT_Q3_K || id == FORMAT_TQ2_0;
 }
 
-/* Bits of each byte after they have been moved to the left, or by a negative number to the right.
+/*
+ * How many bits codes of part @p are too far to the left where nothing moves them: what comes of
+ * them is moved instead.
  */
-INLINE __m256i moved_bits(__m256i v, int left, int mask)
+INLINE int part_shift(uint32_t id, int p)
 {
-	return _mm256_and_si256(left < 0 ? _mm256_srli_epi16(v, -left) : _mm256_slli_epi16(v, left),
-				_mm256_set1_epi8((char)mask));
+	if (id == FORMAT_Q3_K)
+		return p & 1 && p < 6 ? 3 : 0;
+	return p & 1 ? 2 : 0;
 }
 
-/*
- * Codes of the @p-th of four parts from @first on, which lie in the same bytes, @v, and @v moved by
- * four bits, @high: those of odd parts are four times as large, as nothing moves them.
- */
-INLINE __m256i part_codes(uint32_t id, __m256i v, __m256i high, __m256i thirds, int first, int p)
+/* Bits of each byte after they have been moved to the right. */
+INLINE __m256i moved_bits(__m256i v, int by, int mask)
 {
-	const __m256i two = _mm256_and_si256(p & 2 ? high : v, _mm256_set1_epi8(p & 1 ? 12 : 3));
+	return _mm256_and_si256(_mm256_srli_epi16(v, by), _mm256_set1_epi8((char)mask));
+}
 
-	if (id != FORMAT_Q3_K)
-		return two;
-	return _mm256_or_si256(two,
-			       moved_bits(thirds, (p & 1 ? 4 : 2) - first - p, p & 1 ? 16 : 4));
+/* Codes of Q3_K, see tiles.c, that begin at @codes. */
+INLINE __m256i q3_k_part(const uint8_t *codes, int p)
+{
+	const __m256i v = (__m256i)load_bytes(codes + 512 * (p < 6 ? p / 2 : p - 6));
+
+	if (p > 5)
+		return _mm256_or_si256(moved_bits(v, 6, 3),
+				       moved_bits((__m256i)load_bytes(codes + 1024), p - 2, 4));
+	return _mm256_and_si256(v, _mm256_set1_epi8((char)(7 << part_shift(FORMAT_Q3_K, p))));
+}
+
+/* Codes of part @p, which begin at @codes; of four parts that lie in the same bytes. */
+INLINE __m256i part_codes(uint32_t id, const uint8_t *codes, int p)
+{
+	if (id == FORMAT_Q3_K)
+		return q3_k_part(codes, p);
+
+	const __m256i v = (__m256i)load_bytes(codes + 512 * (p / 4));
+
+	return _mm256_and_si256(p & 2 ? _mm256_srli_epi16(v, 4) : v,
+				_mm256_set1_epi8((char)(3 << part_shift(id, p))));
+}
+
+/* Where a block's codes begin. */
+INLINE size_t first_codes(uint32_t id)
+{
+	return 16 * (size_t)(id == FORMAT_Q3_K ? 14 : id == FORMAT_Q2_K ? 20 : 2);
 }
 
 /*
  * sum[p][i]: of part @first + p the products of those codes of 16 rows that are in group i of its
- * @groups, for parts [@begin, @end).
+ * @groups, for parts [@begin, @end); those of Q3_K are of codes as they really are.
  */
 INLINE void sum_parts(uint32_t id, const uint8_t *b, int first, int begin, int end, int groups,
-		      const int8_t *x, __m256i sum[4][2][2])
+		      const int8_t *x, const int16_t *pairs, __m256i sum[4][2][2])
 {
-	const size_t pairs = 16 * (size_t)(id == FORMAT_Q3_K   ? 46
-					   : id == FORMAT_Q2_K ? 20
-							       : 2) +
-			     128 * (size_t)first;
+	const int least = -tile_format(id).least;
 
 	/* or what was loaded before would be kept, in memory again */
 	__asm__("" : "+r"(b));
@@ -58,28 +79,25 @@ INLINE void sum_parts(uint32_t id, const uint8_t *b, int first, int begin, int e
 	for (int d = 0; d < 8; d++)
 #pragma GCC unroll 2
 		for (int h = 0; h < 2; h++) {
-			const size_t at = (size_t)(64 * d + 32 * h);
-			__m256i v = (__m256i)load_bytes(b + pairs + at), high = v, thirds = v;
+			const uint8_t *codes = b + first_codes(id) + (size_t)(64 * d + 32 * h);
 
-			if (end > 2)
-				high = _mm256_srli_epi16(v, 4);
-			if (id == FORMAT_Q3_K)
-				thirds = (__m256i)load_bytes(b + 16 * 14 + at);
 #pragma GCC unroll 4
 			for (int p = begin; p < MIN(end, 4); p++) {
-				const __m256i products = _mm256_maddubs_epi16(
-					part_codes(id, v, high, thirds, first, p),
-					broadcast_codes(x + 32 * p + 4 * d));
-				__m256i *const s = &sum[p][d * groups / 8][h];
+				const int group = d * groups / 8;
+				const __m256i products =
+					_mm256_maddubs_epi16(part_codes(id, codes, first + p),
+							     broadcast_codes(x + 32 * p + 4 * d));
+				__m256i *const s = &sum[p][group][h];
 
-				if (d % (8 / groups) == 0) {
-					*s = products;
-				} else if (id == FORMAT_Q3_K) {
+				if (d % (8 / groups))
 					*s = add_words(*s, products);
-				} else {
-					*s = _mm256_add_epi16(*s, products);
-					__asm__("" : "+x"(*s));
-				}
+				else if (id == FORMAT_Q3_K)
+					*s = add_words(
+						word_starts(least << part_shift(id, first + p),
+							    pairs + 2 * (2 * p + group)),
+						products);
+				else
+					*s = products;
 			}
 		}
 }
@@ -89,13 +107,14 @@ INLINE void add_plane_block(uint32_t id, const uint8_t *b, const struct q8_rows 
 			    const struct tile_input *in, size_t from, vec *acc)
 {
 	const struct stoker_format f = tile_format(id);
-	const struct tile_codes c = tile_codes_of_one(&f);
+	const int bias = id == FORMAT_Q3_K ? 0 : tile_codes_of_one(&f).bias;
 	const int groups = 32 / f.group, each = groups == 2 ? 2 : 4;
 	const size_t part_bytes = TILE_ROWS * f.block_bytes / 8;
 	const __m256i ones = _mm256_set1_epi16(1);
 
 #pragma GCC unroll 2
 	for (int first = 0; first < 8; first += 4, from += 128) {
+		const size_t row_group = in->at[0] + from / ACTIVATION_GROUP;
 		__m256i sum[4][2][2] = { 0 };
 
 		prefetch_ahead(b + (size_t)first * part_bytes + read_early(id), 4 * part_bytes);
@@ -106,22 +125,21 @@ INLINE void add_plane_block(uint32_t id, const uint8_t *b, const struct q8_rows 
 
 			if (p % each == 0)
 				sum_parts(id, b, first, p, p + each, groups, in->codes[0] + from,
-					  sum);
+					  x->pairs16 + 4 * row_group, sum);
 			unpack_scales(id, b, first, p, scale, offset);
 #pragma GCC unroll 2
 			for (int i = 0; i < groups; i++) {
 				const int32_t *corr = groups == 1
 							      ? x->corr32 + in->at[0] + g
 							      : x->corr16 + 2 * (in->at[0] + g) + i;
-				const __m256i start = starts_of(c.bias, corr);
+				const __m256i start = starts_of(bias, corr);
 				vec dots[2];
 
 #pragma GCC unroll 2
 				for (int h = 0; h < 2; h++) {
-					__m256i s = sum[p][i][h];
+					const __m256i s = _mm256_srai_epi16(
+						sum[p][i][h], part_shift(id, first + p));
 
-					if (p & 1)
-						s = _mm256_srai_epi16(s, 2);
 					dots[h] = (vec)_mm256_cvtepi32_ps(_mm256_add_epi32(
 						start, _mm256_madd_epi16(s, ones)));
 				}

@@ -245,36 +245,42 @@ INLINE void one_bit_codes(const uint8_t *src, int more, uint8_t *codes)
 		store_codes(codes + at, bits(load_bytes(src + at % 64), at / 64, 1, 2), more);
 }
 
-/* Two bits of each byte from @pair on, and bit @third of @thirds above them. */
-INLINE byte_vec with_third(byte_vec v, int pair, byte_vec thirds, int third)
+/*
+ * Of 128 values that lie in eight dwords, two bits each, those 32 that are in the @pair-th bits of
+ * every byte.
+ */
+INLINE void pair_codes(const uint8_t *src, int pair, int more, uint8_t *codes)
+{
+	for (int at = 0; at < 512; at += (int)sizeof(byte_vec))
+		store_codes(codes + at, bits(load_bytes(src + at), 2 * pair, 0, 3), more);
+}
+
+/* Codes of part 6 or 7 of Q3_K: two bits of @low, 6 and 7, and bit @part of @thirds. */
+INLINE byte_vec q3_k_last(byte_vec low, byte_vec thirds, int part)
 {
 #if HAVE_VNNI512
-	/* what else is rotated goes with the last mask */
-	const __m512i high = _mm512_rolv_epi32((__m512i)thirds, _mm512_set1_epi32(2 - third));
-	const __m512i both = _mm512_ternarylogic_epi32((__m512i)((word_vec)v >> pair), high,
+	/* what else is moved goes with the last mask */
+	const __m512i both = _mm512_ternarylogic_epi32((__m512i)((word_vec)low >> 6),
+						       (__m512i)((word_vec)thirds >> (part - 2)),
 						       _mm512_set1_epi8(3), 0xe4);
 
 	return (byte_vec)both & 7;
 #else
-	const byte_vec high = (byte_vec)((word_vec)thirds >> third << 2);
-
-	return bits(v, pair, 0, 3) | (high & 4);
+	return bits(low, 6, 0, 3) | bits(thirds, part, 2, 4);
 #endif
 }
 
-/*
- * Of 128 values that lie in eight dwords, two bits each, those 32 that are in the @pair-th bits of
- * every byte; with a third bit, the @third-th of every byte of eight others, if there are such.
- */
-INLINE void pair_codes(const uint8_t *src, int pair, const uint8_t *thirds, int third, int more,
-		       uint8_t *codes)
+/* 32 values that are part @part of a block of Q3_K: see tiles.c. */
+INLINE void q3_k_codes(const uint8_t *src, int part, int more, uint8_t *codes)
 {
+	const uint8_t *from = src + 512 * (part < 6 ? part / 2 : part - 6);
+
 	for (int at = 0; at < 512; at += (int)sizeof(byte_vec)) {
-		const byte_vec v = load_bytes(src + at);
+		const byte_vec v = load_bytes(from + at);
 
 		store_codes(codes + at,
-			    thirds ? with_third(v, 2 * pair, load_bytes(thirds + at), third)
-				   : bits(v, 2 * pair, 0, 3),
+			    part < 6 ? bits(v, 3 * (part & 1), 0, 7)
+				     : q3_k_last(v, load_bytes(src + 1024 + at), part),
 			    more);
 	}
 }
@@ -403,16 +409,16 @@ INLINE void unpack_codes(uint32_t id, const uint8_t *b, int first, int more, int
 		fifth_codes(b + 128, b + 64, bias, codes);
 		break;
 	case FORMAT_Q2_K:
-		pair_codes(b + 16 * (4 + 16 + 8 * first), more, NULL, 0, bias, codes);
+		pair_codes(b + 16 * (4 + 16 + 8 * first), more, bias, codes);
 		break;
 	case FORMAT_Q3_K:
-		pair_codes(b + 16 * (46 + 8 * first), more, b + 16 * 14, part, bias - 4, codes);
+		q3_k_codes(b + 16 * 14, part, bias - 4, codes);
 		break;
 	case FORMAT_TQ1_0:
 		tq1_0_codes(b + 32, more, bias - 1, codes);
 		break;
 	case FORMAT_TQ2_0:
-		pair_codes(b + 16 * (2 + 8 * first), more, NULL, 0, bias - 1, codes);
+		pair_codes(b + 16 * (2 + 8 * first), more, bias - 1, codes);
 		break;
 	case FORMAT_NVFP4:
 		for (int half = 0; half < 2; half++)

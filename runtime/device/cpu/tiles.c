@@ -25,6 +25,7 @@ static void put(uint8_t *dst, int i, uint32_t value)
 }
 
 enum { LOW4 = 0x0f0f0f0f, LOW2 = 0x03030303, LOW1 = 0x01010101 }; /* bits of each byte */
+#define EACH(BYTE) (0x01010101U * (BYTE))
 
 typedef uint32_t four __attribute__((vector_size(16)));
 
@@ -53,19 +54,47 @@ static void pair_nibbles(const uint8_t *src, uint8_t *first, uint8_t *second)
 	store_four(second, (a >> 4 & LOW4) | (b & ~(uint32_t)LOW4));
 }
 
-/* d and the scales first: they are read together with what else comes first. */
+/*
+ * d and the scales first, then three times 32 bytes of codes, 0 to 7, of eight parts: those of
+ * parts 2 n and 2 n + 1 in bits 0 to 5 of the n-th ones, and in what is left two bits of part 6,
+ * two of part 7 and the third bits of both.
+ */
 static void reorder_q3_k(const uint8_t *src, uint8_t *dst)
 {
 	memcpy(dst, src + 108, 2);
 	memcpy(dst + 2, src + 96, 12);
-	memcpy(dst + 14, src, 96);
+	for (int at = 0; at < 32; at += 16) {
+		const four h = load_four(src + at);
+		const four a = load_four(src + 32 + at), b = load_four(src + 64 + at);
+		uint8_t *to = dst + 14 + at;
+
+		store_four(to, (a & EACH(0x03)) | (h << 2 & EACH(0x04)) | (a << 1 & EACH(0x18)) |
+				       (h << 4 & EACH(0x20)) | (b << 2 & EACH(0xc0)));
+		store_four(to + 32, (a >> 4 & EACH(0x03)) | (h & EACH(0x04)) |
+					    (a >> 3 & EACH(0x18)) | (h << 2 & EACH(0x20)) |
+					    (b & EACH(0xc0)));
+		store_four(to + 64, (b & EACH(0x03)) | (h >> 2 & EACH(0x04)) |
+					    (b << 1 & EACH(0x18)) | (h & EACH(0xe0)));
+	}
 }
 
 static void restore_q3_k(const uint8_t *src, uint8_t *dst)
 {
 	memcpy(dst + 108, src, 2);
 	memcpy(dst + 96, src + 2, 12);
-	memcpy(dst, src + 14, 96);
+	for (int at = 0; at < 32; at += 16) {
+		const uint8_t *from = src + 14 + at;
+		const four a = load_four(from), b = load_four(from + 32);
+		const four c = load_four(from + 64);
+
+		store_four(dst + at, (a >> 2 & EACH(0x01)) | (a >> 4 & EACH(0x02)) |
+					     (b & EACH(0x04)) | (b >> 2 & EACH(0x08)) |
+					     (c << 2 & EACH(0x10)) | (c & EACH(0xe0)));
+		store_four(dst + 32 + at, (a & EACH(0x03)) | (a >> 1 & EACH(0x0c)) |
+						  (b << 4 & EACH(0x30)) | (b << 3 & EACH(0xc0)));
+		store_four(dst + 64 + at, (c & EACH(0x03)) | (c >> 1 & EACH(0x0c)) |
+						  (a >> 2 & EACH(0x30)) | (b & EACH(0xc0)));
+	}
 }
 
 static void reorder_q4_k(const uint8_t *src, uint8_t *dst)
