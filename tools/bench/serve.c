@@ -62,19 +62,6 @@ static char *text_of(struct json_object *o)
 	return text;
 }
 
-char *completion_body(const struct serve_bench *b, char *prompt, uint64_t tokens)
-{
-	struct json_object *o;
-
-	if (!prompt)
-		return NULL;
-	o = request(b, tokens);
-	json_object_object_add(o, "prompt", json_object_new_string(prompt));
-	json_object_object_add(o, "ignore_eos", json_object_new_boolean(true));
-	free(prompt);
-	return text_of(o);
-}
-
 struct json_object *message(const char *role, char *content)
 {
 	struct json_object *o = json_object_new_object();
@@ -83,6 +70,30 @@ struct json_object *message(const char *role, char *content)
 	json_object_object_add(o, "content", json_object_new_string(content ? content : ""));
 	free(content);
 	return o;
+}
+
+char *completion_body(const struct serve_bench *b, char *prompt, uint64_t tokens)
+{
+	struct json_object *o, *messages;
+
+	if (!prompt)
+		return NULL;
+	o = request(b, tokens);
+	json_object_object_add(o, "ignore_eos", json_object_new_boolean(true));
+	if (b->options->chat) {
+		messages = json_object_new_array();
+		json_object_array_add(messages, message("user", prompt));
+		json_object_object_add(o, "messages", messages);
+	} else {
+		json_object_object_add(o, "prompt", json_object_new_string(prompt));
+		free(prompt);
+	}
+	return text_of(o);
+}
+
+const char *completion_path(const struct serve_bench *b)
+{
+	return b->options->chat ? "/v1/chat/completions" : "/v1/completions";
 }
 
 char *chat_body(const struct serve_bench *b, struct json_object *messages, uint64_t tokens,
@@ -396,6 +407,8 @@ int bench_serve(int argc, char **argv)
 		  "tokens of each prompt, nearly (128)" },
 		{ "tokens", 'n', OPTION_UINT, &o.tokens, "N", "tokens of each answer (128)" },
 		{ "requests", 0, OPTION_UINT, &o.requests, "N", "of each client (2)" },
+		{ "chat", 0, OPTION_FLAG, &o.chat, NULL,
+		  "requests are conversations, not texts that go on" },
 		{ "rate", 0, OPTION_FLOAT, &o.rate, "N", "requests a second of poisson" },
 		{ "arrive", 0, OPTION_UINT, &o.arrive, "N",
 		  "tokens of the prompt that arrives (4096)" },

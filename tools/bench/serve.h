@@ -14,7 +14,7 @@ struct serve_options {
 	const char *loads, *clients, *against, *model, *pin, *device, *memory;
 	uint64_t prompt, tokens, requests, arrive, shared, turns, threads, seed;
 	double rate, goal_ttft, goal_tpot;
-	bool json;
+	bool chat, json;
 };
 
 struct serve_bench {
@@ -44,6 +44,7 @@ double chance(struct serve_bench *b);
 char *words(struct serve_bench *b, uint64_t tokens);
 /* Bodies of requests, streamed with usage; they take what they are given.  NULL: no memory. */
 char *completion_body(const struct serve_bench *b, char *prompt, uint64_t tokens);
+const char *completion_path(const struct serve_bench *b);
 struct json_object *message(const char *role, char *content);
 char *chat_body(const struct serve_bench *b, struct json_object *messages, uint64_t tokens,
 		struct json_object *format);

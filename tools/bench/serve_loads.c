@@ -89,7 +89,7 @@ static enum turn next_request(void *context, struct client *c, double now)
 	body = r->schema ? schema_body(r)
 			 : completion_body(r->b, words(r->b, r->prompt), r->tokens);
 	ok = body && client_post(c, r->drive->target,
-				 r->schema ? "/v1/chat/completions" : "/v1/completions", body);
+				 r->schema ? "/v1/chat/completions" : completion_path(r->b), body);
 	free(body);
 	if (!ok)
 		return TURN_OVER;

@@ -174,50 +174,60 @@ static void read_name(struct serve_bench *b, const char *text)
 	json_object_put(root);
 }
 
+/* Asks until the model is loaded, which 503 says it isn't yet. */
+static int ask_patiently(struct serve_bench *b, const char *path, const char *body,
+			 struct client **answer)
+{
+	const double until = now_seconds() + START_SECONDS;
+
+	for (;;) {
+		int status = target_ask(&b->target, path, body, answer);
+		unsigned answered;
+
+		if (status)
+			return status;
+		answered = (*answer)->reply.status;
+		if (answered == 200)
+			return EXIT_OK;
+		if (answered != 503 || now_seconds() > until)
+			status = failf("%s: %s", path, (*answer)->reply.error);
+		clients_free(answer, 1);
+		if (status)
+			return status;
+		nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
+	}
+}
+
 /* The length of a prompt of so many words. */
 static int count_tokens(struct serve_bench *b, uint64_t count, uint64_t *tokens)
 {
 	struct client *answer = NULL;
 	char *body = completion_body(b, words(b, count), 1);
-	int status = body ? target_ask(&b->target, "/v1/completions", body, &answer)
-			  : failf("out of memory");
+	const int status = body ? ask_patiently(b, completion_path(b), body, &answer)
+				: failf("out of memory");
 
 	free(body);
 	if (status)
 		return status;
 	*tokens = answer->reply.prompt;
-	if (answer->reply.status != 200)
-		status = failf("/v1/completions: %s", answer->reply.error);
 	clients_free(&answer, 1);
-	return status;
+	return EXIT_OK;
 }
 
 int server_meet(struct serve_bench *b)
 {
-	const double began = now_seconds();
 	struct client *answer = NULL;
 	uint64_t few = 0, many = 0;
-	unsigned answered = 0;
-	int status = EXIT_OK;
+	int status = ask_patiently(b, "/v1/models", NULL, &answer);
 
-	while (!status && answered != 200) {
-		status = target_ask(&b->target, "/v1/models", NULL, &answer);
-		if (status)
-			return status;
-		answered = answer->reply.status;
-		if (answered == 200)
-			read_name(b, answer->reply.text.data ? answer->reply.text.data : "");
-		else if (answered != 503 || now_seconds() > began + START_SECONDS)
-			status = failf("/v1/models: %s", answer->reply.error);
-		clients_free(&answer, 1);
-		if (answered == 503 && !status)
-			nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
-	}
+	if (status)
+		return status;
+	read_name(b, answer->reply.text.data ? answer->reply.text.data : "");
+	clients_free(&answer, 1);
 	b->words_a_token = 1;
 	b->words_beside = 0;
 	/* the second one is for whatever is done once, for the first one */
-	if (!status)
-		status = count_tokens(b, 20, &few);
+	status = count_tokens(b, 20, &few);
 	if (!status)
 		status = count_tokens(b, 120, &many);
 	if (!status && many > few) {

@@ -12,7 +12,7 @@ enum { SYSTEM_TOKENS = 500, TURN_TOKENS = 24, ANSWER_TOKENS = 32 };
 static bool post_completion(struct serve_bench *b, struct client *c, char *prompt, uint64_t tokens)
 {
 	char *body = completion_body(b, prompt, tokens);
-	const bool ok = body && client_post(c, &b->target, "/v1/completions", body);
+	const bool ok = body && client_post(c, &b->target, completion_path(b), body);
 
 	free(body);
 	return ok;
