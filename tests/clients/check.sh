@@ -3,7 +3,7 @@
 # Clients that nobody here wrote talk to "stoker serve": the openai, ollama, anthropic and langchain-openai
 # packages, the llm program, curl; schemathesis makes requests from the server's own description.  Python
 # packages, with names, versions and hashes pinned, go into a folder of their own; without a package index that
-# is what is skipped.  PART: clients, fuzz, or (with PEER) llama; the first two without one.
+# is what is skipped.  PART: clients, fuzz, or (with PEER) llama; the first one without one.
 #
 # RUNS    requests that schemathesis makes, nearly (1500)
 # PEER    a checkout of llama.cpp, whose server's tests are run (needs "llama" as PART)
@@ -14,7 +14,7 @@ set -u
 [ $# -ge 1 ] || { sed -n 's/^# usage/usage/p' "$0" >&2; exit 2; }
 build=$1
 shift
-parts=${*:-clients fuzz}
+parts=${*:-clients}
 here=$(dirname "$0")
 venv=build/clients/venv
 python=$venv/bin/python
@@ -67,7 +67,7 @@ unset OPENAI_API_KEY OPENAI_BASE_URL ANTHROPIC_API_KEY ANTHROPIC_BASE_URL OLLAMA
 export NO_PROXY=127.0.0.1 LANGSMITH_TRACING=false PYTHONDONTWRITEBYTECODE=1
 for part in $parts; do
 	case $part in
-	clients) set -- clients.py "$build/stoker" "$model" ${UPDATE:+--update} ;;
+	clients) set -- clients.py "$build/stoker" "$model" tools/demo-model/stoker-demo-Q4_K.gguf ${UPDATE:+--update} ;;
 	fuzz) set -- fuzz.py "$build/stoker" "$model" --runs "${RUNS:-1500}" ;;
 	llama) set -- llama.py "$build/stoker" "$model" "${PEER:?a checkout of llama.cpp}" ${UPDATE:+--update} ;;
 	*) echo "$0: no part '$part'" >&2; exit 2 ;;

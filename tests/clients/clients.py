@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Programs of others talk to our server: clients.py STOKER MODEL [--only NAME,...] [--update] [--url URL].
+"""Programs of others talk to our server: clients.py STOKER MODEL OTHER [--only NAME,...] [--update] [--url URL].
 
 The table of what each can do stands in docs/CLIENTS.md, which --update writes."""
 
@@ -38,12 +38,14 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("stoker")
     parser.add_argument("model")
+    parser.add_argument("other", help="another model, so that names count")
     parser.add_argument("--only", default=",".join(CLIENTS))
     parser.add_argument("--update", action="store_true")
     parser.add_argument("--url", help="of a server that runs already")
     options = parser.parse_args()
     matrix = Matrix()
-    normal = Other(options.url) if options.url else Server(options.stoker, options.model, "--context", "1024")
+    normal = Other(options.url) if options.url else Server(
+        options.stoker, options.model, "-m", options.other, "--load-late", "--context", "1024")
     crowded = Other(options.url) if options.url else Server(options.stoker, options.model, *Crowd.CROWDED)
     with normal as server, crowded as busy:
         for name in options.only.split(","):

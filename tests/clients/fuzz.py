@@ -38,7 +38,7 @@ def descriptors(server):
 
 def schemathesis(server, operations, options):
     command = [os.path.join(os.path.dirname(sys.executable), "schemathesis"), "run",
-               server.url + "/openapi.json", "--header", f"Authorization: Bearer {server.key}",
+               options.description or server.url + "/openapi.json", "--url", server.url, "--header", f"Authorization: Bearer {server.key}",
                "--checks", "not_a_server_error", "--max-examples", str(max(1, options.runs // operations)),
                "--phases", options.phases, "--workers", "2", "--no-shrink", "--continue-on-failure",
                "--request-timeout", "60", "--seed", str(options.seed), "--generation-database", "none",
@@ -67,11 +67,16 @@ def main():
     parser.add_argument("--runs", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--phases", default="examples,coverage,fuzzing")
+    parser.add_argument("--description", type=os.path.abspath, help="a file in place of the server's own")
     options = parser.parse_args()
     report = Report()
     question = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 4, "temperature": 0}
     with Server(options.stoker, options.model, "--context", CONTEXT) as server:
-        paths = ask(server, "/openapi.json")["paths"]
+        if options.description:
+            with open(options.description, encoding="utf-8") as file:
+                paths = json.load(file)["paths"]
+        else:
+            paths = ask(server, "/openapi.json")["paths"]
         operations = sum(len([name for name in path if name in ("get", "post", "delete", "put")])
                          for path in paths.values())
         before = ask(server, "/v1/chat/completions", question)["choices"][0]["message"]

@@ -15,6 +15,13 @@ KEY = "key-of-the-tests"
 START_SECONDS = 60
 
 
+def first_model(server):
+    request = urllib.request.Request(server.url + "/v1/models", headers={
+        "Authorization": f"Bearer {server.key}"})
+    with urllib.request.urlopen(request, timeout=30) as reply:
+        return json.load(reply)["data"][0]["id"]
+
+
 class Server:
     """With a key unless there shall be none; on any free port; stopped when the block ends."""
 
@@ -35,6 +42,7 @@ class Server:
         self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=self.errors)
         self.url = self.address()
         self.wait()
+        self.name = first_model(self)
         return self
 
     def address(self):
@@ -87,6 +95,7 @@ class Other:
 
     def __init__(self, url, key=KEY):
         self.url, self.key = url, key
+        self.name = first_model(self)
 
     def __enter__(self):
         return self

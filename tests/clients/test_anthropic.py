@@ -17,10 +17,10 @@ def features(server, busy):
     def create(of=client, temperature=0, extra_body=None, **more):
         # newer versions of the package have no temperature of their own
         return of.messages.create(extra_body={"temperature": temperature, **(extra_body or {})},
-                                  **{"model": "any", "max_tokens": 12, "messages": ask, **more})
+                                  **{"model": server.name, "max_tokens": 12, "messages": ask, **more})
 
     def follow(**more):
-        asked = {"model": "any", "max_tokens": 12, "messages": ask, "extra_body": {"temperature": 0}, **more}
+        asked = {"model": server.name, "max_tokens": 12, "messages": ask, "extra_body": {"temperature": 0}, **more}
         with client.messages.stream(**asked) as events:
             return "".join(events.text_stream), events.get_final_message()
 
@@ -35,7 +35,7 @@ def features(server, busy):
         word = reply.content[0].text.split()[1]
         short = create(system="You are brief.", stop_sequences=[word])
         assert short.stop_reason == "stop_sequence" and short.stop_sequence == word, short
-        count = client.messages.count_tokens(model="any", messages=ask, system="You are brief.")
+        count = client.messages.count_tokens(model=server.name, messages=ask, system="You are brief.")
         assert count.input_tokens == reply.usage.input_tokens, (count, reply.usage)
 
     def stream():
@@ -47,6 +47,7 @@ def features(server, busy):
     def tools():
         named = {"type": "tool", "name": "get_weather"}
         for choice in ({"type": "any"}, named):
+            choice["disable_parallel_tool_use"] = True
             reply = create(tools=[tool], tool_choice=choice, max_tokens=120)
             call = [block for block in reply.content if block.type == "tool_use"][0]
             assert call.name == "get_weather" and reply.stop_reason == "tool_use", reply
@@ -66,6 +67,7 @@ def features(server, busy):
 
     def not_found():
         expect(anthropic.NotFoundError, client.get, "/v1/nonesuch", cast_to=object, status=404)
+        expect(anthropic.NotFoundError, create, model="nonesuch", status=404)
 
     def bad():
         expect(anthropic.BadRequestError, create, messages=[{"role": "user", "content": LONG}], status=400,

@@ -77,6 +77,8 @@ def features(server, busy):
 
     def not_found():
         assert json.loads(curl("/v1/nonesuch", status=404))["error"]["message"]
+        error = json.loads(ask(model="nonesuch", status=404))["error"]
+        assert error["type"] == "not_found_error" and error["code"] == "model_not_found", error
 
     def bad():
         long = [{"role": "user", "content": LONG}]

@@ -20,8 +20,8 @@ def get_weather(city: str) -> str:
 
 def features(server, busy):
     def model(of=server, key=None, **more):
-        return ChatOpenAI(base_url=of.url + "/v1", api_key=key or of.key, model="any", max_retries=0,
-                          **{"max_tokens": 12, "temperature": 0, **more})
+        return ChatOpenAI(base_url=of.url + "/v1", api_key=key or of.key, max_retries=0,
+                          **{"model": server.name, "max_tokens": 12, "temperature": 0, **more})
 
     def chat():
         reply = model().invoke([("system", "You are brief."), ("human", QUESTION)])
@@ -33,7 +33,8 @@ def features(server, busy):
         assert "".join(part.text for part in parts) == model().invoke(QUESTION).text
 
     def tools():
-        able = model(max_tokens=120).bind_tools([get_weather], tool_choice="required")
+        able = model(max_tokens=120).bind_tools([get_weather], tool_choice="required",
+                                                parallel_tool_calls=False)
         reply = able.invoke(QUESTION)
         call = reply.tool_calls[0]
         assert call["name"] == "get_weather" and isinstance(call["args"]["city"], str), reply
@@ -48,7 +49,7 @@ def features(server, busy):
             jsonschema.validate(able.invoke("Describe a person."), PERSON)
 
     def embeddings():
-        able = OpenAIEmbeddings(base_url=server.url + "/v1", api_key=server.key, model="any",
+        able = OpenAIEmbeddings(base_url=server.url + "/v1", api_key=server.key, model=server.name,
                                 check_embedding_ctx_length=False, max_retries=0)
         two = able.embed_documents(["a cat", "stock market"])
         assert len(two) == 2 and len(two[0]) == len(able.embed_query("a cat"))
@@ -60,6 +61,9 @@ def features(server, busy):
     def unauthorized():
         expect(openai.AuthenticationError, model(key="wrong").invoke, QUESTION, status=401)
 
+    def not_found():
+        expect(openai.NotFoundError, model(model="nonesuch").invoke, QUESTION, status=404)
+
     def bad():
         expect(openai.BadRequestError, model().invoke, LONG, status=400, says="context")
 
@@ -68,4 +72,4 @@ def features(server, busy):
             expect(openai.RateLimitError, model(busy).invoke, QUESTION, status=429)
 
     return {"chat": chat, "stream": stream, "tools": tools, "schema": schema, "embeddings": embeddings,
-            "log-probabilities": probabilities, "401": unauthorized, "400": bad, "429": too_many}
+            "log-probabilities": probabilities, "401": unauthorized, "404": not_found, "400": bad, "429": too_many}

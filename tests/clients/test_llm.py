@@ -14,11 +14,15 @@ from asked import LONG, PERSON, QUESTION
 
 MODELS = """
 - model_id: ours
-  model_name: any
+  model_name: {name}
   api_base: "{url}/v1"
   api_key_name: ours
   supports_tools: true
   supports_schema: true
+- model_id: other
+  model_name: nonesuch
+  api_base: "{url}/v1"
+  api_key_name: ours
 - model_id: busy
   model_name: any
   api_base: "{busy}/v1"
@@ -29,7 +33,7 @@ MODELS = """
 def features(server, busy):
     folder = tempfile.TemporaryDirectory()
     with open(os.path.join(folder.name, "extra-openai-models.yaml"), "w", encoding="utf-8") as models:
-        models.write(MODELS.format(url=server.url, busy=busy.url))
+        models.write(MODELS.format(name=server.name, url=server.url, busy=busy.url))
 
     def llm(*arguments, key=server.key, status=0):
         with open(os.path.join(folder.name, "keys.json"), "w", encoding="utf-8") as keys:
@@ -62,6 +66,9 @@ def features(server, busy):
     def unauthorized():
         assert "401" in llm(*few, QUESTION, key="wrong", status=1)
 
+    def not_found():
+        assert "nonesuch" in llm("-m", "other", QUESTION, status=1)
+
     def bad():
         assert "context" in llm(*few, LONG, status=1)
         assert "temperature" in llm("-m", "ours", "-o", "temperature", "2.5", QUESTION, status=1)
@@ -71,4 +78,4 @@ def features(server, busy):
             assert "429" in llm("-m", "busy", QUESTION, status=1)
 
     return {"chat": chat, "stream": stream, "tools": tools, "schema": schema, "401": unauthorized,
-            "400": bad, "429": too_many}
+            "404": not_found, "400": bad, "429": too_many}

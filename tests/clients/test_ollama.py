@@ -14,7 +14,7 @@ from asked import LONG, PERSON, QUESTION, TOOL, WEATHER
 def features(server, busy):
     headers = {"Authorization": f"Bearer {server.key}"}
     client = ollama.Client(host=server.url, headers=headers)
-    name = client.list().models[0].model
+    name = server.name
     ask = [{"role": "user", "content": QUESTION}]
     cold = {"temperature": 0, "num_predict": 12}
 
@@ -22,10 +22,10 @@ def features(server, busy):
         return of.chat(**{"model": name, "messages": ask, "options": cold, **more})
 
     def models():
-        listed = client.list().models[0]
+        listed = [model for model in client.list().models if model.model == name][0]
         assert listed.size > 1000000 and client.show(name).details.family, listed
         assert name in [running.model for running in client.ps().models]
-        assert chat_with(model=name.removesuffix(":latest")).done
+        assert chat_with(model=name + ":latest").done
 
     def chat():
         reply = chat_with()
@@ -76,6 +76,7 @@ def features(server, busy):
 
     def not_found():
         expect(ollama.ResponseError, client.show, "nonesuch", status=404)
+        expect(ollama.ResponseError, chat_with, model="nonesuch", status=404)
 
     def bad():
         expect(ollama.ResponseError, chat_with, messages=[{"role": "user", "content": LONG}], status=400,

@@ -15,15 +15,15 @@ from asked import LONG, PERSON, QUESTION, TOOL, WEATHER
 
 def features(server, busy):
     client = openai.OpenAI(base_url=server.url + "/v1", api_key=server.key, max_retries=0)
-    name = client.models.list().data[0].id
+    name = server.name
     ask = [{"role": "user", "content": QUESTION}]
 
     def chat(**more):
         return client.chat.completions.create(model=name, **{"messages": ask, "max_tokens": 12, **more})
 
     def models():
+        assert name in [model.id for model in client.models.list().data]
         assert client.models.retrieve(name).id == name
-        expect(openai.NotFoundError, client.models.retrieve, "nonesuch", status=404)
 
     def chats():
         reply = chat(temperature=0)
@@ -78,7 +78,8 @@ def features(server, busy):
 
     def tools():
         def call(**more):
-            return chat(tools=[TOOL], tool_choice="required", max_tokens=120, **more)
+            return chat(tools=[TOOL], tool_choice="required", parallel_tool_calls=False, max_tokens=120,
+                        **more)
         choice = call(temperature=0).choices[0]
         made = choice.message.tool_calls[0]
         assert choice.finish_reason == "tool_calls" and made.function.name == "get_weather", choice
@@ -89,7 +90,7 @@ def features(server, busy):
                 named = part.function.name or named
                 arguments += part.function.arguments or ""
         assert named == "get_weather" and arguments == made.function.arguments
-        forced = chat(tools=[TOOL], max_tokens=120, temperature=0, tool_choice={
+        forced = chat(tools=[TOOL], max_tokens=120, temperature=0, parallel_tool_calls=False, tool_choice={
             "type": "function", "function": {"name": "get_weather"}}).choices[0]
         assert forced.message.tool_calls[0].function.name == "get_weather"
         back = ask + [choice.message.model_dump(exclude_none=True),
@@ -134,6 +135,10 @@ def features(server, busy):
 
     def not_found():
         expect(openai.NotFoundError, client.get, "/nonesuch", cast_to=object, status=404)
+        expect(openai.NotFoundError, client.models.retrieve, "nonesuch", status=404, says="nonesuch")
+        error = expect(openai.NotFoundError, client.chat.completions.create, model="nonesuch", messages=ask,
+                       status=404)
+        assert error.code == "model_not_found", error.code
 
     def bad():
         error = expect(openai.BadRequestError, chat, messages=[{"role": "user", "content": LONG}], status=400)
