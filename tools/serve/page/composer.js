@@ -135,7 +135,9 @@ export class Composer {
 			this.button.replaceChildren(icon(busy ? 'stop' : 'send'));
 			this.button.setAttribute('aria-label', busy ? 'Stop' : 'Send');
 			this.button.title = busy ? 'Stop (Esc)' : 'Send';
-			this.button.classList.toggle('stop', busy);
+			const [idle, stops] = byId('draft-help').children;
+			idle.classList.toggle('hidden', busy);
+			stops.classList.toggle('hidden', !busy);
 		}
 		this.enable();
 	}

@@ -240,17 +240,18 @@ async function measure() {
 function showGauge() {
 	const gauge = byId('gauge');
 	const used = chat.used + draftTokens, { context } = server;
-	gauge.classList.toggle('hidden', !used || !context);
-	if (!used || !context)
+	const live = chat.turn?.rate();
+	const isShown = live || (used && context);
+	gauge.classList.toggle('hidden', !isShown);
+	if (!isShown)
 		return;
-	const part = Math.min(used / context, 1);
+	const part = context ? Math.min(used / context, 1) : 0;
 	gauge.setAttribute('aria-valuenow', used);
 	gauge.setAttribute('aria-valuemax', context);
 	gauge.setAttribute('aria-valuetext', `${count(used)} of ${count(context)} tokens`);
 	gauge.title = `${count(used)} of ${count(context)} tokens of context are in use`;
 	gauge.classList.toggle('nearly', part > 0.85);
 	gauge.querySelector('.gauge-fill').style.width = `${Math.max(part * 100, 2)}%`;
-	const live = chat.turn?.rate();
 	gauge.querySelector('.gauge-text').textContent = live ? `${live.toFixed(0)} tokens/s` : `${Math.round(part * 100)} % of context`;
 }
 
