@@ -2,6 +2,8 @@
 /* Requests for a chat: what is taken from them, and what is refused. */
 #include "unit.h"
 
+#include <pthread.h>
+
 #include "serve/chat.h"
 #include "serve/forms.h"
 #include "serve/gbnf.h"
@@ -258,6 +260,8 @@ static void test_forms(void)
 	}
 	CU_ASSERT_TRUE(form_take(NULL, FORM_SCHEMA, SCHEMA, "response_format", &b, &problem));
 	CU_ASSERT_PTR_NOT_EQUAL(a, b);
+	forms_forget(NULL); /* which doesn't take them from who has them */
+	CU_ASSERT_PTR_NOT_NULL(form_grammar(b));
 	form_release(&a);
 	form_release(&b);
 	for (int i = 0; i < 40; i++)
@@ -267,6 +271,39 @@ static void test_forms(void)
 		       "dependentSchemas", "response_format", "dependentSchemas");
 	expect_problem(form_take(NULL, FORM_GRAMMAR, "root ::= (", "grammar", &a, &problem),
 		       "root ::= (", "grammar", "grammar: ");
+}
+
+static void *take_many(void *unused)
+{
+	struct problem p;
+	char source[64];
+
+	(void)unused;
+	for (unsigned i = 0; i < 500; i++) {
+		struct form *f;
+
+		snprintf(source, sizeof(source), "root ::= \"%u\"", i * 7 % 50);
+		if (!form_take(NULL, FORM_GRAMMAR, source, "grammar", &f, &p))
+			return (void *)1;
+		if (i % 100 == 99)
+			forms_forget(NULL);
+		form_release(&f);
+	}
+	return NULL;
+}
+
+/* Several threads at once, while forms are pushed out and forgotten. */
+static void test_forms_in_threads(void)
+{
+	pthread_t threads[4];
+	void *failed;
+
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+		CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, take_many, NULL), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {
+		pthread_join(threads[i], &failed);
+		CU_ASSERT_PTR_NULL(failed);
+	}
 }
 
 static bool matches(struct stoker_grammar *g, const char *text)
@@ -311,5 +348,6 @@ void suite_serve_chat(void)
 	TEST(test_formats);
 	TEST(test_going_on);
 	TEST(test_forms);
+	TEST(test_forms_in_threads);
 	TEST(test_either);
 }

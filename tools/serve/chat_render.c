@@ -215,6 +215,18 @@ static void go_on(const struct served *m, struct json_object *message, struct dr
 	add_span(d, content ? content : "");
 }
 
+/* Thoughts that are unwanted, but that the template has begun, end at once. */
+static void end_thoughts(const struct served *m, struct draft *d)
+{
+	const char *open, *close;
+
+	reasoning_tags(served_vocabulary(m), &open, &close);
+	if (!ends_with(&d->text, d->opening, open))
+		return;
+	text_printf(&d->text, "\n%s\n\n", close);
+	d->opening_bytes = 0;
+}
+
 /* Whether the last message is the beginning of the answer. */
 static bool goes_on(const struct chat_request *c, bool *on, struct problem *p)
 {
@@ -290,10 +302,11 @@ bool chat_render(const struct served *m, const struct chat_request *c, struct ch
 	if (on && think == SWITCH_UNSET && !field_of(last, "reasoning_content"))
 		think = SWITCH_OFF;
 	ok = render(m, c, on, think, &rendered, p) && (take_prompt(&rendered, &d) || no_memory(p));
-	if (ok && on) {
+	if (ok && on)
 		go_on(m, last, &d);
-		ok = !d.text.failed || no_memory(p);
-	}
+	else if (ok && think == SWITCH_OFF)
+		end_thoughts(m, &d);
+	ok = ok && (!d.text.failed || no_memory(p));
 	ok = ok && tokenize(m, &d, out, p);
 	stoker_prompt_free(&rendered);
 	free_draft(&d);

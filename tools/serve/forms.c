@@ -186,3 +186,22 @@ void form_release(struct form **f)
 		free_form(*f);
 	*f = NULL;
 }
+
+void forms_forget(const struct stoker_vocabulary *v)
+{
+	struct form **at = &forms;
+
+	pthread_mutex_lock(&lock);
+	while (*at) {
+		struct form *f = *at;
+
+		if (f->vocabulary != v) {
+			at = &f->next;
+			continue;
+		}
+		take_out(at);
+		if (!f->users)
+			free_form(f);
+	}
+	pthread_mutex_unlock(&lock);
+}

@@ -26,5 +26,7 @@ bool form_gbnf(enum form_kind kind, const char *source, const char *param, char 
 const struct stoker_grammar *form_grammar(const struct form *f);
 /* NULL is fine. */
 void form_release(struct form **f);
+/* A model leaves memory: nothing is kept for its vocabulary. */
+void forms_forget(const struct stoker_vocabulary *v);
 
 #endif

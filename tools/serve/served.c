@@ -10,6 +10,7 @@
 #include "reasoning.h"
 #include "serve/details.h"
 #include "serve/dispatcher.h"
+#include "serve/forms.h"
 
 enum { SEQUENCES = 8, CONTEXT = 8192 };
 
@@ -252,6 +253,7 @@ void served_free(struct served **out)
 	*out = NULL;
 	dispatcher_free(&m->dispatcher);
 	stoker_engine_free(&m->engine);
+	forms_forget(m->vocabulary);
 	stoker_grammar_free(&m->sampling.grammar);
 	stoker_model_free(&m->model);
 	stoker_template_free(&m->template);

@@ -64,6 +64,10 @@ class Reasoning(unittest.TestCase):
         for off in ({"reasoning_effort": "none"}, {"enable_thinking": False},
                     {"chat_template_kwargs": {"enable_thinking": False}}):
             self.assertNotIn("reasoning_content", self.message(**off), off)
+        # a template that begins them all the same
+        message = self.message(reasoning_effort="none", chat_template_kwargs={"enable_thinking": True})
+        self.assertNotIn("reasoning_content", message)
+        self.assertNotIn("think>", message["content"])
         tokens = [self.chat(max_tokens=1, **more)["usage"]["prompt_tokens"]
                   for more in ({}, {"reasoning_effort": "high"})]
         self.assertLess(*tokens)
