@@ -138,6 +138,8 @@ fuzz: $(TOOL)
 $(BUILD)/fuzz_trace: $(BUILD)/tools/trace.o
 $(BUILD)/fuzz_calls: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tools/serve/calls*.c)) \
 	$(addprefix $(BUILD)/tools/,serve/text.o serve/problem.o reasoning.o)
+$(BUILD)/fuzz_request: $(addprefix $(BUILD)/tools/serve/,body.o guard.o keys.o problem.o text.o chat_messages.o chat_read.o \
+	field.o fields.o forms.o logit_bias.o responses_read.o anthropic_request.o ollama_request.o translate.o)
 fuzz-run: $(FUZZERS:%=$(BUILD)/%)
 	tests/fuzz/run.sh $(STOKER) $(RUNS) $^
 $(FUZZERS:%=$(BUILD)/%): $(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(INTERNAL)

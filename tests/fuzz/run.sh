@@ -39,6 +39,23 @@ seeds() {
 			\0001\0001x\0000[{"name":"f","parameters":{"type":"object","properties":{"a":{"enum":["x"]},"b":{"$ref":"#/$defs/q"}},"$defs":{"q":{"type":"integer"}}}}]
 		END
 		;;
+	fuzz_request) # one of each dialect, a head, keys
+		local n=0
+		while IFS= read -r line; do
+			n=$((n + 1))
+			printf '%b' "$line" >"$2/$n"
+		done <<-'END'
+			hHost:localhost:80\nOrigin:http://localhost:80\nContent-Length:5\nAuthorization:Bearer sk-one\nX: 1
+			hHost:[::1]\nTransfer-Encoding:chunked\nx-api-key:sk-one\nSec-Fetch-Site:none
+			k# one\nsk-one\n\n sk-two\r\n
+			c{"messages":[{"role":"system","content":"x"},{"role":"user","content":[{"type":"text","text":"y"}]}],"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object"}}}],"tool_choice":"auto","temperature":0.5,"stop":["a"],"logit_bias":{"1":2},"n":2,"stream":true}
+			c{"messages":[{"role":"user","content":"y"}],"response_format":{"type":"json_schema","json_schema":{"schema":{"type":"object"}}},"max_tokens":5,"seed":1}
+			r{"input":[{"role":"user","content":[{"type":"input_text","text":"x"}]},{"type":"function_call","call_id":"a","name":"f","arguments":"{}"},{"type":"function_call_output","call_id":"a","output":"y"}],"instructions":"z"}
+			a{"max_tokens":5,"system":[{"type":"text","text":"x"}],"messages":[{"role":"assistant","content":[{"type":"thinking","thinking":"h"},{"type":"tool_use","id":"a","name":"f","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":"y"}]}],"thinking":{"type":"enabled","budget_tokens":9}}
+			o{"messages":[{"role":"user","content":"x"}],"options":{"num_predict":3,"top_k":2},"format":"json","think":"low","keep_alive":"5m"}
+			g{"prompt":"x","suffix":"y","raw":true,"context":[1,2],"options":{}}
+		END
+		;;
 	fuzz_schema) # those that unit tests begin with, a line each
 		local line n=0
 		while IFS= read -r line; do
@@ -88,7 +105,7 @@ for fuzzer; do
 	mkdir "$corpus"
 	seeds "$name" "$corpus"
 	longest=40000 inputs=$runs words=()
-	case $name in fuzz_calls | fuzz_grammar | fuzz_schema | fuzz_text | fuzz_template | fuzz_trace) longest=1500 ;; esac # longer ones only take longer
+	case $name in fuzz_calls | fuzz_grammar | fuzz_request | fuzz_schema | fuzz_text | fuzz_template | fuzz_trace) longest=1500 ;; esac # longer ones only take longer
 	[ ! -e "tests/fuzz/${name#fuzz_}.dict" ] || words=("-dict=tests/fuzz/${name#fuzz_}.dict")
 	[ "$name" != fuzz_state ] || longest=120000
 	[ "$name" != fuzz_head ] || inputs=$((runs / 4 + 1)) # each loads a model and runs it
