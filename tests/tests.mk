@@ -92,7 +92,8 @@ $(BUILD)/real-batch: $(BUILD)/tests/real/batch.o $(KEEP_LOADED) $(INTERNAL)
 
 # The server's page in a browser: make check-page [TESTS="stop narrow"] [RECORD=1]
 .PHONY: check-page
-check-page:
+check-page: all
+	@tools/setup/fetch-model.sh -C $(MODEL_FOLDER) smollm2 >/dev/null || true
 	RECORD="$(RECORD)" tests/page/check.sh $(BUILD) $(TESTS)
 
 # Clients of others talk to the server; needs the Python package index.
