@@ -142,6 +142,11 @@ static void test_harmony(void)
 		  "[now||{}]" },
 		{ "gpt-oss", "\1<|channel|>\2final\1<|message|>\2Hello\1<|return|>\2", "Hello" },
 		{ "gpt-oss", "Plain.", "Plain." },
+		/* another header without its first mark */
+		{ "gpt-oss",
+		  "\1<|channel|>\2analysis\1<|message|>\2Hm.\1<|end|>\2 to=functions.now"
+		  "\1<|channel|>\2commentary\1<|message|>\2{}",
+		  "[now||{}]" },
 	};
 	static struct fed fed;
 	static const char stream[] = " to=functions.now\1<|channel|>\2commentary "

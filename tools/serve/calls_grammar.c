@@ -124,31 +124,48 @@ static void call_rule(struct work *w, struct json_object *tool, size_t number)
 /* --- all of them --------------------------------------------------------------------------------
  */
 
-/* A message may have been thought of before; then another header comes. */
+/* Marks of messages are told by their tokens, whatever kind of tokens these are. */
+static void token(struct work *w, const char *name, bool others)
+{
+	const int64_t id = w->vocabulary ? stoker_vocabulary_find(w->vocabulary, name, strlen(name))
+					 : -1;
+
+	if (id < 0 && others)
+		rule_until(w->out, NULL, name);
+	else if (id < 0)
+		rule_literal(w->out, name);
+	else
+		text_printf(w->out, others ? "!<[%lld]>* " : "<[%lld]> ", (long long)id);
+}
+
+/* A message may have been thought of before, in a message of its own or one that isn't the
+ * grammar's; then another header comes. */
 static void harmony_root(struct work *w)
 {
 	struct text *out = w->out;
 
 	text_puts(out, "to-message ::= ( ");
-	mark(w, "<|channel|>");
+	token(w, "<|channel|>", false);
 	text_puts(out, "\"commentary\" )? \" \"? ( ");
-	mark(w, "<|constrain|>");
+	token(w, "<|constrain|>", false);
 	text_puts(out, ")? \"json\"? ");
-	mark(w, "<|message|>");
+	token(w, "<|message|>", false);
 	text_puts(out, "\nroot ::= ");
 	if (w->lazy) {
 		text_puts(out, "\"to=functions.\" call\n");
 		return;
 	}
 	text_puts(out, "( ");
-	mark(w, "<|channel|>");
+	token(w, "<|channel|>", false);
 	text_puts(out, "\"analysis\" ");
-	mark(w, "<|message|>");
-	rule_until(out, w->vocabulary, "<|end|>");
-	mark(w, "<|end|>");
-	mark(w, "<|start|>");
-	text_puts(out, "\"assistant\" )? ( ");
-	mark(w, "<|channel|>");
+	token(w, "<|message|>", false);
+	token(w, "<|end|>", true);
+	token(w, "<|end|>", false);
+	token(w, "<|start|>", false);
+	text_puts(out, "\"assistant\" | ( ");
+	token(w, "<|start|>", false);
+	text_puts(out, "\"assistant\" )? ) ( ");
+	token(w, "<|channel|>", false);
 	text_puts(out, "\"commentary\" )? \" to=functions.\" call\n");
 }
 

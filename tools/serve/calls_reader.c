@@ -132,10 +132,11 @@ static int end_call(struct call_reader *r)
 static int header_mark(struct call_reader *r, const char *name, bool *taken)
 {
 	const bool start = !strcmp(name, "<|start|>"), channel = !strcmp(name, "<|channel|>");
+	const bool end = !strcmp(name, "<|end|>");
 	int ret = 0;
 
-	if (r->in_call && (start || channel || !strcmp(name, "<|call|>") ||
-			   !strcmp(name, "<|end|>") || !strcmp(name, "<|return|>")))
+	if (r->in_call &&
+	    (start || channel || end || !strcmp(name, "<|call|>") || !strcmp(name, "<|return|>")))
 		ret = end_call(r);
 	if (r->first && r->header_bytes && !start) {
 		r->in_header = true;
@@ -143,7 +144,7 @@ static int header_mark(struct call_reader *r, const char *name, bool *taken)
 			ret = splitter_control(r->splitter, "<|start|>");
 	}
 	r->first = false;
-	if (start || (channel && !r->in_header)) {
+	if (start || end || (channel && !r->in_header)) {
 		r->in_header = true;
 		r->header_bytes = 0;
 		r->header[0] = 0;
