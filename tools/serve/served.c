@@ -96,8 +96,9 @@ static int open_templates(struct served *m, const struct models_options *o,
 			 "the template that was given can't be used");
 		return -EINVAL;
 	}
-	if (!stoker_template_load(m->vocabulary, "tool_use", &m->tool_template, err))
-		say(m, "has a template for tools of its own");
+	ret = stoker_template_load(m->vocabulary, "tool_use", &m->tool_template, err);
+	if (ret == -ENOMEM)
+		return ret;
 	ret = stoker_template_load(m->vocabulary, NULL, &m->template, err);
 	if (!ret || ret == -ENOMEM)
 		return ret;
