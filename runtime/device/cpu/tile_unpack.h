@@ -370,16 +370,21 @@ INLINE void fifth_codes(const uint8_t *src, const uint8_t *fifths, int more, uin
 	}
 }
 
-/* The same where two dwords have two high bits. */
+/* 32 values of Q6_K: see tiles.c. */
 INLINE void q6_k_codes(const uint8_t *src, int more, uint8_t *codes)
 {
-	for (int at = 0; at < 256; at += (int)sizeof(byte_vec)) {
-		const byte_vec q = load_bytes(src + at);
-		const byte_vec two = load_bytes(src + 256 + at % 128);
-		const int bit = at / 128 * 2;
+	for (int at = 0; at < 64; at += (int)sizeof(byte_vec)) {
+		byte_vec v[6];
 
-		store_codes(codes + at, (q & 15) | bits(two, bit, 4, 48), more);
-		store_codes(codes + 256 + at, bits(q, 4, 0, 15) | bits(two, 4 + bit, 4, 48), more);
+		for (int i = 0; i < 6; i++) {
+			v[i] = load_bytes(src + 64 * i + at);
+			store_codes(codes + 64 * i + at, v[i] & 63, more);
+		}
+		for (int i = 0; i < 2; i++)
+			store_codes(codes + 64 * (6 + i) + at,
+				    bits(v[3 * i], 6, 0, 3) | bits(v[3 * i + 1], 6, 2, 12) |
+					    bits(v[3 * i + 2], 6, 4, 48),
+				    more);
 	}
 }
 

@@ -142,8 +142,8 @@ static void restore_q5_k(const uint8_t *src, uint8_t *dst)
 }
 
 /*
- * d, the scales; of 32 values 16 bytes of nibbles, i and i + 16 in one, and 8 of high bits, i, i +
- * 8, i + 16 and i + 24 in one.
+ * d, the scales; of 32 values, which are eight dwords of codes, the first six dwords, and in the
+ * two bits that each byte has left those of the seventh, then of the eighth, the lowest first.
  */
 static void reorder_q6_k(const uint8_t *src, uint8_t *dst)
 {
@@ -152,19 +152,17 @@ static void reorder_q6_k(const uint8_t *src, uint8_t *dst)
 	for (int g = 0; g < 8; g++) {
 		const uint8_t *low = src + 64 * (g / 4) + 32 * (g & 1);
 		const uint8_t *high = src + 128 + 32 * (g / 4);
-		uint8_t *out = dst + 18 + 24 * g;
 		const int nibble = g & 2 ? 4 : 0, two = 2 * (g & 3);
-		uint64_t bits = 0;
+		uint8_t *out = dst + 18 + 24 * g;
+		const four a = (load_four(low) >> nibble & LOW4) | (load_four(high) >> two & LOW2)
+									   << 4;
+		const four b = (load_four(low + 16) >> nibble & LOW4) |
+			       (load_four(high + 16) >> two & LOW2) << 4;
+		const four lasts = { b[2], b[2], b[2], b[3] };
 
-		store_four(out, (load_four(low) >> nibble & LOW4) |
-					(load_four(low + 16) >> nibble & LOW4) << 4);
-		for (int i = 0; i < 4; i++) {
-			uint64_t eight;
-
-			memcpy(&eight, high + 8 * i, sizeof(eight));
-			bits |= (eight >> two & LOW2 * 0x100000001) << (2 * i);
-		}
-		memcpy(out + 16, &bits, sizeof(bits));
+		store_four(out, a | (lasts << (four){ 6, 4, 2, 6 } & EACH(0xc0)));
+		put(out, 4, b[0] | (b[3] << 4 & EACH(0xc0)));
+		put(out, 5, b[1] | (b[3] << 2 & EACH(0xc0)));
 	}
 }
 
@@ -180,11 +178,15 @@ static void restore_q6_k(const uint8_t *src, uint8_t *dst)
 		const int nibble = g & 2 ? 4 : 0, two = 2 * (g & 3);
 
 		for (int i = 0; i < 8; i++) {
-			const uint32_t codes = dword(in, i & 3) >> (i & 4) & LOW4;
-			const uint32_t bits = dword(in, 4 + (i & 1)) >> (i & 6) & LOW2;
+			const int first = i < 6 ? i : 3 * (i - 6);
+			uint32_t codes = dword(in, first) & EACH(0x3f);
 
-			put(low, i, dword(low, i) | codes << nibble);
-			put(high, i, dword(high, i) | bits << two);
+			if (i > 5)
+				codes = (dword(in, first) >> 6 & LOW2) |
+					(dword(in, first + 1) >> 4 & EACH(0x0c)) |
+					(dword(in, first + 2) >> 2 & EACH(0x30));
+			put(low, i, dword(low, i) | (codes & LOW4) << nibble);
+			put(high, i, dword(high, i) | (codes >> 4 & LOW2) << two);
 		}
 	}
 }
