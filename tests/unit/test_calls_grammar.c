@@ -82,6 +82,24 @@ static void test_accepted(void)
 		CU_ASSERT(accepts(family_called(samples[i].family), samples[i].text));
 }
 
+/* A header has the tool's name and something else apart. */
+static void test_header(void)
+{
+	static const char *const wrong[] = {
+		" to=functions.nowjson<|message|>{}",
+		"<|channel|>analysis<|message|>Hm.<|end|> to=functions.now<|message|>{}",
+	};
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		struct stoker_matcher *m = calls_matcher(family_called("gpt-oss"), two_tools,
+							 CALL_REQUIRED, NULL, true);
+
+		CU_ASSERT_NOT_EQUAL(stoker_matcher_accept_text(m, wrong[i], strlen(wrong[i]), NULL),
+				    0);
+		stoker_matcher_free(&m);
+	}
+}
+
 /* Which tool, and how many calls. */
 static void test_choices(void)
 {
@@ -331,6 +349,7 @@ static void test_walks(void)
 void add_calls_grammar(void)
 {
 	TEST(test_accepted);
+	TEST(test_header);
 	TEST(test_control_tokens);
 	TEST(test_choices);
 	TEST(test_triggers);

@@ -146,9 +146,9 @@ static void harmony_root(struct work *w)
 
 	text_puts(out, "to-message ::= ( ");
 	token(w, "<|channel|>", false);
-	text_puts(out, "\"commentary\" )? \" \"? ( ");
+	text_puts(out, "\"commentary\" )? ( \" \"? ");
 	token(w, "<|constrain|>", false);
-	text_puts(out, ")? \"json\"? ");
+	text_puts(out, "\"json\" | \" json\" | \" \" )? ");
 	token(w, "<|message|>", false);
 	text_puts(out, "\nroot ::= ");
 	if (w->lazy) {
