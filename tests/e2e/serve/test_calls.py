@@ -25,6 +25,11 @@ WAYS = {
              '{{ k }}:<|"|>{{ v }}<|"|>{{ "," if not loop.last }}{% endfor %}{% raw %}}{% endraw %}<tool_call|>',
     "none": "",
 }
+HARMONY = "../shared/cases/cli/chat-reasoning-history/harmony.gguf"
+HARMONY_TEMPLATE = """<|start|>developer<|message|>{{ tools | tojson }}<|end|>{% for m in messages %}<|start|>{{ m.role }}\
+{% if m.tool_calls %} to=functions.{{ m.tool_calls[0].function.name }}<|channel|>commentary json<|message|>\
+{{ m.tool_calls[0].function.arguments | tojson }}<|call|>{% else %}<|message|>{{ m.content }}<|end|>{% endif %}{% endfor %}\
+{% if add_generation_prompt %}<|start|>assistant{% endif %}"""
 MESSAGES = [{"role": "user", "content": "Go to the city."}]
 TOOLS = [{"type": "function", "function": {
     "name": name, "description": "Goes somewhere.",
@@ -83,6 +88,20 @@ class Calls(unittest.TestCase):
                     f.write(FRAME % written)
                 with Server("--template", path) as server:
                     self.check(server)
+
+    @unittest.skipUnless(os.path.exists(HARMONY), "skipped: no model with harmony's marks in ../shared/cases")
+    def test_harmony(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "template")
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(HARMONY_TEMPLATE)
+            with Server("--template", path, "-c", "4096", model=HARMONY) as server:
+                for seed in range(6):
+                    for choice in "required", {"type": "function", "function": {"name": "come"}}:
+                        reply = json.loads(self.post(server, tool_choice=choice, temperature=1, seed=seed,
+                                                     parallel_tool_calls=False, max_tokens=400))
+                        self.assertEqual(reply["choices"][0]["finish_reason"], "tool_calls")
+                        self.call_of(reply["choices"][0]["message"])
 
 
 if __name__ == "__main__":
