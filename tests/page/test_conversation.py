@@ -196,6 +196,12 @@ def problems(page, server):
     page.wait("document.querySelector('.assistant:last-child .answer')?.textContent.startsWith('Answer')")
     page.wait(DONE)
     equal(page.count(".assistant:last-child .place"), 0, "an answer takes the place of nothing")
+    # but not where the conversation went on
+    page.js("[...document.querySelectorAll('.problem:not(.hidden)')].at(-1).querySelector('button').click()")
+    page.wait("document.querySelector('.assistant:last-child .place')?.textContent === '2/2'")
+    page.wait(DONE)
+    page.click(".assistant:last-child [aria-label='Earlier version']")
+    page.wait("document.querySelector('.assistant:last-child .answer').textContent.startsWith('Answer')")
     send(page, "cut")
     expect("Cut off" in page.text(".assistant:last-child .figures"), page.text(".figures"))
 

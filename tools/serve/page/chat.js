@@ -188,7 +188,8 @@ export class Chat extends EventTarget {
 		if (this.isBusy())
 			return;
 		this.follows = true;
-		const isEmpty = message.state === 'failed' && !message.content && !message.reasoning && !message.calls;
+		const isEmpty = message.state === 'failed' && !message.content && !message.reasoning && !message.calls &&
+			!this.conversation.children.has(message.id);
 		if (isEmpty) {
 			delete message.problem;
 			this.views = this.views.filter((view) => view.message !== message);

@@ -120,7 +120,7 @@ chat.addEventListener('elsewhere', ({ detail }) => say(`“${detail.title}” ha
 chat.addEventListener('problem', ({ detail: { problem, message } }) => {
 	announce(`The answer failed. ${problem.message}`);
 	server.seen(problem);
-	if (problem.status === 401)
+	if (problem.status === 401 && chat.conversation.messages.has(message.id))
 		askKey(problem.message, () => chat.retry(message));
 });
 addEventListener('popstate', route);
