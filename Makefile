@@ -232,8 +232,8 @@ $(TOOL_OBJECTS): LIBRARY_FLAGS = $(BASE_FLAGS) -Itools $(INTERNAL_HEADERS) $(TOO
 $(SPIN_OBJECTS): LIBRARY_FLAGS += -Itools -ffp-contract=fast
 TOOL_FLAGS := $(shell $(PKG_CONFIG) --cflags $(TOOL_PACKAGES) $(if $(HAS_PULL),$(PULL_PACKAGES)) $(if $(HAS_SERVE),$(SERVE_PACKAGES)) 2>/dev/null)
 
-# the server's page, as it lies there
-PAGE_FILES := $(wildcard tools/serve/page/*)
+# the server's page and its description, as they lie there
+PAGE_FILES := $(wildcard tools/serve/page/*) tools/serve/openapi.json
 $(BUILD)/tools/serve/page_files.c: $(PAGE_FILES) tools/serve/embed.sh
 	@mkdir -p $(@D)
 	tools/serve/embed.sh $(PAGE_FILES) > $@.part

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The page for people. */
+/* The page for people, and the description for programs. */
 #include "serve/page.h"
 
 #include <string.h>
@@ -20,6 +20,7 @@ static const char *type_of(const char *name)
 		{ ".css", "text/css; charset=utf-8" },
 		{ ".js", "text/javascript; charset=utf-8" },
 		{ ".svg", "image/svg+xml" },
+		{ ".json", "application/json" },
 	};
 	const char *end = strrchr(name, '.');
 
