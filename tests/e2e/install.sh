@@ -22,6 +22,8 @@ done
 # shellcheck disable=SC2046
 c++ -x c++ -fsyntax-only -Wall $(pkg-config --cflags stoker-rt) - <<<'#include <stoker/stoker.h>' 2>"$root/cxx" ||
 	{ command -v c++ >/dev/null && cat "$root/cxx" && exit 1; }
+grep -q "^ExecStart=$root/usr/bin/stoker serve " "$root/usr/lib/systemd/system/stoker.service"
+[ -s "$root/usr/lib/systemd/system/stoker.socket" ]
 export LD_LIBRARY_PATH=$root/usr/lib
 "$root/continue" tests/data/containers/plain.gguf x >/dev/null 2>&1 || true
 if [ -e tools/demo-model/stoker-demo-Q4_K.gguf ]; then

@@ -154,8 +154,8 @@ int verb_serve(int argc, char **argv)
 	const struct usage usage = {
 		"serve [OPTION]... [MODEL]...",
 		"Answers applications that speak the protocols of OpenAI, Ollama or Anthropic, and "
-		"has a\n"
-		"page for people.  How tokens are chosen is for requests that don't say.",
+		"has\n"
+		"a page for people.  How tokens are chosen is for requests that don't say.",
 		options,
 		0,
 		sizeof(o.models.paths.items) / sizeof(*o.models.paths.items),

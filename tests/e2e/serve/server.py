@@ -69,6 +69,14 @@ class Server:
         self.process.stdout.close()
         return status
 
+    def finish(self):
+        """Ends it as tests should: nothing is wrong with it, and under sanitizers nothing was."""
+        status = self.stop()
+        messages = self.messages()
+        self.log.close()
+        if status:
+            raise AssertionError(f"the server ended with {status}:\n{messages[-4000:]}")
+
     def messages(self):
         """What it wrote to standard error."""
         self.log.seek(0)

@@ -30,7 +30,7 @@ class Limits(unittest.TestCase):
         self.server = Server()
 
     def tearDown(self):
-        self.server.__exit__()
+        self.server.finish()
 
     def test_large_bodies(self):
         post = lambda body, **head: self.server.request("POST", "/api/show", body, headers=head)

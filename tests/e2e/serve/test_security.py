@@ -21,7 +21,7 @@ class Names(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls):
-        cls.server.__exit__()
+        cls.server.finish()
 
     def status(self, method="GET", **head):
         return self.server.request(method, "/health", headers={k.replace("_", "-"): v for k, v in head.items()})[0]
@@ -102,7 +102,7 @@ class Framing(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls):
-        cls.server.__exit__()
+        cls.server.finish()
 
     def refused(self, *lines, body=b"", status=400):
         head = "\r\n".join(["POST /health HTTP/1.1", "Host: localhost", *lines]).encode()

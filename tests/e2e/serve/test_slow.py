@@ -12,7 +12,7 @@ class Slow(unittest.TestCase):
         self.server = Server()
 
     def tearDown(self):
-        self.server.__exit__()
+        self.server.finish()
 
     def test_slow_loris(self):
         """A byte now and then doesn't keep a connection."""
