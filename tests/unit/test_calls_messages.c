@@ -101,6 +101,36 @@ static void test_as_wanted(void)
 					     "now[ARGS]{}<tool now>"));
 }
 
+/* Arguments that are none, and some that were cut off. */
+static void test_odd_arguments(void)
+{
+	static const char *const odd[][2] = {
+		{ "\"\"", "\"arguments\": {}}" },
+		{ "null", "\"arguments\": {}}" },
+		{ "\" \\n\"", "\"arguments\": {}}" },
+		{ "\"{\\\"city\\\": \\\"P\"",
+		  "\"arguments\": {\"arguments\": \"{\\\"city\\\": \\\"P\"}}" },
+		{ "\"[1]\"", "\"arguments\": {\"arguments\": \"[1]\"}}" },
+	};
+
+	for (size_t i = 0; i < sizeof(odd) / sizeof(*odd); i++) {
+		struct call_support s;
+		char json[512];
+
+		snprintf(json, sizeof(json),
+			 "[{\"role\": \"user\", \"content\": \"Hi\"}, {\"role\": \"assistant\", "
+			 "\"content\": \"\", \"tool_calls\": [{\"id\": \"a\", \"type\": "
+			 "\"function\", "
+			 "\"function\": {\"name\": \"now\", \"arguments\": %s}}]}]",
+			 odd[i][0]);
+		AUTO_FREE char *text = shown(hermes, json, true, &s);
+
+		if (!strstr(text, odd[i][1]))
+			printf("\n    %s", text);
+		CU_ASSERT_PTR_NOT_NULL(strstr(text, odd[i][1]));
+	}
+}
+
 /* Tools, calls and results where a template knows of none. */
 static void test_explained(void)
 {
@@ -189,6 +219,7 @@ void add_calls_messages(void)
 {
 	TEST(test_support);
 	TEST(test_as_wanted);
+	TEST(test_odd_arguments);
 	TEST(test_explained);
 	TEST(test_refused);
 	TEST(test_many);

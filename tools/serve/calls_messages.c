@@ -128,18 +128,34 @@ static void set_id(struct work *w, struct json_object *o, const char *key)
 	set_text(w, o, key, out, SHORT_ID);
 }
 
-/* As an object if that is what it is; what isn't stays as it is. */
+/* Of a tool that takes none there may be nothing at all. */
+static bool are_none(struct json_object *arguments)
+{
+	const char *text = json_object_get_string(arguments);
+
+	return !text || !text[strspn(text, " \t\r\n")];
+}
+
+/* As an object; what isn't one, as an answer was cut off for instance, is an argument by itself. */
 static struct json_object *arguments_object(struct json_object *arguments)
 {
 	struct json_object *o;
 
+	if (are_none(arguments))
+		return json_object_new_object();
 	if (!json_object_is_type(arguments, json_type_string))
 		return json_object_get(arguments);
 	o = json_tokener_parse(json_object_get_string(arguments));
 	if (json_object_is_type(o, json_type_object))
 		return o;
 	json_object_put(o);
-	return json_object_get(arguments);
+	o = json_object_new_object();
+	if (o && json_object_object_add(o, "arguments", json_object_get(arguments))) {
+		json_object_put(arguments);
+		json_object_put(o);
+		o = NULL;
+	}
+	return o;
 }
 
 static struct json_object *arguments_text(struct json_object *arguments)
@@ -147,6 +163,8 @@ static struct json_object *arguments_text(struct json_object *arguments)
 	struct text text = { 0 };
 	struct json_object *o = NULL;
 
+	if (are_none(arguments))
+		return json_object_new_string("{}");
 	if (json_object_is_type(arguments, json_type_string))
 		return json_object_get(arguments);
 	write_json(&text, arguments);
