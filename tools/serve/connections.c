@@ -143,11 +143,20 @@ static void set_address(struct connection *c, const struct sockaddr *address)
 	}
 }
 
+static unsigned most_of_address(const struct connection *c)
+{
+	static const uint8_t mapped[] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1 };
+
+	return IN6_IS_ADDR_LOOPBACK(&c->address) || !memcmp(&c->address, mapped, sizeof(mapped))
+		       ? CONNECTIONS_OF_THIS_MACHINE
+		       : CONNECTIONS_OF_ADDRESS;
+}
+
 static bool make_room(struct connections *all, const struct connection *c)
 {
 	struct connection *idle;
 
-	if (!c->local && count(all, c) >= CONNECTIONS_OF_ADDRESS)
+	if (!c->local && count(all, c) >= most_of_address(c))
 		idle = find_idlest(all, c);
 	else if (count(all, NULL) >= CONNECTIONS_MOST)
 		idle = find_idlest(all, NULL);

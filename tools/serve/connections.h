@@ -17,6 +17,8 @@
 enum {
 	CONNECTIONS_MOST = 64,
 	CONNECTIONS_OF_ADDRESS = 16,
+	/* of 127.0.0.1 or ::1, which programs and proxies share */
+	CONNECTIONS_OF_THIS_MACHINE = 48,
 	/* those that were told to end, and haven't yet */
 	CONNECTIONS_ENDING = 64,
 };

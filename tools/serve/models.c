@@ -195,8 +195,8 @@ static int check(const struct models_options *o)
 		failf("--context, --sequences and --queue are at most %u", UINT32_MAX);
 		return EXIT_USAGE;
 	}
-	if (!(o->max_gap >= 0)) {
-		failf("--max-gap takes milliseconds");
+	if (!(o->max_gap > 0 && o->max_gap <= 3600)) {
+		failf("--max-gap takes a number of seconds up to 3600");
 		return EXIT_USAGE;
 	}
 	if (o->variables && !are_variables(o->variables))

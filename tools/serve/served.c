@@ -156,7 +156,7 @@ static int open_engine(struct served *m, const struct served_params *p,
 	const struct models_options *o = p->options;
 	const struct stoker_engine_params params = { STOKER_ENGINE_PARAMS_INIT, .session = session,
 						     .queue = (uint32_t)o->queue,
-						     .max_gap = 1e-3 * o->max_gap };
+						     .max_gap = o->max_gap };
 	struct stoker_model_info info = { STOKER_MODEL_INFO_INIT };
 	int ret;
 

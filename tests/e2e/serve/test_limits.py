@@ -73,17 +73,18 @@ class Limits(unittest.TestCase):
         self.assertEqual(self.server.get("/health")[0], 200)
 
     def test_connections_of_an_address(self):
-        taken = [self.server.connect() for _ in range(16)]
-        for s in taken:
-            s.sendall(HALF)
-        time.sleep(0.5)  # until they have been read: one that waits would make room
-        self.assertEqual(self.server.get("/health")[0], 503)
-        refused = self.server.raw(GET)
-        self.assertIn(b"Retry-After: 1", refused)
-        self.assertIn(b"Connection: close", refused)
-        self.assertEqual(self.server.get("/health", source="127.0.0.2")[0], 200)
-        for s in taken:
-            s.close()
+        for address, most in ("127.0.0.2", 16), ("127.0.0.1", 48):
+            taken = [self.server.connect(address) for _ in range(most)]
+            for s in taken:
+                s.sendall(HALF)
+            time.sleep(0.5)  # until they have been read: one that waits would make room
+            self.assertEqual(self.server.get("/health", source=address)[0], 503)
+            refused = self.server.raw(GET, source=address)
+            self.assertIn(b"Retry-After: 1", refused)
+            self.assertIn(b"Connection: close", refused)
+            self.assertEqual(self.server.get("/health", source="127.0.0.3")[0], 200)
+            for s in taken:
+                s.close()
 
     def test_all_connections(self):
         taken = [self.server.connect(f"127.0.1.{1 + i // 16}") for i in range(64)]
