@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Sending, stopping, branches, what is kept, and a server that goes and comes."""
 import json
+import random
 import statistics
 import time
 
@@ -281,3 +282,37 @@ def first_token_is_soon_on_screen(page, server):
           f"seen {statistics.median(seen):.1f} (at most {max(seen):.1f})")
     expect(statistics.median(changed) <= FIRST_TOKEN_MS, changed)
     expect(statistics.median(seen) <= FIRST_TOKEN_MS, seen)
+
+
+@test
+def buttons_by_chance(page, server):
+    """A hundred things that a person may press in any order: nothing is thrown, and all of it is kept."""
+    chance = random.Random(20261129)
+    said = ("hello", "think", "call", "slow", "fault", "break", "full", "busy", "cut", "script", "progress")
+    for _ in range(100):
+        action = chance.random()
+        if action < 0.35:
+            page.js("document.getElementById('draft').focus()")
+            page.type(chance.choice(said))
+            page.key("Enter")
+        elif action < 0.45:
+            page.key("Escape")
+        elif action < 0.52:
+            page.key("n", ALT)
+        else:
+            page.js("""(() => {
+                const all = [...document.querySelectorAll('main button, #list a, #list button, summary, dialog[open] button')]
+                    .filter((e) => e.checkVisibility() && !e.disabled && e.id !== 'attach');
+                all[%d %% all.length]?.click();
+            })()""" % chance.randrange(10000))
+        time.sleep(chance.random() * 0.05)
+    page.js("document.querySelectorAll('dialog[open]').forEach((dialog) => dialog.close())")
+    page.key("Escape")
+    page.wait("document.getElementById('send').getAttribute('aria-label') === 'Send' && !document.querySelector('#list .busy')", 30)
+    page.js("document.querySelector('#list a')?.click()")
+    time.sleep(0.5)
+    page.js("document.querySelectorAll('.editing [type=button]').forEach((cancel) => cancel.click())")
+    shown = "[...document.querySelectorAll('.message')].map((e) => [e.dataset.id, e.querySelector('.plain, .answer')?.textContent])"
+    before = page.js(shown)
+    page.reload()
+    equal(page.js(shown), before, "after a reload")
