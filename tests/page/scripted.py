@@ -104,7 +104,7 @@ def answer(kind, request):
         yield {"content": f"It is {asked} there."}
     elif kind == "break":
         yield {"content": "This breaks"}
-        yield 0.1
+        yield 0.5  # a browser drops what it hasn't read by then
         yield "break"
     elif kind == "fault":
         yield {"content": "This fails"}
