@@ -42,7 +42,7 @@ start() {
 			--jinja "${peer_options[@]}" >"$scratch/said" 2>&1 &
 	fi
 	server=$!
-	for _ in $(seq 600); do
+	for _ in $(seq 100); do
 		url=$(grep -oE -m 1 'http://127[.0-9]*:[0-9]+' "$scratch/said") && return
 		kill -0 "$server" 2>/dev/null || break
 		sleep 0.1
@@ -58,6 +58,7 @@ measure() {
 	start "$who"
 	"${quiet[@]}" "$stoker" bench serve --against "$url" --load "$load" --clients "$clients" --prompt-tokens "${PROMPT:-120}" \
 		-n "${TOKENS:-64}" --seed "$round" ${PIN:+--pin "$PIN"} >"$scratch/out" || { tail -n 5 "$scratch/said" >&2; exit 1; }
+	kill -0 "$server" || { echo "$who has ended meanwhile" >&2; tail -n 5 "$scratch/said" "$scratch/errors" >&2; exit 1; }
 	end
 	awk -v who="$who" -v round="$round" 'NR > 1 { print $1, NR - 1, who, round, substr($0, length($1) + 1) }' "$scratch/out" >"$scratch/new"
 	[ -s "$scratch/new" ] || { echo "$who: $load: no figures" >&2; exit 1; }
@@ -135,7 +136,7 @@ write_results() {
 	{
 		echo "stoker serve beside llama-server on $cpus CPUs of \"${processor:-$(uname -m)}\"; llama.cpp $("$peer" --version 2>&1 | sed -n 's/^version: \(.*\)/\1/p')."
 		[ -z "${NOTE:-}" ] || echo "$NOTE"
-		echo "$(basename "$model"), $most sequences of $context, $threads threads, F16 keys and values${PEER_OPTIONS:+, llama-server with $PEER_OPTIONS}; tests/bench/serve.sh, medians of $rounds."
+		echo "$(basename "$model"), $most sequences of $context, $threads threads, F16 keys and values${PEER_OPTIONS:+, llama-server with $PEER_OPTIONS}; tests/bench/serve.sh, medians of up to $rounds."
 		echo "concurrent: ${PROMPT:-120} tokens in, ${TOKENS:-64} out, two requests a client. mixed: four decode while a prompt of 4096 tokens arrives. prefix: 1000 tokens in common. chat: ten turns. A ratio below 1 is better for times, above 1 for tokens/s."
 		table
 	} >"$file"

@@ -39,7 +39,7 @@ def run(options):
                        "PATH": os.path.dirname(sys.executable) + ":" + os.environ["PATH"]}
         subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "llama_plugin", "-p", "no:cacheprovider",
                         "--junitxml", result, *(["-k", options.only] if options.only else []), "unit"],
-                       cwd=folder, env=environment, check=False, timeout=3000,
+                       cwd=folder, env=environment, check=False, timeout=900,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         cases = xml.etree.ElementTree.parse(result).iter("testcase")
         return {(case.get("classname", "").split(".")[-1], case.get("name")): outcome(case) for case in cases}

@@ -14,7 +14,7 @@
 
 #include "tool.h"
 
-enum { STALLED_SECONDS = 120 };
+enum { STALLED_SECONDS = 120, CLIENTS_AN_ADDRESS = 8 };
 #define WAKE_SECONDS 0.1 /* interrupts, and clients that hang up by the clock */
 
 static bool parse_host(const char *host, unsigned long port, struct target *t)
@@ -115,6 +115,18 @@ bool client_post(struct client *c, const struct target *t, const char *path, con
 	return n >= 0;
 }
 
+/* As many clients are at different machines, which servers tell apart: another of 127.0.0.0/8. */
+static void take_address(const struct client *c, const struct target *t)
+{
+	const struct sockaddr_in from = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK + c->number / CLIENTS_AN_ADDRESS)
+	};
+
+	if (t->address.ss_family == AF_INET && c->number >= CLIENTS_AN_ADDRESS)
+		bind(c->fd, (const struct sockaddr *)&from, sizeof(from));
+}
+
 static bool connect_client(struct client *c, const struct target *t)
 {
 	const int on = 1;
@@ -126,6 +138,7 @@ static bool connect_client(struct client *c, const struct target *t)
 	c->sent = 0;
 	if (c->fd < 0)
 		return false;
+	take_address(c, t);
 	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	return !connect(c->fd, (const struct sockaddr *)&t->address, t->length) ||
 	       errno == EINPROGRESS;
