@@ -11,7 +11,7 @@
 
 #define DEMO "tools/demo-model/stoker-demo-Q4_K.gguf"
 
-static struct models_options options = { .sampling = SAMPLING_DEFAULTS };
+static struct models_options options = MODELS_DEFAULTS;
 static struct metrics *metrics;
 static struct models *models;
 static struct served *served;

@@ -124,6 +124,7 @@ static unsigned loaded(struct models *m)
 static void test_turns(void)
 {
 	struct models_options o = { .sampling = SAMPLING_DEFAULTS,
+				    .max_gap = 0.025,
 				    .paths = { .items = { folder }, .count = 1 },
 				    .compute = { .memory = "40M" },
 				    .context = 256,
@@ -200,6 +201,7 @@ static void test_visitors(void)
 {
 	enum { VISITORS = 4 };
 	struct models_options o = { .sampling = SAMPLING_DEFAULTS,
+				    .max_gap = 0.025,
 				    .paths = { .items = { folder }, .count = 1 },
 				    .compute = { .memory = "40M" },
 				    .context = 256,
@@ -232,6 +234,7 @@ static void test_visitors(void)
 static void test_cannot_load(void)
 {
 	struct models_options o = { .sampling = SAMPLING_DEFAULTS,
+				    .max_gap = 0.025,
 				    .paths = { .items = { folder }, .count = 1 },
 				    .load_late = true };
 	struct metrics *metrics = metrics_create();
