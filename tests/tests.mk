@@ -97,7 +97,7 @@ check-page: all
 	RECORD="$(RECORD)" tests/page/check.sh $(BUILD) $(TESTS)
 
 # Clients of others talk to the server; needs the Python package index.
-# make check-clients [UPDATE=1]; PARTS=fuzz RUNS=N; PARTS=llama PEER=FOLDER, a checkout of llama.cpp
+# make check-clients [PARTS="clients fuzz"] [RUNS=N] [UPDATE=1]; PARTS=llama PEER=FOLDER, a checkout of llama.cpp
 .PHONY: check-clients
 check-clients: all
 	RUNS="$(if $(filter command environment,$(origin RUNS)),$(RUNS))" PEER="$(PEER)" UPDATE="$(UPDATE)" tests/clients/check.sh $(BUILD) $(PARTS)

@@ -3,9 +3,10 @@
 # Clients that nobody here wrote talk to "stoker serve": the openai, ollama, anthropic and langchain-openai
 # packages, the llm program, curl; schemathesis makes requests from the server's own description.  Python
 # packages, with names, versions and hashes pinned, go into a folder of their own; without a package index that
-# is what is skipped.  PART: clients, fuzz, or (with PEER) llama; the first one without one.
+# is what is skipped.  PART: clients, fuzz, or (with PEER) llama; the first two without one.
 #
-# RUNS    requests that schemathesis makes, nearly (1500)
+# RUNS    requests that schemathesis makes, nearly (300), 5,000 that it thinks out beside them
+#         where RUNS is given
 # PEER    a checkout of llama.cpp, whose server's tests are run (needs "llama" as PART)
 # UPDATE=1   writes the tables of docs/CLIENTS.md instead of comparing them
 # usage: check.sh BUILD [PART]...
@@ -14,7 +15,7 @@ set -u
 [ $# -ge 1 ] || { sed -n 's/^# usage/usage/p' "$0" >&2; exit 2; }
 build=$1
 shift
-parts=${*:-clients}
+parts=${*:-clients fuzz}
 here=$(dirname "$0")
 venv=build/clients/venv
 python=$venv/bin/python
@@ -68,7 +69,7 @@ export NO_PROXY=127.0.0.1 LANGSMITH_TRACING=false PYTHONDONTWRITEBYTECODE=1
 for part in $parts; do
 	case $part in
 	clients) set -- clients.py "$build/stoker" "$model" tools/demo-model/stoker-demo-Q4_K.gguf ${UPDATE:+--update} ;;
-	fuzz) set -- fuzz.py "$build/stoker" "$model" --runs "${RUNS:-1500}" ;;
+	fuzz) set -- fuzz.py "$build/stoker" "$model" ${RUNS:+--runs "$RUNS" --phases examples,coverage,fuzzing} ;;
 	llama) set -- llama.py "$build/stoker" "$model" "${PEER:?a checkout of llama.cpp}" ${UPDATE:+--update} ;;
 	*) echo "$0: no part '$part'" >&2; exit 2 ;;
 	esac
