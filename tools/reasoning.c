@@ -323,23 +323,46 @@ int splitter_control(struct splitter *s, const char *name)
 	return ret;
 }
 
+/* The pair of tags that a prompt has begun, or NULL. */
+static const struct pair *pair_begun(const char *opening, size_t bytes)
+{
+	const size_t end = without_trailing_space(opening, bytes);
+	const struct pair *begun = NULL;
+
+	for (size_t i = 0; i < PAIRS; i++) {
+		const size_t n = strlen(pairs[i].open);
+
+		if (end >= n && !memcmp(opening + end - n, pairs[i].open, n))
+			begun = &pairs[i];
+	}
+	return begun;
+}
+
 struct splitter *splitter_create(const char *opening, size_t bytes, part_function put,
 				 void *context)
 {
 	struct splitter *s = calloc(1, sizeof(*s));
-	const size_t end = without_trailing_space(opening, bytes);
+	const struct pair *pair;
 
 	if (!s)
 		return NULL;
 	s->put = put;
 	s->context = context;
-	for (size_t i = 0; i < PAIRS; i++) {
-		const size_t n = strlen(pairs[i].open);
-
-		if (end >= n && !memcmp(opening + end - n, pairs[i].open, n))
-			begin_pair(s, &pairs[i]);
-	}
+	pair = pair_begun(opening, bytes);
+	if (pair)
+		begin_pair(s, pair);
 	return s;
+}
+
+bool reasoning_begun(const char *opening, size_t bytes, const char **open, const char **close)
+{
+	const struct pair *pair = pair_begun(opening, bytes);
+
+	if (!pair || pair->answer)
+		return false;
+	*open = pair->open;
+	*close = pair->close;
+	return true;
 }
 
 void splitter_free(struct splitter *s)

@@ -35,6 +35,9 @@ int splitter_control(struct splitter *s, const char *name);
 /* No more text will come. */
 int splitter_end(struct splitter *s);
 
+/* Whether a prompt that ends so, @bytes that the template wrote, has begun reasoning, and what
+ * stands around that. */
+bool reasoning_begun(const char *opening, size_t bytes, const char **open, const char **close);
 /* What stands around reasoning: marks that the vocabulary has, or else what most models write. */
 void reasoning_tags(const struct stoker_vocabulary *vocabulary, const char **open,
 		    const char **close);

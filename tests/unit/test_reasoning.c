@@ -207,6 +207,32 @@ static void test_random(void)
 	}
 }
 
+static void test_begun(void)
+{
+	static const struct {
+		const char *opening, *open, *close;
+	} cases[] = {
+		{ "<|im_start|>assistant\n<think>\n", "<think>", "</think>" },
+		{ "Here are my reasoning steps:\n",
+		  "Here are my reasoning steps:", "[BEGIN FINAL RESPONSE]" },
+		{ "<think>\n</think>\n", NULL, NULL },
+		{ "<answer>", NULL, NULL },
+		{ "", NULL, NULL },
+	};
+	const char *open, *close;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *opening = cases[i].opening;
+
+		CU_ASSERT_EQUAL(reasoning_begun(opening, strlen(opening), &open, &close),
+				cases[i].open != NULL);
+		if (!cases[i].open)
+			continue;
+		CU_ASSERT_STRING_EQUAL(open, cases[i].open);
+		CU_ASSERT_STRING_EQUAL(close, cases[i].close);
+	}
+}
+
 void suite_reasoning(void)
 {
 	TEST(test_plain);
@@ -216,4 +242,5 @@ void suite_reasoning(void)
 	TEST(test_long_runs);
 	TEST(test_stop);
 	TEST(test_random);
+	TEST(test_begun);
 }

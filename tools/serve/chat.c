@@ -115,7 +115,8 @@ static bool shape_calls(const struct served *m, const struct chat_request *c, st
 
 /* A grammar has to know where reasoning is, with a budget for that or without.
  */
-static void shape_reasoning(const struct served *m, const struct chat_request *c, struct shape *s)
+static void shape_reasoning(const struct served *m, const struct chat_request *c,
+			    const struct chat_prompt *prompt, struct shape *s)
 {
 	const int32_t budget = c->chosen.reasoning_budget;
 	const char *open, *close;
@@ -124,15 +125,17 @@ static void shape_reasoning(const struct served *m, const struct chat_request *c
 		return;
 	if (!s->sampling.grammar && budget < 0)
 		return;
-	reasoning_tags(served_vocabulary(m), &open, &close);
+	if (!prompt->text ||
+	    !reasoning_begun(prompt->text + prompt->opening, prompt->opening_bytes, &open, &close))
+		reasoning_tags(served_vocabulary(m), &open, &close);
 	s->reasoning = (struct stoker_reasoning_params){ STOKER_REASONING_PARAMS_INIT,
 							 .budget = budget, .start = open,
 							 .end = close };
 	s->sampling.reasoning = &s->reasoning;
 }
 
-static bool make_shape(const struct served *m, const struct chat_request *c, struct shape *s,
-		       struct problem *p)
+static bool make_shape(const struct served *m, const struct chat_request *c,
+		       const struct chat_prompt *prompt, struct shape *s, struct problem *p)
 {
 	const bool calls = c->tools && c->choice != CHOICE_NONE;
 
@@ -142,7 +145,7 @@ static bool make_shape(const struct served *m, const struct chat_request *c, str
 		return false;
 	if (s->form)
 		s->sampling.grammar = form_grammar(s->form);
-	shape_reasoning(m, c, s);
+	shape_reasoning(m, c, prompt, s);
 	return true;
 }
 
@@ -160,7 +163,7 @@ bool chat_start_prompt(struct exchange *x, struct served *m, const struct chat_r
 	struct shape shape = { .form = NULL };
 	struct generation_params params;
 	uint32_t started = 0;
-	bool ok = check_limits(c, p) && make_shape(m, c, &shape, p);
+	bool ok = check_limits(c, p) && make_shape(m, c, prompt, &shape, p);
 
 	params = (struct generation_params){
 		.model = m,

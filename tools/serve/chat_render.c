@@ -72,12 +72,9 @@ static const char *role_of(struct json_object *message)
 	return json_object_get_string(field_of(message, "role"));
 }
 
-/* All but the last @without messages; developers are the system to a template
- * that doesn't know them. */
-static struct json_object *list_of(const struct chat_request *c, const struct stoker_template *t,
-				   size_t without)
+/* All but the last @without messages; @rename: developers are the system. */
+static struct json_object *list_of(const struct chat_request *c, size_t without, bool rename)
 {
-	const bool knows = strstr(stoker_template_source(t), "developer");
 	const size_t count = json_object_array_length(c->messages) - without;
 	struct json_object *list = json_object_new_array();
 	bool ok = list;
@@ -86,7 +83,7 @@ static struct json_object *list_of(const struct chat_request *c, const struct st
 		struct json_object *message = json_object_array_get_idx(c->messages, i);
 		struct json_object *copy = NULL;
 
-		if (knows || strcmp(role_of(message), "developer") != 0)
+		if (!rename || strcmp(role_of(message), "developer") != 0)
 			copy = json_object_get(message);
 		else if (!json_object_deep_copy(message, &copy, NULL))
 			json_object_object_add(copy, "role", json_object_new_string("system"));
@@ -136,22 +133,17 @@ static bool render_list(const struct served *m, const struct stoker_template *t,
 	return !ret || problem_set(p, 400, "messages", NULL, "the chat template: %s", err.message);
 }
 
-/* All but the last @without messages as the template writes them. */
-static bool render(const struct served *m, const struct chat_request *c, size_t without,
-		   enum chat_switch think, struct stoker_prompt *out, struct problem *p)
+static bool render_as(const struct served *m, const struct chat_request *c, size_t without,
+		      enum chat_switch think, bool rename, struct stoker_prompt *out,
+		      struct problem *p)
 {
 	struct json_object *tools = c->choice == CHOICE_NONE ? NULL : c->tools;
 	const struct stoker_template *t = served_template(m, tools ? "tool_use" : NULL);
-	struct json_object *list, *variables, *other = NULL;
+	struct json_object *list = list_of(c, without, rename), *other = NULL;
+	struct json_object *variables = variables_of(c, think);
+	bool ok = (list && variables) || no_memory(p), shows = tools;
 	struct call_support support;
-	bool ok, shows = tools;
 
-	if (!t)
-		return problem_set(p, 400, "messages", NULL, "%s has no chat template",
-				   served_name(m));
-	list = list_of(c, t, without);
-	variables = variables_of(c, think);
-	ok = (list && variables) || no_memory(p);
 	if (ok && has_calls(c, tools)) {
 		call_support_of(t, served_vocabulary(m), &support);
 		ok = call_messages(&support, list, tools, &other, &shows, p);
@@ -161,6 +153,26 @@ static bool render(const struct served *m, const struct chat_request *c, size_t 
 	json_object_put(list);
 	json_object_put(variables);
 	return ok;
+}
+
+/* All but the last @without messages as the template writes them.  Developers are the system to one
+ * that doesn't know them, or refuses them. */
+static bool render(const struct served *m, const struct chat_request *c, size_t without,
+		   enum chat_switch think, struct stoker_prompt *out, struct problem *p)
+{
+	const struct stoker_template *t = served_template(m, NULL);
+	bool has = false, knows;
+
+	if (!t)
+		return problem_set(p, 400, "messages", NULL, "%s has no chat template",
+				   served_name(m));
+	for (size_t i = 0; i < json_object_array_length(c->messages); i++)
+		has = has ||
+		      !strcmp(role_of(json_object_array_get_idx(c->messages, i)), "developer");
+	knows = has && strstr(stoker_template_source(t), "developer");
+	if (render_as(m, c, without, think, has && !knows, out, p))
+		return true;
+	return knows && p->status == 400 && render_as(m, c, without, think, true, out, p);
 }
 
 /* --- an answer that goes on
@@ -184,14 +196,14 @@ static void add_span(struct draft *d, const char *text)
 	d->spans[d->span_count++] = (struct stoker_span){ begin, d->text.bytes };
 }
 
-static bool ends_with(const struct text *t, size_t from, const char *tag)
+/* Whether the template has begun thoughts, and what stands around those of this model. */
+static bool thoughts_begun(const struct served *m, const struct draft *d, const char **open,
+			   const char **close)
 {
-	size_t end = t->bytes;
-	const size_t n = strlen(tag);
-
-	while (end > from && strchr(" \t\r\n", t->data[end - 1]))
-		end--;
-	return end - from >= n && !memcmp(t->data + end - n, tag, n);
+	if (reasoning_begun(d->text.data + d->opening, d->opening_bytes, open, close))
+		return true;
+	reasoning_tags(served_vocabulary(m), open, close);
+	return false;
 }
 
 /* What the last message has said already, its reasoning between the tags. */
@@ -202,8 +214,7 @@ static void go_on(const struct served *m, struct json_object *message, struct dr
 	const char *reasoning = said ? json_object_get_string(said) : "", *open, *close;
 	bool inside;
 
-	reasoning_tags(served_vocabulary(m), &open, &close);
-	inside = ends_with(&d->text, d->opening, open);
+	inside = thoughts_begun(m, d, &open, &close);
 	if (*reasoning && !inside)
 		text_printf(&d->text, "%s\n", open);
 	d->opening_bytes = d->text.bytes - d->opening;
@@ -220,8 +231,7 @@ static void end_thoughts(const struct served *m, struct draft *d)
 {
 	const char *open, *close;
 
-	reasoning_tags(served_vocabulary(m), &open, &close);
-	if (!ends_with(&d->text, d->opening, open))
+	if (!thoughts_begun(m, d, &open, &close))
 		return;
 	text_printf(&d->text, "\n%s\n\n", close);
 	d->opening_bytes = 0;

@@ -88,6 +88,26 @@ class Reasoning(unittest.TestCase):
         begun[-1] = {"role": "assistant", "content": "", "reasoning_content": "Who was it"}
         self.assertIn("reasoning_content", self.message(messages=begun))
 
+    def test_other_marks(self):
+        """A template that begins thoughts by a text that no vocabulary has as a token; and one that knows of
+        developers, but refuses them."""
+        template = TEMPLATE.replace("<think>\\n", "Here are my reasoning steps:\\n")
+        template += "{% if messages[0].role == 'developer' %}{{ raise_exception('who?') }}{% endif %}"
+        with tempfile.NamedTemporaryFile("w", suffix=".jinja") as file:
+            file.write(template)
+            file.flush()
+            with Server("--template", file.name) as server:
+                said = {"messages": [{"role": "developer", "content": "Speak."}, *HELLO], "max_tokens": 60,
+                        "temperature": 0, "reasoning_budget": 3, "grammar": 'root ::= "so be it"'}
+                status, _, data = server.post("/v1/chat/completions", said)
+                self.assertEqual(status, 200, data)
+                message = json.loads(data)["choices"][0]["message"]
+                self.assertEqual(message["content"].strip(), "so be it")
+                self.assertTrue(message["reasoning_content"])
+                _, _, data = server.post("/v1/chat/completions", {**said, "reasoning_effort": "none",
+                                                                  "chat_template_kwargs": {"enable_thinking": True}})
+                self.assertNotIn("reasoning_content", json.loads(data)["choices"][0]["message"])
+
     def test_responses(self):
         got, _, data = self.server.post("/v1/responses", {
             "input": "Speak.", "max_output_tokens": 24, "temperature": 0, "reasoning_budget": 5})
