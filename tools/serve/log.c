@@ -29,7 +29,13 @@ void log_request(const struct exchange *x, bool whole)
 	struct text line = { 0 };
 	char stamp[32];
 
-	text_printf(&line, "%s %.20s ", time_stamp(stamp), x->method);
+	text_printf(&line, "%s ", time_stamp(stamp));
+	/* one that nobody knows may be anything */
+	if (x->route)
+		text_puts(&line, x->method);
+	else
+		text_json(&line, x->method, strnlen(x->method, 20));
+	text_puts(&line, " ");
 	text_json(&line, x->path, strnlen(x->path, 200));
 	text_printf(&line, " %u %" PRIu64 " bytes", x->status, x->sent);
 	if (x->prompt_tokens || x->generated_tokens)
