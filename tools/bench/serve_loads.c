@@ -13,7 +13,7 @@ enum { PARTS_BEFORE_FIRST = 4 }; /* one in so many hangs up before its first tok
 struct requests {
 	struct serve_bench *b;
 	struct figures *f;
-	struct drive *drive;
+	struct drive drive;
 	uint64_t count, started, prompt, tokens, valid;
 	double rate, due;
 	bool schema, leaving;
@@ -83,12 +83,12 @@ static enum turn next_request(void *context, struct client *c, double now)
 	if (r->started == r->count)
 		return TURN_OVER;
 	if (r->rate > 0 && now < r->due) {
-		r->drive->wake = r->due < r->drive->wake ? r->due : r->drive->wake;
+		r->drive.wake = r->due < r->drive.wake ? r->due : r->drive.wake;
 		return TURN_WAIT;
 	}
 	body = r->schema ? schema_body(r)
 			 : completion_body(r->b, words(r->b, r->prompt), r->tokens);
-	ok = body && client_post(c, r->drive->target,
+	ok = body && client_post(c, r->drive.target,
 				 r->schema ? "/v1/chat/completions" : completion_path(r->b), body);
 	free(body);
 	if (!ok)
@@ -117,25 +117,24 @@ static void request_ended(void *context, struct client *c, double now)
 static int send_requests(struct serve_bench *b, struct requests *r, unsigned clients,
 			 struct figures *f)
 {
-	struct drive d = { .target = &b->target,
-			   .clients = clients_create(clients, &f->itl),
-			   .count = clients,
-			   .context = r,
-			   .next = next_request,
-			   .ended = request_ended };
 	const double began = now_seconds(), computed = server_seconds(b);
 	int status;
 
-	if (!d.clients)
+	r->drive = (struct drive){ .target = &b->target,
+				   .clients = clients_create(clients, &f->itl),
+				   .count = clients,
+				   .context = r,
+				   .next = next_request,
+				   .ended = request_ended };
+	if (!r->drive.clients)
 		return failf("out of memory");
 	r->b = b;
 	r->f = f;
-	r->drive = &d;
 	r->due = began;
-	status = drive_run(&d);
+	status = drive_run(&r->drive);
 	f->seconds = now_seconds() - began;
 	f->server_seconds = b->server ? server_seconds(b) - computed : -1;
-	clients_free(&d.clients, clients);
+	clients_free(&r->drive.clients, clients);
 	return status;
 }
 
