@@ -38,6 +38,7 @@ static void tell(void *context, size_t which, const struct piece *piece,
 	anthropic_piece(&t->message, piece, NULL);
 	if (piece->kind != PIECE_END)
 		return;
+	out->failed |= t->message.text.failed;
 	whole = anthropic_whole(&t->message, piece);
 	text_puts(out, json_object_to_json_string_ext(
 			       whole, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));

@@ -51,6 +51,7 @@ static void write_told(const struct text *told, struct text *out)
 
 static void finish(struct native_answer *a, const struct piece *end, struct text *out)
 {
+	out->failed |= a->content.failed || a->tokens.failed || a->told.failed || a->prompt.failed;
 	text_puts(out, a->whole ? "" : "data: ");
 	write_head(a, &a->content, &a->tokens, &end->usage, out);
 	text_puts(out, ",\"stop\":true,\"model\":");

@@ -85,7 +85,7 @@ static bool take_model(struct exchange *x, struct telling *t, struct problem *p)
 	if (!field_text(t->body, "model", &t->answer.model, p) ||
 	    !models_take(exchange_server(x), t->answer.model, &t->answers.model, p))
 		return false;
-	t->model = t->answers.model;
+	t->model = t->answer.served = t->answers.model;
 	t->answer.load_seconds = now_seconds() - begun;
 	if (!t->answer.model)
 		t->answer.model = served_name(t->model);

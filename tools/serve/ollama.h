@@ -20,6 +20,8 @@ struct ollama_answer {
 	struct text arguments;		  /* of @call */
 	struct text content, thinking;	  /* of a whole answer */
 	struct json_object *context;	  /* tokens, for "context" of the last line; may be NULL */
+	const struct served *served;	  /* that spells tokens whose probabilities are told */
+	struct text told;		  /* of a whole answer */
 };
 
 /* Appends what there is to be said for it: lines, the last one for PIECE_END or PIECE_FAILED. */

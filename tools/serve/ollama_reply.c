@@ -56,6 +56,26 @@ static void write_part(const struct ollama_answer *a, const char *content, size_
 	text_puts(out, a->chat ? "}," : ",");
 }
 
+/* Of the tokens of a piece, if they were asked for; a whole answer's are kept. */
+static void tell_probabilities(struct ollama_answer *a, const struct piece *piece)
+{
+	if (!piece->token_count)
+		return;
+	text_puts(&a->told, a->told.bytes ? "," : "");
+	openai_log_probabilities(&a->told, a->served, piece->tokens, piece->token_count);
+}
+
+static void write_told(struct ollama_answer *a, struct text *out)
+{
+	out->failed |= a->told.failed;
+	if (!a->told.bytes)
+		return;
+	text_puts(out, "\"logprobs\":[");
+	text_add(out, a->told.data, a->told.bytes);
+	text_puts(out, "],");
+	text_clear(&a->told);
+}
+
 /* The call that was being told is complete. */
 static void finish_call(struct ollama_answer *a)
 {
@@ -100,6 +120,7 @@ static void write_text(struct ollama_answer *a, const struct piece *piece, struc
 {
 	const bool thinking = piece->kind == PIECE_REASONING;
 
+	tell_probabilities(a, piece);
 	if (!piece->bytes)
 		return;
 	if (a->whole) {
@@ -110,6 +131,7 @@ static void write_text(struct ollama_answer *a, const struct piece *piece, struc
 	begin_line(a, out);
 	write_part(a, piece->text, thinking ? 0 : piece->bytes, piece->text,
 		   thinking ? piece->bytes : 0, NULL, out);
+	write_told(a, out);
 	text_puts(out, "\"done\":false}\n");
 }
 
@@ -118,9 +140,11 @@ static void finish(struct ollama_answer *a, const struct piece *end, struct text
 	const struct stoker_request_timings *t = &end->timings;
 
 	flush_calls(a, out);
+	out->failed |= a->content.failed || a->thinking.failed || a->arguments.failed;
 	begin_line(a, out);
 	write_part(a, a->content.data, a->content.bytes, a->thinking.data, a->thinking.bytes,
 		   a->calls, out);
+	write_told(a, out);
 	text_printf(out, "\"done\":true,\"done_reason\":\"%s\",",
 		    end->finish == FINISH_LENGTH ? "length" : "stop");
 	if (a->context && !a->chat) {
@@ -179,4 +203,5 @@ void ollama_free(struct ollama_answer *a)
 	text_free(&a->arguments);
 	text_free(&a->content);
 	text_free(&a->thinking);
+	text_free(&a->told);
 }

@@ -95,6 +95,16 @@ class Ollama(Case):
         reply = self.chat(messages=turns, tools=[TOOL], stream=False)
         self.check("tools", reply.status == 200, reply.text)
 
+    def test_probabilities(self):
+        whole = self.chat(stream=False, logprobs=True, top_logprobs=2).json()
+        told = whole["logprobs"]
+        self.check("each token's", len(told) == 12 and all(len(t["top_logprobs"]) == 2 for t in told), told)
+        self.check("spelled", "".join(t["token"] for t in told) == whole["message"]["content"], whole)
+        lines = self.chat(logprobs=True).lines()
+        streamed = [t["logprob"] for line in lines for t in line.get("logprobs", [])]
+        self.check("in a stream", streamed == [t["logprob"] for t in told], (streamed, told))
+        self.check("not unasked", "logprobs" not in self.chat(stream=False).json())
+
     def test_refused(self):
         for what, reply, status in (
             ("images", self.chat(messages=[{**USER, "images": ["aGk="]}]), 400),
