@@ -4,7 +4,8 @@
 # usage: peer.sh BUILD FOLDER-WITH-llama-bench [FILE.gguf...]
 # DEVICE=cpu or vulkan, for which FOLDER has to hold a build with Vulkan; RUN: a command that both run
 # under, as build/next/bin/on-lavapipe-25; TESTS, each PROMPT:DECODE or PROMPT:DECODE:DEPTH, where the
-# same process does both if neither is 0; ROUNDS, THREADS.
+# same process does both if neither is 0; ROUNDS, THREADS.  PEER_REPACKS=1: the peer's figures are the
+# better ones of "-rtr 0" and "-rtr 1", which ik_llama.cpp has.
 set -eu
 stoker=$1/stoker
 peer=$2/llama-bench
@@ -25,7 +26,19 @@ if [ $# = 0 ]; then
 	done
 fi
 ours() { "${run[@]}" "$stoker" bench model --device "$device" -m "$1" -t "$threads" -p "$2" -n "$3" -d "$4" -r 1 --json | sed -n 's/.*"median": *\([0-9.]*\).*/\1/p'; }
-theirs() { "${run[@]}" "$peer" -m "$1" -ngl $layers -t "$threads" -p "$2" -n "$3" -d "$4" -r 1 -o json 2>"$scratch/complaint" | sed -n 's/.*"avg_ts": *\([0-9.]*\).*/\1/p'; }
+bench_peer() {
+	local file=$1 prompt=$2 decode=$3 depth=()
+	[ "$4" = 0 ] || depth=(-d "$4")
+	shift 4
+	LD_LIBRARY_PATH=$(dirname "$peer") "${run[@]}" "$peer" -m "$file" -ngl $layers -t "$threads" -p "$prompt" -n "$decode" "${depth[@]}" -r 1 -o json "$@" 2>"$scratch/complaint" | sed -n 's/.*"avg_ts": *\([0-9.]*\).*/\1/p'
+}
+theirs() {
+	if [ "${PEER_REPACKS:-0}" = 0 ]; then
+		bench_peer "$@"
+	else
+		paste -d ' ' <(bench_peer "$@" -rtr 0) <(bench_peer "$@" -rtr 1) | awk '{ print ($1 > $2 ? $1 : $2) }'
+	fi
+}
 # each figure of a round is a line; the median of every @2-th one, from line @1 on, or "-"
 median() { awk -v first="$1" -v each="$2" 'NR % each == first % each' "$3" | sort -g | awk '{ a[NR] = $1 } END { print NR ? a[int((NR + 1) / 2)] : "-" }'; }
 "${run[@]}" "$stoker" info | grep "^$device"
