@@ -12,7 +12,7 @@ SAME = {"--host": "--host", "--port": "--port", "--temp": "--temp", "--seed": "-
         "--threads": "--threads", "-ctk": "--kv-k", "-ctv": "--kv-v"}
 # what makes no difference here, with and without a value
 VALUES = {"--hf-repo", "--hf-file", "--model", "--model-url", "--batch-size", "--ubatch-size", "-fa",
-          "--n-gpu-layers", "--n-predict", "--pooling", "--cache-ram", "--slot-save-path"}
+          "--n-gpu-layers", "--n-predict", "--pooling", "--cache-ram", "--slot-save-path", "--reasoning-format"}
 FLAGS = {"--offline", "--cont-batching", "--embedding", "--metrics", "--slots", "--no-slots", "--kv-unified",
          "--swa-full", "--jinja", "--no-jinja", "--verbose", "--no-ui", "--no-cache-idle-slots"}
 
@@ -33,6 +33,8 @@ def main():
             with tempfile.NamedTemporaryFile("w", delete=False, prefix="keys.") as keys:
                 keys.write(value + "\n")
             given += ["--api-key-file", keys.name]
+        elif word == "--reasoning":
+            given += ["--kwargs", f'{{"enable_thinking": {str(value == "on").lower()}}}'] if value != "auto" else []
         elif word in SAME:
             given += [SAME[word], value]
             slots = int(value) if word == "--parallel" else slots
