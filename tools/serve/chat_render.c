@@ -72,25 +72,82 @@ static const char *role_of(struct json_object *message)
 	return json_object_get_string(field_of(message, "role"));
 }
 
-/* All but the last @without messages; @rename: developers are the system. */
-static struct json_object *list_of(const struct chat_request *c, size_t without, bool rename)
+/* What becomes of messages that say how to be. */
+enum leading {
+	LEADING_AS_IS,
+	LEADING_SYSTEM, /* developers are the system */
+	LEADING_USER,	/* their text goes in front of the user's, for templates without a system */
+};
+
+static bool is_leading(struct json_object *message)
+{
+	return !strcmp(role_of(message), "system") || !strcmp(role_of(message), "developer");
+}
+
+/* The text of those that come first; returns the next one's number. */
+static size_t leading_text(const struct chat_request *c, size_t count, struct text *out)
+{
+	size_t i = 0;
+
+	for (; i < count; i++) {
+		struct json_object *message = json_object_array_get_idx(c->messages, i);
+		const char *text = json_object_get_string(field_of(message, "content"));
+
+		if (!is_leading(message))
+			break;
+		text_puts(out, text ? text : "");
+		text_puts(out, "\n\n");
+	}
+	return i;
+}
+
+/* A copy of @message, its text behind what is in @front, which is empty then. */
+static struct json_object *behind(struct json_object *message, struct text *front)
+{
+	const char *text = json_object_get_string(field_of(message, "content"));
+	struct json_object *copy = NULL;
+
+	text_puts(front, text ? text : "");
+	if (!front->failed && !json_object_deep_copy(message, &copy, NULL))
+		json_object_object_add(copy, "content",
+				       json_object_new_string_len(front->data, (int)front->bytes));
+	text_clear(front);
+	return copy;
+}
+
+static struct json_object *renamed(struct json_object *message)
+{
+	struct json_object *copy = NULL;
+
+	if (!json_object_deep_copy(message, &copy, NULL))
+		json_object_object_add(copy, "role", json_object_new_string("system"));
+	return copy;
+}
+
+/* All but the last @without messages. */
+static struct json_object *list_of(const struct chat_request *c, size_t without, enum leading how)
 {
 	const size_t count = json_object_array_length(c->messages) - without;
 	struct json_object *list = json_object_new_array();
+	struct text front = { .data = NULL };
 	bool ok = list;
 
-	for (size_t i = 0; i < count && ok; i++) {
+	for (size_t i = how == LEADING_USER ? leading_text(c, count, &front) : 0; i < count && ok;
+	     i++) {
 		struct json_object *message = json_object_array_get_idx(c->messages, i);
-		struct json_object *copy = NULL;
+		struct json_object *copy;
 
-		if (!rename || strcmp(role_of(message), "developer") != 0)
+		if (front.bytes && !strcmp(role_of(message), "user"))
+			copy = behind(message, &front);
+		else if (how == LEADING_SYSTEM && !strcmp(role_of(message), "developer"))
+			copy = renamed(message);
+		else
 			copy = json_object_get(message);
-		else if (!json_object_deep_copy(message, &copy, NULL))
-			json_object_object_add(copy, "role", json_object_new_string("system"));
 		ok = copy && !json_object_array_add(list, copy);
 		if (!ok)
 			json_object_put(copy);
 	}
+	text_free(&front);
 	if (ok)
 		return list;
 	json_object_put(list);
@@ -134,12 +191,12 @@ static bool render_list(const struct served *m, const struct stoker_template *t,
 }
 
 static bool render_as(const struct served *m, const struct chat_request *c, size_t without,
-		      enum chat_switch think, bool rename, struct stoker_prompt *out,
+		      enum chat_switch think, enum leading how, struct stoker_prompt *out,
 		      struct problem *p)
 {
 	struct json_object *tools = c->choice == CHOICE_NONE ? NULL : c->tools;
 	const struct stoker_template *t = served_template(m, tools ? "tool_use" : NULL);
-	struct json_object *list = list_of(c, without, rename), *other = NULL;
+	struct json_object *list = list_of(c, without, how), *other = NULL;
 	struct json_object *variables = variables_of(c, think);
 	bool ok = (list && variables) || no_memory(p), shows = tools;
 	struct call_support support;
@@ -155,13 +212,16 @@ static bool render_as(const struct served *m, const struct chat_request *c, size
 	return ok;
 }
 
-/* All but the last @without messages as the template writes them.  Developers are the system to one
- * that doesn't know them, or refuses them. */
+/*
+ * All but the last @without messages as the template writes them.  Developers are the system to one
+ * that doesn't know them, or refuses them; to one that refuses a system both are the user's.
+ */
 static bool render(const struct served *m, const struct chat_request *c, size_t without,
 		   enum chat_switch think, struct stoker_prompt *out, struct problem *p)
 {
 	const struct stoker_template *t = served_template(m, NULL);
 	bool has = false, knows;
+	struct problem other = { .status = 0 };
 
 	if (!t)
 		return problem_set(p, 400, "messages", NULL, "%s has no chat template",
@@ -170,9 +230,13 @@ static bool render(const struct served *m, const struct chat_request *c, size_t 
 		has = has ||
 		      !strcmp(role_of(json_object_array_get_idx(c->messages, i)), "developer");
 	knows = has && strstr(stoker_template_source(t), "developer");
-	if (render_as(m, c, without, think, has && !knows, out, p))
+	if (render_as(m, c, without, think, has && !knows ? LEADING_SYSTEM : LEADING_AS_IS, out, p))
 		return true;
-	return knows && p->status == 400 && render_as(m, c, without, think, true, out, p);
+	if (knows && p->status == 400 && render_as(m, c, without, think, LEADING_SYSTEM, out, p))
+		return true;
+	return p->status == 400 && json_object_array_length(c->messages) > without + 1 &&
+	       is_leading(json_object_array_get_idx(c->messages, 0)) &&
+	       render_as(m, c, without, think, LEADING_USER, out, &other);
 }
 
 /* --- an answer that goes on
