@@ -117,6 +117,7 @@ def keyboard_only(page, server):
     page.key("?")
     page.wait("document.getElementById('keys-dialog').open")
     page.key("Escape")
+    page.wait("!document.getElementById('model').disabled")  # once the server has said what there is
     order = ["Skip to the message field"]
     page.js("document.querySelector('.skip').focus()")
     for _ in range(40):
