@@ -166,6 +166,11 @@ class AtRandom(unittest.TestCase):
             resident = int(f.read().split()[1]) * os.sysconf("SC_PAGESIZE")
         return resident, len(os.listdir(f"{folder}/fd")), len(os.listdir(f"{folder}/task"))
 
+    def keeps_freed(self, server):
+        """The address sanitizer does, to see who uses it later."""
+        with open(f"/proc/{server.process.pid}/maps") as f:
+            return "libasan" in f.read()
+
     def idle_state(self, server):
         wait(server, is_idle)
         until = time.monotonic() + 5
@@ -194,7 +199,8 @@ class AtRandom(unittest.TestCase):
             last = self.idle_state(server)
             self.assertGreater(answers, 10)
             self.assertEqual(last[1:], self.first[1:])  # descriptors, threads
-            self.assertLess(last[0], half[0] + (24 << 20))
+            if not self.keeps_freed(server):
+                self.assertLess(last[0], half[0] + (24 << 20))
             status, _, data = server.post(COMPLETION, {"prompt": PROMPT, "n_predict": 5})
             self.assertEqual(status, 200, data)
             print(f"    {answers} answers in {LONG:.0f} s, {half[0] >> 20} and {last[0] >> 20} MiB")
