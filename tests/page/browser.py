@@ -141,6 +141,20 @@ class Page:
         self.wait("document.documentElement.dataset.ready === 'true'", 20)
 
     def reload(self):
+        """Once all that was to be kept is: a transaction waits for those that began before it."""
+        self.js("""new Promise((done) => {
+            const open = indexedDB.open('stoker');
+            open.onerror = done;
+            open.onupgradeneeded = () => open.transaction.abort();
+            open.onsuccess = () => {
+                const kept = open.result.transaction([...open.result.objectStoreNames], 'readwrite');
+                kept.objectStore('messages').count();
+                kept.oncomplete = kept.onabort = () => {
+                    open.result.close();
+                    done();
+                };
+            };
+        })""")
         self.js("delete document.documentElement.dataset.ready")
         self.call("Page.reload")
         self.wait("document.documentElement.dataset.ready === 'true'", 20)

@@ -164,16 +164,17 @@ export class Chat extends EventTarget {
 			byId('send').focus();
 		const saved = this.save(parent, message);
 		await turn.run();
-		await saved;
 		this.running.delete(conversation.record.id);
 		if (conversation.isGone)
 			return;
-		if (message.state === 'stopped')
-			announce('Stopped.');
-		await this.store.save(conversation.record, message).catch(() => {});
+		// before it is kept, so that what one does next finds nothing under way
 		if (this.conversation === conversation)
 			this.show();
-		else
+		if (message.state === 'stopped')
+			announce('Stopped.');
+		await saved;
+		await this.store.save(conversation.record, message).catch(() => {});
+		if (this.conversation !== conversation)
 			this.dispatchEvent(new CustomEvent('elsewhere', { detail: conversation.record }));
 		this.dispatchEvent(new Event('saved'));
 		if (turn.problem)
