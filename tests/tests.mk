@@ -144,7 +144,7 @@ $(BUILD)/fuzz_request: $(addprefix $(BUILD)/tools/serve/,body.o guard.o keys.o p
 fuzz-run: $(FUZZERS:%=$(BUILD)/%)
 	tests/fuzz/run.sh $(STOKER) $(RUNS) $^
 $(FUZZERS:%=$(BUILD)/%): $(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(INTERNAL)
-	$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer $^ $(LDLIBS) -o $@
+	$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer $(filter-out %.a,$^) $(filter %.a,$^) $(LDLIBS) -o $@
 $(FUZZERS:%=$(BUILD)/tests/fuzz/%.o): LIBRARY_FLAGS := $(BASE_FLAGS) -Iruntime -Itools -Wno-conversion \
 	-Wno-missing-prototypes $(shell $(PKG_CONFIG) --cflags json-c 2>/dev/null)
 
