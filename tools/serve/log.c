@@ -42,7 +42,7 @@ void log_request(const struct exchange *x, bool whole)
 		text_printf(&line, ", %" PRIu64 " + %" PRIu64 " tokens", x->prompt_tokens,
 			    x->generated_tokens);
 	text_printf(&line, ", %.1f ms", (now - x->begun) * 1e3);
-	if (x->stream && x->first_byte)
+	if (x->stream && x->first_byte > 0)
 		text_printf(&line, ", first after %.1f ms", (x->first_byte - x->begun) * 1e3);
 	if (!whole)
 		text_puts(&line, ", cut off");
