@@ -58,7 +58,7 @@ ubsan:
 	$(MAKE) SANITIZE=undefined BUILD=$(BUILD) e2e-tool
 tsan:
 	$(MAKE) SANITIZE=thread $(BUILD)/thread/unit
-	$(BUILD)/thread/unit base pool store session custom log lifetimes engine vulkan pager paging
+	$(BUILD)/thread/unit base pool store session custom log lifetimes engine vulkan pager paging generation
 # What asan and ubsan find, in half the time: both in one build, and the suites that leave something out
 # under the address sanitizer (see SANITIZED in unit.h) with the other one alone.
 sanitize:
