@@ -21,9 +21,9 @@ struct models_options {
 	bool deterministic, load_late;
 };
 
-#define MODELS_DEFAULTS                                         \
-	{                                                       \
-		.sampling = SAMPLING_DEFAULTS, .max_gap = 0.025 \
+#define MODELS_DEFAULTS                                        \
+	{                                                      \
+		.sampling = SAMPLING_DEFAULTS, .max_gap = 0.02 \
 	}
 
 /* clang-format off */
@@ -38,7 +38,7 @@ struct models_options {
 	  "requests that are worked on together (8)" },                                            \
 	{ "queue", 0, OPTION_UINT, &(o)->queue, "N", "requests that may wait for others (64)" },   \
 	{ "max-gap", 0, OPTION_FLOAT, &(o)->max_gap, "SECONDS",                                       \
-	  "longest pause between tokens for prompts of others (0.025)" },                            \
+	  "longest pause between tokens for prompts of others (0.02)" },                            \
 	{ "deterministic", 0, OPTION_FLAG, &(o)->deterministic, NULL,                              \
 	  "the same answer whatever others ask at the time; slower" },                             \
 	{ "load-late", 0, OPTION_FLAG, &(o)->load_late, NULL,                                      \
